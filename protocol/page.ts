@@ -1,0 +1,52 @@
+import { z } from 'zod';
+import { Epoch, PageStart, Seq } from './cursor.ts';
+
+/** Version line of the wire. A change of the wire is a new number; see docs/protocol.md. */
+export const PROTOCOL_VERSION = 1;
+
+/** A page ends with the first log entry that takes it past this size (bytes, before compression). */
+export const PAGE_BYTES = 1024 * 1024;
+
+/** A log entry (one part of a transaction) is closed when it passes this size, so no page is much larger than PAGE_BYTES. */
+export const ENTRY_BYTES = 256 * 1024;
+
+/** A row line is closed when it passes this size, so that memory is bounded and one parse is short. */
+export const LINE_BYTES = 32 * 1024;
+
+/** First line of a page: its name. A page of this name never changes. */
+export const PageHeader = z.object({
+  tidemark: z.literal(PROTOCOL_VERSION),
+  feed: z.string(),
+  epoch: Epoch,
+  /** Id of the set of scopes that the page was made for: see {@link ScopeSet}. */
+  scopes: z.string(),
+  start: PageStart,
+  /** The seq at which the pull ends. */
+  target: Seq,
+});
+export type PageHeader = z.infer<typeof PageHeader>;
+
+/** Last line of a page. A page without it is void. */
+export const PageTrailer = z.object({
+  /** Where the next page starts. `seq` = target and `part` = 0: the pull is done. */
+  next: PageStart,
+  /** Changes in this page. */
+  changes: z.int().nonnegative(),
+  /** SHA-256, in hex, of all bytes before this line. */
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+});
+export type PageTrailer = z.infer<typeof PageTrailer>;
+
+/** Last line of a batch, checked before anything of it is used. */
+export const BatchTrailer = z.object({
+  /** Number of lines before this one. */
+  lines: z.int().nonnegative(),
+  /** SHA-256, in hex, of all bytes before this line. */
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+});
+export type BatchTrailer = z.infer<typeof BatchTrailer>;
+
+/** Id of a set of scopes in page and snapshot names. In this version there is one scope, `*`, and its id is `all`. */
+export const ScopeSet = z.string().regex(/^[0-9a-z]{1,64}$/);
+export type ScopeSet = string;
+export const EVERYONE: ScopeSet = 'all';
