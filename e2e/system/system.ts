@@ -1,0 +1,121 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { PATHS, RelayStatus } from '@tidemark/protocol/api.ts';
+import { freePort, type Finished, type Running, run, start, until } from './processes.ts';
+
+/** Feed, relay and terminals of one test, each its own process, as design.md's commands start them. */
+export class System {
+  readonly folder: string;
+  readonly source: string;
+  readonly port: number;
+  relay: Running | null = null;
+  feed: Running | null = null;
+  #others: Running[] = [];
+
+  private constructor(folder: string, source: string, port: number) {
+    this.folder = folder;
+    this.source = source;
+    this.port = port;
+  }
+
+  /** Writes relay.yaml and tokens, and starts relay and feed on the database at `source`. `tables` null: all. */
+  static async start(source: string, tables: string[] | null = null): Promise<System> {
+    const folder = await mkdtemp(path.join(os.tmpdir(), 'tidemark-system-'));
+    const system = new System(folder, source, await freePort());
+    const listed = tables === null ? 'shop: {}' : ['shop:', '    tables:', ...tables.map((name) => `      ${JSON.stringify(name)}: {}`)].join('\n');
+    await writeFile(system.config, `listen: 127.0.0.1:${system.port}\ndata: ${JSON.stringify(path.join(folder, 'relay-data'))}\nfeeds:\n  ${listed}\n`);
+    await system.addToken('feed', 'feed');
+    await system.addToken('terminal', 'branch-7');
+    await system.startRelay();
+    system.startFeed();
+    return system;
+  }
+
+  get config(): string {
+    return path.join(this.folder, 'relay.yaml');
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  database(name = 'branch'): string {
+    return path.join(this.folder, `${name}.sqlite`);
+  }
+
+  tokenFile(name: string): string {
+    return path.join(this.folder, `${name}.token`);
+  }
+
+  async addToken(role: string, name: string): Promise<void> {
+    const added = await run('relay', ['token', 'add', '--config', this.config, '--role', role, '--feed', 'shop', '--name', name]);
+    if (added.code !== 0) throw new Error(`token add failed: ${added.stderr}`);
+    await writeFile(this.tokenFile(name), added.stdout, { mode: 0o600 });
+  }
+
+  async startRelay(): Promise<void> {
+    const relay = start('relay', ['serve', '--config', this.config]);
+    this.relay = relay;
+    this.#others.push(relay);
+    await until(
+      async () => (await fetch(`${this.url}/healthz`).catch(() => null))?.ok,
+      () => `the relay did not start: ${relay.stdout}${relay.stderr}`,
+    );
+  }
+
+  startFeed(): void {
+    this.feed = start('feed', ['run', '--source', this.source, '--feed', 'shop', '--relay', this.url, '--token-file', this.tokenFile('feed')]);
+    this.#others.push(this.feed);
+  }
+
+  terminalArgs(command: string, database = this.database()): string[] {
+    return [command, '--relay', this.url, '--feed', 'shop', '--token-file', this.tokenFile('branch-7'), '--db', database];
+  }
+
+  /** One pull by the terminal's command. Throws unless it succeeds. */
+  async pull(database = this.database()): Promise<Finished> {
+    const pulled = await run('terminal', this.terminalArgs('pull', database));
+    if (pulled.code !== 0) throw new Error(`pull failed (${pulled.code}): ${pulled.stdout}${pulled.stderr}\nfeed: ${this.feed?.stdout.slice(-4000)}${this.feed?.stderr.slice(-2000)}`);
+    return pulled;
+  }
+
+  startPull(database = this.database()): Running {
+    const pull = start('terminal', this.terminalArgs('pull', database));
+    this.#others.push(pull);
+    return pull;
+  }
+
+  async status(): Promise<RelayStatus> {
+    const { readFile } = await import('node:fs/promises');
+    const token = (await readFile(this.tokenFile('branch-7'), 'utf8')).trim();
+    const answer = await fetch(this.url + PATHS.status('shop'), { headers: { authorization: `Bearer ${token}` } });
+    if (!answer.ok) throw new Error(`status: ${answer.status} ${await answer.text()}`);
+    return RelayStatus.parse(await answer.json());
+  }
+
+  /** Waits until the relay knows, by a heartbeat sent after now, that it holds all that the master has committed. */
+  async settled(): Promise<void> {
+    const from = new Date().toISOString();
+    let last = '';
+    await until(
+      async () => {
+        const status = await this.status().catch((error: unknown) => {
+          last = String(error);
+          return null;
+        });
+        if (status) last = JSON.stringify(status);
+        return status !== null && status.head !== null && status.feed.lagMs === 0 && status.feed.heardAt !== null && status.feed.heardAt > from;
+      },
+      () => `the relay did not come up to date: ${last}\nfeed: ${this.feed?.stdout.slice(-4000)}${this.feed?.stderr.slice(-2000)}\nrelay: ${this.relay?.stdout.slice(-3000)}${this.relay?.stderr.slice(-2000)}`,
+      120_000,
+    );
+  }
+
+  async stop(): Promise<void> {
+    for (const process of this.#others.reverse()) {
+      if (process.child.exitCode === null && process.child.signalCode === null) await process.stop('SIGKILL');
+    }
+    await rm(this.folder, { recursive: true, force: true });
+  }
+}
