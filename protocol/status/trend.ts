@@ -1,0 +1,23 @@
+import type { Facts } from './facts.ts';
+import type { Status } from './status.ts';
+
+/** Samples that are needed before a direction is named. */
+const ENOUGH = 3;
+
+/**
+ * Which way the backlog goes, from the last probes (oldest first), as Burrow judges consumers of a log: a cursor that
+ * stands while changes wait is stuck; one that moves while the backlog never shrinks falls behind. Null: too few probes.
+ */
+export function trendOf(samples: Facts['trend']): Status['trend'] {
+  const first = samples[0];
+  const last = samples.at(-1);
+  if (!first || !last) return null;
+  const steps = samples.slice(1).map((sample, index) => ({ before: samples[index] ?? sample, sample }));
+  if (steps.some(({ before, sample }) => sample.head < before.head)) return 'rewound';
+  if (last.changes <= 0) return 'caught up';
+  if (samples.length < ENOUGH) return null;
+  if (last.cursor === first.cursor) return 'stuck';
+  if (last.changes < first.changes) return 'catching up';
+  if (last.changes > first.changes && steps.every(({ before, sample }) => sample.changes >= before.changes)) return 'falling behind';
+  return 'steady';
+}
