@@ -54,7 +54,11 @@ export const Phase = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('starting') }),
   z.object({ kind: z.literal('idle') }),
   z.object({ kind: z.literal('checking'), since: Time }),
-  z.object({ kind: z.literal('syncing'), first: z.boolean(), progress: Progress }),
+  z.object({
+    kind: z.literal('syncing'),
+    first: z.boolean(),
+    progress: Progress,
+  }),
   z.object({ kind: z.literal('cancelling'), since: Time }),
 ]);
 export type Phase = z.infer<typeof Phase>;
@@ -118,12 +122,20 @@ export const DEFAULT_THRESHOLDS: Thresholds = {
 export const Facts = z.object({
   configured: z.boolean(),
   /** What people call them: "Central database", the relay's own name or host, this PC. */
-  names: z.object({ central: z.string(), relay: z.string(), terminal: z.string() }),
+  names: z.object({
+    central: z.string(),
+    relay: z.string(),
+    terminal: z.string(),
+  }),
   /** The sync engine's process, as the app sees it. The plain terminal is always alive. */
   agent: z.discriminatedUnion('state', [
     z.object({ state: z.literal('alive') }),
     z.object({ state: z.literal('starting') }),
-    z.object({ state: z.literal('restarting'), restarts: z.int(), since: Time }),
+    z.object({
+      state: z.literal('restarting'),
+      restarts: z.int(),
+      since: Time,
+    }),
     z.object({ state: z.literal('down'), restarts: z.int(), since: Time }),
   ]),
   phase: Phase,
@@ -143,7 +155,14 @@ export const Facts = z.object({
   /** Last answer of the relay to a status request, and when it came. Its `behind` was counted at the cursor `for`. */
   probe: z.object({ at: Time, for: Cursor.nullable(), status: RelayStatus }).nullable(),
   /** Changes waiting after the last probe and whatever was applied since; null when not known. */
-  waiting: z.object({ transactions: z.int(), changes: z.int(), bytes: z.int(), oldestAt: Time.nullable() }).nullable(),
+  waiting: z
+    .object({
+      transactions: z.int(),
+      changes: z.int(),
+      bytes: z.int(),
+      oldestAt: Time.nullable(),
+    })
+    .nullable(),
   /** Last run that reached its target, or found nothing new. */
   lastSuccess: Run.nullable(),
   /** Last run of all. */

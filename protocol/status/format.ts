@@ -47,19 +47,51 @@ export function makeFormat(locale = 'en-GB', timeZone?: string): Format {
   const number = new Intl.NumberFormat(locale, { maximumFractionDigits: 0 });
   const plural = new Intl.PluralRules(locale);
   const relative = new Intl.RelativeTimeFormat(locale, { numeric: 'always' });
-  const minutes = date({ hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
-  const seconds = date({ hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' });
+  const minutes = date({
+    hour: '2-digit',
+    minute: '2-digit',
+    hourCycle: 'h23',
+  });
+  const seconds = date({
+    hour: '2-digit',
+    minute: '2-digit',
+    second: '2-digit',
+    hourCycle: 'h23',
+  });
   const dayMonth = date({ day: 'numeric', month: 'short' });
-  const dayMonthYear = date({ day: 'numeric', month: 'short', year: 'numeric' });
+  const dayMonthYear = date({
+    day: 'numeric',
+    month: 'short',
+    year: 'numeric',
+  });
   const weekday = date({ weekday: 'long', day: 'numeric', month: 'long' });
   const full = date({ dateStyle: 'long', timeStyle: 'medium' });
   const dayKey = date({ year: 'numeric', month: '2-digit', day: '2-digit' });
   const year = date({ year: 'numeric' });
   const byteFormats = BYTE_UNITS.map((unit) =>
-    [0, 1].map((maximumFractionDigits) => new Intl.NumberFormat(locale, { style: 'unit', unit, unitDisplay: 'short', maximumFractionDigits })),
+    [0, 1].map(
+      (maximumFractionDigits) =>
+        new Intl.NumberFormat(locale, {
+          style: 'unit',
+          unit,
+          unitDisplay: 'short',
+          maximumFractionDigits,
+        }),
+    ),
   );
-  const longUnit = (unit: string) => new Intl.NumberFormat(locale, { style: 'unit', unit, unitDisplay: 'long', maximumFractionDigits: 0 });
-  const units = { second: longUnit('second'), minute: longUnit('minute'), hour: longUnit('hour'), day: longUnit('day') };
+  const longUnit = (unit: string) =>
+    new Intl.NumberFormat(locale, {
+      style: 'unit',
+      unit,
+      unitDisplay: 'long',
+      maximumFractionDigits: 0,
+    });
+  const units = {
+    second: longUnit('second'),
+    minute: longUnit('minute'),
+    hour: longUnit('hour'),
+    day: longUnit('day'),
+  };
 
   const valid = (at: number) => Number.isFinite(at) && Math.abs(at) <= LAST_MOMENT;
   const sameDay = (a: number, b: number) => valid(a) && valid(b) && dayKey.format(a) === dayKey.format(b);

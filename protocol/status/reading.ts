@@ -1,8 +1,9 @@
+import type { RelayStatus } from '../api.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { Facts, Fault, Progress } from './facts.ts';
 import type { Format } from './format.ts';
-import { trendOf } from './trend.ts';
 import type { Action, ActionId, Severity, Status, StatusCode } from './status.ts';
+import { trendOf } from './trend.ts';
 
 /** A probe this far in the future was taken before the PC's clock was set back: its age is not known. */
 const FUTURE_MS = 60_000;
@@ -53,7 +54,7 @@ export interface Reading {
   /** How far the relay was behind the master at the last answer. `lost`: it never heard from the feed. */
   sourceLag: number | 'unknown' | 'lost' | null;
   /** Why the relay says that a snapshot is needed, for the present cursor. */
-  plan: Facts['probe'] extends infer P ? (P extends { status: { plan: infer L } } ? L | null : never) : never;
+  plan: RelayStatus['plan'] | null;
   trend: Status['trend'];
 }
 
@@ -72,11 +73,18 @@ export function read(facts: Facts, now: number, format: Format): Reading {
   const head = probe?.status.head ?? null;
   const probedAt = time(probe?.at);
   const endedAt = time(lastRun?.endedAt);
-  const failed = lastRun?.outcome === 'failed' ? (lastRun.fault ?? { code: 'internal' as const, params: { detail: 'no reason was given' } }) : null;
-  const ended = failed !== null && retry === null && ENDED_BY_AN_ANSWER.has(failed.code) && probedAt !== null && endedAt !== null && probedAt > endedAt;
+  const failed =
+    lastRun?.outcome === 'failed'
+      ? (lastRun.fault ?? {
+          code: 'internal' as const,
+          params: { detail: 'no reason was given' },
+        })
+      : null;
+  const ended =
+    failed !== null && retry === null && ENDED_BY_AN_ANSWER.has(failed.code) && probedAt !== null && endedAt !== null && probedAt > endedAt;
   const sameEpoch = cursor !== null && head !== null && cursor.epoch === head.epoch;
   const forThisCursor = probe !== null && probe.for?.epoch === cursor?.epoch && probe.for?.seq === cursor?.seq;
-  const counted = facts.waiting === null ? null : Math.max(facts.waiting.changes, facts.waiting.transactions);
+  const waiting = facts.waiting?.changes ?? null;
   const atHead = sameEpoch && cursor.seq === head.seq;
   const answeredAt = probedAt ?? time(facts.lastSuccess?.endedAt);
   const age = answeredAt === null ? Number.POSITIVE_INFINITY : now - answeredAt;
@@ -92,8 +100,8 @@ export function read(facts: Facts, now: number, format: Format): Reading {
     fault: ended ? null : failed,
     progress: phase.kind === 'syncing' ? phase.progress : null,
     syncing: phase.kind === 'syncing' || phase.kind === 'cancelling',
-    waiting: counted ?? (atHead ? 0 : null),
-    behind: (counted ?? 0) > 0 || (sameEpoch && head.seq > cursor.seq),
+    waiting: waiting ?? (atHead ? 0 : null),
+    behind: (waiting ?? 0) > 0 || (facts.waiting?.transactions ?? 0) > 0 || (sameEpoch && head.seq > cursor.seq),
     atHead,
     answeredAt,
     answerAge: Number.isFinite(age) && age >= -FUTURE_MS ? Math.max(0, age) : Number.POSITIVE_INFINITY,
@@ -103,7 +111,7 @@ export function read(facts: Facts, now: number, format: Format): Reading {
   };
 }
 
-function sourceLag(status: NonNullable<Facts['probe']>['status']): Reading['sourceLag'] {
+function sourceLag(status: RelayStatus): Reading['sourceLag'] {
   const heardAt = time(status.feed.heardAt);
   const relayNow = time(status.now);
   if (heardAt === null || relayNow === null) return 'lost';
