@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
 import path from 'node:path';
 
 const root = path.resolve(import.meta.dirname, '../..');
@@ -56,18 +55,6 @@ export function start(command: keyof typeof COMMANDS, args: string[], env: NodeJ
 /** Runs one of our commands to its end. */
 export async function run(command: keyof typeof COMMANDS, args: string[], env: NodeJS.ProcessEnv = {}): Promise<Finished> {
   return start(command, args, env).ended;
-}
-
-/** A port of the loopback that nobody listens on. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }
 
 /** Waits until `check` gives a value; throws what `explain` says when `timeoutMs` has passed. */

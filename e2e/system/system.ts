@@ -1,8 +1,9 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { PATHS, RelayStatus } from '@tidemark/protocol/api.ts';
-import { freePort, type Finished, type Running, run, start, until } from './processes.ts';
+import { freePort } from '../../scripts/postgres/embedded.ts';
+import { type Finished, type Running, run, start, until } from './processes.ts';
 
 /** Feed, relay and terminals of one test, each its own process, as design.md's commands start them. */
 export class System {
@@ -87,7 +88,6 @@ export class System {
   }
 
   async status(): Promise<RelayStatus> {
-    const { readFile } = await import('node:fs/promises');
     const token = (await readFile(this.tokenFile('branch-7'), 'utf8')).trim();
     const answer = await fetch(this.url + PATHS.status('shop'), { headers: { authorization: `Bearer ${token}` } });
     if (!answer.ok) throw new Error(`status: ${answer.status} ${await answer.text()}`);

