@@ -1,0 +1,111 @@
+import { Button, Drawer, Table, Text } from '@mantine/core';
+import { formatCursor } from '@tidemark/protocol/cursor.ts';
+import { ERRORS } from '@tidemark/protocol/errors.ts';
+import type { Run } from '@tidemark/protocol/status/facts.ts';
+import { FORMAT } from '@tidemark/protocol/status/format.ts';
+import { IconCopy } from '@tabler/icons-react';
+import { sayFault } from '../bridge.ts';
+import { useActions } from '../state/use-actions.ts';
+import classes from './activity.module.css';
+import { OUTCOMES, TRIGGERS, changesOf, runText, saySnapshot, sayRun, sayTook } from './run-words.ts';
+
+const MODES: Record<Run['mode'], string> = {
+  now: 'Sync now',
+  check: 'Check only',
+  'up-to': 'Sync up to a transaction',
+  one: 'One transaction',
+  recopy: 'Fresh copy',
+};
+
+/** One run in full. */
+export function RunDrawer({ run, close }: { run: Run | null; close: () => void }) {
+  return (
+    <Drawer
+      opened={run !== null}
+      onClose={close}
+      size={480}
+      title={run ? `${OUTCOMES[run.outcome]} · ${FORMAT.full(Date.parse(run.startedAt))}` : ''}
+    >
+      {run && <Details run={run} />}
+    </Drawer>
+  );
+}
+
+function Details({ run }: { run: Run }) {
+  const { copy } = useActions();
+  const snapshot = saySnapshot(run);
+  const facts: [string, string | null][] = [
+    ['How', `${MODES[run.mode]} · ${TRIGGERS[run.trigger]}`],
+    ['Duration', sayTook(run)],
+    ['Received', run.bytes === 0 ? '—' : FORMAT.bytes(run.bytes)],
+    ['Fresh copy', snapshot],
+    ['From position', run.from ? formatCursor(run.from) : '—'],
+    ['To position', run.to ? formatCursor(run.to) : '—'],
+    ['Still waiting', run.left === null ? 'Unknown' : FORMAT.counted(run.left, 'change')],
+    ['Earlier attempts', run.retries === 0 ? null : `${FORMAT.count(run.retries)} failed`],
+    ['Run', run.id],
+  ];
+  return (
+    <div className={`${classes.details} selectable`}>
+      {run.fault ? <ErrorPart run={run} /> : <Text fw={600}>{sayRun(run)}</Text>}
+      <dl className={`${classes.facts} num`}>
+        {facts
+          .filter(([, value]) => value !== null)
+          .map(([label, value]) => (
+            <div key={label}>
+              <dt>{label}</dt>
+              <dd>{value}</dd>
+            </div>
+          ))}
+      </dl>
+      {changesOf(run) > 0 && <Counts run={run} />}
+      <Button variant="default" leftSection={<IconCopy size={15} aria-hidden />} onClick={() => copy(runText(run), 'Run')} w="fit-content">
+        Copy as text
+      </Button>
+    </div>
+  );
+}
+
+function ErrorPart({ run }: { run: Run }) {
+  if (!run.fault) return null;
+  const { means, todo } = sayFault(run.fault);
+  return (
+    <div className={classes.error} data-severity="error">
+      <Text fw={600}>{means}</Text>
+      <Text size="sm">{todo}</Text>
+      <Text size="xs" c="dimmed">
+        Code {run.fault.code}
+        {run.fault.requestId ? ` · request ${run.fault.requestId}` : ''} · a retry {ERRORS[run.fault.code].retry ? 'can' : 'cannot'} help
+      </Text>
+      {run.fault.detail && <pre className={classes.pre}>{run.fault.detail}</pre>}
+    </div>
+  );
+}
+
+function Counts({ run }: { run: Run }) {
+  const emptied = run.tables.some(({ truncated }) => truncated > 0);
+  return (
+    <Table verticalSpacing={4} className={`${classes.counts} num`}>
+      <Table.Thead>
+        <Table.Tr>
+          <Table.Th>Table</Table.Th>
+          <Table.Th ta="right">Added</Table.Th>
+          <Table.Th ta="right">Updated</Table.Th>
+          <Table.Th ta="right">Deleted</Table.Th>
+          {emptied && <Table.Th ta="right">Emptied</Table.Th>}
+        </Table.Tr>
+      </Table.Thead>
+      <Table.Tbody>
+        {run.tables.map((table) => (
+          <Table.Tr key={table.name}>
+            <Table.Td>{table.name}</Table.Td>
+            <Table.Td ta="right">{FORMAT.count(table.inserted)}</Table.Td>
+            <Table.Td ta="right">{FORMAT.count(table.updated)}</Table.Td>
+            <Table.Td ta="right">{FORMAT.count(table.deleted)}</Table.Td>
+            {emptied && <Table.Td ta="right">{FORMAT.count(table.truncated)}</Table.Td>}
+          </Table.Tr>
+        ))}
+      </Table.Tbody>
+    </Table>
+  );
+}

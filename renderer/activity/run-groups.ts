@@ -1,0 +1,44 @@
+import type { Run, Trigger } from '@tidemark/protocol/status/facts.ts';
+import { FORMAT } from '@tidemark/protocol/status/format.ts';
+
+export type Entry = { kind: 'run'; run: Run } | { kind: 'quiet'; id: string; runs: Run[] };
+
+export interface Day {
+  name: string;
+  entries: Entry[];
+}
+
+export interface Filter {
+  outcome: Run['outcome'] | 'all';
+  trigger: Trigger | 'all';
+}
+
+export const NO_FILTER: Filter = { outcome: 'all', trigger: 'all' };
+
+export function matching(runs: readonly Run[], { outcome, trigger }: Filter): Run[] {
+  return runs.filter((run) => (outcome === 'all' || run.outcome === outcome) && (trigger === 'all' || run.trigger === trigger));
+}
+
+/** Runs (newest first) by day; within a day, two or more in a row that found nothing new become one entry. */
+export function byDay(runs: readonly Run[], now: number): Day[] {
+  const days: Day[] = [];
+  for (const run of runs) {
+    const name = FORMAT.day(Date.parse(run.startedAt), now);
+    let day = days.at(-1);
+    if (day?.name !== name) {
+      day = { name, entries: [] };
+      days.push(day);
+    }
+    const last = day.entries.at(-1);
+    if (run.outcome === 'nothing-new' && last?.kind === 'quiet') last.runs.push(run);
+    else if (run.outcome === 'nothing-new') day.entries.push({ kind: 'quiet', id: run.id, runs: [run] });
+    else day.entries.push({ kind: 'run', run });
+  }
+  return days.map((day) => ({ ...day, entries: day.entries.map(single) }));
+}
+
+/** One quiet run alone is shown as itself. */
+function single(entry: Entry): Entry {
+  const [only, ...others] = entry.kind === 'quiet' ? entry.runs : [];
+  return only && others.length === 0 ? { kind: 'run', run: only } : entry;
+}

@@ -1,0 +1,66 @@
+import { Button, PasswordInput, Text } from '@mantine/core';
+import type { Settings } from '@tidemark/terminal/contract/contract.ts';
+import { IconKey, IconKeyOff } from '@tabler/icons-react';
+import { useEffect, useRef, useState } from 'react';
+import { sayFault } from '../bridge.ts';
+import { useApp } from '../state/context.tsx';
+import { tokenProblem } from './check-input.ts';
+import classes from './settings.module.css';
+import { useSave } from './use-save.ts';
+
+/** Where the key stands: the key itself never comes back to the window. */
+export function sayStore({ hasToken, tokenStore }: Pick<Settings, 'hasToken' | 'tokenStore'>): string {
+  if (!hasToken || tokenStore === 'none') return 'No key is stored';
+  if (tokenStore === 'os') return 'A key is stored, encrypted by the operating system';
+  return 'A key is stored in a file that only the rights of your user account protect: this computer offers no key store';
+}
+
+/** Write-only: shows whether a key is stored and where, and takes a new one. */
+export function KeySetting({ settings, token, setToken }: { settings: Settings; token: string; setToken: (token: string) => void }) {
+  const [tried, setTried] = useState(false);
+  const { save, saving, fault } = useSave();
+  const atKey = useApp((state) => state.atKey);
+  const field = useRef<HTMLInputElement>(null);
+  useEffect(() => {
+    if (atKey) field.current?.focus();
+  }, [atKey]);
+  const why = tried ? (tokenProblem(token) ?? (fault ? sayFault(fault).means : null)) : null;
+  const commit = async () => {
+    setTried(true);
+    if (tokenProblem(token) !== null) return;
+    if (await save({ token: token.trim() })) {
+      setToken('');
+      setTried(false);
+    }
+  };
+  const Icon = settings.hasToken ? IconKey : IconKeyOff;
+  return (
+    <div>
+      <div className={classes.keyRow}>
+        <PasswordInput
+          ref={field}
+          label="Key"
+          placeholder={settings.hasToken ? 'Enter a new key to replace the stored one' : 'Paste the key here'}
+          value={token}
+          error={why === null ? undefined : `${why}. ${settings.hasToken ? 'The stored key stays in use.' : 'Nothing was saved.'}`}
+          onChange={(event) => {
+            setToken(event.currentTarget.value);
+            setTried(false);
+          }}
+          onKeyDown={(event) => {
+            if (event.key === 'Enter') void commit();
+          }}
+          autoComplete="off"
+          flex={1}
+        />
+        <Button variant="default" onClick={() => void commit()} loading={saving} disabled={token === ''}>
+          Save key
+        </Button>
+      </div>
+      <Text size="xs" c="dimmed" mt={5} className={classes.keyState}>
+        <Icon size={14} aria-hidden />
+        {sayStore(settings)}
+      </Text>
+    </div>
+  );
+}

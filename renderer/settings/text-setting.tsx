@@ -1,0 +1,64 @@
+import { TextInput } from '@mantine/core';
+import { useEffect, useState } from 'react';
+import { sayFault } from '../bridge.ts';
+import { useSave } from './use-save.ts';
+
+type Key = 'relayUrl' | 'feed' | 'centralName' | 'branchName';
+
+interface Props {
+  label: string;
+  description?: string;
+  placeholder?: string;
+  setting: Key;
+  value: string;
+  /** Why a text is not valid; null when it is. */
+  problem: (text: string) => string | null;
+  /** What is typed, saved or not: for a test of the connection. */
+  onType?: (text: string) => void;
+}
+
+/** A text that is saved on Enter or when the field is left. What is not valid is not saved: the old value stays and the field says why. */
+export function TextSetting({ label, description, placeholder, setting, value, problem, onType }: Props) {
+  const [text, setText] = useState(value);
+  const [tried, setTried] = useState(false);
+  const { save, fault } = useSave();
+  useEffect(() => setText(value), [value]);
+
+  const type = (next: string) => {
+    setText(next);
+    setTried(false);
+    onType?.(next.trim());
+  };
+  const commit = () => {
+    const next = text.trim();
+    if (next === value) {
+      type(value);
+      return;
+    }
+    setTried(true);
+    if (problem(next) === null) void save({ [setting]: next });
+  };
+  const why = tried ? (problem(text.trim()) ?? (fault ? sayFault(fault).means : null)) : null;
+  const still = why === null ? null : `${why}. ${value === '' ? 'Nothing was saved' : `Still in use: ${value}`}.`;
+
+  return (
+    <TextInput
+      label={label}
+      description={description}
+      placeholder={placeholder}
+      value={text}
+      error={still?.replace('..', '.')}
+      onChange={(event) => type(event.currentTarget.value)}
+      onBlur={commit}
+      onKeyDown={(event) => {
+        if (event.key === 'Enter') commit();
+        if (event.key === 'Escape' && text !== value) {
+          event.stopPropagation();
+          type(value);
+        }
+      }}
+      spellCheck={false}
+      autoComplete="off"
+    />
+  );
+}

@@ -1,0 +1,29 @@
+import type { Fault } from '@tidemark/protocol/status/facts.ts';
+import type { SettingsChange } from '@tidemark/terminal/contract/contract.ts';
+import { useCallback, useState } from 'react';
+import { faultOf } from '../bridge.ts';
+import { useTidemark } from '../state/context.tsx';
+
+/** Saves a change at once. The new value comes back as state; a refusal is kept beside the field. */
+export function useSave() {
+  const { api } = useTidemark();
+  const [fault, setFault] = useState<Fault | null>(null);
+  const [saving, setSaving] = useState(false);
+  const save = useCallback(
+    async (change: SettingsChange): Promise<boolean> => {
+      setSaving(true);
+      try {
+        await api.call('settings.set', change);
+        setFault(null);
+        return true;
+      } catch (thrown) {
+        setFault(faultOf(thrown));
+        return false;
+      } finally {
+        setSaving(false);
+      }
+    },
+    [api],
+  );
+  return { save, saving, fault };
+}

@@ -1,0 +1,56 @@
+import { VisuallyHidden } from '@mantine/core';
+import { FORMAT } from '@tidemark/protocol/status/format.ts';
+import type { Facts } from '@tidemark/protocol/status/facts.ts';
+import type { Status } from '@tidemark/protocol/status/status.ts';
+import { useEffect, useRef, useState } from 'react';
+import { useApp, useFacts, useStatus } from '../state/context.tsx';
+
+const QUARTERS = [75, 50, 25];
+
+/** What was last said, so that only changes are spoken. */
+interface Spoken {
+  code: Status['code'];
+  run: string | null;
+  quarter: number;
+}
+
+/** What a screen reader says when the status went on from `before`: changes of state, quarters of progress and the end of a run; nothing else. */
+export function announcement(before: Spoken, status: Status, lastRun: Facts['lastRun']): { text: string | null; spoken: Spoken } {
+  const { progress } = status;
+  const percent = progress && progress.total > 0 ? (100 * progress.done) / progress.total : 0;
+  const quarter = progress ? (QUARTERS.find((each) => percent >= each) ?? 0) : 0;
+  const spoken = { code: status.code, run: lastRun?.id ?? null, quarter };
+  const finished = lastRun !== null && spoken.run !== before.run && lastRun.outcome === 'done';
+  if (finished) {
+    const changes = lastRun.inserted + lastRun.updated + lastRun.deleted + lastRun.truncated;
+    return { text: `Sync finished: ${FORMAT.counted(changes, 'change')} received. ${status.headline}`, spoken };
+  }
+  if (spoken.code !== before.code) return { text: `${status.headline}. ${status.detail}`, spoken };
+  if (progress && quarter > before.quarter)
+    return {
+      text: `${quarter} percent: ${FORMAT.count(progress.done)} of ${FORMAT.counted(progress.total, progress.unit.slice(0, -1))}`,
+      spoken,
+    };
+  return { text: null, spoken };
+}
+
+export function Announcer() {
+  const status = useStatus();
+  const lastRun = useFacts().lastRun;
+  const urgent = useApp((state) => state.status?.severity === 'error');
+  const [text, setText] = useState('');
+  const spoken = useRef<Spoken>({ code: status.code, run: lastRun?.id ?? null, quarter: 0 });
+  useEffect(() => {
+    const next = announcement(spoken.current, status, lastRun);
+    spoken.current = next.spoken;
+    if (next.text !== null) setText(next.text);
+  }, [status, lastRun]);
+  return (
+    <VisuallyHidden>
+      <div aria-live="polite" data-testid="announcer">
+        {urgent ? '' : text}
+      </div>
+      <div aria-live="assertive">{urgent ? text : ''}</div>
+    </VisuallyHidden>
+  );
+}

@@ -1,0 +1,22 @@
+import { Button, Group, Text } from '@mantine/core';
+import type { Fault } from '@tidemark/protocol/status/facts.ts';
+import { IconAlertTriangle } from '@tabler/icons-react';
+import { sayFault } from '../bridge.ts';
+
+/** A part of the window that could not be filled: why, what to do, and the way to try again. */
+export function Problem({ fault, retry }: { fault: Fault; retry?: () => void }) {
+  const { means, todo } = sayFault(fault);
+  return (
+    <Group gap="sm" wrap="nowrap" role="alert" p="xs" align="flex-start">
+      <IconAlertTriangle size={18} color="var(--tm-warn)" aria-hidden style={{ flex: 'none', marginTop: 2 }} />
+      <Text size="sm" className="selectable">
+        {means} {todo}
+      </Text>
+      {retry && (
+        <Button size="compact-sm" variant="default" onClick={retry} ml="auto">
+          Try again
+        </Button>
+      )}
+    </Group>
+  );
+}

@@ -1,0 +1,55 @@
+import { Center, Loader, Stack, Text } from '@mantine/core';
+import { ActivityScreen } from '../activity/activity-screen.tsx';
+import { sayFault } from '../bridge.ts';
+import { SettingsScreen } from '../settings/settings-screen.tsx';
+import { useApp } from '../state/context.tsx';
+import { RecopyDialog } from '../sync/recopy-dialog.tsx';
+import { SyncScreen } from '../sync/sync-screen.tsx';
+import { UpToDialog } from '../sync/up-to-dialog.tsx';
+import { Announcer } from './announcer.tsx';
+import { ErrorBoundary } from './error-boundary.tsx';
+import { Rail } from './rail.tsx';
+import classes from './shell.module.css';
+import { ShortcutsDialog } from './shortcuts-dialog.tsx';
+import { StatusBar } from './status-bar.tsx';
+import { useShortcuts } from './use-shortcuts.ts';
+import { useWindowTitle } from './use-window-title.ts';
+
+const SCREENS = { sync: SyncScreen, activity: ActivityScreen, settings: SettingsScreen };
+
+export function Shell() {
+  const ready = useApp((state) => state.app !== null);
+  const fault = useApp((state) => state.fault);
+  const screen = useApp((state) => state.screen);
+  useShortcuts();
+  useWindowTitle();
+  const Screen = SCREENS[screen];
+  return (
+    <div className={classes.shell}>
+      <Rail />
+      <main className={classes.main} id="main" tabIndex={-1} key={screen}>
+        {ready ? (
+          <ErrorBoundary key={screen}>
+            <Screen />
+          </ErrorBoundary>
+        ) : (
+          <Center h="100%">
+            <Stack align="center" gap="sm">
+              <Loader size="sm" />
+              <Text c="dimmed">{fault ? sayFault(fault).means : 'Starting…'}</Text>
+            </Stack>
+          </Center>
+        )}
+      </main>
+      <StatusBar />
+      {ready && (
+        <>
+          <Announcer />
+          <UpToDialog />
+          <RecopyDialog />
+        </>
+      )}
+      <ShortcutsDialog />
+    </div>
+  );
+}

@@ -1,0 +1,38 @@
+import { Tooltip, UnstyledButton } from '@mantine/core';
+import { FORMAT } from '@tidemark/protocol/status/format.ts';
+import { useApp } from '../state/context.tsx';
+import { StatusIcon } from '../sync/status-icon.tsx';
+import classes from './shell.module.css';
+
+/** On every screen: how it stands, how old the data is, and where in the feed. */
+export function StatusBar() {
+  const status = useApp((state) => state.status);
+  const facts = useApp((state) => state.app?.facts ?? null);
+  const now = useApp((state) => state.now);
+  const show = useApp((state) => state.show);
+  if (!status || !facts) return <footer className={classes.bar} />;
+  const { committedAt, cursor } = facts.replica;
+  const asOf = committedAt === null ? null : Date.parse(committedAt);
+  const waiting = facts.waiting?.changes ?? null;
+  return (
+    <footer className={classes.bar} aria-label="Status">
+      <Tooltip label={`${status.headline}. ${status.detail}`} position="top-start">
+        <UnstyledButton className={classes.barStatus} data-severity={status.severity} onClick={() => show('sync')} data-testid="status-bar">
+          <StatusIcon code={status.code} size={15} />
+          <span className={`${classes.barText} num`}>{status.short}</span>
+        </UnstyledButton>
+      </Tooltip>
+      {asOf !== null && (
+        <Tooltip label={`Last change here was committed ${FORMAT.full(asOf)}`} position="top">
+          <span className={`${classes.barText} num`}>Data as of {FORMAT.moment(asOf, now)}</span>
+        </Tooltip>
+      )}
+      {cursor && <span className={`${classes.barText} num`}>Position {FORMAT.count(cursor.seq)}</span>}
+      {cursor && (
+        <span className={`${classes.barText} num`} style={{ marginInlineStart: 'auto' }}>
+          {waiting === null ? 'Waiting: unknown' : `▼ ${FORMAT.count(waiting)} waiting`}
+        </span>
+      )}
+    </footer>
+  );
+}

@@ -1,0 +1,16 @@
+import { FORMAT } from '@tidemark/protocol/status/format.ts';
+import { useEffect } from 'react';
+import { useApp } from '../state/context.tsx';
+
+/** `● 1,284 waiting — Tidemark`. */
+export function useWindowTitle(): void {
+  const title = useApp(({ app, status }) => {
+    if (!app || !status) return 'Tidemark';
+    const waiting = app.facts.waiting?.changes ?? 0;
+    if (status.severity === 'error' || status.progress) return `${status.short} — Tidemark`;
+    return waiting > 0 ? `● ${FORMAT.count(waiting)} waiting — Tidemark` : 'Tidemark';
+  });
+  useEffect(() => {
+    document.title = title;
+  }, [title]);
+}

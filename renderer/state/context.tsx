@@ -1,0 +1,42 @@
+import type { Facts } from '@tidemark/protocol/status/facts.ts';
+import type { Status } from '@tidemark/protocol/status/status.ts';
+import type { Settings } from '@tidemark/terminal/contract/contract.ts';
+import { type ReactNode, createContext, useContext, useMemo } from 'react';
+import { useStore } from 'zustand';
+import type { Api } from '../bridge.ts';
+import type { AppStore, AppStoreApi } from './app-store.ts';
+
+interface App {
+  api: Api;
+  store: AppStoreApi;
+}
+
+const Context = createContext<App | null>(null);
+
+export function AppProvider({ api, store, children }: App & { children: ReactNode }) {
+  const app = useMemo(() => ({ api, store }), [api, store]);
+  return <Context value={app}>{children}</Context>;
+}
+
+/** The app's calls and its store. */
+export function useTidemark(): App {
+  const app = useContext(Context);
+  if (!app) throw new Error('no AppProvider above');
+  return app;
+}
+
+export function useApp<T>(select: (state: AppStore) => T): T {
+  return useStore(useTidemark().store, select);
+}
+
+/** For what is shown only after the app's first answer. */
+function known<T>(value: T | null | undefined): T {
+  if (value === null || value === undefined) throw new Error('shown before the first answer of the app');
+  return value;
+}
+
+export const useFacts = (): Facts => known(useApp((state) => state.app?.facts));
+export const useSettings = (): Settings => known(useApp((state) => state.app?.settings));
+export const useStatus = (): Status => known(useApp((state) => state.status));
+/** The clock, ms. Redraws its user each second: only for relative times. */
+export const useNow = (): number => useApp((state) => state.now);

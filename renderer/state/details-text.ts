@@ -1,0 +1,22 @@
+import { formatCursor } from '@tidemark/protocol/cursor.ts';
+import type { Facts } from '@tidemark/protocol/status/facts.ts';
+import type { Status } from '@tidemark/protocol/status/status.ts';
+
+/** What a person sends to whoever helps them: the status and the facts behind it. Facts hold no secret. */
+export function detailsText(status: Status, facts: Facts): string {
+  const fault = facts.replica.fault ?? facts.lastRun?.fault ?? null;
+  const lines = [
+    `Tidemark: ${status.headline}`,
+    status.detail,
+    `Status: ${status.code} (${status.severity})${status.since ? ` since ${status.since}` : ''}`,
+    `Position: ${facts.replica.cursor ? formatCursor(facts.replica.cursor) : 'none'}`,
+    `Head at the relay: ${facts.probe?.status.head ? formatCursor(facts.probe.status.head) : 'not known'}${facts.probe ? ` (asked ${facts.probe.at})` : ''}`,
+    ...(fault
+      ? [`Error: ${fault.code}${fault.requestId ? `, request ${fault.requestId}` : ''}`, ...(fault.detail ? [fault.detail] : [])]
+      : []),
+    ...status.attention.map(({ code, text }) => `Also: ${code}: ${text}`),
+    '',
+    JSON.stringify(facts, null, 2),
+  ];
+  return lines.join('\n');
+}

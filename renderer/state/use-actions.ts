@@ -1,0 +1,82 @@
+import { notifications } from '@mantine/notifications';
+import type { Mode } from '@tidemark/protocol/status/facts.ts';
+import type { Action } from '@tidemark/protocol/status/status.ts';
+import type { Seq } from '@tidemark/protocol/cursor.ts';
+import { useMemo } from 'react';
+import { type Api, faultOf, sayFault } from '../bridge.ts';
+import type { AppStoreApi } from './app-store.ts';
+import { useTidemark } from './context.tsx';
+import { detailsText } from './details-text.ts';
+
+/** Everything that a button can do. Failures are shown, never swallowed. */
+export interface Actions {
+  run: (action: Action) => void;
+  start: (mode: Mode, target?: Seq) => void;
+  cancel: () => void;
+  pause: (until: Date | null) => void;
+  copy: (text: string, what: string) => void;
+}
+
+export function makeActions(api: Api, store: AppStoreApi): Actions {
+  const attempt = (call: Promise<unknown>, done?: () => void) => {
+    call.then(
+      () => done?.(),
+      (thrown: unknown) => {
+        const { means, todo } = sayFault(faultOf(thrown));
+        notifications.show({ color: 'red', title: means, message: todo, autoClose: 10_000 });
+      },
+    );
+  };
+  const start = (mode: Mode, target?: Seq) => attempt(api.call('sync.start', { mode, ...(target === undefined ? {} : { target }) }));
+  const copy = (text: string, what: string) =>
+    attempt(api.call('clipboard.write', { text }), () => notifications.show({ message: `${what} copied`, autoClose: 2500 }));
+  const cancel = () => attempt(api.call('sync.cancel', {}));
+
+  /** What failed is tried again as it was; of a sync up to a transaction only the check, for the choice may be old. */
+  const again = (): Mode => {
+    const mode = store.getState().app?.facts.lastRun?.mode ?? 'now';
+    return mode === 'up-to' ? 'check' : mode;
+  };
+
+  return {
+    start,
+    cancel,
+    copy,
+    pause: (until) => attempt(api.call('sync.pause', { until: until === null ? null : until.toISOString() })),
+    run: ({ id }) => {
+      const { show, showKey, open, app, status } = store.getState();
+      switch (id) {
+        case 'set-up':
+          return show('sync');
+        case 'first-sync':
+        case 'sync-now':
+          return start('now');
+        case 'check':
+          return start('check');
+        case 'cancel':
+          return cancel();
+        case 'pause':
+          return attempt(api.call('sync.pause', { until: null }));
+        case 'resume':
+          return attempt(api.call('sync.resume', {}));
+        case 'retry':
+          return start(again());
+        case 'recopy':
+          return open('recopy');
+        case 'enter-key':
+          return showKey();
+        case 'settings':
+          return show('settings');
+        case 'restart-agent':
+          return attempt(api.call('agent.restart', {}));
+        case 'copy-details':
+          return app && status ? copy(detailsText(status, app.facts), 'Details') : undefined;
+      }
+    },
+  };
+}
+
+export function useActions(): Actions {
+  const { api, store } = useTidemark();
+  return useMemo(() => makeActions(api, store), [api, store]);
+}

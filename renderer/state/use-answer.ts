@@ -1,0 +1,52 @@
+import type { Fault } from '@tidemark/protocol/status/facts.ts';
+import type { Input, MethodName, Output } from '@tidemark/terminal/contract/contract.ts';
+import { useCallback, useEffect, useRef, useState } from 'react';
+import { faultOf } from '../bridge.ts';
+import { useTidemark } from './context.tsx';
+
+/** At most one refresh of a list in this time. */
+const GAP_MS = 1000;
+
+export interface Answer<T> {
+  /** The last answer, kept while a newer one is fetched. */
+  data: T | null;
+  fault: Fault | null;
+  reload: () => void;
+}
+
+/**
+ * What the app answers to `method`, asked again whenever `input` or `version` changes. Calls never overlap, and an
+ * answer to an older question is dropped.
+ */
+export function useAnswer<M extends MethodName>(method: M, input: Input<M>, version: string): Answer<Output<M>> {
+  const { api } = useTidemark();
+  const [answer, setAnswer] = useState<{ key: string; data: Output<M> | null; fault: Fault | null }>({ key: '', data: null, fault: null });
+  const [reloads, setReloads] = useState(0);
+  const askedAt = useRef(0);
+  const key = JSON.stringify(input);
+
+  useEffect(() => {
+    let live = true;
+    const ask = () => {
+      askedAt.current = performance.now();
+      api.call(method, JSON.parse(key) as Input<M>).then(
+        (data) => live && setAnswer({ key, data, fault: null }),
+        (thrown: unknown) => live && setAnswer((old) => ({ key, data: old.key === key ? old.data : null, fault: faultOf(thrown) })),
+      );
+    };
+    const wait = askedAt.current === 0 ? 0 : askedAt.current + GAP_MS - performance.now();
+    const timer = wait > 0 ? setTimeout(ask, wait) : undefined;
+    if (wait <= 0) ask();
+    return () => {
+      live = false;
+      clearTimeout(timer);
+    };
+    // biome-ignore lint/correctness/useExhaustiveDependencies: `version` and `reloads` say when to ask again
+  }, [api, method, key, version, reloads]);
+
+  const reload = useCallback(() => {
+    askedAt.current = 0;
+    setReloads((count) => count + 1);
+  }, []);
+  return { data: answer.data, fault: answer.fault, reload };
+}

@@ -1,0 +1,165 @@
+import { CompositeChart } from '@mantine/charts';
+import { Button, SegmentedControl, Table, Text } from '@mantine/core';
+import { FORMAT } from '@tidemark/protocol/status/format.ts';
+import { useMemo, useState } from 'react';
+import { Problem } from '../shell/problem.tsx';
+import { useAnswer } from '../state/use-answer.ts';
+import { useFacts, useTidemark } from '../state/context.tsx';
+import classes from './lag-chart.module.css';
+import { type LagPoint, axisTicks, lagSeries, peaks } from './lag-series.ts';
+
+const RANGES = [
+  { value: '1', label: '1 h' },
+  { value: '24', label: '24 h' },
+  { value: '168', label: '7 d' },
+];
+const HOUR_MS = 3_600_000;
+const MINUTE_MS = 60_000;
+
+const lagText = (minutes: number) => FORMAT.span(minutes * MINUTE_MS);
+
+function summaryOf(points: LagPoint[], now: number): string {
+  const { waiting, lag } = peaks(points);
+  const last = points.at(-1);
+  if (!waiting && !lag) return 'Nothing was recorded in this time.';
+  const parts = [];
+  if (waiting?.waiting) parts.push(`Highest: ${FORMAT.counted(waiting.waiting, 'change')} at ${FORMAT.moment(waiting.at, now)}`);
+  else if (waiting) parts.push('Nothing was waiting');
+  if (lag?.lag && lag.lag * MINUTE_MS >= 1000) parts.push(`longest lag ${lagText(lag.lag)} at ${FORMAT.moment(lag.at, now)}`);
+  if (last && last.waiting !== null) parts.push(`last known: ${FORMAT.count(last.waiting)}`);
+  return `${parts.join(' · ')}.`;
+}
+
+/** How far behind this PC was: changes waiting and age of the data. Where nothing was known there is a gap. */
+export function LagChart() {
+  const { store } = useTidemark();
+  const { probe, lastRun } = useFacts();
+  const [range, setRange] = useState('1');
+  const [asTable, setAsTable] = useState(false);
+  const sinceMs = Number(range) * HOUR_MS;
+  const { data, fault, reload } = useAnswer('lag.list', { sinceMs }, `${probe?.at}/${lastRun?.id}`);
+  const { points, now, from } = useMemo(() => {
+    const at = store.getState().now;
+    return { points: lagSeries(data ?? [], at - sinceMs, at), now: at, from: at - sinceMs };
+  }, [data, sinceMs, store]);
+  const known = points.some(({ waiting, lag }) => waiting !== null || lag !== null);
+  const axisTime = (at: number) =>
+    sinceMs > 30 * HOUR_MS ? FORMAT.day(at, now).replace(/^(\w{3})\w* (\d+).*$/, '$1 $2') : FORMAT.clock(at).slice(0, 5);
+  const summary = summaryOf(points, now);
+
+  return (
+    <section className={`card ${classes.card}`} aria-labelledby="lag-title">
+      <div className={classes.head}>
+        <h2 className="card-title" id="lag-title">
+          How far behind
+        </h2>
+        <span className={classes.key}>
+          <span className={classes.area} aria-hidden /> Changes waiting
+        </span>
+        <span className={classes.key}>
+          <span className={classes.stroke} aria-hidden /> Time lag
+        </span>
+        <SegmentedControl size="xs" data={RANGES} value={range} onChange={setRange} aria-label="Time shown" ml="auto" />
+      </div>
+      {fault ? (
+        <Problem fault={fault} retry={reload} />
+      ) : asTable ? (
+        <PointsTable points={points} now={now} />
+      ) : known ? (
+        <figure className={classes.figure} aria-label={`Chart of changes waiting and time lag. ${summary}`}>
+          <CompositeChart
+            h={190}
+            data={points}
+            dataKey="at"
+            series={[
+              { name: 'waiting', label: 'Changes waiting', color: 'var(--tm-accent)', type: 'area' },
+              { name: 'lag', label: 'Time lag', color: 'var(--tm-warn)', type: 'line', yAxisId: 'right', strokeDasharray: '5 3' },
+            ]}
+            curveType="stepAfter"
+            connectNulls={false}
+            withDots={points.length < 3}
+            strokeWidth={1.6}
+            withRightYAxis
+            tickLine="none"
+            gridAxis="x"
+            xAxisProps={{
+              type: 'number',
+              scale: 'time',
+              domain: [from, now],
+              ticks: axisTicks(from, now),
+              tickFormatter: axisTime,
+              interval: 'preserveStart',
+              minTickGap: 18,
+            }}
+            yAxisProps={{
+              width: 52,
+              allowDecimals: false,
+              tickCount: 4,
+              domain: [0, (top: number) => Math.max(4, top)],
+              tickFormatter: (value: number) => FORMAT.count(value),
+            }}
+            rightYAxisProps={{
+              width: 60,
+              tickCount: 4,
+              domain: [0, (top: number) => Math.max(1, top)],
+              tickFormatter: (value: number) => (value === 0 ? '0' : lagText(value)),
+            }}
+            tooltipProps={{ content: ({ payload }) => <PointTooltip point={payload?.[0]?.payload as LagPoint | undefined} /> }}
+            accessibilityLayer={false}
+            aria-hidden
+          />
+        </figure>
+      ) : (
+        <div className={classes.empty}>
+          <Text size="sm" c="dimmed">
+            {data === null ? 'Loading…' : 'Nothing recorded yet. Each check adds a point.'}
+          </Text>
+        </div>
+      )}
+      <div className={classes.foot}>
+        <Text size="xs" c="dimmed" className="num">
+          {known ? summary : ''}
+        </Text>
+        <Button variant="subtle" size="compact-xs" onClick={() => setAsTable(!asTable)} aria-pressed={asTable}>
+          {asTable ? 'View as chart' : 'View as table'}
+        </Button>
+      </div>
+    </section>
+  );
+}
+
+function PointTooltip({ point }: { point: LagPoint | undefined }) {
+  if (!point) return null;
+  return (
+    <div className={`${classes.tooltip} num`}>
+      <div>{FORMAT.full(point.at)}</div>
+      <div>Changes waiting: {point.waiting === null ? 'unknown' : FORMAT.count(point.waiting)}</div>
+      <div>Time lag: {point.lag === null ? 'unknown' : lagText(point.lag)}</div>
+    </div>
+  );
+}
+
+function PointsTable({ points, now }: { points: LagPoint[]; now: number }) {
+  return (
+    <div className={classes.scroll} tabIndex={0} role="region" aria-label="How far behind, as a table">
+      <Table stickyHeader verticalSpacing={4} className="num">
+        <Table.Thead>
+          <Table.Tr>
+            <Table.Th>Time</Table.Th>
+            <Table.Th ta="right">Changes waiting</Table.Th>
+            <Table.Th ta="right">Time lag</Table.Th>
+          </Table.Tr>
+        </Table.Thead>
+        <Table.Tbody>
+          {points.toReversed().map(({ at, waiting, lag }) => (
+            <Table.Tr key={at}>
+              <Table.Td>{FORMAT.moment(at, now)}</Table.Td>
+              <Table.Td ta="right">{waiting === null ? 'Unknown' : FORMAT.count(waiting)}</Table.Td>
+              <Table.Td ta="right">{lag === null ? 'Unknown' : lagText(lag)}</Table.Td>
+            </Table.Tr>
+          ))}
+        </Table.Tbody>
+      </Table>
+    </div>
+  );
+}

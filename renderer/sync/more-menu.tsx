@@ -1,0 +1,62 @@
+import { Button, Menu, Text } from '@mantine/core';
+import { IconArrowBarToDown, IconChevronDown, IconCloudDownload, IconFlag, IconPlayerSkipForward, IconSearch } from '@tabler/icons-react';
+import { useApp, useFacts } from '../state/context.tsx';
+import { useActions } from '../state/use-actions.ts';
+import classes from './status-card.module.css';
+
+/** The other things that can be done by hand. What can't be done now is shown, but off. */
+export function MoreMenu({ attached, quiet }: { attached: boolean; quiet: boolean }) {
+  const { phase, replica, waiting } = useFacts();
+  const actions = useActions();
+  const open = useApp((state) => state.open);
+  const idle = phase.kind === 'idle';
+  const some = idle && replica.cursor !== null && (waiting === null || waiting.transactions > 0);
+  const keys = (text: string) => (
+    <Text span size="xs" c="dimmed">
+      {text}
+    </Text>
+  );
+  return (
+    <Menu position="bottom-end" width={270}>
+      <Menu.Target>
+        <Button
+          variant={quiet || !attached ? 'default' : 'filled'}
+          className={`${classes.more} ${attached ? classes.moreAttached : ''}`}
+          aria-label="More ways to sync"
+          data-testid="more"
+        >
+          <IconChevronDown size={16} aria-hidden />
+        </Button>
+      </Menu.Target>
+      <Menu.Dropdown>
+        <Menu.Item
+          leftSection={<IconArrowBarToDown size={16} />}
+          rightSection={keys('F5')}
+          disabled={!idle}
+          onClick={() => actions.start('now')}
+        >
+          Sync now
+        </Menu.Item>
+        <Menu.Item
+          leftSection={<IconSearch size={16} />}
+          rightSection={keys('Shift+F5')}
+          disabled={!idle}
+          onClick={() => actions.start('check')}
+        >
+          Check for changes only
+        </Menu.Item>
+        <Menu.Divider />
+        <Menu.Item leftSection={<IconFlag size={16} />} disabled={!some} onClick={() => open('up-to')}>
+          Sync up to…
+        </Menu.Item>
+        <Menu.Item leftSection={<IconPlayerSkipForward size={16} />} disabled={!some} onClick={() => actions.start('one')}>
+          Sync one transaction
+        </Menu.Item>
+        <Menu.Divider />
+        <Menu.Item leftSection={<IconCloudDownload size={16} />} disabled={!idle} onClick={() => open('recopy')}>
+          Download fresh copy…
+        </Menu.Item>
+      </Menu.Dropdown>
+    </Menu>
+  );
+}

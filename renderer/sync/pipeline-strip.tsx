@@ -1,0 +1,104 @@
+import { Tooltip } from '@mantine/core';
+import { FORMAT } from '@tidemark/protocol/status/format.ts';
+import {
+  IconAlertTriangle,
+  IconBuilding,
+  IconCheck,
+  IconDeviceDesktop,
+  IconHelpCircle,
+  IconLoader2,
+  IconServer2,
+  IconUnlink,
+  IconArrowDown,
+} from '@tabler/icons-react';
+import type { ReactNode } from 'react';
+import { useFacts, useNow, useStatus } from '../state/context.tsx';
+import { type Hop, ownHop, sourceHop } from './hops.ts';
+import classes from './pipeline-strip.module.css';
+
+const HOP_ICONS = {
+  ok: IconCheck,
+  busy: IconLoader2,
+  info: IconArrowDown,
+  warn: IconAlertTriangle,
+  error: IconAlertTriangle,
+  unknown: IconHelpCircle,
+};
+
+/** Where the data comes from and where it stops: head office, relay, this PC. */
+export function PipelineStrip() {
+  const facts = useFacts();
+  const status = useStatus();
+  const now = useNow();
+  const { names, probe, replica } = facts;
+  const head = probe?.status.head ?? null;
+  return (
+    <section className={`card ${classes.strip}`} aria-label="From head office to this PC" data-testid="pipeline">
+      <Node
+        icon={<IconBuilding size={20} stroke={1.6} aria-hidden />}
+        name={names.central || 'Central database'}
+        sub="Head office"
+        more="The database of record"
+      />
+      <Link hop={sourceHop(facts, now)} from={names.central || 'Central database'} to="the relay" />
+      <Node
+        icon={<IconServer2 size={20} stroke={1.6} aria-hidden />}
+        name={names.relay || 'Relay'}
+        sub={head ? `Position ${FORMAT.count(head.seq)}` : 'Position unknown'}
+        more={
+          probe
+            ? `Relay ${probe.status.relay.name}, version ${probe.status.relay.version}${head ? `. Head committed ${FORMAT.full(Date.parse(head.committedAt))}` : ''}`
+            : 'The relay has not answered yet'
+        }
+      />
+      <Link hop={ownHop(facts, status, now)} from="the relay" to="this PC" />
+      <Node
+        icon={<IconDeviceDesktop size={20} stroke={1.6} aria-hidden />}
+        name={names.terminal || 'This PC'}
+        sub={replica.cursor ? `Position ${FORMAT.count(replica.cursor.seq)}` : 'No data yet'}
+        more={
+          replica.committedAt
+            ? `Data as of ${FORMAT.full(Date.parse(replica.committedAt))}. ${FORMAT.counted(replica.rows, 'row')} in ${FORMAT.counted(replica.tables, 'table')}`
+            : 'No data yet'
+        }
+      />
+    </section>
+  );
+}
+
+function Node({ icon, name, sub, more }: { icon: ReactNode; name: string; sub: string; more: string }) {
+  return (
+    <Tooltip label={more}>
+      <div className={classes.node} role="group" tabIndex={0} aria-label={`${name}: ${sub}`}>
+        <span className={classes.nodeIcon}>{icon}</span>
+        <span className={classes.nodeWords}>
+          <span className={classes.nodeName}>{name}</span>
+          <span className={`${classes.nodeSub} num`}>{sub}</span>
+        </span>
+      </div>
+    </Tooltip>
+  );
+}
+
+function Link({ hop, from, to }: { hop: Hop; from: string; to: string }) {
+  const Icon = hop.broken ? IconUnlink : HOP_ICONS[hop.state];
+  return (
+    <Tooltip label={hop.more}>
+      <div
+        className={classes.link}
+        data-severity={hop.state}
+        data-broken={hop.broken || undefined}
+        role="group"
+        tabIndex={0}
+        aria-label={`From ${from} to ${to}: ${hop.text}`}
+      >
+        <span className={classes.wire} />
+        <span className={`${classes.pill} num`}>
+          <Icon size={14} stroke={2.2} aria-hidden className={hop.state === 'busy' ? classes.turning : undefined} />
+          {hop.text}
+        </span>
+        <span className={classes.wire} data-end />
+      </div>
+    </Tooltip>
+  );
+}

@@ -1,0 +1,72 @@
+import { Text } from '@mantine/core';
+import { FORMAT } from '@tidemark/protocol/status/format.ts';
+import type { Progress } from '@tidemark/protocol/status/facts.ts';
+import { IconCheck } from '@tabler/icons-react';
+import { useNow } from '../state/context.tsx';
+import classes from './progress-panel.module.css';
+
+const STAGES: { stage: Progress['stage']; label: string }[] = [
+  { stage: 'preparing', label: 'Checking' },
+  { stage: 'downloading', label: 'Downloading' },
+  { stage: 'applying', label: 'Applying' },
+  { stage: 'finishing', label: 'Finishing' },
+];
+
+/** N of M as a sentence; null while M is not known. */
+export function progressText({ done, total, unit }: Progress): string | null {
+  return total > 0 ? `${FORMAT.count(Math.min(done, total))} of ${FORMAT.counted(total, unit.slice(0, -1))}` : null;
+}
+
+/** A run under way: how much of how much, how fast, how long yet. What is not known is left out, never guessed. */
+export function ProgressPanel({ progress }: { progress: Progress }) {
+  const now = useNow();
+  const { done, total, bytes, bytesTotal, rate, etaS, stage, table, tableIndex, tableCount } = progress;
+  const text = progressText(progress);
+  const share = total > 0 ? Math.min(1, done / total) : null;
+  const at = STAGES.findIndex((each) => each.stage === stage);
+  const facts: [label: string, value: string][] = [];
+  if (bytesTotal > 0) facts.push(['Received', `${FORMAT.bytes(Math.min(bytes, bytesTotal))} of ${FORMAT.bytes(bytesTotal)}`]);
+  if (rate !== null) facts.push(['Rate', `${FORMAT.count(rate)} ${progress.unit}/s`]);
+  facts.push(['Elapsed', FORMAT.span(now - Date.parse(progress.startedAt))]);
+  if (etaS !== null) facts.push(['Left', `about ${FORMAT.left(etaS * 1000)}`]);
+  if (table !== null) facts.push(['Table', tableCount > 0 ? `${table} (${Math.max(1, tableIndex)} of ${tableCount})` : table]);
+  return (
+    <div className={classes.panel}>
+      <ol className={classes.stages} aria-label="Stages">
+        {STAGES.map(({ stage: each, label }, index) => (
+          <li key={each} data-is={index < at ? 'over' : index === at ? 'now' : 'next'} aria-current={index === at ? 'step' : undefined}>
+            {index < at && <IconCheck size={13} stroke={2.5} aria-label="done" />}
+            {label}
+          </li>
+        ))}
+      </ol>
+      <div className={classes.line}>
+        <div
+          className={classes.track}
+          role="progressbar"
+          aria-label="Sync progress"
+          aria-valuemin={0}
+          aria-valuemax={100}
+          {...(share === null ? {} : { 'aria-valuenow': Math.floor(share * 100) })}
+          aria-valuetext={text ?? 'Amount not known yet'}
+        >
+          <div
+            className={share === null ? classes.unknown : classes.fill}
+            style={share === null ? undefined : { width: `${share * 100}%` }}
+          />
+        </div>
+        <Text size="sm" className={`${classes.share} num`}>
+          {text && share !== null ? `${text} · ${FORMAT.percent(done, total)}` : 'Amount not known yet'}
+        </Text>
+      </div>
+      <dl className={`${classes.facts} num`}>
+        {facts.map(([label, value]) => (
+          <div key={label}>
+            <dt>{label}</dt>
+            <dd>{value}</dd>
+          </div>
+        ))}
+      </dl>
+    </div>
+  );
+}

@@ -1,0 +1,103 @@
+import { Button, Text, Title, Tooltip } from '@mantine/core';
+import { FORMAT } from '@tidemark/protocol/status/format.ts';
+import type { Action } from '@tidemark/protocol/status/status.ts';
+import { useActions } from '../state/use-actions.ts';
+import { useFacts, useNow, useStatus } from '../state/context.tsx';
+import { MoreMenu } from './more-menu.tsx';
+import { PauseMenu } from './pause-menu.tsx';
+import { ProgressPanel } from './progress-panel.tsx';
+import { StatusIcon } from './status-icon.tsx';
+import classes from './status-card.module.css';
+
+const MOVING = new Set(['checking', 'first-sync', 'syncing', 'agent-restarting']);
+
+/** The one answer to "how do I stand", and the next thing to do as its button. */
+export function StatusCard() {
+  const status = useStatus();
+  return (
+    <section
+      className={`card ${classes.card}`}
+      data-severity={status.severity}
+      data-testid="status-card"
+      data-code={status.code}
+      aria-labelledby="status-headline"
+    >
+      <div className={classes.row}>
+        <div className={classes.icon}>
+          <StatusIcon code={status.code} size={28} className={MOVING.has(status.code) ? classes.moving : undefined} />
+        </div>
+        <div className={classes.words}>
+          <Title order={1} id="status-headline" className={`${classes.headline} num`} data-testid="headline">
+            {status.headline}
+          </Title>
+          <Text className={`${classes.detail} num selectable`} data-testid="detail">
+            {status.detail}
+          </Text>
+          <LastChecked />
+        </div>
+        <Buttons />
+      </div>
+      {status.progress && <ProgressPanel progress={status.progress} />}
+    </section>
+  );
+}
+
+/** `Last checked 4 minutes ago`: where the detail does not say it already. */
+function LastChecked() {
+  const { configured, probe } = useFacts();
+  const now = useNow();
+  if (!configured) return null;
+  if (probe === null) {
+    return (
+      <Text size="xs" c="dimmed">
+        Never checked since the app started
+      </Text>
+    );
+  }
+  const at = Date.parse(probe.at);
+  return (
+    <Tooltip label={FORMAT.full(at)} position="bottom-start">
+      <Text size="xs" c="dimmed" w="fit-content" className="num">
+        Last checked {FORMAT.ago(at, now)}
+      </Text>
+    </Tooltip>
+  );
+}
+
+function Buttons() {
+  const { primary, secondary, code } = useStatus();
+  const { paused, configured } = useFacts();
+  const actions = useActions();
+  const ordinary = configured && code !== 'starting' && code !== 'agent-restarting';
+  return (
+    <div className={classes.buttons}>
+      {secondary
+        .filter(({ id }) => id !== 'pause')
+        .map((each) => (
+          <Button key={each.id} variant="default" onClick={() => actions.run(each)}>
+            {each.label}
+          </Button>
+        ))}
+      {ordinary && paused === null && <PauseMenu />}
+      <div className={classes.split}>
+        {primary && <Primary action={primary} attached={ordinary} />}
+        {ordinary && <MoreMenu attached={primary !== null} quiet={primary?.id === 'cancel'} />}
+      </div>
+    </div>
+  );
+}
+
+function Primary({ action, attached }: { action: Action; attached: boolean }) {
+  const actions = useActions();
+  return (
+    <Button
+      data-testid="primary"
+      variant={action.id === 'cancel' ? 'default' : 'filled'}
+      className={attached ? classes.attached : undefined}
+      onClick={() => actions.run(action)}
+      rightSection={action.count === undefined ? undefined : <span className={`${classes.count} num`}>↓ {FORMAT.count(action.count)}</span>}
+    >
+      {action.label}
+    </Button>
+  );
+}

@@ -1,0 +1,26 @@
+import { useApp } from '../state/context.tsx';
+import { AttentionList } from './attention-list.tsx';
+import { FirstRun } from './first-run.tsx';
+import { LagChart } from './lag-chart.tsx';
+import { PipelineStrip } from './pipeline-strip.tsx';
+import { StatusCard } from './status-card.tsx';
+import classes from './sync-screen.module.css';
+import { TableList } from './table-list.tsx';
+import { Tiles } from './tiles.tsx';
+
+export function SyncScreen() {
+  const setup = useApp((state) => state.status?.code === 'setup');
+  if (setup) return <FirstRun />;
+  return (
+    <div className={classes.screen}>
+      <StatusCard />
+      <AttentionList />
+      <PipelineStrip />
+      <Tiles />
+      <div className={classes.columns}>
+        <LagChart />
+        <TableList />
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,111 @@
+import { Checkbox, Table, Text, TextInput, Tooltip, UnstyledButton } from '@mantine/core';
+import { FORMAT } from '@tidemark/protocol/status/format.ts';
+import { IconArrowDown, IconArrowUp, IconSearch } from '@tabler/icons-react';
+import { useState } from 'react';
+import { Problem } from '../shell/problem.tsx';
+import { useFacts, useNow } from '../state/context.tsx';
+import { useAnswer } from '../state/use-answer.ts';
+import classes from './table-list.module.css';
+import { type Order, type SortKey, arrange } from './table-rows.ts';
+
+const COLUMNS: { key: SortKey; label: string; right: boolean; down: boolean }[] = [
+  { key: 'name', label: 'Table', right: false, down: false },
+  { key: 'rows', label: 'Rows', right: true, down: true },
+  { key: 'waiting', label: 'Waiting', right: true, down: true },
+  { key: 'lastChangeAt', label: 'Last change', right: true, down: true },
+];
+
+/** Every table of the feed: how much is here, how much waits. */
+export function TableList() {
+  const { probe, lastRun, replica } = useFacts();
+  const [order, setOrder] = useState<Order>({ key: 'name', down: false });
+  const [find, setFind] = useState('');
+  const [waitingOnly, setWaitingOnly] = useState(false);
+  const { data, fault, reload } = useAnswer('tables.list', {}, `${probe?.at}/${lastRun?.id}/${replica.cursor?.epoch}`);
+  const rows = arrange(data ?? [], order, find, waitingOnly);
+
+  return (
+    <section className={`card ${classes.card}`} aria-labelledby="tables-title" data-testid="tables">
+      <div className={classes.head}>
+        <h2 className="card-title" id="tables-title">
+          Tables{data && data.length > 0 ? <span className={classes.total}> {FORMAT.count(data.length)}</span> : null}
+        </h2>
+        <Checkbox
+          size="xs"
+          label="Only with waiting changes"
+          checked={waitingOnly}
+          onChange={(event) => setWaitingOnly(event.currentTarget.checked)}
+          ml="auto"
+        />
+        <TextInput
+          size="xs"
+          w={150}
+          placeholder="Find a table"
+          aria-label="Find a table"
+          leftSection={<IconSearch size={14} aria-hidden />}
+          value={find}
+          onChange={(event) => setFind(event.currentTarget.value)}
+        />
+      </div>
+      {fault && <Problem fault={fault} retry={reload} />}
+      <div className={classes.scroll} role="region" aria-label="Tables" tabIndex={0}>
+        <Table stickyHeader verticalSpacing={5} horizontalSpacing={10} className="num">
+          <Table.Thead>
+            <Table.Tr>
+              {COLUMNS.map((column) => (
+                <Head key={column.key} column={column} order={order} sort={setOrder} />
+              ))}
+            </Table.Tr>
+          </Table.Thead>
+          <Table.Tbody>
+            {rows.map((row) => (
+              <Table.Tr key={row.name}>
+                <Table.Td className={`${classes.name} selectable`}>{row.name}</Table.Td>
+                <Table.Td ta="right">{row.rows === null ? '—' : FORMAT.count(row.rows)}</Table.Td>
+                <Table.Td ta="right" className={row.waiting ? classes.some : undefined}>
+                  {row.waiting === null ? 'Unknown' : row.waiting > 0 ? `↓ ${FORMAT.count(row.waiting)}` : '0'}
+                </Table.Td>
+                <Table.Td ta="right">
+                  <LastChange at={row.lastChangeAt} />
+                </Table.Td>
+              </Table.Tr>
+            ))}
+          </Table.Tbody>
+        </Table>
+        {data !== null && rows.length === 0 && (
+          <Text size="sm" c="dimmed" ta="center" py="lg">
+            {data.length === 0 ? 'No tables yet. They come with the first sync.' : 'No tables match.'}
+          </Text>
+        )}
+      </div>
+    </section>
+  );
+}
+
+function LastChange({ at }: { at: string | null }) {
+  const now = useNow();
+  if (at === null) return '—';
+  const ms = Date.parse(at);
+  return (
+    <Tooltip label={FORMAT.full(ms)}>
+      <span>{FORMAT.moment(ms, now)}</span>
+    </Tooltip>
+  );
+}
+
+function Head({ column, order, sort }: { column: (typeof COLUMNS)[number]; order: Order; sort: (order: Order) => void }) {
+  const mine = order.key === column.key;
+  const Arrow = order.down ? IconArrowDown : IconArrowUp;
+  return (
+    <Table.Th aria-sort={mine ? (order.down ? 'descending' : 'ascending') : 'none'}>
+      <UnstyledButton
+        className={classes.sort}
+        data-right={column.right || undefined}
+        onClick={() => sort({ key: column.key, down: mine ? !order.down : column.down })}
+      >
+        {column.label}
+        {mine && <Arrow size={13} aria-hidden />}
+      </UnstyledButton>
+    </Table.Th>
+  );
+}

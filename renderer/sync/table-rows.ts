@@ -1,0 +1,24 @@
+import type { TableRow } from '@tidemark/terminal/contract/contract.ts';
+
+export type SortKey = 'name' | 'rows' | 'waiting' | 'lastChangeAt';
+export interface Order {
+  key: SortKey;
+  down: boolean;
+}
+
+const names = new Intl.Collator(undefined, { numeric: true, sensitivity: 'base' });
+
+/** Tables that match, in order. What is not known comes last either way. */
+export function arrange(rows: readonly TableRow[], order: Order, find: string, waitingOnly: boolean): TableRow[] {
+  const wanted = find.trim().toLowerCase();
+  const sign = order.down ? -1 : 1;
+  return rows
+    .filter((row) => row.name.toLowerCase().includes(wanted) && (!waitingOnly || (row.waiting ?? 0) > 0))
+    .sort((a, b) => {
+      const [x, y] = [a[order.key], b[order.key]];
+      if (x === y) return names.compare(a.name, b.name);
+      if (x === null) return 1;
+      if (y === null) return -1;
+      return sign * (typeof x === 'number' && typeof y === 'number' ? x - y : names.compare(String(x), String(y)));
+    });
+}

@@ -1,0 +1,147 @@
+import { ActionIcon, Anchor, Text, Tooltip } from '@mantine/core';
+import { formatCursor } from '@tidemark/protocol/cursor.ts';
+import { FORMAT } from '@tidemark/protocol/status/format.ts';
+import { IconCopy } from '@tabler/icons-react';
+import type { ReactNode } from 'react';
+import { changesOf } from '../activity/run-words.ts';
+import { useApp, useFacts, useNow, useStatus } from '../state/context.tsx';
+import { useActions } from '../state/use-actions.ts';
+import classes from './tiles.module.css';
+
+interface TileProps {
+  label: string;
+  value: ReactNode;
+  sub: ReactNode;
+  /** Absolute values. */
+  more?: string | undefined;
+  id: string;
+}
+
+function Tile({ label, value, sub, more, id }: TileProps) {
+  const body = (
+    <div
+      className={`card ${classes.tile}`}
+      data-testid={`tile-${id}`}
+      role="group"
+      aria-label={label}
+      {...(more === undefined ? {} : { tabIndex: 0 })}
+    >
+      <Text size="xs" c="dimmed" className={classes.label}>
+        {label}
+      </Text>
+      <div className={`${classes.value} num`}>{value}</div>
+      <div className={`${classes.sub} num`}>{sub}</div>
+    </div>
+  );
+  return more === undefined ? body : <Tooltip label={more}>{body}</Tooltip>;
+}
+
+/** The five numbers people ask for. `0`, `Unknown` and `—` (not yet) are three different answers. */
+export function Tiles() {
+  return (
+    <div className={classes.tiles}>
+      <Waiting />
+      <AsOf />
+      <LastSync />
+      <Position />
+      <NextCheck />
+    </div>
+  );
+}
+
+const TREND_WORDS: Partial<Record<string, string>> = { 'catching up': 'catching up', 'falling behind': 'falling behind', steady: 'steady' };
+
+function Waiting() {
+  const { waiting, replica } = useFacts();
+  const { trend } = useStatus();
+  if (replica.cursor === null) return <Tile id="waiting" label="Changes waiting" value="—" sub="Nothing synced yet" />;
+  if (waiting === null) return <Tile id="waiting" label="Changes waiting" value="Unknown" sub="The relay was not asked yet" />;
+  const words = trend === null ? undefined : TREND_WORDS[trend];
+  const sub =
+    waiting.transactions === 0
+      ? 'Nothing waits'
+      : `in ${FORMAT.counted(waiting.transactions, 'transaction')} · ${FORMAT.bytes(waiting.bytes)}${words ? ` · ${words}` : ''}`;
+  const more = waiting.oldestAt === null ? undefined : `The oldest was committed ${FORMAT.full(Date.parse(waiting.oldestAt))}`;
+  return <Tile id="waiting" label="Changes waiting" value={FORMAT.count(waiting.changes)} sub={sub} more={more} />;
+}
+
+function AsOf() {
+  const { committedAt } = useFacts().replica;
+  const now = useNow();
+  if (committedAt === null) return <Tile id="as-of" label="Data current as of" value="—" sub="Nothing synced yet" />;
+  const at = Date.parse(committedAt);
+  return (
+    <Tile
+      id="as-of"
+      label="Data current as of"
+      value={FORMAT.moment(at, now)}
+      sub={FORMAT.ago(at, now)}
+      more={`Last transaction here was committed ${FORMAT.full(at)}`}
+    />
+  );
+}
+
+function LastSync() {
+  const run = useFacts().lastSuccess;
+  const now = useNow();
+  if (run === null) return <Tile id="last-sync" label="Last successful sync" value="—" sub="Not yet" />;
+  const at = Date.parse(run.endedAt);
+  const took = Math.max(0, at - Date.parse(run.startedAt));
+  const changes = changesOf(run);
+  const sub =
+    run.outcome === 'nothing-new'
+      ? 'Nothing new'
+      : `${FORMAT.counted(changes, 'change')} in ${took < 1000 ? 'under 1 s' : FORMAT.span(took)}`;
+  return <Tile id="last-sync" label="Last successful sync" value={FORMAT.moment(at, now)} sub={sub} more={FORMAT.full(at)} />;
+}
+
+function Position() {
+  const { replica, probe } = useFacts();
+  const { copy } = useActions();
+  const { cursor } = replica;
+  const status = probe?.status ?? null;
+  const head = status?.head ?? null;
+  const sub = head === null ? 'Head unknown' : `head ${FORMAT.count(head.seq)} · oldest kept ${FORMAT.count(status?.horizon ?? 0)}`;
+  if (cursor === null) return <Tile id="position" label="Position" value="—" sub={sub} />;
+  const text = formatCursor(cursor);
+  const value = (
+    <span className={classes.withButton}>
+      {FORMAT.count(cursor.seq)}
+      <Tooltip label={`Copy ${text}`}>
+        <ActionIcon size={24} aria-label="Copy position" onClick={() => copy(text, 'Position')}>
+          <IconCopy size={15} aria-hidden />
+        </ActionIcon>
+      </Tooltip>
+    </span>
+  );
+  return <Tile id="position" label="Position" value={value} sub={sub} />;
+}
+
+function NextCheck() {
+  const { schedule, paused } = useFacts();
+  const automatic = useApp((state) => state.app?.settings.automatic ?? 'sync');
+  const show = useApp((state) => state.show);
+  const now = useNow();
+  const label = automatic === 'sync' ? 'Next automatic sync' : 'Next automatic check';
+  if (schedule.everyMs === null) {
+    const turnOn = (
+      <Anchor component="button" size="xs" onClick={() => show('settings')}>
+        Turn on
+      </Anchor>
+    );
+    return <Tile id="next" label={label} value="Off" sub={turnOn} />;
+  }
+  const every = `every ${FORMAT.words(schedule.everyMs)}`;
+  if (paused !== null)
+    return (
+      <Tile
+        id="next"
+        label={label}
+        value="Paused"
+        sub={paused.until === null ? 'until you resume' : `until ${FORMAT.moment(Date.parse(paused.until), now)}`}
+      />
+    );
+  if (schedule.nextAt === null) return <Tile id="next" label={label} value="—" sub={every} />;
+  const at = Date.parse(schedule.nextAt);
+  return <Tile id="next" label={label} value={at <= now ? 'Now' : `in ${FORMAT.span(at - now)}`} sub={every} more={FORMAT.full(at)} />;
+}

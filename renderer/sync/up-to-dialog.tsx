@@ -1,0 +1,145 @@
+import { Button, Group, Modal, Radio, Stack, Table, Text } from '@mantine/core';
+import type { TransactionList } from '@tidemark/protocol/api.ts';
+import type { Seq } from '@tidemark/protocol/cursor.ts';
+import type { Fault } from '@tidemark/protocol/status/facts.ts';
+import { FORMAT } from '@tidemark/protocol/status/format.ts';
+import { useCallback, useEffect, useState } from 'react';
+import { faultOf } from '../bridge.ts';
+import { Problem } from '../shell/problem.tsx';
+import { useApp, useNow, useTidemark } from '../state/context.tsx';
+import { useActions } from '../state/use-actions.ts';
+import classes from './up-to-dialog.module.css';
+
+type Transaction = TransactionList['transactions'][number];
+
+const PAGE = 100;
+
+/** Choose the transaction at which the next sync ends. */
+export function UpToDialog() {
+  const opened = useApp((state) => state.dialog === 'up-to');
+  const open = useApp((state) => state.open);
+  return (
+    <Modal opened={opened} onClose={() => open(null)} title="Sync up to…" size={680}>
+      <Chooser close={() => open(null)} />
+    </Modal>
+  );
+}
+
+interface Loaded {
+  list: Transaction[];
+  head: number | null;
+  loading: boolean;
+  fault: Fault | null;
+}
+
+/** The waiting transactions, oldest first, a page at a time. */
+function useWaiting(): Loaded & { more: () => void } {
+  const { api } = useTidemark();
+  const [loaded, setLoaded] = useState<Loaded>({ list: [], head: null, loading: false, fault: null });
+  const load = useCallback(
+    (after: Seq | null) => {
+      setLoaded((old) => ({ ...old, loading: true, fault: null }));
+      api.call('waiting.list', { after, limit: PAGE }).then(
+        ({ transactions, head }) =>
+          setLoaded((old) => ({ list: after === null ? transactions : [...old.list, ...transactions], head, loading: false, fault: null })),
+        (thrown: unknown) => setLoaded((old) => ({ ...old, loading: false, fault: faultOf(thrown) })),
+      );
+    },
+    [api],
+  );
+  useEffect(() => load(null), [load]);
+  return { ...loaded, more: () => load(loaded.list.at(-1)?.seq ?? null) };
+}
+
+function Chooser({ close }: { close: () => void }) {
+  const { list, head, loading, fault, more } = useWaiting();
+  const [chosen, setChosen] = useState<Seq | null>(null);
+  const now = useNow();
+  const { start } = useActions();
+  const end = list.findIndex(({ seq }) => seq === chosen);
+  const taken = list.slice(0, end + 1);
+  const changes = taken.reduce((sum, each) => sum + each.changes, 0);
+  const last = list.at(-1);
+
+  return (
+    <Stack gap="sm">
+      <Text size="sm" c="dimmed">
+        The sync ends after the transaction that you choose. Newer ones stay waiting.
+      </Text>
+      {fault && <Problem fault={fault} retry={more} />}
+      <div className={classes.scroll} role="region" aria-label="Waiting transactions" tabIndex={-1}>
+        <Table stickyHeader verticalSpacing={4} highlightOnHover className="num">
+          <Table.Thead>
+            <Table.Tr>
+              <Table.Th w={36} aria-label="Choice" />
+              <Table.Th>Transaction</Table.Th>
+              <Table.Th>Committed</Table.Th>
+              <Table.Th ta="right">Changes</Table.Th>
+              <Table.Th>Tables</Table.Th>
+              <Table.Th ta="right">Size</Table.Th>
+            </Table.Tr>
+          </Table.Thead>
+          <Table.Tbody>
+            {list.map((each, index) => (
+              <Table.Tr key={each.seq} data-taken={index <= end || undefined} onClick={() => setChosen(each.seq)}>
+                <Table.Td>
+                  <Radio
+                    size="xs"
+                    name="up-to"
+                    checked={each.seq === chosen}
+                    onChange={() => setChosen(each.seq)}
+                    aria-label={`Up to transaction ${FORMAT.count(each.seq)}`}
+                  />
+                </Table.Td>
+                <Table.Td>{FORMAT.count(each.seq)}</Table.Td>
+                <Table.Td>{FORMAT.moment(Date.parse(each.committedAt), now)}</Table.Td>
+                <Table.Td ta="right">{FORMAT.count(each.changes)}</Table.Td>
+                <Table.Td className={classes.tables}>{each.tables.join(', ')}</Table.Td>
+                <Table.Td ta="right">{FORMAT.bytes(each.bytes)}</Table.Td>
+              </Table.Tr>
+            ))}
+          </Table.Tbody>
+        </Table>
+        {!loading && !fault && list.length === 0 && (
+          <Text size="sm" c="dimmed" ta="center" py="lg">
+            Nothing waits.
+          </Text>
+        )}
+        {loading && (
+          <Text size="sm" c="dimmed" ta="center" py="xs">
+            Loading…
+          </Text>
+        )}
+        {!loading && last && head !== null && last.seq < head && (
+          <Group justify="center" py="xs">
+            <Button variant="subtle" size="compact-sm" onClick={more}>
+              Show more ({FORMAT.count(head - last.seq)} left)
+            </Button>
+          </Group>
+        )}
+      </div>
+      <Group justify="space-between" gap="sm">
+        <Text size="sm" className="num" aria-live="polite">
+          {taken.length === 0
+            ? 'Choose a transaction'
+            : `${FORMAT.counted(taken.length, 'transaction')}, ${FORMAT.counted(changes, 'change')}`}
+        </Text>
+        <Group gap="sm">
+          <Button variant="default" onClick={close}>
+            Close
+          </Button>
+          <Button
+            disabled={chosen === null}
+            onClick={() => {
+              if (chosen === null) return;
+              close();
+              start('up-to', chosen);
+            }}
+          >
+            Sync up to {chosen === null ? 'here' : FORMAT.count(chosen)}
+          </Button>
+        </Group>
+      </Group>
+    </Stack>
+  );
+}

@@ -1,0 +1,77 @@
+import { type CSSVariablesResolver, type MantineColorsTuple, createTheme, rem } from '@mantine/core';
+
+const tide: MantineColorsTuple = [
+  '#ecf8fa',
+  '#d8eff3',
+  '#b0dee7',
+  '#82cbd8',
+  '#55b8c9',
+  '#2fa5b8',
+  '#178fa3',
+  '#0e7588',
+  '#0b5f6f',
+  '#084a57',
+];
+const slate: MantineColorsTuple = [
+  '#dde3ea',
+  '#bac3cf',
+  '#98a3b2',
+  '#6b7787',
+  '#3d4753',
+  '#313a45',
+  '#262d36',
+  '#1b2128',
+  '#14191f',
+  '#0e1216',
+];
+
+/** Small, calm and dense: a tool that stands open on a desk all day. */
+export const theme = createTheme({
+  primaryColor: 'tide',
+  primaryShade: { light: 7, dark: 7 },
+  colors: { tide, dark: slate },
+  fontFamily: "system-ui, -apple-system, 'Segoe UI Variable Text', 'Segoe UI', Roboto, 'Noto Sans', 'Liberation Sans', sans-serif",
+  fontFamilyMonospace: "ui-monospace, 'Cascadia Mono', 'SF Mono', Consolas, 'DejaVu Sans Mono', monospace",
+  fontSizes: { xs: rem(12), sm: rem(13), md: rem(14), lg: rem(16), xl: rem(20) },
+  headings: { fontWeight: '600' },
+  defaultRadius: 'md',
+  radius: { xs: rem(3), sm: rem(5), md: rem(7), lg: rem(10), xl: rem(16) },
+  cursorType: 'default',
+  respectReducedMotion: true,
+  components: {
+    Button: {
+      defaultProps: { size: 'sm' },
+      vars: () => ({ root: { '--button-height': rem(34), '--button-fz': rem(13), '--button-padding-x': rem(14) } }),
+    },
+    ActionIcon: { defaultProps: { variant: 'subtle', color: 'gray', size: 'md' } },
+    TextInput: { defaultProps: { size: 'sm' } },
+    PasswordInput: { defaultProps: { size: 'sm' } },
+    Tooltip: {
+      defaultProps: { openDelay: 400, withArrow: false, multiline: true, maw: 340, events: { hover: true, focus: true, touch: false } },
+    },
+    Menu: { defaultProps: { shadow: 'md', withinPortal: true } },
+    Modal: {
+      defaultProps: { centered: true, radius: 'lg', overlayProps: { backgroundOpacity: 0.35 }, transitionProps: { duration: 120 } },
+    },
+    Drawer: { defaultProps: { position: 'right', overlayProps: { backgroundOpacity: 0.25 }, transitionProps: { duration: 160 } } },
+  },
+});
+
+/** Muted text that still has 4.5 : 1 on each of our surfaces. */
+export const cssVariables: CSSVariablesResolver = () => ({
+  variables: {},
+  light: {
+    '--mantine-color-dimmed': '#59636f',
+    '--mantine-color-text': '#1a2129',
+    '--mantine-color-placeholder': '#6a7480',
+    '--mantine-color-body': '#ffffff',
+    '--mantine-color-error': '#b42323',
+  },
+  dark: {
+    '--mantine-color-dimmed': '#98a3b2',
+    '--mantine-color-text': '#dde3ea',
+    '--mantine-color-placeholder': '#8792a1',
+    '--mantine-color-body': '#1b2128',
+    '--mantine-color-error': '#ff8f87',
+  },
+});
