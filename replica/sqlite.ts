@@ -69,6 +69,20 @@ export function openReader(file: string): Reader {
   });
 }
 
+/** Holds an exclusive lock on a small SQLite file until the returned function is called. Throws when another holds it. */
+export function openLockFile(file: string): () => void {
+  const db = new (binding())(file);
+  try {
+    db.pragma('busy_timeout = 0');
+    db.pragma('locking_mode = EXCLUSIVE');
+    db.exec('BEGIN EXCLUSIVE');
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+  return () => db.close();
+}
+
 type Synchronous<T> = T extends PromiseLike<unknown> ? never : T;
 
 /** Runs `work` in one write transaction; what it throws rolls back. An asynchronous `work` does not compile. */

@@ -1,0 +1,85 @@
+import { Run } from '@tidemark/protocol/status/facts.ts';
+import type { Writer } from './sqlite.ts';
+
+const KEEP_RUNS = 2000;
+const KEEP_SAMPLES_MS = 8 * 24 * 3_600_000;
+
+/** One point of the lag chart. Null: not known then. */
+export interface LagSample {
+  /** ms since 1970. */
+  at: number;
+  waiting: number | null;
+  lagMs: number | null;
+  sourceLagMs: number | null;
+}
+
+/** What a report on this PC can read in `tidemark_status`, besides the cursor. Times are ISO 8601. */
+export interface StatusRow {
+  checkedAt: string | null;
+  syncedAt: string | null;
+  headSeq: number | null;
+  waiting: number | null;
+  code: string;
+  headline: string;
+}
+
+/** Past runs, lag samples and the status row, in the replica's own file. */
+export class History {
+  readonly #db: Writer;
+
+  constructor(db: Writer) {
+    this.#db = db;
+  }
+
+  recordRun(run: Run): void {
+    this.#db.prepare('INSERT OR REPLACE INTO tidemark_run (id, started_at, run) VALUES (?, ?, ?)').run(run.id, run.startedAt, JSON.stringify(run));
+    this.#db
+      .prepare('DELETE FROM tidemark_run WHERE started_at < (SELECT started_at FROM tidemark_run ORDER BY started_at DESC LIMIT 1 OFFSET ?)')
+      .run(KEEP_RUNS);
+  }
+
+  /** Newest first; `before` is the `startedAt` of the last one of the page before. */
+  runs(before: string | null, limit: number): Run[] {
+    const rows = this.#db
+      .prepare('SELECT run FROM tidemark_run WHERE started_at < ? ORDER BY started_at DESC LIMIT ?')
+      .all(before ?? '9999', limit) as { run: string }[];
+    return rows.map((row) => Run.parse(JSON.parse(row.run)));
+  }
+
+  /** Newest run that passes, among the kept ones. */
+  lastRun(outcomes: readonly Run['outcome'][]): Run | null {
+    for (const row of this.#db.prepare('SELECT run FROM tidemark_run ORDER BY started_at DESC LIMIT 200').all() as { run: string }[]) {
+      const run = Run.parse(JSON.parse(row.run));
+      if (outcomes.includes(run.outcome)) return run;
+    }
+    return null;
+  }
+
+  recordSample(sample: LagSample): void {
+    this.#db
+      .prepare('INSERT OR REPLACE INTO tidemark_sample (at, waiting, lag_ms, source_lag_ms) VALUES (?, ?, ?, ?)')
+      .run(Math.round(sample.at), sample.waiting, sample.lagMs, sample.sourceLagMs);
+    this.#db.prepare('DELETE FROM tidemark_sample WHERE at < ?').run(Math.round(sample.at) - KEEP_SAMPLES_MS);
+  }
+
+  /** Oldest first, thinned to at most `most` points. */
+  samples(sinceMs: number, most = 2000): LagSample[] {
+    const rows = this.#db
+      .prepare('SELECT at, waiting, lag_ms AS lagMs, source_lag_ms AS sourceLagMs FROM tidemark_sample WHERE at >= ? ORDER BY at')
+      .all(sinceMs) as LagSample[];
+    const step = Math.ceil(rows.length / most);
+    return step <= 1 ? rows : rows.filter((_, i) => i % step === 0 || i === rows.length - 1);
+  }
+
+  setStatus(row: StatusRow): void {
+    this.#db
+      .prepare(
+        `INSERT INTO tidemark_status (one, feed, epoch, seq, committed_at, checked_at, synced_at, head_seq, waiting, code, headline)
+         SELECT 1, feed, epoch, seq, committed_at, @checkedAt, @syncedAt, @headSeq, @waiting, @code, @headline FROM tidemark_meta WHERE true
+         ON CONFLICT (one) DO UPDATE SET epoch = excluded.epoch, seq = excluded.seq, committed_at = excluded.committed_at,
+           checked_at = excluded.checked_at, synced_at = excluded.synced_at, head_seq = excluded.head_seq,
+           waiting = excluded.waiting, code = excluded.code, headline = excluded.headline`,
+      )
+      .run(row);
+  }
+}

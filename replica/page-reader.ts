@@ -1,0 +1,61 @@
+import { createHash } from 'node:crypto';
+import type { Epoch } from '@tidemark/protocol/cursor.ts';
+import { TidemarkError } from '@tidemark/protocol/errors.ts';
+import { PageHeader, PageTrailer } from '@tidemark/protocol/page.ts';
+
+const NEWLINE = 0x0a;
+
+/** A page whose trailer and checksum are right. `body` are the bytes between header and trailer. */
+export interface VerifiedPage {
+  header: PageHeader;
+  trailer: PageTrailer;
+  body: Buffer;
+}
+
+/** Checks a page as a whole, before anything of it is used. Throws page_corrupt. */
+export function verifyPage(page: Buffer): VerifiedPage {
+  if (page.length < 2 || page[page.length - 1] !== NEWLINE) throw new TidemarkError('page_corrupt');
+  const trailerAt = page.lastIndexOf(NEWLINE, page.length - 2) + 1;
+  const headerEnd = page.indexOf(NEWLINE);
+  const trailer = PageTrailer.safeParse(parse(page.subarray(trailerAt)));
+  if (trailerAt === 0 || !trailer.success) throw new TidemarkError('page_corrupt');
+  const sha256 = createHash('sha256').update(page.subarray(0, trailerAt)).digest('hex');
+  if (sha256 !== trailer.data.sha256) throw new TidemarkError('page_corrupt');
+  const header = PageHeader.safeParse(parse(page.subarray(0, headerEnd)));
+  if (!header.success) throw new TidemarkError('page_invalid', { detail: 'its first line is not a header' });
+  return { header: header.data, trailer: trailer.data, body: page.subarray(headerEnd + 1, trailerAt) };
+}
+
+/** What a page must be to be the next one. */
+export interface Expected {
+  feed: string;
+  epoch: Epoch;
+  start: { seq: number; part: number };
+}
+
+/** Throws unless the page is the next one. */
+export function expectPage(header: PageHeader, expected: Expected): void {
+  if (header.feed !== expected.feed) throw new TidemarkError('page_invalid', { detail: `it is of the feed ${header.feed}` });
+  if (header.epoch !== expected.epoch) throw new TidemarkError('page_other_epoch');
+  if (header.start.seq !== expected.start.seq || header.start.part !== expected.start.part) throw new TidemarkError('page_out_of_order');
+}
+
+/** Each line of a body, with where it begins and ends. */
+export function* linesOf(body: Buffer): Generator<{ text: string; from: number; to: number }> {
+  let from = 0;
+  while (from < body.length) {
+    const end = body.indexOf(NEWLINE, from);
+    const to = end === -1 ? body.length : end + 1;
+    yield { text: body.toString('utf8', from, end === -1 ? body.length : end), from, to };
+    from = to;
+  }
+}
+
+function parse(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString('utf8'));
+  } catch {
+    // Not JSON is not a header or trailer: the caller says so by its code.
+    return undefined;
+  }
+}

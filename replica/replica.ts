@@ -1,0 +1,184 @@
+import { existsSync, rmSync, statSync } from 'node:fs';
+import { type Cursor, type Epoch, PageStart, seq } from '@tidemark/protocol/cursor.ts';
+import { TidemarkError } from '@tidemark/protocol/errors.ts';
+import type { Counts } from './feed-tables.ts';
+import { FeedTables } from './feed-tables.ts';
+import { ensureFormat } from './format.ts';
+import { History } from './history.ts';
+import { installSnapshot, type SnapshotName } from './install-snapshot.ts';
+import { WriterLock } from './lock.ts';
+import { PageApplier } from './page-apply.ts';
+import { expectPage, linesOf, verifyPage } from './page-reader.ts';
+import { openWriter, transaction, type Writer } from './sqlite.ts';
+
+/** Where a replica stands. */
+export interface Standing {
+  /** Null: nothing yet. */
+  cursor: Cursor | null;
+  /** Where its next page starts. */
+  start: PageStart;
+  /** Commit time at the master of the last transaction (ISO 8601). */
+  committedAt: string | null;
+}
+
+/** What applying a page did. */
+export interface Applied extends Standing {
+  transactions: number;
+  /** Changes applied now; those of a transaction that goes on in the next page count when it is whole. */
+  changes: number;
+  tables: Counts[];
+}
+
+/** A terminal's replica: one SQLite file, of which this is the only writer. */
+export class Replica {
+  readonly file: string;
+  readonly feed: string;
+  readonly #lock: WriterLock;
+  #db: Writer;
+  #tables: FeedTables;
+  history: History;
+
+  private constructor(file: string, feed: string, lock: WriterLock, db: Writer) {
+    this.file = file;
+    this.feed = feed;
+    this.#lock = lock;
+    this.#db = db;
+    this.#tables = new FeedTables(db);
+    this.history = new History(db);
+  }
+
+  /** Opens or creates the replica of a feed. Throws db_* when the file cannot be used; it is then as it was. */
+  static open(file: string, feed: string): Replica {
+    const db = openWriter(file, { synchronous: 'normal' });
+    let lock: WriterLock | undefined;
+    try {
+      lock = new WriterLock(file);
+      ensureFormat(db, feed);
+      return new Replica(file, feed, lock, db);
+    } catch (error) {
+      db.close();
+      lock?.release();
+      throw error;
+    }
+  }
+
+  close(): void {
+    try {
+      if (this.#db.open) {
+        this.#db.pragma('wal_checkpoint(TRUNCATE)');
+        this.#db.close();
+      }
+    } finally {
+      this.#lock.release();
+    }
+  }
+
+  standing(): Standing {
+    const meta = this.#db.prepare('SELECT epoch, seq, part, committed_at AS committedAt FROM tidemark_meta').get() as {
+      epoch: Epoch | null;
+      seq: number;
+      part: number;
+      committedAt: string | null;
+    };
+    return {
+      cursor: meta.epoch === null ? null : { epoch: meta.epoch, seq: seq(meta.seq) },
+      start: PageStart.parse({ seq: meta.seq, part: meta.part }),
+      committedAt: meta.committedAt,
+    };
+  }
+
+  /** Tables by name, with their exact row counts. */
+  tables(): { name: string; rows: number }[] {
+    return this.#tables.list().map(({ schema, rows }) => ({ name: schema.name, rows }));
+  }
+
+  /**
+   * Applies the next page and its cursor in one SQLite transaction. A transaction that goes on in the
+   * next page is kept aside and applied as one with its last part. Throws page_* or disk_full, db_*;
+   * the replica is then as it was.
+   */
+  applyPage(bytes: Buffer): Applied {
+    const page = verifyPage(bytes);
+    const before = this.standing();
+    if (before.cursor === null) throw new TidemarkError('page_out_of_order');
+    expectPage(page.header, { feed: this.feed, epoch: before.cursor.epoch, start: before.start });
+    const { whole, rest } = cut(page.body);
+    try {
+      return transaction(this.#db, () => {
+        const applier = new PageApplier(this.#tables, before.start.seq);
+        if (whole.length > 0) {
+          this.#applySpool(applier);
+          applier.apply(whole);
+          if (applier.open) throw new TidemarkError('page_invalid', { detail: 'a transaction does not end' });
+        }
+        if (rest) this.#db.prepare('INSERT INTO tidemark_spool (body) VALUES (?)').run(rest);
+        const { next } = page.trailer;
+        if (next.seq < applier.lastSeq || next.part > 0 !== (rest !== null)) {
+          throw new TidemarkError('page_invalid', { detail: 'its trailer does not fit its lines' });
+        }
+        const committedAt = applier.transactions > 0 ? applier.committedAt : before.committedAt;
+        this.#db.prepare('UPDATE tidemark_meta SET seq = ?, part = ?, committed_at = ?').run(next.seq, next.part, committedAt);
+        this.#db.prepare('UPDATE tidemark_status SET epoch = ?, seq = ?, committed_at = ?').run(page.header.epoch, next.seq, committedAt);
+        this.#tables.saveCounts();
+        const tables = [...applier.counts.values()];
+        return {
+          cursor: { epoch: page.header.epoch, seq: next.seq },
+          start: next,
+          committedAt,
+          transactions: applier.transactions,
+          changes: tables.reduce((sum, t) => sum + t.inserted + t.updated + t.deleted + t.truncated, 0),
+          tables,
+        };
+      });
+    } catch (error) {
+      this.#tables.reload();
+      throw error;
+    }
+  }
+
+  /**
+   * Puts a downloaded snapshot in place: all tables and the cursor in one step, which readers of the old
+   * data do not notice before it is whole. The file is gone afterwards. Throws snapshot_corrupt, name_clash,
+   * disk_full, db_*; the replica is then as it was.
+   */
+  installSnapshot(snapshotFile: string, name: SnapshotName): void {
+    if (name.feed !== this.feed) throw new TidemarkError('snapshot_corrupt');
+    try {
+      this.#db = installSnapshot(this.#db, snapshotFile, name);
+    } finally {
+      this.#tables = new FeedTables(this.#db);
+      this.history = new History(this.#db);
+    }
+    rmSync(snapshotFile, { force: true });
+  }
+
+  /** Size of the replica's file with its log, bytes. */
+  sizeBytes(): number {
+    return [this.file, `${this.file}-wal`].reduce((sum, file) => sum + (existsSync(file) ? statSync(file).size : 0), 0);
+  }
+
+  #applySpool(applier: PageApplier): void {
+    const next = this.#db.prepare('SELECT n, body FROM tidemark_spool WHERE n > ? ORDER BY n LIMIT 1');
+    let spooled = next.get(0) as { n: number; body: Buffer } | undefined;
+    if (!spooled) return;
+    while (spooled) {
+      applier.apply(spooled.body);
+      spooled = next.get(spooled.n) as { n: number; body: Buffer } | undefined;
+    }
+    this.#db.exec('DELETE FROM tidemark_spool');
+  }
+}
+
+/** Cuts a body after its last whole transaction. `rest` carries the schemas that it needs. */
+function cut(body: Buffer): { whole: Buffer; rest: Buffer | null } {
+  const last = body.lastIndexOf('\n["c",');
+  const end = last === -1 ? 0 : body.indexOf(0x0a, last + 1) + 1;
+  if (end === body.length) return { whole: body, rest: null };
+  if (end === 0) return { whole: body.subarray(0, 0), rest: body };
+  const schemas: Buffer[] = [];
+  for (const { text, from, to } of linesOf(body)) {
+    if (!text.startsWith('["s",')) break;
+    schemas.push(body.subarray(from, to));
+  }
+  return { whole: body.subarray(0, end), rest: Buffer.concat([...schemas, body.subarray(end)]) };
+}
