@@ -119,7 +119,8 @@ function toBuffer(value: WireValue): Buffer | null {
 /** Integers of up to 15 digits are exact as numbers; longer ones travel as strings. */
 const EXACT = 999_999_999_999_999n;
 
-function toWire(value: unknown): WireValue {
+/** A value of SQLite as it travels. */
+export function toWire(value: unknown): WireValue {
   if (typeof value === 'bigint') return value <= EXACT && value >= -EXACT ? Number(value) : String(value);
   if (Buffer.isBuffer(value)) return value.toString('base64');
   return value as WireValue;

@@ -1,0 +1,309 @@
+import { createHash } from 'node:crypto';
+import { seq } from '@tidemark/protocol/cursor.ts';
+import { TidemarkError } from '@tidemark/protocol/errors.ts';
+import { BatchLine, type ChangeLine, changesIn, type PartialLine, type WireRow } from '@tidemark/protocol/lines.ts';
+import { BatchTrailer } from '@tidemark/protocol/page.ts';
+import { sameSchema, type TableSchema } from '@tidemark/protocol/schema.ts';
+import { FeedTables } from '@tidemark/replica/feed-tables.ts';
+import { databaseError, type Writer } from '@tidemark/replica/sqlite.ts';
+import { BaseLoad } from './base-load.ts';
+import { LogWriter } from './log-writer.ts';
+import { ensureLog, FEED_SQL, type FeedRow } from './log-format.ts';
+
+const NEWLINE = 0x0a;
+const ROW_LINES = new Set(['i', 'u', 'd']);
+
+/** What the master's clock and log said in the newest heartbeat. */
+export interface Heartbeat {
+  position: string;
+  masterTime: string;
+  current: boolean;
+}
+
+/** The outcome of a batch. */
+export interface Ingested {
+  feed: FeedRow;
+  heartbeat: Heartbeat | null;
+  /** Commit time at the master of the newest transaction read, whole or not. */
+  readTo: string | null;
+}
+
+/**
+ * Where the lines of a batch may stand:
+ *
+ * | state  | s | b    | B    | i u d t r x p | c    | h  |
+ * | ---    | - | ---  | ---  | ---           | ---  | -- |
+ * | none   | ✓ | → tx | → base | –           | –    | ✓  |
+ * | tx     | ✓ | –    | –    | ✓             | → none | – |
+ * | base   | ✓ | –    | –    | i             | → none | – |
+ * | skip   | ✓ | –    | –    | passed over   | → none | – |
+ */
+type State =
+  | { kind: 'none' }
+  | { kind: 'skip' }
+  | { kind: 'transaction'; position: string; log: LogWriter }
+  | { kind: 'base'; position: string; takenAt: string; load: BaseLoad; changes: number };
+
+/**
+ * Applies batches to log, mirror and head of one feed, in one SQLite transaction for all that a batch
+ * ends. A transaction that goes on in the next batch stays open in SQLite: nobody sees it before it is whole.
+ */
+export class Ingest {
+  readonly #db: Writer;
+  readonly #tables: FeedTables;
+  readonly #schemas = new Map<number, TableSchema>();
+  #feed: FeedRow;
+  #state: State = { kind: 'none' };
+
+  constructor(db: Writer) {
+    this.#db = db;
+    ensureLog(db);
+    this.#tables = new FeedTables(db);
+    this.#feed = this.#readFeed();
+    this.#readSchemas();
+  }
+
+  get feed(): FeedRow {
+    return this.#feed;
+  }
+
+  /** Current tables of the mirror with the ids that the feed may go on using. */
+  tables(): { id: number; schema: TableSchema; rows: number }[] {
+    return this.#tables.list();
+  }
+
+  /** Drops what is not committed: a new session begins. */
+  reset(source?: string): void {
+    this.#rollback();
+    if (source !== undefined) {
+      this.#db.prepare('UPDATE tidemark_feed SET source = ?').run(source);
+      this.#feed = this.#readFeed();
+    }
+  }
+
+  /** Applies a batch. What it throws has rolled back everything that was not committed. */
+  apply(batch: Buffer): Ingested {
+    try {
+      return this.#apply(batch);
+    } catch (error) {
+      this.#rollback();
+      throw databaseError(this.#db.name, error);
+    }
+  }
+
+  #apply(batch: Buffer): Ingested {
+    const body = verify(batch);
+    const lastEnd = body.lastIndexOf('\n["c",');
+    let heartbeat: Heartbeat | null = null;
+    let readTo: string | null = null;
+    let number = 0;
+    for (let from = 0; from < body.length; ) {
+      const end = body.indexOf(NEWLINE, from);
+      const bytes = body.subarray(from, end + 1);
+      number++;
+      const line = readLine(bytes, number);
+      switch (line[0]) {
+        case 's':
+          this.#declare(line[1], line[2]);
+          break;
+        case 'b':
+          readTo = line[2];
+          // What ended before a transaction that this batch does not end must not wait for it.
+          if (from > lastEnd) this.#commit();
+          this.#begin(line[1], line[2], number);
+          break;
+        case 'B':
+          this.#beginBase(line[1], line[2], number);
+          break;
+        case 'c':
+          this.#end(line[1], number);
+          break;
+        case 'h':
+          if (this.#state.kind !== 'none') throw invalid(number, 'a heartbeat stands inside a transaction');
+          heartbeat = { position: line[1], masterTime: line[2], current: line[3] };
+          break;
+        default:
+          this.#change(line, bytes, number);
+      }
+      from = end + 1;
+    }
+    if (this.#state.kind === 'none' || this.#state.kind === 'skip') this.#commit();
+    return { feed: this.#feed, heartbeat, readTo };
+  }
+
+  #declare(id: number, schema: TableSchema): void {
+    const known = this.#schemas.get(id);
+    if (known && !sameSchema(known, schema)) throw new TidemarkError('batch_invalid', { detail: `table id ${id} was declared otherwise before` });
+    if (!known) {
+      this.#open();
+      this.#schemas.set(id, schema);
+      this.#db.prepare('INSERT INTO tidemark_schema (id, schema) VALUES (?, ?)').run(id, JSON.stringify(schema));
+      this.#db.prepare('UPDATE tidemark_feed SET next_table_id = max(next_table_id, ?)').run(id + 1);
+    }
+    if (this.#state.kind === 'base') this.#state.load.declare(id, schema);
+  }
+
+  #begin(position: string, committedAt: string, number: number): void {
+    if (this.#state.kind !== 'none') throw invalid(number, 'a transaction begins inside another');
+    if (this.#feed.position === null) throw invalid(number, 'a transaction stands before the base');
+    if (position <= this.#feed.position) {
+      this.#state = { kind: 'skip' };
+      return;
+    }
+    this.#open();
+    this.#state = { kind: 'transaction', position, log: new LogWriter(this.#db, this.#feed.head + 1, committedAt) };
+  }
+
+  #beginBase(position: string, takenAt: string, number: number): void {
+    if (this.#state.kind !== 'none') throw invalid(number, 'a base begins inside a transaction');
+    this.#open();
+    const load = new BaseLoad(this.#db, this.#tables, this.#feed.head === 0);
+    this.#state = { kind: 'base', position, takenAt, load, changes: 0 };
+  }
+
+  #change(line: ChangeLine | PartialLine, bytes: Buffer, number: number): void {
+    const state = this.#state;
+    if (state.kind === 'skip') return;
+    if (state.kind === 'none') throw invalid(number, 'a change stands outside of a transaction');
+    if (line[0] !== 'x' && !this.#schemas.has(line[1])) throw invalid(number, `table id ${line[1]} is not declared`);
+    if (state.kind === 'base') {
+      if (line[0] !== 'i') throw invalid(number, 'a base holds inserts only');
+      state.load.insert(line[1], line[2]);
+      state.changes += line[2].length;
+      return;
+    }
+    try {
+      if (line[0] === 'p') for (const whole of this.#complete(line)) this.#write(state.log, whole, Buffer.from(`${JSON.stringify(whole)}\n`));
+      else this.#write(state.log, line, bytes);
+    } catch (error) {
+      // The line's own fault, seen where its rows are applied.
+      if (error instanceof TidemarkError && error.code === 'page_invalid') throw invalid(number, String(error.params.detail));
+      throw error;
+    }
+  }
+
+  #write(log: LogWriter, line: ChangeLine, bytes: Buffer): void {
+    if (line[0] !== 'x') {
+      const schema = this.#schemas.get(line[1]);
+      if (schema) this.#tables.declare(line[1], schema);
+    }
+    const { table } = this.#tables.apply(line);
+    log.add(bytes, changesIn(line), line[0] === 'x' ? null : line[1], table);
+  }
+
+  /** Rows whose unchanged columns the master left out, made whole from the mirror. */
+  #complete([, id, rows]: PartialLine): ChangeLine[] {
+    const schema = this.#schemas.get(id);
+    if (!schema) return [];
+    const keyAt = schema.key.map((name) => schema.columns.findIndex((column) => column.name === name));
+    return rows.flatMap(([oldKey, present, values]): ChangeLine[] => {
+      const sent = new Map(present.map((column, i) => [column, values[i] ?? null]));
+      const key = oldKey ?? keyAt.map((column) => sent.get(column) ?? null);
+      const old = this.#tables.readByKey(id, key);
+      if (!old) throw new TidemarkError('batch_invalid', { detail: `a row of ${schema.name} was updated that the mirror does not hold` });
+      const row: WireRow = old.map((value, column) => (sent.has(column) ? (sent.get(column) ?? null) : value));
+      return oldKey === null ? [['u', id, [row]]] : [['d', id, [oldKey]], ['i', id, [row]]];
+    });
+  }
+
+  #end(changes: number, number: number): void {
+    const state = this.#state;
+    if (state.kind === 'none') throw invalid(number, 'a transaction ends but did not begin');
+    if (state.kind === 'transaction') {
+      state.log.end();
+      this.#advance(state.log.seq, state.log.committedAt, state.position);
+    } else if (state.kind === 'base') {
+      if (changes !== state.changes) throw invalid(number, `the base has ${state.changes} rows instead of ${changes}`);
+      this.#endBase(state);
+    }
+    this.#state = { kind: 'none' };
+  }
+
+  #endBase(state: Extract<State, { kind: 'base' }>): void {
+    const first = this.#feed.head === 0;
+    const next = this.#feed.head + 1;
+    if (first) {
+      state.load.finishFirst();
+      this.#db.prepare('UPDATE tidemark_feed SET horizon = ?').run(next);
+      this.#advance(next, state.takenAt, state.position);
+      return;
+    }
+    const log = new LogWriter(this.#db, next, state.takenAt);
+    state.load.finish((line) => this.#write(log, line, Buffer.from(`${JSON.stringify(line)}\n`)));
+    if (log.changes > 0) {
+      log.end();
+      this.#advance(next, state.takenAt, state.position);
+    } else {
+      this.#advance(this.#feed.head, this.#feed.committedAt ?? state.takenAt, state.position);
+    }
+  }
+
+  #advance(head: number, committedAt: string, position: string): void {
+    this.#feed = { ...this.#feed, head: seq(head), committedAt, position };
+  }
+
+  #open(): void {
+    if (!this.#db.inTransaction) this.#db.exec('BEGIN IMMEDIATE');
+  }
+
+  #commit(): void {
+    if (!this.#db.inTransaction) return;
+    this.#tables.saveCounts();
+    this.#db
+      .prepare('UPDATE tidemark_feed SET head = ?, committed_at = ?, position = ?')
+      .run(this.#feed.head, this.#feed.committedAt, this.#feed.position);
+    this.#db.exec('COMMIT');
+    this.#feed = this.#readFeed();
+  }
+
+  #rollback(): void {
+    this.#state = { kind: 'none' };
+    if (this.#db.inTransaction) this.#db.exec('ROLLBACK');
+    this.#tables.reload();
+    this.#feed = this.#readFeed();
+    this.#readSchemas();
+  }
+
+  #readFeed(): FeedRow {
+    return this.#db.prepare(FEED_SQL).get() as FeedRow;
+  }
+
+  #readSchemas(): void {
+    this.#schemas.clear();
+    for (const row of this.#db.prepare('SELECT id, schema FROM tidemark_schema').all() as { id: number; schema: string }[]) {
+      this.#schemas.set(row.id, JSON.parse(row.schema) as TableSchema);
+    }
+  }
+}
+
+/** The lines of a batch whose trailer is right. Throws batch_corrupt. */
+function verify(batch: Buffer): Buffer {
+  const trailerAt = batch.length < 2 ? 0 : batch.lastIndexOf(NEWLINE, batch.length - 2) + 1;
+  let trailer: BatchTrailer;
+  try {
+    trailer = BatchTrailer.parse(JSON.parse(batch.toString('utf8', trailerAt)));
+  } catch (error) {
+    throw new TidemarkError('batch_corrupt', {}, error);
+  }
+  const body = batch.subarray(0, trailerAt);
+  if (createHash('sha256').update(body).digest('hex') !== trailer.sha256) throw new TidemarkError('batch_corrupt');
+  return body;
+}
+
+function readLine(bytes: Buffer, number: number): BatchLine {
+  let line: unknown;
+  try {
+    line = JSON.parse(bytes.toString('utf8'));
+  } catch (error) {
+    throw new TidemarkError('batch_invalid', { detail: `line ${number} is not JSON` }, error);
+  }
+  // Rows are checked where they are applied: a schema check of each value would cost more than the apply.
+  if (Array.isArray(line) && ROW_LINES.has(line[0] as string) && line.length === 3 && Number.isSafeInteger(line[1]) && Array.isArray(line[2])) {
+    return line as BatchLine;
+  }
+  const parsed = BatchLine.safeParse(line);
+  if (!parsed.success) throw invalid(number, 'it is of no known kind');
+  return parsed.data;
+}
+
+const invalid = (line: number, detail: string) => new TidemarkError('batch_invalid', { detail: `line ${line}: ${detail}` });

@@ -1,0 +1,20 @@
+import type { Fault } from '@tidemark/protocol/status/facts.ts';
+import type { TableSchema } from '@tidemark/protocol/schema.ts';
+import type { Ingested } from './ingest.ts';
+import type { FeedRow } from './log-format.ts';
+
+/** What the main thread asks of a feed's writer thread. */
+export type WriterRequest =
+  | { id: number; kind: 'session'; source: string }
+  | { id: number; kind: 'batch'; bytes: Uint8Array }
+  | { id: number; kind: 'reset' }
+  | { id: number; kind: 'close' };
+
+export interface SessionState {
+  feed: FeedRow;
+  tables: { id: number; schema: TableSchema }[];
+}
+
+export type WriterReply =
+  | { id: number; ok: true; value: SessionState | Ingested | null }
+  | { id: number; ok: false; fault: Fault };

@@ -1,0 +1,41 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { asTidemarkError } from '@tidemark/protocol/errors.ts';
+import { openWriter } from '@tidemark/replica/sqlite.ts';
+import { Ingest } from './ingest.ts';
+import type { WriterReply, WriterRequest } from './writer-protocol.ts';
+
+/** A feed's only writer: everything that writes to its database happens here, off the event loop of the relay. */
+const port = parentPort;
+if (!port) throw new Error('the writer runs as a thread');
+const { file } = workerData as { file: string };
+const db = openWriter(file, { synchronous: 'full' });
+const ingest = new Ingest(db);
+
+function answer(request: WriterRequest): WriterReply {
+  try {
+    switch (request.kind) {
+      case 'session': {
+        ingest.reset(request.source);
+        return { id: request.id, ok: true, value: { feed: ingest.feed, tables: ingest.tables() } };
+      }
+      case 'batch':
+        return { id: request.id, ok: true, value: ingest.apply(Buffer.from(request.bytes.buffer, request.bytes.byteOffset, request.bytes.byteLength)) };
+      case 'reset':
+        ingest.reset();
+        return { id: request.id, ok: true, value: null };
+      case 'close':
+        ingest.reset();
+        db.pragma('wal_checkpoint(TRUNCATE)');
+        db.close();
+        return { id: request.id, ok: true, value: null };
+    }
+  } catch (error) {
+    const { code, params, stack } = asTidemarkError(error);
+    return { id: request.id, ok: false, fault: { code, params, detail: stack ?? '' } };
+  }
+}
+
+port.on('message', (request: WriterRequest) => {
+  port.postMessage(answer(request));
+  if (request.kind === 'close') port.close();
+});
