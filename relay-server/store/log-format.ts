@@ -57,3 +57,6 @@ export function ensureLog(db: Writer): void {
 
 export const FEED_SQL =
   'SELECT epoch, head, horizon, position, source, committed_at AS committedAt, next_table_id AS nextTableId FROM tidemark_feed';
+
+/** The same for a connection that has the feed's database attached as `mirror`. */
+export const MIRROR_STANDING_SQL = 'SELECT epoch, head AS seq, committed_at FROM mirror.tidemark_feed';

@@ -1,0 +1,110 @@
+import { readFileSync } from 'node:fs';
+import { Role } from '@tidemark/protocol/api.ts';
+import { asTidemarkError, ERRORS, TidemarkError, toProblem } from '@tidemark/protocol/errors.ts';
+import closeWithGrace from 'close-with-grace';
+import { Command, CommanderError } from 'commander';
+import { pino } from 'pino';
+import { readConfig } from './config.ts';
+import { startRelay } from './relay.ts';
+import { Tokens } from './tokens.ts';
+
+const { version } = JSON.parse(readFileSync(new URL('./package.json', import.meta.url), 'utf8')) as { version: string };
+
+async function serve({ config: file }: { config: string }): Promise<void> {
+  const config = readConfig(file);
+  const logger = pino({ base: { program: 'tidemark-relay' } });
+  const relay = await startRelay(config, { now: Date.now, version, log: (event, fields) => logger.info({ event, ...fields }) });
+  closeWithGrace({ delay: 15_000, logger: { error: (error: unknown) => logger.error({ event: 'stopping', error: String(error) }) } }, async () => {
+    await relay.stop();
+    logger.info({ event: 'stopped' });
+  });
+  logger.info({ event: 'listening', url: relay.url, data: config.data, feeds: Object.keys(config.feeds) });
+}
+
+interface TokenOptions {
+  config: string;
+  role: string;
+  feed?: string;
+  name: string;
+  set: string[];
+  json?: boolean;
+}
+
+function withTokens<T>(file: string, work: (tokens: Tokens, feeds: string[]) => T): T {
+  const config = readConfig(file);
+  const tokens = new Tokens(config.data);
+  try {
+    return work(tokens, Object.keys(config.feeds));
+  } finally {
+    tokens.close();
+  }
+}
+
+function addToken(options: TokenOptions): void {
+  const role = Role.safeParse(options.role);
+  if (!role.success) throw new TidemarkError('usage', { detail: `--role: ${options.role} is none of feed, terminal, admin` });
+  const attributes = Object.fromEntries(
+    options.set.map((pair) => {
+      const [, key, value] = /^([A-Za-z_]\w*)=(.*)$/s.exec(pair) ?? [];
+      if (key === undefined || value === undefined) throw new TidemarkError('usage', { detail: `--set: ${pair} is not written as name=value` });
+      return [key, value];
+    }),
+  );
+  const token = withTokens(options.config, (tokens, feeds) => {
+    const feed = options.feed ?? '';
+    if (!feeds.includes(feed)) throw new TidemarkError('usage', { detail: `--feed: ${feed || 'nothing'} is not a feed of the config (${feeds.join(', ')})` });
+    return tokens.add({ name: options.name, role: role.data, feed, attributes }, new Date());
+  });
+  console.log(options.json ? JSON.stringify({ token, name: options.name, role: role.data, feed: options.feed, attributes }) : token);
+}
+
+function listTokens({ config, json }: TokenOptions): void {
+  const list = withTokens(config, (tokens) => tokens.list());
+  if (json) console.log(JSON.stringify(list));
+  else if (list.length === 0) console.error('No tokens yet.');
+  else console.table(list.map(({ attributes, ...row }) => ({ ...row, attributes: Object.entries(attributes).map(([key, value]) => `${key}=${value}`).join(' ') })));
+}
+
+function revokeToken({ config, name, feed, json }: TokenOptions): void {
+  const revoked = withTokens(config, (tokens) => tokens.revoke(name, feed));
+  if (revoked === 0) throw new TidemarkError('usage', { detail: `--name: there is no token named ${name}` });
+  console.log(json ? JSON.stringify({ revoked }) : `Revoked ${revoked}.`);
+}
+
+const program = new Command('tidemark-relay').description('Keeps the increments of feeds and answers terminals.').version(version);
+program.configureOutput({ writeErr: () => undefined }).exitOverride();
+const command = (parent: Command, name: string, description: string) =>
+  parent
+    .command(name)
+    .description(description)
+    .requiredOption('--config <file>', 'relay.yaml')
+    .option('--json', 'for machines')
+    .configureOutput({ writeErr: () => undefined })
+    .exitOverride();
+command(program, 'serve', 'Run the relay.').action(serve);
+const token = program.command('token').description('Keys of feeds, terminals and admins.').exitOverride();
+command(token, 'add', 'Make a token and print it, once.')
+  .requiredOption('--role <role>', 'feed, terminal or admin')
+  .requiredOption('--feed <feed>', 'the feed that it is for')
+  .requiredOption('--name <name>', 'who it is for, such as branch-7')
+  .option('--set <name=value>', 'an attribute, such as branch=7', (pair: string, all: string[]) => [...all, pair], [])
+  .action(addToken);
+command(token, 'list', 'Show who has a token.').action(listTokens);
+command(token, 'revoke', 'End the token of a name.').requiredOption('--name <name>', 'whose').option('--feed <feed>', 'of this feed only').action(revokeToken);
+
+try {
+  await program.parseAsync();
+} catch (thrown) {
+  process.exitCode = report(thrown);
+}
+
+/** One line with the code on stderr; gives the exit code. */
+function report(thrown: unknown): number {
+  if (thrown instanceof CommanderError) {
+    if (thrown.exitCode === 0) return 0;
+    thrown = new TidemarkError('usage', { detail: thrown.message.replace(/^error: /, '') });
+  }
+  const error = asTidemarkError(thrown);
+  console.error(process.argv.includes('--json') ? JSON.stringify(toProblem(error)) : `${error.code}: ${error.message} ${ERRORS[error.code].todo}`);
+  return error.code === 'usage' ? 2 : error.code === 'config_invalid' ? 78 : 1;
+}

@@ -1,0 +1,69 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Config } from './config.ts';
+import { FeedService } from './feed-service.ts';
+import { createApp } from './server.ts';
+import { Tokens } from './tokens.ts';
+
+export interface Relay {
+  /** Where it listens: the port is the real one. */
+  url: string;
+  /** Finishes what is in hand and closes everything. */
+  stop(): Promise<void>;
+}
+
+export interface RelayDeps {
+  now: () => number;
+  log: (event: string, fields: Record<string, unknown>) => void;
+  version: string;
+}
+
+/** A request may take this long to arrive whole; a long poll's answer may take longer. */
+const REQUEST_MS = 120_000;
+const STOP_MS = 10_000;
+
+/** Starts the relay of a config. Throws db_*, disk_full, or the system's error about the address. */
+export async function startRelay(config: Config, deps: RelayDeps): Promise<Relay> {
+  const tokens = new Tokens(config.data);
+  const feeds = new Map<string, FeedService>();
+  for (const [name, feed] of Object.entries(config.feeds)) {
+    const publish = feed.tables ? Object.keys(feed.tables) : null;
+    feeds.set(name, await FeedService.open(name, config.data, publish, { name: config.name, version: deps.version }, deps));
+  }
+  const stopping = new AbortController();
+  const ready = () => [
+    { name: 'accepting', ok: !stopping.signal.aborted, detail: stopping.signal.aborted ? 'the relay is stopping' : '' },
+    ...[...feeds].map(([name, feed]) => ({ name: `feed ${name}`, ok: feed.connected, detail: feed.connected ? '' : 'not heard from lately' })),
+  ];
+  const server = createServer(createApp({ feeds, tokens, ...deps, stopping: stopping.signal, ready }));
+  server.requestTimeout = REQUEST_MS;
+  server.keepAliveTimeout = 75_000;
+  await listen(server, config.listen);
+  const { port } = server.address() as AddressInfo;
+  const host = config.listen.host.includes(':') ? `[${config.listen.host}]` : config.listen.host;
+
+  return {
+    url: `http://${host}:${port}`,
+    async stop() {
+      stopping.abort();
+      for (const feed of feeds.values()) feed.release();
+      const closed = new Promise((resolve) => server.close(resolve));
+      server.closeIdleConnections();
+      const force = setTimeout(() => server.closeAllConnections(), STOP_MS);
+      await closed;
+      clearTimeout(force);
+      for (const feed of feeds.values()) await feed.close();
+      tokens.close();
+    },
+  };
+}
+
+function listen(server: Server, { host, port }: { host: string; port: number }): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,73 @@
+import type { IncomingMessage } from 'node:http';
+import { BatchAnswer, FeedName, HEADERS, SessionAnswer, SessionRequest } from '@tidemark/protocol/api.ts';
+import { TidemarkError } from '@tidemark/protocol/errors.ts';
+import { PROTOCOL_VERSION } from '@tidemark/protocol/page.ts';
+import { z } from 'zod';
+import { route } from '../route.ts';
+
+/** A batch is at most this large; feeds send far less. */
+const BATCH_LIMIT = 32 * 1024 * 1024;
+const SESSION_LIMIT = 64 * 1024;
+
+const Feed = z.object({ feed: FeedName });
+
+/** What a master-feed asks. */
+export const FEED_ROUTES = [
+  route({
+    method: 'POST',
+    path: '/v1/feeds/:feed/session',
+    role: 'feed',
+    input: Feed,
+    output: SessionAnswer,
+    summary: 'Begins a session of the feed; ends the one before.',
+    async handle({ feed, request }) {
+      const parsed = SessionRequest.safeParse(json(await readBody(request, SESSION_LIMIT)));
+      if (!parsed.success) throw new TidemarkError('request_invalid', { detail: z.prettifyError(parsed.error) });
+      if (parsed.data.protocol !== PROTOCOL_VERSION) throw new TidemarkError('protocol_unsupported');
+      return feed.session(parsed.data);
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/feeds/:feed/batches',
+    role: 'feed',
+    input: Feed,
+    output: BatchAnswer,
+    summary: 'Takes a batch; answers when all that it ends is on disk.',
+    async handle({ feed, request }) {
+      const session = request.headers[HEADERS.session];
+      const number = Number(request.headers[HEADERS.batch]);
+      if (typeof session !== 'string') throw new TidemarkError('request_invalid', { detail: `header ${HEADERS.session} is missing` });
+      if (!Number.isSafeInteger(number) || number < 1) throw new TidemarkError('request_invalid', { detail: `header ${HEADERS.batch} is not a number from 1` });
+      return feed.batch(session, number, await readBody(request, BATCH_LIMIT));
+    },
+  }),
+];
+
+/** All bytes of a request, in memory of their own, so that they can move to another thread. */
+async function readBody(request: IncomingMessage, limit: number): Promise<Uint8Array<ArrayBuffer>> {
+  const declared = Number(request.headers['content-length'] ?? 0);
+  if (declared > limit) throw new TidemarkError('body_too_large', { limit });
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > limit) throw new TidemarkError('body_too_large', { limit });
+    chunks.push(chunk);
+  }
+  const bytes = new Uint8Array(size);
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.length;
+  }
+  return bytes;
+}
+
+function json(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(Buffer.from(bytes).toString('utf8'));
+  } catch (error) {
+    throw new TidemarkError('request_invalid', { detail: 'the body is not JSON' }, error);
+  }
+}

@@ -1,0 +1,124 @@
+import { createReadStream } from 'node:fs';
+import type { ServerResponse } from 'node:http';
+import { pipeline } from 'node:stream/promises';
+import { FeedName, RelayStatus, SnapshotManifest, StatusQuery, TableList, TablesQuery, TransactionList, TransactionsQuery } from '@tidemark/protocol/api.ts';
+import { type Cursor, Epoch, parseStart, Seq } from '@tidemark/protocol/cursor.ts';
+import { TidemarkError } from '@tidemark/protocol/errors.ts';
+import { EVERYONE, ScopeSet } from '@tidemark/protocol/page.ts';
+import { z } from 'zod';
+import { type Call, route } from '../route.ts';
+import { chooseCoding } from '../store/page-cache.ts';
+
+const Feed = z.object({ feed: FeedName });
+const SeqText = z.coerce.number().pipe(Seq);
+
+/** May be kept by any cache; a cache shared between terminals must keep them apart by their key. */
+const FOREVER = { 'cache-control': 'public, max-age=31536000, immutable', vary: 'Accept-Encoding, Authorization' };
+
+function cursorOf(query: { epoch?: Epoch | undefined; seq?: Seq | undefined }): Cursor | null {
+  return query.epoch !== undefined && query.seq !== undefined ? { epoch: query.epoch, seq: query.seq } : null;
+}
+
+function requireScopes(scopes: string): void {
+  if (scopes !== EVERYONE) throw new TidemarkError('scope_denied');
+}
+
+/** What a terminal asks. */
+export const TERMINAL_ROUTES = [
+  route({
+    method: 'GET',
+    path: '/v1/feeds/:feed/status',
+    role: 'terminal',
+    input: Feed.extend(StatusQuery.shape),
+    output: RelayStatus,
+    summary: 'Head, horizon, what this terminal lacks, what brings it to the head, and how old the feed is.',
+    async handle({ feed, input, signal }) {
+      const cursor = cursorOf(input);
+      if (input.wait > 0 && cursor?.epoch === feed.head.epoch) await feed.waitFor(cursor.seq, input.wait * 1000, signal);
+      return feed.status(cursor);
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/feeds/:feed/pages/:epoch/:scopes/:start/:target',
+    role: 'terminal',
+    input: Feed.extend({ epoch: Epoch, scopes: ScopeSet, start: z.string(), target: SeqText }),
+    output: null,
+    summary: 'The page of this name: NDJSON, see docs/protocol.md. It never changes.',
+    async handle({ feed, input, request, response }) {
+      const start = parseStart(input.start);
+      if (!start) throw new TidemarkError('request_invalid', { detail: `start ${input.start} is not a page start` });
+      requireScopes(input.scopes);
+      const page = await feed.page(input.epoch, start, input.target, chooseCoding(request.headers['accept-encoding']));
+      response.writeHead(200, {
+        ...FOREVER,
+        'content-type': 'application/x-ndjson',
+        'content-length': page.bytes.length,
+        ...(page.coding === 'identity' ? {} : { 'content-encoding': page.coding }),
+      });
+      response.end(page.bytes);
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/feeds/:feed/transactions',
+    role: 'terminal',
+    input: Feed.extend(TransactionsQuery.shape),
+    output: TransactionList,
+    summary: 'Transactions after a seq, oldest first.',
+    handle: ({ feed, input }) => feed.transactions(input.epoch, input.after, input.limit),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/feeds/:feed/tables',
+    role: 'terminal',
+    input: Feed.extend(TablesQuery.shape),
+    output: TableList,
+    summary: 'Tables of the feed, and what of each the terminal lacks.',
+    handle: ({ feed, input }) => feed.tables(cursorOf(input)),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/feeds/:feed/snapshot',
+    role: 'terminal',
+    input: Feed,
+    output: SnapshotManifest,
+    summary: 'The snapshot to download; 503 snapshot_building while it is made.',
+    handle: ({ feed }) => feed.snapshot(),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/feeds/:feed/snapshots/:epoch/:scopes/:seq',
+    role: 'terminal',
+    input: Feed.extend({ epoch: Epoch, scopes: ScopeSet, seq: SeqText, coding: z.enum(['identity', 'gzip', 'zstd']).default('identity') }),
+    output: null,
+    summary: 'The bytes of a snapshot in a coding; takes Range.',
+    async handle(call) {
+      requireScopes(call.input.scopes);
+      const { file, bytes, sha256 } = call.feed.snapshotFile(call.input.epoch, call.input.seq, call.input.coding);
+      await sendFile(call, call.response, file, bytes, `"${sha256}"`);
+    },
+  }),
+];
+
+/** Sends a file, or the part of it that Range asks for. */
+async function sendFile({ request, signal }: Call<unknown>, response: ServerResponse, file: string, bytes: number, etag: string): Promise<void> {
+  const wanted = request.headers.range;
+  const fresh = request.headers['if-range'] === undefined || request.headers['if-range'] === etag;
+  const match = wanted !== undefined && fresh ? /^bytes=(\d+)-(\d*)$/.exec(wanted) : null;
+  const from = match ? Number(match[1]) : 0;
+  const to = match?.[2] ? Math.min(Number(match[2]), bytes - 1) : bytes - 1;
+  const common = { ...FOREVER, 'content-type': 'application/octet-stream', 'accept-ranges': 'bytes', etag };
+  if (match && from > to) {
+    response.writeHead(416, { ...common, 'content-range': `bytes */${bytes}`, 'content-length': 0 });
+    response.end();
+    return;
+  }
+  response.writeHead(match ? 206 : 200, { ...common, 'content-length': to - from + 1, ...(match ? { 'content-range': `bytes ${from}-${to}/${bytes}` } : {}) });
+  try {
+    await pipeline(createReadStream(file, { start: from, end: to, highWaterMark: 256 * 1024 }), response, { signal });
+  } catch (error) {
+    // The caller went away: it will ask for the rest. What is not that is a fault.
+    if (!signal.aborted && (error as NodeJS.ErrnoException).code !== 'ERR_STREAM_PREMATURE_CLOSE') throw error;
+  }
+}
