@@ -82,7 +82,9 @@ export const METHODS = {
   'agent.restart': { in: nothing, out: nothing },
   'waiting.list': { in: z.object({ after: Seq.nullable(), limit: z.int().min(1).max(500) }), out: TransactionList },
   'tables.list': { in: nothing, out: z.array(TableRow) },
+  /** Newest first; `before` is the `startedAt` of the last run of the page before. */
   'runs.list': { in: z.object({ before: z.string().nullable(), limit: z.int().min(1).max(500) }), out: z.array(Run) },
+  /** Samples of the last `sinceMs` ms (an age, not a moment), oldest first. */
   'lag.list': { in: z.object({ sinceMs: z.int().positive() }), out: z.array(Sample) },
   'settings.set': { in: SettingsChange, out: Settings },
   /** Tries a connection without storing it; a missing token means the stored one. */
