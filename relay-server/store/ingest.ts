@@ -165,9 +165,11 @@ export class Ingest {
     const state = this.#state;
     if (state.kind === 'skip') return;
     if (state.kind === 'none') throw invalid(number, 'a change stands outside of a transaction');
-    if (line[0] !== 'x' && !this.#schemas.has(line[1])) throw invalid(number, `table id ${line[1]} is not declared`);
+    const schema = line[0] === 'x' ? undefined : this.#schemas.get(line[1]);
+    if (line[0] !== 'x' && !schema) throw invalid(number, `table id ${line[1]} is not declared`);
     if (state.kind === 'base') {
-      if (line[0] !== 'i') throw invalid(number, 'a base holds inserts only');
+      if (line[0] !== 'i' || !schema) throw invalid(number, 'a base holds inserts only');
+      state.load.declare(line[1], schema);
       state.load.insert(line[1], line[2]);
       state.changes += line[2].length;
       return;
