@@ -1,4 +1,4 @@
-import { type CSSVariablesResolver, type MantineColorsTuple, createTheme, rem } from '@mantine/core';
+import { Button, type CSSVariablesResolver, type MantineColorsTuple, createTheme, rem } from '@mantine/core';
 
 const tide: MantineColorsTuple = [
   '#ecf8fa',
@@ -39,11 +39,16 @@ export const theme = createTheme({
   cursorType: 'default',
   respectReducedMotion: true,
   components: {
-    Button: {
+    Button: Button.extend({
       defaultProps: { size: 'sm' },
-      vars: () => ({ root: { '--button-height': rem(34), '--button-fz': rem(13), '--button-padding-x': rem(14) } }),
-    },
+      vars: (_, { size }) => ({
+        root: size === 'sm' ? { '--button-height': rem(34), '--button-fz': rem(13), '--button-padding-x': rem(14) } : {},
+      }),
+    }),
     ActionIcon: { defaultProps: { variant: 'subtle', color: 'gray', size: 'md' } },
+    InputWrapper: {
+      vars: () => ({ label: {}, error: { '--input-error-size': rem(12) }, description: { '--input-description-size': rem(12) } }),
+    },
     TextInput: { defaultProps: { size: 'sm' } },
     PasswordInput: { defaultProps: { size: 'sm' } },
     Tooltip: {
@@ -51,9 +56,24 @@ export const theme = createTheme({
     },
     Menu: { defaultProps: { shadow: 'md', withinPortal: true } },
     Modal: {
-      defaultProps: { centered: true, radius: 'lg', overlayProps: { backgroundOpacity: 0.35 }, transitionProps: { duration: 120 } },
+      styles: { title: { fontSize: rem(16), fontWeight: 600 } },
+      defaultProps: {
+        closeButtonProps: { 'aria-label': 'Close' },
+        centered: true,
+        radius: 'lg',
+        overlayProps: { backgroundOpacity: 0.35 },
+        transitionProps: { duration: 120 },
+      },
     },
-    Drawer: { defaultProps: { position: 'right', overlayProps: { backgroundOpacity: 0.25 }, transitionProps: { duration: 160 } } },
+    Drawer: {
+      styles: { title: { fontSize: rem(15), fontWeight: 600 } },
+      defaultProps: {
+        closeButtonProps: { 'aria-label': 'Close' },
+        position: 'right',
+        overlayProps: { backgroundOpacity: 0.25 },
+        transitionProps: { duration: 160 },
+      },
+    },
   },
 });
 

@@ -22,7 +22,7 @@ export interface Format {
   span(ms: number): string;
   /** Span in words (ms), one unit: `3 hours`. */
   words(ms: number): string;
-  /** Rounded span in words, for what is left (ms): `2 minutes`, `less than 5 seconds`. */
+  /** Rounded span in words, for what is left (ms): `about 2 minutes`, `less than 5 seconds`. */
   left(ms: number): string;
   /** `0:25`. */
   countdown(ms: number): string;
@@ -74,7 +74,7 @@ export function makeFormat(locale = 'en-GB', timeZone?: string): Format {
         new Intl.NumberFormat(locale, {
           style: 'unit',
           unit,
-          unitDisplay: 'short',
+          unitDisplay: unit === 'byte' ? 'long' : 'short',
           maximumFractionDigits,
         }),
     ),
@@ -152,9 +152,9 @@ export function makeFormat(locale = 'en-GB', timeZone?: string): Format {
     left(ms) {
       const value = amount(ms);
       if (value < 5 * SECOND) return `less than ${units.second.format(5)}`;
-      if (value < MINUTE) return units.second.format(Math.ceil(value / (5 * SECOND)) * 5);
-      if (value < HOUR) return units.minute.format(Math.round(value / MINUTE));
-      return words(value);
+      if (value < MINUTE) return `about ${units.second.format(Math.ceil(value / (5 * SECOND)) * 5)}`;
+      if (value < HOUR) return `about ${units.minute.format(Math.round(value / MINUTE))}`;
+      return `about ${words(value)}`;
     },
     countdown(ms) {
       const left = Math.ceil(amount(ms) / SECOND);

@@ -59,7 +59,7 @@ export function finishing({ progress, facts: { replica }, format }: Reading): Fo
 }
 
 const eta = (progress: Progress, format: Reading['format']) =>
-  progress.etaS === null ? null : `about ${format.left(progress.etaS * 1000)} left`;
+  progress.etaS === null ? null : `${format.left(progress.etaS * 1000)} left`;
 
 export function firstSync({ facts: { phase }, progress, format }: Reading): Found | null {
   if (phase.kind !== 'syncing' || !phase.first || progress === null) return null;

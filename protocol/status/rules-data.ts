@@ -141,8 +141,8 @@ export function clock({ facts: { clockSkewMs }, format }: Reading): Found | null
     'clock',
     'warn',
     {
-      headline: `This PC's clock is ${format.span(Math.abs(clockSkewMs))} ${clockSkewMs > 0 ? 'ahead' : 'behind'}`,
-      detail: 'Times shown may be wrong and sign-in can fail. Set the clock in the time settings of this PC',
+      headline: `This PC's clock is ${format.span(Math.abs(clockSkewMs))} off`,
+      detail: `Times shown may be wrong and sign-in can fail. It is ${clockSkewMs > 0 ? 'ahead of' : 'behind'} the relay's clock; set it in the time settings of this PC`,
       short: 'Clock is off',
     },
     { primary: action('check', 'Check again') },

@@ -10,7 +10,7 @@ import classes from './activity.module.css';
 import { OUTCOMES, TRIGGERS, changesOf, runText, saySnapshot, sayRun, sayTook } from './run-words.ts';
 
 const MODES: Record<Run['mode'], string> = {
-  now: 'Sync now',
+  now: 'Sync',
   check: 'Check only',
   'up-to': 'Sync up to a transaction',
   one: 'One transaction',

@@ -51,5 +51,5 @@ export function useRuns() {
   }, []);
   // biome-ignore lint/correctness/useExhaustiveDependencies: a run that ended is why the list is fetched anew
   useEffect(() => load(null), [load, last]);
-  return { runs, fault, loading, complete, more: () => load(runs.at(-1)?.id ?? null), reload: () => load(null) };
+  return { runs, fault, loading, complete, more: () => load(runs.at(-1)?.startedAt ?? null), reload: () => load(null) };
 }

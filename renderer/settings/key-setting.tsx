@@ -6,6 +6,7 @@ import { sayFault } from '../bridge.ts';
 import { useApp } from '../state/context.tsx';
 import { tokenProblem } from './check-input.ts';
 import classes from './settings.module.css';
+import { Refused } from './text-setting.tsx';
 import { useSave } from './use-save.ts';
 
 /** Where the key stands: the key itself never comes back to the window. */
@@ -42,7 +43,11 @@ export function KeySetting({ settings, token, setToken }: { settings: Settings; 
           label="Key"
           placeholder={settings.hasToken ? 'Enter a new key to replace the stored one' : 'Paste the key here'}
           value={token}
-          error={why === null ? undefined : `${why}. ${settings.hasToken ? 'The stored key stays in use.' : 'Nothing was saved.'}`}
+          error={
+            why === null ? undefined : (
+              <Refused why={why} still={settings.hasToken ? 'The stored key stays in use.' : 'Nothing was saved.'} />
+            )
+          }
           onChange={(event) => {
             setToken(event.currentTarget.value);
             setTried(false);

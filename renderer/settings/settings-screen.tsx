@@ -109,7 +109,7 @@ function Choice<T extends string>({ label, value, data, pick, note }: ChoiceProp
   const id = useId();
   return (
     <div>
-      <Text size="sm" fw={500} mb={4} id={id}>
+      <Text size="sm" fw={600} mb={4} id={id}>
         {label}
       </Text>
       <SegmentedControl

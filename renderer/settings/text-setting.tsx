@@ -39,7 +39,6 @@ export function TextSetting({ label, description, placeholder, setting, value, p
     if (problem(next) === null) void save({ [setting]: next });
   };
   const why = tried ? (problem(text.trim()) ?? (fault ? sayFault(fault).means : null)) : null;
-  const still = why === null ? null : `${why}. ${value === '' ? 'Nothing was saved' : `Still in use: ${value}`}.`;
 
   return (
     <TextInput
@@ -47,7 +46,7 @@ export function TextSetting({ label, description, placeholder, setting, value, p
       description={description}
       placeholder={placeholder}
       value={text}
-      error={still?.replace('..', '.')}
+      error={why === null ? undefined : <Refused why={why} still={value === '' ? 'Nothing was saved.' : `Still in use: ${value}`} />}
       onChange={(event) => type(event.currentTarget.value)}
       onBlur={commit}
       onKeyDown={(event) => {
@@ -60,5 +59,16 @@ export function TextSetting({ label, description, placeholder, setting, value, p
       spellCheck={false}
       autoComplete="off"
     />
+  );
+}
+
+/** Why a text was not saved, and what holds instead. */
+export function Refused({ why, still }: { why: string; still: string }) {
+  return (
+    <>
+      {why}
+      <br />
+      {still}
+    </>
   );
 }

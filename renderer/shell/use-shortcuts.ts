@@ -8,7 +8,7 @@ const SCREENS: Screen[] = ['sync', 'activity', 'settings'];
 const typing = (target: EventTarget | null) =>
   target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName));
 /** Something is open that takes Escape for itself. */
-const covered = () => document.querySelector('[role="dialog"], [role="menu"], [role="listbox"]') !== null;
+const covered = () => document.querySelector('[role="dialog"], [aria-haspopup][aria-expanded="true"]') !== null;
 
 /** The window's keys. Each that we take is kept from the menu, so that nothing runs twice. */
 export function useShortcuts(): void {

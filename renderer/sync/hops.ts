@@ -11,7 +11,25 @@ export interface Hop {
   more: string;
 }
 
-const CUT: ReadonlySet<StatusCode> = new Set([
+/** States in which nothing can come over the hop to this PC, with what the hop says. */
+const CUT: Partial<Record<StatusCode, string>> = {
+  offline: 'This PC is offline',
+  unreachable: 'Not reachable',
+  proxy: 'Blocked by the network',
+  'signed-out': 'Sign-in needed',
+  forbidden: 'Not allowed',
+  cert: 'Identity not verified',
+  upgrade: 'Update required',
+  resync: 'Fresh copy needed',
+  rewound: 'Histories differ',
+  'agent-down': 'Sync engine stopped',
+  'db-damaged': 'Database damaged',
+  'db-locked': 'Database in use',
+  'disk-full': 'Disk full',
+};
+
+/** States in which this PC does not hear the relay: what the relay said about head office is then old. */
+const DEAF: ReadonlySet<StatusCode> = new Set([
   'offline',
   'unreachable',
   'proxy',
@@ -20,72 +38,63 @@ const CUT: ReadonlySet<StatusCode> = new Set([
   'cert',
   'upgrade',
   'agent-down',
+  'agent-restarting',
+  'starting',
+  'unknown',
 ]);
 
-const CUT_WORDS: Partial<Record<StatusCode, string>> = {
-  offline: 'This PC is offline',
-  unreachable: 'Not reachable',
-  proxy: 'Blocked by the network',
-  'signed-out': 'Sign-in needed',
-  forbidden: 'Not allowed',
-  cert: 'Identity not verified',
-  upgrade: 'Update required',
-  'agent-down': 'Sync engine stopped',
-};
+const allCodes = (status: Status): StatusCode[] => [status.code, ...status.attention.map(({ code }) => code)];
+
+/** ` at 10:42` when the relay's last answer no longer speaks for now. */
+function asOf(facts: Facts, status: Status, now: number): string {
+  if (facts.probe === null) return '';
+  const asked = Date.parse(facts.probe.at);
+  const old = now - asked > facts.thresholds.freshMs || allCodes(status).some((code) => DEAF.has(code));
+  return old ? ` ${FORMAT.at(asked, now)}` : '';
+}
 
 /** Head office to relay, as the relay last told it. */
-export function sourceHop(facts: Facts, now: number): Hop {
+export function sourceHop(facts: Facts, status: Status, now: number): Hop {
   const { probe, thresholds } = facts;
   if (probe === null) return { state: 'unknown', broken: false, text: 'Unknown', more: 'The relay has not answered yet' };
   const { feed, now: relayNow } = probe.status;
-  const asked = Date.parse(probe.at);
   const heard = feed.heardAt === null ? null : Date.parse(feed.heardAt);
-  const more = `${heard === null ? 'The relay never heard from head office' : `The relay last heard from head office ${FORMAT.full(heard)}`}. Asked ${FORMAT.full(asked)}`;
-  if (heard === null) return { state: 'warn', broken: true, text: 'No contact', more };
+  const more = `${heard === null ? 'The relay never heard from head office' : `The relay last heard from head office ${FORMAT.full(heard)}`}. Asked ${FORMAT.full(Date.parse(probe.at))}`;
+  const then = asOf(facts, status, now);
+  if (heard === null) return { state: 'warn', broken: true, text: `No contact${then}`, more };
   const silence = Math.max(0, Date.parse(relayNow) - heard);
-  const lag = feed.lagMs === null ? null : feed.lagMs + silence;
-  const old = now - asked > thresholds.freshMs ? ` at ${FORMAT.moment(asked, now)}` : '';
-  if (lag === null)
-    return {
-      state: feed.connected ? 'unknown' : 'warn',
-      broken: !feed.connected,
-      text: feed.connected ? 'Lag unknown' : 'No contact',
-      more,
-    };
-  const late = lag >= thresholds.sourceLagWarnMs;
-  if (!feed.connected) return { state: 'warn', broken: true, text: `Disconnected · ${FORMAT.span(silence)}${old}`, more };
-  return {
-    state: late ? 'warn' : old ? 'unknown' : 'ok',
-    broken: false,
-    text: lag < 1000 ? `In step${old}` : `${FORMAT.span(lag)} behind${old}`,
-    more,
-  };
+  if (!feed.connected) return { state: 'warn', broken: true, text: `Disconnected for ${FORMAT.span(silence)}${then}`, more };
+  if (feed.lagMs === null) return { state: 'unknown', broken: false, text: 'Lag unknown', more };
+  const lag = feed.lagMs + silence;
+  const text = `${lag < 1000 ? 'In step' : `${FORMAT.span(lag)} behind`}${then}`;
+  return { state: lag >= thresholds.sourceLagWarnMs ? 'warn' : then === '' ? 'ok' : 'unknown', broken: false, text, more };
 }
 
-/** Relay to this PC. */
+/** Relay to this PC. Green only when the status itself is. */
 export function ownHop(facts: Facts, status: Status, now: number): Hop {
   const { waiting, probe, replica } = facts;
-  const asked = probe === null ? null : Date.parse(probe.at);
-  const more = asked === null ? 'Never checked' : `Last checked ${FORMAT.full(asked)}`;
-  const code = CUT.has(status.code) ? status.code : status.attention.find((each) => CUT.has(each.code))?.code;
-  if (code !== undefined)
-    return { state: status.severity === 'error' ? 'error' : 'warn', broken: true, text: CUT_WORDS[code] ?? 'Broken', more };
+  const more = probe === null ? 'Never checked' : `Last checked ${FORMAT.full(Date.parse(probe.at))}`;
   if (status.progress) {
     const { done, total } = status.progress;
     return { state: 'busy', broken: false, text: total > 0 ? `Receiving · ${FORMAT.percent(done, total)}` : 'Receiving', more };
   }
   if (status.code === 'checking') return { state: 'busy', broken: false, text: 'Asking…', more };
+  const cut = allCodes(status).find((code) => CUT[code] !== undefined);
+  if (cut !== undefined) return { state: status.severity === 'error' ? 'error' : 'warn', broken: true, text: CUT[cut] ?? '', more };
+  if (status.severity === 'unknown' || status.code === 'agent-restarting')
+    return { state: 'unknown', broken: false, text: 'Unknown', more };
   if (replica.cursor === null) return { state: 'info', broken: false, text: 'Nothing received yet', more };
   if (waiting === null) return { state: 'unknown', broken: false, text: 'Unknown', more };
-  const old = asked !== null && now - asked > facts.thresholds.freshMs ? ` at ${FORMAT.moment(asked, now)}` : '';
   if (waiting.changes > 0 || waiting.transactions > 0) {
     const oldest = waiting.oldestAt === null ? '' : `. Oldest committed ${FORMAT.full(Date.parse(waiting.oldestAt))}`;
+    const text = waiting.changes > 0 ? FORMAT.counted(waiting.changes, 'change') : FORMAT.counted(waiting.transactions, 'transaction');
     return {
       state: 'info',
       broken: false,
-      text: `${FORMAT.counted(waiting.changes, 'change')} waiting`,
+      text: `${text} waiting`,
       more: `${FORMAT.counted(waiting.transactions, 'transaction')}, ${FORMAT.bytes(waiting.bytes)}${oldest}. ${more}`,
     };
   }
-  return { state: old ? 'unknown' : 'ok', broken: false, text: `In step${old}`, more };
+  const then = asOf(facts, status, now);
+  return { state: then === '' ? 'ok' : 'unknown', broken: false, text: `In step${then}`, more };
 }

@@ -1,12 +1,13 @@
 import { CompositeChart } from '@mantine/charts';
 import { Button, SegmentedControl, Table, Text } from '@mantine/core';
 import { FORMAT } from '@tidemark/protocol/status/format.ts';
+import type { Sample } from '@tidemark/terminal/contract/contract.ts';
 import { useMemo, useState } from 'react';
 import { Problem } from '../shell/problem.tsx';
 import { useAnswer } from '../state/use-answer.ts';
 import { useFacts, useTidemark } from '../state/context.tsx';
 import classes from './lag-chart.module.css';
-import { type LagPoint, axisTicks, lagSeries, peaks } from './lag-series.ts';
+import { type LagPoint, axisTicks, lagSeries, niceTicks, peaks } from './lag-series.ts';
 
 const RANGES = [
   { value: '1', label: '1 h' },
@@ -18,16 +19,15 @@ const MINUTE_MS = 60_000;
 
 const lagText = (minutes: number) => FORMAT.span(minutes * MINUTE_MS);
 
-function summaryOf(points: LagPoint[], now: number): string {
-  const { waiting, lag } = peaks(points);
-  const last = points.at(-1);
-  if (!waiting && !lag) return 'Nothing was recorded in this time.';
-  const parts = [];
-  if (waiting?.waiting) parts.push(`Highest: ${FORMAT.counted(waiting.waiting, 'change')} at ${FORMAT.moment(waiting.at, now)}`);
-  else if (waiting) parts.push('Nothing was waiting');
-  if (lag?.lag && lag.lag * MINUTE_MS >= 1000) parts.push(`longest lag ${lagText(lag.lag)} at ${FORMAT.moment(lag.at, now)}`);
-  if (last && last.waiting !== null) parts.push(`last known: ${FORMAT.count(last.waiting)}`);
-  return `${parts.join(' · ')}.`;
+function summaryOf(samples: readonly Sample[], now: number): string {
+  const { waiting, lag, last } = peaks(samples);
+  const when = (sample: Sample) => FORMAT.at(Date.parse(sample.at), now);
+  const parts: string[] = [];
+  if (waiting)
+    parts.push(waiting.waiting ? `Highest: ${FORMAT.counted(waiting.waiting, 'change')} ${when(waiting)}` : 'Nothing was waiting');
+  if (lag?.lagMs && lag.lagMs >= 1000) parts.push(`longest lag ${FORMAT.span(lag.lagMs)} ${when(lag)}`);
+  if (last?.waiting !== undefined && last.waiting !== null && waiting?.waiting) parts.push(`last known: ${FORMAT.count(last.waiting)}`);
+  return parts.length === 0 ? 'Nothing was recorded in this time.' : `${parts.join(' · ')}.`;
 }
 
 /** How far behind this PC was: changes waiting and age of the data. Where nothing was known there is a gap. */
@@ -38,14 +38,22 @@ export function LagChart() {
   const [asTable, setAsTable] = useState(false);
   const sinceMs = Number(range) * HOUR_MS;
   const { data, fault, reload } = useAnswer('lag.list', { sinceMs }, `${probe?.at}/${lastRun?.id}`);
-  const { points, now, from } = useMemo(() => {
-    const at = store.getState().now;
-    return { points: lagSeries(data ?? [], at - sinceMs, at), now: at, from: at - sinceMs };
+  const { points, samples, now, from } = useMemo(() => {
+    const to = store.getState().now;
+    const start = to - sinceMs;
+    return {
+      points: lagSeries(data ?? [], start, to),
+      samples: (data ?? []).filter(({ at }) => Date.parse(at) >= start),
+      now: to,
+      from: start,
+    };
   }, [data, sinceMs, store]);
+  const { waiting: most, lag: longest } = peaks(samples);
+  const [tops, lagTops] = [niceTicks(most?.waiting ?? 0, 4), niceTicks((longest?.lagMs ?? 0) / MINUTE_MS, 1)];
   const known = points.some(({ waiting, lag }) => waiting !== null || lag !== null);
   const axisTime = (at: number) =>
     sinceMs > 30 * HOUR_MS ? FORMAT.day(at, now).replace(/^(\w{3})\w* (\d+).*$/, '$1 $2') : FORMAT.clock(at).slice(0, 5);
-  const summary = summaryOf(points, now);
+  const summary = summaryOf(samples, now);
 
   return (
     <section className={`card ${classes.card}`} aria-labelledby="lag-title">
@@ -53,13 +61,15 @@ export function LagChart() {
         <h2 className="card-title" id="lag-title">
           How far behind
         </h2>
+        <SegmentedControl size="xs" data={RANGES} value={range} onChange={setRange} aria-label="Time shown" ml="auto" />
+      </div>
+      <div className={classes.keys}>
         <span className={classes.key}>
           <span className={classes.area} aria-hidden /> Changes waiting
         </span>
         <span className={classes.key}>
           <span className={classes.stroke} aria-hidden /> Time lag
         </span>
-        <SegmentedControl size="xs" data={RANGES} value={range} onChange={setRange} aria-label="Time shown" ml="auto" />
       </div>
       {fault ? (
         <Problem fault={fault} retry={reload} />
@@ -68,7 +78,7 @@ export function LagChart() {
       ) : known ? (
         <figure className={classes.figure} aria-label={`Chart of changes waiting and time lag. ${summary}`}>
           <CompositeChart
-            h={190}
+            h="100%"
             data={points}
             dataKey="at"
             series={[
@@ -91,20 +101,15 @@ export function LagChart() {
               interval: 'preserveStart',
               minTickGap: 18,
             }}
-            yAxisProps={{
-              width: 52,
-              allowDecimals: false,
-              tickCount: 4,
-              domain: [0, (top: number) => Math.max(4, top)],
-              tickFormatter: (value: number) => FORMAT.count(value),
-            }}
+            yAxisProps={{ width: 52, ticks: tops, domain: [0, tops.at(-1) ?? 4], tickFormatter: (value: number) => FORMAT.count(value) }}
             rightYAxisProps={{
-              width: 60,
-              tickCount: 4,
-              domain: [0, (top: number) => Math.max(1, top)],
+              width: 62,
+              ticks: lagTops,
+              domain: [0, lagTops.at(-1) ?? 1],
               tickFormatter: (value: number) => (value === 0 ? '0' : lagText(value)),
             }}
             tooltipProps={{ content: ({ payload }) => <PointTooltip point={payload?.[0]?.payload as LagPoint | undefined} /> }}
+            composedChartProps={{ margin: { top: 8 } }}
             accessibilityLayer={false}
             aria-hidden
           />

@@ -61,14 +61,11 @@ function withGaps(points: LagPoint[], width: number): LagPoint[] {
   });
 }
 
-/** The highest point of the waiting changes, and of the lag; null where none is known. */
-export function peaks(points: readonly LagPoint[]): { waiting: LagPoint | null; lag: LagPoint | null } {
-  const top = (key: 'waiting' | 'lag') =>
-    points.reduce<LagPoint | null>(
-      (best, point) => (point[key] !== null && (best === null || point[key] > (best[key] ?? -1)) ? point : best),
-      null,
-    );
-  return { waiting: top('waiting'), lag: top('lag') };
+/** The samples that say most: the highest backlog, the longest lag, and the last one that knew the backlog. */
+export function peaks(samples: readonly Sample[]): { waiting: Sample | null; lag: Sample | null; last: Sample | null } {
+  const top = (key: 'waiting' | 'lagMs') =>
+    samples.reduce<Sample | null>((best, sample) => ((sample[key] ?? -1) > (best?.[key] ?? -1) ? sample : best), null);
+  return { waiting: top('waiting'), lag: top('lagMs'), last: samples.findLast(({ waiting }) => waiting !== null) ?? null };
 }
 
 /** Round moments for the axis, at most seven, in local time. */
@@ -81,4 +78,14 @@ export function axisTicks(from: number, to: number): number[] {
   const ticks: number[] = [];
   for (let at = first; at <= to; at += step) ticks.push(at);
   return ticks;
+}
+
+/** Whole steps from 0 to the first one that is not under `top` or `least`: three to five of them. */
+export function niceTicks(top: number, least: number): number[] {
+  const goal = Math.max(top, least);
+  const rough = goal / 4;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 2.5, 5, 10].map((each) => each * power).find((each) => each >= rough) ?? rough;
+  const whole = least >= 1 ? Math.max(1, Math.ceil(step)) : step;
+  return Array.from({ length: Math.ceil(goal / whole) + 1 }, (_, index) => index * whole);
 }

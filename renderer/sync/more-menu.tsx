@@ -5,7 +5,7 @@ import { useActions } from '../state/use-actions.ts';
 import classes from './status-card.module.css';
 
 /** The other things that can be done by hand. What can't be done now is shown, but off. */
-export function MoreMenu({ attached, quiet }: { attached: boolean; quiet: boolean }) {
+export function MoreMenu({ attached }: { attached: boolean }) {
   const { phase, replica, waiting } = useFacts();
   const actions = useActions();
   const open = useApp((state) => state.open);
@@ -17,10 +17,10 @@ export function MoreMenu({ attached, quiet }: { attached: boolean; quiet: boolea
     </Text>
   );
   return (
-    <Menu position="bottom-end" width={270}>
+    <Menu position="bottom-end" width={300}>
       <Menu.Target>
         <Button
-          variant={quiet || !attached ? 'default' : 'filled'}
+          variant={attached ? 'filled' : 'default'}
           className={`${classes.more} ${attached ? classes.moreAttached : ''}`}
           aria-label="More ways to sync"
           data-testid="more"

@@ -34,34 +34,36 @@ export function PipelineStrip() {
   const head = probe?.status.head ?? null;
   return (
     <section className={`card ${classes.strip}`} aria-label="From head office to this PC" data-testid="pipeline">
-      <Node
-        icon={<IconBuilding size={20} stroke={1.6} aria-hidden />}
-        name={names.central || 'Central database'}
-        sub="Head office"
-        more="The database of record"
-      />
-      <Link hop={sourceHop(facts, now)} from={names.central || 'Central database'} to="the relay" />
-      <Node
-        icon={<IconServer2 size={20} stroke={1.6} aria-hidden />}
-        name={names.relay || 'Relay'}
-        sub={head ? `Position ${FORMAT.count(head.seq)}` : 'Position unknown'}
-        more={
-          probe
-            ? `Relay ${probe.status.relay.name}, version ${probe.status.relay.version}${head ? `. Head committed ${FORMAT.full(Date.parse(head.committedAt))}` : ''}`
-            : 'The relay has not answered yet'
-        }
-      />
-      <Link hop={ownHop(facts, status, now)} from="the relay" to="this PC" />
-      <Node
-        icon={<IconDeviceDesktop size={20} stroke={1.6} aria-hidden />}
-        name={names.terminal || 'This PC'}
-        sub={replica.cursor ? `Position ${FORMAT.count(replica.cursor.seq)}` : 'No data yet'}
-        more={
-          replica.committedAt
-            ? `Data as of ${FORMAT.full(Date.parse(replica.committedAt))}. ${FORMAT.counted(replica.rows, 'row')} in ${FORMAT.counted(replica.tables, 'table')}`
-            : 'No data yet'
-        }
-      />
+      <div className={classes.way}>
+        <Node
+          icon={<IconBuilding size={20} stroke={1.6} aria-hidden />}
+          name={names.central || 'Central database'}
+          sub="Head office"
+          more="The database of record"
+        />
+        <Link hop={sourceHop(facts, status, now)} from={names.central || 'Central database'} to="the relay" />
+        <Node
+          icon={<IconServer2 size={20} stroke={1.6} aria-hidden />}
+          name={names.relay || 'Relay'}
+          sub={head ? `Position ${FORMAT.count(head.seq)}` : 'Position unknown'}
+          more={
+            probe
+              ? `Relay ${probe.status.relay.name}, version ${probe.status.relay.version}${head ? `. Head committed ${FORMAT.full(Date.parse(head.committedAt))}` : ''}`
+              : 'The relay has not answered yet'
+          }
+        />
+        <Link hop={ownHop(facts, status, now)} from="the relay" to="this PC" />
+        <Node
+          icon={<IconDeviceDesktop size={20} stroke={1.6} aria-hidden />}
+          name={names.terminal || 'This PC'}
+          sub={replica.cursor ? `Position ${FORMAT.count(replica.cursor.seq)}` : 'No data yet'}
+          more={
+            replica.committedAt
+              ? `Data as of ${FORMAT.full(Date.parse(replica.committedAt))}. ${FORMAT.counted(replica.rows, 'row')} in ${FORMAT.counted(replica.tables, 'table')}`
+              : 'No data yet'
+          }
+        />
+      </div>
     </section>
   );
 }

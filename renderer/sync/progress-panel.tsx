@@ -28,7 +28,7 @@ export function ProgressPanel({ progress }: { progress: Progress }) {
   if (bytesTotal > 0) facts.push(['Received', `${FORMAT.bytes(Math.min(bytes, bytesTotal))} of ${FORMAT.bytes(bytesTotal)}`]);
   if (rate !== null) facts.push(['Rate', `${FORMAT.count(rate)} ${progress.unit}/s`]);
   facts.push(['Elapsed', FORMAT.span(now - Date.parse(progress.startedAt))]);
-  if (etaS !== null) facts.push(['Left', `about ${FORMAT.left(etaS * 1000)}`]);
+  if (etaS !== null) facts.push(['Left', FORMAT.left(etaS * 1000)]);
   if (table !== null) facts.push(['Table', tableCount > 0 ? `${table} (${Math.max(1, tableIndex)} of ${tableCount})` : table]);
   return (
     <div className={classes.panel}>

@@ -64,11 +64,15 @@ function LastChecked() {
   );
 }
 
+/** States that pass by themselves, in which a button would only get in the way. */
+const PASSING = new Set(['starting', 'agent-restarting', 'cancelling', 'finishing']);
+
 function Buttons() {
   const { primary, secondary, code } = useStatus();
-  const { paused, configured } = useFacts();
+  const { paused, phase, agent } = useFacts();
   const actions = useActions();
-  const ordinary = configured && code !== 'starting' && code !== 'agent-restarting';
+  const passing = PASSING.has(code);
+  const more = !passing && phase.kind === 'idle' && agent.state === 'alive';
   return (
     <div className={classes.buttons}>
       {secondary
@@ -78,11 +82,13 @@ function Buttons() {
             {each.label}
           </Button>
         ))}
-      {ordinary && paused === null && <PauseMenu />}
-      <div className={classes.split}>
-        {primary && <Primary action={primary} attached={ordinary} />}
-        {ordinary && <MoreMenu attached={primary !== null} quiet={primary?.id === 'cancel'} />}
-      </div>
+      {!passing && agent.state === 'alive' && paused === null && <PauseMenu />}
+      {(primary || more) && (
+        <div className={classes.split}>
+          {primary && <Primary action={primary} attached={more} />}
+          {more && <MoreMenu attached={primary !== null} />}
+        </div>
+      )}
     </div>
   );
 }

@@ -3,7 +3,7 @@ import {
   IconAlertTriangle,
   IconArrowBarToDown,
   IconArrowsSplit2,
-  IconArrowUpCircle,
+  IconCircleArrowUp,
   IconCircleCheck,
   IconCircleCheckFilled,
   IconCircleX,
@@ -27,8 +27,8 @@ import {
   IconSettings,
   IconShieldX,
   IconTrendingDown,
-  IconRewindBackward5,
-  IconCloudX,
+  IconPlayerTrackPrev,
+  IconAlertOctagon,
   IconShieldLock,
 } from '@tabler/icons-react';
 
@@ -62,15 +62,15 @@ const ICONS: Record<StatusCode, Icon> = {
   forbidden: IconShieldLock,
   cert: IconShieldX,
   clock: IconClockX,
-  upgrade: IconArrowUpCircle,
-  resync: IconRewindBackward5,
-  rewound: IconRewindBackward5,
+  upgrade: IconCircleArrowUp,
+  resync: IconPlayerTrackPrev,
+  rewound: IconPlayerTrackPrev,
   failed: IconCircleX,
   'disk-full': IconDatabaseExclamation,
   'db-locked': IconLock,
   'db-damaged': IconDatabaseX,
   'agent-restarting': IconRotateClockwise,
-  'agent-down': IconCloudX,
+  'agent-down': IconAlertOctagon,
 };
 
 export function StatusIcon({ code, size, className }: { code: StatusCode; size: number; className?: string | undefined }) {

@@ -32,7 +32,7 @@ export function TableList() {
         </h2>
         <Checkbox
           size="xs"
-          label="Only with waiting changes"
+          label="Waiting only"
           checked={waitingOnly}
           onChange={(event) => setWaitingOnly(event.currentTarget.checked)}
           ml="auto"

@@ -52,10 +52,18 @@ export function Tiles() {
 const TREND_WORDS: Partial<Record<string, string>> = { 'catching up': 'catching up', 'falling behind': 'falling behind', steady: 'steady' };
 
 function Waiting() {
-  const { waiting, replica } = useFacts();
+  const { waiting, replica, probe } = useFacts();
   const { trend } = useStatus();
   if (replica.cursor === null) return <Tile id="waiting" label="Changes waiting" value="—" sub="Nothing synced yet" />;
-  if (waiting === null) return <Tile id="waiting" label="Changes waiting" value="Unknown" sub="The relay was not asked yet" />;
+  if (waiting === null) {
+    const sub =
+      probe === null
+        ? 'The relay was not asked yet'
+        : probe.status.plan.by === 'snapshot'
+          ? 'A fresh copy is due'
+          : 'The relay did not say';
+    return <Tile id="waiting" label="Changes waiting" value="Unknown" sub={sub} />;
+  }
   const words = trend === null ? undefined : TREND_WORDS[trend];
   const sub =
     waiting.transactions === 0

@@ -1,0 +1,63 @@
+// @vitest-environment happy-dom
+import { screen } from '@testing-library/react';
+import userEvent from '@testing-library/user-event';
+import { RUN, at, failedRun } from '@tidemark/protocol/status/testing.ts';
+import type { Run } from '@tidemark/protocol/status/facts.ts';
+import { expect, test } from 'vitest';
+import { renderApp } from '../testing.tsx';
+import { ActivityScreen } from './activity-screen.tsx';
+
+const quiet = (id: number): Run => ({
+  ...RUN,
+  id: `q${id}`,
+  outcome: 'nothing-new',
+  startedAt: at(id * 1000),
+  endedAt: at(id * 1000 - 100),
+});
+const withRuns = (...runs: Run[]) => ({ answers: { 'runs.list': () => ({ ok: true as const, value: runs }) } });
+
+test('twelve quiet checks take one line, and open on demand', async () => {
+  renderApp(<ActivityScreen />, withRuns(...Array.from({ length: 12 }, (_, index) => quiet(index))));
+  const line = await screen.findByTestId('quiet');
+  expect(line.textContent).toContain('12 checks, nothing new');
+  expect(screen.queryAllByTestId('run')).toHaveLength(0);
+  await userEvent.click(line);
+  expect(screen.getAllByTestId('run')).toHaveLength(12);
+});
+
+test('no runs yet, and no runs that match, are two different things', async () => {
+  renderApp(<ActivityScreen />, withRuns());
+  expect(await screen.findByText('No syncs yet. Your first sync will appear here.')).toBeTruthy();
+});
+
+test('a filter that hides everything offers the way back', async () => {
+  renderApp(<ActivityScreen />, withRuns(RUN));
+  await screen.findByTestId('run');
+  await userEvent.click(screen.getByRole('combobox', { name: 'Result' }));
+  await userEvent.click(await screen.findByRole('option', { name: 'Failed' }));
+  expect(screen.getByText('No runs match.')).toBeTruthy();
+  await userEvent.click(screen.getByRole('button', { name: 'Clear filters' }));
+  expect(screen.getByTestId('run')).toBeTruthy();
+});
+
+test('a failed run opens with its code and what to do, to be copied', async () => {
+  const run = failedRun({ code: 'relay_unreachable', params: { relay: 'hq', detail: 'refused' }, requestId: 'req-7' });
+  const { called } = renderApp(<ActivityScreen />, withRuns(run));
+  await userEvent.click(await screen.findByRole('button', { name: /Show details/ }));
+  expect(await screen.findByText('Check the network; it is tried again by itself.')).toBeTruthy();
+  expect(screen.getByText(/relay_unreachable · request req-7/)).toBeTruthy();
+  await userEvent.click(screen.getByRole('button', { name: 'Copy as text' }));
+  expect(called('clipboard.write')).toHaveLength(1);
+});
+
+test('a list that cannot be read says why', async () => {
+  renderApp(<ActivityScreen />, { answers: { 'runs.list': () => ({ ok: false, fault: { code: 'agent_down', params: {} } }) } });
+  expect((await screen.findByRole('alert')).textContent).toContain('The sync engine stopped unexpectedly.');
+});
+
+test('older runs are asked for by the start of the oldest one', async () => {
+  const page = Array.from({ length: 200 }, (_, index) => ({ ...RUN, id: `r${index}`, startedAt: at(index * 1000) }));
+  const { called } = renderApp(<ActivityScreen />, withRuns(...page));
+  await userEvent.click(await screen.findByRole('button', { name: 'Show older' }));
+  expect(called('runs.list').at(-1)).toEqual({ before: at(199_000), limit: 200 });
+});

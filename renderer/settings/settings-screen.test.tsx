@@ -1,0 +1,119 @@
+// @vitest-environment happy-dom
+import { screen, waitFor } from '@testing-library/react';
+import userEvent from '@testing-library/user-event';
+import { probe } from '@tidemark/protocol/status/testing.ts';
+import { expect, test } from 'vitest';
+import { renderApp } from '../testing.tsx';
+import { relayUrlProblem, tokenProblem } from './check-input.ts';
+import { sayStore } from './key-setting.tsx';
+import { SettingsScreen } from './settings-screen.tsx';
+
+const retype = async (label: string, text: string) => {
+  const field = screen.getByLabelText(label);
+  await userEvent.clear(field);
+  await userEvent.type(field, text);
+};
+
+test('an address that is none is not saved, and the field says what still holds', async () => {
+  const { called, store } = renderApp(<SettingsScreen />);
+  await retype('Relay address', 'relay.example{Enter}');
+  expect(screen.getByText(/The address begins with http/).textContent).toContain('Still in use: https://relay.hq.example');
+  expect(called('settings.set')).toEqual([]);
+  expect(store.getState().app?.settings.relayUrl).toBe('https://relay.hq.example');
+});
+
+test('a text is saved when its field is left', async () => {
+  const { called } = renderApp(<SettingsScreen />);
+  await retype('This PC', ' Branch 9 ');
+  expect(called('settings.set')).toEqual([]);
+  await userEvent.tab();
+  expect(called('settings.set')).toEqual([{ branchName: 'Branch 9' }]);
+});
+
+test('a text that did not change is not saved again', async () => {
+  const { called } = renderApp(<SettingsScreen />);
+  await userEvent.click(screen.getByLabelText('Feed'));
+  await userEvent.tab();
+  expect(called('settings.set')).toEqual([]);
+});
+
+test('Escape takes back what was typed', async () => {
+  const { called } = renderApp(<SettingsScreen />);
+  await retype('Feed', 'other{Escape}');
+  expect(screen.getByLabelText('Feed')).toHaveProperty('value', 'shop');
+  await userEvent.tab();
+  expect(called('settings.set')).toEqual([]);
+});
+
+test('a refusal of the app stands beside the field', async () => {
+  renderApp(<SettingsScreen />, {
+    answers: { 'settings.set': () => ({ ok: false, fault: { code: 'settings_invalid', params: { detail: 'no such feed' } } }) },
+  });
+  await retype('Feed', 'other{Enter}');
+  expect((await screen.findByText(/no such feed/)).textContent).toContain('Still in use: shop');
+});
+
+test('the interval is applied at once', async () => {
+  const { called, store } = renderApp(<SettingsScreen />);
+  await userEvent.click(screen.getByRole('radio', { name: '15 min' }));
+  expect(called('settings.set')).toEqual([{ everyMinutes: 15 }]);
+  await waitFor(() => expect(store.getState().app?.settings.everyMinutes).toBe(15));
+});
+
+test('the key goes in and never comes out', async () => {
+  const { called } = renderApp(<SettingsScreen />);
+  const field = screen.getByLabelText('Key');
+  await userEvent.type(field, 'new-secret');
+  await userEvent.click(screen.getByRole('button', { name: 'Save key' }));
+  expect(called('settings.set')).toEqual([{ token: 'new-secret' }]);
+  await waitFor(() => expect(field).toHaveProperty('value', ''));
+  expect(document.body.innerHTML).not.toContain('new-secret');
+});
+
+test('where the key is kept is said, also when it is badly kept', () => {
+  expect(sayStore({ hasToken: true, tokenStore: 'os' })).toContain('encrypted by the operating system');
+  expect(sayStore({ hasToken: true, tokenStore: 'file' })).toContain('only the rights of your user account');
+  expect(sayStore({ hasToken: false, tokenStore: 'none' })).toBe('No key is stored');
+});
+
+test('a test of the connection takes what is typed, saved or not', async () => {
+  const { called } = renderApp(<SettingsScreen />, {
+    answers: {
+      'connection.test': () => ({ ok: true, value: { ok: true, status: probe().status, latencyMs: 12.4 } }),
+      'settings.set': () => ({ ok: false, fault: { code: 'settings_invalid', params: { detail: 'x' } } }),
+    },
+  });
+  await retype('Feed', 'other');
+  await userEvent.click(screen.getByRole('button', { name: 'Test connection' }));
+  expect(called('connection.test')).toEqual([{ relayUrl: 'https://relay.hq.example', feed: 'other' }]);
+  expect((await screen.findByTestId('test-ok')).textContent).toContain('Found relay “HQ-1”, version 0.1.0, in 12 ms');
+});
+
+test('a test that fails says what to do', async () => {
+  renderApp(<SettingsScreen />, {
+    answers: { 'connection.test': () => ({ ok: true, value: { ok: false, fault: { code: 'feed_unknown', params: { feed: 'shop' } } } }) },
+  });
+  await userEvent.click(screen.getByRole('button', { name: 'Test connection' }));
+  expect((await screen.findByTestId('test-failed')).textContent).toContain('The relay has no feed named shop. Check the name of the feed.');
+});
+
+test.each([
+  ['', 'Enter the address'],
+  ['relay.example.com', 'begins with http'],
+  ['ftp://relay', 'begins with http'],
+  ['https://a b', 'holds a space'],
+  ['https://', 'not an address'],
+  ['https://user:pw@relay', 'its own field'],
+  ['https://relay?token=x', 'before ? and #'],
+])('%j is not an address', (text, why) => {
+  expect(relayUrlProblem(text)).toContain(why);
+});
+
+test.each(['http://127.0.0.1:4600', 'https://relay.example.com/tidemark/', 'HTTPS://RELAY'])('%j is an address', (text) => {
+  expect(relayUrlProblem(text)).toBeNull();
+});
+
+test('a key pasted with a line break in its middle is refused', () => {
+  expect(tokenProblem('abc\ndef')).toContain('no spaces');
+  expect(tokenProblem(' abc\n')).toBeNull();
+});

@@ -1,0 +1,34 @@
+import { deriveStatus } from '@tidemark/protocol/status/derive.ts';
+import { NOW, PROGRESS, RUN, facts } from '@tidemark/protocol/status/testing.ts';
+import { expect, test } from 'vitest';
+import { announcement } from './announcer.tsx';
+
+const syncing = (done: number) =>
+  deriveStatus(facts({ phase: { kind: 'syncing', first: false, progress: { ...PROGRESS, done, total: 1000 } } }), NOW);
+
+test('progress is spoken at quarters only', () => {
+  let spoken = { code: 'syncing' as const, run: 'run-1', quarter: 0 } as Parameters<typeof announcement>[0];
+  const said: (string | null)[] = [];
+  for (const done of [0, 100, 249, 250, 400, 500, 740, 760, 999]) {
+    const next = announcement(spoken, syncing(done), RUN);
+    spoken = next.spoken;
+    said.push(next.text);
+  }
+  expect(said.filter((text) => text !== null)).toEqual([
+    '25 percent: 250 of 1,000 changes',
+    '50 percent: 500 of 1,000 changes',
+    '75 percent: 760 of 1,000 changes',
+  ]);
+});
+
+test('the end of a run is spoken with what it brought', () => {
+  const before = { code: 'syncing' as const, run: 'run-1', quarter: 75 };
+  expect(announcement(before, deriveStatus(facts(), NOW), { ...RUN, id: 'run-2' }).text).toBe(
+    'Sync finished: 1,240 changes received. Up to date',
+  );
+});
+
+test('the same state is not spoken twice', () => {
+  const before = { code: 'up-to-date' as const, run: 'run-1', quarter: 0 };
+  expect(announcement(before, deriveStatus(facts(), NOW), RUN).text).toBeNull();
+});

@@ -1,0 +1,27 @@
+// @vitest-environment happy-dom
+import { screen } from '@testing-library/react';
+import userEvent from '@testing-library/user-event';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { renderApp } from '../testing.tsx';
+import { ErrorBoundary } from './error-boundary.tsx';
+
+test('a fault in a screen says that sync goes on, and the screen can be tried again', async () => {
+  // React reports every caught error on the console; here it is expected.
+  const silent = vi.spyOn(console, 'error').mockImplementation(() => {});
+  onTestFinished(() => silent.mockRestore());
+  let broken = true;
+  function Screen() {
+    if (broken) throw new Error('no such thing');
+    return <p>fine</p>;
+  }
+  renderApp(
+    <ErrorBoundary>
+      <Screen />
+    </ErrorBoundary>,
+  );
+  expect(screen.getByRole('alert').textContent).toContain('Sync runs outside this window and goes on');
+  expect(screen.getByText(/no such thing/)).toBeTruthy();
+  broken = false;
+  await userEvent.click(screen.getByRole('button', { name: 'Try again' }));
+  expect(screen.getByText('fine')).toBeTruthy();
+});

@@ -1,0 +1,73 @@
+// @vitest-environment happy-dom
+import { screen } from '@testing-library/react';
+import userEvent from '@testing-library/user-event';
+import { probe } from '@tidemark/protocol/status/testing.ts';
+import { expect, test } from 'vitest';
+import { renderApp } from '../testing.tsx';
+import { FirstRun } from './first-run.tsx';
+
+const EMPTY = { relayUrl: '', feed: '', hasToken: false, tokenStore: 'none' as const, branchName: '' };
+const found = { ok: true as const, value: { ok: true as const, status: probe().status, latencyMs: 12 } };
+const refused = { ok: true as const, value: { ok: false as const, fault: { code: 'token_invalid' as const, params: {} } } };
+
+async function typeConnection() {
+  await userEvent.type(screen.getByLabelText('Relay address'), 'https://relay.hq.example');
+  await userEvent.type(screen.getByLabelText('Feed'), 'shop{Enter}');
+}
+
+test('three steps lead to a first sync, and only the last one saves', async () => {
+  const { called } = renderApp(<FirstRun />, {
+    facts: { configured: false },
+    settings: EMPTY,
+    answers: { 'connection.test': () => found },
+  });
+  await typeConnection();
+  await userEvent.type(screen.getByLabelText('Key'), 'secret-key{Enter}');
+  expect(called('connection.test')).toEqual([{ relayUrl: 'https://relay.hq.example', feed: 'shop', token: 'secret-key' }]);
+  await screen.findByText(/Found relay “HQ-1”/);
+  expect(called('settings.set')).toEqual([]);
+  await userEvent.type(screen.getByLabelText('Name of this PC'), 'Branch 9');
+  await userEvent.click(screen.getByRole('button', { name: 'Start first sync' }));
+  expect(called('settings.set')).toEqual([
+    { relayUrl: 'https://relay.hq.example', feed: 'shop', branchName: 'Branch 9', token: 'secret-key' },
+  ]);
+  expect(called('sync.start')).toEqual([{ mode: 'now' }]);
+});
+
+test('an address that is none is refused in its step', async () => {
+  renderApp(<FirstRun />, { facts: { configured: false }, settings: EMPTY });
+  await userEvent.type(screen.getByLabelText('Relay address'), 'relay.example{Enter}');
+  expect(screen.getByText('The address begins with http:// or https://')).toBeTruthy();
+  expect(screen.queryByLabelText('Key')).toBeNull();
+});
+
+test('a key that the relay refuses is told in its step, and is no dead end', async () => {
+  renderApp(<FirstRun />, { facts: { configured: false }, settings: EMPTY, answers: { 'connection.test': () => refused } });
+  await typeConnection();
+  await userEvent.type(screen.getByLabelText('Key'), 'wrong{Enter}');
+  expect((await screen.findByTestId('test-failed')).textContent).toContain("The relay does not accept this PC's key.");
+  await userEvent.click(screen.getByRole('button', { name: 'Continue anyway' }));
+  expect(screen.getByRole('button', { name: 'Start first sync' })).toBeTruthy();
+});
+
+test('what was typed is still there after a look at another screen', async () => {
+  const { store } = renderApp(<FirstRun />, { facts: { configured: false }, settings: EMPTY });
+  await typeConnection();
+  expect(store.getState().draft).toMatchObject({ step: 1, relayUrl: 'https://relay.hq.example', feed: 'shop' });
+});
+
+test('a refusal to save is shown and starts nothing', async () => {
+  const { called } = renderApp(<FirstRun />, {
+    facts: { configured: false },
+    settings: EMPTY,
+    answers: {
+      'connection.test': () => found,
+      'settings.set': () => ({ ok: false, fault: { code: 'settings_invalid', params: { detail: 'the folder is read-only' } } }),
+    },
+  });
+  await typeConnection();
+  await userEvent.type(screen.getByLabelText('Key'), 'secret-key{Enter}');
+  await userEvent.click(await screen.findByRole('button', { name: 'Start first sync' }));
+  expect((await screen.findByRole('alert')).textContent).toContain('the folder is read-only');
+  expect(called('sync.start')).toEqual([]);
+});

@@ -1,0 +1,102 @@
+import { MantineProvider } from '@mantine/core';
+import { NOW, facts } from '@tidemark/protocol/status/testing.ts';
+import type { Facts } from '@tidemark/protocol/status/facts.ts';
+import {
+  type AppState,
+  type Bridge,
+  EVENTS,
+  METHODS,
+  type MethodName,
+  type Output,
+  type Reply,
+  type Settings,
+} from '@tidemark/terminal/contract/contract.ts';
+import { cleanup, render } from '@testing-library/react';
+import type { ReactNode } from 'react';
+import { onTestFinished } from 'vitest';
+import { makeApi } from './bridge.ts';
+import { createAppStore, feedStore } from './state/app-store.ts';
+import { AppProvider } from './state/context.tsx';
+import { cssVariables, theme } from './theme.ts';
+
+export const SETTINGS: Settings = {
+  relayUrl: 'https://relay.hq.example',
+  feed: 'shop',
+  hasToken: true,
+  tokenStore: 'os',
+  centralName: 'Central database',
+  branchName: 'Branch 7',
+  everyMinutes: 5,
+  automatic: 'sync',
+  theme: 'light',
+  databasePath: '/data/branch.sqlite',
+};
+
+type Answers = { [M in MethodName]?: (input: never) => Reply<Output<M>> };
+
+/**
+ * The app's side of the contract, for tests: what goes in and comes out is held to the same schemas as in the app, so a
+ * window that works here speaks the contract. `answers` say what differs.
+ */
+export function fakeApp(state: AppState, answers: Answers = {}) {
+  const calls: [method: MethodName, input: unknown][] = [];
+  const listeners = new Set<(value: AppState) => void>();
+  let current = state;
+  const usual: Answers = {
+    'state.get': () => ({ ok: true, value: current }),
+    'tables.list': () => ({ ok: true, value: [] }),
+    'runs.list': () => ({ ok: true, value: [] }),
+    'lag.list': () => ({ ok: true, value: [] }),
+    'app.info': () => ({ ok: true, value: { version: '0.1.0', electron: '45.4.1', node: '24.21.0', sqlite: '3.51.0', platform: 'linux' } }),
+    'settings.set': (change: Partial<Settings> & { token?: string }) => {
+      const { token, ...rest } = change;
+      const settings = { ...current.settings, ...rest, ...(token === undefined ? {} : { hasToken: true }) };
+      push({ ...current, settings });
+      return { ok: true, value: settings };
+    },
+  };
+  function push(next: AppState) {
+    current = EVENTS['state.changed'].parse(next);
+    for (const listener of listeners) listener(current);
+  }
+  const bridge: Bridge = {
+    async call(method, input) {
+      const parsed = METHODS[method].in.parse(input);
+      calls.push([method, parsed]);
+      const answer = (answers[method] ?? usual[method]) as ((input: unknown) => Reply<unknown>) | undefined;
+      const reply = answer ? answer(parsed) : { ok: true as const, value: {} };
+      return (reply.ok ? { ok: true, value: METHODS[method].out.parse(reply.value) } : reply) as never;
+    },
+    on(_event, listener) {
+      const typed = listener as unknown as (value: AppState) => void;
+      listeners.add(typed);
+      return () => listeners.delete(typed);
+    },
+  };
+  return { bridge, calls, push, called: (method: MethodName) => calls.filter(([each]) => each === method).map(([, input]) => input) };
+}
+
+/** Renders a part of the window over facts and settings. The clock stands at NOW of protocol's testing.ts. */
+export function renderApp(
+  ui: ReactNode,
+  { facts: change = {}, settings = {}, answers = {} }: { facts?: Partial<Facts>; settings?: Partial<Settings>; answers?: Answers } = {},
+) {
+  const state: AppState = { facts: facts(change), settings: { ...SETTINGS, ...settings } };
+  const app = fakeApp(state, answers);
+  const api = makeApi(app.bridge);
+  const store = createAppStore(() => NOW);
+  store.getState().setApp(state);
+  const end = feedStore(store, api, () => NOW);
+  onTestFinished(() => {
+    end();
+    cleanup();
+  });
+  render(
+    <AppProvider api={api} store={store}>
+      <MantineProvider theme={theme} cssVariablesResolver={cssVariables} env="test">
+        {ui}
+      </MantineProvider>
+    </AppProvider>,
+  );
+  return { ...app, store };
+}
