@@ -161,8 +161,8 @@ export class FeedService {
   // --- the terminals' side
 
   status(cursor: Cursor | null): RelayStatus {
-    const { epoch, head, horizon, committedAt, position } = this.#feed;
-    const hasBase = position !== null && committedAt !== null;
+    const { epoch, head, horizon, committedAt } = this.#feed;
+    const hasBase = committedAt !== null;
     return {
       protocol: PROTOCOL_VERSION,
       relay: this.#relay,
@@ -232,8 +232,8 @@ export class FeedService {
 
   /** The snapshot to download. Throws feed_empty, snapshot_building, or what the last build failed with. */
   snapshot(): SnapshotManifest {
-    const { epoch, head, position } = this.#feed;
-    if (position === null) throw new TidemarkError('feed_empty');
+    const { epoch, head, committedAt } = this.#feed;
+    if (committedAt === null) throw new TidemarkError('feed_empty');
     const fault = this.#snapshotFault;
     this.#snapshotFault = null;
     if (fault) throw fault;

@@ -72,13 +72,12 @@ export class Ingest {
     return this.#tables.list();
   }
 
-  /** Drops what is not committed: a new session begins. */
+  /** Drops what is not committed: a new session begins. Positions of another master mean nothing: it starts with a base. */
   reset(source?: string): void {
     this.#rollback();
-    if (source !== undefined) {
-      this.#db.prepare('UPDATE tidemark_feed SET source = ?').run(source);
-      this.#feed = this.#readFeed();
-    }
+    if (source === undefined || source === this.#feed.source) return;
+    this.#db.prepare('UPDATE tidemark_feed SET source = ?, position = NULL').run(source);
+    this.#feed = this.#readFeed();
   }
 
   /** Applies a batch. What it throws has rolled back everything that was not committed. */
@@ -121,6 +120,7 @@ export class Ingest {
         case 'h':
           if (this.#state.kind !== 'none') throw invalid(number, 'a heartbeat stands inside a transaction');
           heartbeat = { position: line[1], masterTime: line[2], current: line[3] };
+          this.#heard(line[1]);
           break;
         default:
           this.#change(line, bytes, number);
@@ -129,6 +129,13 @@ export class Ingest {
     }
     if (this.#state.kind === 'none' || this.#state.kind === 'skip') this.#commit();
     return { feed: this.#feed, heartbeat, readTo };
+  }
+
+  /** Nothing was committed up to there that the relay lacks; the feed may confirm it once it is on disk. */
+  #heard(position: string): void {
+    if (this.#feed.position === null || position <= this.#feed.position) return;
+    this.#open();
+    this.#feed = { ...this.#feed, position };
   }
 
   #declare(id: number, schema: TableSchema): void {

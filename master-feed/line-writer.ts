@@ -1,0 +1,66 @@
+import { LINE_BYTES } from '@tidemark/protocol/page.ts';
+import type { TableSchema } from '@tidemark/protocol/schema.ts';
+import type { Outbox } from './outbox.ts';
+
+type RowKind = 'i' | 'u' | 'd' | 'p';
+
+/** Writes transactions as lines. Rows of one kind and table that follow each other share a line. Rows come as JSON text. */
+export class LineWriter {
+  readonly #outbox: Outbox;
+  readonly #declared = new Set<number>();
+  #kind: RowKind = 'i';
+  #id = 0;
+  #rows: string[] = [];
+  #size = 0;
+  #changes = 0;
+
+  constructor(outbox: Outbox) {
+    this.#outbox = outbox;
+  }
+
+  /** Declares a table, once in a session: the relay keeps what was declared. */
+  declare(id: number, schema: TableSchema): void {
+    if (this.#declared.has(id)) return;
+    this.#declared.add(id);
+    this.#endRun();
+    this.#outbox.write(`${JSON.stringify(['s', id, schema])}\n`);
+  }
+
+  begin(kind: 'b' | 'B', position: string, at: string): void {
+    this.#changes = 0;
+    this.#outbox.write(`["${kind}","${position}","${at}"]\n`);
+  }
+
+  row(kind: RowKind, id: number, row: string): void {
+    if (kind !== this.#kind || id !== this.#id || this.#size >= LINE_BYTES) {
+      this.#endRun();
+      this.#kind = kind;
+      this.#id = id;
+    }
+    this.#rows.push(row);
+    this.#size += row.length;
+    this.#changes++;
+  }
+
+  truncate(id: number): void {
+    this.#endRun();
+    this.#changes++;
+    this.#outbox.write(`["t",${id}]\n`);
+  }
+
+  commit(): void {
+    this.#endRun();
+    this.#outbox.write(`["c",${this.#changes}]\n`);
+  }
+
+  heartbeat(position: string, masterTime: string, current: boolean): void {
+    this.#outbox.write(`["h","${position}","${masterTime}",${current}]\n`);
+  }
+
+  #endRun(): void {
+    if (this.#rows.length === 0) return;
+    this.#outbox.write(`["${this.#kind}",${this.#id},[${this.#rows.join(',')}]]\n`);
+    this.#rows = [];
+    this.#size = 0;
+  }
+}

@@ -1,0 +1,115 @@
+import { TidemarkError } from '@tidemark/protocol/errors.ts';
+import type pg from 'pg';
+import type { LineWriter } from '../line-writer.ts';
+import type { Outbox } from '../outbox.ts';
+import { qualified, type SourceTable } from './catalog.ts';
+import { CopyQuery, ident } from './connection.ts';
+import { toJson } from './values.ts';
+
+const TAB = 0x09;
+const NEWLINE = 0x0a;
+const BACKSLASH = 0x5c;
+
+/** Reads a table's rows by COPY, in the snapshot that `client` is in, and writes them as inserts. */
+export async function copyTable(client: pg.Client, table: SourceTable, id: number, lines: LineWriter, outbox: Outbox): Promise<number> {
+  const columns = table.columns.map(({ name }) => ident(name)).join(', ');
+  const only = table.kind === 'p' ? '' : 'ONLY ';
+  let count = 0;
+  await new Promise<void>((resolve, reject) => {
+    const query = new RowsQuery(`COPY (SELECT ${columns} FROM ${only}${qualified(table)}) TO STDOUT`, outbox, resolve, reject, (row, end) => {
+      lines.row('i', id, rowJson(table, row, end));
+      count++;
+    });
+    client.query(query as unknown as pg.Submittable);
+  });
+  return count;
+}
+
+class RowsQuery extends CopyQuery {
+  readonly #outbox: Outbox;
+  readonly #take: (row: Buffer, end: number) => void;
+  readonly #resolve: () => void;
+  readonly #reject: (error: unknown) => void;
+  #fault: unknown = null;
+
+  constructor(text: string, outbox: Outbox, resolve: () => void, reject: (error: unknown) => void, take: (row: Buffer, end: number) => void) {
+    super(text);
+    this.#outbox = outbox;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    this.#take = take;
+  }
+
+  override handleCopyData({ chunk }: { chunk: Buffer }): void {
+    if (this.#fault !== null) return;
+    try {
+      this.#take(chunk, chunk[chunk.length - 1] === NEWLINE ? chunk.length - 1 : chunk.length);
+      if (this.#outbox.full) this.#wait();
+    } catch (error) {
+      this.#stop(error);
+    }
+  }
+
+  override handleError(error: Error): void {
+    this.#reject(this.#fault ?? new TidemarkError('source_lost', { detail: error.message }, error));
+  }
+
+  override handleReadyForQuery(): void {
+    if (this.#fault === null) this.#resolve();
+    else this.#reject(this.#fault);
+  }
+
+  #wait(): void {
+    this.connection?.stream.pause();
+    this.#outbox.room().then(
+      () => this.connection?.stream.resume(),
+      (error: unknown) => this.#stop(error),
+    );
+  }
+
+  /** Nothing more is wanted of this connection. */
+  #stop(error: unknown): void {
+    this.#fault = error;
+    this.#reject(error);
+    this.connection?.stream.destroy();
+  }
+}
+
+/** One line of COPY's text format as a JSON array. */
+function rowJson(table: SourceTable, row: Buffer, end: number): string {
+  let json = '[';
+  let from = 0;
+  for (let c = 0; c < table.columns.length; c++) {
+    let to = row.indexOf(TAB, from);
+    if (to === -1 || to > end) to = end;
+    if (c > 0) json += ',';
+    json += fieldJson(table, c, row, from, to);
+    from = to + 1;
+  }
+  return `${json}]`;
+}
+
+function fieldJson(table: SourceTable, c: number, row: Buffer, from: number, to: number): string {
+  const form = table.columns[c]?.form ?? 'text';
+  const escape = row.indexOf(BACKSLASH, from);
+  if (escape === -1 || escape >= to) return toJson(form, row, from, to);
+  if (to - from === 2 && row[from + 1] === 0x4e) return 'null';
+  const plain = unescape(row, from, to);
+  return toJson(form, plain, 0, plain.length);
+}
+
+const ESCAPES: Record<number, number> = { 0x62: 0x08, 0x66: 0x0c, 0x6e: 0x0a, 0x72: 0x0d, 0x74: 0x09, 0x76: 0x0b };
+
+function unescape(row: Buffer, from: number, to: number): Buffer {
+  const plain = Buffer.allocUnsafe(to - from);
+  let at = 0;
+  for (let i = from; i < to; i++) {
+    let byte = row[i] as number;
+    if (byte === BACKSLASH) {
+      const next = row[++i] as number;
+      byte = ESCAPES[next] ?? next;
+    }
+    plain[at++] = byte;
+  }
+  return plain.subarray(0, at);
+}

@@ -1,0 +1,105 @@
+import { TidemarkError } from '@tidemark/protocol/errors.ts';
+import pg from 'pg';
+
+/** Styles in which the master writes values, as docs/types.md has them. */
+const STYLES = ['datestyle=ISO', 'timezone=UTC', 'intervalstyle=iso_8601', 'extra_float_digits=3', 'bytea_output=hex', 'lc_monetary=C', 'statement_timeout=0', 'idle_in_transaction_session_timeout=0'];
+
+const CONNECT_MS = 10_000;
+
+/** Every value as the master's own text. */
+const RAW: pg.CustomTypesConfig = { getTypeParser: () => (value: string | Buffer) => value } as unknown as pg.CustomTypesConfig;
+
+/** What node-postgres' client has besides its published types. */
+export interface RawConnection {
+  query(text: string): void;
+  sendCopyFromChunk(chunk: Buffer): void;
+  readonly stream: { pause(): void; resume(): void; destroy(): void; setNoDelay?(on: boolean): void };
+}
+
+/** A query that reads the stream of a COPY. node-postgres calls these as messages arrive. */
+export abstract class CopyQuery {
+  readonly #text: string;
+  protected connection: RawConnection | null = null;
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  submit(connection: RawConnection): void {
+    this.connection = connection;
+    connection.query(this.#text);
+  }
+
+  abstract handleCopyData(message: { chunk: Buffer }): void;
+  abstract handleError(error: Error): void;
+  abstract handleReadyForQuery(): void;
+  handleCommandComplete(): void {}
+  handleRowDescription(): void {}
+  handleDataRow(): void {}
+  handlePortalSuspended(): void {}
+  handleEmptyQuery(): void {}
+  handleCopyInResponse(): void {}
+}
+
+export interface Connection {
+  client: pg.Client;
+  /** Rejects when the connection is lost. */
+  lost: Promise<never>;
+  end(): Promise<void>;
+}
+
+/** Connects; `replication` makes a connection for the replication protocol. Throws source_unreachable, source_denied. */
+export async function connect(url: string, replication: boolean): Promise<Connection> {
+  const client = new pg.Client({
+    connectionString: url,
+    application_name: 'tidemark-feed',
+    options: STYLES.map((style) => `-c ${style}`).join(' '),
+    connectionTimeoutMillis: CONNECT_MS,
+    keepAlive: true,
+    types: RAW,
+    client_encoding: 'UTF8',
+    ...(replication ? { replication: 'database' } : {}),
+  } as pg.ClientConfig);
+  const lost = new Promise<never>((_, reject) => {
+    client.on('error', (error) => reject(new TidemarkError('source_lost', { detail: error.message }, error)));
+    client.on('end', () => reject(new TidemarkError('source_lost', { detail: 'the server closed the connection' })));
+  });
+  // Whoever waits for the connection sees the fault; until then it is not unhandled.
+  lost.catch(() => undefined);
+  try {
+    await client.connect();
+  } catch (error) {
+    client.end().catch(() => undefined);
+    throw connectError(error);
+  }
+  return {
+    client,
+    lost,
+    async end() {
+      // A connection in COPY mode does not answer a farewell.
+      (client as unknown as { connection: RawConnection }).connection.stream.destroy();
+    },
+  };
+}
+
+function connectError(error: unknown): TidemarkError {
+  const { code, message } = error as { code?: string; message: string };
+  // 28: sign-in refused; 3D000: no such database; 42501: not allowed.
+  const denied = code?.startsWith('28') || code === '3D000' || code === '42501';
+  const shutting = code?.startsWith('57P');
+  return new TidemarkError(denied && !shutting ? 'source_denied' : 'source_unreachable', { detail: message }, error);
+}
+
+/** Quotes a name for Postgres. */
+export function ident(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+export function literal(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}
+
+/** Rows of a query, as objects of texts. */
+export async function rows(client: pg.Client, sql: string): Promise<Record<string, string | null>[]> {
+  return (await client.query(sql)).rows as Record<string, string | null>[];
+}

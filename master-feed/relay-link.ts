@@ -1,0 +1,74 @@
+import http from 'node:http';
+import https from 'node:https';
+import { BatchAnswer, HEADERS, PATHS, SessionAnswer, type SessionRequest } from '@tidemark/protocol/api.ts';
+import { ErrorCode, Problem, TidemarkError } from '@tidemark/protocol/errors.ts';
+import { PROTOCOL_VERSION } from '@tidemark/protocol/page.ts';
+import axios, { type AxiosInstance, type AxiosResponse } from 'axios';
+
+/** A batch may hold a large base's last part: the relay compares and syncs to disk before it answers. */
+const ANSWER_MS = 10 * 60_000;
+
+/** The feed's end of the relay. */
+export class RelayLink {
+  readonly #http: AxiosInstance;
+  readonly #feed: string;
+  readonly #relay: string;
+
+  constructor(relay: string, feed: string, token: string) {
+    this.#feed = feed;
+    this.#relay = relay;
+    const agent = { keepAlive: true, noDelay: true };
+    this.#http = axios.create({
+      baseURL: relay,
+      headers: { authorization: `Bearer ${token}`, [HEADERS.protocol]: String(PROTOCOL_VERSION) },
+      httpAgent: new http.Agent(agent),
+      httpsAgent: new https.Agent(agent),
+      timeout: ANSWER_MS,
+      maxRedirects: 0,
+      maxBodyLength: Number.POSITIVE_INFINITY,
+      proxy: false,
+      responseType: 'text',
+      transformResponse: (data: string) => data,
+      validateStatus: () => true,
+    });
+  }
+
+  async session(request: SessionRequest): Promise<SessionAnswer> {
+    return SessionAnswer.parse(await this.#post(PATHS.session(this.#feed), Buffer.from(JSON.stringify(request)), {}));
+  }
+
+  /** Sends batches of one session, numbered from 1. */
+  sender(session: string): (batch: Buffer) => Promise<BatchAnswer> {
+    let number = 0;
+    return async (batch) => {
+      const headers = { [HEADERS.session]: session, [HEADERS.batch]: String(++number), 'content-type': 'application/x-ndjson' };
+      return BatchAnswer.parse(await this.#post(PATHS.batches(this.#feed), batch, headers));
+    };
+  }
+
+  async #post(path: string, body: Buffer, headers: Record<string, string>): Promise<unknown> {
+    let answer: AxiosResponse<string>;
+    try {
+      answer = await this.#http.post<string>(path, body, { headers });
+    } catch (error) {
+      const { code, message } = error as { code?: string; message: string };
+      if (code === 'ECONNABORTED' || code === 'ETIMEDOUT') throw new TidemarkError('relay_timeout', { relay: this.#relay }, error);
+      throw new TidemarkError('relay_unreachable', { relay: this.#relay, detail: code ?? message }, error);
+    }
+    const json = parse(answer.data);
+    if (answer.status === 200 && json !== undefined) return json;
+    const problem = Problem.safeParse(json);
+    if (problem.success) throw new TidemarkError(ErrorCode.parse(problem.data.code), problem.data.params);
+    if (answer.status >= 500) throw new TidemarkError('relay_failed', { status: answer.status });
+    throw new TidemarkError('relay_not_tidemark', { relay: this.#relay });
+  }
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // Not JSON: the caller says that it is not our relay.
+    return undefined;
+  }
+}
