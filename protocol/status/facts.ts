@@ -73,8 +73,8 @@ export const Run = z.object({
   outcome: z.enum(['done', 'nothing-new', 'cancelled', 'failed']),
   from: Cursor.nullable(),
   to: Cursor.nullable(),
-  /** By a snapshot, and why. */
-  snapshot: SnapshotReason.nullable(),
+  /** By a snapshot, and why; `asked`: a person wanted a fresh copy. */
+  snapshot: z.enum([...SnapshotReason.options, 'asked']).nullable(),
   inserted: z.int().nonnegative(),
   updated: z.int().nonnegative(),
   deleted: z.int().nonnegative(),

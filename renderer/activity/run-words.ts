@@ -25,6 +25,7 @@ const SNAPSHOTS: Record<NonNullable<Run['snapshot']>, string> = {
   behind_horizon: 'this PC was away too long',
   epoch_changed: "the relay's history began anew",
   cursor_ahead: 'the relay was restored from a backup',
+  asked: 'a person asked for it',
 };
 
 type Counts = Pick<Run, 'inserted' | 'updated' | 'deleted' | 'truncated'>;
