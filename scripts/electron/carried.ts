@@ -6,6 +6,7 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
+import { createPackage } from '@electron/asar';
 import { flipFuses, FuseV1Options, FuseVersion } from '@electron/fuses';
 
 const run = promisify(execFile);
@@ -51,6 +52,12 @@ export async function carriedElectron(say: (line: string) => void): Promise<Carr
     }
   }
   const distPath = path.join(home, 'dist');
+  const defaultApp = path.join(distPath, 'resources/default_app.asar');
+  if (!existsSync(defaultApp)) {
+    const packing = `${defaultApp}.${process.pid}`;
+    await createPackage(path.join(import.meta.dirname, 'default-app'), packing);
+    await rename(packing, defaultApp);
+  }
   return {
     electronPath: path.join(distPath, 'electron'),
     distPath,
