@@ -8,7 +8,9 @@ import { TableId, TableSchema } from './schema.ts';
 const Time = z.iso.datetime();
 
 /** Name of a feed, also in addresses and file names. */
-export const FeedName = z.string().regex(/^[a-z][a-z0-9_-]{0,39}$/, 'a feed name has 1 to 40 characters a-z 0-9 _ - and begins with a letter');
+export const FeedName = z
+  .string()
+  .regex(/^[a-z][a-z0-9_-]{0,39}$/, 'a feed name has 1 to 40 characters a-z 0-9 _ - and begins with a letter');
 
 export const Role = z.enum(['feed', 'terminal', 'admin']);
 export type Role = z.infer<typeof Role>;
@@ -169,6 +171,9 @@ export const TableList = z.object({
 });
 export type TableList = z.infer<typeof TableList>;
 
+/** A terminal that has data wants a snapshot that is not from before its seq. */
+export const SnapshotQuery = z.object({ epoch: Epoch.optional(), from: z.coerce.number().pipe(Seq).optional() });
+
 /** GET snapshot: the file that is ready, or 503 `snapshot_building` with Retry-After. */
 export const SnapshotManifest = z.object({
   feed: z.string(),
@@ -180,7 +185,9 @@ export const SnapshotManifest = z.object({
   /** SHA-256, in hex, of the SQLite file. */
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
   /** The forms in which it can be downloaded (with Range): ask one with `?coding=`. sha256 and bytes are of the encoded file. */
-  codings: z.array(z.object({ coding: z.enum(['identity', 'gzip', 'zstd']), bytes: z.int().positive(), sha256: z.string() })),
+  codings: z.array(
+    z.object({ coding: z.enum(['identity', 'gzip', 'zstd']), bytes: z.int().positive(), sha256: z.string() }),
+  ),
   rows: z.int().nonnegative(),
   tables: z.array(z.object({ name: z.string(), rows: z.int().nonnegative() })),
 });

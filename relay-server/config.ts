@@ -14,7 +14,9 @@ const Listen = z
     return { host: text.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(text.slice(colon + 1)) };
   });
 
-const notYet = z.undefined({ error: 'is not supported by this version: every terminal of a feed gets the whole table. Remove it' });
+const notYet = z.undefined({
+  error: 'is not supported by this version: every terminal of a feed gets the whole table. Remove it',
+});
 
 const Table = z.strictObject({ where: notYet.optional(), columns: notYet.optional() });
 
@@ -33,7 +35,10 @@ const Config = z.strictObject({
   /** What people see as the relay's name. */
   name: z.string().min(1).max(60).default('Tidemark relay'),
   feeds: z
-    .record(FeedName, Feed.nullable().transform((feed) => feed ?? {}))
+    .record(
+      FeedName,
+      Feed.nullable().transform((feed) => feed ?? {}),
+    )
     .refine((feeds) => Object.keys(feeds).length > 0, 'name at least one feed'),
 });
 export type Config = z.infer<typeof Config>;
@@ -45,11 +50,16 @@ export function readConfig(file: string): Config {
   try {
     text = readFileSync(file, 'utf8');
   } catch (error) {
-    throw new TidemarkError('config_invalid', { detail: `${file} cannot be read (${(error as NodeJS.ErrnoException).code ?? String(error)})` }, error);
+    throw new TidemarkError(
+      'config_invalid',
+      { detail: `${file} cannot be read (${(error as NodeJS.ErrnoException).code ?? String(error)})` },
+      error,
+    );
   }
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true });
-  for (const error of document.errors) mistakes.push(`line ${lines.linePos(error.pos[0]).line}: ${error.message.split('\n')[0]}`);
+  for (const error of document.errors)
+    mistakes.push(`line ${lines.linePos(error.pos[0]).line}: ${error.message.split('\n')[0]}`);
   if (mistakes.length === 0) {
     const parsed = Config.safeParse(document.toJS() ?? {});
     if (parsed.success) return { ...parsed.data, data: path.resolve(path.dirname(file), parsed.data.data) };

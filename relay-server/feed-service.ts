@@ -1,7 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
-import type { BatchAnswer, RelayStatus, SessionAnswer, SessionRequest, SnapshotManifest, TableList, TransactionList } from '@tidemark/protocol/api.ts';
+import type {
+  BatchAnswer,
+  RelayStatus,
+  SessionAnswer,
+  SessionRequest,
+  SnapshotManifest,
+  TableList,
+  TransactionList,
+} from '@tidemark/protocol/api.ts';
 import { type Cursor, formatStart, type PageStart, type Seq, seq } from '@tidemark/protocol/cursor.ts';
 import { TidemarkError } from '@tidemark/protocol/errors.ts';
 import { EVERYONE, PROTOCOL_VERSION } from '@tidemark/protocol/page.ts';
@@ -48,7 +56,14 @@ export class FeedService {
   #lagMs: number | null = null;
   #snapshotFault: TidemarkError | null = null;
 
-  private constructor(name: string, folder: string, publish: string[] | null, relay: RelayStatus['relay'], writer: FeedWriter, deps: FeedServiceDeps) {
+  private constructor(
+    name: string,
+    folder: string,
+    publish: string[] | null,
+    relay: RelayStatus['relay'],
+    writer: FeedWriter,
+    deps: FeedServiceDeps,
+  ) {
     const file = path.join(folder, 'feed.sqlite');
     this.name = name;
     this.#deps = deps;
@@ -64,7 +79,13 @@ export class FeedService {
   }
 
   /** Opens or creates the feed's store under `data`. Throws db_* or disk_full. */
-  static async open(name: string, data: string, publish: string[] | null, relay: RelayStatus['relay'], deps: FeedServiceDeps): Promise<FeedService> {
+  static async open(
+    name: string,
+    data: string,
+    publish: string[] | null,
+    relay: RelayStatus['relay'],
+    deps: FeedServiceDeps,
+  ): Promise<FeedService> {
     const folder = path.join(data, name);
     mkdirSync(folder, { recursive: true });
     const writer = new FeedWriter(path.join(folder, 'feed.sqlite'));
@@ -104,7 +125,12 @@ export class FeedService {
     this.#session = session;
     const state = await this.#writer.session(`${request.source.kind} ${request.source.id}`);
     this.#feed = state.feed;
-    this.#deps.log('session', { feed: this.name, source: request.source.kind, version: request.version, head: state.feed.head });
+    this.#deps.log('session', {
+      feed: this.name,
+      source: request.source.kind,
+      version: request.version,
+      head: state.feed.head,
+    });
     return {
       session: session.id,
       epoch: state.feed.epoch,
@@ -170,20 +196,38 @@ export class FeedService {
       head: hasBase ? { epoch, seq: head, committedAt } : null,
       horizon,
       ...this.#plan(hasBase, cursor),
-      feed: { connected: this.connected, heardAt: this.#heardAt === null ? null : new Date(this.#heardAt).toISOString(), lagMs: this.#lagMs },
+      feed: {
+        connected: this.connected,
+        heardAt: this.#heardAt === null ? null : new Date(this.#heardAt).toISOString(),
+        lagMs: this.#lagMs,
+      },
     };
   }
 
   #plan(hasBase: boolean, cursor: Cursor | null): Pick<RelayStatus, 'behind' | 'plan'> {
     const { epoch, head, horizon } = this.#feed;
     if (!hasBase) return { behind: null, plan: { by: 'none' } };
-    const reason = cursor === null ? 'first' : cursor.epoch !== epoch ? 'epoch_changed' : cursor.seq > head ? 'cursor_ahead' : cursor.seq < horizon ? 'behind_horizon' : null;
-    if (reason !== null || cursor === null) return { behind: null, plan: { by: 'snapshot', scopes: EVERYONE, reason: reason ?? 'first', ...this.#snapshotSize() } };
+    const reason =
+      cursor === null
+        ? 'first'
+        : cursor.epoch !== epoch
+          ? 'epoch_changed'
+          : cursor.seq > head
+            ? 'cursor_ahead'
+            : cursor.seq < horizon
+              ? 'behind_horizon'
+              : null;
+    if (reason !== null || cursor === null)
+      return {
+        behind: null,
+        plan: { by: 'snapshot', scopes: EVERYONE, reason: reason ?? 'first', ...this.#snapshotSize() },
+      };
     const behind = this.#reader.behind(cursor.seq, head);
     if (behind.transactions === 0) return { behind, plan: { by: 'none' } };
     const copy = this.#snapshotSize();
     // Sizes before compression on both sides: pages and copies compress about alike.
-    if (behind.bytes > copy.bytes) return { behind, plan: { by: 'snapshot', scopes: EVERYONE, reason: 'cheaper', ...copy } };
+    if (behind.bytes > copy.bytes)
+      return { behind, plan: { by: 'snapshot', scopes: EVERYONE, reason: 'cheaper', ...copy } };
     return { behind, plan: { by: 'pages', scopes: EVERYONE } };
   }
 
@@ -217,7 +261,9 @@ export class FeedService {
     if (start.seq < horizon) throw new TidemarkError('behind_horizon');
     if (start.seq > head) throw new TidemarkError('cursor_ahead');
     if (target > head || target < start.seq) throw new TidemarkError('target_invalid', { target });
-    return this.#cache.get(`${epoch}/${formatStart(start)}/${target}`, coding, () => this.#reader.page(this.#feed.epoch, start, target));
+    return this.#cache.get(`${epoch}/${formatStart(start)}/${target}`, coding, () =>
+      this.#reader.page(this.#feed.epoch, start, target),
+    );
   }
 
   transactions(epoch: string, after: Seq, limit: number): TransactionList {
@@ -226,21 +272,26 @@ export class FeedService {
   }
 
   tables(cursor: Cursor | null): TableList {
-    const known = cursor !== null && cursor.epoch === this.#feed.epoch && cursor.seq <= this.#feed.head ? cursor.seq : null;
+    const known =
+      cursor !== null && cursor.epoch === this.#feed.epoch && cursor.seq <= this.#feed.head ? cursor.seq : null;
     return { tables: this.#reader.tables(known) };
   }
 
-  /** The snapshot to download. Throws feed_empty, snapshot_building, or what the last build failed with. */
-  snapshot(): SnapshotManifest {
+  /** The snapshot to download, not from before `from`. Throws feed_empty, snapshot_building, or what the last build failed with. */
+  snapshot(from = seq(0)): SnapshotManifest {
     const { epoch, head, committedAt } = this.#feed;
     if (committedAt === null) throw new TidemarkError('feed_empty');
     const fault = this.#snapshotFault;
     this.#snapshotFault = null;
     if (fault) throw fault;
-    return this.#snapshots.current(epoch, (since) => this.#reader.behind(seq(since), head).bytes);
+    return this.#snapshots.current(epoch, from, (since) => this.#reader.behind(seq(since), head).bytes);
   }
 
-  snapshotFile(epoch: string, at: number, coding: 'identity' | 'gzip' | 'zstd'): { file: string; bytes: number; sha256: string } {
+  snapshotFile(
+    epoch: string,
+    at: number,
+    coding: 'identity' | 'gzip' | 'zstd',
+  ): { file: string; bytes: number; sha256: string } {
     this.#requireEpoch(epoch);
     const found = this.#snapshots.file(epoch, at, coding);
     if (!found) throw new TidemarkError('snapshot_gone');

@@ -13,11 +13,18 @@ const { version } = JSON.parse(readFileSync(new URL('./package.json', import.met
 async function serve({ config: file }: { config: string }): Promise<void> {
   const config = readConfig(file);
   const logger = pino({ base: { program: 'tidemark-relay' } });
-  const relay = await startRelay(config, { now: Date.now, version, log: (event, fields) => logger.info({ event, ...fields }) });
-  closeWithGrace({ delay: 15_000, logger: { error: (error: unknown) => logger.error({ event: 'stopping', error: String(error) }) } }, async () => {
-    await relay.stop();
-    logger.info({ event: 'stopped' });
+  const relay = await startRelay(config, {
+    now: Date.now,
+    version,
+    log: (event, fields) => logger.info({ event, ...fields }),
   });
+  closeWithGrace(
+    { delay: 15_000, logger: { error: (error: unknown) => logger.error({ event: 'stopping', error: String(error) }) } },
+    async () => {
+      await relay.stop();
+      logger.info({ event: 'stopped' });
+    },
+  );
   logger.info({ event: 'listening', url: relay.url, data: config.data, feeds: Object.keys(config.feeds) });
 }
 
@@ -42,27 +49,44 @@ function withTokens<T>(file: string, work: (tokens: Tokens, feeds: string[]) => 
 
 function addToken(options: TokenOptions): void {
   const role = Role.safeParse(options.role);
-  if (!role.success) throw new TidemarkError('usage', { detail: `--role: ${options.role} is none of feed, terminal, admin` });
+  if (!role.success)
+    throw new TidemarkError('usage', { detail: `--role: ${options.role} is none of feed, terminal, admin` });
   const attributes = Object.fromEntries(
     options.set.map((pair) => {
       const [, key, value] = /^([A-Za-z_]\w*)=(.*)$/s.exec(pair) ?? [];
-      if (key === undefined || value === undefined) throw new TidemarkError('usage', { detail: `--set: ${pair} is not written as name=value` });
+      if (key === undefined || value === undefined)
+        throw new TidemarkError('usage', { detail: `--set: ${pair} is not written as name=value` });
       return [key, value];
     }),
   );
   const token = withTokens(options.config, (tokens, feeds) => {
     const feed = options.feed ?? '';
-    if (!feeds.includes(feed)) throw new TidemarkError('usage', { detail: `--feed: ${feed || 'nothing'} is not a feed of the config (${feeds.join(', ')})` });
+    if (!feeds.includes(feed))
+      throw new TidemarkError('usage', {
+        detail: `--feed: ${feed || 'nothing'} is not a feed of the config (${feeds.join(', ')})`,
+      });
     return tokens.add({ name: options.name, role: role.data, feed, attributes }, new Date());
   });
-  console.log(options.json ? JSON.stringify({ token, name: options.name, role: role.data, feed: options.feed, attributes }) : token);
+  console.log(
+    options.json
+      ? JSON.stringify({ token, name: options.name, role: role.data, feed: options.feed, attributes })
+      : token,
+  );
 }
 
 function listTokens({ config, json }: TokenOptions): void {
   const list = withTokens(config, (tokens) => tokens.list());
   if (json) console.log(JSON.stringify(list));
   else if (list.length === 0) console.error('No tokens yet.');
-  else console.table(list.map(({ attributes, ...row }) => ({ ...row, attributes: Object.entries(attributes).map(([key, value]) => `${key}=${value}`).join(' ') })));
+  else
+    console.table(
+      list.map(({ attributes, ...row }) => ({
+        ...row,
+        attributes: Object.entries(attributes)
+          .map(([key, value]) => `${key}=${value}`)
+          .join(' '),
+      })),
+    );
 }
 
 function revokeToken({ config, name, feed, json }: TokenOptions): void {
@@ -71,7 +95,9 @@ function revokeToken({ config, name, feed, json }: TokenOptions): void {
   console.log(json ? JSON.stringify({ revoked }) : `Revoked ${revoked}.`);
 }
 
-const program = new Command('tidemark-relay').description('Keeps the increments of feeds and answers terminals.').version(version);
+const program = new Command('tidemark-relay')
+  .description('Keeps the increments of feeds and answers terminals.')
+  .version(version);
 program.configureOutput({ writeErr: () => undefined }).exitOverride();
 const command = (parent: Command, name: string, description: string) =>
   parent
@@ -90,7 +116,10 @@ command(token, 'add', 'Make a token and print it, once.')
   .option('--set <name=value>', 'an attribute, such as branch=7', (pair: string, all: string[]) => [...all, pair], [])
   .action(addToken);
 command(token, 'list', 'Show who has a token.').action(listTokens);
-command(token, 'revoke', 'End the token of a name.').requiredOption('--name <name>', 'whose').option('--feed <feed>', 'of this feed only').action(revokeToken);
+command(token, 'revoke', 'End the token of a name.')
+  .requiredOption('--name <name>', 'whose')
+  .option('--feed <feed>', 'of this feed only')
+  .action(revokeToken);
 
 try {
   await program.parseAsync();
@@ -105,6 +134,10 @@ function report(thrown: unknown): number {
     thrown = new TidemarkError('usage', { detail: thrown.message.replace(/^error: /, '') });
   }
   const error = asTidemarkError(thrown);
-  console.error(process.argv.includes('--json') ? JSON.stringify(toProblem(error)) : `${error.code}: ${error.message} ${ERRORS[error.code].todo}`);
+  console.error(
+    process.argv.includes('--json')
+      ? JSON.stringify(toProblem(error))
+      : `${error.code}: ${error.message} ${ERRORS[error.code].todo}`,
+  );
   return error.code === 'usage' ? 2 : error.code === 'config_invalid' ? 78 : 1;
 }

@@ -15,7 +15,8 @@ export async function metricsText({ feeds, now }: Pick<ServerDeps, 'feeds' | 'no
     oldest.set({ feed: name }, feed.head.horizon);
     connected.set({ feed: name }, feed.connected ? 1 : 0);
     if (feed.lagMs !== null) lag.set({ feed: name }, feed.lagMs / 1000);
-    if (feed.head.committedAt !== null) age.set({ feed: name }, Math.max(0, now() - Date.parse(feed.head.committedAt)) / 1000);
+    if (feed.head.committedAt !== null)
+      age.set({ feed: name }, Math.max(0, now() - Date.parse(feed.head.committedAt)) / 1000);
   }
   return registry.metrics();
 }

@@ -9,7 +9,10 @@ export function openApi(routes: Route[], version: string): object {
   registry.registerComponent('securitySchemes', 'token', { type: 'http', scheme: 'bearer' });
   for (const route of routes) {
     const inPath = new Set([...route.path.matchAll(/:(\w+)/g)].map((match) => match[1] ?? ''));
-    const part = (wanted: boolean) => Object.fromEntries(Object.keys(route.input.shape).flatMap((key) => (inPath.has(key) === wanted ? [[key, true as const]] : [])));
+    const part = (wanted: boolean) =>
+      Object.fromEntries(
+        Object.keys(route.input.shape).flatMap((key) => (inPath.has(key) === wanted ? [[key, true as const]] : [])),
+      );
     const pick = (keys: Record<string, true>) => (Object.keys(keys).length > 0 ? route.input.pick(keys) : undefined);
     const params = pick(part(true));
     const query = pick(part(false));
@@ -19,12 +22,21 @@ export function openApi(routes: Route[], version: string): object {
       summary: route.summary,
       description: `Needs a token of the role ${route.role}.`,
       security: [{ token: [] }],
-      request: { ...(params ? { params: params as z.ZodObject } : {}), ...(query ? { query: query as z.ZodObject } : {}) },
+      request: {
+        ...(params ? { params: params as z.ZodObject } : {}),
+        ...(query ? { query: query as z.ZodObject } : {}),
+      },
       responses: {
-        200: route.output === null ? { description: 'Bytes.' } : { description: 'The answer.', content: { 'application/json': { schema: route.output } } },
+        200:
+          route.output === null
+            ? { description: 'Bytes.' }
+            : { description: 'The answer.', content: { 'application/json': { schema: route.output } } },
         default: { description: 'A refusal.', content: { 'application/problem+json': { schema: Problem } } },
       },
     });
   }
-  return new OpenApiGeneratorV31(registry.definitions).generateDocument({ openapi: '3.1.0', info: { title: 'Tidemark relay', version } });
+  return new OpenApiGeneratorV31(registry.definitions).generateDocument({
+    openapi: '3.1.0',
+    info: { title: 'Tidemark relay', version },
+  });
 }

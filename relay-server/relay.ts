@@ -28,12 +28,19 @@ export async function startRelay(config: Config, deps: RelayDeps): Promise<Relay
   const feeds = new Map<string, FeedService>();
   for (const [name, feed] of Object.entries(config.feeds)) {
     const publish = feed.tables ? Object.keys(feed.tables) : null;
-    feeds.set(name, await FeedService.open(name, config.data, publish, { name: config.name, version: deps.version }, deps));
+    feeds.set(
+      name,
+      await FeedService.open(name, config.data, publish, { name: config.name, version: deps.version }, deps),
+    );
   }
   const stopping = new AbortController();
   const ready = () => [
     { name: 'accepting', ok: !stopping.signal.aborted, detail: stopping.signal.aborted ? 'the relay is stopping' : '' },
-    ...[...feeds].map(([name, feed]) => ({ name: `feed ${name}`, ok: feed.connected, detail: feed.connected ? '' : 'not heard from lately' })),
+    ...[...feeds].map(([name, feed]) => ({
+      name: `feed ${name}`,
+      ok: feed.connected,
+      detail: feed.connected ? '' : 'not heard from lately',
+    })),
   ];
   const server = createServer(createApp({ feeds, tokens, ...deps, stopping: stopping.signal, ready }));
   server.requestTimeout = REQUEST_MS;

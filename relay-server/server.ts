@@ -48,13 +48,20 @@ export function createApp(deps: ServerDeps): Express {
     for (const [name, value] of SAFE_HEADERS) response.setHeader(name, value);
     next();
   });
-  const guard = rateLimit({ windowMs: 60_000, limit: BAD_TOKENS_A_MINUTE, standardHeaders: 'draft-8', legacyHeaders: false, handler: (_q, _s, next) => next(new TidemarkError('relay_busy')) });
+  const guard = rateLimit({
+    windowMs: 60_000,
+    limit: BAD_TOKENS_A_MINUTE,
+    standardHeaders: 'draft-8',
+    legacyHeaders: false,
+    handler: (_q, _s, next) => next(new TidemarkError('relay_busy')),
+  });
   for (const route of ROUTES) {
     const method = route.method === 'GET' ? 'get' : 'post';
     app[method](route.path, (request: Request, response: Response, next: NextFunction) => {
       serve(route, deps, request, response).catch((error: unknown) => {
         // Only callers without a good token are counted: a fleet behind one address is not held up.
-        if (error instanceof TidemarkError && error.code === 'token_invalid') guard(request, response, (limited?: unknown) => next(limited ?? error));
+        if (error instanceof TidemarkError && error.code === 'token_invalid')
+          guard(request, response, (limited?: unknown) => next(limited ?? error));
         else next(error);
       });
     });
@@ -63,7 +70,9 @@ export function createApp(deps: ServerDeps): Express {
   app.use(() => {
     throw new TidemarkError('not_found');
   });
-  app.use((thrown: unknown, request: Request, response: Response, next: NextFunction) => answerError(deps, thrown, request, response, next));
+  app.use((thrown: unknown, request: Request, response: Response, next: NextFunction) =>
+    answerError(deps, thrown, request, response, next),
+  );
   return app;
 }
 
@@ -77,14 +86,21 @@ async function serve(route: Route, deps: ServerDeps, request: Request, response:
   const speaks = request.headers[HEADERS.protocol];
   if (speaks !== undefined && speaks !== String(PROTOCOL_VERSION)) throw new TidemarkError('protocol_unsupported');
   const input = route.input.safeParse({ ...request.query, ...request.params });
-  if (!input.success) throw new TidemarkError('request_invalid', { detail: input.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; ') });
+  if (!input.success)
+    throw new TidemarkError('request_invalid', {
+      detail: input.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; '),
+    });
   const gone = new AbortController();
   response.once('close', () => gone.abort());
   const signal = AbortSignal.any([gone.signal, deps.stopping]);
   const value = await route.handle({ input: input.data, feed, bearer, request, response, signal });
   if (value === undefined || gone.signal.aborted) return;
   const bytes = Buffer.from(JSON.stringify(value));
-  response.writeHead(200, { 'content-type': 'application/json', 'content-length': bytes.length, 'cache-control': 'no-store' });
+  response.writeHead(200, {
+    'content-type': 'application/json',
+    'content-length': bytes.length,
+    'cache-control': 'no-store',
+  });
   response.end(bytes);
 }
 
@@ -105,21 +121,39 @@ function addOperations(app: Express, deps: ServerDeps): void {
     const checks = deps.ready();
     send(response, checks.every(({ ok }) => ok) ? 200 : 503, { checks });
   });
-  app.get('/version', (_request, response) => send(response, 200, { version: deps.version, protocol: PROTOCOL_VERSION }));
+  app.get('/version', (_request, response) =>
+    send(response, 200, { version: deps.version, protocol: PROTOCOL_VERSION }),
+  );
   const document = openApi(ROUTES, deps.version);
   app.get('/openapi.json', (_request, response) => send(response, 200, document));
   app.get('/metrics', async (request, response) => {
-    const local = ['127.0.0.1', '::1', '::ffff:127.0.0.1'].includes(request.socket.remoteAddress ?? '') && request.headers['x-forwarded-for'] === undefined;
-    if (!local && authenticate(deps, request).role !== 'admin') throw new TidemarkError('role_denied', { need: 'admin' });
+    const local =
+      ['127.0.0.1', '::1', '::ffff:127.0.0.1'].includes(request.socket.remoteAddress ?? '') &&
+      request.headers['x-forwarded-for'] === undefined;
+    if (!local && authenticate(deps, request).role !== 'admin')
+      throw new TidemarkError('role_denied', { need: 'admin' });
     response.type('text/plain; version=0.0.4').send(await metricsText(deps));
   });
 }
 
-function answerError(deps: ServerDeps, thrown: unknown, request: Request, response: Response, next: NextFunction): void {
+function answerError(
+  deps: ServerDeps,
+  thrown: unknown,
+  request: Request,
+  response: Response,
+  next: NextFunction,
+): void {
   const error = asTidemarkError(thrown);
   const requestId = randomUUID();
   const problem = toProblem(error, requestId);
-  deps.log('request-failed', { requestId, method: request.method, path: request.path, code: error.code, status: problem.status, ...(error.code === 'internal' ? { stack: (error.cause as Error)?.stack ?? error.stack } : {}) });
+  deps.log('request-failed', {
+    requestId,
+    method: request.method,
+    path: request.path,
+    code: error.code,
+    status: problem.status,
+    ...(error.code === 'internal' ? { stack: (error.cause as Error)?.stack ?? error.stack } : {}),
+  });
   if (response.headersSent) {
     // Half an answer must not look like a whole one.
     response.destroy();
@@ -137,4 +171,3 @@ function answerError(deps: ServerDeps, thrown: unknown, request: Request, respon
   response.end(bytes);
   void next;
 }
-

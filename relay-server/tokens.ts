@@ -42,13 +42,18 @@ export class Tokens {
     const { changes } = this.#db
       .prepare('INSERT OR IGNORE INTO token (name, feed, hash, role, attributes, created_at) VALUES (?, ?, ?, ?, ?, ?)')
       .run(bearer.name, bearer.feed, hashOf(token), bearer.role, JSON.stringify(bearer.attributes), now.toISOString());
-    if (changes === 0) throw new TidemarkError('usage', { detail: `--name: ${bearer.name} has a token for ${bearer.feed}; revoke it first` });
+    if (changes === 0)
+      throw new TidemarkError('usage', {
+        detail: `--name: ${bearer.name} has a token for ${bearer.feed}; revoke it first`,
+      });
     return token;
   }
 
   /** Ends the tokens of a name; says how many. */
   revoke(name: string, feed?: string): number {
-    return this.#db.prepare('DELETE FROM token WHERE name = ? AND (? IS NULL OR feed = ?)').run(name, feed ?? null, feed ?? null).changes;
+    return this.#db
+      .prepare('DELETE FROM token WHERE name = ? AND (? IS NULL OR feed = ?)')
+      .run(name, feed ?? null, feed ?? null).changes;
   }
 
   list(): Bearer[] {
@@ -79,9 +84,14 @@ export class Tokens {
 
   #rows(): { hash: string; bearer: Bearer }[] {
     const rows = this.#db
-      .prepare('SELECT hash, name, feed, role, attributes, created_at AS createdAt, seen_at AS seenAt FROM token ORDER BY feed, name')
+      .prepare(
+        'SELECT hash, name, feed, role, attributes, created_at AS createdAt, seen_at AS seenAt FROM token ORDER BY feed, name',
+      )
       .all() as { hash: string; attributes: string }[];
-    return rows.map(({ hash, attributes, ...row }) => ({ hash, bearer: Bearer.parse({ ...row, attributes: JSON.parse(attributes) }) }));
+    return rows.map(({ hash, attributes, ...row }) => ({
+      hash,
+      bearer: Bearer.parse({ ...row, attributes: JSON.parse(attributes) }),
+    }));
   }
 }
 

@@ -6,7 +6,7 @@ import { ident, type Writer } from './sqlite.ts';
 
 /** What a line did. */
 export interface Counts {
-  table: string;
+  name: string;
   inserted: number;
   updated: number;
   deleted: number;
@@ -54,10 +54,20 @@ export class FeedTables {
   reload(): void {
     this.#known.clear();
     this.#current.clear();
-    const rows = this.#db.prepare('SELECT id, name, schema, rows FROM tidemark_table').all() as { id: number; schema: string; rows: number }[];
+    const rows = this.#db.prepare('SELECT id, name, schema, rows FROM tidemark_table').all() as {
+      id: number;
+      schema: string;
+      rows: number;
+    }[];
     for (const row of rows) {
       const schema = TableSchema.parse(JSON.parse(row.schema));
-      this.#admit({ id: row.id, schema, statements: new RowStatements(this.#db, schema), rows: row.rows, dirty: false });
+      this.#admit({
+        id: row.id,
+        schema,
+        statements: new RowStatements(this.#db, schema),
+        rows: row.rows,
+        dirty: false,
+      });
     }
   }
 
@@ -65,7 +75,11 @@ export class FeedTables {
   declare(id: number, schema: TableSchema): void {
     const known = this.#known.get(id);
     if (known) {
-      if (!sameSchema(known.schema, schema)) throw new TidemarkError('schema_mismatch', { table: schema.name, detail: `table id ${id} was declared otherwise before` });
+      if (!sameSchema(known.schema, schema))
+        throw new TidemarkError('schema_mismatch', {
+          table: schema.name,
+          detail: `table id ${id} was declared otherwise before`,
+        });
       return;
     }
     const fresh: Known = { id, schema, statements: null, rows: 0, dirty: false };
@@ -78,14 +92,15 @@ export class FeedTables {
     if (line[0] === 'x') return this.#drop(line[1]);
     const table = this.#known.get(line[1]);
     if (!table) throw new TidemarkError('page_invalid', { detail: `table id ${line[1]} is not declared` });
-    const counts: Counts = { table: table.schema.name, inserted: 0, updated: 0, deleted: 0, truncated: 0 };
+    const counts: Counts = { name: table.schema.name, inserted: 0, updated: 0, deleted: 0, truncated: 0 };
     if (line[0] === 'r') {
       this.#replace(table);
       counts.truncated = 1;
       return counts;
     }
     const statements = table.statements;
-    if (!statements) throw new TidemarkError('page_invalid', { detail: `table ${table.schema.name} has another schema here` });
+    if (!statements)
+      throw new TidemarkError('page_invalid', { detail: `table ${table.schema.name} has another schema here` });
     switch (line[0]) {
       case 'i':
         statements.upsert(line[2]);
@@ -144,7 +159,9 @@ export class FeedTables {
     const other = this.#db.prepare('SELECT type FROM sqlite_schema WHERE lower(name) = lower(?)').get(name);
     if (other) throw new TidemarkError('name_clash', { table: name });
     this.#db.exec(createTableSql(table.schema));
-    this.#db.prepare('INSERT INTO tidemark_table (id, name, schema, rows) VALUES (?, ?, ?, 0)').run(table.id, name, JSON.stringify(table.schema));
+    this.#db
+      .prepare('INSERT INTO tidemark_table (id, name, schema, rows) VALUES (?, ?, ?, 0)')
+      .run(table.id, name, JSON.stringify(table.schema));
     table.statements = new RowStatements(this.#db, table.schema);
     this.#admit(table);
   }
@@ -160,7 +177,7 @@ export class FeedTables {
     const old = this.#current.get(nameKey(name));
     if (!old) throw new TidemarkError('page_invalid', { detail: `table ${name} is dropped but not here` });
     this.#remove(old);
-    return { table: name, inserted: 0, updated: 0, deleted: 0, truncated: 1 };
+    return { name, inserted: 0, updated: 0, deleted: 0, truncated: 1 };
   }
 
   #remove(table: Known): void {
@@ -185,4 +202,3 @@ export function createTableSql(schema: TableSchema, database = 'main'): string {
   const key = single === undefined ? [`PRIMARY KEY (${schema.key.map(ident).join(', ')})`] : [];
   return `CREATE TABLE ${ident(database)}.${ident(schema.name)} (${[...columns, ...key].join(', ')})`;
 }
-

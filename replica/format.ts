@@ -41,7 +41,10 @@ export function ensureFormat(db: Writer, feed: string): void {
   if (found === null && db.pragma('application_id', { simple: true }) !== 0) {
     throw new TidemarkError('db_unavailable', { file: db.name, detail: 'it belongs to another application' });
   }
-  if (found === null && db.prepare("SELECT 1 FROM sqlite_schema WHERE lower(name) LIKE 'tidemark\\_%' ESCAPE '\\'").get()) {
+  if (
+    found === null &&
+    db.prepare("SELECT 1 FROM sqlite_schema WHERE lower(name) LIKE 'tidemark\\_%' ESCAPE '\\'").get()
+  ) {
     throw new TidemarkError('name_clash', { table: 'tidemark_*' });
   }
   if (found === null) {
@@ -53,14 +56,24 @@ export function ensureFormat(db: Writer, feed: string): void {
     });
     return;
   }
-  const meta = db.prepare('SELECT feed FROM tidemark_meta').get() as { feed: string } | undefined;
-  if (meta?.feed !== feed) throw new TidemarkError('db_other_feed', { file: db.name, found: meta?.feed ?? 'none', expected: feed });
+  requireFeed(db, feed);
+}
+
+/** Throws db_other_feed unless the database is a replica of the feed. */
+export function requireFeed(db: Writer | Reader, feed: string): void {
+  const meta =
+    checkFormat(db) === null
+      ? undefined
+      : (db.prepare('SELECT feed FROM tidemark_meta').get() as { feed: string } | undefined);
+  if (meta?.feed !== feed)
+    throw new TidemarkError('db_other_feed', { file: db.name, found: meta?.feed ?? 'none', expected: feed });
 }
 
 /** The format version of a replica; null when the database is not (yet) ours. Throws db_newer_version. */
 export function checkFormat(db: Writer | Reader): number | null {
   if (db.pragma('application_id', { simple: true }) !== APPLICATION_ID) return null;
   const version = Number(db.pragma('user_version', { simple: true }));
-  if (version > FORMAT_VERSION) throw new TidemarkError('db_newer_version', { file: db.name, found: version, known: FORMAT_VERSION });
+  if (version > FORMAT_VERSION)
+    throw new TidemarkError('db_newer_version', { file: db.name, found: version, known: FORMAT_VERSION });
   return version;
 }

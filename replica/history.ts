@@ -1,5 +1,5 @@
 import { Run } from '@tidemark/protocol/status/facts.ts';
-import type { Writer } from './sqlite.ts';
+import type { Reader, Writer } from './sqlite.ts';
 
 const KEEP_RUNS = 2000;
 const KEEP_SAMPLES_MS = 8 * 24 * 3_600_000;
@@ -23,6 +23,20 @@ export interface StatusRow {
   headline: string;
 }
 
+/** The last run of all, and the last one that ended well; null: none among the kept ones. */
+export function lastRuns(db: Reader | Writer): { lastRun: Run | null; lastSuccess: Run | null } {
+  const rows = db.prepare('SELECT run FROM tidemark_run ORDER BY started_at DESC').iterate() as Iterable<{
+    run: string;
+  }>;
+  let lastRun: Run | null = null;
+  for (const row of rows) {
+    const run = Run.parse(JSON.parse(row.run));
+    lastRun ??= run;
+    if (run.outcome === 'done' || run.outcome === 'nothing-new') return { lastRun, lastSuccess: run };
+  }
+  return { lastRun, lastSuccess: null };
+}
+
 /** Past runs, lag samples and the status row, in the replica's own file. */
 export class History {
   readonly #db: Writer;
@@ -32,9 +46,13 @@ export class History {
   }
 
   recordRun(run: Run): void {
-    this.#db.prepare('INSERT OR REPLACE INTO tidemark_run (id, started_at, run) VALUES (?, ?, ?)').run(run.id, run.startedAt, JSON.stringify(run));
     this.#db
-      .prepare('DELETE FROM tidemark_run WHERE started_at < (SELECT started_at FROM tidemark_run ORDER BY started_at DESC LIMIT 1 OFFSET ?)')
+      .prepare('INSERT OR REPLACE INTO tidemark_run (id, started_at, run) VALUES (?, ?, ?)')
+      .run(run.id, run.startedAt, JSON.stringify(run));
+    this.#db
+      .prepare(
+        'DELETE FROM tidemark_run WHERE started_at < (SELECT started_at FROM tidemark_run ORDER BY started_at DESC LIMIT 1 OFFSET ?)',
+      )
       .run(KEEP_RUNS);
   }
 
@@ -44,15 +62,6 @@ export class History {
       .prepare('SELECT run FROM tidemark_run WHERE started_at < ? ORDER BY started_at DESC LIMIT ?')
       .all(before ?? '9999', limit) as { run: string }[];
     return rows.map((row) => Run.parse(JSON.parse(row.run)));
-  }
-
-  /** Newest run that passes, among the kept ones. */
-  lastRun(outcomes: readonly Run['outcome'][]): Run | null {
-    for (const row of this.#db.prepare('SELECT run FROM tidemark_run ORDER BY started_at DESC LIMIT 200').all() as { run: string }[]) {
-      const run = Run.parse(JSON.parse(row.run));
-      if (outcomes.includes(run.outcome)) return run;
-    }
-    return null;
   }
 
   recordSample(sample: LagSample): void {
@@ -65,7 +74,9 @@ export class History {
   /** Oldest first, thinned to at most `most` points. */
   samples(sinceMs: number, most = 2000): LagSample[] {
     const rows = this.#db
-      .prepare('SELECT at, waiting, lag_ms AS lagMs, source_lag_ms AS sourceLagMs FROM tidemark_sample WHERE at >= ? ORDER BY at')
+      .prepare(
+        'SELECT at, waiting, lag_ms AS lagMs, source_lag_ms AS sourceLagMs FROM tidemark_sample WHERE at >= ? ORDER BY at',
+      )
       .all(sinceMs) as LagSample[];
     const step = Math.ceil(rows.length / most);
     return step <= 1 ? rows : rows.filter((_, i) => i % step === 0 || i === rows.length - 1);

@@ -32,7 +32,11 @@ const SPARE_BYTES = 16 * 1024 * 1024;
  */
 export function installSnapshot(db: Writer, snapshot: string, name: SnapshotName): Writer {
   const tables = check(snapshot, name);
-  const others = db.prepare("SELECT count(*) AS n FROM sqlite_schema WHERE name NOT LIKE 'tidemark\\_%' ESCAPE '\\' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'").get() as { n: number };
+  const others = db
+    .prepare(
+      "SELECT count(*) AS n FROM sqlite_schema WHERE name NOT LIKE 'tidemark\\_%' ESCAPE '\\' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'",
+    )
+    .get() as { n: number };
   return others.n === 0 ? takeFile(db, snapshot) : takeRows(db, snapshot, tables);
 }
 
@@ -40,8 +44,17 @@ function check(snapshot: string, name: SnapshotName): SnapshotTable[] {
   try {
     const reader = openReader(snapshot);
     try {
-      const meta = reader.prepare('SELECT feed, epoch, seq FROM tidemark_meta').get() as { feed: string; epoch: string; seq: number };
-      if (checkFormat(reader) === null || meta.feed !== name.feed || meta.epoch !== name.cursor.epoch || meta.seq !== name.cursor.seq) {
+      const meta = reader.prepare('SELECT feed, epoch, seq FROM tidemark_meta').get() as {
+        feed: string;
+        epoch: string;
+        seq: number;
+      };
+      if (
+        checkFormat(reader) === null ||
+        meta.feed !== name.feed ||
+        meta.epoch !== name.cursor.epoch ||
+        meta.seq !== name.cursor.seq
+      ) {
         throw new TidemarkError('snapshot_corrupt');
       }
       return reader.prepare('SELECT id, name, schema, rows FROM tidemark_table').all() as SnapshotTable[];
@@ -50,7 +63,9 @@ function check(snapshot: string, name: SnapshotName): SnapshotTable[] {
     }
   } catch (error) {
     if (error instanceof TidemarkError && error.code === 'db_newer_version') throw error;
-    throw error instanceof TidemarkError && error.code === 'snapshot_corrupt' ? error : new TidemarkError('snapshot_corrupt', {}, error);
+    throw error instanceof TidemarkError && error.code === 'snapshot_corrupt'
+      ? error
+      : new TidemarkError('snapshot_corrupt', {}, error);
   }
 }
 
@@ -84,11 +99,13 @@ function takeRows(db: Writer, snapshot: string, tables: SnapshotTable[]): Writer
   db.prepare('ATTACH ? AS fresh').run(snapshot);
   try {
     transaction(db, () => {
-      for (const { name } of db.prepare('SELECT name FROM tidemark_table').all() as { name: string }[]) db.exec(`DROP TABLE IF EXISTS main.${ident(name)}`);
+      for (const { name } of db.prepare('SELECT name FROM tidemark_table').all() as { name: string }[])
+        db.exec(`DROP TABLE IF EXISTS main.${ident(name)}`);
       db.exec('DELETE FROM tidemark_table; DELETE FROM tidemark_spool');
       const add = db.prepare('INSERT INTO main.tidemark_table (id, name, schema, rows) VALUES (?, ?, ?, ?)');
       for (const table of tables) {
-        if (db.prepare('SELECT 1 FROM main.sqlite_schema WHERE lower(name) = lower(?)').get(table.name)) throw new TidemarkError('name_clash', { table: table.name });
+        if (db.prepare('SELECT 1 FROM main.sqlite_schema WHERE lower(name) = lower(?)').get(table.name))
+          throw new TidemarkError('name_clash', { table: table.name });
         const schema = TableSchema.parse(JSON.parse(table.schema));
         db.exec(createTableSql(schema));
         const columns = schema.columns.map((column) => ident(column.name)).join(', ');
@@ -105,4 +122,3 @@ function takeRows(db: Writer, snapshot: string, tables: SnapshotTable[]): Writer
 }
 
 const megabytes = (bytes: number) => `${Math.ceil(bytes / 1_048_576)} MB`;
-

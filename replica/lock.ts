@@ -14,7 +14,9 @@ export class WriterLock {
       this.#release = openLockFile(`${file}-lock`);
     } catch (error) {
       const coded = databaseError(file, error);
-      throw coded instanceof TidemarkError && coded.code === 'db_in_use' ? new TidemarkError('db_in_use', { file }, error) : coded;
+      throw coded instanceof TidemarkError && coded.code === 'db_in_use'
+        ? new TidemarkError('db_in_use', { file }, error)
+        : coded;
     }
   }
 

@@ -49,7 +49,8 @@ export class PageApplier {
         return;
       case 'c':
         if (this.#seq !== line[1]) throw invalid(`transaction ${line[1]} ends but did not begin`);
-        if (this.#changes !== line[2]) throw invalid(`transaction ${line[1]} has ${this.#changes} changes instead of ${line[2]}`);
+        if (this.#changes !== line[2])
+          throw invalid(`transaction ${line[1]} has ${this.#changes} changes instead of ${line[2]}`);
         this.lastSeq = line[1];
         this.transactions++;
         this.#seq = null;
@@ -72,9 +73,9 @@ export class PageApplier {
   }
 
   #count(counts: Counts): void {
-    const sum = this.counts.get(counts.table);
+    const sum = this.counts.get(counts.name);
     if (!sum) {
-      this.counts.set(counts.table, counts);
+      this.counts.set(counts.name, counts);
       return;
     }
     sum.inserted += counts.inserted;
@@ -91,7 +92,14 @@ function readLine(text: string): PageLine {
   } catch (error) {
     throw new TidemarkError('page_invalid', { detail: 'a line is not JSON' }, error);
   }
-  if (Array.isArray(line) && ROW_LINES.has(line[0] as string) && line.length === 3 && typeof line[1] === 'number' && Array.isArray(line[2])) return line as PageLine;
+  if (
+    Array.isArray(line) &&
+    ROW_LINES.has(line[0] as string) &&
+    line.length === 3 &&
+    typeof line[1] === 'number' &&
+    Array.isArray(line[2])
+  )
+    return line as PageLine;
   const parsed = PageLine.safeParse(line);
   if (!parsed.success) throw invalid(`a line is of no known kind: ${text.slice(0, 80)}`);
   return parsed.data;

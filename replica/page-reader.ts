@@ -26,6 +26,12 @@ export function verifyPage(page: Buffer): VerifiedPage {
   return { header: header.data, trailer: trailer.data, body: page.subarray(headerEnd + 1, trailerAt) };
 }
 
+/** What a page says of the next one, unchecked; null when it has no trailer that can be read. */
+export function trailerOf(page: Buffer): PageTrailer | null {
+  const trailer = PageTrailer.safeParse(parse(page.subarray(page.lastIndexOf(NEWLINE, page.length - 2) + 1)));
+  return trailer.success ? trailer.data : null;
+}
+
 /** What a page must be to be the next one. */
 export interface Expected {
   feed: string;
@@ -35,9 +41,11 @@ export interface Expected {
 
 /** Throws unless the page is the next one. */
 export function expectPage(header: PageHeader, expected: Expected): void {
-  if (header.feed !== expected.feed) throw new TidemarkError('page_invalid', { detail: `it is of the feed ${header.feed}` });
+  if (header.feed !== expected.feed)
+    throw new TidemarkError('page_invalid', { detail: `it is of the feed ${header.feed}` });
   if (header.epoch !== expected.epoch) throw new TidemarkError('page_other_epoch');
-  if (header.start.seq !== expected.start.seq || header.start.part !== expected.start.part) throw new TidemarkError('page_out_of_order');
+  if (header.start.seq !== expected.start.seq || header.start.part !== expected.start.part)
+    throw new TidemarkError('page_out_of_order');
 }
 
 /** Each line of a body, with where it begins and ends. */

@@ -1,15 +1,16 @@
 import { existsSync, rmSync, statSync } from 'node:fs';
 import { type Cursor, type Epoch, PageStart, seq } from '@tidemark/protocol/cursor.ts';
 import { TidemarkError } from '@tidemark/protocol/errors.ts';
+import type { Run } from '@tidemark/protocol/status/facts.ts';
 import type { Counts } from './feed-tables.ts';
 import { FeedTables } from './feed-tables.ts';
-import { ensureFormat } from './format.ts';
-import { History } from './history.ts';
+import { ensureFormat, requireFeed } from './format.ts';
+import { History, lastRuns } from './history.ts';
 import { installSnapshot, type SnapshotName } from './install-snapshot.ts';
 import { WriterLock } from './lock.ts';
 import { PageApplier } from './page-apply.ts';
 import { expectPage, linesOf, verifyPage } from './page-reader.ts';
-import { openWriter, transaction, type Writer } from './sqlite.ts';
+import { guard, openReader, openWriter, type Reader, transaction, type Writer } from './sqlite.ts';
 
 /** Where a replica stands. */
 export interface Standing {
@@ -27,6 +28,46 @@ export interface Applied extends Standing {
   /** Changes applied now; those of a transaction that goes on in the next page count when it is whole. */
   changes: number;
   tables: Counts[];
+}
+
+export interface TableCount {
+  name: string;
+  rows: number;
+}
+
+/** What a replica holds and what it has been through. */
+export interface Look extends Standing {
+  tables: TableCount[];
+  lastRun: Run | null;
+  lastSuccess: Run | null;
+}
+
+/** Reads a replica of a feed without writing to it, while its writer may be at work. Throws db_*. */
+export function lookAt(file: string, feed: string): Look {
+  const db = openReader(file);
+  try {
+    return guard(file, () => {
+      requireFeed(db, feed);
+      const tables = db.prepare('SELECT name, rows FROM tidemark_table ORDER BY name').all() as TableCount[];
+      return { ...standingOf(db), tables, ...lastRuns(db) };
+    });
+  } finally {
+    db.close();
+  }
+}
+
+function standingOf(db: Reader | Writer): Standing {
+  const meta = db.prepare('SELECT epoch, seq, part, committed_at AS committedAt FROM tidemark_meta').get() as {
+    epoch: Epoch | null;
+    seq: number;
+    part: number;
+    committedAt: string | null;
+  };
+  return {
+    cursor: meta.epoch === null ? null : { epoch: meta.epoch, seq: seq(meta.seq) },
+    start: PageStart.parse({ seq: meta.seq, part: meta.part }),
+    committedAt: meta.committedAt,
+  };
 }
 
 /** A terminal's replica: one SQLite file, of which this is the only writer. */
@@ -74,22 +115,17 @@ export class Replica {
   }
 
   standing(): Standing {
-    const meta = this.#db.prepare('SELECT epoch, seq, part, committed_at AS committedAt FROM tidemark_meta').get() as {
-      epoch: Epoch | null;
-      seq: number;
-      part: number;
-      committedAt: string | null;
-    };
-    return {
-      cursor: meta.epoch === null ? null : { epoch: meta.epoch, seq: seq(meta.seq) },
-      start: PageStart.parse({ seq: meta.seq, part: meta.part }),
-      committedAt: meta.committedAt,
-    };
+    return standingOf(this.#db);
   }
 
   /** Tables by name, with their exact row counts. */
-  tables(): { name: string; rows: number }[] {
+  tables(): TableCount[] {
     return this.#tables.list().map(({ schema, rows }) => ({ name: schema.name, rows }));
+  }
+
+  /** What {@link lookAt} gives, for this replica. */
+  look(): Look {
+    return { ...this.standing(), tables: this.tables(), ...lastRuns(this.#db) };
   }
 
   /**
@@ -117,8 +153,12 @@ export class Replica {
           throw new TidemarkError('page_invalid', { detail: 'its trailer does not fit its lines' });
         }
         const committedAt = applier.transactions > 0 ? applier.committedAt : before.committedAt;
-        this.#db.prepare('UPDATE tidemark_meta SET seq = ?, part = ?, committed_at = ?').run(next.seq, next.part, committedAt);
-        this.#db.prepare('UPDATE tidemark_status SET epoch = ?, seq = ?, committed_at = ?').run(page.header.epoch, next.seq, committedAt);
+        this.#db
+          .prepare('UPDATE tidemark_meta SET seq = ?, part = ?, committed_at = ?')
+          .run(next.seq, next.part, committedAt);
+        this.#db
+          .prepare('UPDATE tidemark_status SET epoch = ?, seq = ?, committed_at = ?')
+          .run(page.header.epoch, next.seq, committedAt);
         this.#tables.saveCounts();
         const tables = [...applier.counts.values()];
         return {

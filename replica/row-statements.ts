@@ -89,7 +89,9 @@ export class RowStatements {
 
   #checked(row: WireRow | undefined): Bound[] {
     if (!Array.isArray(row) || row.length !== this.#types.length) {
-      throw new TidemarkError('page_invalid', { detail: `a row of ${this.#schema.name} has ${row?.length ?? 'no'} values instead of ${this.#types.length}` });
+      throw new TidemarkError('page_invalid', {
+        detail: `a row of ${this.#schema.name} has ${row?.length ?? 'no'} values instead of ${this.#types.length}`,
+      });
     }
     for (let i = 0; i < row.length; i++) {
       if (typeof row[i] === 'number' && (this.#types[i] === 'text' || this.#types[i] === 'blob')) this.#wrong(i);
@@ -102,13 +104,17 @@ export class RowStatements {
 
   #boundKey(key: WireKey): Bound[] {
     if (!Array.isArray(key) || key.length !== this.#keyTypes.length) {
-      throw new TidemarkError('page_invalid', { detail: `a key of ${this.#schema.name} has not ${this.#keyTypes.length} values` });
+      throw new TidemarkError('page_invalid', {
+        detail: `a key of ${this.#schema.name} has not ${this.#keyTypes.length} values`,
+      });
     }
     return key.map((value, i) => (this.#keyTypes[i] === 'blob' ? toBuffer(value) : value));
   }
 
   #wrong(column: number): never {
-    throw new TidemarkError('page_invalid', { detail: `a value of ${this.#schema.name}.${this.#schema.columns[column]?.name} is a number where text is due` });
+    throw new TidemarkError('page_invalid', {
+      detail: `a value of ${this.#schema.name}.${this.#schema.columns[column]?.name} is a number where text is due`,
+    });
   }
 }
 

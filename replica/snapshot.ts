@@ -37,20 +37,42 @@ export function buildSnapshot(source: SnapshotSource, file: string): BuiltSnapsh
     db.prepare('ATTACH ? AS mirror').run(source.mirror);
     db.exec('BEGIN');
     const standing = db.prepare(source.standingSql).get() as Cursor & { committed_at: string };
-    const mirrored = db.prepare('SELECT id, name, schema, rows FROM mirror.tidemark_table ORDER BY name').all() as { id: number; name: string; schema: string; rows: number }[];
-    db.exec('CREATE TABLE main.tidemark_table (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, schema TEXT NOT NULL, rows INTEGER NOT NULL)');
+    const mirrored = db.prepare('SELECT id, name, schema, rows FROM mirror.tidemark_table ORDER BY name').all() as {
+      id: number;
+      name: string;
+      schema: string;
+      rows: number;
+    }[];
+    db.exec(
+      'CREATE TABLE main.tidemark_table (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, schema TEXT NOT NULL, rows INTEGER NOT NULL)',
+    );
     const tables = mirrored.map((table) => {
       const schema = TableSchema.parse(JSON.parse(table.schema));
       db.exec(createTableSql(schema));
       const columns = schema.columns.map((column) => ident(column.name)).join(', ');
-      const { changes } = db.prepare(`INSERT INTO main.${ident(table.name)} (${columns}) SELECT ${columns} FROM mirror.${ident(table.name)}`).run();
-      db.prepare('INSERT INTO main.tidemark_table (id, name, schema, rows) VALUES (?, ?, ?, ?)').run(table.id, table.name, table.schema, changes);
+      const { changes } = db
+        .prepare(
+          `INSERT INTO main.${ident(table.name)} (${columns}) SELECT ${columns} FROM mirror.${ident(table.name)}`,
+        )
+        .run();
+      db.prepare('INSERT INTO main.tidemark_table (id, name, schema, rows) VALUES (?, ?, ?, ?)').run(
+        table.id,
+        table.name,
+        table.schema,
+        changes,
+      );
       return { name: table.name, rows: changes };
     });
-    db.prepare('UPDATE main.tidemark_meta SET epoch = ?, seq = ?, committed_at = ?, scopes = ?').run(standing.epoch, standing.seq, standing.committed_at, source.scopes);
+    db.prepare('UPDATE main.tidemark_meta SET epoch = ?, seq = ?, committed_at = ?, scopes = ?').run(
+      standing.epoch,
+      standing.seq,
+      standing.committed_at,
+      source.scopes,
+    );
     db.exec('COMMIT; DETACH mirror');
     const checked = db.pragma('quick_check(1)', { simple: true });
-    if (checked !== 'ok') throw new TidemarkError('internal', { detail: `the snapshot does not pass its check: ${String(checked)}` });
+    if (checked !== 'ok')
+      throw new TidemarkError('internal', { detail: `the snapshot does not pass its check: ${String(checked)}` });
     db.close();
     sync(file);
     return {

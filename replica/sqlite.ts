@@ -13,7 +13,8 @@ let loaded: typeof BetterSqlite3 | undefined;
 function binding(): typeof BetterSqlite3 {
   if (loaded) return loaded;
   const named = process.env.TIDEMARK_BETTER_SQLITE3;
-  if (!named && Number(process.versions.napi) < NODE_API) throw new TidemarkError('node_too_old', { version: process.versions.node });
+  if (!named && Number(process.versions.napi) < NODE_API)
+    throw new TidemarkError('node_too_old', { version: process.versions.node });
   loaded = createRequire(import.meta.url)(named ?? 'better-sqlite3') as typeof BetterSqlite3;
   return loaded;
 }
@@ -114,12 +115,19 @@ export function databaseError(file: string, error: unknown): unknown {
   if (error instanceof TidemarkError || !(error instanceof Error)) return error;
   const code = String((error as { code?: unknown }).code ?? '');
   const detail = error.message;
-  if (code === 'SQLITE_FULL' || code === 'ENOSPC') return new TidemarkError('disk_full', { detail: `writing ${file}` }, error);
+  if (code === 'SQLITE_FULL' || code === 'ENOSPC')
+    return new TidemarkError('disk_full', { detail: `writing ${file}` }, error);
   if (code === 'SQLITE_NOTADB') return new TidemarkError('db_not_sqlite', { file }, error);
   if (code.startsWith('SQLITE_CORRUPT')) return new TidemarkError('db_damaged', { file, detail }, error);
-  if (code.startsWith('SQLITE_READONLY') || code === 'EACCES' || code === 'EROFS') return new TidemarkError('db_read_only', { file }, error);
-  if (code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED')) return new TidemarkError('db_in_use', { file }, error);
-  if (code.startsWith('SQLITE_CANTOPEN') || code.startsWith('SQLITE_IOERR') || detail.startsWith('Cannot open database')) {
+  if (code.startsWith('SQLITE_READONLY') || code === 'EACCES' || code === 'EROFS')
+    return new TidemarkError('db_read_only', { file }, error);
+  if (code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED'))
+    return new TidemarkError('db_in_use', { file }, error);
+  if (
+    code.startsWith('SQLITE_CANTOPEN') ||
+    code.startsWith('SQLITE_IOERR') ||
+    detail.startsWith('Cannot open database')
+  ) {
     return new TidemarkError('db_unavailable', { file, detail }, error);
   }
   return error;
@@ -127,7 +135,8 @@ export function databaseError(file: string, error: unknown): unknown {
 
 function refuseFolder(file: string): void {
   if (existsSync(file) && statSync(file).isDirectory()) throw new TidemarkError('db_is_directory', { file });
-  if (!existsSync(path.dirname(file))) throw new TidemarkError('db_unavailable', { file, detail: 'its folder does not exist' });
+  if (!existsSync(path.dirname(file)))
+    throw new TidemarkError('db_unavailable', { file, detail: 'its folder does not exist' });
 }
 
 /** Quotes a name for SQL. */

@@ -1,5 +1,5 @@
-import { Seq } from '@tidemark/protocol/cursor.ts';
 import { RelayStatus, TransactionList } from '@tidemark/protocol/api.ts';
+import { Seq } from '@tidemark/protocol/cursor.ts';
 import { Facts, Fault, Run } from '@tidemark/protocol/status/facts.ts';
 import { z } from 'zod';
 
@@ -40,7 +40,12 @@ export const SettingsChange = Settings.pick({
 export type SettingsChange = z.infer<typeof SettingsChange>;
 
 /** What the window shows: facts for deriveStatus, and settings. */
-export const AppState = z.object({ facts: Facts, settings: Settings });
+export const AppState = z.object({
+  facts: Facts,
+  settings: Settings,
+  /** Why settings could not be used as they were found (`settings_invalid`), until they are saved anew. */
+  settingsFault: Fault.nullable(),
+});
 export type AppState = z.infer<typeof AppState>;
 
 export const Sample = z.object({
@@ -70,11 +75,22 @@ const nothing = z.object({});
 export const METHODS = {
   'app.info': {
     in: nothing,
-    out: z.object({ version: z.string(), electron: z.string(), node: z.string(), sqlite: z.string().nullable(), platform: z.string() }),
+    out: z.object({
+      version: z.string(),
+      electron: z.string(),
+      node: z.string(),
+      sqlite: z.string().nullable(),
+      platform: z.string(),
+    }),
   },
+  /** Ends the app and starts it again. */
+  'app.restart': { in: nothing, out: nothing },
   'state.get': { in: nothing, out: AppState },
   /** Starts a run and returns at once; progress comes as state. `target` goes with `up-to`. */
-  'sync.start': { in: z.object({ mode: z.enum(['now', 'check', 'up-to', 'one', 'recopy']), target: Seq.optional() }), out: nothing },
+  'sync.start': {
+    in: z.object({ mode: z.enum(['now', 'check', 'up-to', 'one', 'recopy']), target: Seq.optional() }),
+    out: nothing,
+  },
   'sync.cancel': { in: nothing, out: nothing },
   /** Until when (ISO 8601), or null: until resumed. */
   'sync.pause': { in: z.object({ until: z.iso.datetime().nullable() }), out: nothing },
@@ -106,6 +122,8 @@ export type Output<M extends MethodName> = z.output<Methods[M]['out']>;
 /** What main tells the window, unasked. */
 export const EVENTS = {
   'state.changed': AppState,
+  /** Asked for in the menu or the tray. */
+  'window.show': z.object({ screen: z.enum(['sync', 'activity', 'settings', 'shortcuts']) }),
 } as const;
 export type EventName = keyof typeof EVENTS;
 export type EventValue<E extends EventName> = z.output<(typeof EVENTS)[E]>;

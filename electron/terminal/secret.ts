@@ -1,31 +1,31 @@
-import { inspect } from "node:util";
+import { inspect } from 'node:util';
 
 /** A secret that cannot be printed, logged, put into JSON or sent between processes by mistake. */
 export class Secret {
-	readonly #value: string;
+  readonly #value: string;
 
-	constructor(value: string) {
-		this.#value = value;
-	}
+  constructor(value: string) {
+    this.#value = value;
+  }
 
-	/** The secret itself: only for the place that must send it. */
-	reveal(): string {
-		return this.#value;
-	}
+  /** The secret itself: only for the place that must send it. */
+  reveal(): string {
+    return this.#value;
+  }
 
-	equals(other: Secret): boolean {
-		return this.#value === other.#value;
-	}
+  equals(other: Secret): boolean {
+    return this.#value === other.#value;
+  }
 
-	toString(): string {
-		return "[secret]";
-	}
+  toString(): string {
+    return '[secret]';
+  }
 
-	toJSON(): string {
-		return "[secret]";
-	}
+  toJSON(): string {
+    return '[secret]';
+  }
 
-	[inspect.custom](): string {
-		return "[secret]";
-	}
+  [inspect.custom](): string {
+    return '[secret]';
+  }
 }

@@ -37,8 +37,10 @@ export const FEED_ROUTES = [
     async handle({ feed, request }) {
       const session = request.headers[HEADERS.session];
       const number = Number(request.headers[HEADERS.batch]);
-      if (typeof session !== 'string') throw new TidemarkError('request_invalid', { detail: `header ${HEADERS.session} is missing` });
-      if (!Number.isSafeInteger(number) || number < 1) throw new TidemarkError('request_invalid', { detail: `header ${HEADERS.batch} is not a number from 1` });
+      if (typeof session !== 'string')
+        throw new TidemarkError('request_invalid', { detail: `header ${HEADERS.session} is missing` });
+      if (!Number.isSafeInteger(number) || number < 1)
+        throw new TidemarkError('request_invalid', { detail: `header ${HEADERS.batch} is not a number from 1` });
       return feed.batch(session, number, await readBody(request, BATCH_LIMIT));
     },
   }),

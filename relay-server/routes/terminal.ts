@@ -1,7 +1,17 @@
 import { createReadStream } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
-import { FeedName, RelayStatus, SnapshotManifest, StatusQuery, TableList, TablesQuery, TransactionList, TransactionsQuery } from '@tidemark/protocol/api.ts';
+import {
+  FeedName,
+  RelayStatus,
+  SnapshotManifest,
+  SnapshotQuery,
+  StatusQuery,
+  TableList,
+  TablesQuery,
+  TransactionList,
+  TransactionsQuery,
+} from '@tidemark/protocol/api.ts';
 import { type Cursor, Epoch, parseStart, Seq } from '@tidemark/protocol/cursor.ts';
 import { TidemarkError } from '@tidemark/protocol/errors.ts';
 import { EVERYONE, ScopeSet } from '@tidemark/protocol/page.ts';
@@ -34,7 +44,8 @@ export const TERMINAL_ROUTES = [
     summary: 'Head, horizon, what this terminal lacks, what brings it to the head, and how old the feed is.',
     async handle({ feed, input, signal }) {
       const cursor = cursorOf(input);
-      if (input.wait > 0 && cursor?.epoch === feed.head.epoch) await feed.waitFor(cursor.seq, input.wait * 1000, signal);
+      if (input.wait > 0 && cursor?.epoch === feed.head.epoch)
+        await feed.waitFor(cursor.seq, input.wait * 1000, signal);
       return feed.status(cursor);
     },
   }),
@@ -81,16 +92,21 @@ export const TERMINAL_ROUTES = [
     method: 'GET',
     path: '/v1/feeds/:feed/snapshot',
     role: 'terminal',
-    input: Feed,
+    input: Feed.extend(SnapshotQuery.shape),
     output: SnapshotManifest,
     summary: 'The snapshot to download; 503 snapshot_building while it is made.',
-    handle: ({ feed }) => feed.snapshot(),
+    handle: ({ feed, input }) => feed.snapshot(input.epoch === feed.head.epoch ? input.from : undefined),
   }),
   route({
     method: 'GET',
     path: '/v1/feeds/:feed/snapshots/:epoch/:scopes/:seq',
     role: 'terminal',
-    input: Feed.extend({ epoch: Epoch, scopes: ScopeSet, seq: SeqText, coding: z.enum(['identity', 'gzip', 'zstd']).default('identity') }),
+    input: Feed.extend({
+      epoch: Epoch,
+      scopes: ScopeSet,
+      seq: SeqText,
+      coding: z.enum(['identity', 'gzip', 'zstd']).default('identity'),
+    }),
     output: null,
     summary: 'The bytes of a snapshot in a coding; takes Range.',
     async handle(call) {
@@ -102,7 +118,13 @@ export const TERMINAL_ROUTES = [
 ];
 
 /** Sends a file, or the part of it that Range asks for. */
-async function sendFile({ request, signal }: Call<unknown>, response: ServerResponse, file: string, bytes: number, etag: string): Promise<void> {
+async function sendFile(
+  { request, signal }: Call<unknown>,
+  response: ServerResponse,
+  file: string,
+  bytes: number,
+  etag: string,
+): Promise<void> {
   const wanted = request.headers.range;
   const fresh = request.headers['if-range'] === undefined || request.headers['if-range'] === etag;
   const match = wanted !== undefined && fresh ? /^bytes=(\d+)-(\d*)$/.exec(wanted) : null;
@@ -114,7 +136,11 @@ async function sendFile({ request, signal }: Call<unknown>, response: ServerResp
     response.end();
     return;
   }
-  response.writeHead(match ? 206 : 200, { ...common, 'content-length': to - from + 1, ...(match ? { 'content-range': `bytes ${from}-${to}/${bytes}` } : {}) });
+  response.writeHead(match ? 206 : 200, {
+    ...common,
+    'content-length': to - from + 1,
+    ...(match ? { 'content-range': `bytes ${from}-${to}/${bytes}` } : {}),
+  });
   try {
     await pipeline(createReadStream(file, { start: from, end: to, highWaterMark: 256 * 1024 }), response, { signal });
   } catch (error) {

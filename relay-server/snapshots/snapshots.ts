@@ -31,7 +31,8 @@ export class Snapshots {
     this.#mirror = mirror;
     this.#failed = failed;
     mkdirSync(this.#folder, { recursive: true });
-    for (const name of readdirSync(this.#folder)) if (name.startsWith('building-')) rmSync(path.join(this.#folder, name), { force: true });
+    for (const name of readdirSync(this.#folder))
+      if (name.startsWith('building-')) rmSync(path.join(this.#folder, name), { force: true });
     this.#ready = this.#newest();
   }
 
@@ -41,12 +42,12 @@ export class Snapshots {
   }
 
   /**
-   * The snapshot to download now. `logBytesSince` tells what replaying the log from a seq costs.
+   * The snapshot to download now, not from before `from`. `logBytesSince` tells what replaying the log from a seq costs.
    * Throws snapshot_building while one is made.
    */
-  current(epoch: string, logBytesSince: (seq: number) => number): SnapshotManifest {
+  current(epoch: string, from: number, logBytesSince: (seq: number) => number): SnapshotManifest {
     const ready = this.ready(epoch);
-    if (ready) {
+    if (ready && ready.cursor.seq >= from) {
       const download = ready.codings.find(({ coding }) => coding === 'zstd')?.bytes ?? ready.bytes;
       // An old copy serves while its renewal is made.
       if (logBytesSince(ready.cursor.seq) > download * RENEW_AT) this.#build();
@@ -57,11 +58,19 @@ export class Snapshots {
   }
 
   /** The file of a snapshot in a coding, or null when it is gone. */
-  file(epoch: string, seq: number, coding: keyof typeof SUFFIXES): { file: string; bytes: number; sha256: string } | null {
+  file(
+    epoch: string,
+    seq: number,
+    coding: keyof typeof SUFFIXES,
+  ): { file: string; bytes: number; sha256: string } | null {
     const manifest = this.#read(this.#name(epoch, seq));
     const form = manifest?.codings.find((item) => item.coding === coding);
     if (!form) return null;
-    return { file: path.join(this.#folder, this.#name(epoch, seq)) + SUFFIXES[coding], bytes: form.bytes, sha256: form.sha256 };
+    return {
+      file: path.join(this.#folder, this.#name(epoch, seq)) + SUFFIXES[coding],
+      bytes: form.bytes,
+      sha256: form.sha256,
+    };
   }
 
   /** Waits for the build in hand, if any. */
@@ -82,7 +91,11 @@ export class Snapshots {
         this.#ready = manifest;
         if (old) this.#remove(old);
       })
-      .catch((error: unknown) => this.#failed(error instanceof TidemarkError ? error : new TidemarkError('internal', { detail: String(error) }, error)))
+      .catch((error: unknown) =>
+        this.#failed(
+          error instanceof TidemarkError ? error : new TidemarkError('internal', { detail: String(error) }, error),
+        ),
+      )
       .finally(() => {
         this.#building = null;
         this.#worker = null;
@@ -119,7 +132,9 @@ export class Snapshots {
   }
 
   #newest(): SnapshotManifest | null {
-    const manifests = readdirSync(this.#folder).flatMap((name) => (name.endsWith('.json') ? [this.#read(name.slice(0, -5))] : []));
+    const manifests = readdirSync(this.#folder).flatMap((name) =>
+      name.endsWith('.json') ? [this.#read(name.slice(0, -5))] : [],
+    );
     return manifests.filter((manifest) => manifest !== null).sort((a, b) => b.cursor.seq - a.cursor.seq)[0] ?? null;
   }
 
@@ -140,6 +155,7 @@ export class Snapshots {
   }
 
   #discard(file: string): void {
-    for (const suffix of [...Object.values(SUFFIXES), '-wal', '-shm', '-journal']) rmSync(file + suffix, { force: true });
+    for (const suffix of [...Object.values(SUFFIXES), '-wal', '-shm', '-journal'])
+      rmSync(file + suffix, { force: true });
   }
 }

@@ -27,7 +27,10 @@ class Hash extends Transform {
 async function encode(coding: 'zstd' | 'gzip'): Promise<{ coding: 'zstd' | 'gzip'; bytes: number; sha256: string }> {
   const target = `${file}.${coding}`;
   const hash = new Hash();
-  const encoder = coding === 'gzip' ? createGzip({ level: 1 }) : createZstdCompress({ params: { [constants.ZSTD_c_compressionLevel]: 1 } });
+  const encoder =
+    coding === 'gzip'
+      ? createGzip({ level: 1 })
+      : createZstdCompress({ params: { [constants.ZSTD_c_compressionLevel]: 1 } });
   await pipeline(createReadStream(file, { highWaterMark: 1 << 20 }), encoder, hash, createWriteStream(target));
   const handle = openSync(target, 'r+');
   fsyncSync(handle);
@@ -44,7 +47,11 @@ async function plainHash(): Promise<string> {
 async function build(): Promise<SnapshotReply> {
   const built = buildSnapshot(source, file);
   const sha256 = await plainHash();
-  const codings = [{ coding: 'identity' as const, bytes: built.bytes, sha256 }, await encode('zstd'), await encode('gzip')];
+  const codings = [
+    { coding: 'identity' as const, bytes: built.bytes, sha256 },
+    await encode('zstd'),
+    await encode('gzip'),
+  ];
   return { ok: true, manifest: { feed: source.feed, scopes: source.scopes, ...built, sha256, codings } };
 }
 

@@ -1,5 +1,5 @@
-import { LINE_BYTES } from '@tidemark/protocol/page.ts';
 import type { ChangeLine, WireRow } from '@tidemark/protocol/lines.ts';
+import { LINE_BYTES } from '@tidemark/protocol/page.ts';
 import { sameSchema, type TableSchema } from '@tidemark/protocol/schema.ts';
 import { createTableSql, type FeedTables } from '@tidemark/replica/feed-tables.ts';
 import { RowStatements, toWire } from '@tidemark/replica/row-statements.ts';
@@ -76,20 +76,47 @@ export class BaseLoad {
     const mirror = ident(schema.name);
     const fresh = ident(stage);
     const match = schema.key.map((name) => `m.${ident(name)} = s.${ident(name)}`).join(' AND ');
-    const differs = schema.columns.map(({ name }) => `(m.${ident(name)} IS NOT s.${ident(name)} OR typeof(m.${ident(name)}) <> typeof(s.${ident(name)}))`).join(' OR ');
-    const keyOnly: TableSchema = { ...schema, columns: schema.key.map((name) => schema.columns.find((column) => column.name === name) ?? never(name)) };
-    this.#rows(keyOnly, `SELECT m.rowid AS n FROM ${mirror} m WHERE NOT EXISTS (SELECT 1 FROM ${fresh} s WHERE ${match})`, schema.name, (keys) => write(['d', id, keys]));
-    this.#rows(schema, `SELECT s.rowid AS n FROM ${fresh} s JOIN ${mirror} m ON ${match} WHERE ${differs}`, stage, (rows) => write(['u', id, rows]));
-    this.#rows(schema, `SELECT s.rowid AS n FROM ${fresh} s WHERE NOT EXISTS (SELECT 1 FROM ${mirror} m WHERE ${match})`, stage, (rows) => write(['i', id, rows]));
+    const differs = schema.columns
+      .map(
+        ({ name }) =>
+          `(m.${ident(name)} IS NOT s.${ident(name)} OR typeof(m.${ident(name)}) <> typeof(s.${ident(name)}))`,
+      )
+      .join(' OR ');
+    const keyOnly: TableSchema = {
+      ...schema,
+      columns: schema.key.map((name) => schema.columns.find((column) => column.name === name) ?? never(name)),
+    };
+    this.#rows(
+      keyOnly,
+      `SELECT m.rowid AS n FROM ${mirror} m WHERE NOT EXISTS (SELECT 1 FROM ${fresh} s WHERE ${match})`,
+      schema.name,
+      (keys) => write(['d', id, keys]),
+    );
+    this.#rows(
+      schema,
+      `SELECT s.rowid AS n FROM ${fresh} s JOIN ${mirror} m ON ${match} WHERE ${differs}`,
+      stage,
+      (rows) => write(['u', id, rows]),
+    );
+    this.#rows(
+      schema,
+      `SELECT s.rowid AS n FROM ${fresh} s WHERE NOT EXISTS (SELECT 1 FROM ${mirror} m WHERE ${match})`,
+      stage,
+      (rows) => write(['i', id, rows]),
+    );
   }
 
   /** Gives the rows of `table` that `pick` numbers, some at a time. They are numbered first: what takes them changes the mirror. */
   #rows(schema: TableSchema, pick: string, table: string, take: (rows: WireRow[]) => void): void {
-    this.#db.exec('CREATE TEMP TABLE IF NOT EXISTS tidemark_pick (n INTEGER PRIMARY KEY, row INTEGER); DELETE FROM temp.tidemark_pick');
+    this.#db.exec(
+      'CREATE TEMP TABLE IF NOT EXISTS tidemark_pick (n INTEGER PRIMARY KEY, row INTEGER); DELETE FROM temp.tidemark_pick',
+    );
     this.#db.exec(`INSERT INTO temp.tidemark_pick (row) ${pick}`);
     const columns = schema.columns.map(({ name }) => `t.${ident(name)}`).join(', ');
     const some = this.#db
-      .prepare(`SELECT p.n, ${columns} FROM temp.tidemark_pick p JOIN ${ident(table)} t ON t.rowid = p.row WHERE p.n > ? ORDER BY p.n LIMIT ${ROWS_IN_LINE}`)
+      .prepare(
+        `SELECT p.n, ${columns} FROM temp.tidemark_pick p JOIN ${ident(table)} t ON t.rowid = p.row WHERE p.n > ? ORDER BY p.n LIMIT ${ROWS_IN_LINE}`,
+      )
       .safeIntegers()
       .raw();
     let after = 0;

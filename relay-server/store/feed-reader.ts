@@ -41,7 +41,10 @@ export class FeedReader {
 
   /** Rows and tables of the mirror. */
   size(): { rows: number; tables: number } {
-    return this.#db.prepare('SELECT coalesce(sum(rows), 0) AS rows, count(*) AS tables FROM tidemark_table').get() as { rows: number; tables: number };
+    return this.#db.prepare('SELECT coalesce(sum(rows), 0) AS rows, count(*) AS tables FROM tidemark_table').get() as {
+      rows: number;
+      tables: number;
+    };
   }
 
   /** What lies between a cursor and the head. */
@@ -52,7 +55,12 @@ export class FeedReader {
     const oldest = this.#db
       .prepare('SELECT committed_at AS at FROM tidemark_transaction WHERE scope = ? AND seq > ? ORDER BY seq LIMIT 1')
       .get(EVERYONE_SCOPE, from) as { at: string } | undefined;
-    return { transactions: b.transactions - a.transactions, changes: b.changes - a.changes, bytes: b.bytes - a.bytes, oldestAt: oldest?.at ?? null };
+    return {
+      transactions: b.transactions - a.transactions,
+      changes: b.changes - a.changes,
+      bytes: b.bytes - a.bytes,
+      oldestAt: oldest?.at ?? null,
+    };
   }
 
   /** Transactions after a seq, oldest first. */
@@ -61,19 +69,38 @@ export class FeedReader {
       .prepare(
         'SELECT seq, committed_at AS committedAt, changes, bytes, tables FROM tidemark_transaction WHERE scope = ? AND seq > ? ORDER BY seq LIMIT ?',
       )
-      .all(EVERYONE_SCOPE, after, limit) as { seq: Seq; committedAt: string; changes: number; bytes: number; tables: string }[];
+      .all(EVERYONE_SCOPE, after, limit) as {
+      seq: Seq;
+      committedAt: string;
+      changes: number;
+      bytes: number;
+      tables: string;
+    }[];
     return rows.map((row) => ({ ...row, tables: JSON.parse(row.tables) as string[] }));
   }
 
   /** Tables of the mirror, and what of each lies after a seq. */
   tables(after: Seq | null): TableList['tables'] {
-    const newest = this.#db.prepare('SELECT committed_at AS at, sum_changes AS sum FROM tidemark_table_change WHERE scope = ? AND name = ? ORDER BY seq DESC LIMIT 1');
-    const then = this.#db.prepare('SELECT sum_changes AS sum FROM tidemark_table_change WHERE scope = ? AND name = ? AND seq <= ? ORDER BY seq DESC LIMIT 1');
-    const tables = this.#db.prepare('SELECT name, rows FROM tidemark_table ORDER BY name').all() as { name: string; rows: number }[];
+    const newest = this.#db.prepare(
+      'SELECT committed_at AS at, sum_changes AS sum FROM tidemark_table_change WHERE scope = ? AND name = ? ORDER BY seq DESC LIMIT 1',
+    );
+    const then = this.#db.prepare(
+      'SELECT sum_changes AS sum FROM tidemark_table_change WHERE scope = ? AND name = ? AND seq <= ? ORDER BY seq DESC LIMIT 1',
+    );
+    const tables = this.#db.prepare('SELECT name, rows FROM tidemark_table ORDER BY name').all() as {
+      name: string;
+      rows: number;
+    }[];
     return tables.map(({ name, rows }) => {
       const now = newest.get(EVERYONE_SCOPE, name) as { at: string; sum: number } | undefined;
-      const before = after === null ? undefined : (then.get(EVERYONE_SCOPE, name, after) as { sum: number } | undefined);
-      return { name, rows, waiting: after === null ? null : (now?.sum ?? 0) - (before?.sum ?? 0), lastChangeAt: now?.at ?? null };
+      const before =
+        after === null ? undefined : (then.get(EVERYONE_SCOPE, name, after) as { sum: number } | undefined);
+      return {
+        name,
+        rows,
+        waiting: after === null ? null : (now?.sum ?? 0) - (before?.sum ?? 0),
+        lastChangeAt: now?.at ?? null,
+      };
     });
   }
 
@@ -82,7 +109,9 @@ export class FeedReader {
     const entries: Entry[] = [];
     let bytes = 0;
     const read = this.#db
-      .prepare('SELECT seq, part, body, changes, ids, last FROM tidemark_log WHERE scope = ? AND (seq, part) > (?, ?) AND seq <= ? ORDER BY seq, part')
+      .prepare(
+        'SELECT seq, part, body, changes, ids, last FROM tidemark_log WHERE scope = ? AND (seq, part) > (?, ?) AND seq <= ? ORDER BY seq, part',
+      )
       .iterate(EVERYONE_SCOPE, start.seq + 1, start.part, target) as IterableIterator<Entry>;
     for (const entry of read) {
       entries.push(entry);
@@ -98,10 +127,18 @@ export class FeedReader {
           : { seq: seq(end.seq - 1), part: end.part };
     const ids = new Set(entries.flatMap((entry) => JSON.parse(entry.ids) as number[]));
     const header: PageHeader = { tidemark: PROTOCOL_VERSION, feed: this.#feed, epoch, scopes: EVERYONE, start, target };
-    const parts = [line(header), ...[...ids].map((id) => Buffer.from(this.#schemaLine(id))), ...entries.map((entry) => entry.body)];
+    const parts = [
+      line(header),
+      ...[...ids].map((id) => Buffer.from(this.#schemaLine(id))),
+      ...entries.map((entry) => entry.body),
+    ];
     const hash = createHash('sha256');
     for (const part of parts) hash.update(part);
-    const trailer: PageTrailer = { next, changes: entries.reduce((sum, entry) => sum + entry.changes, 0), sha256: hash.digest('hex') };
+    const trailer: PageTrailer = {
+      next,
+      changes: entries.reduce((sum, entry) => sum + entry.changes, 0),
+      sha256: hash.digest('hex'),
+    };
     return Buffer.concat([...parts, line(trailer)]);
   }
 

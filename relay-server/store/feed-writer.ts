@@ -64,7 +64,8 @@ export class FeedWriter {
       if (this.#worker === worker) this.#worker = null;
       const waiting = this.#waiting;
       this.#waiting = new Map();
-      for (const { reject } of waiting.values()) reject(new TidemarkError('internal', { detail: `the writer stopped: ${String(error)}` }, error));
+      for (const { reject } of waiting.values())
+        reject(new TidemarkError('internal', { detail: `the writer stopped: ${String(error)}` }, error));
     };
     worker.on('error', gone);
     worker.on('exit', gone);

@@ -7,8 +7,8 @@ import { sameSchema, type TableSchema } from '@tidemark/protocol/schema.ts';
 import { FeedTables } from '@tidemark/replica/feed-tables.ts';
 import { databaseError, type Writer } from '@tidemark/replica/sqlite.ts';
 import { BaseLoad } from './base-load.ts';
-import { LogWriter } from './log-writer.ts';
 import { ensureLog, FEED_SQL, type FeedRow } from './log-format.ts';
+import { LogWriter } from './log-writer.ts';
 
 const NEWLINE = 0x0a;
 const ROW_LINES = new Set(['i', 'u', 'd']);
@@ -140,7 +140,8 @@ export class Ingest {
 
   #declare(id: number, schema: TableSchema): void {
     const known = this.#schemas.get(id);
-    if (known && !sameSchema(known, schema)) throw new TidemarkError('batch_invalid', { detail: `table id ${id} was declared otherwise before` });
+    if (known && !sameSchema(known, schema))
+      throw new TidemarkError('batch_invalid', { detail: `table id ${id} was declared otherwise before` });
     if (!known) {
       this.#open();
       this.#schemas.set(id, schema);
@@ -182,11 +183,14 @@ export class Ingest {
       return;
     }
     try {
-      if (line[0] === 'p') for (const whole of this.#complete(line)) this.#write(state.log, whole, Buffer.from(`${JSON.stringify(whole)}\n`));
+      if (line[0] === 'p')
+        for (const whole of this.#complete(line))
+          this.#write(state.log, whole, Buffer.from(`${JSON.stringify(whole)}\n`));
       else this.#write(state.log, line, bytes);
     } catch (error) {
       // The line's own fault, seen where its rows are applied.
-      if (error instanceof TidemarkError && error.code === 'page_invalid') throw invalid(number, String(error.params.detail));
+      if (error instanceof TidemarkError && error.code === 'page_invalid')
+        throw invalid(number, String(error.params.detail));
       throw error;
     }
   }
@@ -196,8 +200,8 @@ export class Ingest {
       const schema = this.#schemas.get(line[1]);
       if (schema) this.#tables.declare(line[1], schema);
     }
-    const { table } = this.#tables.apply(line);
-    log.add(bytes, changesIn(line), line[0] === 'x' ? null : line[1], table);
+    const { name } = this.#tables.apply(line);
+    log.add(bytes, changesIn(line), line[0] === 'x' ? null : line[1], name);
   }
 
   /** Rows whose unchanged columns the master left out, made whole from the mirror. */
@@ -209,9 +213,17 @@ export class Ingest {
       const sent = new Map(present.map((column, i) => [column, values[i] ?? null]));
       const key = oldKey ?? keyAt.map((column) => sent.get(column) ?? null);
       const old = this.#tables.readByKey(id, key);
-      if (!old) throw new TidemarkError('batch_invalid', { detail: `a row of ${schema.name} was updated that the mirror does not hold` });
+      if (!old)
+        throw new TidemarkError('batch_invalid', {
+          detail: `a row of ${schema.name} was updated that the mirror does not hold`,
+        });
       const row: WireRow = old.map((value, column) => (sent.has(column) ? (sent.get(column) ?? null) : value));
-      return oldKey === null ? [['u', id, [row]]] : [['d', id, [oldKey]], ['i', id, [row]]];
+      return oldKey === null
+        ? [['u', id, [row]]]
+        : [
+            ['d', id, [oldKey]],
+            ['i', id, [row]],
+          ];
     });
   }
 
@@ -279,7 +291,10 @@ export class Ingest {
 
   #readSchemas(): void {
     this.#schemas.clear();
-    for (const row of this.#db.prepare('SELECT id, schema FROM tidemark_schema').all() as { id: number; schema: string }[]) {
+    for (const row of this.#db.prepare('SELECT id, schema FROM tidemark_schema').all() as {
+      id: number;
+      schema: string;
+    }[]) {
       this.#schemas.set(row.id, JSON.parse(row.schema) as TableSchema);
     }
   }
@@ -307,7 +322,13 @@ function readLine(bytes: Buffer, number: number): BatchLine {
     throw new TidemarkError('batch_invalid', { detail: `line ${number} is not JSON` }, error);
   }
   // Rows are checked where they are applied: a schema check of each value would cost more than the apply.
-  if (Array.isArray(line) && ROW_LINES.has(line[0] as string) && line.length === 3 && Number.isSafeInteger(line[1]) && Array.isArray(line[2])) {
+  if (
+    Array.isArray(line) &&
+    ROW_LINES.has(line[0] as string) &&
+    line.length === 3 &&
+    Number.isSafeInteger(line[1]) &&
+    Array.isArray(line[2])
+  ) {
     return line as BatchLine;
   }
   const parsed = BatchLine.safeParse(line);
@@ -315,4 +336,5 @@ function readLine(bytes: Buffer, number: number): BatchLine {
   return parsed.data;
 }
 
-const invalid = (line: number, detail: string) => new TidemarkError('batch_invalid', { detail: `line ${line}: ${detail}` });
+const invalid = (line: number, detail: string) =>
+  new TidemarkError('batch_invalid', { detail: `line ${line}: ${detail}` });

@@ -52,7 +52,9 @@ export interface FeedRow {
 export function ensureLog(db: Writer): void {
   db.exec(DDL);
   const epoch = Epoch.parse(randomBytes(8).toString('hex'));
-  db.prepare('INSERT OR IGNORE INTO tidemark_feed (one, epoch, head, horizon, next_table_id) VALUES (1, ?, 0, 0, 1)').run(epoch);
+  db.prepare(
+    'INSERT OR IGNORE INTO tidemark_feed (one, epoch, head, horizon, next_table_id) VALUES (1, ?, 0, 0, 1)',
+  ).run(epoch);
 }
 
 export const FEED_SQL =

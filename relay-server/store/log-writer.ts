@@ -62,7 +62,9 @@ export class LogWriter {
         sums.changes + this.changes,
         sums.bytes + this.#bytes,
       );
-    const last = this.#db.prepare('SELECT sum_changes AS sum FROM tidemark_table_change WHERE scope = ? AND name = ? ORDER BY seq DESC LIMIT 1');
+    const last = this.#db.prepare(
+      'SELECT sum_changes AS sum FROM tidemark_table_change WHERE scope = ? AND name = ? ORDER BY seq DESC LIMIT 1',
+    );
     const add = this.#db.prepare('INSERT INTO tidemark_table_change VALUES (?, ?, ?, ?, ?)');
     for (const [name, changes] of this.#tables) {
       const sum = (last.get(EVERYONE_SCOPE, name) as { sum: number } | undefined)?.sum ?? 0;
@@ -80,7 +82,15 @@ export class LogWriter {
     this.#bytes += this.#entryBytes;
     this.#db
       .prepare('INSERT INTO tidemark_log (scope, seq, part, body, changes, ids, last) VALUES (?, ?, ?, ?, ?, ?, ?)')
-      .run(EVERYONE_SCOPE, this.seq, this.#part, Buffer.concat(this.#entry), this.#entryChanges, JSON.stringify([...this.#entryIds]), last ? 1 : 0);
+      .run(
+        EVERYONE_SCOPE,
+        this.seq,
+        this.#part,
+        Buffer.concat(this.#entry),
+        this.#entryChanges,
+        JSON.stringify([...this.#entryIds]),
+        last ? 1 : 0,
+      );
     this.#entry = [];
     this.#entryBytes = 0;
     this.#entryChanges = 0;

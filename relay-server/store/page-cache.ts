@@ -16,7 +16,11 @@ const SMALL_BYTES = 1024;
 /** The best coding that an Accept-Encoding header allows. */
 export function chooseCoding(accept: string | undefined): Coding {
   if (!accept) return 'identity';
-  const wanted = new Set(accept.split(',').flatMap((item) => (/;\s*q=0(\.0*)?\s*$/.test(item) ? [] : [(item.split(';')[0] ?? '').trim().toLowerCase()])));
+  const wanted = new Set(
+    accept
+      .split(',')
+      .flatMap((item) => (/;\s*q=0(\.0*)?\s*$/.test(item) ? [] : [(item.split(';')[0] ?? '').trim().toLowerCase()])),
+  );
   return CODINGS.find((coding) => wanted.has(coding)) ?? 'identity';
 }
 

@@ -1,5 +1,5 @@
-import type { Fault } from '@tidemark/protocol/status/facts.ts';
 import type { TableSchema } from '@tidemark/protocol/schema.ts';
+import type { Fault } from '@tidemark/protocol/status/facts.ts';
 import type { Ingested } from './ingest.ts';
 import type { FeedRow } from './log-format.ts';
 

@@ -19,7 +19,11 @@ function answer(request: WriterRequest): WriterReply {
         return { id: request.id, ok: true, value: { feed: ingest.feed, tables: ingest.tables() } };
       }
       case 'batch':
-        return { id: request.id, ok: true, value: ingest.apply(Buffer.from(request.bytes.buffer, request.bytes.byteOffset, request.bytes.byteLength)) };
+        return {
+          id: request.id,
+          ok: true,
+          value: ingest.apply(Buffer.from(request.bytes.buffer, request.bytes.byteOffset, request.bytes.byteLength)),
+        };
       case 'reset':
         ingest.reset();
         return { id: request.id, ok: true, value: null };

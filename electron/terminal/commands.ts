@@ -1,0 +1,167 @@
+import { existsSync } from 'node:fs';
+import { asTidemarkError, TidemarkError } from '@tidemark/protocol/errors.ts';
+import { deriveStatus } from '@tidemark/protocol/status/derive.ts';
+import type { Facts, Fault, Run } from '@tidemark/protocol/status/facts.ts';
+import { FORMAT } from '@tidemark/protocol/status/format.ts';
+import type { Status } from '@tidemark/protocol/status/status.ts';
+import { lookAt } from '@tidemark/replica/replica.ts';
+import { createAgent } from './agent.ts';
+import type { Agent, AgentSettings, Log } from './agent-api.ts';
+import { FactBook } from './fact-book.ts';
+import { initial } from './machine.ts';
+import { RelayClient } from './relay-client.ts';
+import { failureOf } from './relay-errors.ts';
+
+/** What a command is called with. */
+export interface Call {
+  settings: AgentSettings;
+  database: string;
+  version: string;
+  json: boolean;
+  log: Log;
+  print: (line: string) => void;
+  /** Aborted when a person or the system ends the command. */
+  signal: AbortSignal;
+}
+
+/** A command gives up when its attempts have failed for this long, ms: whoever runs it by a schedule runs it again. */
+const GIVE_UP_MS = 30_000;
+
+const POLICY = { checkAtStart: false, paused: null } as const;
+
+/** Pulls once: whatever the terminal lacks at the start. Throws the fault that it ends with. */
+export async function pull(call: Call): Promise<void> {
+  const agent = createAgent(
+    {
+      ...POLICY,
+      databasePath: call.database,
+      version: call.version,
+      watch: false,
+      freshCopy: 'take',
+      giveUpAfterMs: GIVE_UP_MS,
+    },
+    call.log,
+  );
+  call.signal.addEventListener('abort', () => agent.cancel());
+  try {
+    const run = await ended(agent, call.settings);
+    if (run.outcome === 'cancelled') throw new TidemarkError('cancelled');
+    if (run.fault) throw faultError(run.fault);
+    call.print(call.json ? JSON.stringify(run) : summary(run));
+  } finally {
+    await agent.stop();
+  }
+}
+
+/** Starts the agent and a pull; gives the run when it has ended. Throws when the replica cannot be opened. */
+function ended(agent: Agent, settings: AgentSettings): Promise<Run> {
+  return new Promise((resolve, reject) => {
+    agent.onRun(resolve);
+    agent.start(settings);
+    const { fault } = agent.facts().replica;
+    if (fault) reject(faultError(fault));
+    else agent.run('now', 'command');
+  });
+}
+
+/** Says where the replica stands and what the relay has, without writing to either. */
+export async function status(call: Call): Promise<void> {
+  const { relayUrl, feed, token } = call.settings;
+  const book = new FactBook();
+  const look = existsSync(call.database) ? lookAt(call.database, feed) : null;
+  if (look) book.opened(look);
+  let failed: Fault | null = null;
+  if (token) {
+    const relay = new RelayClient({ relayUrl, feed, token, version: call.version });
+    const asked = Date.now();
+    try {
+      const cursor = look?.cursor ?? null;
+      book.probed(await relay.status(cursor, 0, call.signal), cursor, asked, Date.now());
+    } catch (error) {
+      failed = failureOf(asTidemarkError(error), false).fault;
+    } finally {
+      relay.close();
+    }
+  }
+  const policy = {
+    ...POLICY,
+    everyMs: null,
+    automatic: 'check',
+    watch: false,
+    freshCopy: 'ask',
+    giveUpAfterMs: null,
+  } as const;
+  const state = { ...initial(policy, null), at: 'idle', configured: true } as const;
+  const facts = book.facts(state, call.settings, null, Date.now());
+  const derived = deriveStatus(facts, Date.now());
+  call.print(call.json ? JSON.stringify({ status: derived, facts }) : statusLines(derived, facts).join('\n'));
+  if (failed) throw faultError(failed);
+}
+
+/** Follows the relay, pulling whatever comes, until it is ended. */
+export async function watch(call: Call): Promise<void> {
+  const agent = createAgent(
+    {
+      ...POLICY,
+      databasePath: call.database,
+      version: call.version,
+      watch: true,
+      freshCopy: 'take',
+      giveUpAfterMs: null,
+    },
+    call.log,
+  );
+  let last = '';
+  agent.onRun((run) => {
+    if (run.outcome === 'nothing-new') return;
+    call.print(call.json ? JSON.stringify({ run }) : `${clock(run.endedAt)}  ${summary(run)}`);
+  });
+  agent.onFacts((facts) => {
+    const derived = deriveStatus(facts, Date.now());
+    const line = `${derived.headline}. ${derived.detail}`;
+    // Each transaction makes it busy and up to date again: that is told as a run.
+    if (derived.code === last || derived.severity === 'busy') return;
+    last = derived.code;
+    call.print(call.json ? JSON.stringify({ status: derived }) : `${clock(new Date().toISOString())}  ${line}`);
+  });
+  agent.start(call.settings);
+  await new Promise<void>((resolve) => {
+    if (call.signal.aborted) resolve();
+    call.signal.addEventListener('abort', () => resolve());
+  });
+  await agent.stop();
+}
+
+/** A run in one sentence. */
+function summary(run: Run): string {
+  const at = run.to === null ? '' : ` Position ${FORMAT.count(run.to.seq)}.`;
+  if (run.outcome === 'failed') return `Failed. ${run.fault ? faultError(run.fault).message : ''}`.trim();
+  if (run.outcome === 'cancelled') return `Cancelled. What was saved stays.${at}`;
+  if (run.outcome === 'nothing-new') return `Up to date: nothing new.${at}`;
+  const { inserted, updated, deleted, truncated } = run;
+  const all = inserted + updated + deleted + truncated;
+  const parts = [
+    inserted > 0 ? `${FORMAT.count(inserted)} added` : null,
+    updated > 0 ? `${FORMAT.count(updated)} updated` : null,
+    deleted > 0 ? `${FORMAT.count(deleted)} deleted` : null,
+    truncated > 0 ? `${FORMAT.counted(truncated, 'table')} replaced` : null,
+  ].filter((part) => part !== null);
+  const what = parts.length === 0 ? '' : ` (${parts.join(', ')})`;
+  const took = Date.parse(run.endedAt) - Date.parse(run.startedAt);
+  return `Received ${FORMAT.counted(all, 'change')}${what} in ${FORMAT.counted(run.tables.length, 'table')}, ${FORMAT.bytes(run.bytes)}, in ${(took / 1000).toFixed(1)} s.${at}`;
+}
+
+function statusLines(derived: Status, facts: Facts): string[] {
+  const { cursor, committedAt, tables, rows } = facts.replica;
+  return [
+    `${derived.headline}. ${derived.detail}`,
+    `Position ${cursor === null ? '—' : cursor.seq}, data as of ${committedAt ?? '—'}, ${FORMAT.counted(tables, 'table')}, ${FORMAT.counted(rows, 'row')}`,
+    ...derived.attention.map(({ text }) => text),
+  ];
+}
+
+const clock = (iso: string): string => iso.slice(11, 19);
+
+function faultError({ code, params, detail }: Fault): TidemarkError {
+  return new TidemarkError(code, params, detail);
+}

@@ -1,0 +1,114 @@
+import { readFileSync } from 'node:fs';
+import { FeedName } from '@tidemark/protocol/api.ts';
+import { asTidemarkError, ERRORS, TidemarkError, toProblem } from '@tidemark/protocol/errors.ts';
+import { Command, CommanderError } from 'commander';
+import { pino } from 'pino';
+import { type Call, pull, status, watch } from './commands.ts';
+import { Secret } from './secret.ts';
+
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
+
+interface Options {
+  relay: string;
+  feed: string;
+  tokenFile?: string;
+  db: string;
+  json?: boolean;
+  verbose?: boolean;
+}
+
+function callOf(options: Options, stop: AbortController): Call {
+  const mistakes: string[] = [];
+  if (!/^https?:\/\/[^\s/?#@]+(\/[^\s?#]*)?$/.test(options.relay))
+    mistakes.push('--relay: write it as http://host:port or https://host');
+  if (!FeedName.safeParse(options.feed).success) mistakes.push(`--feed: ${options.feed} is not a feed name`);
+  const token = readToken(options.tokenFile, mistakes);
+  if (mistakes.length > 0) throw new TidemarkError('config_invalid', { detail: mistakes.join('; ') });
+  const logger = pino(
+    { base: { program: 'tidemark-terminal' }, level: options.verbose ? 'debug' : 'silent' },
+    pino.destination({ dest: 2, sync: true }),
+  );
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.once(signal, () => {
+      process.once(signal, () => process.exit(1));
+      stop.abort();
+    });
+  }
+  return {
+    settings: {
+      relayUrl: options.relay.replace(/\/+$/, ''),
+      feed: options.feed,
+      token: new Secret(token),
+      centralName: '',
+      terminalName: '',
+      everyMs: null,
+      automatic: 'check',
+    },
+    database: options.db,
+    version,
+    json: options.json === true,
+    log: (level, event, fields) => logger[level]({ event, ...fields }),
+    print: (line) => console.log(line),
+    signal: stop.signal,
+  };
+}
+
+function readToken(file: string | undefined, mistakes: string[]): string {
+  if (file === undefined) {
+    const token = process.env.TIDEMARK_TOKEN?.trim() ?? '';
+    if (!token) mistakes.push('--token-file (or TIDEMARK_TOKEN) is missing');
+    return token;
+  }
+  try {
+    const token = readFileSync(file, 'utf8').trim();
+    if (!token) mistakes.push(`--token-file: ${file} is empty`);
+    return token;
+  } catch (error) {
+    mistakes.push(`--token-file: ${file} cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown'})`);
+    return '';
+  }
+}
+
+const program = new Command('tidemark-terminal')
+  .description('Keeps a branch PC’s copy: pulls from a relay into a SQLite file.')
+  .version(version);
+program.configureOutput({ writeErr: () => undefined }).exitOverride();
+const command = (name: string, description: string, work: (call: Call) => Promise<void>) =>
+  program
+    .command(name)
+    .description(description)
+    .requiredOption('--relay <url>', 'address of the relay')
+    .requiredOption('--feed <name>', 'name of the feed')
+    .option('--token-file <file>', "file with the terminal's token (or TIDEMARK_TOKEN)")
+    .requiredOption('--db <file>', 'the SQLite file; made if it does not exist')
+    .option('--json', 'for machines')
+    .option('--verbose', 'log to stderr')
+    .configureOutput({ writeErr: () => undefined })
+    .exitOverride()
+    .action((options: Options) => work(callOf(options, new AbortController())));
+command('pull', 'Bring the file up to date, once.', pull);
+command('status', 'Say how far it is and what the relay has; writes nothing.', status);
+command('watch', 'Follow the relay until stopped.', watch);
+
+try {
+  await program.parseAsync();
+} catch (thrown) {
+  process.exitCode = report(thrown);
+}
+
+/** One line with the code on stderr; gives the exit code. */
+function report(thrown: unknown): number {
+  if (thrown instanceof CommanderError) {
+    if (thrown.exitCode === 0) return 0;
+    thrown = new TidemarkError('usage', { detail: thrown.message.replace(/^error: /, '') });
+  }
+  const error = asTidemarkError(thrown);
+  console.error(
+    process.argv.includes('--json')
+      ? JSON.stringify(toProblem(error))
+      : `${error.code}: ${error.message} ${ERRORS[error.code].todo}`,
+  );
+  return error.code === 'usage' ? 2 : error.code === 'config_invalid' ? 78 : 1;
+}

@@ -1,0 +1,68 @@
+import type { RelayStatus } from '@tidemark/protocol/api.ts';
+import { type Cursor, type Epoch, type Seq, seq } from '@tidemark/protocol/cursor.ts';
+import type { ErrorCode, ErrorParams } from '@tidemark/protocol/errors.ts';
+import { EVERYONE, PROTOCOL_VERSION } from '@tidemark/protocol/page.ts';
+import type { Fault, Run } from '@tidemark/protocol/status/facts.ts';
+import type { Policy, PullPlan, RunState } from './machine-types.ts';
+
+/** What a run does after the relay's answer. */
+export type Decision =
+  | { by: 'nothing' }
+  | { by: 'pages'; plan: PullPlan }
+  /** `target` null: the snapshot alone. */
+  | { by: 'snapshot'; reason: NonNullable<Run['snapshot']>; target: Cursor | null }
+  | { by: 'failure'; fault: Fault };
+
+type Standing = { cursor: Cursor | null; policy: Pick<Policy, 'freshCopy'> };
+type Head = { epoch: Epoch; seq: Seq };
+
+/** What a run does next, from the relay's status. A target that was fixed stays, in the same epoch. */
+export function decide(status: RelayStatus, run: RunState, { cursor, policy }: Standing): Decision {
+  if (status.protocol !== PROTOCOL_VERSION) return failure('protocol_unsupported');
+  if (run.mode === 'check') return { by: 'nothing' };
+  const { head, plan } = status;
+  if (head === null) return failure('feed_empty');
+  if (run.mode === 'up-to' && (run.wanted ?? 0) > head.seq)
+    return failure('target_invalid', { target: run.wanted ?? 0 });
+  if (run.mode === 'recopy' && !run.copied) {
+    const asked = cursor === null ? 'first' : 'asked';
+    return { by: 'snapshot', reason: plan.by === 'snapshot' ? plan.reason : asked, target: head };
+  }
+  if (plan.by === 'none') return { by: 'nothing' };
+  if (plan.by === 'pages') return pages(run, cursor, head, plan.scopes);
+  switch (plan.reason) {
+    case 'cheaper':
+      // Whoever wants a certain transaction cannot have it from a copy, which is newer.
+      if (run.mode !== 'now') return pages(run, cursor, head, plan.scopes);
+      return { by: 'snapshot', reason: plan.reason, target: head };
+    case 'first':
+      return { by: 'snapshot', reason: plan.reason, target: firstTarget(run, head) };
+    case 'cursor_ahead':
+      return failure('cursor_ahead');
+    case 'behind_horizon':
+    case 'epoch_changed':
+      return policy.freshCopy === 'take' ? { by: 'snapshot', reason: plan.reason, target: head } : failure(plan.reason);
+  }
+}
+
+function firstTarget({ mode, wanted }: RunState, { epoch, seq }: Head): Cursor | null {
+  if (mode === 'one') return null;
+  return { epoch, seq: mode === 'up-to' ? (wanted ?? seq) : seq };
+}
+
+function pages(run: RunState, cursor: Cursor | null, head: Head, scopes = EVERYONE): Decision {
+  if (cursor === null) return failure('page_invalid', { detail: 'the relay offers pages to a PC without data' });
+  const target = targetOf(run, cursor, head);
+  return target > cursor.seq ? { by: 'pages', plan: { epoch: cursor.epoch, scopes, target } } : { by: 'nothing' };
+}
+
+function targetOf(run: RunState, cursor: Cursor, head: Head): Seq {
+  const fixed =
+    run.target !== null && run.target.epoch === cursor.epoch && run.target.seq <= head.seq ? run.target.seq : null;
+  if (fixed !== null) return fixed;
+  if (run.mode === 'up-to') return run.wanted ?? head.seq;
+  if (run.mode === 'one') return seq(Math.min(cursor.seq + 1, head.seq));
+  return head.seq;
+}
+
+const failure = (code: ErrorCode, params: ErrorParams = {}): Decision => ({ by: 'failure', fault: { code, params } });

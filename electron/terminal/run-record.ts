@@ -1,0 +1,204 @@
+import type { SnapshotManifest } from '@tidemark/protocol/api.ts';
+import type { Cursor } from '@tidemark/protocol/cursor.ts';
+import type { Fault, Progress, Run } from '@tidemark/protocol/status/facts.ts';
+import type { Counts } from '@tidemark/replica/feed-tables.ts';
+import type { Applied } from '@tidemark/replica/replica.ts';
+import type { RunState } from './machine-types.ts';
+import { Meter } from './meter.ts';
+
+/** Runs that follow the relay are kept as one, if they begin within this time. */
+const FOLLOWED_MS = 60_000;
+
+const iso = (ms: number): string => new Date(ms).toISOString();
+
+/** What a run under way has received and applied. */
+export class RunRecord {
+  readonly run: RunState;
+  #tables = new Map<string, Counts>();
+  #bytes = 0;
+  #meter: Meter;
+  #lastDataAt: number;
+  #deadlineAt: number | null = null;
+  #stage: Progress['stage'] = 'preparing';
+  #unit: Progress['unit'] = 'changes';
+  #done = 0;
+  #total = 0;
+  #bytesDone = 0;
+  #bytesTotal = 0;
+  #table: string | null = null;
+  #tableIndex = 0;
+  #tableCount = 0;
+
+  constructor(run: RunState) {
+    this.run = run;
+    this.#meter = new Meter(run.startedAt, 0);
+    this.#lastDataAt = run.startedAt;
+  }
+
+  received(bytes: number, now: number): void {
+    this.#bytes += bytes;
+    this.#lastDataAt = now;
+  }
+
+  deadline(at: number | null): void {
+    this.#deadlineAt = at;
+  }
+
+  /** The relay is asked for a copy, or prepares it. */
+  preparing(now: number): void {
+    this.#stage = 'preparing';
+    this.#lastDataAt = now;
+  }
+
+  /** A snapshot is on its way: `here` bytes of `total` have come. */
+  downloading(manifest: SnapshotManifest, here: number, total: number, now: number): void {
+    if (this.#stage !== 'downloading') this.#meter = new Meter(now, rowsAt(manifest, here, total));
+    this.#stage = 'downloading';
+    this.#unit = 'rows';
+    this.#total = manifest.rows;
+    this.#done = rowsAt(manifest, here, total);
+    this.#bytesDone = here;
+    this.#bytesTotal = total;
+    this.#tableCount = manifest.tables.length;
+    let rows = this.#done;
+    const at = manifest.tables.findIndex((table) => {
+      rows -= table.rows;
+      return rows < 0;
+    });
+    const index = at === -1 ? manifest.tables.length - 1 : at;
+    this.#table = manifest.tables[index]?.name ?? null;
+    this.#tableIndex = index + 1;
+    this.#meter.count(now, this.#done);
+  }
+
+  finishing(): void {
+    this.#stage = 'finishing';
+  }
+
+  installed(manifest: SnapshotManifest): void {
+    for (const { name, rows } of manifest.tables) this.#count({ ...nothing(name), inserted: rows });
+  }
+
+  /** Pages begin. Totals 0: not known. */
+  pages(totals: { changes: number; bytes: number }, now: number): void {
+    this.#stage = 'applying';
+    this.#unit = 'changes';
+    this.#done = 0;
+    this.#total = totals.changes;
+    this.#bytesDone = 0;
+    this.#bytesTotal = totals.bytes;
+    this.#table = null;
+    this.#tableIndex = 0;
+    this.#tableCount = 0;
+    this.#lastDataAt = now;
+    this.#meter = new Meter(now, 0);
+  }
+
+  totals(totals: { changes: number; bytes: number }): void {
+    this.#total = totals.changes;
+    this.#bytesTotal = totals.bytes;
+  }
+
+  applied(page: Applied, bytes: number, now: number): void {
+    for (const counts of page.tables) this.#count(counts);
+    this.#done += page.changes;
+    this.#bytesDone += bytes;
+    this.#table = page.tables.at(-1)?.name ?? this.#table;
+    this.#meter.count(now, this.#done);
+  }
+
+  progress(run: RunState, now: number): Progress {
+    return {
+      runId: run.id,
+      startedAt: iso(run.startedAt),
+      stage: this.#stage,
+      unit: this.#unit,
+      done: this.#total > 0 ? Math.min(this.#done, this.#total) : this.#done,
+      total: this.#total,
+      bytes: this.#bytesDone,
+      bytesTotal: this.#bytesTotal,
+      table: this.#table,
+      tableIndex: this.#tableIndex,
+      tableCount: this.#tableCount,
+      target: run.target?.seq ?? null,
+      lastDataAt: iso(this.#lastDataAt),
+      deadlineAt: this.#deadlineAt === null ? null : iso(this.#deadlineAt),
+      ...this.#meter.read(now, this.#done, this.#total),
+    };
+  }
+
+  end(
+    run: RunState,
+    outcome: Run['outcome'],
+    fault: Fault | null,
+    { now, to, left }: { now: number; to: Cursor | null; left: number | null },
+  ): Run {
+    const tables = [...this.#tables.values()];
+    const sum = (of: keyof Omit<Counts, 'name'>) => tables.reduce((total, table) => total + table[of], 0);
+    return {
+      id: run.id,
+      startedAt: iso(run.startedAt),
+      endedAt: iso(now),
+      trigger: run.trigger,
+      mode: run.mode,
+      outcome,
+      from: run.from,
+      to,
+      snapshot: run.copied ? run.snapshot : null,
+      inserted: sum('inserted'),
+      updated: sum('updated'),
+      deleted: sum('deleted'),
+      truncated: sum('truncated'),
+      tables,
+      bytes: this.#bytes,
+      left,
+      retries: run.retries,
+      fault,
+    };
+  }
+
+  #count(counts: Counts): void {
+    const have = this.#tables.get(counts.name);
+    this.#tables.set(counts.name, have ? { name: counts.name, ...add(have, counts) } : counts);
+  }
+}
+
+/** Joins a run that followed the relay to the one before it, if that one did too and was near; null: it stands for itself. */
+export function joined(before: Run | null, run: Run): Run | null {
+  if (before === null || before.trigger !== 'watch' || run.trigger !== 'watch') return null;
+  if (before.outcome !== 'done' || run.outcome !== 'done' || before.snapshot !== null || run.snapshot !== null)
+    return null;
+  if (Date.parse(run.startedAt) - Date.parse(before.startedAt) > FOLLOWED_MS) return null;
+  const tables = new Map(before.tables.map((table) => [table.name, table]));
+  for (const table of run.tables) {
+    const have = tables.get(table.name);
+    tables.set(table.name, have ? { name: table.name, ...add(have, table) } : table);
+  }
+  return {
+    ...run,
+    ...add(before, run),
+    id: before.id,
+    startedAt: before.startedAt,
+    from: before.from,
+    tables: [...tables.values()],
+    bytes: before.bytes + run.bytes,
+    retries: before.retries + run.retries,
+  };
+}
+
+type Numbers = Omit<Counts, 'name'>;
+
+function add(a: Numbers, b: Numbers): Numbers {
+  return {
+    inserted: a.inserted + b.inserted,
+    updated: a.updated + b.updated,
+    deleted: a.deleted + b.deleted,
+    truncated: a.truncated + b.truncated,
+  };
+}
+
+const nothing = (name: string): Counts => ({ name, inserted: 0, updated: 0, deleted: 0, truncated: 0 });
+
+/** Rows that so many bytes of a copy hold, by its average. */
+const rowsAt = (manifest: SnapshotManifest, here: number, total: number): number =>
+  Math.floor((manifest.rows * Math.min(here, total)) / total);
