@@ -1,0 +1,58 @@
+import { TidemarkError } from '@tidemark/protocol/errors.ts';
+import { app, clipboard } from 'electron';
+import type { CallHandlers } from '../ipc/window-ipc.ts';
+import type { AgentProcess } from './agent-process.ts';
+import type { AppStateHolder } from './app-state.ts';
+import type { SettingsService } from './settings.ts';
+
+interface CallDeps {
+  agent: AgentProcess;
+  settings: SettingsService;
+  state: AppStateHolder;
+  restartApp: () => void;
+  /** The window has its page and asked for its first state. */
+  onFirstState: () => void;
+}
+
+/** What each call of the window does. */
+export function makeCalls({ agent, settings, state, restartApp, onFirstState }: CallDeps): CallHandlers {
+  return {
+    'app.info': async () => ({
+      version: app.getVersion(),
+      electron: process.versions.electron,
+      node: process.versions.node,
+      sqlite: agent.sqlite,
+      platform: `${process.platform} ${process.getSystemVersion()} ${process.arch}`,
+    }),
+    'app.restart': async () => {
+      restartApp();
+      return {};
+    },
+    'state.get': async () => {
+      onFirstState();
+      return state.get();
+    },
+    'sync.start': (input) => agent.call('sync.start', input),
+    'sync.cancel': () => agent.call('sync.cancel', {}),
+    'sync.pause': (input) => agent.call('sync.pause', input),
+    'sync.resume': () => agent.call('sync.resume', {}),
+    'agent.restart': async () => {
+      agent.restart();
+      return {};
+    },
+    'waiting.list': (input) => agent.call('waiting.list', input),
+    'tables.list': () => agent.call('tables.list', {}),
+    'runs.list': (input) => agent.call('runs.list', input),
+    'lag.list': (input) => agent.call('lag.list', input),
+    'settings.set': (change) => settings.change(change),
+    'connection.test': async ({ relayUrl, feed, token }) => {
+      const used = token ?? settings.token;
+      if (used === null) throw new TidemarkError('not_configured');
+      return agent.call('connection.test', { relayUrl, feed, token: used, version: app.getVersion() });
+    },
+    'clipboard.write': async ({ text }) => {
+      await clipboard.writeText(text);
+      return {};
+    },
+  };
+}

@@ -1,0 +1,4 @@
+import { contextBridge } from 'electron';
+import { bridge } from '../ipc/preload-ipc.ts';
+
+contextBridge.exposeInMainWorld('tidemark', bridge);
