@@ -20,7 +20,17 @@ const LONGEST_WAIT_MS = 30_000;
 const GOOD_MS = 60_000;
 
 /** Faults that waiting cannot mend; the feed ends with them. */
-const FINAL = new Set(['token_invalid', 'role_denied', 'feed_denied', 'feed_unknown', 'protocol_unsupported', 'session_superseded', 'source_not_ready', 'source_denied', 'batch_invalid']);
+const FINAL = new Set([
+  'token_invalid',
+  'role_denied',
+  'feed_denied',
+  'feed_unknown',
+  'protocol_unsupported',
+  'session_superseded',
+  'source_not_ready',
+  'source_denied',
+  'batch_invalid',
+]);
 
 /**
  * Runs a feed until `signal` is aborted. At every fault source and relay are opened anew from what the relay
@@ -55,5 +65,11 @@ async function runOnce({ source, relay, version, log }: FeedDeps, signal: AbortS
 }
 
 function logFault(log: Log, error: TidemarkError, waitMs: number): void {
-  log('fault', { code: error.code, message: error.message, todo: ERRORS[error.code].todo, waitMs: Math.round(waitMs), ...(error.code === 'internal' ? { stack: (error.cause as Error)?.stack ?? error.stack } : {}) });
+  log('fault', {
+    code: error.code,
+    message: error.message,
+    todo: ERRORS[error.code].todo,
+    waitMs: Math.round(waitMs),
+    ...(error.code === 'internal' ? { stack: (error.cause as Error)?.stack ?? error.stack } : {}),
+  });
 }

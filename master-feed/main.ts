@@ -19,9 +19,11 @@ interface Options {
 async function run(options: Options): Promise<void> {
   const mistakes: string[] = [];
   const source = options.source ?? process.env.TIDEMARK_SOURCE ?? '';
-  if (!/^postgres(ql)?:\/\//.test(source)) mistakes.push('--source (or TIDEMARK_SOURCE): write it as postgres://user@host/database');
+  if (!/^postgres(ql)?:\/\//.test(source))
+    mistakes.push('--source (or TIDEMARK_SOURCE): write it as postgres://user@host/database');
   if (!FeedName.safeParse(options.feed).success) mistakes.push(`--feed: ${options.feed} is not a feed name`);
-  if (!/^https?:\/\/[^\s/]+/.test(options.relay)) mistakes.push('--relay: write it as http://host:port or https://host');
+  if (!/^https?:\/\/[^\s/]+/.test(options.relay))
+    mistakes.push('--relay: write it as http://host:port or https://host');
   const token = readToken(options.tokenFile, mistakes);
   if (mistakes.length > 0) throw new TidemarkError('config_invalid', { detail: mistakes.join('; ') });
 
@@ -34,7 +36,17 @@ async function run(options: Options): Promise<void> {
       stop.abort();
     });
   }
-  await runFeed({ source: new PostgresSource(source, options.feed, log), relay: new RelayLink(options.relay, options.feed, token), version, log, random: Math.random, now: Date.now }, stop.signal);
+  await runFeed(
+    {
+      source: new PostgresSource(source, options.feed, log),
+      relay: new RelayLink(options.relay, options.feed, token),
+      version,
+      log,
+      random: Math.random,
+      now: Date.now,
+    },
+    stop.signal,
+  );
   log('stopped');
 }
 
@@ -54,12 +66,17 @@ function readToken(file: string | undefined, mistakes: string[]): string {
   }
 }
 
-const program = new Command('tidemark-feed').description("Reads a master's log and hands it to the relay.").version(version);
+const program = new Command('tidemark-feed')
+  .description("Reads a master's log and hands it to the relay.")
+  .version(version);
 program.configureOutput({ writeErr: () => undefined }).exitOverride();
 program
   .command('run')
   .description('Run the feed until it is stopped.')
-  .option('--source <url>', 'the master: postgres://user@host/database; the password may come from PGPASSWORD or PGPASSFILE (or all from TIDEMARK_SOURCE)')
+  .option(
+    '--source <url>',
+    'the master: postgres://user@host/database; the password may come from PGPASSWORD or PGPASSFILE (or all from TIDEMARK_SOURCE)',
+  )
   .requiredOption('--feed <name>', 'name of the feed')
   .requiredOption('--relay <url>', 'address of the relay')
   .option('--token-file <file>', "file with the feed's token (or TIDEMARK_TOKEN)")
@@ -82,6 +99,10 @@ function report(thrown: unknown): number {
     thrown = new TidemarkError('usage', { detail: thrown.message.replace(/^error: /, '') });
   }
   const error = asTidemarkError(thrown);
-  console.error(process.argv.includes('--json') ? JSON.stringify(toProblem(error)) : `${error.code}: ${error.message} ${ERRORS[error.code].todo}`);
+  console.error(
+    process.argv.includes('--json')
+      ? JSON.stringify(toProblem(error))
+      : `${error.code}: ${error.message} ${ERRORS[error.code].todo}`,
+  );
   return error.code === 'usage' ? 2 : error.code === 'config_invalid' ? 78 : 1;
 }

@@ -41,7 +41,11 @@ export class RelayLink {
   sender(session: string): (batch: Buffer) => Promise<BatchAnswer> {
     let number = 0;
     return async (batch) => {
-      const headers = { [HEADERS.session]: session, [HEADERS.batch]: String(++number), 'content-type': 'application/x-ndjson' };
+      const headers = {
+        [HEADERS.session]: session,
+        [HEADERS.batch]: String(++number),
+        'content-type': 'application/x-ndjson',
+      };
       return BatchAnswer.parse(await this.#post(PATHS.batches(this.#feed), batch, headers));
     };
   }
@@ -52,7 +56,8 @@ export class RelayLink {
       answer = await this.#http.post<string>(path, body, { headers });
     } catch (error) {
       const { code, message } = error as { code?: string; message: string };
-      if (code === 'ECONNABORTED' || code === 'ETIMEDOUT') throw new TidemarkError('relay_timeout', { relay: this.#relay }, error);
+      if (code === 'ECONNABORTED' || code === 'ETIMEDOUT')
+        throw new TidemarkError('relay_timeout', { relay: this.#relay }, error);
       throw new TidemarkError('relay_unreachable', { relay: this.#relay, detail: code ?? message }, error);
     }
     const json = parse(answer.data);

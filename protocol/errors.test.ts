@@ -4,7 +4,12 @@ import { asTidemarkError, ERRORS, Problem, TidemarkError, toProblem } from './er
 test('an error says its sentence with its params, and travels as a problem', () => {
   const error = new TidemarkError('name_clash', { table: 'product' });
   expect(error.message).toContain('named product');
-  expect(Problem.parse(JSON.parse(JSON.stringify(toProblem(error, 'r1'))))).toMatchObject({ code: 'name_clash', status: 409, retry: false, requestId: 'r1' });
+  expect(Problem.parse(JSON.parse(JSON.stringify(toProblem(error, 'r1'))))).toMatchObject({
+    code: 'name_clash',
+    status: 409,
+    retry: false,
+    requestId: 'r1',
+  });
 });
 
 test('what was thrown by others is internal and keeps its message', () => {

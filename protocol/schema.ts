@@ -34,8 +34,14 @@ export const TableSchema = z
     /** Names of the key columns, in key order; together they are unique and never null. */
     key: z.array(z.string()).min(1),
   })
-  .refine((table) => table.key.every((name) => table.columns.some((column) => column.name === name)), 'a key column is missing')
-  .refine((table) => new Set(table.columns.map((column) => column.name.toLowerCase())).size === table.columns.length, 'two columns have one name (SQLite does not tell upper from lower case)');
+  .refine(
+    (table) => table.key.every((name) => table.columns.some((column) => column.name === name)),
+    'a key column is missing',
+  )
+  .refine(
+    (table) => new Set(table.columns.map((column) => column.name.toLowerCase())).size === table.columns.length,
+    'two columns have one name (SQLite does not tell upper from lower case)',
+  );
 export type TableSchema = z.infer<typeof TableSchema>;
 
 /** Number of one version of one table's schema; the feed gives a new one for each new schema, never reused in an epoch. */

@@ -23,7 +23,10 @@ const WIRE = {
 };
 
 const hash = () => {
-  const schemas = Object.entries(WIRE).map(([name, schema]) => [name, z.toJSONSchema(schema, { unrepresentable: 'any' })]);
+  const schemas = Object.entries(WIRE).map(([name, schema]) => [
+    name,
+    z.toJSONSchema(schema, { unrepresentable: 'any' }),
+  ]);
   return createHash('sha256').update(JSON.stringify(schemas)).digest('hex');
 };
 
@@ -35,11 +38,16 @@ test('V2: the wire of this version is the one that was released under its number
 });
 
 test('V2: a page of version 1 still decodes', () => {
-  const lines = readFileSync(path.join(import.meta.dirname, 'samples/page-1.ndjson'), 'utf8').trimEnd().split('\n');
+  const lines = readFileSync(path.join(import.meta.dirname, 'samples/page-1.ndjson'), 'utf8')
+    .trimEnd()
+    .split('\n');
   const [header, ...rest] = lines.map((line) => JSON.parse(line) as unknown);
   const trailer = PageTrailer.parse(rest.pop());
   expect(PageHeader.parse(header).target).toBe(3);
   expect(rest.map((line) => PageLine.parse(line)[0])).toEqual(['s', 'b', 'i', 'u', 'c', 'b', 'd', 't', 'r', 'x', 'c']);
-  const body = lines.slice(0, -1).map((line) => `${line}\n`).join('');
+  const body = lines
+    .slice(0, -1)
+    .map((line) => `${line}\n`)
+    .join('');
   expect(createHash('sha256').update(body).digest('hex')).toBe(trailer.sha256);
 });

@@ -1,6 +1,6 @@
-import type { Bridge, Input, MethodName, Output } from '@tidemark/terminal/contract/contract.ts';
 import { ERRORS, fill } from '@tidemark/protocol/errors.ts';
 import type { Fault } from '@tidemark/protocol/status/facts.ts';
+import type { Bridge, Input, MethodName, Output } from '@tidemark/terminal/contract/contract.ts';
 
 declare global {
   interface Window {

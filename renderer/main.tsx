@@ -5,8 +5,8 @@ import './styles.css';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { makeApi } from './bridge.ts';
-import { Root } from './shell/root.tsx';
 import { NoApp } from './shell/no-app.tsx';
+import { Root } from './shell/root.tsx';
 import { createAppStore, feedStore } from './state/app-store.ts';
 
 const element = document.getElementById('root');

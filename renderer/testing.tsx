@@ -1,6 +1,7 @@
 import { MantineProvider } from '@mantine/core';
-import { NOW, facts } from '@tidemark/protocol/status/testing.ts';
+import { cleanup, render } from '@testing-library/react';
 import type { Facts } from '@tidemark/protocol/status/facts.ts';
+import { facts, NOW } from '@tidemark/protocol/status/testing.ts';
 import {
   type AppState,
   type Bridge,
@@ -11,7 +12,6 @@ import {
   type Reply,
   type Settings,
 } from '@tidemark/terminal/contract/contract.ts';
-import { cleanup, render } from '@testing-library/react';
 import type { ReactNode } from 'react';
 import { onTestFinished } from 'vitest';
 import { makeApi } from './bridge.ts';
@@ -47,7 +47,10 @@ export function fakeApp(state: AppState, answers: Answers = {}) {
     'tables.list': () => ({ ok: true, value: [] }),
     'runs.list': () => ({ ok: true, value: [] }),
     'lag.list': () => ({ ok: true, value: [] }),
-    'app.info': () => ({ ok: true, value: { version: '0.1.0', electron: '45.4.1', node: '24.21.0', sqlite: '3.51.0', platform: 'linux' } }),
+    'app.info': () => ({
+      ok: true,
+      value: { version: '0.1.0', electron: '45.4.1', node: '24.21.0', sqlite: '3.51.0', platform: 'linux' },
+    }),
     'settings.set': (change: Partial<Settings> & { token?: string }) => {
       const { token, ...rest } = change;
       const settings = { ...current.settings, ...rest, ...(token === undefined ? {} : { hasToken: true }) };
@@ -73,15 +76,24 @@ export function fakeApp(state: AppState, answers: Answers = {}) {
       return () => listeners.delete(typed);
     },
   };
-  return { bridge, calls, push, called: (method: MethodName) => calls.filter(([each]) => each === method).map(([, input]) => input) };
+  return {
+    bridge,
+    calls,
+    push,
+    called: (method: MethodName) => calls.filter(([each]) => each === method).map(([, input]) => input),
+  };
 }
 
 /** Renders a part of the window over facts and settings. The clock stands at NOW of protocol's testing.ts. */
 export function renderApp(
   ui: ReactNode,
-  { facts: change = {}, settings = {}, answers = {} }: { facts?: Partial<Facts>; settings?: Partial<Settings>; answers?: Answers } = {},
+  {
+    facts: change = {},
+    settings = {},
+    answers = {},
+  }: { facts?: Partial<Facts>; settings?: Partial<Settings>; answers?: Answers } = {},
 ) {
-  const state: AppState = { facts: facts(change), settings: { ...SETTINGS, ...settings } };
+  const state: AppState = { facts: facts(change), settings: { ...SETTINGS, ...settings }, settingsFault: null };
   const app = fakeApp(state, answers);
   const api = makeApi(app.bridge);
   const store = createAppStore(() => NOW);

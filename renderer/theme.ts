@@ -1,4 +1,4 @@
-import { Button, type CSSVariablesResolver, type MantineColorsTuple, createTheme, rem } from '@mantine/core';
+import { Button, type CSSVariablesResolver, createTheme, type MantineColorsTuple, rem } from '@mantine/core';
 
 const tide: MantineColorsTuple = [
   '#ecf8fa',
@@ -30,7 +30,8 @@ export const theme = createTheme({
   primaryColor: 'tide',
   primaryShade: { light: 7, dark: 7 },
   colors: { tide, dark: slate },
-  fontFamily: "system-ui, -apple-system, 'Segoe UI Variable Text', 'Segoe UI', Roboto, 'Noto Sans', 'Liberation Sans', sans-serif",
+  fontFamily:
+    "system-ui, -apple-system, 'Segoe UI Variable Text', 'Segoe UI', Roboto, 'Noto Sans', 'Liberation Sans', sans-serif",
   fontFamilyMonospace: "ui-monospace, 'Cascadia Mono', 'SF Mono', Consolas, 'DejaVu Sans Mono', monospace",
   fontSizes: { xs: rem(12), sm: rem(13), md: rem(14), lg: rem(16), xl: rem(20) },
   headings: { fontWeight: '600' },
@@ -42,19 +43,30 @@ export const theme = createTheme({
     Button: Button.extend({
       defaultProps: { size: 'sm' },
       vars: (_, { size }) => ({
-        root: size === 'sm' ? { '--button-height': rem(34), '--button-fz': rem(13), '--button-padding-x': rem(14) } : {},
+        root:
+          size === 'sm' ? { '--button-height': rem(34), '--button-fz': rem(13), '--button-padding-x': rem(14) } : {},
       }),
     }),
     ActionIcon: { defaultProps: { variant: 'subtle', color: 'gray', size: 'md' } },
     InputWrapper: {
-      vars: () => ({ label: {}, error: { '--input-error-size': rem(12) }, description: { '--input-description-size': rem(12) } }),
+      vars: () => ({
+        label: {},
+        error: { '--input-error-size': rem(12) },
+        description: { '--input-description-size': rem(12) },
+      }),
     },
     TextInput: { defaultProps: { size: 'sm' } },
     PasswordInput: { defaultProps: { size: 'sm' } },
     Tooltip: {
-      defaultProps: { openDelay: 400, withArrow: false, multiline: true, maw: 340, events: { hover: true, focus: true, touch: false } },
+      defaultProps: {
+        openDelay: 400,
+        withArrow: false,
+        multiline: true,
+        maw: 340,
+        events: { hover: true, focus: true, touch: false },
+      },
     },
-    Menu: { defaultProps: { shadow: 'md', withinPortal: true } },
+    Menu: { defaultProps: { shadow: 'md', withinPortal: false, withInitialFocusPlaceholder: false } },
     Modal: {
       styles: { title: { fontSize: rem(16), fontWeight: 600 } },
       defaultProps: {

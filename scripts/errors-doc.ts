@@ -8,7 +8,8 @@ export const ERRORS_FILE = path.resolve(import.meta.dirname, '../docs/errors.md'
 export function errorsMarkdown(): string {
   const cell = (text: string) => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
   const rows = Object.entries(ERRORS).map(
-    ([code, error]) => `| \`${code}\` | ${error.status} | ${cell(error.means)} | ${cell(error.todo)} | ${error.retry ? 'yes' : 'no'} |`,
+    ([code, error]) =>
+      `| \`${code}\` | ${error.status} | ${cell(error.means)} | ${cell(error.todo)} | ${error.retry ? 'yes' : 'no'} |`,
   );
   return [
     '# Errors',

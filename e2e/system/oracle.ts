@@ -50,20 +50,32 @@ function expected(text: string | null, rule: Rule): string {
 
 function found(value: unknown, rule: Rule): string {
   if (value === null) return 'null';
-  if (typeof value === 'bigint') return rule === 'decimal' || rule === 'float' ? `number ${Number(value)}` : `integer ${value}`;
+  if (typeof value === 'bigint')
+    return rule === 'decimal' || rule === 'float' ? `number ${Number(value)}` : `integer ${value}`;
   if (typeof value === 'number') return `number ${value}`;
   if (Buffer.isBuffer(value)) return `blob ${value.toString('hex')}`;
   return `text ${String(value)}`;
 }
 
 /** Every difference between a table of the master and of a replica, value by value; empty when they are equal. */
-export async function differences(master: pg.Client, replicaFile: string, table: string, columns: OracleColumn[]): Promise<string[]> {
+export async function differences(
+  master: pg.Client,
+  replicaFile: string,
+  table: string,
+  columns: OracleColumn[],
+): Promise<string[]> {
   const names = columns.map((column) => ident(column.name)).join(', ');
   const answer = await master.query({ text: `SELECT ${names} FROM ${ident(table)}`, rowMode: 'array' });
-  const wanted = (answer.rows as (string | null)[][]).map((row) => columns.map((column, i) => expected(row[i] ?? null, column.rule)).join('\u0000')).sort();
+  const wanted = (answer.rows as (string | null)[][])
+    .map((row) => columns.map((column, i) => expected(row[i] ?? null, column.rule)).join('\u0000'))
+    .sort();
   const db = new Sqlite(replicaFile, { readonly: true });
   try {
-    const rows = db.prepare(`SELECT ${names} FROM ${ident(table)}`).safeIntegers().raw().all() as unknown[][];
+    const rows = db
+      .prepare(`SELECT ${names} FROM ${ident(table)}`)
+      .safeIntegers()
+      .raw()
+      .all() as unknown[][];
     const here = rows.map((row) => columns.map((column, i) => found(row[i], column.rule)).join('\u0000')).sort();
     return compare(table, wanted, here);
   } finally {

@@ -33,7 +33,12 @@ export class Running {
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.stderr += text;
     });
-    this.ended = once(child, 'close').then(([code, signal]) => ({ code, signal, stdout: this.stdout, stderr: this.stderr }));
+    this.ended = once(child, 'close').then(([code, signal]) => ({
+      code,
+      signal,
+      stdout: this.stdout,
+      stderr: this.stderr,
+    }));
   }
 
   /** Sends a signal and waits for the end. */
@@ -53,12 +58,20 @@ export function start(command: keyof typeof COMMANDS, args: string[], env: NodeJ
 }
 
 /** Runs one of our commands to its end. */
-export async function run(command: keyof typeof COMMANDS, args: string[], env: NodeJS.ProcessEnv = {}): Promise<Finished> {
+export async function run(
+  command: keyof typeof COMMANDS,
+  args: string[],
+  env: NodeJS.ProcessEnv = {},
+): Promise<Finished> {
   return start(command, args, env).ended;
 }
 
 /** Waits until `check` gives a value; throws what `explain` says when `timeoutMs` has passed. */
-export async function until<T>(check: () => Promise<T | undefined | false>, explain: () => string, timeoutMs = 60_000): Promise<T> {
+export async function until<T>(
+  check: () => Promise<T | undefined | false>,
+  explain: () => string,
+  timeoutMs = 60_000,
+): Promise<T> {
   const end = Date.now() + timeoutMs;
   for (;;) {
     const value = await check();

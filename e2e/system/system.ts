@@ -24,8 +24,14 @@ export class System {
   static async start(source: string, tables: string[] | null = null): Promise<System> {
     const folder = await mkdtemp(path.join(os.tmpdir(), 'tidemark-system-'));
     const system = new System(folder, source, await freePort());
-    const listed = tables === null ? 'shop: {}' : ['shop:', '    tables:', ...tables.map((name) => `      ${JSON.stringify(name)}: {}`)].join('\n');
-    await writeFile(system.config, `listen: 127.0.0.1:${system.port}\ndata: ${JSON.stringify(path.join(folder, 'relay-data'))}\nfeeds:\n  ${listed}\n`);
+    const listed =
+      tables === null
+        ? 'shop: {}'
+        : ['shop:', '    tables:', ...tables.map((name) => `      ${JSON.stringify(name)}: {}`)].join('\n');
+    await writeFile(
+      system.config,
+      `listen: 127.0.0.1:${system.port}\ndata: ${JSON.stringify(path.join(folder, 'relay-data'))}\nfeeds:\n  ${listed}\n`,
+    );
     await system.addToken('feed', 'feed');
     await system.addToken('terminal', 'branch-7');
     await system.startRelay();
@@ -50,7 +56,18 @@ export class System {
   }
 
   async addToken(role: string, name: string): Promise<void> {
-    const added = await run('relay', ['token', 'add', '--config', this.config, '--role', role, '--feed', 'shop', '--name', name]);
+    const added = await run('relay', [
+      'token',
+      'add',
+      '--config',
+      this.config,
+      '--role',
+      role,
+      '--feed',
+      'shop',
+      '--name',
+      name,
+    ]);
     if (added.code !== 0) throw new Error(`token add failed: ${added.stderr}`);
     await writeFile(this.tokenFile(name), added.stdout, { mode: 0o600 });
   }
@@ -66,18 +83,41 @@ export class System {
   }
 
   startFeed(): void {
-    this.feed = start('feed', ['run', '--source', this.source, '--feed', 'shop', '--relay', this.url, '--token-file', this.tokenFile('feed')]);
+    this.feed = start('feed', [
+      'run',
+      '--source',
+      this.source,
+      '--feed',
+      'shop',
+      '--relay',
+      this.url,
+      '--token-file',
+      this.tokenFile('feed'),
+    ]);
     this.#others.push(this.feed);
   }
 
   terminalArgs(command: string, database = this.database()): string[] {
-    return [command, '--relay', this.url, '--feed', 'shop', '--token-file', this.tokenFile('branch-7'), '--db', database];
+    return [
+      command,
+      '--relay',
+      this.url,
+      '--feed',
+      'shop',
+      '--token-file',
+      this.tokenFile('branch-7'),
+      '--db',
+      database,
+    ];
   }
 
   /** One pull by the terminal's command. Throws unless it succeeds. */
   async pull(database = this.database()): Promise<Finished> {
     const pulled = await run('terminal', this.terminalArgs('pull', database));
-    if (pulled.code !== 0) throw new Error(`pull failed (${pulled.code}): ${pulled.stdout}${pulled.stderr}\nfeed: ${this.feed?.stdout.slice(-4000)}${this.feed?.stderr.slice(-2000)}`);
+    if (pulled.code !== 0)
+      throw new Error(
+        `pull failed (${pulled.code}): ${pulled.stdout}${pulled.stderr}\nfeed: ${this.feed?.stdout.slice(-4000)}${this.feed?.stderr.slice(-2000)}`,
+      );
     return pulled;
   }
 
@@ -105,9 +145,16 @@ export class System {
           return null;
         });
         if (status) last = JSON.stringify(status);
-        return status !== null && status.head !== null && status.feed.lagMs === 0 && status.feed.heardAt !== null && status.feed.heardAt > from;
+        return (
+          status !== null &&
+          status.head !== null &&
+          status.feed.lagMs === 0 &&
+          status.feed.heardAt !== null &&
+          status.feed.heardAt > from
+        );
       },
-      () => `the relay did not come up to date: ${last}\nfeed: ${this.feed?.stdout.slice(-4000)}${this.feed?.stderr.slice(-2000)}\nrelay: ${this.relay?.stdout.slice(-3000)}${this.relay?.stderr.slice(-2000)}`,
+      () =>
+        `the relay did not come up to date: ${last}\nfeed: ${this.feed?.stdout.slice(-4000)}${this.feed?.stderr.slice(-2000)}\nrelay: ${this.relay?.stdout.slice(-3000)}${this.relay?.stderr.slice(-2000)}`,
       120_000,
     );
   }

@@ -24,10 +24,15 @@ export async function createTables(master: pg.Client, random: Random, count: num
   for (let t = 0; t < count; t++) {
     const keyKinds = KINDS.filter((kind) => kind.key);
     const key = Array.from({ length: random.int(1, 2) }, (_, i) => ({ name: `k${i}`, kind: random.pick(keyKinds) }));
-    const others = Array.from({ length: random.int(0, 9) }, (_, i) => ({ name: random.chance(0.2) ? `${random.pick(ODD_NAMES)} ${i}` : `c${i}`, kind: random.pick(KINDS) }));
+    const others = Array.from({ length: random.int(0, 9) }, (_, i) => ({
+      name: random.chance(0.2) ? `${random.pick(ODD_NAMES)} ${i}` : `c${i}`,
+      kind: random.pick(KINDS),
+    }));
     const table = { name: random.chance(0.3) ? `${random.pick(ODD_NAMES)} ${t}` : `t${t}`, key, others };
     const columns = [...key, ...others].map((column) => `${ident(column.name)} ${column.kind.sql}`);
-    await master.query(`CREATE TABLE ${ident(table.name)} (${columns.join(', ')}, PRIMARY KEY (${key.map((column) => ident(column.name)).join(', ')}))`);
+    await master.query(
+      `CREATE TABLE ${ident(table.name)} (${columns.join(', ')}, PRIMARY KEY (${key.map((column) => ident(column.name)).join(', ')}))`,
+    );
     if (random.chance(0.25)) await master.query(`ALTER TABLE ${ident(table.name)} REPLICA IDENTITY FULL`);
     tables.push(table);
   }
@@ -41,11 +46,15 @@ export function oracleColumns(table: RandomTable): OracleColumn[] {
 function statement(random: Random, table: RandomTable): string {
   const name = ident(table.name);
   const columns = [...table.key, ...table.others];
-  const value = (column: Column, nullable: boolean) => (nullable && random.chance(0.15) ? 'NULL' : `(${column.kind.literal(random)})::${column.kind.sql}`);
+  const value = (column: Column, nullable: boolean) =>
+    nullable && random.chance(0.15) ? 'NULL' : `(${column.kind.literal(random)})::${column.kind.sql}`;
   const some = `ctid IN (SELECT ctid FROM ${name} ORDER BY ${table.key.map((column) => ident(column.name)).join(', ')} OFFSET ${random.int(0, 20)} LIMIT ${random.int(1, 6)})`;
   const kind = random.next();
   if (kind < 0.5) {
-    const rows = Array.from({ length: random.chance(0.1) ? 60 : random.int(1, 4) }, () => `(${columns.map((column) => value(column, !table.key.includes(column))).join(', ')})`);
+    const rows = Array.from(
+      { length: random.chance(0.1) ? 60 : random.int(1, 4) },
+      () => `(${columns.map((column) => value(column, !table.key.includes(column))).join(', ')})`,
+    );
     return `INSERT INTO ${name} (${columns.map((column) => ident(column.name)).join(', ')}) VALUES ${rows.join(', ')} ON CONFLICT DO NOTHING`;
   }
   if (kind < 0.8 && table.others.length > 0) {
@@ -61,7 +70,12 @@ function statement(random: Random, table: RandomTable): string {
 }
 
 /** Runs random transactions, some rolled back, some with savepoints. A unique violation rolls its statement back. */
-export async function work(master: pg.Client, random: Random, tables: RandomTable[], transactions: number): Promise<void> {
+export async function work(
+  master: pg.Client,
+  random: Random,
+  tables: RandomTable[],
+  transactions: number,
+): Promise<void> {
   for (let i = 0; i < transactions; i++) {
     await master.query('BEGIN');
     const statements = random.chance(0.05) ? random.int(30, 80) : random.int(1, 5);

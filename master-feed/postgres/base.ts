@@ -11,15 +11,27 @@ const NEWLINE = 0x0a;
 const BACKSLASH = 0x5c;
 
 /** Reads a table's rows by COPY, in the snapshot that `client` is in, and writes them as inserts. */
-export async function copyTable(client: pg.Client, table: SourceTable, id: number, lines: LineWriter, outbox: Outbox): Promise<number> {
+export async function copyTable(
+  client: pg.Client,
+  table: SourceTable,
+  id: number,
+  lines: LineWriter,
+  outbox: Outbox,
+): Promise<number> {
   const columns = table.columns.map(({ name }) => ident(name)).join(', ');
   const only = table.kind === 'p' ? '' : 'ONLY ';
   let count = 0;
   await new Promise<void>((resolve, reject) => {
-    const query = new RowsQuery(`COPY (SELECT ${columns} FROM ${only}${qualified(table)}) TO STDOUT`, outbox, resolve, reject, (row, end) => {
-      lines.row('i', id, rowJson(table, row, end));
-      count++;
-    });
+    const query = new RowsQuery(
+      `COPY (SELECT ${columns} FROM ${only}${qualified(table)}) TO STDOUT`,
+      outbox,
+      resolve,
+      reject,
+      (row, end) => {
+        lines.row('i', id, rowJson(table, row, end));
+        count++;
+      },
+    );
     client.query(query as unknown as pg.Submittable);
   });
   return count;
@@ -32,7 +44,13 @@ class RowsQuery extends CopyQuery {
   readonly #reject: (error: unknown) => void;
   #fault: unknown = null;
 
-  constructor(text: string, outbox: Outbox, resolve: () => void, reject: (error: unknown) => void, take: (row: Buffer, end: number) => void) {
+  constructor(
+    text: string,
+    outbox: Outbox,
+    resolve: () => void,
+    reject: (error: unknown) => void,
+    take: (row: Buffer, end: number) => void,
+  ) {
     super(text);
     this.#outbox = outbox;
     this.#resolve = resolve;
@@ -91,16 +109,16 @@ function rowJson(table: SourceTable, row: Buffer, end: number): string {
 
 function fieldJson(table: SourceTable, c: number, row: Buffer, from: number, to: number): string {
   const form = table.columns[c]?.form ?? 'text';
-  const escape = row.indexOf(BACKSLASH, from);
-  if (escape === -1 || escape >= to) return toJson(form, row, from, to);
+  const backslash = row.indexOf(BACKSLASH, from);
+  if (backslash === -1 || backslash >= to) return toJson(form, row, from, to);
   if (to - from === 2 && row[from + 1] === 0x4e) return 'null';
-  const plain = unescape(row, from, to);
+  const plain = unescaped(row, from, to);
   return toJson(form, plain, 0, plain.length);
 }
 
-const ESCAPES: Record<number, number> = { 0x62: 0x08, 0x66: 0x0c, 0x6e: 0x0a, 0x72: 0x0d, 0x74: 0x09, 0x76: 0x0b };
+const ESCAPES: Record<number, number> = { 98: 0x08, 102: 0x0c, 110: 0x0a, 114: 0x0d, 116: 0x09, 118: 0x0b };
 
-function unescape(row: Buffer, from: number, to: number): Buffer {
+function unescaped(row: Buffer, from: number, to: number): Buffer {
   const plain = Buffer.allocUnsafe(to - from);
   let at = 0;
   for (let i = from; i < to; i++) {

@@ -51,7 +51,15 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition AND n.nspn
   AND n.nspname NOT LIKE 'pg\\_toast%' AND n.nspname NOT LIKE 'pg\\_temp%'
 ORDER BY n.nspname, c.relname`;
 
-type ColumnJson = [name: string, baseOid: number, baseModifier: number, source: string, generated: string, typeOid: number, modifier: number];
+type ColumnJson = [
+  name: string,
+  baseOid: number,
+  baseModifier: number,
+  source: string,
+  generated: string,
+  typeOid: number,
+  modifier: number,
+];
 
 /** All relations of the database that a name in relay.yaml could mean. `generated`: whether the master publishes stored generated columns. */
 export async function readTables(client: pg.Client, generated: boolean): Promise<SourceTable[]> {
@@ -62,9 +70,13 @@ export async function readTables(client: pg.Client, generated: boolean): Promise
     const relation = row.relation ?? '';
     const name = namespace === 'public' ? relation : `${namespace}.${relation}`;
     const key = JSON.parse(row.key ?? '[]') as string[];
-    const mapped = all
-      .filter(travels)
-      .map(([column, baseOid, baseModifier, source, , typeOid, modifier]) => ({ name: column, source, typeOid, modifier, ...mapType(baseOid, baseModifier) }));
+    const mapped = all.filter(travels).map(([column, baseOid, baseModifier, source, , typeOid, modifier]) => ({
+      name: column,
+      source,
+      typeOid,
+      modifier,
+      ...mapType(baseOid, baseModifier),
+    }));
     return {
       oid: Number(row.oid),
       namespace,

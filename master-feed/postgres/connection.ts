@@ -2,12 +2,23 @@ import { TidemarkError } from '@tidemark/protocol/errors.ts';
 import pg from 'pg';
 
 /** Styles in which the master writes values, as docs/types.md has them. */
-const STYLES = ['datestyle=ISO', 'timezone=UTC', 'intervalstyle=iso_8601', 'extra_float_digits=3', 'bytea_output=hex', 'lc_monetary=C', 'statement_timeout=0', 'idle_in_transaction_session_timeout=0'];
+const STYLES = [
+  'datestyle=ISO',
+  'timezone=UTC',
+  'intervalstyle=iso_8601',
+  'extra_float_digits=3',
+  'bytea_output=hex',
+  'lc_monetary=C',
+  'statement_timeout=0',
+  'idle_in_transaction_session_timeout=0',
+];
 
 const CONNECT_MS = 10_000;
 
 /** Every value as the master's own text. */
-const RAW: pg.CustomTypesConfig = { getTypeParser: () => (value: string | Buffer) => value } as unknown as pg.CustomTypesConfig;
+const RAW: pg.CustomTypesConfig = {
+  getTypeParser: () => (value: string | Buffer) => value,
+} as unknown as pg.CustomTypesConfig;
 
 /** What node-postgres' client has besides its published types. */
 export interface RawConnection {

@@ -35,7 +35,13 @@ export type Message =
   | { kind: 'commit'; commitLsn: bigint; endLsn: bigint }
   | { kind: 'relation'; relation: Relation }
   | { kind: 'insert'; oid: number; row: Tuple }
-  | { kind: 'update'; oid: number; /** Old key, or the whole old row. */ old: Tuple | null; oldIsKey: boolean; row: Tuple }
+  | {
+      kind: 'update';
+      oid: number /** Old key, or the whole old row. */;
+      old: Tuple | null;
+      oldIsKey: boolean;
+      row: Tuple;
+    }
   | { kind: 'delete'; oid: number; old: Tuple; oldIsKey: boolean }
   | { kind: 'truncate'; oids: number[] }
   | { kind: 'other' };

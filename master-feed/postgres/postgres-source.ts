@@ -51,10 +51,15 @@ export class PostgresSource implements Source {
     this.#replication = await connect(this.#url, true);
     const lines = new LineWriter(outbox);
     const published = await this.#publish(control, checked.tables, checked.version);
-    const why = this.#baseNeeded ?? (published ? 'the published tables changed' : await this.#whyBase(control, session, checked.tables));
+    const why =
+      this.#baseNeeded ??
+      (published ? 'the published tables changed' : await this.#whyBase(control, session, checked.tables));
     let tables: { id: number; table: SourceTable }[];
     if (why === null) {
-      tables = checked.tables.map((table) => ({ table, id: session.tables.find(({ schema }) => schema.name === table.name)?.id ?? 0 }));
+      tables = checked.tables.map((table) => ({
+        table,
+        id: session.tables.find(({ schema }) => schema.name === table.name)?.id ?? 0,
+      }));
     } else {
       this.#log('base', { why });
       tables = await this.#base(session, checked, lines, outbox);
@@ -73,9 +78,14 @@ export class PostgresSource implements Source {
        JOIN pg_class c ON c.oid = r.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE p.pubname = ${literal(this.#name)}`,
     );
     const [exists] = await rows(client, `SELECT 1 FROM pg_publication WHERE pubname = ${literal(this.#name)}`);
-    const present = found.map((row) => qualified({ namespace: row.namespace ?? '', relation: row.relation ?? '' })).sort();
+    const present = found
+      .map((row) => qualified({ namespace: row.namespace ?? '', relation: row.relation ?? '' }))
+      .sort();
     if (exists && present.join() === wanted.join()) return false;
-    const options = version >= 180_000 ? 'publish_via_partition_root = true, publish_generated_columns = stored' : 'publish_via_partition_root = true';
+    const options =
+      version >= 180_000
+        ? 'publish_via_partition_root = true, publish_generated_columns = stored'
+        : 'publish_via_partition_root = true';
     try {
       if (exists) await client.query(`ALTER PUBLICATION ${name} SET TABLE ${wanted.join(', ')}`);
       else await client.query(`CREATE PUBLICATION ${name} FOR TABLE ${wanted.join(', ')} WITH (${options})`);
@@ -98,14 +108,22 @@ export class PostgresSource implements Source {
     if (slot.status === 'lost') return 'the master dropped the log that the slot needs';
     if (slot.here !== 't') return 'the slot is of another database';
     const position = fromPosition(session.position);
-    if (slot.confirmed && parseLsn(slot.confirmed) > position + 1n) return 'the slot is ahead of the relay, which was set back';
+    if (slot.confirmed && parseLsn(slot.confirmed) > position + 1n)
+      return 'the slot is ahead of the relay, which was set back';
     if (slot.written && parseLsn(slot.written) < position) return 'the master was set back';
-    const same = session.tables.length === tables.length && tables.every((table) => session.tables.some(({ schema }) => sameSchema(schema, table.schema)));
+    const same =
+      session.tables.length === tables.length &&
+      tables.every((table) => session.tables.some(({ schema }) => sameSchema(schema, table.schema)));
     return same ? null : 'tables were altered';
   }
 
   /** Makes a new slot and sends all rows as they were at its start. */
-  async #base(session: SessionAnswer, checked: Checked, lines: LineWriter, outbox: Outbox): Promise<{ id: number; table: SourceTable }[]> {
+  async #base(
+    session: SessionAnswer,
+    checked: Checked,
+    lines: LineWriter,
+    outbox: Outbox,
+  ): Promise<{ id: number; table: SourceTable }[]> {
     const slot = await this.#newSlot();
     const copy = await connect(this.#url, false);
     try {
@@ -114,7 +132,10 @@ export class PostgresSource implements Source {
       // As they were in that snapshot: what was altered since is told by the stream.
       const names = new Set(checked.tables.map(({ oid }) => oid));
       const tables = (await readTables(copy.client, checked.version >= 180_000)).filter(({ oid }) => names.has(oid));
-      const [clock] = await rows(copy.client, `SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS now`);
+      const [clock] = await rows(
+        copy.client,
+        `SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS now`,
+      );
       let next = session.nextTableId;
       lines.begin('B', toPosition(slot.start - 1n), clock?.now ?? '');
       const numbered: { id: number; table: SourceTable }[] = [];
@@ -141,7 +162,10 @@ export class PostgresSource implements Source {
   async #newSlot(): Promise<{ start: bigint; snapshot: string }> {
     const control = this.#need(this.#control).client;
     const { client } = this.#need(this.#replication);
-    const [old] = await rows(control, `SELECT active_pid FROM pg_replication_slots WHERE slot_name = ${literal(this.#name)}`);
+    const [old] = await rows(
+      control,
+      `SELECT active_pid FROM pg_replication_slots WHERE slot_name = ${literal(this.#name)}`,
+    );
     if (old?.active_pid) throw new TidemarkError('slot_in_use', { slot: this.#name });
     if (old) await control.query(`SELECT pg_drop_replication_slot(${literal(this.#name)})`);
     const waiting = setTimeout(() => this.#log('waiting-for-open-transactions', { slot: this.#name }), PATIENCE_MS);
@@ -155,7 +179,13 @@ export class PostgresSource implements Source {
     }
   }
 
-  async #stream(control: Connection, tables: { id: number; table: SourceTable }[], lines: LineWriter, outbox: Outbox, signal: AbortSignal): Promise<void> {
+  async #stream(
+    control: Connection,
+    tables: { id: number; table: SourceTable }[],
+    lines: LineWriter,
+    outbox: Outbox,
+    signal: AbortSignal,
+  ): Promise<void> {
     const replication = this.#need(this.#replication);
     const { durable } = outbox;
     if (durable === null) throw new Error('a stream begins where the relay is');
@@ -178,7 +208,11 @@ export class PostgresSource implements Source {
       await outbox.drain();
       stream.confirm(false);
     } catch (error) {
-      if (!(error instanceof SchemaChanged) && !(error instanceof TidemarkError && error.cause instanceof SchemaChanged)) throw error;
+      if (
+        !(error instanceof SchemaChanged) &&
+        !(error instanceof TidemarkError && error.cause instanceof SchemaChanged)
+      )
+        throw error;
       this.#baseNeeded = error.message;
       throw new TidemarkError('source_lost', { detail: `${error.message}: a new base is taken` }, error);
     } finally {
@@ -195,6 +229,9 @@ export class PostgresSource implements Source {
 
 /** Where the master's log ends now, by its clock. */
 async function logEnd({ client }: Connection): Promise<LogEnd> {
-  const [row] = await rows(client, `SELECT pg_current_wal_flush_lsn() AS lsn, to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS now`);
+  const [row] = await rows(
+    client,
+    `SELECT pg_current_wal_flush_lsn() AS lsn, to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS now`,
+  );
   return { lsn: parseLsn(row?.lsn ?? ''), at: row?.now ?? '' };
 }

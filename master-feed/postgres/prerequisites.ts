@@ -18,7 +18,10 @@ export interface Checked {
 
 /** Which master this is: its cluster and database. */
 export async function identify(client: pg.Client): Promise<string> {
-  const [row] = await rows(client, 'SELECT (SELECT system_identifier FROM pg_control_system()) AS system, current_database() AS database');
+  const [row] = await rows(
+    client,
+    'SELECT (SELECT system_identifier FROM pg_control_system()) AS system, current_database() AS database',
+  );
   return `${row?.system}/${row?.database}`;
 }
 
@@ -35,29 +38,55 @@ export async function checkMaster(client: pg.Client, publish: readonly string[] 
   const version = Number(server.version);
   const problems: string[] = [];
   if (version < OLDEST) problems.push(`Postgres ${Math.floor(version / 10_000)} is too old. Use 13 or newer.`);
-  if (server.wal_level !== 'logical') problems.push(`wal_level is ${server.wal_level}. Run: ALTER SYSTEM SET wal_level = logical; and restart Postgres.`);
-  if (server.replication !== 't') problems.push(`The user ${server.user} may not replicate. Run: ALTER ROLE ${server.user} REPLICATION;`);
-  if (Number(server.slots) === 0) problems.push('max_replication_slots is 0. Run: ALTER SYSTEM SET max_replication_slots = 10; and restart Postgres.');
-  if (Number(server.senders) === 0) problems.push('max_wal_senders is 0. Run: ALTER SYSTEM SET max_wal_senders = 10; and restart Postgres.');
+  if (server.wal_level !== 'logical')
+    problems.push(`wal_level is ${server.wal_level}. Run: ALTER SYSTEM SET wal_level = logical; and restart Postgres.`);
+  if (server.replication !== 't')
+    problems.push(`The user ${server.user} may not replicate. Run: ALTER ROLE ${server.user} REPLICATION;`);
+  if (Number(server.slots) === 0)
+    problems.push(
+      'max_replication_slots is 0. Run: ALTER SYSTEM SET max_replication_slots = 10; and restart Postgres.',
+    );
+  if (Number(server.senders) === 0)
+    problems.push('max_wal_senders is 0. Run: ALTER SYSTEM SET max_wal_senders = 10; and restart Postgres.');
   if (server.standby === 't') problems.push('This server is a standby. Connect to the primary.');
-  if (server.encoding === 'SQL_ASCII') problems.push('The database has the encoding SQL_ASCII: its texts have no known characters. Use a database with UTF8.');
-  const { tables, problems: more } = chooseTables(await readTables(client, version >= PUBLISHES_GENERATED), publish, server.user ?? '');
+  if (server.encoding === 'SQL_ASCII')
+    problems.push(
+      'The database has the encoding SQL_ASCII: its texts have no known characters. Use a database with UTF8.',
+    );
+  const { tables, problems: more } = chooseTables(
+    await readTables(client, version >= PUBLISHES_GENERATED),
+    publish,
+    server.user ?? '',
+  );
   problems.push(...more);
-  if (problems.length > 0) throw new TidemarkError('source_not_ready', { detail: problems.map((problem) => `- ${problem}`).join('\n') });
+  if (problems.length > 0)
+    throw new TidemarkError('source_not_ready', { detail: problems.map((problem) => `- ${problem}`).join('\n') });
   return { version, tables };
 }
 
 /** The tables to publish, and what is wrong with them. */
-function chooseTables(all: SourceTable[], publish: readonly string[] | null, user: string): { tables: SourceTable[]; problems: string[] } {
+function chooseTables(
+  all: SourceTable[],
+  publish: readonly string[] | null,
+  user: string,
+): { tables: SourceTable[]; problems: string[] } {
   const problems: string[] = [];
   const tables: SourceTable[] = [];
-  const wanted = publish?.map((name) => ({ name, table: all.find((table) => table.name === name) })) ?? all.filter(({ kind, unlogged }) => (kind === 'r' || kind === 'p') && !unlogged).map((table) => ({ name: table.name, table }));
+  const wanted =
+    publish?.map((name) => ({ name, table: all.find((table) => table.name === name) })) ??
+    all
+      .filter(({ kind, unlogged }) => (kind === 'r' || kind === 'p') && !unlogged)
+      .map((table) => ({ name: table.name, table }));
   for (const { name, table } of wanted) {
-    const problem = table === undefined ? `There is no table ${name}. Correct its name in relay.yaml, or create it.` : problemOf(table, user);
+    const problem =
+      table === undefined
+        ? `There is no table ${name}. Correct its name in relay.yaml, or create it.`
+        : problemOf(table, user);
     if (problem !== null) problems.push(problem);
     else if (table) tables.push(table);
   }
-  if (wanted.length === 0) problems.push('The database has no table to publish. Create one, or connect to another database.');
+  if (wanted.length === 0)
+    problems.push('The database has no table to publish. Create one, or connect to another database.');
   return { tables, problems };
 }
 
@@ -65,11 +94,17 @@ function problemOf(table: SourceTable, user: string): string | null {
   const { name, kind, key } = table;
   const kindName = KINDS[kind];
   if (kindName) return `${name} is ${kindName}: only tables have a log. Take it out of relay.yaml.`;
-  if (table.unlogged) return `${name} is unlogged. Run: ALTER TABLE ${qualified(table)} SET LOGGED; or take it out of relay.yaml.`;
-  if (!table.readable) return `The user ${user} may not read ${name}. Run: GRANT SELECT ON ${qualified(table)} TO ${user};`;
-  if (key.length === 0) return `${name} has no key by which its rows are known. Run: ALTER TABLE ${qualified(table)} ADD PRIMARY KEY (…); or ALTER TABLE ${qualified(table)} REPLICA IDENTITY USING INDEX …; or list other tables in relay.yaml.`;
+  if (table.unlogged)
+    return `${name} is unlogged. Run: ALTER TABLE ${qualified(table)} SET LOGGED; or take it out of relay.yaml.`;
+  if (!table.readable)
+    return `The user ${user} may not read ${name}. Run: GRANT SELECT ON ${qualified(table)} TO ${user};`;
+  if (key.length === 0)
+    return `${name} has no key by which its rows are known. Run: ALTER TABLE ${qualified(table)} ADD PRIMARY KEY (…); or ALTER TABLE ${qualified(table)} REPLICA IDENTITY USING INDEX …; or list other tables in relay.yaml.`;
   const missing = key.filter((column) => !table.columns.some(({ name: present }) => present === column));
-  if (missing.length > 0) return `The key of ${name} holds the computed column ${missing.join(', ')}, which the master does not publish.`;
+  if (missing.length > 0)
+    return `The key of ${name} holds the computed column ${missing.join(', ')}, which the master does not publish.`;
   const fits = TableSchema.safeParse(table.schema);
-  return fits.success ? null : `${name} cannot stand in SQLite: ${fits.error.issues.map((issue) => issue.message).join('; ')}.`;
+  return fits.success
+    ? null
+    : `${name} cannot stand in SQLite: ${fits.error.issues.map((issue) => issue.message).join('; ')}.`;
 }

@@ -3,8 +3,8 @@ import type pg from 'pg';
 import type { Outbox } from '../outbox.ts';
 import { CopyQuery, literal } from './connection.ts';
 import { formatLsn, fromPosition, type Lsn, toPosition } from './lsn.ts';
-import type { TransactionWriter } from './transaction-writer.ts';
 import { decode } from './pgoutput.ts';
+import type { TransactionWriter } from './transaction-writer.ts';
 
 const XLOG_DATA = 0x77;
 const KEEPALIVE = 0x6b;
@@ -36,7 +36,14 @@ export class Stream extends CopyQuery {
   /** A heartbeat that waits for the stream to reach its end. */
   #asked: LogEnd | null = null;
 
-  constructor(slot: string, publication: string, from: Lsn, writer: TransactionWriter, outbox: Outbox, fail: (error: unknown) => void) {
+  constructor(
+    slot: string,
+    publication: string,
+    from: Lsn,
+    writer: TransactionWriter,
+    outbox: Outbox,
+    fail: (error: unknown) => void,
+  ) {
     super(
       `START_REPLICATION SLOT ${slot} LOGICAL ${formatLsn(from)} (proto_version '1', publication_names ${literal(publication)})`,
     );
@@ -85,7 +92,11 @@ export class Stream extends CopyQuery {
   override handleError(error: Error): void {
     const { code } = error as { code?: string };
     // 55006: the slot is active for another process.
-    this.#stop(code === '55006' ? new TidemarkError('slot_in_use', { slot: error.message }, error) : new TidemarkError('source_lost', { detail: error.message }, error));
+    this.#stop(
+      code === '55006'
+        ? new TidemarkError('slot_in_use', { slot: error.message }, error)
+        : new TidemarkError('source_lost', { detail: error.message }, error),
+    );
   }
 
   override handleReadyForQuery(): void {

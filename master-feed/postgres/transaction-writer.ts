@@ -113,8 +113,17 @@ export class TransactionWriter {
       table.namespace === relation.namespace &&
       table.relation === relation.name &&
       table.columns.length === relation.columns.length &&
-      table.columns.every((column, i) => column.name === relation.columns[i]?.name && column.typeOid === relation.columns[i]?.typeOid && column.modifier === relation.columns[i]?.modifier) &&
-      (relation.identity === 'f' || sameSet(table.key, relation.columns.filter(({ key }) => key).map(({ name }) => name)));
+      table.columns.every(
+        (column, i) =>
+          column.name === relation.columns[i]?.name &&
+          column.typeOid === relation.columns[i]?.typeOid &&
+          column.modifier === relation.columns[i]?.modifier,
+      ) &&
+      (relation.identity === 'f' ||
+        sameSet(
+          table.key,
+          relation.columns.filter(({ key }) => key).map(({ name }) => name),
+        ));
     if (!same) throw new SchemaChanged(`${relation.namespace}.${relation.name} was altered`);
   }
 }
@@ -125,7 +134,8 @@ function valueJson(known: Known, row: Tuple, column: number, fill: Tuple | null)
   const from = row.kinds[column] === UNCHANGED && fill ? fill : row;
   const kind = from.kinds[column];
   if (kind === NULL) return 'null';
-  if (kind === UNCHANGED) throw new TidemarkError('source_unsupported', { detail: `a value of ${known.table.name} was left out` });
+  if (kind === UNCHANGED)
+    throw new TidemarkError('source_unsupported', { detail: `a value of ${known.table.name} was left out` });
   return toJson(known.table.columns[column]?.form ?? 'text', from.bytes, from.from[column] ?? 0, from.to[column] ?? 0);
 }
 

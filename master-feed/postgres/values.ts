@@ -9,7 +9,19 @@ export interface Mapped {
   form: Form;
 }
 
-const OID = { bool: 16, bytea: 17, int8: 20, int2: 21, int4: 23, oid: 26, float4: 700, float8: 701, timestamp: 1114, timestamptz: 1184, numeric: 1700 } as const;
+const OID = {
+  bool: 16,
+  bytea: 17,
+  int8: 20,
+  int2: 21,
+  int4: 23,
+  oid: 26,
+  float4: 700,
+  float8: 701,
+  timestamp: 1114,
+  timestamptz: 1184,
+  numeric: 1700,
+} as const;
 
 /** Longest precision whose every value a double holds. */
 const EXACT_DIGITS = 15;

@@ -9,7 +9,9 @@ import { NOW, facts as upToDate } from './testing.ts';
 const time = fc.oneof(
   {
     weight: 6,
-    arbitrary: fc.integer({ min: -60 * 60_000, max: 30 * 60_000 }).map((offset) => new Date(NOW + offset).toISOString()),
+    arbitrary: fc
+      .integer({ min: -60 * 60_000, max: 30 * 60_000 })
+      .map((offset) => new Date(NOW + offset).toISOString()),
   },
   {
     weight: 1,
@@ -29,7 +31,10 @@ const epoch = fc.constantFrom('aaaaaaaa', 'bbbbbbbb').map((each) => Epoch.parse(
 const cursor = fc.record({ epoch, seq: number });
 const fault = fc.record({
   code: fc.constantFrom(...(Object.keys(ERRORS) as ErrorCode[])),
-  params: fc.dictionary(fc.constantFrom('relay', 'detail', 'file', 'feed', 'table'), fc.oneof(fc.string(), fc.double())),
+  params: fc.dictionary(
+    fc.constantFrom('relay', 'detail', 'file', 'feed', 'table'),
+    fc.oneof(fc.string(), fc.double()),
+  ),
 });
 const reason = fc.constantFrom(
   'first' as const,
@@ -170,7 +175,10 @@ const facts: fc.Arbitrary<Facts> = fc.record({
   lastSuccess: maybe(run),
   lastRun: maybe(run),
   trend: fc.array(fc.record({ at: time, changes: count, head: number, cursor: number }), { maxLength: 10 }),
-  retry: fc.oneof({ weight: 3, arbitrary: fc.constant(null) }, { weight: 1, arbitrary: fc.record({ attempt: count, nextAt: time }) }),
+  retry: fc.oneof(
+    { weight: 3, arbitrary: fc.constant(null) },
+    { weight: 1, arbitrary: fc.record({ attempt: count, nextAt: time }) },
+  ),
   schedule: fc.record({
     everyMs: maybe(fc.integer({ min: 1000, max: 3_600_000 })),
     nextAt: maybe(time),
@@ -244,7 +252,8 @@ test('more done than there was to do is never shown', () => {
     fc.property(facts, (each) => {
       const { headline } = deriveStatus(each, NOW);
       const match = /([\d,]+) of ([\d,]+)/.exec(headline);
-      if (match) expect(Number(match[1]?.replaceAll(',', ''))).toBeLessThanOrEqual(Number(match[2]?.replaceAll(',', '')));
+      if (match)
+        expect(Number(match[1]?.replaceAll(',', ''))).toBeLessThanOrEqual(Number(match[2]?.replaceAll(',', '')));
     }),
     RUNS,
   );

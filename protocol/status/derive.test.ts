@@ -25,7 +25,10 @@ const waiting = (changes: number, msAgo = 60_000) => ({
     head: { epoch: EPOCH, seq: seq(6000), committedAt: at(1000) },
   }),
 });
-const failing = (code: NonNullable<Facts['replica']['fault']>['code'], params: Record<string, string | number> = {}): Partial<Facts> => ({
+const failing = (
+  code: NonNullable<Facts['replica']['fault']>['code'],
+  params: Record<string, string | number> = {},
+): Partial<Facts> => ({
   lastRun: failedRun({ code, params }),
 });
 const snapshot = (
@@ -383,7 +386,8 @@ const CASES: Case[] = [
     severity: 'error',
     facts: failing('relay_not_tidemark', { relay: 'relay.example:443' }),
     headline: 'The network blocks the relay',
-    detail: 'Something else answered instead of the relay at relay.example:443, such as a proxy or a sign-in page. Local data is safe',
+    detail:
+      'Something else answered instead of the relay at relay.example:443, such as a proxy or a sign-in page. Local data is safe',
     short: 'Blocked by network',
     primary: 'retry',
   },
@@ -431,7 +435,8 @@ const CASES: Case[] = [
     severity: 'warn',
     facts: { clockSkewMs: -7 * 60_000 },
     headline: "This PC's clock is 7 min off",
-    detail: "Times shown may be wrong and sign-in can fail. It is behind the relay's clock; set it in the time settings of this PC",
+    detail:
+      "Times shown may be wrong and sign-in can fail. It is behind the relay's clock; set it in the time settings of this PC",
     short: 'Clock is off',
     primary: 'check',
   },
@@ -583,7 +588,10 @@ describe('each state in its words', () => {
   });
 
   test('every state that can occur has a case', () => {
-    const all: Record<StatusCode, true> = Object.fromEntries(CASES.map(({ code }) => [code, true])) as Record<StatusCode, true>;
+    const all: Record<StatusCode, true> = Object.fromEntries(CASES.map(({ code }) => [code, true])) as Record<
+      StatusCode,
+      true
+    >;
     expect(Object.keys(all).sort()).toEqual(
       [
         'agent-down agent-restarting behind busy cancelled cancelling cert checking clock db-damaged db-locked disk-full failed falling-behind',

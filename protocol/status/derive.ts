@@ -63,7 +63,15 @@ const PRECEDENCE: readonly Rule[] = [
 ];
 
 /** Rules that rest on the fault of the last run. Data that flows is the proof that a new try got past it, so it waits in attention meanwhile. */
-const OF_LAST_RUN: ReadonlySet<Rule> = new Set([databaseDamaged, databaseLocked, diskFull, upgrade, signedOut, certificate, forbidden]);
+const OF_LAST_RUN: ReadonlySet<Rule> = new Set([
+  databaseDamaged,
+  databaseLocked,
+  diskFull,
+  upgrade,
+  signedOut,
+  certificate,
+  forbidden,
+]);
 
 /** States in which the facts below them are not to be trusted, or say nothing. */
 const ALONE: ReadonlySet<StatusCode> = new Set(['setup', 'starting']);

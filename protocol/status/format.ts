@@ -146,7 +146,9 @@ export function makeFormat(locale = 'en-GB', timeZone?: string): Format {
       if (value < HOUR) return `${count(Math.floor(value / MINUTE))} min`;
       const [big, small, unit, smallUnit] = value < 2 * DAY ? [HOUR, MINUTE, 'h', 'min'] : [DAY, HOUR, 'd', 'h'];
       const rest = Math.floor((value % big) / small);
-      return rest === 0 ? `${count(Math.floor(value / big))} ${unit}` : `${count(Math.floor(value / big))} ${unit} ${rest} ${smallUnit}`;
+      return rest === 0
+        ? `${count(Math.floor(value / big))} ${unit}`
+        : `${count(Math.floor(value / big))} ${unit} ${rest} ${smallUnit}`;
     },
     words,
     left(ms) {

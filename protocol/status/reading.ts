@@ -81,7 +81,12 @@ export function read(facts: Facts, now: number, format: Format): Reading {
         })
       : null;
   const ended =
-    failed !== null && retry === null && ENDED_BY_AN_ANSWER.has(failed.code) && probedAt !== null && endedAt !== null && probedAt > endedAt;
+    failed !== null &&
+    retry === null &&
+    ENDED_BY_AN_ANSWER.has(failed.code) &&
+    probedAt !== null &&
+    endedAt !== null &&
+    probedAt > endedAt;
   const sameEpoch = cursor !== null && head !== null && cursor.epoch === head.epoch;
   const forThisCursor = probe !== null && probe.for?.epoch === cursor?.epoch && probe.for?.seq === cursor?.seq;
   const waiting = facts.waiting?.changes ?? null;
@@ -160,4 +165,5 @@ export function found(
 }
 
 /** Joins what there is with ` · `. */
-export const dots = (...parts: (string | null)[]): string => parts.filter((part) => part !== null && part !== '').join(' · ');
+export const dots = (...parts: (string | null)[]): string =>
+  parts.filter((part) => part !== null && part !== '').join(' · ');

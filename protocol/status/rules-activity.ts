@@ -92,7 +92,10 @@ export function syncing({ progress, format }: Reading): Found | null {
     progress.bytesTotal > 0
       ? `${format.bytes(Math.min(progress.bytes, progress.bytesTotal))} of ${format.bytes(progress.bytesTotal)}`
       : null;
-  const where = progress.table === null ? null : `${progress.stage === 'downloading' ? 'downloading' : 'applying to'} ${progress.table}`;
+  const where =
+    progress.table === null
+      ? null
+      : `${progress.stage === 'downloading' ? 'downloading' : 'applying to'} ${progress.table}`;
   const preparing = progress.stage === 'preparing' ? 'Asking the relay what is new' : null;
   return found(
     'syncing',

@@ -4,10 +4,13 @@ import { action, dots, type Found, found, type Reading, time } from './reading.t
 const CLOCK_WARN_MS = 5 * 60_000;
 
 export function neverSynced({ facts, plan, format, names }: Reading): Found | null {
-  if (facts.replica.cursor !== null || (facts.lastRun?.outcome === 'cancelled' && facts.lastRun.mode !== 'check')) return null;
+  if (facts.replica.cursor !== null || (facts.lastRun?.outcome === 'cancelled' && facts.lastRun.mode !== 'check'))
+    return null;
   const empty = facts.probe !== null && facts.probe.status.head === null;
   const ready =
-    plan?.by === 'snapshot' ? `. ${format.counted(plan.tables, 'table')} ready to download (about ${format.bytes(plan.bytes)})` : '';
+    plan?.by === 'snapshot'
+      ? `. ${format.counted(plan.tables, 'table')} ready to download (about ${format.bytes(plan.bytes)})`
+      : '';
   return found(
     'never-synced',
     'info',
@@ -66,7 +69,8 @@ export function behind(reading: Reading): Found | null {
   const { facts, format, now, trend } = reading;
   const { text, count } = backlog(reading);
   const oldestAt = time(facts.waiting?.oldestAt);
-  const oldest = oldestAt === null ? null : `Oldest is from ${format.moment(oldestAt, now)} (${format.span(now - oldestAt)} ago)`;
+  const oldest =
+    oldestAt === null ? null : `Oldest is from ${format.moment(oldestAt, now)} (${format.span(now - oldestAt)} ago)`;
   const size = facts.waiting !== null && facts.waiting.bytes > 0 ? `about ${format.bytes(facts.waiting.bytes)}` : null;
   const actions = {
     primary: action('sync-now', 'Sync now', count),
@@ -85,7 +89,9 @@ export function behind(reading: Reading): Found | null {
       oldestAt,
     );
   }
-  const much = count >= facts.thresholds.behindWarnChanges || (oldestAt !== null && now - oldestAt >= facts.thresholds.behindWarnAgeMs);
+  const much =
+    count >= facts.thresholds.behindWarnChanges ||
+    (oldestAt !== null && now - oldestAt >= facts.thresholds.behindWarnAgeMs);
   return found(
     'behind',
     much ? 'warn' : 'info',
@@ -111,9 +117,12 @@ export function relayBehind(reading: Reading): Found | null {
     : sourceLag === 'lost'
       ? `the relay has no contact with ${names.central}`
       : `how far the relay is behind ${names.central} is not known yet`;
-  const asOf = answeredAt !== null && answerAge > facts.thresholds.freshMs ? `As of ${format.moment(answeredAt, now)}` : null;
+  const asOf =
+    answeredAt !== null && answerAge > facts.thresholds.freshMs ? `As of ${format.moment(answeredAt, now)}` : null;
   const cause =
-    sourceLag === 'unknown' ? 'The relay is reconnecting to head office' : 'Newer data exists at head office and is not available yet';
+    sourceLag === 'unknown'
+      ? 'The relay is reconnecting to head office'
+      : 'Newer data exists at head office and is not available yet';
   return found(
     'relay-behind',
     sourceLag === 'unknown' ? 'info' : 'warn',
@@ -157,7 +166,13 @@ function staleMs({ facts: { schedule, thresholds } }: Reading): number {
 
 export function stale(reading: Reading): Found | null {
   const { facts, answeredAt, answerAge, format, now } = reading;
-  if (facts.replica.cursor === null || answeredAt === null || !Number.isFinite(answerAge) || answerAge <= staleMs(reading)) return null;
+  if (
+    facts.replica.cursor === null ||
+    answeredAt === null ||
+    !Number.isFinite(answerAge) ||
+    answerAge <= staleMs(reading)
+  )
+    return null;
   const off = facts.schedule.everyMs === null;
   const when = format.moment(answeredAt, now);
   return found(
@@ -229,5 +244,10 @@ export function unknown({ answeredAt, answerAge, format, now }: Reading): Found 
       : Number.isFinite(answerAge)
         ? `The answer from ${format.moment(answeredAt, now)} does not tell how far this PC is`
         : `The last answer is dated ${format.moment(answeredAt, now)}: the clock of this PC was probably set back`;
-  return found('unknown', 'unknown', { headline: 'Status not known yet', detail, short: 'Status not known' }, { primary: action('check') });
+  return found(
+    'unknown',
+    'unknown',
+    { headline: 'Status not known yet', detail, short: 'Status not known' },
+    { primary: action('check') },
+  );
 }

@@ -51,7 +51,9 @@ const since = ({ facts }: Reading) => (facts.replica.fault === null && facts.las
 function retrying({ facts: { retry }, format, now }: Reading): string | null {
   if (retry === null) return null;
   const left = (time(retry.nextAt) ?? now) - now;
-  return left > 0 ? `Retrying in ${format.countdown(left)} (attempt ${retry.attempt})` : `Retrying now (attempt ${retry.attempt})`;
+  return left > 0
+    ? `Retrying in ${format.countdown(left)} (attempt ${retry.attempt})`
+    : `Retrying now (attempt ${retry.attempt})`;
 }
 
 const sentences = (...parts: (string | null)[]) =>
@@ -100,7 +102,11 @@ export function diskFull(reading: Reading): Found | null {
     'error',
     {
       headline: 'Not enough disk space',
-      detail: sentences(fault.params.detail ? String(fault.params.detail) : null, 'Free up space and try again', 'Nothing was lost'),
+      detail: sentences(
+        fault.params.detail ? String(fault.params.detail) : null,
+        'Free up space and try again',
+        'Nothing was lost',
+      ),
       short: 'Disk full',
     },
     { primary: action('retry'), secondary: [copyDetails] },
@@ -212,7 +218,11 @@ export function resync(reading: Reading): Found | null {
     'error',
     {
       headline: 'This PC was away too long',
-      detail: sentences('The changes it lacks are no longer kept', copySize(reading), 'The data here stays until the copy is complete'),
+      detail: sentences(
+        'The changes it lacks are no longer kept',
+        copySize(reading),
+        'The data here stays until the copy is complete',
+      ),
       short: 'Fresh copy needed',
     },
     { primary: action('recopy'), secondary: [action('check', 'Check again')] },
@@ -265,7 +275,8 @@ export function offline(reading: Reading): Found | null {
 export function unreachable(reading: Reading): Found | null {
   const fault = faultFor(reading, 'unreachable');
   // A retry with no fault to name is still a relay that did not answer.
-  if (!fault && (reading.facts.retry === null || reading.fault !== null || reading.facts.replica.fault !== null)) return null;
+  if (!fault && (reading.facts.retry === null || reading.fault !== null || reading.facts.replica.fault !== null))
+    return null;
   const address = fault?.params.relay ? String(fault.params.relay) : reading.names.relay;
   const how = fault?.params.detail ? ` (${fault.params.detail})` : fault?.code === 'relay_timeout' ? ' in time' : '';
   return found(

@@ -18,6 +18,7 @@ export function trendOf(samples: Facts['trend']): Status['trend'] {
   if (samples.length < ENOUGH) return null;
   if (last.cursor === first.cursor) return 'stuck';
   if (last.changes < first.changes) return 'catching up';
-  if (last.changes > first.changes && steps.every(({ before, sample }) => sample.changes >= before.changes)) return 'falling behind';
+  if (last.changes > first.changes && steps.every(({ before, sample }) => sample.changes >= before.changes))
+    return 'falling behind';
   return 'steady';
 }

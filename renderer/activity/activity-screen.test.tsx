@@ -1,8 +1,8 @@
 // @vitest-environment happy-dom
 import { screen } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
-import { RUN, at, failedRun } from '@tidemark/protocol/status/testing.ts';
 import type { Run } from '@tidemark/protocol/status/facts.ts';
+import { at, failedRun, RUN } from '@tidemark/protocol/status/testing.ts';
 import { expect, test } from 'vitest';
 import { renderApp } from '../testing.tsx';
 import { ActivityScreen } from './activity-screen.tsx';
@@ -51,7 +51,9 @@ test('a failed run opens with its code and what to do, to be copied', async () =
 });
 
 test('a list that cannot be read says why', async () => {
-  renderApp(<ActivityScreen />, { answers: { 'runs.list': () => ({ ok: false, fault: { code: 'agent_down', params: {} } }) } });
+  renderApp(<ActivityScreen />, {
+    answers: { 'runs.list': () => ({ ok: false, fault: { code: 'agent_down', params: {} } }) },
+  });
   expect((await screen.findByRole('alert')).textContent).toContain('The sync engine stopped unexpectedly.');
 });
 

@@ -1,14 +1,22 @@
 import { Button, Select, Text, Title, UnstyledButton } from '@mantine/core';
+import {
+  IconCheck,
+  IconChevronDown,
+  IconChevronRight,
+  IconCircleX,
+  IconEqual,
+  IconHistory,
+  IconPlayerStop,
+} from '@tabler/icons-react';
 import type { Run } from '@tidemark/protocol/status/facts.ts';
 import { FORMAT } from '@tidemark/protocol/status/format.ts';
-import { IconCheck, IconChevronDown, IconChevronRight, IconCircleX, IconEqual, IconHistory, IconPlayerStop } from '@tabler/icons-react';
 import { useState } from 'react';
 import { Problem } from '../shell/problem.tsx';
 import { useNow } from '../state/context.tsx';
 import classes from './activity.module.css';
-import { type Entry, type Filter, NO_FILTER, byDay, matching } from './run-groups.ts';
 import { RunDrawer } from './run-drawer.tsx';
-import { OUTCOMES, TRIGGERS, changesOf, sayRun, sayTook, shortParts } from './run-words.ts';
+import { byDay, type Entry, type Filter, matching, NO_FILTER } from './run-groups.ts';
+import { changesOf, OUTCOMES, sayRun, sayTook, shortParts, TRIGGERS } from './run-words.ts';
 import { useRuns } from './use-runs.ts';
 
 const LOOKS: Record<Run['outcome'], { Icon: typeof IconCheck; severity: string }> = {
@@ -116,7 +124,12 @@ function EntryRow({ entry, open }: { entry: Entry; open: (run: Run) => void }) {
     <>
       <div role="row">
         <div role="cell" aria-colspan={8}>
-          <UnstyledButton className={classes.quiet} aria-expanded={wide} onClick={() => setWide(!wide)} data-testid="quiet">
+          <UnstyledButton
+            className={classes.quiet}
+            aria-expanded={wide}
+            onClick={() => setWide(!wide)}
+            data-testid="quiet"
+          >
             <Arrow size={15} aria-hidden />
             <span className="num">
               {clock(oldest)} – {clock(newest)}
@@ -135,7 +148,13 @@ function RunRow({ run, open }: { run: Run; open: (run: Run) => void }) {
   const startedAt = Date.parse(run.startedAt);
   const changes = changesOf(run);
   return (
-    <div className={`${classes.row} ${classes.run} num`} role="row" data-testid="run" data-outcome={run.outcome} onClick={() => open(run)}>
+    <div
+      className={`${classes.row} ${classes.run} num`}
+      role="row"
+      data-testid="run"
+      data-outcome={run.outcome}
+      onClick={() => open(run)}
+    >
       <span role="cell">
         <UnstyledButton
           className={classes.time}

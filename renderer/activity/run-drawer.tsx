@@ -1,13 +1,13 @@
 import { Button, Drawer, Table, Text } from '@mantine/core';
+import { IconCopy } from '@tabler/icons-react';
 import { formatCursor } from '@tidemark/protocol/cursor.ts';
 import { ERRORS } from '@tidemark/protocol/errors.ts';
 import type { Run } from '@tidemark/protocol/status/facts.ts';
 import { FORMAT } from '@tidemark/protocol/status/format.ts';
-import { IconCopy } from '@tabler/icons-react';
 import { sayFault } from '../bridge.ts';
 import { useActions } from '../state/use-actions.ts';
 import classes from './activity.module.css';
-import { OUTCOMES, TRIGGERS, changesOf, runText, saySnapshot, sayRun, sayTook } from './run-words.ts';
+import { changesOf, OUTCOMES, runText, sayRun, saySnapshot, sayTook, TRIGGERS } from './run-words.ts';
 
 const MODES: Record<Run['mode'], string> = {
   now: 'Sync',
@@ -59,7 +59,12 @@ function Details({ run }: { run: Run }) {
           ))}
       </dl>
       {changesOf(run) > 0 && <Counts run={run} />}
-      <Button variant="default" leftSection={<IconCopy size={15} aria-hidden />} onClick={() => copy(runText(run), 'Run')} w="fit-content">
+      <Button
+        variant="default"
+        leftSection={<IconCopy size={15} aria-hidden />}
+        onClick={() => copy(runText(run), 'Run')}
+        w="fit-content"
+      >
         Copy as text
       </Button>
     </div>
@@ -75,7 +80,8 @@ function ErrorPart({ run }: { run: Run }) {
       <Text size="sm">{todo}</Text>
       <Text size="xs" c="dimmed">
         Code {run.fault.code}
-        {run.fault.requestId ? ` · request ${run.fault.requestId}` : ''} · a retry {ERRORS[run.fault.code].retry ? 'can' : 'cannot'} help
+        {run.fault.requestId ? ` · request ${run.fault.requestId}` : ''} · a retry{' '}
+        {ERRORS[run.fault.code].retry ? 'can' : 'cannot'} help
       </Text>
       {run.fault.detail && <pre className={classes.pre}>{run.fault.detail}</pre>}
     </div>

@@ -1,6 +1,6 @@
-import fc from 'fast-check';
-import { NOW, RUN } from '@tidemark/protocol/status/testing.ts';
 import type { Run } from '@tidemark/protocol/status/facts.ts';
+import { NOW, RUN } from '@tidemark/protocol/status/testing.ts';
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { byDay, matching } from './run-groups.ts';
 
@@ -12,13 +12,26 @@ const run = (id: number, outcome: Run['outcome'], msAgo = id * 60_000): Run => (
 });
 
 test('checks in a row that found nothing become one entry', () => {
-  const [day] = byDay([run(1, 'done'), run(2, 'nothing-new'), run(3, 'nothing-new'), run(4, 'failed'), run(5, 'nothing-new')], NOW);
-  expect(day?.entries.map((entry) => (entry.kind === 'quiet' ? entry.runs.length : entry.run.id))).toEqual(['r1', 2, 'r4', 'r5']);
+  const [day] = byDay(
+    [run(1, 'done'), run(2, 'nothing-new'), run(3, 'nothing-new'), run(4, 'failed'), run(5, 'nothing-new')],
+    NOW,
+  );
+  expect(day?.entries.map((entry) => (entry.kind === 'quiet' ? entry.runs.length : entry.run.id))).toEqual([
+    'r1',
+    2,
+    'r4',
+    'r5',
+  ]);
 });
 
 test('a row of quiet checks does not reach over midnight', () => {
   const days = byDay(
-    [run(1, 'nothing-new'), run(2, 'nothing-new'), run(3, 'nothing-new', 86_400_000), run(4, 'nothing-new', 86_460_000)],
+    [
+      run(1, 'nothing-new'),
+      run(2, 'nothing-new'),
+      run(3, 'nothing-new', 86_400_000),
+      run(4, 'nothing-new', 86_460_000),
+    ],
     NOW,
   );
   expect(days.map(({ name, entries }) => [name, entries.length])).toEqual([

@@ -16,7 +16,9 @@ export interface Filter {
 export const NO_FILTER: Filter = { outcome: 'all', trigger: 'all' };
 
 export function matching(runs: readonly Run[], { outcome, trigger }: Filter): Run[] {
-  return runs.filter((run) => (outcome === 'all' || run.outcome === outcome) && (trigger === 'all' || run.trigger === trigger));
+  return runs.filter(
+    (run) => (outcome === 'all' || run.outcome === outcome) && (trigger === 'all' || run.trigger === trigger),
+  );
 }
 
 /** Runs (newest first) by day; within a day, two or more in a row that found nothing new become one entry. */

@@ -1,9 +1,11 @@
-import { RUN, failedRun } from '@tidemark/protocol/status/testing.ts';
+import { failedRun, RUN } from '@tidemark/protocol/status/testing.ts';
 import { expect, test } from 'vitest';
 import { runText, sayRun, shortParts } from './run-words.ts';
 
 test('a pull says what it brought, not only that it ended', () => {
-  expect(sayRun({ ...RUN, truncated: 1 })).toBe('Received 1,241 changes (812 updated, 400 added, 28 deleted, 1 table emptied) in 1 table');
+  expect(sayRun({ ...RUN, truncated: 1 })).toBe(
+    'Received 1,241 changes (812 updated, 400 added, 28 deleted, 1 table emptied) in 1 table',
+  );
   expect(shortParts(RUN)).toBe('+400 ~812 −28');
 });
 

@@ -1,5 +1,5 @@
-import { ERRORS } from '@tidemark/protocol/errors.ts';
 import { formatCursor } from '@tidemark/protocol/cursor.ts';
+import { ERRORS } from '@tidemark/protocol/errors.ts';
 import type { Run, Trigger } from '@tidemark/protocol/status/facts.ts';
 import { FORMAT } from '@tidemark/protocol/status/format.ts';
 import { sayFault } from '../bridge.ts';
@@ -30,7 +30,8 @@ const SNAPSHOTS: Record<NonNullable<Run['snapshot']>, string> = {
 
 type Counts = Pick<Run, 'inserted' | 'updated' | 'deleted' | 'truncated'>;
 
-export const changesOf = ({ inserted, updated, deleted, truncated }: Counts): number => inserted + updated + deleted + truncated;
+export const changesOf = ({ inserted, updated, deleted, truncated }: Counts): number =>
+  inserted + updated + deleted + truncated;
 
 /** `812 updated, 400 added, 28 deleted`; only what there was. */
 export function partsOf({ inserted, updated, deleted, truncated }: Counts): string {
@@ -67,7 +68,8 @@ export function sayRun(run: Run): string {
   const saved = `${FORMAT.counted(changes, 'change')} saved`;
   switch (run.outcome) {
     case 'done':
-      if (run.snapshot) return `Received a fresh copy: ${FORMAT.counted(changes, 'row')} in ${FORMAT.counted(run.tables.length, 'table')}`;
+      if (run.snapshot)
+        return `Received a fresh copy: ${FORMAT.counted(changes, 'row')} in ${FORMAT.counted(run.tables.length, 'table')}`;
       return changes === 0
         ? 'Reached the newest position; no change concerned this PC'
         : `Received ${FORMAT.counted(changes, 'change')}${what}`;
@@ -104,12 +106,18 @@ export function runText(run: Run): string {
     run.left === null ? null : `Still waiting: ${run.left}`,
     run.retries === 0 ? null : `Attempts that failed before: ${run.retries}`,
     ...run.tables.map(
-      (table) => `  ${table.name}: added ${table.inserted}, updated ${table.updated}, deleted ${table.deleted}, emptied ${table.truncated}`,
+      (table) =>
+        `  ${table.name}: added ${table.inserted}, updated ${table.updated}, deleted ${table.deleted}, emptied ${table.truncated}`,
     ),
   ];
   if (run.fault) {
     const { means, todo } = sayFault(run.fault);
-    lines.push(`Error: ${run.fault.code}`, means, `What to do: ${todo}`, `A retry ${ERRORS[run.fault.code].retry ? 'can' : 'cannot'} help`);
+    lines.push(
+      `Error: ${run.fault.code}`,
+      means,
+      `What to do: ${todo}`,
+      `A retry ${ERRORS[run.fault.code].retry ? 'can' : 'cannot'} help`,
+    );
     if (run.fault.requestId) lines.push(`Request: ${run.fault.requestId}`);
     if (run.fault.detail) lines.push(run.fault.detail);
   }

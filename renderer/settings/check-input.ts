@@ -13,7 +13,9 @@ export function relayUrlProblem(text: string): string | null {
 /** Why a text is not a feed's name; null when it is one. */
 export function feedProblem(text: string): string | null {
   if (text === '') return 'Enter the name of the feed; your administrator knows it';
-  return /^[a-z][a-z0-9_-]{0,39}$/.test(text) ? null : 'A feed name has 1 to 40 characters a-z 0-9 _ - and begins with a letter';
+  return /^[a-z][a-z0-9_-]{0,39}$/.test(text)
+    ? null
+    : 'A feed name has 1 to 40 characters a-z 0-9 _ - and begins with a letter';
 }
 
 /** Why a text is not a key; null when it may be one. */

@@ -1,7 +1,7 @@
 import { Button, Loader, Text } from '@mantine/core';
-import type { Input, Output } from '@tidemark/terminal/contract/contract.ts';
-import { FORMAT } from '@tidemark/protocol/status/format.ts';
 import { IconCircleCheck, IconCircleX, IconPlugConnected } from '@tabler/icons-react';
+import { FORMAT } from '@tidemark/protocol/status/format.ts';
+import type { Input, Output } from '@tidemark/terminal/contract/contract.ts';
 import { useCallback, useState } from 'react';
 import { faultOf, sayFault } from '../bridge.ts';
 import { useTidemark } from '../state/context.tsx';
@@ -61,13 +61,22 @@ function Found({ status, latencyMs }: Omit<Extract<TestResult, { ok: true }>, 'o
     <span className={classes.resultLine} data-severity="ok" data-testid="test-ok">
       <IconCircleCheck size={18} aria-hidden className={classes.resultIcon} />
       <Text size="sm" className="num selectable">
-        Found relay “{status.relay.name}”, version {status.relay.version}, in {FORMAT.count(Math.max(1, Math.round(latencyMs)))} ms. {head}
+        Found relay “{status.relay.name}”, version {status.relay.version}, in{' '}
+        {FORMAT.count(Math.max(1, Math.round(latencyMs)))} ms. {head}
       </Text>
     </span>
   );
 }
 
-export function TestButton({ onClick, testing, disabled }: { onClick: () => void; testing: boolean; disabled: boolean }) {
+export function TestButton({
+  onClick,
+  testing,
+  disabled,
+}: {
+  onClick: () => void;
+  testing: boolean;
+  disabled: boolean;
+}) {
   return (
     <Button
       variant="default"

@@ -1,6 +1,6 @@
 import { Button, PasswordInput, Text } from '@mantine/core';
-import type { Settings } from '@tidemark/terminal/contract/contract.ts';
 import { IconKey, IconKeyOff } from '@tabler/icons-react';
+import type { Settings } from '@tidemark/terminal/contract/contract.ts';
 import { useEffect, useRef, useState } from 'react';
 import { sayFault } from '../bridge.ts';
 import { useApp } from '../state/context.tsx';
@@ -17,7 +17,15 @@ export function sayStore({ hasToken, tokenStore }: Pick<Settings, 'hasToken' | '
 }
 
 /** Write-only: shows whether a key is stored and where, and takes a new one. */
-export function KeySetting({ settings, token, setToken }: { settings: Settings; token: string; setToken: (token: string) => void }) {
+export function KeySetting({
+  settings,
+  token,
+  setToken,
+}: {
+  settings: Settings;
+  token: string;
+  setToken: (token: string) => void;
+}) {
   const [tried, setTried] = useState(false);
   const { save, saving, fault } = useSave();
   const atKey = useApp((state) => state.atKey);

@@ -17,7 +17,9 @@ const retype = async (label: string, text: string) => {
 test('an address that is none is not saved, and the field says what still holds', async () => {
   const { called, store } = renderApp(<SettingsScreen />);
   await retype('Relay address', 'relay.example{Enter}');
-  expect(screen.getByText(/The address begins with http/).textContent).toContain('Still in use: https://relay.hq.example');
+  expect(screen.getByText(/The address begins with http/).textContent).toContain(
+    'Still in use: https://relay.hq.example',
+  );
   expect(called('settings.set')).toEqual([]);
   expect(store.getState().app?.settings.relayUrl).toBe('https://relay.hq.example');
 });
@@ -47,7 +49,9 @@ test('Escape takes back what was typed', async () => {
 
 test('a refusal of the app stands beside the field', async () => {
   renderApp(<SettingsScreen />, {
-    answers: { 'settings.set': () => ({ ok: false, fault: { code: 'settings_invalid', params: { detail: 'no such feed' } } }) },
+    answers: {
+      'settings.set': () => ({ ok: false, fault: { code: 'settings_invalid', params: { detail: 'no such feed' } } }),
+    },
   });
   await retype('Feed', 'other{Enter}');
   expect((await screen.findByText(/no such feed/)).textContent).toContain('Still in use: shop');
@@ -91,10 +95,17 @@ test('a test of the connection takes what is typed, saved or not', async () => {
 
 test('a test that fails says what to do', async () => {
   renderApp(<SettingsScreen />, {
-    answers: { 'connection.test': () => ({ ok: true, value: { ok: false, fault: { code: 'feed_unknown', params: { feed: 'shop' } } } }) },
+    answers: {
+      'connection.test': () => ({
+        ok: true,
+        value: { ok: false, fault: { code: 'feed_unknown', params: { feed: 'shop' } } },
+      }),
+    },
   });
   await userEvent.click(screen.getByRole('button', { name: 'Test connection' }));
-  expect((await screen.findByTestId('test-failed')).textContent).toContain('The relay has no feed named shop. Check the name of the feed.');
+  expect((await screen.findByTestId('test-failed')).textContent).toContain(
+    'The relay has no feed named shop. Check the name of the feed.',
+  );
 });
 
 test.each([
@@ -109,9 +120,12 @@ test.each([
   expect(relayUrlProblem(text)).toContain(why);
 });
 
-test.each(['http://127.0.0.1:4600', 'https://relay.example.com/tidemark/', 'HTTPS://RELAY'])('%j is an address', (text) => {
-  expect(relayUrlProblem(text)).toBeNull();
-});
+test.each(['http://127.0.0.1:4600', 'https://relay.example.com/tidemark/', 'HTTPS://RELAY'])(
+  '%j is an address',
+  (text) => {
+    expect(relayUrlProblem(text)).toBeNull();
+  },
+);
 
 test('a key pasted with a line break in its middle is refused', () => {
   expect(tokenProblem('abc\ndef')).toContain('no spaces');

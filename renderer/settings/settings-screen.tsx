@@ -1,6 +1,6 @@
 import { Button, SegmentedControl, Text, Title } from '@mantine/core';
-import type { Settings } from '@tidemark/terminal/contract/contract.ts';
 import { IconCopy } from '@tabler/icons-react';
+import type { Settings } from '@tidemark/terminal/contract/contract.ts';
 import { type ReactNode, useId, useState } from 'react';
 import { Problem } from '../shell/problem.tsx';
 import { useSettings } from '../state/context.tsx';
@@ -49,7 +49,8 @@ function Connection() {
   const { test, testing, result } = useConnectionTest();
   const relayUrl = typed.relayUrl ?? settings.relayUrl;
   const feed = typed.feed ?? settings.feed;
-  const untestable = relayUrlProblem(relayUrl) !== null || feedProblem(feed) !== null || (token.trim() === '' && !settings.hasToken);
+  const untestable =
+    relayUrlProblem(relayUrl) !== null || feedProblem(feed) !== null || (token.trim() === '' && !settings.hasToken);
   return (
     <Part title="Connection" text="Where this PC gets its data from. Your administrator has these.">
       <TextSetting
@@ -92,7 +93,13 @@ function Names() {
         value={centralName}
         problem={nameProblem}
       />
-      <TextSetting label="This PC" placeholder="This PC" setting="branchName" value={branchName} problem={nameProblem} />
+      <TextSetting
+        label="This PC"
+        placeholder="This PC"
+        setting="branchName"
+        value={branchName}
+        problem={nameProblem}
+      />
     </Part>
   );
 }

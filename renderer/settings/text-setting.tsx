@@ -46,7 +46,11 @@ export function TextSetting({ label, description, placeholder, setting, value, p
       description={description}
       placeholder={placeholder}
       value={text}
-      error={why === null ? undefined : <Refused why={why} still={value === '' ? 'Nothing was saved.' : `Still in use: ${value}`} />}
+      error={
+        why === null ? undefined : (
+          <Refused why={why} still={value === '' ? 'Nothing was saved.' : `Still in use: ${value}`} />
+        )
+      }
       onChange={(event) => type(event.currentTarget.value)}
       onBlur={commit}
       onKeyDown={(event) => {

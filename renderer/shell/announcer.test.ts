@@ -1,5 +1,5 @@
 import { deriveStatus } from '@tidemark/protocol/status/derive.ts';
-import { NOW, PROGRESS, RUN, facts } from '@tidemark/protocol/status/testing.ts';
+import { facts, NOW, PROGRESS, RUN } from '@tidemark/protocol/status/testing.ts';
 import { expect, test } from 'vitest';
 import { announcement } from './announcer.tsx';
 

@@ -1,6 +1,6 @@
 import { VisuallyHidden } from '@mantine/core';
-import { FORMAT } from '@tidemark/protocol/status/format.ts';
 import type { Facts } from '@tidemark/protocol/status/facts.ts';
+import { FORMAT } from '@tidemark/protocol/status/format.ts';
 import type { Status } from '@tidemark/protocol/status/status.ts';
 import { useEffect, useRef, useState } from 'react';
 import { useApp, useFacts, useStatus } from '../state/context.tsx';
@@ -15,7 +15,11 @@ interface Spoken {
 }
 
 /** What a screen reader says when the status went on from `before`: changes of state, quarters of progress and the end of a run; nothing else. */
-export function announcement(before: Spoken, status: Status, lastRun: Facts['lastRun']): { text: string | null; spoken: Spoken } {
+export function announcement(
+  before: Spoken,
+  status: Status,
+  lastRun: Facts['lastRun'],
+): { text: string | null; spoken: Spoken } {
   const { progress } = status;
   const percent = progress && progress.total > 0 ? (100 * progress.done) / progress.total : 0;
   const quarter = progress ? (QUARTERS.find((each) => percent >= each) ?? 0) : 0;

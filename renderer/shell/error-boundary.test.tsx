@@ -5,15 +5,16 @@ import { expect, onTestFinished, test, vi } from 'vitest';
 import { renderApp } from '../testing.tsx';
 import { ErrorBoundary } from './error-boundary.tsx';
 
+let broken = true;
+function Screen() {
+  if (broken) throw new Error('no such thing');
+  return <p>fine</p>;
+}
+
 test('a fault in a screen says that sync goes on, and the screen can be tried again', async () => {
   // React reports every caught error on the console; here it is expected.
   const silent = vi.spyOn(console, 'error').mockImplementation(() => {});
   onTestFinished(() => silent.mockRestore());
-  let broken = true;
-  function Screen() {
-    if (broken) throw new Error('no such thing');
-    return <p>fine</p>;
-  }
   renderApp(
     <ErrorBoundary>
       <Screen />

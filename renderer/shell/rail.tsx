@@ -22,7 +22,11 @@ export function Rail() {
       </div>
       {ITEMS.map(({ screen, label, Icon }, index) => (
         <Tooltip key={screen} label={`${label} (Ctrl+${index + 1})`} position="right">
-          <UnstyledButton className={classes.item} aria-current={screen === current ? 'page' : undefined} onClick={() => show(screen)}>
+          <UnstyledButton
+            className={classes.item}
+            aria-current={screen === current ? 'page' : undefined}
+            onClick={() => show(screen)}
+          >
             <Icon size={22} stroke={1.6} aria-hidden />
             {label}
           </UnstyledButton>

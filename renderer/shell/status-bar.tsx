@@ -15,9 +15,14 @@ export function StatusBar() {
   const asOf = committedAt === null ? null : Date.parse(committedAt);
   const waiting = facts.waiting?.changes ?? null;
   return (
-    <footer className={classes.bar} aria-label="Status">
+    <footer className={classes.bar}>
       <Tooltip label={`${status.headline}. ${status.detail}`} position="top-start">
-        <UnstyledButton className={classes.barStatus} data-severity={status.severity} onClick={() => show('sync')} data-testid="status-bar">
+        <UnstyledButton
+          className={classes.barStatus}
+          data-severity={status.severity}
+          onClick={() => show('sync')}
+          data-testid="status-bar"
+        >
           <StatusIcon code={status.code} size={15} />
           <span className={`${classes.barText} num`}>{status.short}</span>
         </UnstyledButton>

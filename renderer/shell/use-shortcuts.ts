@@ -1,7 +1,7 @@
 import { useEffect } from 'react';
+import type { Screen } from '../state/app-store.ts';
 import { useTidemark } from '../state/context.tsx';
 import { makeActions } from '../state/use-actions.ts';
-import type { Screen } from '../state/app-store.ts';
 
 const SCREENS: Screen[] = ['sync', 'activity', 'settings'];
 
@@ -18,7 +18,7 @@ export function useShortcuts(): void {
     const onKey = (event: KeyboardEvent) => {
       const { app, show, open, dialog } = store.getState();
       const running = app !== null && (app.facts.phase.kind === 'syncing' || app.facts.phase.kind === 'checking');
-      const free = app !== null && app.facts.configured && app.facts.phase.kind === 'idle';
+      const free = app?.facts.configured && app.facts.phase.kind === 'idle';
       const plain = !event.altKey && !event.metaKey;
       const take = (act: () => void) => {
         event.preventDefault();
@@ -28,7 +28,8 @@ export function useShortcuts(): void {
         return take(() => free && dialog === null && actions.start(event.shiftKey ? 'check' : 'now'));
       if (event.key === 'F1' || (event.key === '?' && plain && !event.ctrlKey && !typing(event.target)))
         return take(() => open('shortcuts'));
-      if (event.key === 'Escape' && running && !event.defaultPrevented && !covered() && !typing(event.target)) return take(actions.cancel);
+      if (event.key === 'Escape' && running && !event.defaultPrevented && !covered() && !typing(event.target))
+        return take(actions.cancel);
       if (event.ctrlKey && plain && event.key === ',') return take(() => show('settings'));
       const screen = event.ctrlKey && plain && !event.shiftKey ? SCREENS[Number(event.key) - 1] : undefined;
       if (screen) take(() => show(screen));

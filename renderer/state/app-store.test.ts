@@ -1,4 +1,4 @@
-import { NOW, facts } from '@tidemark/protocol/status/testing.ts';
+import { facts, NOW } from '@tidemark/protocol/status/testing.ts';
 import type { AppState, Bridge } from '@tidemark/terminal/contract/contract.ts';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { makeApi } from '../bridge.ts';
@@ -58,7 +58,9 @@ test('an app that does not answer at first is asked again, and the reason is kep
   const bridge = {
     call: async (method: string) => {
       calls.push(method);
-      return calls.length === 1 ? { ok: false, fault: { code: 'agent_down', params: {} } } : { ok: true, value: state(true) };
+      return calls.length === 1
+        ? { ok: false, fault: { code: 'agent_down', params: {} } }
+        : { ok: true, value: state(true) };
     },
     on: () => () => {},
   } as unknown as Bridge;

@@ -1,7 +1,7 @@
 import type { Facts } from '@tidemark/protocol/status/facts.ts';
 import type { Status } from '@tidemark/protocol/status/status.ts';
 import type { Settings } from '@tidemark/terminal/contract/contract.ts';
-import { type ReactNode, createContext, useContext, useMemo } from 'react';
+import { createContext, type ReactNode, useContext, useMemo } from 'react';
 import { useStore } from 'zustand';
 import type { Api } from '../bridge.ts';
 import type { AppStore, AppStoreApi } from './app-store.ts';

@@ -12,7 +12,10 @@ export function detailsText(status: Status, facts: Facts): string {
     `Position: ${facts.replica.cursor ? formatCursor(facts.replica.cursor) : 'none'}`,
     `Head at the relay: ${facts.probe?.status.head ? formatCursor(facts.probe.status.head) : 'not known'}${facts.probe ? ` (asked ${facts.probe.at})` : ''}`,
     ...(fault
-      ? [`Error: ${fault.code}${fault.requestId ? `, request ${fault.requestId}` : ''}`, ...(fault.detail ? [fault.detail] : [])]
+      ? [
+          `Error: ${fault.code}${fault.requestId ? `, request ${fault.requestId}` : ''}`,
+          ...(fault.detail ? [fault.detail] : []),
+        ]
       : []),
     ...status.attention.map(({ code, text }) => `Also: ${code}: ${text}`),
     '',

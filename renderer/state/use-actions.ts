@@ -1,7 +1,7 @@
 import { notifications } from '@mantine/notifications';
+import type { Seq } from '@tidemark/protocol/cursor.ts';
 import type { Mode } from '@tidemark/protocol/status/facts.ts';
 import type { Action } from '@tidemark/protocol/status/status.ts';
-import type { Seq } from '@tidemark/protocol/cursor.ts';
 import { useMemo } from 'react';
 import { type Api, faultOf, sayFault } from '../bridge.ts';
 import type { AppStoreApi } from './app-store.ts';
@@ -27,9 +27,12 @@ export function makeActions(api: Api, store: AppStoreApi): Actions {
       },
     );
   };
-  const start = (mode: Mode, target?: Seq) => attempt(api.call('sync.start', { mode, ...(target === undefined ? {} : { target }) }));
+  const start = (mode: Mode, target?: Seq) =>
+    attempt(api.call('sync.start', { mode, ...(target === undefined ? {} : { target }) }));
   const copy = (text: string, what: string) =>
-    attempt(api.call('clipboard.write', { text }), () => notifications.show({ message: `${what} copied`, autoClose: 2500 }));
+    attempt(api.call('clipboard.write', { text }), () =>
+      notifications.show({ message: `${what} copied`, autoClose: 2500 }),
+    );
   const cancel = () => attempt(api.call('sync.cancel', {}));
 
   /** What failed is tried again as it was; of a sync up to a transaction only the check, for the choice may be old. */

@@ -20,18 +20,24 @@ export interface Answer<T> {
  */
 export function useAnswer<M extends MethodName>(method: M, input: Input<M>, version: string): Answer<Output<M>> {
   const { api } = useTidemark();
-  const [answer, setAnswer] = useState<{ key: string; data: Output<M> | null; fault: Fault | null }>({ key: '', data: null, fault: null });
+  const [answer, setAnswer] = useState<{ key: string; data: Output<M> | null; fault: Fault | null }>({
+    key: '',
+    data: null,
+    fault: null,
+  });
   const [reloads, setReloads] = useState(0);
   const askedAt = useRef(0);
   const key = JSON.stringify(input);
 
+  // biome-ignore lint/correctness/useExhaustiveDependencies: `version` and `reloads` say when to ask again
   useEffect(() => {
     let live = true;
     const ask = () => {
       askedAt.current = performance.now();
       api.call(method, JSON.parse(key) as Input<M>).then(
         (data) => live && setAnswer({ key, data, fault: null }),
-        (thrown: unknown) => live && setAnswer((old) => ({ key, data: old.key === key ? old.data : null, fault: faultOf(thrown) })),
+        (thrown: unknown) =>
+          live && setAnswer((old) => ({ key, data: old.key === key ? old.data : null, fault: faultOf(thrown) })),
       );
     };
     const wait = askedAt.current === 0 ? 0 : askedAt.current + GAP_MS - performance.now();
@@ -41,7 +47,6 @@ export function useAnswer<M extends MethodName>(method: M, input: Input<M>, vers
       live = false;
       clearTimeout(timer);
     };
-    // biome-ignore lint/correctness/useExhaustiveDependencies: `version` and `reloads` say when to ask again
   }, [api, method, key, version, reloads]);
 
   const reload = useCallback(() => {

@@ -8,7 +8,10 @@ import { FirstRun } from './first-run.tsx';
 
 const EMPTY = { relayUrl: '', feed: '', hasToken: false, tokenStore: 'none' as const, branchName: '' };
 const found = { ok: true as const, value: { ok: true as const, status: probe().status, latencyMs: 12 } };
-const refused = { ok: true as const, value: { ok: false as const, fault: { code: 'token_invalid' as const, params: {} } } };
+const refused = {
+  ok: true as const,
+  value: { ok: false as const, fault: { code: 'token_invalid' as const, params: {} } },
+};
 
 async function typeConnection() {
   await userEvent.type(screen.getByLabelText('Relay address'), 'https://relay.hq.example');
@@ -23,7 +26,9 @@ test('three steps lead to a first sync, and only the last one saves', async () =
   });
   await typeConnection();
   await userEvent.type(screen.getByLabelText('Key'), 'secret-key{Enter}');
-  expect(called('connection.test')).toEqual([{ relayUrl: 'https://relay.hq.example', feed: 'shop', token: 'secret-key' }]);
+  expect(called('connection.test')).toEqual([
+    { relayUrl: 'https://relay.hq.example', feed: 'shop', token: 'secret-key' },
+  ]);
   await screen.findByText(/Found relay “HQ-1”/);
   expect(called('settings.set')).toEqual([]);
   await userEvent.type(screen.getByLabelText('Name of this PC'), 'Branch 9');
@@ -42,7 +47,11 @@ test('an address that is none is refused in its step', async () => {
 });
 
 test('a key that the relay refuses is told in its step, and is no dead end', async () => {
-  renderApp(<FirstRun />, { facts: { configured: false }, settings: EMPTY, answers: { 'connection.test': () => refused } });
+  renderApp(<FirstRun />, {
+    facts: { configured: false },
+    settings: EMPTY,
+    answers: { 'connection.test': () => refused },
+  });
   await typeConnection();
   await userEvent.type(screen.getByLabelText('Key'), 'wrong{Enter}');
   expect((await screen.findByTestId('test-failed')).textContent).toContain("The relay does not accept this PC's key.");
@@ -62,7 +71,10 @@ test('a refusal to save is shown and starts nothing', async () => {
     settings: EMPTY,
     answers: {
       'connection.test': () => found,
-      'settings.set': () => ({ ok: false, fault: { code: 'settings_invalid', params: { detail: 'the folder is read-only' } } }),
+      'settings.set': () => ({
+        ok: false,
+        fault: { code: 'settings_invalid', params: { detail: 'the folder is read-only' } },
+      }),
     },
   });
   await typeConnection();

@@ -1,6 +1,6 @@
 import { Button, Group, PasswordInput, Stepper, Text, TextInput, Title } from '@mantine/core';
-import { FORMAT } from '@tidemark/protocol/status/format.ts';
 import type { Fault } from '@tidemark/protocol/status/facts.ts';
+import { FORMAT } from '@tidemark/protocol/status/format.ts';
 import { type ReactNode, useEffect, useRef, useState } from 'react';
 import { faultOf } from '../bridge.ts';
 import { feedProblem, nameProblem, relayUrlProblem, tokenProblem } from '../settings/check-input.ts';
@@ -58,7 +58,17 @@ interface StepProps {
 }
 
 /** A step's form: its heading takes the focus, so that a screen reader says where one is. */
-function StepForm({ title, text, children, submit }: { title: string; text: string; children: ReactNode; submit: () => void }) {
+function StepForm({
+  title,
+  text,
+  children,
+  submit,
+}: {
+  title: string;
+  text: string;
+  children: ReactNode;
+  submit: () => void;
+}) {
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => heading.current?.focus(), []);
   return (
@@ -92,7 +102,8 @@ function RelayStep({ draft, change }: StepProps) {
       text="The relay passes on what changes at head office. Your administrator gave you its address and the name of the feed."
       submit={() => {
         setTried(true);
-        if (urlWhy === null && feedWhy === null) change({ step: 1, relayUrl: draft.relayUrl.trim(), feed: draft.feed.trim() });
+        if (urlWhy === null && feedWhy === null)
+          change({ step: 1, relayUrl: draft.relayUrl.trim(), feed: draft.feed.trim() });
       }}
     >
       <TextInput

@@ -1,6 +1,6 @@
 import { deriveStatus } from '@tidemark/protocol/status/derive.ts';
 import type { Facts } from '@tidemark/protocol/status/facts.ts';
-import { NOW, at, facts, failedRun, probe } from '@tidemark/protocol/status/testing.ts';
+import { at, facts, failedRun, NOW, probe } from '@tidemark/protocol/status/testing.ts';
 import { describe, expect, test } from 'vitest';
 import { ownHop, sourceHop } from './hops.ts';
 
@@ -21,12 +21,20 @@ describe('a hop is not green', () => {
     ['when the PC is offline', { online: false }, 'own'],
     ['to head office either, when the PC does not hear the relay', { online: false }, 'source'],
     ['when the relay cannot be reached', { lastRun: failedRun({ code: 'relay_unreachable', params: {} }) }, 'own'],
-    ['when the local database is damaged', { replica: { ...replica, fault: { code: 'db_damaged', params: {} } } }, 'own'],
+    [
+      'when the local database is damaged',
+      { replica: { ...replica, fault: { code: 'db_damaged', params: {} } } },
+      'own',
+    ],
     ['when the engine is down', { agent: { state: 'down', restarts: 5, since: at(0) } }, 'own'],
     ['while the engine starts', { agent: { state: 'starting' } }, 'own'],
     ['when the last answer is old', { probe: probe({}, 3_600_000) }, 'own'],
     ['to head office, when the last answer is old', { probe: probe({}, 3_600_000) }, 'source'],
-    ['to head office, when its feed is gone', { probe: probe({ feed: { connected: false, heardAt: at(60_000), lagMs: 0 } }) }, 'source'],
+    [
+      'to head office, when its feed is gone',
+      { probe: probe({ feed: { connected: false, heardAt: at(60_000), lagMs: 0 } }) },
+      'source',
+    ],
     [
       'to head office, when its lag is not known',
       { probe: probe({ feed: { connected: true, heardAt: at(60_000), lagMs: null } }) },

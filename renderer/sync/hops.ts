@@ -56,18 +56,25 @@ function asOf(facts: Facts, status: Status, now: number): string {
 /** Head office to relay, as the relay last told it. */
 export function sourceHop(facts: Facts, status: Status, now: number): Hop {
   const { probe, thresholds } = facts;
-  if (probe === null) return { state: 'unknown', broken: false, text: 'Unknown', more: 'The relay has not answered yet' };
+  if (probe === null)
+    return { state: 'unknown', broken: false, text: 'Unknown', more: 'The relay has not answered yet' };
   const { feed, now: relayNow } = probe.status;
   const heard = feed.heardAt === null ? null : Date.parse(feed.heardAt);
   const more = `${heard === null ? 'The relay never heard from head office' : `The relay last heard from head office ${FORMAT.full(heard)}`}. Asked ${FORMAT.full(Date.parse(probe.at))}`;
   const then = asOf(facts, status, now);
   if (heard === null) return { state: 'warn', broken: true, text: `No contact${then}`, more };
   const silence = Math.max(0, Date.parse(relayNow) - heard);
-  if (!feed.connected) return { state: 'warn', broken: true, text: `Disconnected for ${FORMAT.span(silence)}${then}`, more };
+  if (!feed.connected)
+    return { state: 'warn', broken: true, text: `Disconnected for ${FORMAT.span(silence)}${then}`, more };
   if (feed.lagMs === null) return { state: 'unknown', broken: false, text: 'Lag unknown', more };
   const lag = feed.lagMs + silence;
   const text = `${lag < 1000 ? 'In step' : `${FORMAT.span(lag)} behind`}${then}`;
-  return { state: lag >= thresholds.sourceLagWarnMs ? 'warn' : then === '' ? 'ok' : 'unknown', broken: false, text, more };
+  return {
+    state: lag >= thresholds.sourceLagWarnMs ? 'warn' : then === '' ? 'ok' : 'unknown',
+    broken: false,
+    text,
+    more,
+  };
 }
 
 /** Relay to this PC. Green only when the status itself is. */
@@ -76,18 +83,27 @@ export function ownHop(facts: Facts, status: Status, now: number): Hop {
   const more = probe === null ? 'Never checked' : `Last checked ${FORMAT.full(Date.parse(probe.at))}`;
   if (status.progress) {
     const { done, total } = status.progress;
-    return { state: 'busy', broken: false, text: total > 0 ? `Receiving · ${FORMAT.percent(done, total)}` : 'Receiving', more };
+    return {
+      state: 'busy',
+      broken: false,
+      text: total > 0 ? `Receiving · ${FORMAT.percent(done, total)}` : 'Receiving',
+      more,
+    };
   }
   if (status.code === 'checking') return { state: 'busy', broken: false, text: 'Asking…', more };
   const cut = allCodes(status).find((code) => CUT[code] !== undefined);
-  if (cut !== undefined) return { state: status.severity === 'error' ? 'error' : 'warn', broken: true, text: CUT[cut] ?? '', more };
+  if (cut !== undefined)
+    return { state: status.severity === 'error' ? 'error' : 'warn', broken: true, text: CUT[cut] ?? '', more };
   if (status.severity === 'unknown' || status.code === 'agent-restarting')
     return { state: 'unknown', broken: false, text: 'Unknown', more };
   if (replica.cursor === null) return { state: 'info', broken: false, text: 'Nothing received yet', more };
   if (waiting === null) return { state: 'unknown', broken: false, text: 'Unknown', more };
   if (waiting.changes > 0 || waiting.transactions > 0) {
     const oldest = waiting.oldestAt === null ? '' : `. Oldest committed ${FORMAT.full(Date.parse(waiting.oldestAt))}`;
-    const text = waiting.changes > 0 ? FORMAT.counted(waiting.changes, 'change') : FORMAT.counted(waiting.transactions, 'transaction');
+    const text =
+      waiting.changes > 0
+        ? FORMAT.counted(waiting.changes, 'change')
+        : FORMAT.counted(waiting.transactions, 'transaction');
     return {
       state: 'info',
       broken: false,

@@ -4,10 +4,10 @@ import { FORMAT } from '@tidemark/protocol/status/format.ts';
 import type { Sample } from '@tidemark/terminal/contract/contract.ts';
 import { useMemo, useState } from 'react';
 import { Problem } from '../shell/problem.tsx';
-import { useAnswer } from '../state/use-answer.ts';
 import { useFacts, useTidemark } from '../state/context.tsx';
+import { useAnswer } from '../state/use-answer.ts';
 import classes from './lag-chart.module.css';
-import { type LagPoint, axisTicks, lagSeries, niceTicks, peaks } from './lag-series.ts';
+import { axisTicks, type LagPoint, lagSeries, niceTicks, peaks } from './lag-series.ts';
 
 const RANGES = [
   { value: '1', label: '1 h' },
@@ -24,9 +24,14 @@ function summaryOf(samples: readonly Sample[], now: number): string {
   const when = (sample: Sample) => FORMAT.at(Date.parse(sample.at), now);
   const parts: string[] = [];
   if (waiting)
-    parts.push(waiting.waiting ? `Highest: ${FORMAT.counted(waiting.waiting, 'change')} ${when(waiting)}` : 'Nothing was waiting');
+    parts.push(
+      waiting.waiting
+        ? `Highest: ${FORMAT.counted(waiting.waiting, 'change')} ${when(waiting)}`
+        : 'Nothing was waiting',
+    );
   if (lag?.lagMs && lag.lagMs >= 1000) parts.push(`longest lag ${FORMAT.span(lag.lagMs)} ${when(lag)}`);
-  if (last?.waiting !== undefined && last.waiting !== null && waiting?.waiting) parts.push(`last known: ${FORMAT.count(last.waiting)}`);
+  if (last?.waiting !== undefined && last.waiting !== null && waiting?.waiting)
+    parts.push(`last known: ${FORMAT.count(last.waiting)}`);
   return parts.length === 0 ? 'Nothing was recorded in this time.' : `${parts.join(' · ')}.`;
 }
 
@@ -52,7 +57,9 @@ export function LagChart() {
   const [tops, lagTops] = [niceTicks(most?.waiting ?? 0, 4), niceTicks((longest?.lagMs ?? 0) / MINUTE_MS, 1)];
   const known = points.some(({ waiting, lag }) => waiting !== null || lag !== null);
   const axisTime = (at: number) =>
-    sinceMs > 30 * HOUR_MS ? FORMAT.day(at, now).replace(/^(\w{3})\w* (\d+).*$/, '$1 $2') : FORMAT.clock(at).slice(0, 5);
+    sinceMs > 30 * HOUR_MS
+      ? FORMAT.day(at, now).replace(/^(\w{3})\w* (\d+).*$/, '$1 $2')
+      : FORMAT.clock(at).slice(0, 5);
   const summary = summaryOf(samples, now);
 
   return (
@@ -83,7 +90,14 @@ export function LagChart() {
             dataKey="at"
             series={[
               { name: 'waiting', label: 'Changes waiting', color: 'var(--tm-accent)', type: 'area' },
-              { name: 'lag', label: 'Time lag', color: 'var(--tm-warn)', type: 'line', yAxisId: 'right', strokeDasharray: '5 3' },
+              {
+                name: 'lag',
+                label: 'Time lag',
+                color: 'var(--tm-warn)',
+                type: 'line',
+                yAxisId: 'right',
+                strokeDasharray: '5 3',
+              },
             ]}
             curveType="stepAfter"
             connectNulls={false}
@@ -101,14 +115,21 @@ export function LagChart() {
               interval: 'preserveStart',
               minTickGap: 18,
             }}
-            yAxisProps={{ width: 52, ticks: tops, domain: [0, tops.at(-1) ?? 4], tickFormatter: (value: number) => FORMAT.count(value) }}
+            yAxisProps={{
+              width: 52,
+              ticks: tops,
+              domain: [0, tops.at(-1) ?? 4],
+              tickFormatter: (value: number) => FORMAT.count(value),
+            }}
             rightYAxisProps={{
               width: 62,
               ticks: lagTops,
               domain: [0, lagTops.at(-1) ?? 1],
               tickFormatter: (value: number) => (value === 0 ? '0' : lagText(value)),
             }}
-            tooltipProps={{ content: ({ payload }) => <PointTooltip point={payload?.[0]?.payload as LagPoint | undefined} /> }}
+            tooltipProps={{
+              content: ({ payload }) => <PointTooltip point={payload?.[0]?.payload as LagPoint | undefined} />,
+            }}
             composedChartProps={{ margin: { top: 8 } }}
             accessibilityLayer={false}
             aria-hidden

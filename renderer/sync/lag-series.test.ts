@@ -26,7 +26,9 @@ test('thinning loses no peak', () => {
     fc.property(fc.array(fc.tuple(fc.nat(59), fc.nat(100_000)), { minLength: 1, maxLength: 3000 }), (raw) => {
       const samples = raw.sort(([a], [b]) => a - b).map(([minute, waiting]) => sample(minute, waiting));
       const points = lagSeries(samples, FROM, TO);
-      expect(Math.max(...points.map(({ waiting }) => waiting ?? 0))).toBe(Math.max(...raw.map(([, waiting]) => waiting)));
+      expect(Math.max(...points.map(({ waiting }) => waiting ?? 0))).toBe(
+        Math.max(...raw.map(([, waiting]) => waiting)),
+      );
       expect(points.length).toBeLessThan(600);
     }),
     { numRuns: 50 },

@@ -65,7 +65,11 @@ function withGaps(points: LagPoint[], width: number): LagPoint[] {
 export function peaks(samples: readonly Sample[]): { waiting: Sample | null; lag: Sample | null; last: Sample | null } {
   const top = (key: 'waiting' | 'lagMs') =>
     samples.reduce<Sample | null>((best, sample) => ((sample[key] ?? -1) > (best?.[key] ?? -1) ? sample : best), null);
-  return { waiting: top('waiting'), lag: top('lagMs'), last: samples.findLast(({ waiting }) => waiting !== null) ?? null };
+  return {
+    waiting: top('waiting'),
+    lag: top('lagMs'),
+    last: samples.findLast(({ waiting }) => waiting !== null) ?? null,
+  };
 }
 
 /** Round moments for the axis, at most seven, in local time. */

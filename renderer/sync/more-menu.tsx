@@ -1,5 +1,12 @@
 import { Button, Menu, Text } from '@mantine/core';
-import { IconArrowBarToDown, IconChevronDown, IconCloudDownload, IconFlag, IconPlayerSkipForward, IconSearch } from '@tabler/icons-react';
+import {
+  IconArrowBarToDown,
+  IconChevronDown,
+  IconCloudDownload,
+  IconFlag,
+  IconPlayerSkipForward,
+  IconSearch,
+} from '@tabler/icons-react';
 import { useApp, useFacts } from '../state/context.tsx';
 import { useActions } from '../state/use-actions.ts';
 import classes from './status-card.module.css';
@@ -49,7 +56,11 @@ export function MoreMenu({ attached }: { attached: boolean }) {
         <Menu.Item leftSection={<IconFlag size={16} />} disabled={!some} onClick={() => open('up-to')}>
           Sync up to…
         </Menu.Item>
-        <Menu.Item leftSection={<IconPlayerSkipForward size={16} />} disabled={!some} onClick={() => actions.start('one')}>
+        <Menu.Item
+          leftSection={<IconPlayerSkipForward size={16} />}
+          disabled={!some}
+          onClick={() => actions.start('one')}
+        >
           Sync one transaction
         </Menu.Item>
         <Menu.Divider />

@@ -1,7 +1,7 @@
 import { Tooltip } from '@mantine/core';
-import { FORMAT } from '@tidemark/protocol/status/format.ts';
 import {
   IconAlertTriangle,
+  IconArrowDown,
   IconBuilding,
   IconCheck,
   IconDeviceDesktop,
@@ -9,8 +9,8 @@ import {
   IconLoader2,
   IconServer2,
   IconUnlink,
-  IconArrowDown,
 } from '@tabler/icons-react';
+import { FORMAT } from '@tidemark/protocol/status/format.ts';
 import type { ReactNode } from 'react';
 import { useFacts, useNow, useStatus } from '../state/context.tsx';
 import { type Hop, ownHop, sourceHop } from './hops.ts';

@@ -1,7 +1,7 @@
 import { Text } from '@mantine/core';
-import { FORMAT } from '@tidemark/protocol/status/format.ts';
-import type { Progress } from '@tidemark/protocol/status/facts.ts';
 import { IconCheck } from '@tabler/icons-react';
+import type { Progress } from '@tidemark/protocol/status/facts.ts';
+import { FORMAT } from '@tidemark/protocol/status/format.ts';
 import { useNow } from '../state/context.tsx';
 import classes from './progress-panel.module.css';
 
@@ -25,16 +25,22 @@ export function ProgressPanel({ progress }: { progress: Progress }) {
   const share = total > 0 ? Math.min(1, done / total) : null;
   const at = STAGES.findIndex((each) => each.stage === stage);
   const facts: [label: string, value: string][] = [];
-  if (bytesTotal > 0) facts.push(['Received', `${FORMAT.bytes(Math.min(bytes, bytesTotal))} of ${FORMAT.bytes(bytesTotal)}`]);
+  if (bytesTotal > 0)
+    facts.push(['Received', `${FORMAT.bytes(Math.min(bytes, bytesTotal))} of ${FORMAT.bytes(bytesTotal)}`]);
   if (rate !== null) facts.push(['Rate', `${FORMAT.count(rate)} ${progress.unit}/s`]);
   facts.push(['Elapsed', FORMAT.span(now - Date.parse(progress.startedAt))]);
   if (etaS !== null) facts.push(['Left', FORMAT.left(etaS * 1000)]);
-  if (table !== null) facts.push(['Table', tableCount > 0 ? `${table} (${Math.max(1, tableIndex)} of ${tableCount})` : table]);
+  if (table !== null)
+    facts.push(['Table', tableCount > 0 ? `${table} (${Math.max(1, tableIndex)} of ${tableCount})` : table]);
   return (
     <div className={classes.panel}>
       <ol className={classes.stages} aria-label="Stages">
         {STAGES.map(({ stage: each, label }, index) => (
-          <li key={each} data-is={index < at ? 'over' : index === at ? 'now' : 'next'} aria-current={index === at ? 'step' : undefined}>
+          <li
+            key={each}
+            data-is={index < at ? 'over' : index === at ? 'now' : 'next'}
+            aria-current={index === at ? 'step' : undefined}
+          >
             {index < at && <IconCheck size={13} stroke={2.5} aria-label="done" />}
             {label}
           </li>

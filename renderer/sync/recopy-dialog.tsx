@@ -21,8 +21,8 @@ export function RecopyDialog() {
     <Modal opened={opened} onClose={close} title="Download a fresh copy?">
       <Stack gap="md">
         <Text size="sm">
-          All data of this PC is downloaded again: {size}. The data here stays readable until the new copy is complete, and then takes its
-          place at once.
+          All data of this PC is downloaded again: {size}. The data here stays readable until the new copy is complete,
+          and then takes its place at once.
         </Text>
         <Text size="sm" c="dimmed">
           Use this when the data is damaged, or when this PC was away too long. For everything else, Sync now is enough.

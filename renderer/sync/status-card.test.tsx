@@ -1,10 +1,10 @@
 // @vitest-environment happy-dom
 import { screen, within } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
-import { deriveStatus } from '@tidemark/protocol/status/derive.ts';
 import { seq } from '@tidemark/protocol/cursor.ts';
+import { deriveStatus } from '@tidemark/protocol/status/derive.ts';
 import type { Facts } from '@tidemark/protocol/status/facts.ts';
-import { EPOCH, NOW, PROGRESS, RUN, at, facts, failedRun, probe } from '@tidemark/protocol/status/testing.ts';
+import { at, EPOCH, facts, failedRun, NOW, PROGRESS, probe, RUN } from '@tidemark/protocol/status/testing.ts';
 import type { MethodName } from '@tidemark/terminal/contract/contract.ts';
 import { describe, expect, test } from 'vitest';
 import { renderApp } from '../testing.tsx';
@@ -30,14 +30,20 @@ const STATES: [Partial<Facts>, [MethodName, unknown] | null][] = [
   [{ probe: probe({}, 30 * 3_600_000) }, ['sync.start', { mode: 'now' }]],
   [waiting, ['sync.start', { mode: 'now' }]],
   [{ ...waiting, paused: { since: at(0), until: null, by: 'you' } }, ['sync.resume', {}]],
-  [{ probe: probe({ feed: { connected: true, heardAt: at(60_000), lagMs: 720_000 } }) }, ['sync.start', { mode: 'check' }]],
+  [
+    { probe: probe({ feed: { connected: true, heardAt: at(60_000), lagMs: 720_000 } }) },
+    ['sync.start', { mode: 'check' }],
+  ],
   [{ phase: { kind: 'starting' } }, null],
   [{ phase: { kind: 'checking', since: at(0) } }, ['sync.cancel', {}]],
   [{ phase: { kind: 'cancelling', since: at(0) } }, null],
   [syncing('applying'), ['sync.cancel', {}]],
   [syncing('applying', true), ['sync.cancel', {}]],
   [syncing('finishing'), null],
-  [{ ...waiting, lastRun: { ...RUN, outcome: 'cancelled', endedAt: at(0), left: 12 } }, ['sync.start', { mode: 'now' }]],
+  [
+    { ...waiting, lastRun: { ...RUN, outcome: 'cancelled', endedAt: at(0), left: 12 } },
+    ['sync.start', { mode: 'now' }],
+  ],
   [{ replica: { ...facts().replica, cursor: null }, lastRun: null }, ['sync.start', { mode: 'now' }]],
   [{ online: false }, ['sync.start', { mode: 'now' }]],
   [failing('relay_unreachable'), ['sync.start', { mode: 'now' }]],

@@ -1,13 +1,13 @@
 import { Button, Text, Title, Tooltip } from '@mantine/core';
 import { FORMAT } from '@tidemark/protocol/status/format.ts';
 import type { Action } from '@tidemark/protocol/status/status.ts';
-import { useActions } from '../state/use-actions.ts';
 import { useFacts, useNow, useStatus } from '../state/context.tsx';
+import { useActions } from '../state/use-actions.ts';
 import { MoreMenu } from './more-menu.tsx';
 import { PauseMenu } from './pause-menu.tsx';
 import { ProgressPanel } from './progress-panel.tsx';
-import { StatusIcon } from './status-icon.tsx';
 import classes from './status-card.module.css';
+import { StatusIcon } from './status-icon.tsx';
 
 const MOVING = new Set(['checking', 'first-sync', 'syncing', 'agent-restarting']);
 
@@ -101,7 +101,11 @@ function Primary({ action, attached }: { action: Action; attached: boolean }) {
       variant={action.id === 'cancel' ? 'default' : 'filled'}
       className={attached ? classes.attached : undefined}
       onClick={() => actions.run(action)}
-      rightSection={action.count === undefined ? undefined : <span className={`${classes.count} num`}>↓ {FORMAT.count(action.count)}</span>}
+      rightSection={
+        action.count === undefined ? undefined : (
+          <span className={`${classes.count} num`}>↓ {FORMAT.count(action.count)}</span>
+        )
+      }
     >
       {action.label}
     </Button>

@@ -1,5 +1,5 @@
-import type { StatusCode } from '@tidemark/protocol/status/status.ts';
 import {
+  IconAlertOctagon,
   IconAlertTriangle,
   IconArrowBarToDown,
   IconArrowsSplit2,
@@ -20,17 +20,17 @@ import {
   IconLock,
   IconPlayerPause,
   IconPlayerStop,
+  IconPlayerTrackPrev,
   IconPlugConnectedX,
   IconRefresh,
   IconRotateClockwise,
   IconSearch,
   IconSettings,
+  IconShieldLock,
   IconShieldX,
   IconTrendingDown,
-  IconPlayerTrackPrev,
-  IconAlertOctagon,
-  IconShieldLock,
 } from '@tabler/icons-react';
+import type { StatusCode } from '@tidemark/protocol/status/status.ts';
 
 type Icon = typeof IconHelpCircle;
 
@@ -73,7 +73,15 @@ const ICONS: Record<StatusCode, Icon> = {
   'agent-down': IconAlertOctagon,
 };
 
-export function StatusIcon({ code, size, className }: { code: StatusCode; size: number; className?: string | undefined }) {
+export function StatusIcon({
+  code,
+  size,
+  className,
+}: {
+  code: StatusCode;
+  size: number;
+  className?: string | undefined;
+}) {
   const Icon = ICONS[code];
   return <Icon size={size} stroke={1.8} aria-hidden className={className} />;
 }

@@ -1,12 +1,12 @@
 import { Checkbox, Table, Text, TextInput, Tooltip, UnstyledButton } from '@mantine/core';
-import { FORMAT } from '@tidemark/protocol/status/format.ts';
 import { IconArrowDown, IconArrowUp, IconSearch } from '@tabler/icons-react';
+import { FORMAT } from '@tidemark/protocol/status/format.ts';
 import { useState } from 'react';
 import { Problem } from '../shell/problem.tsx';
 import { useFacts, useNow } from '../state/context.tsx';
 import { useAnswer } from '../state/use-answer.ts';
 import classes from './table-list.module.css';
-import { type Order, type SortKey, arrange } from './table-rows.ts';
+import { arrange, type Order, type SortKey } from './table-rows.ts';
 
 const COLUMNS: { key: SortKey; label: string; right: boolean; down: boolean }[] = [
   { key: 'name', label: 'Table', right: false, down: false },
@@ -93,7 +93,15 @@ function LastChange({ at }: { at: string | null }) {
   );
 }
 
-function Head({ column, order, sort }: { column: (typeof COLUMNS)[number]; order: Order; sort: (order: Order) => void }) {
+function Head({
+  column,
+  order,
+  sort,
+}: {
+  column: (typeof COLUMNS)[number];
+  order: Order;
+  sort: (order: Order) => void;
+}) {
   const mine = order.key === column.key;
   const Arrow = order.down ? IconArrowDown : IconArrowUp;
   return (

