@@ -23,6 +23,10 @@ export interface StatusRow {
   headline: string;
 }
 
+/** Whether a run left the replica where it wanted to be. A check, whatever it found, brought nothing. */
+export const succeeded = (run: Run): boolean =>
+  run.mode !== 'check' && (run.outcome === 'done' || run.outcome === 'nothing-new');
+
 /** The last run of all, and the last one that ended well; null: none among the kept ones. */
 export function lastRuns(db: Reader | Writer): { lastRun: Run | null; lastSuccess: Run | null } {
   const rows = db.prepare('SELECT run FROM tidemark_run ORDER BY started_at DESC').iterate() as Iterable<{
@@ -32,7 +36,7 @@ export function lastRuns(db: Reader | Writer): { lastRun: Run | null; lastSucces
   for (const row of rows) {
     const run = Run.parse(JSON.parse(row.run));
     lastRun ??= run;
-    if (run.outcome === 'done' || run.outcome === 'nothing-new') return { lastRun, lastSuccess: run };
+    if (succeeded(run)) return { lastRun, lastSuccess: run };
   }
   return { lastRun, lastSuccess: null };
 }

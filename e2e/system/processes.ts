@@ -11,6 +11,9 @@ export const COMMANDS = {
   terminal: path.join(root, 'electron/terminal/main.ts'),
 } as const;
 
+/** Characters kept of what a command prints. */
+const KEPT = 1_000_000;
+
 export interface Finished {
   code: number | null;
   signal: NodeJS.Signals | null;
@@ -18,7 +21,7 @@ export interface Finished {
   stderr: string;
 }
 
-/** A running command, with all that it has printed. */
+/** A running command, with what it has printed last. */
 export class Running {
   readonly child: ChildProcess;
   stdout = '';
@@ -28,10 +31,10 @@ export class Running {
   constructor(child: ChildProcess) {
     this.child = child;
     child.stdout?.setEncoding('utf8').on('data', (text: string) => {
-      this.stdout += text;
+      this.stdout = (this.stdout + text).slice(-KEPT);
     });
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      this.stderr += text;
+      this.stderr = (this.stderr + text).slice(-KEPT);
     });
     this.ended = once(child, 'close').then(([code, signal]) => ({
       code,
@@ -43,7 +46,7 @@ export class Running {
 
   /** Sends a signal and waits for the end. */
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<Finished> {
-    this.child.kill(signal);
+    if (this.child.exitCode === null && this.child.signalCode === null) this.child.kill(signal);
     return this.ended;
   }
 }

@@ -12,18 +12,24 @@ export class System {
   readonly port: number;
   relay: Running | null = null;
   feed: Running | null = null;
-  #others: Running[] = [];
+  #started: Running[] = [];
+  readonly #kill: NodeJS.Signals;
 
-  private constructor(folder: string, source: string, port: number) {
+  private constructor(folder: string, source: string, port: number, kill: NodeJS.Signals) {
+    this.#kill = kill;
     this.folder = folder;
     this.source = source;
     this.port = port;
   }
 
   /** Writes relay.yaml and tokens, and starts relay and feed on the database at `source`. `tables` null: all. */
-  static async start(source: string, tables: string[] | null = null): Promise<System> {
+  static async start(
+    source: string,
+    tables: string[] | null = null,
+    { kill = 'SIGKILL' }: { kill?: NodeJS.Signals } = {},
+  ): Promise<System> {
     const folder = await mkdtemp(path.join(os.tmpdir(), 'tidemark-system-'));
-    const system = new System(folder, source, await freePort());
+    const system = new System(folder, source, await freePort(), kill);
     const listed =
       tables === null
         ? 'shop: {}'
@@ -75,7 +81,7 @@ export class System {
   async startRelay(): Promise<void> {
     const relay = start('relay', ['serve', '--config', this.config]);
     this.relay = relay;
-    this.#others.push(relay);
+    this.#started.push(relay);
     await until(
       async () => (await fetch(`${this.url}/healthz`).catch(() => null))?.ok,
       () => `the relay did not start: ${relay.stdout}${relay.stderr}`,
@@ -83,18 +89,11 @@ export class System {
   }
 
   startFeed(): void {
-    this.feed = start('feed', [
-      'run',
-      '--source',
-      this.source,
-      '--feed',
-      'shop',
-      '--relay',
-      this.url,
-      '--token-file',
-      this.tokenFile('feed'),
-    ]);
-    this.#others.push(this.feed);
+    // The source holds a password, so it stands in the environment.
+    this.feed = start('feed', ['run', '--feed', 'shop', '--relay', this.url, '--token-file', this.tokenFile('feed')], {
+      TIDEMARK_SOURCE: this.source,
+    });
+    this.#started.push(this.feed);
   }
 
   terminalArgs(command: string, database = this.database()): string[] {
@@ -123,7 +122,7 @@ export class System {
 
   startPull(database = this.database()): Running {
     const pull = start('terminal', this.terminalArgs('pull', database));
-    this.#others.push(pull);
+    this.#started.push(pull);
     return pull;
   }
 
@@ -159,10 +158,15 @@ export class System {
     );
   }
 
+  /** Rejects when feed or relay ends by itself. */
+  async failed(): Promise<never> {
+    const { feed, relay } = this;
+    const ended = await Promise.race([feed?.ended, relay?.ended]);
+    throw new Error(`feed or relay ended (${ended?.code}): ${ended?.stdout.slice(-2000)}${ended?.stderr.slice(-2000)}`);
+  }
+
   async stop(): Promise<void> {
-    for (const process of this.#others.reverse()) {
-      if (process.child.exitCode === null && process.child.signalCode === null) await process.stop('SIGKILL');
-    }
+    for (const process of this.#started.reverse()) await process.stop(this.#kill);
     await rm(this.folder, { recursive: true, force: true });
   }
 }

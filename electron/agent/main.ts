@@ -95,6 +95,8 @@ const tell = serve(
       return {};
     },
     async 'sync.start'({ mode, target }) {
+      // New settings may be on their way in: what follows them is meant for them.
+      await configuring;
       theAgent().run(mode, 'manual', target);
       return {};
     },

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { TidemarkError } from '@tidemark/protocol/errors.ts';
 import type { Fault } from '@tidemark/protocol/status/facts.ts';
@@ -11,6 +11,9 @@ import type { TokenStore } from './token-store.ts';
 
 /** What a preset file may say: settings for a PC that has none yet. `tokenFile` is relative to the file. */
 const Preset = SettingsChange.omit({ token: true }).extend({ tokenFile: z.string().optional() }).strict();
+
+/** Folder of the replicas, in the app's own. */
+const REPLICAS = 'replicas';
 
 export interface SettingsDeps {
   /** Folder of the app's own files. */
@@ -46,6 +49,7 @@ export class SettingsService {
 
   /** Reads the settings of a folder; never fails, but says in `fault` what it could not use. */
   static async open(deps: SettingsDeps): Promise<SettingsService> {
+    await mkdir(path.join(deps.folder, REPLICAS), { recursive: true });
     const found = await readSettings(fileOf(deps));
     let token: string | null = null;
     let problem: string | null = null;
@@ -74,7 +78,7 @@ export class SettingsService {
   /** One file for each feed, so that a change of feed loses nothing. */
   databasePath(): string {
     const { feed } = this.#stored;
-    return feed === '' ? '' : path.join(this.#deps.folder, 'replicas', `${feed}.sqlite`);
+    return feed === '' ? '' : path.join(this.#deps.folder, REPLICAS, `${feed}.sqlite`);
   }
 
   /** What the sync engine is told; null while anything that it needs is missing. */

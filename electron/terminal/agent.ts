@@ -226,7 +226,7 @@ class SyncAgent implements Agent {
   #tell(): void {
     this.#telling ??= setTimeout(() => {
       this.#telling = undefined;
-      if (this.#factListeners.size === 0) return;
+      if (this.#factListeners.size === 0 || this.#state.at === 'stopped') return;
       const facts = this.facts();
       for (const listener of this.#factListeners) listener(facts);
     }, TELL_MS);

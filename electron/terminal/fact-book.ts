@@ -1,6 +1,7 @@
 import type { RelayStatus } from '@tidemark/protocol/api.ts';
 import type { Cursor } from '@tidemark/protocol/cursor.ts';
 import { DEFAULT_THRESHOLDS, type Facts, type Fault, type Run } from '@tidemark/protocol/status/facts.ts';
+import { succeeded } from '@tidemark/replica/history.ts';
 import type { Applied, Look, TableCount } from '@tidemark/replica/replica.ts';
 import type { AgentSettings } from './agent-api.ts';
 import type { State } from './machine-types.ts';
@@ -90,7 +91,7 @@ export class FactBook {
   ended(run: Run): void {
     this.#failing = null;
     this.#lastRun = run;
-    if (run.outcome === 'done' || run.outcome === 'nothing-new') this.#lastSuccess = run;
+    if (succeeded(run)) this.#lastSuccess = run;
   }
 
   set online(online: boolean | null) {

@@ -98,15 +98,19 @@ export class PostgresSource implements Source {
 
   /** Why the stream cannot go on from where the relay is; null when it can. */
   async #whyBase({ client }: Connection, session: SessionAnswer, tables: SourceTable[]): Promise<string | null> {
-    if (session.position === null) return 'the relay has no data';
     const [slot] = await rows(
       client,
-      `SELECT confirmed_flush_lsn AS confirmed, wal_status AS status, database = current_database() AS here, pg_current_wal_flush_lsn() AS written
+      `SELECT confirmed_flush_lsn AS confirmed, wal_status AS status, database, database = current_database() AS here, pg_current_wal_flush_lsn() AS written
        FROM pg_replication_slots WHERE slot_name = ${literal(this.#name)}`,
     );
+    // Slots are the cluster's: one of another database is another feed's, and dropping it would end that feed.
+    if (slot && slot.here !== 't') {
+      const detail = `The slot ${this.#name} belongs to the database ${slot.database}. Give this feed another name, or, if that slot is not needed, run there: SELECT pg_drop_replication_slot('${this.#name}');`;
+      throw new TidemarkError('source_not_ready', { detail });
+    }
+    if (session.position === null) return 'the relay has no data';
     if (!slot) return 'the slot is gone';
     if (slot.status === 'lost') return 'the master dropped the log that the slot needs';
-    if (slot.here !== 't') return 'the slot is of another database';
     const position = fromPosition(session.position);
     if (slot.confirmed && parseLsn(slot.confirmed) > position + 1n)
       return 'the slot is ahead of the relay, which was set back';

@@ -163,7 +163,7 @@ export const Facts = z.object({
       oldestAt: Time.nullable(),
     })
     .nullable(),
-  /** Last run that reached its target, or found nothing new. */
+  /** Last pull that reached its target, or found nothing new. */
   lastSuccess: Run.nullable(),
   /** Last run of all. */
   lastRun: Run.nullable(),

@@ -179,6 +179,8 @@ function spawnServer(
     cwd: dataDir,
     env: { PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' },
     stdio: ['ignore', 'pipe', 'pipe'],
+    // Ctrl+C is for whoever started it: who stops the server when its clients are done.
+    detached: true,
   });
   let log = '';
   const keep = (chunk: Buffer) => {

@@ -1,0 +1,105 @@
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtemp } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { type ElectronApplication, _electron as electron, type Locator, type Page } from '@playwright/test';
+import { APP, sandboxArgs } from '../../scripts/app.ts';
+import { type ElectronRuntime, electronEnv } from '../../scripts/electron/runtime.ts';
+
+export interface Preset {
+  relayUrl: string;
+  feed: string;
+  tokenFile: string;
+  theme?: 'light' | 'dark';
+  everyMinutes?: number;
+}
+
+/** The real app in its real Electron, with a data folder of its own. */
+export class App {
+  readonly folder: string;
+  readonly page: Page;
+  readonly #app: ElectronApplication;
+
+  private constructor(folder: string, app: ElectronApplication, page: Page) {
+    this.folder = folder;
+    this.#app = app;
+    this.page = page;
+  }
+
+  /** `preset` null: as a person finds it after installing. */
+  static async launch(runtime: ElectronRuntime, preset: Preset | null, folder?: string): Promise<App> {
+    const home = folder ?? (await mkdtemp(path.join(os.tmpdir(), 'tidemark-app-')));
+    mkdirSync(home, { recursive: true });
+    const presetFile = path.join(home, 'preset.json');
+    if (preset) {
+      const named = { centralName: 'Head office', branchName: 'Branch 7', ...preset };
+      writeFileSync(presetFile, JSON.stringify(named));
+    }
+    const app = await electron.launch({
+      executablePath: runtime.electronPath,
+      args: [APP, `--user-data-dir=${home}`, ...sandboxArgs()],
+      env: {
+        ...(process.env as Record<string, string>),
+        ...electronEnv(runtime),
+        ...(preset ? { TIDEMARK_PRESET: presetFile } : {}),
+      },
+    });
+    const page = await app.firstWindow();
+    return new App(home, app, page);
+  }
+
+  get electron(): ElectronApplication {
+    return this.#app;
+  }
+
+  get headline(): Locator {
+    return this.page.getByTestId('headline');
+  }
+
+  get detail(): Locator {
+    return this.page.getByTestId('detail');
+  }
+
+  get primary(): Locator {
+    return this.page.getByTestId('primary');
+  }
+
+  tile(name: string): Locator {
+    return this.page.getByTestId(`tile-${name}`);
+  }
+
+  /** The status code that the card shows. */
+  card(code: string): Locator {
+    return this.page.locator(`[data-testid=status-card][data-code="${code}"]`);
+  }
+
+  replica(feed = 'shop'): string {
+    return path.join(this.folder, 'replicas', `${feed}.sqlite`);
+  }
+
+  /** Process ids of the app's sync engine. */
+  async enginePid(): Promise<number | undefined> {
+    return this.#app.evaluate(
+      ({ app }) => app.getAppMetrics().find((each) => each.type === 'Utility' && each.name?.includes('Tidemark'))?.pid,
+    );
+  }
+
+  async resize(width: number, height: number): Promise<void> {
+    await this.#app.evaluate(
+      ({ BrowserWindow }, size) => BrowserWindow.getAllWindows()[0]?.setContentSize(size.width, size.height),
+      { width, height },
+    );
+  }
+
+  async theme(theme: 'light' | 'dark'): Promise<void> {
+    await this.#app.evaluate(({ nativeTheme }, to) => {
+      nativeTheme.themeSource = to;
+    }, theme);
+  }
+
+  /** Closes the app as its user would; the data folder stays when `keep`. */
+  async close(keep = false): Promise<void> {
+    await this.#app.close();
+    if (!keep) rmSync(this.folder, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,111 @@
+import http from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+
+/** How the way to the relay misbehaves. */
+export type Trouble =
+  | { kind: 'none' }
+  /** Takes the request and never answers. */
+  | { kind: 'silence' }
+  /** Cuts every connection. */
+  | { kind: 'cut' }
+  /** Answers by itself, as a proxy's sign-in page or a broken gateway would. */
+  | { kind: 'answer'; status: number; body: string; headers?: Record<string, string> }
+  /** Passes bodies of pages and copies on at this rate. */
+  | { kind: 'slow'; bytesPerSecond: number }
+  /** Ends bodies of pages and copies after so many bytes. */
+  | { kind: 'truncate'; after: number };
+
+/** Stands between terminal and relay on loopback, and can make trouble. */
+export class FaultProxy {
+  trouble: Trouble = { kind: 'none' };
+  /** Paths that were asked for. */
+  readonly asked: string[] = [];
+  readonly #server: http.Server;
+  readonly #sockets = new Set<Socket>();
+  readonly #port: number;
+
+  private constructor(target: URL) {
+    this.#port = Number(target.port);
+    this.#server = http.createServer((request, response) => this.#pass(request, response));
+    this.#server.on('connection', (socket) => {
+      this.#sockets.add(socket);
+      socket.once('close', () => this.#sockets.delete(socket));
+    });
+  }
+
+  static async start(target: string): Promise<FaultProxy> {
+    const proxy = new FaultProxy(new URL(target));
+    await new Promise<void>((resolve) => proxy.#server.listen(0, '127.0.0.1', resolve));
+    return proxy;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  async stop(): Promise<void> {
+    const closed = new Promise((resolve) => this.#server.close(resolve));
+    for (const socket of this.#sockets) socket.destroy();
+    await closed;
+  }
+
+  #pass(request: http.IncomingMessage, response: http.ServerResponse): void {
+    const { trouble } = this;
+    this.asked.push(request.url ?? '');
+    if (trouble.kind === 'silence') return;
+    if (trouble.kind === 'cut') {
+      request.socket.destroy();
+      return;
+    }
+    if (trouble.kind === 'answer') {
+      response.writeHead(trouble.status, { 'content-type': 'text/html', ...trouble.headers });
+      response.end(trouble.body);
+      return;
+    }
+    const onward = http.request(
+      { host: '127.0.0.1', port: this.#port, method: request.method, path: request.url, headers: request.headers },
+      (answer) => {
+        response.writeHead(answer.statusCode ?? 502, answer.headers);
+        this.#body(request.url ?? '', answer, response);
+      },
+    );
+    onward.on('error', () => request.socket.destroy());
+    response.on('close', () => onward.destroy());
+    request.pipe(onward);
+  }
+
+  #body(url: string, answer: http.IncomingMessage, response: http.ServerResponse): void {
+    const { trouble } = this;
+    const large = /\/(pages|snapshots)\//.test(url);
+    if (large && trouble.kind === 'truncate') {
+      let left = trouble.after;
+      answer.on('data', (chunk: Buffer) => {
+        response.write(chunk.subarray(0, left));
+        left -= chunk.length;
+        if (left <= 0) setTimeout(() => response.destroy(), 20);
+      });
+      answer.on('end', () => response.end());
+      return;
+    }
+    if (large && trouble.kind === 'slow') {
+      const step = Math.max(1, Math.ceil(trouble.bytesPerSecond / 20));
+      answer.on('data', (chunk: Buffer) => {
+        answer.pause();
+        let at = 0;
+        const drip = setInterval(() => {
+          // Trouble that ended meanwhile lets the rest through.
+          const take = this.trouble.kind === 'slow' ? step : chunk.length;
+          response.write(chunk.subarray(at, at + take));
+          at += take;
+          if (at < chunk.length) return;
+          clearInterval(drip);
+          answer.resume();
+        }, 50);
+        response.once('close', () => clearInterval(drip));
+      });
+      answer.on('end', () => response.end());
+      return;
+    }
+    answer.pipe(response);
+  }
+}

@@ -1,0 +1,90 @@
+import { rmSync } from 'node:fs';
+import { test as base } from '@playwright/test';
+import type pg from 'pg';
+import { createRetail, type RetailSize } from '../../scripts/demo/retail.ts';
+import { type ElectronRuntime, findElectron } from '../../scripts/electron/runtime.ts';
+import { type EmbeddedPostgres, startPostgres } from '../../scripts/postgres/embedded.ts';
+import { connect } from '../system/oracle.ts';
+import { System } from '../system/system.ts';
+import { App, type Preset } from './app.ts';
+import { FaultProxy } from './fault-proxy.ts';
+
+/** Enough rows for a copy to take a moment. */
+export const SIZE: RetailSize = { products: 500, branches: 8, customers: 3000, orders: 4000 };
+
+interface WorkerFixtures {
+  runtime: ElectronRuntime;
+  postgres: EmbeddedPostgres;
+}
+
+interface Fixtures {
+  /** Head office: a retail database of the test's own, as SQL client. */
+  master: pg.Client;
+  /** Feed and relay on it, up to date. */
+  system: System;
+  /** The way from the app to the relay. */
+  way: FaultProxy;
+  /** Settings of a PC that is set up, through it. */
+  preset: Preset;
+  /** Starts the app; it is closed at the end of the test. */
+  launch: (preset: Preset | null, folder?: string) => Promise<App>;
+}
+
+export const test = base.extend<Fixtures, WorkerFixtures>({
+  runtime: [
+    async ({ browserName: _ }, use) => {
+      await use(await findElectron(() => undefined));
+    },
+    { scope: 'worker' },
+  ],
+  postgres: [
+    async ({ browserName: _ }, use) => {
+      const postgres = await startPostgres({
+        walLevel: 'logical',
+        settings: { max_replication_slots: '64', max_wal_senders: '64' },
+      });
+      await use(postgres);
+      await postgres.stop();
+    },
+    { scope: 'worker' },
+  ],
+  master: async ({ postgres }, use) => {
+    const url = await postgres.createDatabase(`office_${Date.now()}`);
+    const master = await connect(url);
+    await createRetail(master, SIZE);
+    await use(master);
+    await master.end();
+  },
+  system: async ({ postgres, master }, use) => {
+    const url = new URL(postgres.url);
+    url.pathname = `/${master.database}`;
+    const system = await System.start(url.href);
+    await system.settled();
+    await use(system);
+    await system.stop();
+    // Slots are the cluster's, and the next test's feed has the same name.
+    await master.query(
+      'SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE NOT active OR pg_terminate_backend(active_pid, 5000)',
+    );
+  },
+  way: async ({ system }, use) => {
+    const way = await FaultProxy.start(system.url);
+    await use(way);
+    await way.stop();
+  },
+  preset: async ({ system, way }, use) => {
+    await use({ relayUrl: way.url, feed: 'shop', tokenFile: system.tokenFile('branch-7') });
+  },
+  launch: async ({ runtime }, use) => {
+    const apps: App[] = [];
+    await use(async (preset, folder) => {
+      const app = await App.launch(runtime, preset, folder);
+      apps.push(app);
+      return app;
+    });
+    for (const app of apps) await app.close(true).catch(() => undefined);
+    for (const app of apps) rmSync(app.folder, { recursive: true, force: true });
+  },
+});
+
+export { expect } from '@playwright/test';

@@ -1,0 +1,237 @@
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import AxeBuilder from '@axe-core/playwright';
+import type { SettingsChange } from '@tidemark/terminal/contract/contract.ts';
+import { ROOT } from '../../scripts/app.ts';
+import { run, start } from '../system/processes.ts';
+import type { App } from './app.ts';
+import { expect, test } from './fixtures.ts';
+
+/** Every state of the Sync screen that can be brought about, as it looks; and no fault of accessibility in any. */
+const FOLDER = path.join(ROOT, 'screenshots');
+const SIZES = [
+  [1280, 800],
+  [1024, 640],
+] as const;
+
+test.beforeAll(() => mkdirSync(FOLDER, { recursive: true }));
+
+async function set(app: App, change: SettingsChange): Promise<void> {
+  const reply = await app.page.evaluate(`window.tidemark.call('settings.set', ${JSON.stringify(change)})`);
+  expect(reply).toMatchObject({ ok: true });
+}
+
+/** Pictures in light and dark, large and small; axe looks at both schemes. */
+async function shoot(app: App, name: string, code?: string): Promise<void> {
+  if (code !== undefined) await expect(app.card(code)).toBeVisible();
+  for (const theme of ['light', 'dark'] as const) {
+    await set(app, { theme });
+    await expect(app.page.locator(`html[data-mantine-color-scheme=${theme}]`)).toBeAttached();
+    for (const [width, height] of SIZES) {
+      await app.resize(width, height);
+      await expect.poll(() => app.page.evaluate('window.innerWidth')).toBe(width);
+      await app.page.screenshot({ path: path.join(FOLDER, `${name}-${theme}-${width}.png`), animations: 'disabled' });
+      const wide = await app.page.evaluate('document.documentElement.scrollWidth - window.innerWidth');
+      expect(wide, 'nothing is cut off at the side').toBeLessThanOrEqual(0);
+    }
+    const { violations } = await new AxeBuilder({ page: app.page }).setLegacyMode(true).analyze();
+    expect(
+      violations.map(({ id, nodes }) => `${name} ${theme}: ${id}: ${nodes.map(({ html }) => html).join(' ')}`),
+    ).toEqual([]);
+  }
+  if (code !== undefined) await expect(app.card(code)).toBeVisible();
+}
+
+/** The page's clock, ahead by so much. */
+const ahead = (app: App, ms: number) => app.page.clock.setFixedTime(Date.now() + ms);
+const onTime = (app: App) => app.page.clock.setSystemTime(Date.now());
+
+const MINUTE = 60_000;
+
+test('looks: an ordinary day', async ({ master, system, way, preset, launch }) => {
+  test.setTimeout(400_000);
+  const app = await launch(preset);
+  await shoot(app, '02-never-synced', 'never-synced');
+
+  way.trouble = { kind: 'silence' };
+  await app.page.keyboard.press('Shift+F5');
+  await shoot(app, '03-checking', 'checking');
+  await app.page.keyboard.press('Escape');
+
+  way.trouble = { kind: 'slow', bytesPerSecond: 4_000 };
+  await app.primary.click();
+  await expect(app.headline).toContainText(/First sync: [1-9]/);
+  await shoot(app, '04-first-sync', 'first-sync');
+  await app.page.keyboard.press('Escape');
+  await shoot(app, '05-cancelled', 'cancelled');
+  way.trouble = { kind: 'none' };
+  await app.primary.click();
+  await shoot(app, '06-up-to-date', 'up-to-date');
+
+  await master.query('UPDATE customer SET points = points + 1 WHERE id <= 1284');
+  await system.settled();
+  await app.page.keyboard.press('Shift+F5');
+  await shoot(app, '07-behind', 'behind');
+  await app.page.getByTestId('more').click();
+  await shoot(app, '07-behind-more');
+  await app.page.getByRole('menuitem', { name: 'Sync up to…' }).click();
+  await expect(app.page.getByRole('radio').first()).toBeVisible();
+  await shoot(app, '07-behind-up-to');
+  await app.page.keyboard.press('Escape');
+
+  for (let n = 0; n < 4; n++) await master.query('UPDATE stock SET quantity = quantity + 1');
+  await system.settled();
+  await app.page.keyboard.press('Shift+F5');
+  await expect(app.headline).toHaveText('17,284 changes waiting');
+  await shoot(app, '08-far-behind', 'behind');
+
+  way.trouble = { kind: 'slow', bytesPerSecond: 2_000 };
+  await app.page.keyboard.press('F5');
+  await shoot(app, '09-syncing', 'syncing');
+  await ahead(app, MINUTE);
+  await shoot(app, '10-syncing-slow', 'syncing-slow');
+  await onTime(app);
+  way.trouble = { kind: 'none' };
+  await expect(app.card('up-to-date')).toBeVisible();
+
+  await ahead(app, 3 * 60 * MINUTE);
+  await shoot(app, '11-up-to-date-old', 'up-to-date-old');
+  await ahead(app, 50 * 60 * MINUTE);
+  await shoot(app, '12-stale', 'stale');
+  await onTime(app);
+
+  await app.page.getByTestId('pause').click();
+  await app.page.getByRole('menuitem', { name: 'Until I resume' }).click();
+  await shoot(app, '13-paused', 'paused');
+  await app.primary.click();
+  await expect(app.card('paused')).toHaveCount(0);
+
+  await app.page.getByRole('button', { name: 'Activity' }).click();
+  await expect(app.page.getByTestId('run').first()).toBeVisible();
+  await shoot(app, '40-activity');
+  await app.page.getByTestId('run').first().click();
+  await shoot(app, '41-activity-run');
+  await app.page.keyboard.press('Escape');
+  await app.page.getByRole('button', { name: 'Settings' }).click();
+  await shoot(app, '42-settings');
+  await app.page.keyboard.press('F1');
+  await shoot(app, '43-shortcuts');
+});
+
+test('looks: what can go wrong on the way to the relay', async ({ system, way, preset, launch }) => {
+  test.setTimeout(400_000);
+  const app = await launch(preset);
+  await app.primary.click();
+  await expect(app.card('up-to-date')).toBeVisible();
+  const fails = async (trouble: typeof way.trouble, name: string, code: string) => {
+    way.trouble = trouble;
+    await app.page.keyboard.press('F5');
+    await shoot(app, name, code);
+    await app.page.keyboard.press('Escape');
+    way.trouble = { kind: 'none' };
+    await app.page.keyboard.press('F5');
+    await expect(app.card('up-to-date')).toBeVisible();
+  };
+  const html = '<html><body>Sign in to the guest network</body></html>';
+  await fails({ kind: 'cut' }, '14-unreachable', 'unreachable');
+  await fails({ kind: 'answer', status: 200, body: html }, '15-proxy', 'proxy');
+  await fails({ kind: 'answer', status: 503, body: '', headers: { 'retry-after': '60' } }, '16-busy', 'busy');
+  await fails({ kind: 'answer', status: 500, body: html }, '17-failed', 'failed');
+  const problem = {
+    code: 'protocol_unsupported',
+    type: 'x',
+    title: 'x',
+    todo: 'x',
+    status: 426,
+    retry: false,
+    params: {},
+  };
+  await fails({ kind: 'answer', status: 426, body: JSON.stringify(problem) }, '18-upgrade', 'upgrade');
+
+  const token = readFileSync(system.tokenFile('branch-7'), 'utf8').trim();
+  await set(app, { token: readFileSync(system.tokenFile('feed'), 'utf8').trim() });
+  await shoot(app, '19-forbidden', 'forbidden');
+  await set(app, { token });
+  await expect(app.card('up-to-date')).toBeVisible();
+  const revoked = await run('relay', ['token', 'revoke', '--config', system.config, '--name', 'branch-7']);
+  expect(revoked.code).toBe(0);
+  await app.page.keyboard.press('F5');
+  await shoot(app, '20-signed-out', 'signed-out');
+});
+
+test('looks: a relay that lost its feed, its newest data, or all of it', async ({ master, system, preset, launch }) => {
+  test.setTimeout(400_000);
+  const app = await launch(preset);
+  await app.primary.click();
+  await expect(app.card('up-to-date')).toBeVisible();
+
+  await system.feed?.stop('SIGTERM');
+  await system.relay?.stop('SIGTERM');
+  const data = path.join(system.folder, 'relay-data');
+  cpSync(data, `${data}-backup`, { recursive: true });
+  await system.startRelay();
+  await app.page.keyboard.press('F5');
+  await shoot(app, '21-relay-behind', 'relay-behind');
+
+  system.startFeed();
+  await master.query('UPDATE customer SET points = points + 1 WHERE id <= 9');
+  await system.settled();
+  await app.page.keyboard.press('F5');
+  await expect(app.tile('position')).toContainText('2');
+  await system.feed?.stop('SIGTERM');
+  await system.relay?.stop('SIGTERM');
+  rmSync(data, { recursive: true });
+  cpSync(`${data}-backup`, data, { recursive: true });
+  await system.startRelay();
+  await app.page.keyboard.press('F5');
+  await shoot(app, '22-rewound', 'rewound');
+
+  await system.relay?.stop('SIGTERM');
+  rmSync(path.join(data, 'shop'), { recursive: true });
+  await system.startRelay();
+  system.startFeed();
+  await system.settled();
+  await app.page.keyboard.press('F5');
+  await shoot(app, '23-resync', 'resync');
+  await app.primary.click();
+  await app.page
+    .getByRole('button', { name: /Download/ })
+    .last()
+    .click();
+  await expect(app.card('up-to-date')).toBeVisible();
+});
+
+test('looks: the sync engine and the local database in trouble', async ({ system, preset, launch }) => {
+  test.setTimeout(400_000);
+  const app = await launch(preset);
+  await app.primary.click();
+  await expect(app.card('up-to-date')).toBeVisible();
+  for (let kills = 1; kills <= 6; kills++) {
+    await expect.poll(() => app.enginePid(), { timeout: 40_000 }).toBeTruthy();
+    process.kill((await app.enginePid()) ?? 0, 'SIGKILL');
+    await expect.poll(() => app.enginePid()).toBeUndefined();
+    // The fourth wait is the longest that is long enough for the pictures.
+    if (kills === 5) await shoot(app, '24-agent-restarting', 'agent-restarting');
+  }
+  await shoot(app, '25-agent-down', 'agent-down');
+  await app.primary.click();
+  await expect(app.card('up-to-date')).toBeVisible();
+  await app.close(true);
+
+  const other = start('terminal', system.terminalArgs('watch', app.replica()));
+  await expect.poll(() => other.stdout).toContain('Up to date');
+  const locked = await launch(null, app.folder);
+  await shoot(locked, '26-db-locked', 'db-locked');
+  await locked.close(true);
+  await other.stop('SIGTERM');
+
+  writeFileSync(app.replica(), Buffer.concat([readFileSync(app.replica()).subarray(0, 4096), Buffer.alloc(60_000, 7)]));
+  const damaged = await launch(null, app.folder);
+  await shoot(damaged, '27-db-damaged', 'db-damaged');
+});
+
+test('looks: not set up yet', async ({ launch }) => {
+  const app = await launch(null);
+  await expect(app.page.getByTestId('first-run')).toBeVisible();
+  await shoot(app, '01-setup');
+});
