@@ -11,6 +11,17 @@ const VARIABLES = 32_766;
 
 type Bound = WireValue | Buffer;
 
+/** A value that no column takes, such as a boolean or an object, is the sender's mistake. */
+function bind(statement: BetterSqlite3.Statement, values: Bound[]): void {
+  try {
+    statement.run(values);
+  } catch (error) {
+    if (error instanceof TypeError)
+      throw new TidemarkError('page_invalid', { detail: 'a value is of no known kind' }, error);
+    throw error;
+  }
+}
+
 /** The prepared statements that change and read the rows of one table. */
 export class RowStatements {
   readonly #db: Writer;
@@ -46,12 +57,12 @@ export class RowStatements {
           const row = this.#checked(rows[r]);
           for (let c = 0; c < width; c++) flat[at++] = row[c] as Bound;
         }
-        this.#many.run(flat);
+        bind(this.#many, flat);
       }
     }
     if (next === rows.length) return;
     this.#one ??= this.#db.prepare(this.#upsertSql(1));
-    for (; next < rows.length; next++) this.#one.run(this.#checked(rows[next]));
+    for (; next < rows.length; next++) bind(this.#one, this.#checked(rows[next]));
   }
 
   /** Deletes rows by key; returns how many there were. */

@@ -4,10 +4,10 @@ import type pg from 'pg';
 import { createRetail, type RetailSize } from '../../scripts/demo/retail.ts';
 import { type ElectronRuntime, findElectron } from '../../scripts/electron/runtime.ts';
 import { type EmbeddedPostgres, startPostgres } from '../../scripts/postgres/embedded.ts';
+import { FaultProxy } from '../system/fault-proxy.ts';
 import { connect } from '../system/oracle.ts';
 import { System } from '../system/system.ts';
 import { App, type Preset } from './app.ts';
-import { FaultProxy } from './fault-proxy.ts';
 
 /** Enough rows for a copy to take a moment. */
 export const SIZE: RetailSize = { products: 500, branches: 8, customers: 3000, orders: 4000 };

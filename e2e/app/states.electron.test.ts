@@ -57,6 +57,7 @@ test('looks: an ordinary day', async ({ master, system, way, preset, launch }) =
   await app.page.keyboard.press('Shift+F5');
   await shoot(app, '03-checking', 'checking');
   await app.page.keyboard.press('Escape');
+  await expect(app.card('never-synced')).toBeVisible();
 
   way.trouble = { kind: 'slow', bytesPerSecond: 4_000 };
   await app.primary.click();
@@ -75,7 +76,7 @@ test('looks: an ordinary day', async ({ master, system, way, preset, launch }) =
   await app.page.getByTestId('more').click();
   await shoot(app, '07-behind-more');
   await app.page.getByRole('menuitem', { name: 'Sync up to…' }).click();
-  await expect(app.page.getByRole('radio').first()).toBeVisible();
+  await expect(app.page.getByRole('radio', { name: /Up to transaction/ }).first()).toBeVisible();
   await shoot(app, '07-behind-up-to');
   await app.page.keyboard.press('Escape');
 
@@ -192,7 +193,8 @@ test('looks: a relay that lost its feed, its newest data, or all of it', async (
   system.startFeed();
   await system.settled();
   await app.page.keyboard.press('F5');
-  await shoot(app, '23-resync', 'resync');
+  await expect(app.detail).toContainText('numbering began anew');
+  await shoot(app, '23-new-epoch', 'rewound');
   await app.primary.click();
   await app.page
     .getByRole('button', { name: /Download/ })

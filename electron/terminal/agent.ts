@@ -329,8 +329,11 @@ class SyncAgent implements Agent {
     switch (effect.do) {
       case 'probe':
         return { type: 'probed', status: await this.#ask(relay, 0, signal) };
-      case 'poll':
-        return { type: 'polled', status: await this.#ask(relay, this.#state.cursor === null ? 0 : POLL_S, signal) };
+      case 'poll': {
+        // Where it stands is told at once; only then is there something to wait for.
+        const waitS = this.#state.cursor === null || this.#book.probe === null ? 0 : POLL_S;
+        return { type: 'polled', status: await this.#ask(relay, waitS, signal) };
+      }
       case 'fetch': {
         const bytes = await relay.page(effect.plan, effect.start, effect.fresh, signal, this.#transfer());
         return { type: 'fetched', page: { bytes, start: effect.start, next: trailerOf(bytes)?.next ?? null } };

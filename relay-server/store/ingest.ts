@@ -41,7 +41,7 @@ export interface Ingested {
 type State =
   | { kind: 'none' }
   | { kind: 'skip' }
-  | { kind: 'transaction'; position: string; log: LogWriter }
+  | { kind: 'transaction'; position: string; log: LogWriter; changes: number }
   | { kind: 'base'; position: string; takenAt: string; load: BaseLoad; changes: number };
 
 /**
@@ -159,7 +159,8 @@ export class Ingest {
       return;
     }
     this.#open();
-    this.#state = { kind: 'transaction', position, log: new LogWriter(this.#db, this.#feed.head + 1, committedAt) };
+    const log = new LogWriter(this.#db, this.#feed.head + 1, committedAt);
+    this.#state = { kind: 'transaction', position, log, changes: 0 };
   }
 
   #beginBase(position: string, takenAt: string, number: number): void {
@@ -175,14 +176,15 @@ export class Ingest {
     if (state.kind === 'none') throw invalid(number, 'a change stands outside of a transaction');
     const schema = line[0] === 'x' ? undefined : this.#schemas.get(line[1]);
     if (line[0] !== 'x' && !schema) throw invalid(number, `table id ${line[1]} is not declared`);
-    if (state.kind === 'base') {
-      if (line[0] !== 'i' || !schema) throw invalid(number, 'a base holds inserts only');
-      state.load.declare(line[1], schema);
-      state.load.insert(line[1], line[2]);
-      state.changes += line[2].length;
-      return;
-    }
     try {
+      if (state.kind === 'base') {
+        if (line[0] !== 'i' || !schema) throw invalid(number, 'a base holds inserts only');
+        state.load.declare(line[1], schema);
+        state.load.insert(line[1], line[2]);
+        state.changes += line[2].length;
+        return;
+      }
+      state.changes += changesIn(line);
       if (line[0] === 'p')
         for (const whole of this.#complete(line))
           this.#write(state.log, whole, Buffer.from(`${JSON.stringify(whole)}\n`));
@@ -231,6 +233,8 @@ export class Ingest {
     const state = this.#state;
     if (state.kind === 'none') throw invalid(number, 'a transaction ends but did not begin');
     if (state.kind === 'transaction') {
+      if (changes !== state.changes)
+        throw invalid(number, `the transaction has ${state.changes} changes instead of ${changes}`);
       state.log.end();
       this.#advance(state.log.seq, state.log.committedAt, state.position);
     } else if (state.kind === 'base') {

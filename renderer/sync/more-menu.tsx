@@ -19,7 +19,7 @@ export function MoreMenu({ attached }: { attached: boolean }) {
   const idle = phase.kind === 'idle';
   const some = idle && replica.cursor !== null && (waiting === null || waiting.transactions > 0);
   const keys = (text: string) => (
-    <Text span size="xs" c="dimmed">
+    <Text span size="xs">
       {text}
     </Text>
   );

@@ -48,7 +48,7 @@ export function TableList() {
         />
       </div>
       {fault && <Problem fault={fault} retry={reload} />}
-      <div className={classes.scroll} role="region" aria-label="Tables" tabIndex={0}>
+      <div className={classes.scroll} role="region" aria-label="List of tables" tabIndex={0}>
         <Table stickyHeader verticalSpacing={5} horizontalSpacing={10} className="num">
           <Table.Thead>
             <Table.Tr>

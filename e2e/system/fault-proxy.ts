@@ -13,7 +13,11 @@ export type Trouble =
   /** Passes bodies of pages and copies on at this rate. */
   | { kind: 'slow'; bytesPerSecond: number }
   /** Ends bodies of pages and copies after so many bytes. */
-  | { kind: 'truncate'; after: number };
+  | { kind: 'truncate'; after: number }
+  /** Flips one bit in the middle of bodies of pages and copies. */
+  | { kind: 'flip' }
+  /** Withholds the answers to requests of this method: what was asked is done, and nobody hears of it. */
+  | { kind: 'withhold'; method: string };
 
 /** Stands between terminal and relay on loopback, and can make trouble. */
 export class FaultProxy {
@@ -62,9 +66,11 @@ export class FaultProxy {
       response.end(trouble.body);
       return;
     }
+    const withheld = trouble.kind === 'withhold' && request.method === trouble.method;
     const onward = http.request(
       { host: '127.0.0.1', port: this.#port, method: request.method, path: request.url, headers: request.headers },
       (answer) => {
+        if (withheld) return void answer.resume();
         response.writeHead(answer.statusCode ?? 502, answer.headers);
         this.#body(request.url ?? '', answer, response);
       },
@@ -83,6 +89,16 @@ export class FaultProxy {
         response.write(chunk.subarray(0, left));
         left -= chunk.length;
         if (left <= 0) setTimeout(() => response.destroy(), 20);
+      });
+      answer.on('end', () => response.end());
+      return;
+    }
+    if (large && trouble.kind === 'flip') {
+      let left = Math.floor(Number(answer.headers['content-length'] ?? 0) / 2);
+      answer.on('data', (chunk: Buffer) => {
+        if (left >= 0 && left < chunk.length) chunk[left] = (chunk[left] ?? 0) ^ 1;
+        left -= chunk.length;
+        response.write(chunk);
       });
       answer.on('end', () => response.end());
       return;

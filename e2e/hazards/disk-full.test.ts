@@ -1,0 +1,146 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { RelayLink } from '@tidemark/master-feed/relay-link.ts';
+import { RelayStatus } from '@tidemark/protocol/api.ts';
+import { afterEach, expect, test } from 'vitest';
+import { freePort } from '../../scripts/postgres/embedded.ts';
+import { until } from '../system/processes.ts';
+import { SmallDisk } from '../system/small-disk.ts';
+import { batchOf, ITEM, position, TestRelay } from '../system/test-relay.ts';
+
+const cleanup: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const stop of cleanup.splice(0).reverse()) await stop();
+});
+
+const AT = '2026-11-23T08:00:00.000000Z';
+/** Does not compress, and so fills what it should. */
+const noise = (n: number) =>
+  Array.from({ length: 20 }, (_, i) =>
+    Math.abs(Math.sin(n * 31 + i))
+      .toString(36)
+      .slice(2),
+  ).join('');
+
+test('disk-full at the terminal: a coded error, the data as it was, and complete once there is space', async () => {
+  const relay = await TestRelay.start();
+  cleanup.push(() => relay.stop());
+  const disk = await SmallDisk.start(40);
+  cleanup.push(() => disk.stop());
+  const db = path.join(disk.folder, 'branch.sqlite');
+  const pull = () =>
+    disk.command('terminal', [
+      ...['pull', '--relay', relay.url, '--feed', 'shop'],
+      ...['--token-file', relay.tokenFile('terminal'), '--db', db],
+    ]);
+  const count = async () => {
+    const { said } = await disk.run(
+      `'${process.execPath}' -e "const d=new(require('better-sqlite3'))('${db}',{readonly:true});console.log(d.prepare('SELECT count(*)||char(32)||max(id) FROM item').pluck().get())"`,
+    );
+    return said.trim();
+  };
+  await relay.base(100);
+  const first = await pull();
+  expect(first).toMatchObject({ code: 0 });
+  await disk.resize(2);
+  for (let t = 0; t < 8; t++)
+    await relay.commit(
+      'i',
+      Array.from({ length: 2000 }, (_, i) => [1000 + t * 2000 + i, noise(t * 2000 + i)]),
+    );
+  const full = await pull();
+  expect(full.said).toContain('disk_full: ');
+  expect(full.code).toBe(1);
+  const [rows, last] = (await count()).split(' ').map(Number);
+  // Whole transactions only, if any.
+  expect(((rows ?? 0) - 100) % 2000).toBe(0);
+  expect(rows === 100 || ((last ?? 0) - 999) % 2000 === 0).toBe(true);
+  await disk.resize(80);
+  expect(await pull()).toMatchObject({ code: 0 });
+  expect(await count()).toBe('16100 16999');
+}, 120_000);
+
+test('disk-full at the relay: the batch is refused by its code, nothing is lost, and it goes on once there is space', async () => {
+  const disk = await SmallDisk.start(3);
+  cleanup.push(() => disk.stop());
+  const port = await freePort();
+  const config = path.join(disk.folder, 'relay.yaml');
+  const outside = `/tmp/tidemark-relay-${port}.yaml`;
+  writeFileSync(outside, `listen: 127.0.0.1:${port}\ndata: ${disk.folder}/data\nfeeds:\n  shop: {}\n`);
+  await disk.run(`mv ${outside} ${config}`);
+  const tokens: Record<string, string> = {};
+  for (const role of ['feed', 'terminal']) {
+    const added = await disk.command('relay', [
+      ...['token', 'add', '--config', config],
+      ...['--role', role, '--feed', 'shop', '--name', role],
+    ]);
+    tokens[role] = added.said.trim();
+  }
+  const url = `http://127.0.0.1:${port}`;
+  const { said } = await disk.run(
+    `'${process.execPath}' '${path.resolve(import.meta.dirname, '../../relay-server/main.ts')}' serve --config ${config} >/dev/null 2>&1 & echo $!`,
+  );
+  const pid = Number(said.trim());
+  cleanup.push(async () => {
+    process.kill(pid, 'SIGTERM');
+    await until(
+      async () => !alive(pid),
+      () => 'the relay did not stop',
+    );
+  });
+  await until(
+    async () => (await fetch(`${url}/healthz`).catch(() => null))?.ok,
+    () => 'the relay did not start',
+  );
+  const link = new RelayLink(url, 'shop', tokens.feed ?? '');
+  const begin = async () =>
+    link.sender((await link.session({ protocol: 1, source: { kind: 'postgres', id: 't' }, version: 't' })).session);
+  let send = await begin();
+  await send(
+    batchOf([
+      ['s', 1, ITEM],
+      ['B', position(1), AT],
+      ['i', 1, [[1, 'one']]],
+      ['c', 1],
+    ]),
+  );
+  const transaction = (n: number) =>
+    batchOf([
+      ['s', 1, ITEM],
+      ['b', position(n), AT],
+      ['i', 1, Array.from({ length: 2000 }, (_, i) => [n * 10_000 + i, noise(n * 2000 + i)])],
+      ['c', 2000],
+    ]);
+  let sent = 1;
+  let refused: unknown = null;
+  while (refused === null && sent < 40) {
+    try {
+      await send(transaction(sent + 1));
+      sent++;
+    } catch (error) {
+      refused = error;
+    }
+  }
+  expect(refused).toMatchObject({ code: 'disk_full' });
+  const head = async () => {
+    const answer = await fetch(`${url}/v1/feeds/shop/status`, {
+      headers: { authorization: `Bearer ${tokens.terminal}` },
+    });
+    return RelayStatus.parse(await answer.json()).head?.seq;
+  };
+  expect(await head()).toBe(sent);
+  await disk.resize(60);
+  send = await begin();
+  await send(transaction(sent + 1));
+  expect(await head()).toBe(sent + 1);
+}, 120_000);
+
+const alive = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0);
+    // A zombie is gone, too: its shell reaps it at its end.
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return false;
+  }
+};

@@ -1,0 +1,230 @@
+import type pg from 'pg';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { type EmbeddedPostgres, startPostgres } from '../../scripts/postgres/embedded.ts';
+import { FaultProxy } from '../system/fault-proxy.ts';
+import { connect, differences } from '../system/oracle.ts';
+import { run, start, until } from '../system/processes.ts';
+import { System } from '../system/system.ts';
+
+const cleanup: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const stop of cleanup.splice(0).reverse()) await stop();
+});
+
+const COLUMNS: Parameters<typeof differences>[3] = [
+  { name: 'id', rule: 'integer' },
+  { name: 'body', rule: 'text' },
+  { name: 'n', rule: 'integer' },
+];
+const TABLE = 'CREATE TABLE note (id int PRIMARY KEY, body text, n int)';
+
+describe('against a master that is ready', () => {
+  let postgres: EmbeddedPostgres;
+  let master: pg.Client;
+  let system: System;
+  beforeEach(async () => {
+    postgres = await startPostgres({ walLevel: 'logical' });
+    cleanup.push(() => postgres.stop());
+    master = await connect(postgres.url);
+    cleanup.push(() => master.end());
+    await master.query(TABLE);
+    await master.query("INSERT INTO note SELECT n, 'note ' || n, n FROM generate_series(1, 50) n");
+    system = await System.start(postgres.url);
+    cleanup.push(() => system.stop());
+    await system.settled();
+  });
+
+  const confirmed = async () => {
+    const { rows } = await master.query('SELECT confirmed_flush_lsn::text AS at FROM pg_replication_slots');
+    return (rows[0] as { at: string }).at;
+  };
+  const lsn = async () =>
+    ((await master.query('SELECT pg_current_wal_flush_lsn()::text AS at')).rows[0] as { at: string }).at;
+  const isBefore = async (a: string, b: string) =>
+    ((await master.query('SELECT $1::pg_lsn < $2::pg_lsn AS yes', [a, b])).rows[0] as { yes: string }).yes === 't';
+  const equal = async () => {
+    await system.settled();
+    await system.pull();
+    expect(await differences(master, system.database(), 'note', COLUMNS)).toEqual([]);
+  };
+
+  /** The feed, through a way that can make trouble. */
+  async function throughProxy(): Promise<FaultProxy> {
+    await system.feed?.stop('SIGKILL');
+    const way = await FaultProxy.start(system.url);
+    cleanup.push(() => way.stop());
+    const feed = start(
+      'feed',
+      ['run', '--feed', 'shop', '--relay', way.url, '--token-file', system.tokenFile('feed')],
+      {
+        TIDEMARK_SOURCE: postgres.url,
+      },
+    );
+    system.feed = feed;
+    cleanup.push(() => feed.stop('SIGKILL'));
+    await until(
+      async () => feed.stdout.includes('"streaming"'),
+      () => `the feed does not stream: ${feed.stdout}${feed.stderr}`,
+    );
+    return way;
+  }
+
+  /** Keepalives pass and the feed's own timers run. */
+  const aWhile = () => new Promise((resolve) => setTimeout(resolve, 12_000));
+
+  test('acknowledged-before-durable: what the relay has not confirmed is not confirmed to the master', async () => {
+    const way = await throughProxy();
+    way.trouble = { kind: 'silence' };
+    const before = await lsn();
+    await master.query("INSERT INTO note VALUES (100, 'on its way', 1)");
+    await master.query('SELECT pg_switch_wal()');
+    await aWhile();
+    expect(await isBefore(await confirmed(), await lsn())).toBe(true);
+    const at = await confirmed();
+    expect((await isBefore(at, before)) || at === before).toBe(true);
+    await system.feed?.stop('SIGKILL');
+    system.startFeed();
+    await equal();
+  });
+
+  test('handler-error-does-not-confirm: a batch that the relay refused comes again, also after later ones', async () => {
+    const way = await throughProxy();
+    way.trouble = { kind: 'answer', status: 500, body: 'broken' };
+    const before = await lsn();
+    for (let n = 0; n < 5; n++) {
+      await master.query('INSERT INTO note VALUES ($1, $2, $3)', [200 + n, 'refused', n]);
+      await new Promise((resolve) => setTimeout(resolve, 700));
+    }
+    await aWhile();
+    const at = await confirmed();
+    expect((await isBefore(at, before)) || at === before).toBe(true);
+    way.trouble = { kind: 'none' };
+    await equal();
+  });
+
+  test('answer-lost: a batch whose answer was lost is sent again and counts once', async () => {
+    const way = await throughProxy();
+    way.trouble = { kind: 'withhold', method: 'POST' };
+    await master.query("INSERT INTO note VALUES (300, 'once', 1)");
+    await until(
+      async () => ((await system.status()).head?.seq ?? 0) >= 2,
+      () => 'the batch did not arrive',
+    );
+    await system.feed?.stop('SIGKILL');
+    system.startFeed();
+    await equal();
+    expect((await system.status()).head?.seq).toBe(2);
+  });
+
+  test('toasted-values, key-changes, truncate, rolled back work: whole rows arrive, in order', async () => {
+    await master.query('ALTER TABLE note ALTER body SET STORAGE EXTERNAL');
+    await master.query("UPDATE note SET body = repeat('x' || id, 5000) WHERE id <= 5");
+    await master.query('UPDATE note SET n = n + 1 WHERE id <= 5');
+    await master.query('UPDATE note SET id = id + 1000 WHERE id = 3');
+    await equal();
+    await master.query('BEGIN');
+    await master.query("INSERT INTO note VALUES (5000, 'gone', 1)");
+    await master.query('ROLLBACK');
+    await master.query('BEGIN');
+    await master.query('TRUNCATE note');
+    await master.query("INSERT INTO note VALUES (1, 'after', NULL)");
+    await master.query('COMMIT');
+    await equal();
+  });
+
+  test('restarted-postgres, killed-postgres: the feed comes back by itself', async () => {
+    await master.end();
+    await postgres.restart();
+    master = await connect(postgres.url);
+    await master.query("INSERT INTO note VALUES (400, 'after a restart', 1)");
+    await equal();
+    master.on('error', () => undefined);
+    await postgres.kill9();
+    await postgres.restart();
+    master = await connect(postgres.url);
+    await master.query("INSERT INTO note VALUES (401, 'after a crash', 1)");
+    await equal();
+  });
+
+  test('lost-slot: a new base is compared, and cursors stay valid', async () => {
+    await equal();
+    const { epoch } = (await system.status()).head ?? {};
+    await system.feed?.stop('SIGTERM');
+    await master.query('SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots');
+    await master.query("UPDATE note SET body = 'missed' WHERE id = 7");
+    await master.query('DELETE FROM note WHERE id = 8');
+    system.startFeed();
+    await equal();
+    expect((await system.status()).head?.epoch).toBe(epoch);
+  });
+
+  test('quiet-publication: the slot advances though no published table changes', async () => {
+    await master.query('CREATE UNLOGGED TABLE noise (n int)');
+    const before = await lsn();
+    await master.query('SELECT pg_switch_wal()');
+    await until(
+      async () => !(await isBefore(await confirmed(), before)),
+      () => 'the slot did not advance',
+      30_000,
+    );
+  });
+
+  test('a second feed is told that the slot is in use', async () => {
+    const second = start(
+      'feed',
+      ['run', '--feed', 'shop', '--relay', system.url, '--token-file', system.tokenFile('feed')],
+      {
+        TIDEMARK_SOURCE: postgres.url,
+      },
+    );
+    cleanup.push(() => second.stop('SIGKILL'));
+    await until(
+      async () =>
+        /slot_in_use|session_superseded/.test(
+          second.stdout + (system.feed?.stdout ?? '') + (system.feed?.stderr ?? ''),
+        ),
+      () => second.stdout,
+    );
+  });
+});
+
+test('a master that is not ready: all that is missing is said at once, with the remedies', async () => {
+  const postgres = await startPostgres({ walLevel: 'replica' });
+  cleanup.push(() => postgres.stop());
+  const master = await connect(postgres.url);
+  cleanup.push(() => master.end());
+  await master.query('CREATE TABLE keyless (a int)');
+  await master.query(TABLE);
+  await master.query("CREATE ROLE weak LOGIN PASSWORD 'weak-secret'");
+  const system = await System.start(postgres.url);
+  cleanup.push(() => system.stop());
+  const source = new URL(postgres.url);
+  source.username = 'weak';
+  source.password = 'weak-secret';
+  const ended = await run('feed', [
+    ...['run', '--source', source.href, '--feed', 'shop'],
+    ...['--relay', system.url, '--token-file', system.tokenFile('feed')],
+  ]);
+  expect(ended.code).toBe(1);
+  expect(ended.stderr).toMatch(/source_not_ready/);
+  for (const words of ['wal_level', 'keyless', 'REPLICATION', 'note']) expect(ended.stderr).toContain(words);
+  expect(ended.stderr + ended.stdout).not.toContain('weak-secret');
+  const { rows } = await master.query('SELECT count(*) AS n FROM pg_replication_slots');
+  expect(rows).toEqual([{ n: '0' }]);
+});
+
+test('wrong config of the feed names every mistake, exit code 78', async () => {
+  const ended = await run('feed', [
+    'run',
+    '--source',
+    'mysql://x',
+    '--feed',
+    'Shop!',
+    '--relay',
+    'nowhere',
+    '--token-file',
+    '/none',
+  ]);
+  expect(ended.code).toBe(78);
+  for (const words of ['--source', '--feed', '--relay', '--token-file']) expect(ended.stderr).toContain(words);
+});

@@ -1,0 +1,197 @@
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { RelayStatus } from '@tidemark/protocol/api.ts';
+import type { BatchLine } from '@tidemark/protocol/lines.ts';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { run } from '../system/processes.ts';
+import { batchOf, ITEM, position, TestRelay } from '../system/test-relay.ts';
+
+let relay: TestRelay;
+beforeEach(async () => {
+  relay = await TestRelay.start();
+});
+afterEach(() => relay.stop());
+
+const AT = '2026-11-23T08:00:00.000000Z';
+const status = async () => RelayStatus.parse(await (await relay.get('/v1/feeds/shop/status')).json());
+
+describe('who may ask', () => {
+  test.each([
+    ['wrong-token', 'no-such-token', '/v1/feeds/shop/status', 401, 'token_invalid'],
+    ['wrong-role', 'feed', '/v1/feeds/shop/status', 403, 'role_denied'],
+    ['wrong-feed', 'other', '/v1/feeds/shop/status', 403, 'feed_denied'],
+    ['wrong-feed on a page', 'other', '/v1/feeds/shop/pages/aaaaaaaaaa/all/1/1', 403, 'feed_denied'],
+    ['wrong-feed on a snapshot', 'other', '/v1/feeds/shop/snapshot', 403, 'feed_denied'],
+  ])('%s is refused by its code', async (_, who, route, code, problem) => {
+    const token = who === 'feed' || who === 'other' ? relay.token(who) : who;
+    const answer = await relay.get(route, token);
+    expect(answer.status).toBe(code);
+    expect(answer.headers.get('content-type')).toContain('application/problem+json');
+    const body = (await answer.json()) as Record<string, unknown>;
+    expect(body.code).toBe(problem);
+    expect(body.requestId).toBeTruthy();
+    expect(JSON.stringify(body)).not.toContain(token);
+  });
+
+  test('a terminal may not send batches', async () => {
+    const answer = await fetch(`${relay.url}/v1/feeds/shop/session`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${relay.token('terminal')}` },
+      body: '{}',
+    });
+    expect(answer.status).toBe(403);
+    expect(await answer.json()).toMatchObject({ code: 'role_denied', params: { need: 'feed' } });
+  });
+
+  test('a revoked token is refused at once', async () => {
+    const revoked = await run('relay', ['token', 'revoke', '--config', relay.config, '--name', 'branch-7']);
+    expect(revoked).toMatchObject({ code: 0 });
+    expect((await relay.get('/v1/feeds/shop/status')).status).toBe(401);
+  });
+});
+
+describe('bad requests', () => {
+  test.each([
+    ['/v1/feeds/shop/status?seq=-1&epoch=aaaaaaaa', 'seq'],
+    ['/v1/feeds/shop/status?wait=99', 'wait'],
+    ['/v1/feeds/shop/pages/aaaaaaaa/all/01/5', 'start'],
+    ['/v1/feeds/shop/transactions?epoch=aaaaaaaa&after=x', 'after'],
+  ])('%s names the field', async (route, field) => {
+    const answer = await relay.get(route);
+    expect(answer.status).toBe(400);
+    const body = (await answer.json()) as { code: string; title: string };
+    expect(body.code).toBe('request_invalid');
+    expect(body.title).toContain(field);
+  });
+
+  test('no data yet: a terminal is told so', async () => {
+    const answer = await relay.get('/v1/feeds/shop/snapshot');
+    expect(await answer.json()).toMatchObject({ code: 'feed_empty', retry: true });
+    expect((await status()).head).toBeNull();
+  });
+
+  test('pages that do not exist say why', async () => {
+    await relay.base(3);
+    const { head } = await status();
+    const ask = async (route: string) => ((await (await relay.get(route)).json()) as { code: string }).code;
+    expect(await ask(`/v1/feeds/shop/pages/${head?.epoch}/all/1/9`)).toBe('target_invalid');
+    expect(await ask(`/v1/feeds/shop/pages/${head?.epoch}/all/7/9`)).toBe('cursor_ahead');
+    expect(await ask('/v1/feeds/shop/pages/zzzzzzzzzz/all/1/1')).toBe('epoch_changed');
+    expect(await ask(`/v1/feeds/shop/pages/${head?.epoch}/branch7/1/1`)).toBe('scope_denied');
+  });
+});
+
+describe('batches', () => {
+  const change: BatchLine = ['b', position(50), AT];
+  const good = batchOf([change, ['i', 1, [[4, 'four']]], ['c', 1]]);
+  const flipped = Buffer.from(good);
+  flipped[20] = (flipped[20] ?? 0) ^ 1;
+
+  test.each([
+    ['cut short', good.subarray(0, good.length - 30), 'batch_corrupt'],
+    ['with a flipped bit', flipped, 'batch_corrupt'],
+    ['of an undeclared table', batchOf([change, ['i', 9, [[4, 'x']]], ['c', 1]]), 'batch_invalid'],
+    ['with a row that is too short', batchOf([change, ['i', 1, [[4]]], ['c', 1]]), 'batch_invalid'],
+    ['that miscounts', batchOf([change, ['i', 1, [[4, 'x']]], ['c', 2]]), 'batch_invalid'],
+    ['with a line of no kind', batchOf([change, ['q', 1], ['c', 0]]), 'batch_invalid'],
+    ['of a wrong value', batchOf([change, ['i', 1, [[{ a: 1 }, 'x']]], ['c', 1]]), 'batch_invalid'],
+  ])('one %s is refused, and nothing of it is kept', async (_, bytes, code) => {
+    await relay.base(3);
+    const before = await status();
+    await expect(relay.send(bytes)).rejects.toMatchObject({ code });
+    expect((await status()).head).toEqual(before.head);
+    // The feed begins anew and goes on.
+    await relay.session();
+    await relay.send(batchOf([['s', 1, ITEM], change, ['i', 1, [[4, 'four']]], ['c', 1]]));
+    expect((await status()).head?.seq).toBe(2);
+  });
+
+  test('sent twice counts once; out of order is refused', async () => {
+    await relay.base(3);
+    const answer = await relay.link.session({ protocol: 1, source: { kind: 'postgres', id: 'test' }, version: 'x' });
+    const post = (number: number, body: Buffer) =>
+      fetch(`${relay.url}/v1/feeds/shop/batches`, {
+        method: 'POST',
+        headers: {
+          authorization: `Bearer ${relay.token('feed')}`,
+          'tidemark-session': answer.session,
+          'tidemark-batch': String(number),
+        },
+        body,
+      });
+    const batch = batchOf([['s', 1, ITEM], change, ['i', 1, [[4, 'four']]], ['c', 1]]);
+    const first = await (await post(1, batch)).json();
+    expect(await (await post(1, batch)).json()).toEqual(first);
+    expect((await status()).head?.seq).toBe(2);
+    expect(await (await post(5, batch)).json()).toMatchObject({ code: 'batch_out_of_order' });
+  });
+
+  test('a transaction that the relay has is ignored when it comes again', async () => {
+    await relay.base(3);
+    await relay.send(good);
+    await relay.session();
+    await relay.send(batchOf([['s', 1, ITEM], change, ['i', 1, [[4, 'four']]], ['c', 1]]));
+    expect((await status()).head?.seq).toBe(2);
+  });
+
+  test('a second feed takes over, and the first is told', async () => {
+    await relay.base(3);
+    const first = relay.send;
+    await relay.session();
+    await expect(first(good)).rejects.toMatchObject({ code: 'session_superseded' });
+  });
+
+  test('half a transaction is dropped when its feed begins anew', async () => {
+    await relay.base(3);
+    await relay.send(batchOf([change, ['i', 1, [[4, 'half']]]]));
+    expect((await status()).head?.seq).toBe(1);
+    await relay.session();
+    await relay.send(batchOf([['s', 1, ITEM], change, ['i', 1, [[4, 'whole']]], ['c', 1]]));
+    const { head } = await status();
+    const page = (await relay.page(head?.epoch ?? '', '1', 2)).toString();
+    expect(page).toContain('whole');
+    expect(page).not.toContain('half');
+  });
+});
+
+test('config-three-mistakes: all three are named with their lines, exit code 78', async () => {
+  const file = path.join(relay.folder, 'bad.yaml');
+  writeFileSync(file, 'listen: nowhere\ndata: ./d\nfeeds:\n  Shop!: {}\n  shop:\n    tabels: {}\n');
+  const ended = await run('relay', ['serve', '--config', file]);
+  expect(ended.code).toBe(78);
+  expect(ended.stderr).toMatch(/^config_invalid: /);
+  for (const words of ['line 1: listen', 'line 4: feeds.Shop!', 'line 6: feeds.shop.tabels'])
+    expect(ended.stderr).toContain(words);
+});
+
+test.each([
+  [['token', 'add', '--role', 'king', '--feed', 'shop', '--name', 'x'], '--role'],
+  [['token', 'add', '--role', 'terminal', '--feed', 'nowhere', '--name', 'x'], '--feed'],
+  [['token', 'add', '--role', 'terminal', '--feed', 'shop', '--name', 'x', '--set', 'branch'], '--set'],
+  [['token', 'revoke', '--name', 'nobody'], '--name'],
+  [['tokens'], 'tokens'],
+])('wrong usage %j names what is wrong, exit code 2', async (args, named) => {
+  const ended = await run('relay', args[0] === 'token' ? [...args, '--config', relay.config] : args);
+  expect(ended.code).toBe(2);
+  expect(ended.stderr).toContain(named);
+});
+
+test('status is at most 1 kB, and says that it is never to be cached', async () => {
+  await relay.base(3);
+  const answer = await relay.get('/v1/feeds/shop/status?epoch=zzzzzzzz&seq=1');
+  expect((await answer.clone().arrayBuffer()).byteLength).toBeLessThanOrEqual(1024);
+  expect(answer.headers.get('cache-control')).toContain('no-store');
+});
+
+test('operations: health, readiness, metrics and the description of the API', async () => {
+  await relay.base(3);
+  expect((await fetch(`${relay.url}/healthz`)).status).toBe(200);
+  const ready = await fetch(`${relay.url}/readyz`);
+  expect(await ready.json()).toMatchObject({
+    checks: expect.arrayContaining([expect.objectContaining({ ok: false })]),
+  });
+  expect(ready.status).toBe(503);
+  expect(await (await fetch(`${relay.url}/metrics`)).text()).toMatch(/relay_head_seq\{feed="shop"\} 1/);
+  const api = (await (await fetch(`${relay.url}/openapi.json`)).json()) as { paths: Record<string, unknown> };
+  expect(Object.keys(api.paths)).toContain('/v1/feeds/{feed}/status');
+});

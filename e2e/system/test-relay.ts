@@ -1,0 +1,134 @@
+import { createHash } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { RelayLink } from '@tidemark/master-feed/relay-link.ts';
+import type { BatchAnswer } from '@tidemark/protocol/api.ts';
+import type { BatchLine } from '@tidemark/protocol/lines.ts';
+import type { TableSchema } from '@tidemark/protocol/schema.ts';
+import { readConfig } from '@tidemark/relay-server/config.ts';
+import { type Relay, startRelay } from '@tidemark/relay-server/relay.ts';
+import { Tokens } from '@tidemark/relay-server/tokens.ts';
+
+export const ITEM: TableSchema = {
+  name: 'item',
+  columns: [
+    { name: 'id', type: 'integer', source: 'bigint' },
+    { name: 'name', type: 'text', source: 'text' },
+  ],
+  key: ['id'],
+};
+
+/** Writes lines as a batch, with its trailer. */
+export function batchOf(lines: (BatchLine | unknown[])[]): Buffer {
+  const body = lines.map((line) => `${JSON.stringify(line)}\n`).join('');
+  const sha256 = createHash('sha256').update(body).digest('hex');
+  return Buffer.from(`${body}${JSON.stringify({ lines: lines.length, sha256 })}\n`);
+}
+
+export const position = (n: number): string => n.toString(16).toUpperCase().padStart(16, '0');
+const AT = '2026-11-23T08:00:00.000000Z';
+
+/** The real relay in this process, on loopback, with a hand-driven feed `shop` of the table {@link ITEM}. */
+export class TestRelay {
+  readonly folder: string;
+  readonly #relay: Relay;
+  readonly #send: Record<'feed' | 'terminal' | 'other', string>;
+  link: RelayLink;
+  send: (batch: Buffer) => Promise<BatchAnswer> = () => Promise.reject(new Error('no session'));
+  #at = 0;
+
+  private constructor(folder: string, relay: Relay, tokens: Record<'feed' | 'terminal' | 'other', string>) {
+    this.folder = folder;
+    this.#relay = relay;
+    this.#send = tokens;
+    this.link = new RelayLink(relay.url, 'shop', tokens.feed);
+  }
+
+  static async start(): Promise<TestRelay> {
+    const folder = mkdtempSync(path.join(os.tmpdir(), 'tidemark-relay-'));
+    const file = path.join(folder, 'relay.yaml');
+    writeFileSync(file, 'listen: 127.0.0.1:0\ndata: ./relay-data\nfeeds:\n  shop: {}\n  other: {}\n');
+    const config = readConfig(file);
+    const tokens = new Tokens(config.data);
+    const add = (name: string, role: 'feed' | 'terminal', feed: string) =>
+      tokens.add({ name, role, feed, attributes: {} }, new Date());
+    const made = {
+      feed: add('feed', 'feed', 'shop'),
+      terminal: add('branch-7', 'terminal', 'shop'),
+      other: add('branch-8', 'terminal', 'other'),
+    };
+    tokens.close();
+    for (const [name, token] of Object.entries(made)) writeFileSync(path.join(folder, `${name}.token`), token);
+    const relay = await startRelay(config, { now: Date.now, log: () => undefined, version: 'test' });
+    return new TestRelay(folder, relay, made);
+  }
+
+  get url(): string {
+    return this.#relay.url;
+  }
+
+  token(name: 'feed' | 'terminal' | 'other'): string {
+    return this.#send[name];
+  }
+
+  tokenFile(name: 'feed' | 'terminal' | 'other'): string {
+    return path.join(this.folder, `${name}.token`);
+  }
+
+  get config(): string {
+    return path.join(this.folder, 'relay.yaml');
+  }
+
+  /** Begins a session. */
+  async session(): Promise<void> {
+    const answer = await this.link.session({ protocol: 1, source: { kind: 'postgres', id: 'test' }, version: 'test' });
+    this.send = this.link.sender(answer.session);
+  }
+
+  /** A base of so many rows, in a new session. */
+  async base(rows: number, name = (n: number) => `item ${n}`): Promise<void> {
+    await this.session();
+    const ids = Array.from({ length: rows }, (_, i) => i + 1);
+    await this.send(
+      batchOf([
+        ['s', 1, ITEM],
+        ['B', position(++this.#at), AT],
+        ...(rows === 0 ? [] : [['i', 1, ids.map((id) => [id, name(id)])]]),
+        ['c', rows],
+      ]),
+    );
+  }
+
+  /** One transaction that updates or adds rows. */
+  async commit(kind: 'i' | 'u', rows: [number, string][]): Promise<void> {
+    await this.send(
+      batchOf([
+        ['b', position(++this.#at), AT],
+        [kind, 1, rows],
+        ['c', rows.length],
+      ]),
+    );
+  }
+
+  get(route: string, token = this.token('terminal'), headers: Record<string, string> = {}): Promise<Response> {
+    return fetch(this.url + route, { headers: { authorization: `Bearer ${token}`, ...headers } });
+  }
+
+  /** The bytes of a page, uncompressed. */
+  async page(epoch: string, start: string, target: number): Promise<Buffer> {
+    const answer = await this.get(`/v1/feeds/shop/pages/${epoch}/all/${start}/${target}`, this.token('terminal'), {
+      'accept-encoding': 'identity',
+    });
+    if (!answer.ok) throw new Error(await answer.text());
+    return Buffer.from(await answer.arrayBuffer());
+  }
+
+  async stop(): Promise<void> {
+    await this.#relay.stop();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** What a token file holds. */
+export const readToken = (file: string): string => readFileSync(file, 'utf8').trim();
