@@ -21,6 +21,8 @@ export interface RelayDeps {
 /** A request may take this long to arrive whole; a long poll's answer may take longer. */
 const REQUEST_MS = 120_000;
 const STOP_MS = 10_000;
+/** How often it is written down which terminals were seen. */
+const SEEN_MS = 60_000;
 
 /** Starts the relay of a config. Throws db_*, disk_full, or the system's error about the address. */
 export async function startRelay(config: Config, deps: RelayDeps): Promise<Relay> {
@@ -46,6 +48,15 @@ export async function startRelay(config: Config, deps: RelayDeps): Promise<Relay
   server.requestTimeout = REQUEST_MS;
   server.keepAliveTimeout = 75_000;
   await listen(server, config.listen);
+  const writeSeen = () => {
+    try {
+      tokens.writeSeen();
+    } catch (error) {
+      // Kept in memory, and written the next time.
+      deps.log('seen-not-written', { error: String(error) });
+    }
+  };
+  const seen = setInterval(writeSeen, SEEN_MS).unref();
   const { port } = server.address() as AddressInfo;
   const host = config.listen.host.includes(':') ? `[${config.listen.host}]` : config.listen.host;
 
@@ -60,6 +71,8 @@ export async function startRelay(config: Config, deps: RelayDeps): Promise<Relay
       await closed;
       clearTimeout(force);
       for (const feed of feeds.values()) await feed.close();
+      clearInterval(seen);
+      writeSeen();
       tokens.close();
     },
   };

@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { Role } from '@tidemark/protocol/api.ts';
 import { TidemarkError } from '@tidemark/protocol/errors.ts';
-import { openWriter, type Writer } from '@tidemark/replica/sqlite.ts';
+import { openWriter, transaction, type Writer } from '@tidemark/replica/sqlite.ts';
 import { z } from 'zod';
 
 /** Who a token is for. */
@@ -14,18 +14,17 @@ export const Bearer = z.object({
   /** What `--set` gave: `{branch: '7'}`. */
   attributes: z.record(z.string(), z.string()),
   createdAt: z.string(),
-  /** When it was last used, to the minute; null: never. */
+  /** When it was last used, to some minutes; null: never. */
   seenAt: z.string().nullable(),
 });
 export type Bearer = z.infer<typeof Bearer>;
-
-const SEEN_MS = 60_000;
 
 /** The relay's tokens, in `relay.sqlite`. Only their SHA-256 is kept: 256 random bits need no slow hash. */
 export class Tokens {
   readonly #db: Writer;
   readonly #known = new Map<string, Bearer>();
   readonly #seen = new Map<string, number>();
+  readonly #versionOf: () => unknown;
   #version: unknown;
 
   constructor(data: string) {
@@ -34,6 +33,8 @@ export class Tokens {
     this.#db.exec(`CREATE TABLE IF NOT EXISTS token (
       name TEXT NOT NULL, feed TEXT NOT NULL, hash TEXT NOT NULL UNIQUE, role TEXT NOT NULL,
       attributes TEXT NOT NULL, created_at TEXT NOT NULL, seen_at TEXT, PRIMARY KEY (feed, name))`);
+    const version = this.#db.prepare('PRAGMA data_version').pluck();
+    this.#versionOf = () => version.get();
   }
 
   /** Makes a token and returns it, the only time that it can be seen. Throws request_invalid when the name is taken. */
@@ -63,7 +64,7 @@ export class Tokens {
   /** Who sent this token; null when nobody may. Notices within one call what another process added or revoked. */
   find(token: string, nowMs: number): Bearer | null {
     // Changes when another connection has written: cheaper than reading the token each time.
-    const version = this.#db.pragma('data_version', { simple: true });
+    const version = this.#versionOf();
     if (version !== this.#version) {
       this.#known.clear();
       for (const { hash, bearer } of this.#rows()) this.#known.set(hash, bearer);
@@ -71,11 +72,17 @@ export class Tokens {
     }
     const hash = hashOf(token);
     const bearer = this.#known.get(hash) ?? null;
-    if (bearer && nowMs - (this.#seen.get(hash) ?? 0) > SEEN_MS) {
-      this.#seen.set(hash, nowMs);
-      this.#db.prepare('UPDATE token SET seen_at = ? WHERE hash = ?').run(new Date(nowMs).toISOString(), hash);
-    }
+    if (bearer) this.#seen.set(hash, nowMs);
     return bearer;
+  }
+
+  /** Writes down who was seen since the last time: now and then, for no answer waits for it. Throws disk_full, db_*. */
+  writeSeen(): void {
+    transaction(this.#db, () => {
+      const update = this.#db.prepare('UPDATE token SET seen_at = ? WHERE hash = ?');
+      for (const [hash, at] of this.#seen) update.run(new Date(at).toISOString(), hash);
+    });
+    this.#seen.clear();
   }
 
   close(): void {
