@@ -72,7 +72,7 @@ test('a damaged file is named, not overwritten at start, and kept beside the nex
   expect(await readFile(file(), 'utf8')).toBe('{"relayUrl": ');
   await settings.change(SET);
   expect(settings.fault).toBeNull();
-  expect((await readdir(folder)).sort()).toEqual(['settings.json', 'settings.json.invalid']);
+  expect((await readdir(folder)).sort()).toEqual(['replicas', 'settings.json', 'settings.json.invalid']);
 });
 
 test('a file with three mistakes: all three are named, the rest is used', async () => {

@@ -1,0 +1,38 @@
+import { Helper, median, type Result, RUNS, seconds } from './lib.ts';
+import type { Office } from './office.ts';
+import { BenchTerminal } from './terminal.ts';
+
+const CHANGED = 10_000;
+
+/** 10,000 changed rows: from the click until all is applied. */
+export async function benchCatchUp(office: Office, replica: string): Promise<Result[]> {
+  const terminal = new BenchTerminal(office, replica);
+  terminal.start();
+  await terminal.pull();
+  const took: number[] = [];
+  for (let run = 0; run < RUNS; run++) {
+    await office.master.query(`UPDATE item SET name = left(name, 18) || '${run % 10}x' WHERE id <= ${CHANGED}`);
+    await office.system.settled();
+    took.push(
+      await seconds(async () => {
+        const { updated } = await terminal.pull();
+        if (updated !== CHANGED) throw new Error(`${updated} changes came`);
+      }),
+    );
+  }
+  await terminal.stop();
+  const ours = median(took);
+  const against = async (name: string, file: string, reach: number): Promise<Result> => {
+    const peer = await Helper.start<{ seconds: number[] }>(file, replica, office.folder, String(CHANGED), String(RUNS));
+    const theirs = median(peer.ready.seconds);
+    return {
+      what: '10,000 changed rows, click to applied',
+      ours: `${(ours * 1000).toFixed(0)} ms`,
+      limit: `${name}: ${(theirs * 1000).toFixed(0)} ms`,
+      ratio: `${(theirs / ours).toFixed(1)} × faster`,
+      reach: `≥ ${reach} ×`,
+      met: theirs / ours >= reach,
+    };
+  };
+  return [await against('WatermelonDB', 'peers/watermelon.js', 5), await against('PouchDB', 'peers/pouch.js', 30)];
+}

@@ -1,0 +1,95 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+
+/** Values of one measurement, from its runs. */
+export function median(values: number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  const [low, high] = [sorted[middle - 1] ?? Number.NaN, sorted[middle] ?? Number.NaN];
+  return sorted.length % 2 === 1 ? high : (low + high) / 2;
+}
+
+/** The value under which this part (0 to 1) of the values lies. */
+export function quantile(values: number[], part: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? Number.NaN;
+}
+
+/** One line of the table. */
+export interface Result {
+  what: string;
+  ours: string;
+  limit: string;
+  /** As the table gives it: `0.93`, `12 ×`. */
+  ratio: string;
+  reach: string;
+  /** Null: not measured, `ours` says why. */
+  met: boolean | null;
+}
+
+export const RUNS = Number(process.env.BENCH_RUNS ?? 5);
+
+/** Measures ours and its limit in turn, so that what else the machine does falls on both. */
+export async function inTurn(
+  ours: () => Promise<number>,
+  limit: () => Promise<number>,
+): Promise<{ ours: number; limit: number }> {
+  const a: number[] = [];
+  const b: number[] = [];
+  for (let run = 0; run < RUNS; run++) {
+    a.push(await ours());
+    b.push(await limit());
+  }
+  return { ours: median(a), limit: median(b) };
+}
+
+export async function seconds(work: () => Promise<unknown>): Promise<number> {
+  const begin = performance.now();
+  await work();
+  return (performance.now() - begin) / 1000;
+}
+
+/** CPU seconds used and peak of resident memory, MiB, of a process (Linux). */
+export function usage(pid: number | undefined): { cpuS: number; peakMib: number } {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const cpuS = (Number(fields[11]) + Number(fields[12])) / 100;
+  const peak = /VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+  return { cpuS, peakMib: Number(peak) / 1024 };
+}
+
+/** Another Node process of the bench, that says `ready {json}` and is ended by its id. */
+export class Helper<T = unknown> {
+  readonly child: ChildProcess;
+  readonly ready: T;
+
+  private constructor(child: ChildProcess, ready: T) {
+    this.child = child;
+    this.ready = ready;
+  }
+
+  static start<T>(file: string, ...args: string[]): Promise<Helper<T>> {
+    const child = spawn(process.execPath, [path.join(import.meta.dirname, file), ...args], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    return new Promise((resolve, reject) => {
+      let said = '';
+      child.once('exit', (code) => reject(new Error(`${file} ended (${code})`)));
+      child.stdout?.on('data', (chunk: Buffer) => {
+        said += chunk.toString();
+        const line = /^ready (.*)$/m.exec(said)?.[1];
+        if (line !== undefined) resolve(new Helper(child, JSON.parse(line) as T));
+      });
+    });
+  }
+
+  async stop(): Promise<void> {
+    if (this.child.exitCode !== null) return;
+    const exited = new Promise((resolve) => this.child.once('exit', resolve));
+    this.child.kill('SIGTERM');
+    await exited;
+  }
+}
+
+export const thousands = (value: number): string => `${Math.round(value / 1000)} k`;

@@ -1,0 +1,64 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import type pg from 'pg';
+import { connect } from '../e2e/system/oracle.ts';
+import { System } from '../e2e/system/system.ts';
+import { type EmbeddedPostgres, startPostgres } from '../scripts/postgres/embedded.ts';
+
+export const ROWS = Number(process.env.BENCH_ROWS ?? 500_000);
+/** Rows of one transaction of the log that pages are made of. */
+const STEP = 5000;
+
+/** The row of the benchmarks: id, 20 characters, numeric(12,2), timestamptz, 80 characters. */
+export const row = (n: string) =>
+  `${n}, left(md5((${n})::text) || md5((${n} + 1)::text), 20), round(((${n} * 7919) % 10000000) / 100.0, 2)::numeric(12,2), timestamptz '2026-01-01 00:00:00.123456+00' + ${n} * interval '1.7 seconds', left(md5((${n} + 2)::text) || md5((${n} + 3)::text) || md5((${n} + 4)::text), 80)`;
+
+const COLUMNS = '(id bigint PRIMARY KEY, name text, amount numeric(12,2), at timestamptz, note text)';
+
+/** A real master, feed and relay, with the table `item` of {@link ROWS} rows in the relay's log. */
+export class Office {
+  readonly folder: string;
+  readonly postgres: EmbeddedPostgres;
+  readonly master: pg.Client;
+  readonly system: System;
+
+  private constructor(folder: string, postgres: EmbeddedPostgres, master: pg.Client, system: System) {
+    this.folder = folder;
+    this.postgres = postgres;
+    this.master = master;
+    this.system = system;
+  }
+
+  static async start(rows = ROWS): Promise<Office> {
+    const postgres = await startPostgres({
+      walLevel: 'logical',
+      settings: { max_wal_size: '8GB', shared_buffers: '512MB' },
+    });
+    const master = await connect(postgres.url);
+    await master.query(
+      `CREATE TABLE item ${COLUMNS}; CREATE TABLE bulk ${COLUMNS}; CREATE TABLE one (id int PRIMARY KEY, n bigint)`,
+    );
+    await master.query('INSERT INTO one VALUES (1, 0)');
+    const system = await System.start(postgres.url, null, { kill: 'SIGTERM' });
+    await system.settled();
+    const office = new Office(mkdtempSync(path.join(os.tmpdir(), 'tidemark-bench-')), postgres, master, system);
+    await system.pull(office.empty);
+    for (let from = 0; from < rows; from += STEP)
+      await master.query(`INSERT INTO item SELECT ${row('n')} FROM generate_series(${from + 1}, ${from + STEP}) n`);
+    await system.settled();
+    return office;
+  }
+
+  /** A replica as it was before the rows came. */
+  get empty(): string {
+    return path.join(this.folder, 'empty.sqlite');
+  }
+
+  async stop(): Promise<void> {
+    await this.system.stop();
+    await this.master.end();
+    await this.postgres.stop();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}

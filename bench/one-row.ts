@@ -1,0 +1,42 @@
+import Database from 'better-sqlite3';
+import { start, until } from '../e2e/system/processes.ts';
+import { quantile, type Result } from './lib.ts';
+import type { Office } from './office.ts';
+
+const COMMITS = 400;
+const pause = new Int32Array(new SharedArrayBuffer(4));
+/** The reader looks this often, ms: often enough to see, seldom enough not to take the others' time. */
+const LOOK_MS = 0.3;
+
+/** One row: from the master's answer to COMMIT until another program on the branch PC reads it. */
+export async function benchOneRow(office: Office, replica: string): Promise<Result> {
+  const terminal = start('terminal', office.system.terminalArgs('watch', replica));
+  await until(
+    async () => terminal.stdout.includes('Up to date'),
+    () => `the terminal does not follow: ${terminal.stdout}${terminal.stderr}`,
+  );
+  const reader = new Database(replica, { readonly: true });
+  const read = reader.prepare('SELECT n FROM one WHERE id = 1').pluck();
+  const took: number[] = [];
+  for (let n = 1; n <= COMMITS; n++) {
+    await office.master.query('UPDATE one SET n = $1 WHERE id = 1', [n]);
+    const begin = performance.now();
+    while (read.get() !== n) {
+      if (performance.now() - begin > 30_000) throw new Error('the row did not come');
+      Atomics.wait(pause, 0, 0, LOOK_MS);
+    }
+    took.push(performance.now() - begin);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  reader.close();
+  await terminal.stop('SIGTERM');
+  const [p50, p99] = [quantile(took, 0.5), quantile(took, 0.99)];
+  return {
+    what: 'one row, commit to visible at a watching terminal',
+    ours: `p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms`,
+    limit: '–',
+    ratio: '–',
+    reach: 'p50 ≤ 10 ms, p99 ≤ 100 ms',
+    met: p50 <= 10 && p99 <= 100,
+  };
+}

@@ -1,0 +1,28 @@
+import { readFileSync } from 'node:fs';
+import http from 'node:http';
+import express from 'express';
+
+/** What the relay is measured against: `plain-http.ts node <file>` sends a file's bytes, `plain-http.ts express <json>` a fixed answer. */
+const [kind, given = ''] = process.argv.slice(2);
+
+function node(): http.Server {
+  const body = readFileSync(given);
+  const headers = { 'content-type': 'application/x-ndjson', 'content-length': body.length };
+  return http.createServer((_, response) => {
+    response.writeHead(200, headers);
+    response.end(body);
+  });
+}
+
+function withExpress(): http.Server {
+  const body = JSON.parse(given) as unknown;
+  const app = express();
+  app.get('/status', (_, response) => void response.json(body));
+  return http.createServer(app);
+}
+
+const server = kind === 'node' ? node() : withExpress();
+server.listen(0, '127.0.0.1', () => {
+  const address = server.address();
+  console.log(`ready ${JSON.stringify({ port: typeof address === 'object' ? address?.port : 0 })}`);
+});

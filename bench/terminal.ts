@@ -1,0 +1,57 @@
+import type { Run } from '@tidemark/protocol/status/facts.ts';
+import { createAgent } from '@tidemark/terminal/terminal/agent.ts';
+import type { Agent, AgentSettings } from '@tidemark/terminal/terminal/agent-api.ts';
+import { Secret } from '@tidemark/terminal/terminal/secret.ts';
+import { readToken } from '../e2e/system/test-relay.ts';
+import type { Office } from './office.ts';
+
+/** The terminal's agent in this process, as the app runs it. */
+export class BenchTerminal {
+  readonly #agent: Agent;
+  readonly #settings: AgentSettings;
+
+  constructor(office: Office, database: string) {
+    this.#agent = createAgent(
+      {
+        databasePath: database,
+        version: 'bench',
+        checkAtStart: false,
+        watch: false,
+        freshCopy: 'take',
+        giveUpAfterMs: 30_000,
+        paused: null,
+      },
+      () => undefined,
+    );
+    this.#settings = {
+      relayUrl: office.system.url,
+      feed: 'shop',
+      token: new Secret(readToken(office.system.tokenFile('branch-7'))),
+      centralName: '',
+      terminalName: '',
+      everyMs: null,
+      automatic: 'check',
+    };
+  }
+
+  start(): void {
+    this.#agent.start(this.#settings);
+  }
+
+  /** What a click on Sync does; resolves when all is applied. Throws when it failed. */
+  async pull(): Promise<Run> {
+    const run = await new Promise<Run>((resolve) => {
+      const off = this.#agent.onRun((ended) => {
+        off();
+        resolve(ended);
+      });
+      this.#agent.run('now', 'manual');
+    });
+    if (run.outcome === 'failed' || run.outcome === 'cancelled') throw new Error(JSON.stringify(run.fault));
+    return run;
+  }
+
+  stop(): Promise<void> {
+    return this.#agent.stop();
+  }
+}
