@@ -11,8 +11,12 @@ export const ROWS = Number(process.env.BENCH_ROWS ?? 500_000);
 const STEP = 5000;
 
 /** The row of the benchmarks: id, 20 characters, numeric(12,2), timestamptz, 80 characters. */
-export const row = (n: string) =>
-  `${n}, left(md5((${n})::text) || md5((${n} + 1)::text), 20), round(((${n} * 7919) % 10000000) / 100.0, 2)::numeric(12,2), timestamptz '2026-01-01 00:00:00.123456+00' + ${n} * interval '1.7 seconds', left(md5((${n} + 2)::text) || md5((${n} + 3)::text) || md5((${n} + 4)::text), 80)`;
+export function row(column: string): string {
+  const n = `${column}::bigint`;
+  const text = (from: number, length: number) =>
+    `left(${[0, 1, 2].map((i) => `md5((${n} + ${from + i})::text)`).join(' || ')}, ${length})`;
+  return `${n}, ${text(0, 20)}, round((${n} * 7919 % 10000000) / 100.0, 2)::numeric(12,2), timestamptz '2026-01-01 00:00:00.123456+00' + ${n} * interval '1.7 seconds', ${text(2, 80)}`;
+}
 
 const COLUMNS = '(id bigint PRIMARY KEY, name text, amount numeric(12,2), at timestamptz, note text)';
 

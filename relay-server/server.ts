@@ -90,11 +90,18 @@ async function serve(route: Route, deps: ServerDeps, request: Request, response:
     throw new TidemarkError('request_invalid', {
       detail: input.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; '),
     });
-  const gone = new AbortController();
-  response.once('close', () => gone.abort());
-  const signal = AbortSignal.any([gone.signal, deps.stopping]);
-  const value = await route.handle({ input: input.data, feed, bearer, request, response, signal });
-  if (value === undefined || gone.signal.aborted) return;
+  let signal: AbortSignal | undefined;
+  const call = {
+    ...{ input: input.data, feed, bearer, request, response },
+    // Made for those who wait: making one costs more than a status answer.
+    get signal(): AbortSignal {
+      signal ??= AbortSignal.any([whenClosed(response), deps.stopping]);
+      return signal;
+    },
+  };
+  const answer = route.handle(call);
+  const value = answer instanceof Promise ? await answer : answer;
+  if (value === undefined || response.destroyed) return;
   const bytes = Buffer.from(JSON.stringify(value));
   response.writeHead(200, {
     'content-type': 'application/json',
@@ -102,6 +109,14 @@ async function serve(route: Route, deps: ServerDeps, request: Request, response:
     'cache-control': 'no-store',
   });
   response.end(bytes);
+}
+
+const GONE = new Error('the caller has gone');
+
+function whenClosed(response: Response): AbortSignal {
+  const gone = new AbortController();
+  response.once('close', () => gone.abort(GONE));
+  return gone.signal;
 }
 
 function authenticate(deps: ServerDeps, request: Request): Bearer {

@@ -31,11 +31,12 @@ try {
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   const seconds = [];
-  for (let run = 0; run < Number(runs); run++) {
+  // The first connection of all waits half a minute for the server, which is not what is measured.
+  for (let run = -1; run < Number(runs); run++) {
     const begin = performance.now();
     const local = await connect({ path: path.join(folder, `turso-${run}.db`), url: `http://127.0.0.1:${port}` });
     // Connecting to a remote for the first time is its first pull: what came is counted below.
-    seconds.push((performance.now() - begin) / 1000);
+    if (run >= 0) seconds.push((performance.now() - begin) / 1000);
     const found = await (await local.prepare('SELECT count(*) AS n FROM item')).get();
     if (found.n !== rows.length) throw new Error(`${found.n} of ${rows.length} rows came`);
     await local.close();
