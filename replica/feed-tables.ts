@@ -2,7 +2,7 @@ import { TidemarkError } from '@tidemark/protocol/errors.ts';
 import type { ChangeLine, WireKey, WireRow } from '@tidemark/protocol/lines.ts';
 import { sameSchema, TableSchema } from '@tidemark/protocol/schema.ts';
 import { RowStatements } from './row-statements.ts';
-import { ident, type Writer } from './sqlite.ts';
+import { ident, prepared, type Writer } from './sqlite.ts';
 
 /** What a line did. */
 export interface Counts {
@@ -54,7 +54,7 @@ export class FeedTables {
   reload(): void {
     this.#known.clear();
     this.#current.clear();
-    const rows = this.#db.prepare('SELECT id, name, schema, rows FROM tidemark_table').all() as {
+    const rows = prepared(this.#db, 'SELECT id, name, schema, rows FROM tidemark_table').all() as {
       id: number;
       schema: string;
       rows: number;
@@ -127,7 +127,7 @@ export class FeedTables {
 
   /** Writes the row counts that changed. The caller calls it before it commits. */
   saveCounts(): void {
-    const save = this.#db.prepare('UPDATE tidemark_table SET rows = ? WHERE id = ?');
+    const save = prepared(this.#db, 'UPDATE tidemark_table SET rows = ? WHERE id = ?');
     for (const table of this.#current.values()) {
       if (!table.dirty) continue;
       save.run(table.rows, table.id);
@@ -156,12 +156,14 @@ export class FeedTables {
 
   #create(table: Known): void {
     const { name } = table.schema;
-    const other = this.#db.prepare('SELECT type FROM sqlite_schema WHERE lower(name) = lower(?)').get(name);
+    const other = prepared(this.#db, 'SELECT type FROM sqlite_schema WHERE lower(name) = lower(?)').get(name);
     if (other) throw new TidemarkError('name_clash', { table: name });
     this.#db.exec(createTableSql(table.schema));
-    this.#db
-      .prepare('INSERT INTO tidemark_table (id, name, schema, rows) VALUES (?, ?, ?, 0)')
-      .run(table.id, name, JSON.stringify(table.schema));
+    prepared(this.#db, 'INSERT INTO tidemark_table (id, name, schema, rows) VALUES (?, ?, ?, 0)').run(
+      table.id,
+      name,
+      JSON.stringify(table.schema),
+    );
     table.statements = new RowStatements(this.#db, table.schema);
     this.#admit(table);
   }
@@ -182,7 +184,7 @@ export class FeedTables {
 
   #remove(table: Known): void {
     this.#db.exec(`DROP TABLE IF EXISTS ${ident(table.schema.name)}`);
-    this.#db.prepare('DELETE FROM tidemark_table WHERE id = ?').run(table.id);
+    prepared(this.#db, 'DELETE FROM tidemark_table WHERE id = ?').run(table.id);
     this.#known.delete(table.id);
     this.#current.delete(nameKey(table.schema.name));
   }

@@ -1,5 +1,5 @@
 import { Run } from '@tidemark/protocol/status/facts.ts';
-import type { Reader, Writer } from './sqlite.ts';
+import { prepared, type Reader, type Writer } from './sqlite.ts';
 
 const KEEP_RUNS = 2000;
 const KEEP_SAMPLES_MS = 8 * 24 * 3_600_000;
@@ -29,7 +29,7 @@ export const succeeded = (run: Run): boolean =>
 
 /** The last run of all, and the last one that ended well; null: none among the kept ones. */
 export function lastRuns(db: Reader | Writer): { lastRun: Run | null; lastSuccess: Run | null } {
-  const rows = db.prepare('SELECT run FROM tidemark_run ORDER BY started_at DESC').iterate() as Iterable<{
+  const rows = prepared(db, 'SELECT run FROM tidemark_run ORDER BY started_at DESC').iterate() as Iterable<{
     run: string;
   }>;
   let lastRun: Run | null = null;
@@ -50,51 +50,52 @@ export class History {
   }
 
   recordRun(run: Run): void {
-    this.#db
-      .prepare('INSERT OR REPLACE INTO tidemark_run (id, started_at, run) VALUES (?, ?, ?)')
-      .run(run.id, run.startedAt, JSON.stringify(run));
-    this.#db
-      .prepare(
-        'DELETE FROM tidemark_run WHERE started_at < (SELECT started_at FROM tidemark_run ORDER BY started_at DESC LIMIT 1 OFFSET ?)',
-      )
-      .run(KEEP_RUNS);
+    prepared(this.#db, 'INSERT OR REPLACE INTO tidemark_run (id, started_at, run) VALUES (?, ?, ?)').run(
+      run.id,
+      run.startedAt,
+      JSON.stringify(run),
+    );
+    prepared(
+      this.#db,
+      'DELETE FROM tidemark_run WHERE started_at < (SELECT started_at FROM tidemark_run ORDER BY started_at DESC LIMIT 1 OFFSET ?)',
+    ).run(KEEP_RUNS);
   }
 
   /** Newest first; `before` is the `startedAt` of the last one of the page before. */
   runs(before: string | null, limit: number): Run[] {
-    const rows = this.#db
-      .prepare('SELECT run FROM tidemark_run WHERE started_at < ? ORDER BY started_at DESC LIMIT ?')
-      .all(before ?? '9999', limit) as { run: string }[];
+    const rows = prepared(
+      this.#db,
+      'SELECT run FROM tidemark_run WHERE started_at < ? ORDER BY started_at DESC LIMIT ?',
+    ).all(before ?? '9999', limit) as { run: string }[];
     return rows.map((row) => Run.parse(JSON.parse(row.run)));
   }
 
   recordSample(sample: LagSample): void {
-    this.#db
-      .prepare('INSERT OR REPLACE INTO tidemark_sample (at, waiting, lag_ms, source_lag_ms) VALUES (?, ?, ?, ?)')
-      .run(Math.round(sample.at), sample.waiting, sample.lagMs, sample.sourceLagMs);
-    this.#db.prepare('DELETE FROM tidemark_sample WHERE at < ?').run(Math.round(sample.at) - KEEP_SAMPLES_MS);
+    prepared(
+      this.#db,
+      'INSERT OR REPLACE INTO tidemark_sample (at, waiting, lag_ms, source_lag_ms) VALUES (?, ?, ?, ?)',
+    ).run(Math.round(sample.at), sample.waiting, sample.lagMs, sample.sourceLagMs);
+    prepared(this.#db, 'DELETE FROM tidemark_sample WHERE at < ?').run(Math.round(sample.at) - KEEP_SAMPLES_MS);
   }
 
   /** Oldest first, thinned to at most `most` points. */
   samples(sinceMs: number, most = 2000): LagSample[] {
-    const rows = this.#db
-      .prepare(
-        'SELECT at, waiting, lag_ms AS lagMs, source_lag_ms AS sourceLagMs FROM tidemark_sample WHERE at >= ? ORDER BY at',
-      )
-      .all(sinceMs) as LagSample[];
+    const rows = prepared(
+      this.#db,
+      'SELECT at, waiting, lag_ms AS lagMs, source_lag_ms AS sourceLagMs FROM tidemark_sample WHERE at >= ? ORDER BY at',
+    ).all(sinceMs) as LagSample[];
     const step = Math.ceil(rows.length / most);
     return step <= 1 ? rows : rows.filter((_, i) => i % step === 0 || i === rows.length - 1);
   }
 
   setStatus(row: StatusRow): void {
-    this.#db
-      .prepare(
-        `INSERT INTO tidemark_status (one, feed, epoch, seq, committed_at, checked_at, synced_at, head_seq, waiting, code, headline)
+    prepared(
+      this.#db,
+      `INSERT INTO tidemark_status (one, feed, epoch, seq, committed_at, checked_at, synced_at, head_seq, waiting, code, headline)
          SELECT 1, feed, epoch, seq, committed_at, @checkedAt, @syncedAt, @headSeq, @waiting, @code, @headline FROM tidemark_meta WHERE true
          ON CONFLICT (one) DO UPDATE SET epoch = excluded.epoch, seq = excluded.seq, committed_at = excluded.committed_at,
            checked_at = excluded.checked_at, synced_at = excluded.synced_at, head_seq = excluded.head_seq,
            waiting = excluded.waiting, code = excluded.code, headline = excluded.headline`,
-      )
-      .run(row);
+    ).run(row);
   }
 }

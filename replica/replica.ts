@@ -10,7 +10,7 @@ import { installSnapshot, type SnapshotName } from './install-snapshot.ts';
 import { WriterLock } from './lock.ts';
 import { PageApplier } from './page-apply.ts';
 import { expectPage, linesOf, verifyPage } from './page-reader.ts';
-import { guard, openReader, openWriter, type Reader, transaction, type Writer } from './sqlite.ts';
+import { guard, openReader, openWriter, prepared, type Reader, transaction, type Writer } from './sqlite.ts';
 
 /** Where a replica stands. */
 export interface Standing {
@@ -48,7 +48,7 @@ export function lookAt(file: string, feed: string): Look {
   try {
     return guard(file, () => {
       requireFeed(db, feed);
-      const tables = db.prepare('SELECT name, rows FROM tidemark_table ORDER BY name').all() as TableCount[];
+      const tables = prepared(db, 'SELECT name, rows FROM tidemark_table ORDER BY name').all() as TableCount[];
       return { ...standingOf(db), tables, ...lastRuns(db) };
     });
   } finally {
@@ -57,7 +57,7 @@ export function lookAt(file: string, feed: string): Look {
 }
 
 function standingOf(db: Reader | Writer): Standing {
-  const meta = db.prepare('SELECT epoch, seq, part, committed_at AS committedAt FROM tidemark_meta').get() as {
+  const meta = prepared(db, 'SELECT epoch, seq, part, committed_at AS committedAt FROM tidemark_meta').get() as {
     epoch: Epoch | null;
     seq: number;
     part: number;
@@ -145,18 +145,22 @@ export class Replica {
           applier.apply(whole);
           if (applier.open) throw new TidemarkError('page_invalid', { detail: 'a transaction does not end' });
         }
-        if (rest) this.#db.prepare('INSERT INTO tidemark_spool (body) VALUES (?)').run(rest);
+        if (rest) prepared(this.#db, 'INSERT INTO tidemark_spool (body) VALUES (?)').run(rest);
         const { next } = page.trailer;
         if (next.seq < applier.lastSeq || next.part > 0 !== (rest !== null)) {
           throw new TidemarkError('page_invalid', { detail: 'its trailer does not fit its lines' });
         }
         const committedAt = applier.transactions > 0 ? applier.committedAt : before.committedAt;
-        this.#db
-          .prepare('UPDATE tidemark_meta SET seq = ?, part = ?, committed_at = ?')
-          .run(next.seq, next.part, committedAt);
-        this.#db
-          .prepare('UPDATE tidemark_status SET epoch = ?, seq = ?, committed_at = ?')
-          .run(page.header.epoch, next.seq, committedAt);
+        prepared(this.#db, 'UPDATE tidemark_meta SET seq = ?, part = ?, committed_at = ?').run(
+          next.seq,
+          next.part,
+          committedAt,
+        );
+        prepared(this.#db, 'UPDATE tidemark_status SET epoch = ?, seq = ?, committed_at = ?').run(
+          page.header.epoch,
+          next.seq,
+          committedAt,
+        );
         this.#tables.saveCounts();
         const tables = [...applier.counts.values()];
         return {
@@ -196,7 +200,7 @@ export class Replica {
   }
 
   #applySpool(applier: PageApplier): void {
-    const next = this.#db.prepare('SELECT n, body FROM tidemark_spool WHERE n > ? ORDER BY n LIMIT 1');
+    const next = prepared(this.#db, 'SELECT n, body FROM tidemark_spool WHERE n > ? ORDER BY n LIMIT 1');
     let spooled = next.get(0) as { n: number; body: Buffer } | undefined;
     if (!spooled) return;
     while (spooled) {

@@ -84,6 +84,24 @@ export function openLockFile(file: string): () => void {
   return () => db.close();
 }
 
+/** Statements kept with their connection, by their text: for SQL that is the same each time. */
+const PREPARED = new WeakMap<Reader | Writer, Map<string, BetterSqlite3.Statement>>();
+
+/** A statement of this connection, prepared once. */
+export function prepared(db: Reader | Writer, sql: string): BetterSqlite3.Statement {
+  let known = PREPARED.get(db);
+  if (!known) {
+    known = new Map();
+    PREPARED.set(db, known);
+  }
+  let statement = known.get(sql);
+  if (!statement) {
+    statement = db.prepare(sql);
+    known.set(sql, statement);
+  }
+  return statement;
+}
+
 type Synchronous<T> = T extends PromiseLike<unknown> ? never : T;
 
 /** Runs `work` in one write transaction; what it throws rolls back. An asynchronous `work` does not compile. */

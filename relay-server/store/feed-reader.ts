@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Behind, TableList, TransactionList } from '@tidemark/protocol/api.ts';
 import { type PageStart, type Seq, seq } from '@tidemark/protocol/cursor.ts';
 import { EVERYONE, PAGE_BYTES, type PageHeader, type PageTrailer, PROTOCOL_VERSION } from '@tidemark/protocol/page.ts';
-import { openReader, type Reader } from '@tidemark/replica/sqlite.ts';
+import { openReader, prepared, type Reader } from '@tidemark/replica/sqlite.ts';
 import { EVERYONE_SCOPE, FEED_SQL, type FeedRow } from './log-format.ts';
 
 interface Sums {
@@ -36,12 +36,15 @@ export class FeedReader {
   }
 
   feed(): FeedRow {
-    return this.#db.prepare(FEED_SQL).get() as FeedRow;
+    return prepared(this.#db, FEED_SQL).get() as FeedRow;
   }
 
   /** Rows and tables of the mirror. */
   size(): { rows: number; tables: number } {
-    return this.#db.prepare('SELECT coalesce(sum(rows), 0) AS rows, count(*) AS tables FROM tidemark_table').get() as {
+    return prepared(
+      this.#db,
+      'SELECT coalesce(sum(rows), 0) AS rows, count(*) AS tables FROM tidemark_table',
+    ).get() as {
       rows: number;
       tables: number;
     };
@@ -52,9 +55,10 @@ export class FeedReader {
     if (from >= head) return { transactions: 0, changes: 0, bytes: 0, oldestAt: null };
     const a = this.#sums(from);
     const b = this.#sums(head);
-    const oldest = this.#db
-      .prepare('SELECT committed_at AS at FROM tidemark_transaction WHERE scope = ? AND seq > ? ORDER BY seq LIMIT 1')
-      .get(EVERYONE_SCOPE, from) as { at: string } | undefined;
+    const oldest = prepared(
+      this.#db,
+      'SELECT committed_at AS at FROM tidemark_transaction WHERE scope = ? AND seq > ? ORDER BY seq LIMIT 1',
+    ).get(EVERYONE_SCOPE, from) as { at: string } | undefined;
     return {
       transactions: b.transactions - a.transactions,
       changes: b.changes - a.changes,
@@ -65,11 +69,10 @@ export class FeedReader {
 
   /** Transactions after a seq, oldest first. */
   transactions(after: Seq, limit: number): TransactionList['transactions'] {
-    const rows = this.#db
-      .prepare(
-        'SELECT seq, committed_at AS committedAt, changes, bytes, tables FROM tidemark_transaction WHERE scope = ? AND seq > ? ORDER BY seq LIMIT ?',
-      )
-      .all(EVERYONE_SCOPE, after, limit) as {
+    const rows = prepared(
+      this.#db,
+      'SELECT seq, committed_at AS committedAt, changes, bytes, tables FROM tidemark_transaction WHERE scope = ? AND seq > ? ORDER BY seq LIMIT ?',
+    ).all(EVERYONE_SCOPE, after, limit) as {
       seq: Seq;
       committedAt: string;
       changes: number;
@@ -81,13 +84,15 @@ export class FeedReader {
 
   /** Tables of the mirror, and what of each lies after a seq. */
   tables(after: Seq | null): TableList['tables'] {
-    const newest = this.#db.prepare(
+    const newest = prepared(
+      this.#db,
       'SELECT committed_at AS at, sum_changes AS sum FROM tidemark_table_change WHERE scope = ? AND name = ? ORDER BY seq DESC LIMIT 1',
     );
-    const then = this.#db.prepare(
+    const then = prepared(
+      this.#db,
       'SELECT sum_changes AS sum FROM tidemark_table_change WHERE scope = ? AND name = ? AND seq <= ? ORDER BY seq DESC LIMIT 1',
     );
-    const tables = this.#db.prepare('SELECT name, rows FROM tidemark_table ORDER BY name').all() as {
+    const tables = prepared(this.#db, 'SELECT name, rows FROM tidemark_table ORDER BY name').all() as {
       name: string;
       rows: number;
     }[];
@@ -108,11 +113,10 @@ export class FeedReader {
   page(epoch: FeedRow['epoch'], start: PageStart, target: Seq): Buffer {
     const entries: Entry[] = [];
     let bytes = 0;
-    const read = this.#db
-      .prepare(
-        'SELECT seq, part, body, changes, ids, last FROM tidemark_log WHERE scope = ? AND (seq, part) > (?, ?) AND seq <= ? ORDER BY seq, part',
-      )
-      .iterate(EVERYONE_SCOPE, start.seq + 1, start.part, target) as IterableIterator<Entry>;
+    const read = prepared(
+      this.#db,
+      'SELECT seq, part, body, changes, ids, last FROM tidemark_log WHERE scope = ? AND (seq, part) > (?, ?) AND seq <= ? ORDER BY seq, part',
+    ).iterate(EVERYONE_SCOPE, start.seq + 1, start.part, target) as IterableIterator<Entry>;
     for (const entry of read) {
       entries.push(entry);
       bytes += entry.body.length;
@@ -143,18 +147,17 @@ export class FeedReader {
   }
 
   #sums(at: Seq): Sums {
-    const sums = this.#db
-      .prepare(
-        'SELECT sum_transactions AS transactions, sum_changes AS changes, sum_bytes AS bytes FROM tidemark_transaction WHERE scope = ? AND seq <= ? ORDER BY seq DESC LIMIT 1',
-      )
-      .get(EVERYONE_SCOPE, at) as Sums | undefined;
+    const sums = prepared(
+      this.#db,
+      'SELECT sum_transactions AS transactions, sum_changes AS changes, sum_bytes AS bytes FROM tidemark_transaction WHERE scope = ? AND seq <= ? ORDER BY seq DESC LIMIT 1',
+    ).get(EVERYONE_SCOPE, at) as Sums | undefined;
     return sums ?? { transactions: 0, changes: 0, bytes: 0 };
   }
 
   #schemaLine(id: number): string {
     let text = this.#schemas.get(id);
     if (text === undefined) {
-      const row = this.#db.prepare('SELECT schema FROM tidemark_schema WHERE id = ?').get(id) as { schema: string };
+      const row = prepared(this.#db, 'SELECT schema FROM tidemark_schema WHERE id = ?').get(id) as { schema: string };
       text = `["s",${id},${row.schema}]\n`;
       this.#schemas.set(id, text);
     }

@@ -5,7 +5,7 @@ import { BatchLine, type ChangeLine, changesIn, type PartialLine, type WireRow }
 import { BatchTrailer } from '@tidemark/protocol/page.ts';
 import { sameSchema, type TableSchema } from '@tidemark/protocol/schema.ts';
 import { FeedTables } from '@tidemark/replica/feed-tables.ts';
-import { databaseError, type Writer } from '@tidemark/replica/sqlite.ts';
+import { databaseError, prepared, type Writer } from '@tidemark/replica/sqlite.ts';
 import { BaseLoad } from './base-load.ts';
 import { ensureLog, FEED_SQL, type FeedRow } from './log-format.ts';
 import { LogWriter } from './log-writer.ts';
@@ -76,7 +76,7 @@ export class Ingest {
   reset(source?: string): void {
     this.#rollback();
     if (source === undefined || source === this.#feed.source) return;
-    this.#db.prepare('UPDATE tidemark_feed SET source = ?, position = NULL').run(source);
+    prepared(this.#db, 'UPDATE tidemark_feed SET source = ?, position = NULL').run(source);
     this.#feed = this.#readFeed();
   }
 
@@ -145,8 +145,8 @@ export class Ingest {
     if (!known) {
       this.#open();
       this.#schemas.set(id, schema);
-      this.#db.prepare('INSERT INTO tidemark_schema (id, schema) VALUES (?, ?)').run(id, JSON.stringify(schema));
-      this.#db.prepare('UPDATE tidemark_feed SET next_table_id = max(next_table_id, ?)').run(id + 1);
+      prepared(this.#db, 'INSERT INTO tidemark_schema (id, schema) VALUES (?, ?)').run(id, JSON.stringify(schema));
+      prepared(this.#db, 'UPDATE tidemark_feed SET next_table_id = max(next_table_id, ?)').run(id + 1);
     }
     if (this.#state.kind === 'base') this.#state.load.declare(id, schema);
   }
@@ -249,7 +249,7 @@ export class Ingest {
     const next = this.#feed.head + 1;
     if (first) {
       state.load.finishFirst();
-      this.#db.prepare('UPDATE tidemark_feed SET horizon = ?').run(next);
+      prepared(this.#db, 'UPDATE tidemark_feed SET horizon = ?').run(next);
       this.#advance(next, state.takenAt, state.position);
       return;
     }
@@ -274,9 +274,11 @@ export class Ingest {
   #commit(): void {
     if (!this.#db.inTransaction) return;
     this.#tables.saveCounts();
-    this.#db
-      .prepare('UPDATE tidemark_feed SET head = ?, committed_at = ?, position = ?')
-      .run(this.#feed.head, this.#feed.committedAt, this.#feed.position);
+    prepared(this.#db, 'UPDATE tidemark_feed SET head = ?, committed_at = ?, position = ?').run(
+      this.#feed.head,
+      this.#feed.committedAt,
+      this.#feed.position,
+    );
     this.#db.exec('COMMIT');
     this.#feed = this.#readFeed();
   }
@@ -290,12 +292,12 @@ export class Ingest {
   }
 
   #readFeed(): FeedRow {
-    return this.#db.prepare(FEED_SQL).get() as FeedRow;
+    return prepared(this.#db, FEED_SQL).get() as FeedRow;
   }
 
   #readSchemas(): void {
     this.#schemas.clear();
-    for (const row of this.#db.prepare('SELECT id, schema FROM tidemark_schema').all() as {
+    for (const row of prepared(this.#db, 'SELECT id, schema FROM tidemark_schema').all() as {
       id: number;
       schema: string;
     }[]) {

@@ -1,5 +1,5 @@
 import { ENTRY_BYTES } from '@tidemark/protocol/page.ts';
-import type { Writer } from '@tidemark/replica/sqlite.ts';
+import { prepared, type Writer } from '@tidemark/replica/sqlite.ts';
 import { EVERYONE_SCOPE } from './log-format.ts';
 
 interface Sums {
@@ -43,29 +43,27 @@ export class LogWriter {
   end(): void {
     this.#push(Buffer.from(`${JSON.stringify(['c', this.seq, this.changes])}\n`));
     this.#flush(true);
-    const before = this.#db
-      .prepare(
-        'SELECT sum_transactions AS transactions, sum_changes AS changes, sum_bytes AS bytes FROM tidemark_transaction WHERE scope = ? ORDER BY seq DESC LIMIT 1',
-      )
-      .get(EVERYONE_SCOPE) as Sums | undefined;
+    const before = prepared(
+      this.#db,
+      'SELECT sum_transactions AS transactions, sum_changes AS changes, sum_bytes AS bytes FROM tidemark_transaction WHERE scope = ? ORDER BY seq DESC LIMIT 1',
+    ).get(EVERYONE_SCOPE) as Sums | undefined;
     const sums = before ?? { transactions: 0, changes: 0, bytes: 0 };
-    this.#db
-      .prepare('INSERT INTO tidemark_transaction VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)')
-      .run(
-        EVERYONE_SCOPE,
-        this.seq,
-        this.committedAt,
-        this.changes,
-        this.#bytes,
-        JSON.stringify([...this.#tables.keys()]),
-        sums.transactions + 1,
-        sums.changes + this.changes,
-        sums.bytes + this.#bytes,
-      );
-    const last = this.#db.prepare(
+    prepared(this.#db, 'INSERT INTO tidemark_transaction VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)').run(
+      EVERYONE_SCOPE,
+      this.seq,
+      this.committedAt,
+      this.changes,
+      this.#bytes,
+      JSON.stringify([...this.#tables.keys()]),
+      sums.transactions + 1,
+      sums.changes + this.changes,
+      sums.bytes + this.#bytes,
+    );
+    const last = prepared(
+      this.#db,
       'SELECT sum_changes AS sum FROM tidemark_table_change WHERE scope = ? AND name = ? ORDER BY seq DESC LIMIT 1',
     );
-    const add = this.#db.prepare('INSERT INTO tidemark_table_change VALUES (?, ?, ?, ?, ?)');
+    const add = prepared(this.#db, 'INSERT INTO tidemark_table_change VALUES (?, ?, ?, ?, ?)');
     for (const [name, changes] of this.#tables) {
       const sum = (last.get(EVERYONE_SCOPE, name) as { sum: number } | undefined)?.sum ?? 0;
       add.run(EVERYONE_SCOPE, name, this.seq, this.committedAt, sum + changes);
@@ -80,17 +78,18 @@ export class LogWriter {
   #flush(last: boolean): void {
     this.#part++;
     this.#bytes += this.#entryBytes;
-    this.#db
-      .prepare('INSERT INTO tidemark_log (scope, seq, part, body, changes, ids, last) VALUES (?, ?, ?, ?, ?, ?, ?)')
-      .run(
-        EVERYONE_SCOPE,
-        this.seq,
-        this.#part,
-        Buffer.concat(this.#entry),
-        this.#entryChanges,
-        JSON.stringify([...this.#entryIds]),
-        last ? 1 : 0,
-      );
+    prepared(
+      this.#db,
+      'INSERT INTO tidemark_log (scope, seq, part, body, changes, ids, last) VALUES (?, ?, ?, ?, ?, ?, ?)',
+    ).run(
+      EVERYONE_SCOPE,
+      this.seq,
+      this.#part,
+      Buffer.concat(this.#entry),
+      this.#entryChanges,
+      JSON.stringify([...this.#entryIds]),
+      last ? 1 : 0,
+    );
     this.#entry = [];
     this.#entryBytes = 0;
     this.#entryChanges = 0;
