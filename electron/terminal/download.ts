@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream, existsSync, readdirSync, rmSync, statfsSync, statSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import path from 'node:path';
-import { PassThrough } from 'node:stream';
+import { PassThrough, type Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import zlib from 'node:zlib';
 import type { SnapshotManifest } from '@tidemark/protocol/api.ts';
@@ -12,6 +12,9 @@ import type { RelayClient, Transfer } from './relay-client.ts';
 
 /** Free bytes that a download must leave on the disk. */
 const SPARE_BYTES = 16 * 1024 * 1024;
+
+/** Decoded bytes are handed on in pieces of this size. */
+const CHUNK_BYTES = 512 * 1024;
 
 type Coding = SnapshotManifest['codings'][number];
 
@@ -53,14 +56,7 @@ export class Downloads {
     this.clear(partial);
     const here = existsSync(partial) ? statSync(partial).size : 0;
     this.#requireSpace(coding.bytes - here + 2 * manifest.bytes);
-    await guarded(partial, async () => {
-      if (here !== coding.bytes) await receive(relay, { manifest, coding, partial, here }, signal, transfer);
-      const sha256 = await this.#decode(partial, coding, manifest.bytes);
-      if (sha256 !== manifest.sha256) {
-        this.clear();
-        throw new TidemarkError('snapshot_corrupt');
-      }
-    });
+    await guarded(partial, () => this.#receive(relay, { manifest, coding, partial, here }, signal, transfer));
     rmSync(partial, { force: true });
   }
 
@@ -85,39 +81,55 @@ export class Downloads {
       throw new TidemarkError('disk_full', { detail: `${mb(free)} free, about ${mb(needed + SPARE_BYTES)} needed` });
   }
 
-  /** Undoes the coding, and gives the hash of what comes out. */
-  async #decode(partial: string, coding: Coding, bytes: number): Promise<string> {
+  /** What comes is kept as it came, hashed, decoded and written in one go. */
+  async #receive(
+    relay: RelayClient,
+    { manifest, coding, partial, here }: Receiving,
+    signal: AbortSignal,
+    transfer: Transfer & { at(bytes: number): void },
+  ): Promise<void> {
+    const answer =
+      here === coding.bytes
+        ? { from: here, chunks: [] }
+        : await relay.snapshot(manifest, coding.coding, here, signal, transfer);
     const hash = createHash('sha256');
-    const decoder =
-      coding.coding === 'zstd'
-        ? zlib.createZstdDecompress()
-        : coding.coding === 'gzip'
-          ? zlib.createGunzip()
-          : new PassThrough();
-    const source = createReadStream(partial, { highWaterMark: 1 << 20 });
-    let size = 0;
+    const file = await open(partial, answer.from === 0 ? 'w' : 'a');
+    let size = answer.from;
+    async function* encoded(): AsyncGenerator<Buffer> {
+      if (answer.from > 0) for await (const chunk of createReadStream(partial)) yield hashed(chunk as Buffer);
+      for await (const chunk of answer.chunks) {
+        size += chunk.length;
+        if (size > coding.bytes) return;
+        await file.write(chunk);
+        transfer.at(size);
+        yield hashed(chunk);
+      }
+    }
+    const hashed = (chunk: Buffer) => {
+      hash.update(chunk);
+      return chunk;
+    };
+    const corrupt = (cause?: unknown) => {
+      this.clear();
+      return new TidemarkError('snapshot_corrupt', {}, cause);
+    };
     try {
       await pipeline(
-        source,
-        decoder,
-        async function* (chunks: AsyncIterable<Buffer>) {
-          for await (const chunk of chunks) {
-            size += chunk.length;
-            if (size > bytes) throw new TidemarkError('snapshot_corrupt');
-            hash.update(chunk);
-            yield chunk;
-          }
-        },
-        createWriteStream(this.file, { highWaterMark: 1 << 20 }),
+        encoded,
+        decoderOf(coding),
+        createWriteStream(this.file, { highWaterMark: CHUNK_BYTES, flush: true }),
+        { signal },
       );
     } catch (error) {
-      const code = (error as { code?: unknown }).code;
-      // A coding that cannot be undone: zlib's and zstd's codes.
-      if (typeof code === 'string' && /^(Z_|ZSTD_)/.test(code)) return '';
-      if (error instanceof TidemarkError && error.code === 'snapshot_corrupt') return '';
+      if (signal.aborted) throw new TidemarkError('cancelled');
+      // A coding that cannot be undone, by zlib's and zstd's codes.
+      const code = String((error as { code?: unknown }).code);
+      if (/^(Z_|ZSTD_)/.test(code)) throw corrupt(error);
       throw error;
+    } finally {
+      await file.close();
     }
-    return hash.digest('hex');
+    if (size !== coding.bytes || hash.digest('hex') !== coding.sha256) throw corrupt();
   }
 }
 
@@ -125,31 +137,14 @@ interface Receiving {
   manifest: SnapshotManifest;
   coding: Coding;
   partial: string;
+  /** Bytes of it that are here. */
   here: number;
 }
 
-async function receive(
-  relay: RelayClient,
-  { manifest, coding, partial, here }: Receiving,
-  signal: AbortSignal,
-  transfer: Transfer & { at(bytes: number): void },
-): Promise<void> {
-  const answer = await relay.snapshot(manifest, coding.coding, here, signal, transfer);
-  const file = await open(partial, answer.from === 0 ? 'w' : 'a');
-  let size = answer.from;
-  try {
-    transfer.at(size);
-    for await (const chunk of answer.chunks) {
-      size += chunk.length;
-      if (size > coding.bytes) break;
-      await file.write(chunk);
-      transfer.at(size);
-    }
-  } finally {
-    await file.close();
-  }
-  if (size > coding.bytes) rmSync(partial, { force: true });
-  if (size !== coding.bytes) throw new TidemarkError('snapshot_corrupt');
+function decoderOf({ coding }: Coding): Transform {
+  const options = { chunkSize: CHUNK_BYTES };
+  if (coding === 'zstd') return zlib.createZstdDecompress(options);
+  return coding === 'gzip' ? zlib.createGunzip(options) : new PassThrough();
 }
 
 /** The smallest form that this runtime can undo. */

@@ -49,9 +49,10 @@ export class Snapshots {
     const ready = this.ready(epoch);
     if (ready && ready.cursor.seq >= from) {
       const download = ready.codings.find(({ coding }) => coding === 'zstd')?.bytes ?? ready.bytes;
-      // An old copy serves while its renewal is made.
-      if (logBytesSince(ready.cursor.seq) > download * RENEW_AT) this.#build();
-      return ready;
+      const since = logBytesSince(ready.cursor.seq);
+      if (since > download * RENEW_AT) this.#build();
+      // An old copy serves while its renewal is made, unless what follows it weighs more than itself.
+      if (since <= ready.bytes) return ready;
     }
     this.#build();
     throw new TidemarkError('snapshot_building');
