@@ -20,12 +20,22 @@ const notYet = z.undefined({
 
 const Table = z.strictObject({ where: notYet.optional(), columns: notYet.optional() });
 
+const Retention = z
+  .strictObject({
+    /** Increments are kept this many days. */
+    days: z.number().positive().max(36_500).default(30),
+    /** And not more of them than this, as they are sent, uncompressed. */
+    megabytes: z.number().positive().nullable().default(null),
+  })
+  .default({ days: 30, megabytes: null });
+
 const Feed = z.strictObject({
   /** Tables to publish; left out: all that have a key. */
   tables: z
     .record(z.string().min(1), Table.nullable())
     .refine((tables) => Object.keys(tables).length > 0, 'names no table; leave it out for all tables')
     .optional(),
+  retention: Retention,
 });
 
 const Config = z.strictObject({
@@ -37,7 +47,7 @@ const Config = z.strictObject({
   feeds: z
     .record(
       FeedName,
-      Feed.nullable().transform((feed) => feed ?? {}),
+      Feed.nullable().transform((feed) => feed ?? Feed.parse({})),
     )
     .refine((feeds) => Object.keys(feeds).length > 0, 'name at least one feed'),
 });

@@ -19,13 +19,23 @@ import { FeedWriter } from './store/feed-writer.ts';
 import type { Heartbeat, Ingested } from './store/ingest.ts';
 import type { FeedRow } from './store/log-format.ts';
 import { type Coding, PageCache, type ReadyPage } from './store/page-cache.ts';
+import type { Retention } from './store/retention.ts';
 
 /** Pages kept ready, for a fleet that catches up over the same range. */
 const CACHE_BYTES = 64 * 1024 * 1024;
 /** A feed that was not heard from for this long is not connected. Heartbeats come every 5 s. */
 const CONNECTED_MS = 20_000;
+/** How often it is looked what retention drops. */
+const RETENTION_MS = 60_000;
 /** Guess of a snapshot's size before one was built, bytes a row. */
 const ROW_GUESS_BYTES = 120;
+
+/** What relay.yaml says of a feed. */
+export interface Published {
+  /** Tables by name; null: all that have a key. */
+  publish: string[] | null;
+  retention: Retention;
+}
 
 export interface FeedServiceDeps {
   now: () => number;
@@ -44,7 +54,7 @@ export class FeedService {
   readonly name: string;
   readonly #deps: FeedServiceDeps;
   readonly #relay: RelayStatus['relay'];
-  readonly #publish: string[] | null;
+  readonly #published: Published;
   readonly #writer: FeedWriter;
   readonly #reader: FeedReader;
   readonly #cache = new PageCache(CACHE_BYTES);
@@ -55,11 +65,12 @@ export class FeedService {
   #heardAt: number | null = null;
   #lagMs: number | null = null;
   #snapshotFault: TidemarkError | null = null;
+  #retention: ReturnType<typeof setTimeout> | undefined;
 
   private constructor(
     name: string,
     folder: string,
-    publish: string[] | null,
+    published: Published,
     relay: RelayStatus['relay'],
     writer: FeedWriter,
     deps: FeedServiceDeps,
@@ -68,7 +79,7 @@ export class FeedService {
     this.name = name;
     this.#deps = deps;
     this.#relay = relay;
-    this.#publish = publish;
+    this.#published = published;
     this.#writer = writer;
     this.#reader = new FeedReader(file, name);
     this.#feed = this.#reader.feed();
@@ -82,7 +93,7 @@ export class FeedService {
   static async open(
     name: string,
     data: string,
-    publish: string[] | null,
+    published: Published,
     relay: RelayStatus['relay'],
     deps: FeedServiceDeps,
   ): Promise<FeedService> {
@@ -90,12 +101,30 @@ export class FeedService {
     mkdirSync(folder, { recursive: true });
     const writer = new FeedWriter(path.join(folder, 'feed.sqlite'));
     await writer.reset();
-    return new FeedService(name, folder, publish, relay, writer, deps);
+    const service = new FeedService(name, folder, published, relay, writer, deps);
+    await service.#dropOldest();
+    return service;
+  }
+
+  /** Drops what retention does not keep, step by step: batches go between. */
+  async #dropOldest(): Promise<void> {
+    try {
+      for (let more = true; more; ) {
+        const dropped = await this.#writer.dropOldest(this.#published.retention, this.#deps.now());
+        if (dropped.horizon > this.#feed.horizon) this.#feed = { ...this.#feed, horizon: dropped.horizon };
+        more = dropped.more;
+      }
+    } catch (error) {
+      // Nothing was dropped; it is tried again.
+      this.#deps.log('retention-failed', { feed: this.name, error: String(error) });
+    }
+    this.#retention = setTimeout(() => void this.#dropOldest(), RETENTION_MS).unref();
   }
 
   /** Answers all who wait, and closes the store; what was not committed is dropped. */
   async close(): Promise<void> {
     this.release();
+    clearTimeout(this.#retention);
     await this.#snapshots.close();
     this.#reader.close();
     await this.#writer.close();
@@ -136,7 +165,7 @@ export class FeedService {
       epoch: state.feed.epoch,
       head: state.feed.head,
       position: state.feed.position,
-      publish: this.#publish,
+      publish: this.#published.publish,
       tables: state.tables.map(({ id, schema }) => ({ id, schema })),
       nextTableId: state.feed.nextTableId,
     };
@@ -279,12 +308,16 @@ export class FeedService {
 
   /** The snapshot to download, not from before `from`. Throws feed_empty, snapshot_building, or what the last build failed with. */
   snapshot(from = seq(0)): SnapshotManifest {
-    const { epoch, head, committedAt } = this.#feed;
+    const { epoch, head, horizon, committedAt } = this.#feed;
     if (committedAt === null) throw new TidemarkError('feed_empty');
     const fault = this.#snapshotFault;
     this.#snapshotFault = null;
     if (fault) throw fault;
-    return this.#snapshots.current(epoch, from, (since) => this.#reader.behind(seq(since), head).bytes);
+    return this.#snapshots.current(
+      epoch,
+      Math.max(from, horizon),
+      (since) => this.#reader.behind(seq(since), head).bytes,
+    );
   }
 
   snapshotFile(

@@ -32,7 +32,13 @@ export async function startRelay(config: Config, deps: RelayDeps): Promise<Relay
     const publish = feed.tables ? Object.keys(feed.tables) : null;
     feeds.set(
       name,
-      await FeedService.open(name, config.data, publish, { name: config.name, version: deps.version }, deps),
+      await FeedService.open(
+        name,
+        config.data,
+        { publish, retention: feed.retention },
+        { name: config.name, version: deps.version },
+        deps,
+      ),
     );
   }
   const stopping = new AbortController();

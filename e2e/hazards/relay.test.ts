@@ -195,3 +195,55 @@ test('operations: health, readiness, metrics and the description of the API', as
   const api = (await (await fetch(`${relay.url}/openapi.json`)).json()) as { paths: Record<string, unknown> };
   expect(Object.keys(api.paths)).toContain('/v1/feeds/{feed}/status');
 });
+
+describe('retention', () => {
+  const DAY = 86_400_000;
+  const ask = async (seq: number) => {
+    const { head } = await status();
+    const answer = await relay.get(`/v1/feeds/shop/status?epoch=${head?.epoch}&seq=${seq}`);
+    return RelayStatus.parse(await answer.json());
+  };
+
+  test('R1 old-increments: they go by age, the horizon says so, and what is left still counts and serves', async () => {
+    await relay.base(10);
+    for (let n = 1; n <= 6; n++) await relay.commit('u', [[n, `changed ${n}`]]);
+    const before = await ask(5);
+    await relay.restart('{ retention: { days: 10 } }', Date.parse(AT) + 11 * DAY);
+    // All of them are too old; the head itself stays to count from.
+    expect((await ask(7)).horizon).toBe(7);
+    expect((await ask(7)).plan).toEqual({ by: 'none' });
+    expect((await ask(5)).plan).toMatchObject({ by: 'snapshot', reason: 'behind_horizon' });
+    const page = await relay.get(`/v1/feeds/shop/pages/${before.head?.epoch}/all/5/7`);
+    expect(await page.json()).toMatchObject({ code: 'behind_horizon', retry: false });
+    await relay.session();
+    await relay.commit('u', [[1, 'newer']]);
+    expect((await ask(7)).behind).toMatchObject({ transactions: 1, changes: 1 });
+    const tables = await relay.get(`/v1/feeds/shop/tables?epoch=${before.head?.epoch}&seq=7`);
+    expect(await tables.json()).toMatchObject({ tables: [{ name: 'item', waiting: 1 }] });
+    expect((await relay.page(before.head?.epoch ?? '', '7', 8)).toString()).toContain('newer');
+  });
+
+  test('R2 large-log: the oldest go when the log passes its size', async () => {
+    await relay.base(1);
+    const long = 'x'.repeat(100_000);
+    for (let n = 1; n <= 10; n++) await relay.commit('u', [[1, `${n}${long}`]]);
+    const whole = await ask(1);
+    expect(whole.behind).toMatchObject({ transactions: 10 });
+    await relay.restart('{ retention: { megabytes: 0.35 } }', Date.parse(AT));
+    const after = await ask(11);
+    expect(after.horizon).toBe(8);
+    expect((await ask(8)).behind).toMatchObject({ transactions: 3 });
+    expect((await ask(7)).plan).toMatchObject({ by: 'snapshot', reason: 'behind_horizon' });
+  });
+
+  test('R3 a copy older than the horizon is not handed out', async () => {
+    await relay.base(3);
+    const copy = async () =>
+      (await relay.get('/v1/feeds/shop/snapshot')).json() as Promise<{ cursor?: { seq: number } }>;
+    await expect.poll(async () => (await copy()).cursor?.seq).toBe(1);
+    for (let n = 1; n <= 3; n++) await relay.commit('u', [[n, 'x']]);
+    expect((await copy()).cursor?.seq).toBe(1);
+    await relay.restart('{ retention: { days: 1 } }', Date.parse(AT) + 2 * DAY);
+    await expect.poll(async () => (await copy()).cursor?.seq).toBe(4);
+  });
+});

@@ -38,8 +38,8 @@ function expected(text: string | null, rule: Rule): string {
       return `blob ${text.slice(2)}`;
     case 'timestamptz': {
       if (text.endsWith('infinity')) return `text ${text}`;
-      const [, date, time, fraction = ''] = /^(\S+) (\d\d:\d\d:\d\d)(?:\.(\d+))?\+00$/.exec(text) ?? [];
-      return `text ${date}T${time}.${fraction.padEnd(6, '0')}Z`;
+      const [, date, time, fraction = '', era = ''] = /^(\S+) (\d\d:\d\d:\d\d)(?:\.(\d+))?\+00( BC)?$/.exec(text) ?? [];
+      return `text ${date}T${time}.${fraction.padEnd(6, '0')}Z${era}`;
     }
     case 'timestamp':
       return `text ${text.replace(' ', 'T')}`;

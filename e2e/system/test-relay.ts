@@ -6,7 +6,7 @@ import { RelayLink } from '@tidemark/master-feed/relay-link.ts';
 import type { BatchAnswer } from '@tidemark/protocol/api.ts';
 import type { BatchLine } from '@tidemark/protocol/lines.ts';
 import type { TableSchema } from '@tidemark/protocol/schema.ts';
-import { readConfig } from '@tidemark/relay-server/config.ts';
+import { type Config, readConfig } from '@tidemark/relay-server/config.ts';
 import { type Relay, startRelay } from '@tidemark/relay-server/relay.ts';
 import { Tokens } from '@tidemark/relay-server/tokens.ts';
 
@@ -29,10 +29,19 @@ export function batchOf(lines: (BatchLine | unknown[])[]): Buffer {
 export const position = (n: number): string => n.toString(16).toUpperCase().padStart(16, '0');
 const AT = '2026-11-23T08:00:00.000000Z';
 
+function configOf(folder: string, feed: string): Config {
+  const file = path.join(folder, 'relay.yaml');
+  writeFileSync(file, `listen: 127.0.0.1:0\ndata: ./relay-data\nfeeds:\n  other: {}\n  shop: ${feed}\n`);
+  return readConfig(file);
+}
+
+const listen = (config: Config, now: () => number): Promise<Relay> =>
+  startRelay(config, { now, log: () => undefined, version: 'test' });
+
 /** The real relay in this process, on loopback, with a hand-driven feed `shop` of the table {@link ITEM}. */
 export class TestRelay {
   readonly folder: string;
-  readonly #relay: Relay;
+  #relay: Relay;
   readonly #send: Record<'feed' | 'terminal' | 'other', string>;
   link: RelayLink;
   send: (batch: Buffer) => Promise<BatchAnswer> = () => Promise.reject(new Error('no session'));
@@ -47,9 +56,7 @@ export class TestRelay {
 
   static async start(): Promise<TestRelay> {
     const folder = mkdtempSync(path.join(os.tmpdir(), 'tidemark-relay-'));
-    const file = path.join(folder, 'relay.yaml');
-    writeFileSync(file, 'listen: 127.0.0.1:0\ndata: ./relay-data\nfeeds:\n  shop: {}\n  other: {}\n');
-    const config = readConfig(file);
+    const config = configOf(folder, '{}');
     const tokens = new Tokens(config.data);
     const add = (name: string, role: 'feed' | 'terminal', feed: string) =>
       tokens.add({ name, role, feed, attributes: {} }, new Date());
@@ -60,8 +67,14 @@ export class TestRelay {
     };
     tokens.close();
     for (const [name, token] of Object.entries(made)) writeFileSync(path.join(folder, `${name}.token`), token);
-    const relay = await startRelay(config, { now: Date.now, log: () => undefined, version: 'test' });
-    return new TestRelay(folder, relay, made);
+    return new TestRelay(folder, await listen(config, Date.now), made);
+  }
+
+  /** Stops it and starts it again, with other settings of the feed and its clock at `now`. */
+  async restart(feed: string, now: number): Promise<void> {
+    await this.#relay.stop();
+    this.#relay = await listen(configOf(this.folder, feed), () => now);
+    this.link = new RelayLink(this.#relay.url, 'shop', this.token('feed'));
   }
 
   get url(): string {

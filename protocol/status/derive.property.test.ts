@@ -33,7 +33,7 @@ const fault = fc.record({
   code: fc.constantFrom(...(Object.keys(ERRORS) as ErrorCode[])),
   params: fc.dictionary(
     fc.constantFrom('relay', 'detail', 'file', 'feed', 'table'),
-    fc.oneof(fc.string(), fc.double()),
+    fc.oneof(fc.string(), fc.double({ noNaN: true, noDefaultInfinity: true })),
   ),
 });
 const reason = fc.constantFrom(
@@ -90,8 +90,8 @@ const progress = fc.record({
   target: maybe(number),
   lastDataAt: time,
   deadlineAt: maybe(time),
-  rate: maybe(fc.double({ min: 0, noNaN: true })),
-  etaS: maybe(fc.double({ min: 0, noNaN: true })),
+  rate: maybe(fc.double({ min: 0, noNaN: true, noDefaultInfinity: true })),
+  etaS: maybe(fc.double({ min: 0, noNaN: true, noDefaultInfinity: true })),
 });
 const run = fc.record({
   id: fc.string(),

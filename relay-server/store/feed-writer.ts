@@ -1,7 +1,8 @@
 import { Worker } from 'node:worker_threads';
 import { TidemarkError } from '@tidemark/protocol/errors.ts';
 import type { Ingested } from './ingest.ts';
-import type { SessionState, WriterReply, WriterRequest } from './writer-protocol.ts';
+import type { Retention } from './retention.ts';
+import type { Dropped, SessionState, WriterReply, WriterRequest } from './writer-protocol.ts';
 
 type Body = WriterRequest extends infer R ? (R extends { id: number } ? Omit<R, 'id'> : never) : never;
 
@@ -28,6 +29,11 @@ export class FeedWriter {
   /** The bytes move to the thread: the caller's buffer is gone afterwards. */
   batch(bytes: Uint8Array<ArrayBuffer>): Promise<Ingested> {
     return this.#call({ kind: 'batch', bytes }, [bytes.buffer]) as Promise<Ingested>;
+  }
+
+  /** One step of retention. */
+  dropOldest(keep: Retention, now: number): Promise<Dropped> {
+    return this.#call({ kind: 'drop-oldest', keep, now }) as Promise<Dropped>;
   }
 
   /** Drops what is not committed. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { seq } from '@tidemark/protocol/cursor.ts';
+import { type Seq, seq } from '@tidemark/protocol/cursor.ts';
 import { TidemarkError } from '@tidemark/protocol/errors.ts';
 import { BatchLine, type ChangeLine, changesIn, type PartialLine, type WireRow } from '@tidemark/protocol/lines.ts';
 import { BatchTrailer } from '@tidemark/protocol/page.ts';
@@ -9,6 +9,7 @@ import { databaseError, prepared, type Writer } from '@tidemark/replica/sqlite.t
 import { BaseLoad } from './base-load.ts';
 import { ensureLog, FEED_SQL, type FeedRow } from './log-format.ts';
 import { LogWriter } from './log-writer.ts';
+import { dropOldest, type Retention } from './retention.ts';
 
 const NEWLINE = 0x0a;
 const ROW_LINES = new Set(['i', 'u', 'd']);
@@ -78,6 +79,14 @@ export class Ingest {
     if (source === undefined || source === this.#feed.source) return;
     prepared(this.#db, 'UPDATE tidemark_feed SET source = ?, position = NULL').run(source);
     this.#feed = this.#readFeed();
+  }
+
+  /** One step of retention. While a transaction is open across batches it waits. Throws disk_full, db_*. */
+  dropOldest(keep: Retention, now: number): { horizon: Seq; more: boolean } {
+    if (this.#db.inTransaction) return { horizon: this.#feed.horizon, more: false };
+    const dropped = dropOldest(this.#db, keep, now);
+    this.#feed = this.#readFeed();
+    return dropped;
   }
 
   /** Applies a batch. What it throws has rolled back everything that was not committed. */

@@ -1,14 +1,23 @@
+import type { Seq } from '@tidemark/protocol/cursor.ts';
 import type { TableSchema } from '@tidemark/protocol/schema.ts';
 import type { Fault } from '@tidemark/protocol/status/facts.ts';
 import type { Ingested } from './ingest.ts';
 import type { FeedRow } from './log-format.ts';
+import type { Retention } from './retention.ts';
 
 /** What the main thread asks of a feed's writer thread. */
 export type WriterRequest =
   | { id: number; kind: 'session'; source: string }
   | { id: number; kind: 'batch'; bytes: Uint8Array }
+  | { id: number; kind: 'drop-oldest'; keep: Retention; now: number }
   | { id: number; kind: 'reset' }
   | { id: number; kind: 'close' };
+
+export interface Dropped {
+  horizon: Seq;
+  /** More is to go. */
+  more: boolean;
+}
 
 export interface SessionState {
   feed: FeedRow;
@@ -16,5 +25,5 @@ export interface SessionState {
 }
 
 export type WriterReply =
-  | { id: number; ok: true; value: SessionState | Ingested | null }
+  | { id: number; ok: true; value: SessionState | Ingested | Dropped | null }
   | { id: number; ok: false; fault: Fault };

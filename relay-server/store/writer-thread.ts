@@ -24,6 +24,8 @@ function answer(request: WriterRequest): WriterReply {
           ok: true,
           value: ingest.apply(Buffer.from(request.bytes.buffer, request.bytes.byteOffset, request.bytes.byteLength)),
         };
+      case 'drop-oldest':
+        return { id: request.id, ok: true, value: ingest.dropOldest(request.keep, request.now) };
       case 'reset':
         ingest.reset();
         return { id: request.id, ok: true, value: null };
