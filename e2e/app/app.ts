@@ -32,7 +32,7 @@ export class App {
     mkdirSync(home, { recursive: true });
     const presetFile = path.join(home, 'preset.json');
     if (preset) {
-      const named = { centralName: 'Head office', branchName: 'Branch 7', ...preset };
+      const named = { centralName: 'Central database', branchName: 'Branch 7', ...preset };
       writeFileSync(presetFile, JSON.stringify(named));
     }
     const app = await electron.launch({

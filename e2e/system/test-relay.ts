@@ -27,6 +27,8 @@ export function batchOf(lines: (BatchLine | unknown[])[]): Buffer {
 }
 
 export const position = (n: number): string => n.toString(16).toUpperCase().padStart(16, '0');
+/** A feed's lines are short. */
+const LINE_ROWS = 300;
 const AT = '2026-11-23T08:00:00.000000Z';
 
 function configOf(folder: string, feed: string): Config {
@@ -115,13 +117,9 @@ export class TestRelay {
 
   /** One transaction that updates or adds rows. */
   async commit(kind: 'i' | 'u', rows: [number, string][]): Promise<void> {
-    await this.send(
-      batchOf([
-        ['b', position(++this.#at), AT],
-        [kind, 1, rows],
-        ['c', rows.length],
-      ]),
-    );
+    const lines: BatchLine[] = [];
+    for (let from = 0; from < rows.length; from += LINE_ROWS) lines.push([kind, 1, rows.slice(from, from + LINE_ROWS)]);
+    await this.send(batchOf([['s', 1, ITEM], ['b', position(++this.#at), AT], ...lines, ['c', rows.length]]));
   }
 
   get(route: string, token = this.token('terminal'), headers: Record<string, string> = {}): Promise<Response> {

@@ -8,6 +8,7 @@ import { System } from '../../e2e/system/system.ts';
 import { APP, buildApp, hasDisplay, sandboxArgs } from '../app.ts';
 import { electronEnv, findElectron } from '../electron/runtime.ts';
 import { startPostgres } from '../postgres/embedded.ts';
+import { ensureSystem } from '../setup.ts';
 import { createRetail, DEMO_SIZE, keepCommitting } from './retail.ts';
 
 /** `npm start`: head office, relay and a branch PC on this machine, and what is started is stopped again. */
@@ -85,10 +86,11 @@ async function openApp(system: System): Promise<void> {
       relayUrl: system.url,
       feed: 'shop',
       tokenFile: system.tokenFile('branch-7'),
-      centralName: 'Head office',
+      centralName: 'Central database',
       branchName: 'Branch 7',
     }),
   );
+  ensureSystem({ display: false });
   buildApp();
   const electron = await findElectron(say);
   const child = spawn(electron.electronPath, [APP, `--user-data-dir=${folder}`, ...sandboxArgs()], {

@@ -1,0 +1,279 @@
+import { Epoch, type PageStart, seq } from '@tidemark/protocol/cursor.ts';
+import type { ErrorCode } from '@tidemark/protocol/errors.ts';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { dueAt, initial, next } from './machine.ts';
+import type { Context, Effect, Event, Policy, State } from './machine-types.ts';
+
+const EPOCH = Epoch.parse('aaaaaaaa');
+const POLICY: Policy = {
+  checkAtStart: true,
+  everyMs: null,
+  automatic: 'check',
+  watch: false,
+  freshCopy: 'ask',
+  giveUpAfterMs: null,
+};
+const at = (n: number, part = 0): PageStart => ({ seq: seq(n), part });
+const cursor = (n: number) => ({ epoch: EPOCH, seq: seq(n) });
+const NOW = Date.parse('2026-11-23T08:00:00Z');
+
+/** The relay's answer to a terminal at `from`, with the head at `head`. */
+const status = (from: number | null, head: number) => ({
+  protocol: 1,
+  relay: { name: 'r', version: '1' },
+  now: new Date(NOW).toISOString(),
+  head: { epoch: EPOCH, seq: seq(head), committedAt: new Date(NOW).toISOString() },
+  horizon: seq(0),
+  behind: null,
+  plan:
+    from === null
+      ? ({ by: 'snapshot', scopes: 'all', reason: 'first', rows: 1, tables: 1, bytes: 1 } as const)
+      : from === head
+        ? ({ by: 'none' } as const)
+        : ({ by: 'pages', scopes: 'all' } as const),
+  feed: { connected: true, heardAt: null, lagMs: 0 },
+});
+const failed = (work: 'probe' | 'fetch' | 'apply' | 'download', code: ErrorCode, retryAfterMs: number | null = null) =>
+  ({ type: 'failed', work, fault: { code, params: {} }, retryAfterMs, progressed: false }) as const;
+const page = (start: PageStart, to: PageStart | null) => ({ bytes: Buffer.alloc(0), start, next: to });
+
+/** A machine that is fed events and remembers its effects. */
+class Rig {
+  state: State;
+  effects: Effect[] = [];
+  now = NOW;
+  #id = 0;
+
+  constructor(policy: Partial<Policy> = {}, from: number | null = 5) {
+    this.state = initial({ ...POLICY, checkAtStart: false, ...policy }, null);
+    this.send({
+      type: 'settings',
+      configured: true,
+      feedNamed: true,
+      reopen: false,
+      reconnect: false,
+      policy: this.state.policy,
+    });
+    this.send({ type: 'opened', cursor: from === null ? null : cursor(from), start: at(from ?? 0), lastRunAt: null });
+  }
+
+  send(event: Event, random = 1 - Number.EPSILON): string[] {
+    const context: Context = { now: this.now, random: () => random, newId: () => `run-${++this.#id}` };
+    const step = next(this.state, event, context);
+    this.state = step.state;
+    this.effects.push(...step.effects);
+    return step.effects.map((effect) => effect.do);
+  }
+
+  start(mode: 'now' | 'check' | 'one' | 'up-to' | 'recopy' = 'now', wanted: number | null = null): string[] {
+    return this.send({ type: 'start', mode, trigger: 'manual', wanted: wanted === null ? null : seq(wanted) });
+  }
+
+  /** How the last run ended. */
+  get outcome() {
+    const last = this.effects.findLast((effect) => effect.do === 'ended');
+    return last?.do === 'ended' ? { outcome: last.outcome, code: last.fault?.code } : null;
+  }
+}
+
+describe('a pull', () => {
+  test('asks, fetches ahead while it applies, and ends at its target though the head moves on', () => {
+    const rig = new Rig();
+    expect(rig.start()).toEqual(['began', 'probe']);
+    expect(rig.send({ type: 'probed', status: status(5, 8) })).toEqual(['fetch']);
+    expect(rig.send({ type: 'fetched', page: page(at(5), at(7)) })).toEqual(['fetch', 'apply']);
+    expect(rig.send({ type: 'applied', cursor: cursor(7), start: at(7) })).toEqual([]);
+    expect(rig.send({ type: 'fetched', page: page(at(7), at(8)) })).toEqual(['apply']);
+    expect(rig.send({ type: 'applied', cursor: cursor(8), start: at(8) })).toEqual(['ended']);
+    expect(rig.state).toMatchObject({ at: 'idle', cursor: cursor(8) });
+    expect(rig.outcome).toEqual({ outcome: 'done', code: undefined });
+  });
+
+  test('of one transaction, and up to one, ends there', () => {
+    const rig = new Rig();
+    rig.start('one');
+    rig.send({ type: 'probed', status: status(5, 9) });
+    expect(rig.state).toMatchObject({ at: 'pulling', plan: { target: 6 } });
+    const far = new Rig();
+    far.start('up-to', 20);
+    far.send({ type: 'probed', status: status(5, 9) });
+    expect(far.outcome).toEqual({ outcome: 'failed', code: 'target_invalid' });
+  });
+
+  test('a page that leads nowhere is not asked for for ever', () => {
+    const rig = new Rig({ giveUpAfterMs: 0 });
+    rig.start();
+    rig.send({ type: 'probed', status: status(5, 8) });
+    rig.send({ type: 'fetched', page: page(at(5), at(5)) });
+    rig.send({ type: 'applied', cursor: cursor(5), start: at(5) });
+    expect(rig.outcome).toEqual({ outcome: 'failed', code: 'page_out_of_order' });
+  });
+
+  test('cancel ends it once all work has stopped, and keeps what was written', () => {
+    const rig = new Rig();
+    rig.start();
+    rig.send({ type: 'probed', status: status(5, 8) });
+    rig.send({ type: 'fetched', page: page(at(5), at(7)) });
+    expect(rig.send({ type: 'cancel' })).toEqual(['abort']);
+    rig.send({ type: 'applied', cursor: cursor(7), start: at(7) });
+    expect(rig.send({ type: 'aborted' })).toEqual(['ended']);
+    expect(rig.outcome).toEqual({ outcome: 'cancelled', code: undefined });
+    expect(rig.state).toMatchObject({ at: 'idle', cursor: cursor(7) });
+  });
+
+  test('a first one takes a copy, then pages to the target that was fixed', () => {
+    const rig = new Rig({}, null);
+    rig.start();
+    expect(rig.send({ type: 'probed', status: status(null, 8) })).toEqual(['manifest']);
+    const manifest = { cursor: cursor(6), scopes: 'all' } as never;
+    expect(rig.send({ type: 'manifest', manifest })).toEqual(['download']);
+    expect(rig.send({ type: 'downloaded' })).toEqual(['install']);
+    expect(rig.send({ type: 'installed', cursor: cursor(6), start: at(6) })).toEqual(['fetch']);
+    expect(rig.state).toMatchObject({ at: 'pulling', plan: { target: 8 } });
+  });
+});
+
+describe('waits', () => {
+  test('grow from 2 s to 5 min, begin anew after progress, and keep what the relay asked for', () => {
+    const rig = new Rig();
+    rig.start();
+    const waits: number[] = [];
+    for (let n = 0; n < 12; n++) {
+      rig.send(failed('probe', 'relay_unreachable'));
+      waits.push(Math.round(((dueAt(rig.state) ?? 0) - rig.now) / 1000));
+      rig.now = dueAt(rig.state) ?? 0;
+      expect(rig.send({ type: 'tick' })).toEqual(['abort', 'probe']);
+    }
+    expect(waits.slice(0, 4)).toEqual([2, 4, 8, 16]);
+    expect(waits.at(-1)).toBe(300);
+    rig.send({ type: 'probed', status: status(5, 8) });
+    rig.send({ type: 'fetched', page: page(at(5), at(6)) });
+    rig.send({ type: 'applied', cursor: cursor(6), start: at(6) });
+    rig.send(failed('fetch', 'relay_unreachable'));
+    expect(Math.round(((dueAt(rig.state) ?? 0) - rig.now) / 1000)).toBe(2);
+    const asked = new Rig();
+    asked.start();
+    asked.send(failed('probe', 'relay_busy', 45_000), 0);
+    expect((dueAt(asked.state) ?? 0) - asked.now).toBe(45_000);
+  });
+
+  test('what trying again cannot mend ends the run at once', () => {
+    const rig = new Rig();
+    rig.start();
+    rig.send(failed('probe', 'token_invalid'));
+    expect(rig.outcome).toEqual({ outcome: 'failed', code: 'token_invalid' });
+    expect(rig.state.at).toBe('idle');
+  });
+
+  test('a network that comes back, and a click, end the wait', () => {
+    for (const event of [
+      { type: 'online', online: true } as const,
+      { type: 'start', mode: 'now', trigger: 'manual', wanted: null } as const,
+    ]) {
+      const rig = new Rig();
+      rig.start();
+      rig.send(failed('probe', 'relay_unreachable'));
+      expect(rig.send(event)).toEqual(['abort', 'probe']);
+    }
+  });
+});
+
+describe('by itself', () => {
+  test('the schedule pulls, a pause holds it, and a PC without data only checks', () => {
+    const rig = new Rig({ everyMs: 60_000, automatic: 'sync' });
+    rig.now += 60_000;
+    expect(rig.send({ type: 'tick' })).toEqual(['began', 'probe']);
+    expect(rig.state).toMatchObject({ run: { mode: 'now', trigger: 'schedule' } });
+    const paused = new Rig({ everyMs: 60_000, automatic: 'sync' });
+    paused.send({ type: 'pause', until: null, by: 'you' });
+    paused.now += 600_000;
+    expect(paused.send({ type: 'tick' })).toEqual([]);
+    const empty = new Rig({ everyMs: 60_000, automatic: 'sync' }, null);
+    empty.now += 60_000;
+    empty.send({ type: 'tick' });
+    expect(empty.state).toMatchObject({ run: { mode: 'check' } });
+  });
+
+  test('a pause in a run ends it, and resume goes on with it', () => {
+    const rig = new Rig();
+    rig.start();
+    rig.send({ type: 'probed', status: status(5, 8) });
+    rig.send({ type: 'pause', until: null, by: 'you' });
+    rig.send({ type: 'aborted' });
+    expect(rig.state.at).toBe('idle');
+    expect(rig.send({ type: 'resume' })).toEqual(['began', 'probe']);
+  });
+});
+
+describe('whatever happens', () => {
+  const fault = fc.constantFrom<ErrorCode>(
+    'relay_unreachable',
+    'token_invalid',
+    'disk_full',
+    'epoch_changed',
+    'page_corrupt',
+    'snapshot_building',
+  );
+  const small = fc.integer({ min: 0, max: 9 });
+  const event: fc.Arbitrary<Event> = fc.oneof(
+    fc.record({
+      type: fc.constant('start' as const),
+      mode: fc.constantFrom('now' as const, 'check' as const, 'one' as const, 'recopy' as const),
+      trigger: fc.constant('manual' as const),
+      wanted: fc.constant(null),
+    }),
+    fc.constantFrom<Event>(
+      { type: 'cancel' },
+      { type: 'resume' },
+      { type: 'tick' },
+      { type: 'woke' },
+      { type: 'aborted' },
+      { type: 'downloaded' },
+      { type: 'online', online: true },
+      { type: 'pause', until: null, by: 'you' },
+    ),
+    fc
+      .tuple(small, small)
+      .map(([from, head]) => ({ type: 'probed' as const, status: status(Math.min(from, head), head) })),
+    fc.tuple(small, small).map(([from, to]) => ({ type: 'fetched' as const, page: page(at(from), at(to)) })),
+    small.map((n) => ({ type: 'applied' as const, cursor: cursor(n), start: at(n) })),
+    small.map((n) => ({ type: 'installed' as const, cursor: cursor(n), start: at(n) })),
+    small.map((n) => ({ type: 'manifest' as const, manifest: { cursor: cursor(n), scopes: 'all' } as never })),
+    fc
+      .tuple(fc.constantFrom('probe' as const, 'fetch' as const, 'apply' as const, 'download' as const), fault)
+      .map(([work, code]) => failed(work, code)),
+  );
+
+  test('each run that began ends once, before another begins; and stop always comes to an end', () => {
+    fc.assert(
+      fc.property(
+        fc.array(event, { maxLength: 60 }),
+        fc.constantFrom('take' as const, 'ask' as const),
+        (events, freshCopy) => {
+          const rig = new Rig({ freshCopy, everyMs: 60_000, automatic: 'sync' });
+          for (const each of events) {
+            rig.now += 20_000;
+            rig.send(each, 0.5);
+          }
+          rig.send({ type: 'stop' });
+          rig.send({ type: 'aborted' });
+          expect(rig.state.at).toBe('stopped');
+          let open: string | null = null;
+          for (const effect of rig.effects) {
+            if (effect.do === 'began') {
+              expect(open).toBeNull();
+              open = effect.run.id;
+            }
+            if (effect.do === 'ended') {
+              expect(effect.run.id).toBe(open);
+              open = null;
+            }
+          }
+          expect(open).toBeNull();
+        },
+      ),
+      { numRuns: 2000 },
+    );
+  });
+});
