@@ -104,8 +104,8 @@ describe('against a master that is ready', () => {
 
   test('answer-lost: a batch whose answer was lost is sent again and counts once', async () => {
     const way = await throughProxy();
-    way.trouble = { kind: 'withhold', method: 'POST' };
-    await master.query("INSERT INTO note VALUES (300, 'once', 1)");
+    way.trouble = { kind: 'withhold', words: 'only once' };
+    await master.query("INSERT INTO note VALUES (300, 'only once', 1)");
     await until(
       async () => ((await system.status()).head?.seq ?? 0) >= 2,
       () => 'the batch did not arrive',

@@ -16,8 +16,8 @@ export type Trouble =
   | { kind: 'truncate'; after: number }
   /** Flips one bit in the middle of bodies of pages and copies. */
   | { kind: 'flip' }
-  /** Withholds the answers to requests of this method: what was asked is done, and nobody hears of it. */
-  | { kind: 'withhold'; method: string };
+  /** Withholds the answers to requests whose body holds these words: what was asked is done, and nobody hears of it. */
+  | { kind: 'withhold'; words: string };
 
 /** Stands between terminal and relay on loopback, and can make trouble. */
 export class FaultProxy {
@@ -66,7 +66,11 @@ export class FaultProxy {
       response.end(trouble.body);
       return;
     }
-    const withheld = trouble.kind === 'withhold' && request.method === trouble.method;
+    let withheld = false;
+    if (trouble.kind === 'withhold')
+      request.on('data', (chunk: Buffer) => {
+        withheld ||= chunk.includes(trouble.words);
+      });
     const onward = http.request(
       { host: '127.0.0.1', port: this.#port, method: request.method, path: request.url, headers: request.headers },
       (answer) => {
