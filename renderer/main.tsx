@@ -15,8 +15,8 @@ const root = createRoot(element);
 
 if (window.tidemark) {
   const api = makeApi(window.tidemark);
-  const store = createAppStore(Date.now);
-  feedStore(store, api, Date.now);
+  const store = createAppStore(() => Date.now());
+  feedStore(store, api, () => Date.now());
   root.render(
     <StrictMode>
       <Root api={api} store={store} />

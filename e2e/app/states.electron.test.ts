@@ -24,6 +24,8 @@ async function set(app: App, change: SettingsChange): Promise<void> {
 /** Pictures in light and dark, large and small; axe looks at both schemes. */
 async function shoot(app: App, name: string, code?: string): Promise<void> {
   if (code !== undefined) await expect(app.card(code)).toBeVisible();
+  // No tooltip of what the pointer was left on.
+  await app.page.mouse.move(1, 1);
   for (const theme of ['light', 'dark'] as const) {
     await set(app, { theme });
     await expect(app.page.locator(`html[data-mantine-color-scheme=${theme}]`)).toBeAttached();

@@ -125,6 +125,17 @@ describe('what the relay sends', () => {
     60_000,
   );
 
+  test('slow-link: a page that takes longer than an answer may take to begin arrives', async () => {
+    await relay.base(2000);
+    expect((await pull()).outcome).toBe('done');
+    await relay.commit(
+      'u',
+      Array.from({ length: 2000 }, (_, i) => [i + 1, `item ${Math.sin(i)} ${Math.cos(i)}`]),
+    );
+    way.trouble = { kind: 'slow', bytesPerSecond: 3000 };
+    expect(await pull()).toMatchObject({ outcome: 'done', updated: 2000, retries: 0 });
+  }, 60_000);
+
   test.each([
     ['copy-cut-short', { kind: 'truncate', after: 2000 }, 'relay_unreachable'],
     ['copy-with-flipped-bit', { kind: 'flip' }, 'snapshot_corrupt'],

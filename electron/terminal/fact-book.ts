@@ -178,7 +178,12 @@ function phaseOf(state: State, record: RunRecord | null, now: number): Facts['ph
     case 'installing-snapshot':
     case 'pulling':
       if (record === null) return { kind: 'checking', since: iso(state.run.startedAt) };
-      return { kind: 'syncing', first: state.run.from === null, progress: record.progress(state.run, now) };
+      return {
+        kind: 'syncing',
+        first: state.run.from === null,
+        // Between pages there is nothing to apply: it is the relay that is waited for.
+        progress: record.progress(state.run, state.at === 'pulling' && state.applying === null, now),
+      };
   }
 }
 

@@ -22,6 +22,8 @@ const JSON_BYTES = 4 * 1024 * 1024;
 /** A page is about 1 MiB, but for a single row that is larger; beyond this something is wrong, bytes. */
 const PAGE_MOST_BYTES = 512 * 1024 * 1024;
 
+const LATE = new Error('no answer in time');
+
 type Inflate = (bytes: Buffer, options: { maxOutputLength: number }) => Promise<Buffer>;
 /** Codings that this runtime can undo, best first. Node before 22.15 has no zstd. */
 const INFLATERS: Record<string, Inflate> = {
@@ -177,19 +179,22 @@ export class RelayClient {
   /** Sends a request and waits until its answer begins. */
   async #get(path: string, request: Request): Promise<AxiosResponse<Readable>> {
     const { answerMs = ANSWER_MS, signal, transfer } = request;
-    const late = AbortSignal.timeout(answerMs);
+    // The limit is for the answer's beginning: its body, on a slow link, may take as long as it keeps coming.
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(LATE), answerMs);
     transfer?.deadline(Date.now() + answerMs);
     try {
       return await this.#http.get<Readable>(path, {
         params: request.query,
         headers: request.headers ?? {},
-        signal: AbortSignal.any([signal, late]),
+        signal: AbortSignal.any([signal, late.signal]),
       });
     } catch (error) {
       if (signal.aborted) throw new TidemarkError('cancelled');
-      if (late.aborted) throw new RelayError('relay_timeout', { relay: this.#host });
+      if (late.signal.aborted) throw new RelayError('relay_timeout', { relay: this.#host });
       throw noAnswer(this.#host, error);
     } finally {
+      clearTimeout(timer);
       transfer?.deadline(null);
     }
   }

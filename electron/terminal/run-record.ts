@@ -107,11 +107,12 @@ export class RunRecord {
     this.#meter.count(now, this.#done);
   }
 
-  progress(run: RunState, now: number): Progress {
+  /** `waiting`: for the next page, with none to apply. */
+  progress(run: RunState, waiting: boolean, now: number): Progress {
     return {
       runId: run.id,
       startedAt: iso(run.startedAt),
-      stage: this.#stage,
+      stage: waiting ? 'downloading' : this.#stage,
       unit: this.#unit,
       done: this.#total > 0 ? Math.min(this.#done, this.#total) : this.#done,
       total: this.#total,
