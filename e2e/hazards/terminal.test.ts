@@ -130,10 +130,10 @@ describe('what the relay sends', () => {
     expect((await pull()).outcome).toBe('done');
     await relay.commit(
       'u',
-      Array.from({ length: 2000 }, (_, i) => [i + 1, `item ${Math.sin(i)} ${Math.cos(i)}`]),
+      Array.from({ length: 1000 }, (_, i) => [i + 1, `item ${Math.sin(i)} ${Math.cos(i)}`]),
     );
-    way.trouble = { kind: 'slow', bytesPerSecond: 3000 };
-    expect(await pull()).toMatchObject({ outcome: 'done', updated: 2000, retries: 0 });
+    way.trouble = { kind: 'slow', bytesPerSecond: 1500 };
+    expect(await pull()).toMatchObject({ outcome: 'done', updated: 1000, retries: 0 });
   }, 60_000);
 
   test.each([
