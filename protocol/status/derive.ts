@@ -80,6 +80,11 @@ const ALONE: ReadonlySet<StatusCode> = new Set(['setup', 'starting']);
 const FOLLOWS: Partial<Record<StatusCode, readonly StatusCode[]>> = {
   offline: ['unreachable', 'proxy', 'busy'],
   behind: ['falling-behind'],
+  // What waits is what is on its way.
+  syncing: ['behind', 'falling-behind'],
+  'syncing-slow': ['behind', 'falling-behind'],
+  finishing: ['behind', 'falling-behind'],
+  cancelling: ['behind', 'falling-behind'],
 };
 
 /**

@@ -15,7 +15,7 @@ import { Problem } from '../shell/problem.tsx';
 import { useNow } from '../state/context.tsx';
 import classes from './activity.module.css';
 import { RunDrawer } from './run-drawer.tsx';
-import { byDay, type Entry, type Filter, matching, NO_FILTER } from './run-groups.ts';
+import { byDay, type Entry, type Filter, foundWaiting, matching, NO_FILTER } from './run-groups.ts';
 import { changesOf, OUTCOMES, sayRun, sayTook, shortParts, TRIGGERS } from './run-words.ts';
 import { useRuns } from './use-runs.ts';
 
@@ -167,7 +167,7 @@ function RunRow({ run, open }: { run: Run; open: (run: Run) => void }) {
       <span role="cell">{TRIGGERS[run.trigger]}</span>
       <span role="cell" className={classes.result} data-severity={severity}>
         <Icon size={15} stroke={2.2} aria-hidden />
-        <span>{run.outcome === 'failed' ? sayRun(run) : OUTCOMES[run.outcome]}</span>
+        <span>{run.outcome === 'failed' || foundWaiting(run) ? sayRun(run) : OUTCOMES[run.outcome]}</span>
       </span>
       <span role="cell" title={sayRun(run)}>
         {changes === 0 ? '—' : run.snapshot ? `${FORMAT.count(changes)} rows` : shortParts(run)}

@@ -24,6 +24,12 @@ test('checks in a row that found nothing become one entry', () => {
   ]);
 });
 
+test('a check that found changes waiting stands for itself', () => {
+  const found: Run = { ...run(2, 'nothing-new'), mode: 'check', left: 12 };
+  const [day] = byDay([run(1, 'nothing-new'), found, run(3, 'nothing-new')], NOW);
+  expect(day?.entries.map((entry) => entry.kind)).toEqual(['run', 'run', 'run']);
+});
+
 test('a row of quiet checks does not reach over midnight', () => {
   const days = byDay(
     [

@@ -21,6 +21,9 @@ export function matching(runs: readonly Run[], { outcome, trigger }: Filter): Ru
   );
 }
 
+/** A check that found changes waiting brought nothing, but news. */
+export const foundWaiting = (run: Run): boolean => run.mode === 'check' && (run.left ?? 0) > 0;
+
 /** Runs (newest first) by day; within a day, two or more in a row that found nothing new become one entry. */
 export function byDay(runs: readonly Run[], now: number): Day[] {
   const days: Day[] = [];
@@ -32,8 +35,9 @@ export function byDay(runs: readonly Run[], now: number): Day[] {
       days.push(day);
     }
     const last = day.entries.at(-1);
-    if (run.outcome === 'nothing-new' && last?.kind === 'quiet') last.runs.push(run);
-    else if (run.outcome === 'nothing-new') day.entries.push({ kind: 'quiet', id: run.id, runs: [run] });
+    const quiet = run.outcome === 'nothing-new' && !foundWaiting(run);
+    if (quiet && last?.kind === 'quiet') last.runs.push(run);
+    else if (quiet) day.entries.push({ kind: 'quiet', id: run.id, runs: [run] });
     else day.entries.push({ kind: 'run', run });
   }
   return days.map((day) => ({ ...day, entries: day.entries.map(single) }));

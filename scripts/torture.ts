@@ -1,0 +1,33 @@
+import { spawnSync } from 'node:child_process';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { ROOT } from './app.ts';
+
+/**
+ * `npm run torture -- --minutes 60`: the property tests of the whole system, again and again with other seeds: random
+ * schemas and workloads on a real Postgres, processes killed, and each terminal compared value by value.
+ * It stops at the first failure and says the seed that replays it.
+ */
+const { values } = parseArgs({ options: { minutes: { type: 'string', default: '10' }, seed: { type: 'string' } } });
+const minutes = Number(values.minutes);
+if (!(minutes > 0)) {
+  console.error(`usage: --minutes: ${values.minutes} is not a number of minutes`);
+  process.exit(2);
+}
+const end = Date.now() + minutes * 60_000;
+let rounds = 0;
+do {
+  const seed = values.seed ?? String(Math.floor(Math.random() * 1_000_000_000));
+  console.log(`seed ${seed}`);
+  const done = spawnSync(
+    path.join(ROOT, 'node_modules/.bin/vitest'),
+    ['run', '--project=pg', 'e2e/system/arbitrary-workload'],
+    { cwd: ROOT, stdio: 'inherit', env: { ...process.env, TIDEMARK_SEED: seed } },
+  );
+  if (done.status !== 0) {
+    console.error(`Failed after ${rounds} rounds. To replay: npm run torture -- --seed ${seed}`);
+    process.exit(1);
+  }
+  rounds++;
+} while (Date.now() < end && values.seed === undefined);
+console.log(`${rounds} rounds, all equal.`);
