@@ -205,6 +205,26 @@ test('looks: a relay that lost its feed, its newest data, or all of it', async (
   await expect(app.card('up-to-date')).toBeVisible();
 });
 
+test('looks: a PC that was away for longer than changes are kept', async ({ master, system, preset, launch }) => {
+  const app = await launch(preset);
+  await app.primary.click();
+  await expect(app.card('up-to-date')).toBeVisible();
+  for (let n = 0; n < 3; n++) await master.query('UPDATE customer SET points = points + 1 WHERE id <= 9');
+  await system.settled();
+  await system.relay?.stop('SIGTERM');
+  const config = readFileSync(system.config, 'utf8');
+  writeFileSync(system.config, config.replace('shop: {}', 'shop: { retention: { days: 0.000001 } }'));
+  await system.startRelay();
+  await app.page.keyboard.press('F5');
+  await shoot(app, '28-resync', 'resync');
+  await app.primary.click();
+  await app.page
+    .getByRole('button', { name: /Download/ })
+    .last()
+    .click();
+  await expect(app.card('up-to-date')).toBeVisible();
+});
+
 test('looks: the sync engine and the local database in trouble', async ({ system, preset, launch }) => {
   test.setTimeout(400_000);
   const app = await launch(preset);

@@ -339,9 +339,11 @@ class SyncAgent implements Agent {
         return { type: 'fetched', page: { bytes, start: effect.start, next: trailerOf(bytes)?.next ?? null } };
       }
       case 'apply': {
-        // The request for the next page leaves first: it comes while this one is written.
-        await new Promise((resolve) => setImmediate(resolve));
-        if (signal.aborted) throw new TidemarkError('cancelled');
+        if (this.#state.at === 'pulling' && this.#state.fetching !== null) {
+          // The request for the next page leaves first: it comes while this one is written.
+          await new Promise((resolve) => setImmediate(resolve));
+          if (signal.aborted) throw new TidemarkError('cancelled');
+        }
         const applied = replica.applyPage(effect.page.bytes);
         if (applied.cursor === null) throw new TidemarkError('page_out_of_order');
         this.#record?.applied(applied, effect.page.bytes.length, Date.now());
