@@ -1,5 +1,7 @@
+import { accessSync, constants, mkdirSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { TidemarkError } from '@tidemark/protocol/errors.ts';
 import type { Config } from './config.ts';
 import { FeedService } from './feed-service.ts';
 import { createApp } from './server.ts';
@@ -24,8 +26,9 @@ const STOP_MS = 10_000;
 /** How often it is written down which terminals were seen. */
 const SEEN_MS = 60_000;
 
-/** Starts the relay of a config. Throws db_*, disk_full, or the system's error about the address. */
+/** Starts the relay of a config. Throws db_*, disk_full, or config_invalid about a folder or an address that cannot be had. */
 export async function startRelay(config: Config, deps: RelayDeps): Promise<Relay> {
+  makeFolder(config.data);
   const tokens = new Tokens(config.data);
   const feeds = new Map<string, FeedService>();
   for (const [name, feed] of Object.entries(config.feeds)) {
@@ -53,7 +56,13 @@ export async function startRelay(config: Config, deps: RelayDeps): Promise<Relay
   const server = createServer(createApp({ feeds, tokens, ...deps, stopping: stopping.signal, ready }));
   server.requestTimeout = REQUEST_MS;
   server.keepAliveTimeout = 75_000;
-  await listen(server, config.listen);
+  try {
+    await listen(server, config.listen);
+  } catch (error) {
+    for (const feed of feeds.values()) await feed.close();
+    tokens.close();
+    throw unusable(`listen: ${config.listen.host}:${config.listen.port}`, error);
+  }
   const writeSeen = () => {
     try {
       tokens.writeSeen();
@@ -82,6 +91,29 @@ export async function startRelay(config: Config, deps: RelayDeps): Promise<Relay
       tokens.close();
     },
   };
+}
+
+function makeFolder(folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true });
+    accessSync(folder, constants.W_OK);
+  } catch (error) {
+    throw unusable(`data: ${folder}`, error);
+  }
+}
+
+const REASONS: Record<string, string> = {
+  EADDRINUSE: 'another program uses it',
+  EADDRNOTAVAIL: 'this machine has no such address',
+  EACCES: 'it is not allowed',
+  ENOTDIR: 'it is not a folder',
+  EEXIST: 'it is not a folder',
+  EROFS: 'it cannot be written to',
+};
+
+function unusable(what: string, error: unknown): TidemarkError {
+  const { code = '', message } = error as NodeJS.ErrnoException;
+  return new TidemarkError('config_invalid', { detail: `${what}: ${REASONS[code] ?? message}` }, error);
 }
 
 function listen(server: Server, { host, port }: { host: string; port: number }): Promise<void> {

@@ -164,6 +164,17 @@ test('config-three-mistakes: all three are named with their lines, exit code 78'
     expect(ended.stderr).toContain(words);
 });
 
+test('an address in use and a folder that cannot be are named, exit code 78', async () => {
+  const taken = path.join(relay.folder, 'taken.yaml');
+  writeFileSync(taken, `listen: ${relay.url.slice('http://'.length)}\ndata: ./other\nfeeds:\n  shop: {}\n`);
+  const first = await run('relay', ['serve', '--config', taken]);
+  expect(first).toMatchObject({ code: 78, stderr: expect.stringContaining('another program uses it') });
+  const folder = path.join(relay.folder, 'folder.yaml');
+  writeFileSync(folder, 'listen: 127.0.0.1:0\ndata: ./taken.yaml\nfeeds:\n  shop: {}\n');
+  const second = await run('relay', ['serve', '--config', folder]);
+  expect(second).toMatchObject({ code: 78, stderr: expect.stringContaining('it is not a folder') });
+});
+
 test.each([
   [['token', 'add', '--role', 'king', '--feed', 'shop', '--name', 'x'], '--role'],
   [['token', 'add', '--role', 'terminal', '--feed', 'nowhere', '--name', 'x'], '--feed'],
