@@ -108,6 +108,8 @@ export const RelayStatus = z.object({
   head: z.object({ epoch: Epoch, seq: Seq, committedAt: Time }).nullable(),
   /** Oldest seq from which a pull can start. */
   horizon: Seq,
+  /** How long increments are kept, ms: what was committed longer ago may be gone. */
+  keepsMs: z.number().positive(),
   /** Null when the terminal gave no cursor or one that a pull cannot start from. */
   behind: Behind.nullable(),
   /** What brings this terminal to the head. */

@@ -224,6 +224,7 @@ export class FeedService {
       now: new Date(this.#deps.now()).toISOString(),
       head: hasBase ? { epoch, seq: head, committedAt } : null,
       horizon,
+      keepsMs: this.#published.retention.days * 86_400_000,
       ...this.#plan(hasBase, cursor),
       feed: {
         connected: this.connected,

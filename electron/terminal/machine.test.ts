@@ -25,6 +25,7 @@ const status = (from: number | null, head: number) => ({
   now: new Date(NOW).toISOString(),
   head: { epoch: EPOCH, seq: seq(head), committedAt: new Date(NOW).toISOString() },
   horizon: seq(0),
+  keepsMs: 30 * 86_400_000,
   behind: null,
   plan:
     from === null
@@ -193,6 +194,21 @@ describe('by itself', () => {
     empty.now += 60_000;
     empty.send({ type: 'tick' });
     expect(empty.state).toMatchObject({ run: { mode: 'check' } });
+  });
+
+  test('nobody is asked for a fresh copy where nobody is: the schedule takes it, a click only says that it is needed', () => {
+    const gone = (from: number) => ({
+      ...status(from, 8),
+      plan: { by: 'snapshot', scopes: 'all', reason: 'epoch_changed', rows: 1, tables: 1, bytes: 1 } as const,
+    });
+    const rig = new Rig({ everyMs: 60_000, automatic: 'sync' });
+    rig.now += 60_000;
+    rig.send({ type: 'tick' });
+    expect(rig.send({ type: 'probed', status: gone(5) })).toEqual(['manifest']);
+    const clicked = new Rig();
+    clicked.start();
+    clicked.send({ type: 'probed', status: gone(5) });
+    expect(clicked.outcome).toEqual({ outcome: 'failed', code: 'epoch_changed' });
   });
 
   test('a pause in a run ends it, and resume goes on with it', () => {

@@ -41,7 +41,10 @@ export function decide(status: RelayStatus, run: RunState, { cursor, policy }: S
       return failure('cursor_ahead');
     case 'behind_horizon':
     case 'epoch_changed':
-      return policy.freshCopy === 'take' ? { by: 'snapshot', reason: plan.reason, target: head } : failure(plan.reason);
+      // Nobody is there to be asked when the schedule pulls.
+      return policy.freshCopy === 'take' || run.trigger === 'schedule' || run.trigger === 'start'
+        ? { by: 'snapshot', reason: plan.reason, target: head }
+        : failure(plan.reason);
   }
 }
 

@@ -49,6 +49,7 @@ const status = fc.record({
   now: time,
   head: maybe(fc.record({ epoch, seq: number, committedAt: time })),
   horizon: number,
+  keepsMs: fc.integer({ min: 1, max: 1e10 }),
   behind: maybe(
     fc.record({
       transactions: count,

@@ -290,6 +290,15 @@ const CASES: Case[] = [
     primary: 'sync-now',
   },
   {
+    code: 'horizon',
+    severity: 'warn',
+    facts: waiting(1284, 22 * 24 * HOUR),
+    headline: 'Sync before 1 Dec 10:42',
+    detail: '1,284 changes waiting. The relay keeps them until then; after that a fresh copy is needed',
+    short: 'Sync before 1 Dec 10:42',
+    primary: 'sync-now',
+  },
+  {
     code: 'falling-behind',
     severity: 'warn',
     facts: {
@@ -595,7 +604,7 @@ describe('each state in its words', () => {
     expect(Object.keys(all).sort()).toEqual(
       [
         'agent-down agent-restarting behind busy cancelled cancelling cert checking clock db-damaged db-locked disk-full failed falling-behind',
-        'finishing first-sync forbidden never-synced offline paused proxy relay-behind resync rewound setup signed-out stale starting syncing',
+        'finishing first-sync forbidden horizon never-synced offline paused proxy relay-behind resync rewound setup signed-out stale starting syncing',
         'syncing-slow unknown unreachable up-to-date up-to-date-old upgrade',
       ]
         .join(' ')

@@ -2,7 +2,7 @@ import type { Facts } from './facts.ts';
 import { FORMAT, type Format } from './format.ts';
 import { action, type Found, type Reading, read } from './reading.ts';
 import { cancelling, checking, finishing, firstSync, paused, stalled, syncing } from './rules-activity.ts';
-import { behind, cancelled, clock, neverSynced, relayBehind, stale, unknown, upToDate } from './rules-data.ts';
+import { behind, cancelled, clock, horizon, neverSynced, relayBehind, stale, unknown, upToDate } from './rules-data.ts';
 import { agentDown, agentRestarting, setup, starting } from './rules-engine.ts';
 import {
   busy,
@@ -55,6 +55,7 @@ const PRECEDENCE: readonly Rule[] = [
   failed,
   cancelled,
   neverSynced,
+  horizon,
   behind,
   relayBehind,
   clock,
@@ -80,6 +81,7 @@ const ALONE: ReadonlySet<StatusCode> = new Set(['setup', 'starting']);
 const FOLLOWS: Partial<Record<StatusCode, readonly StatusCode[]>> = {
   offline: ['unreachable', 'proxy', 'busy'],
   behind: ['falling-behind'],
+  horizon: ['behind', 'falling-behind'],
   // What waits is what is on its way.
   syncing: ['behind', 'falling-behind'],
   'syncing-slow': ['behind', 'falling-behind'],

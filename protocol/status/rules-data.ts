@@ -2,6 +2,8 @@ import { action, dots, type Found, found, type Reading, time } from './reading.t
 
 /** A clock that is off by this much makes the times shown misleading. */
 const CLOCK_WARN_MS = 5 * 60_000;
+/** The horizon is warned of when this part of the time that changes are kept has passed. */
+const HORIZON_WARN = 0.7;
 
 export function neverSynced({ facts, plan, format, names }: Reading): Found | null {
   if (facts.replica.cursor !== null || (facts.lastRun?.outcome === 'cancelled' && facts.lastRun.mode !== 'check'))
@@ -101,6 +103,28 @@ export function behind(reading: Reading): Found | null {
       short: `Behind by ${text}`,
     },
     actions,
+    oldestAt,
+  );
+}
+
+/** What waits here will soon be kept no longer: afterwards a fresh copy is needed. */
+export function horizon(reading: Reading): Found | null {
+  const { facts, format, now } = reading;
+  const oldestAt = time(facts.waiting?.oldestAt);
+  const keepsMs = facts.probe?.status.keepsMs ?? null;
+  if (!reading.behind || oldestAt === null || keepsMs === null) return null;
+  if (now - oldestAt < keepsMs * HORIZON_WARN || now >= oldestAt + keepsMs) return null;
+  const { text, count } = backlog(reading);
+  const last = format.moment(oldestAt + keepsMs, now);
+  return found(
+    'horizon',
+    'warn',
+    {
+      headline: `Sync before ${last}`,
+      detail: `${text} waiting. The relay keeps them until then; after that a fresh copy is needed`,
+      short: `Sync before ${last}`,
+    },
+    { primary: action('sync-now', 'Sync now', count), secondary: [action('check', 'Check again')] },
     oldestAt,
   );
 }

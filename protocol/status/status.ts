@@ -32,6 +32,7 @@ export type StatusCode =
   | 'clock'
   | 'upgrade'
   | 'resync'
+  | 'horizon'
   | 'rewound'
   | 'failed'
   | 'disk-full'
