@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { Role } from '@tidemark/protocol/api.ts';
-import { asTidemarkError, ERRORS, TidemarkError, toProblem } from '@tidemark/protocol/errors.ts';
+import { endOf } from '@tidemark/protocol/command.ts';
+import { TidemarkError } from '@tidemark/protocol/errors.ts';
 import closeWithGrace from 'close-with-grace';
-import { Command, CommanderError } from 'commander';
+import { Command } from 'commander';
 import { pino } from 'pino';
 import { readConfig } from './config.ts';
 import { startRelay } from './relay.ts';
@@ -124,20 +125,7 @@ command(token, 'revoke', 'End the token of a name.')
 try {
   await program.parseAsync();
 } catch (thrown) {
-  process.exitCode = report(thrown);
-}
-
-/** One line with the code on stderr; gives the exit code. */
-function report(thrown: unknown): number {
-  if (thrown instanceof CommanderError) {
-    if (thrown.exitCode === 0) return 0;
-    thrown = new TidemarkError('usage', { detail: thrown.message.replace(/^error: /, '') });
-  }
-  const error = asTidemarkError(thrown);
-  console.error(
-    process.argv.includes('--json')
-      ? JSON.stringify(toProblem(error))
-      : `${error.code}: ${error.message} ${ERRORS[error.code].todo}`,
-  );
-  return error.code === 'usage' ? 2 : error.code === 'config_invalid' ? 78 : 1;
+  const { line, exitCode } = endOf(thrown, process.argv.includes('--json'));
+  if (line !== null) console.error(line);
+  process.exitCode = exitCode;
 }

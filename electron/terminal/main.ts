@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { FeedName } from '@tidemark/protocol/api.ts';
-import { asTidemarkError, ERRORS, TidemarkError, toProblem } from '@tidemark/protocol/errors.ts';
-import { Command, CommanderError } from 'commander';
+import { endOf, tokenOf } from '@tidemark/protocol/command.ts';
+import { TidemarkError } from '@tidemark/protocol/errors.ts';
+import { Command } from 'commander';
 import { pino } from 'pino';
 import { type Call, pull, status, watch } from './commands.ts';
 import { Secret } from './secret.ts';
@@ -24,7 +25,14 @@ function callOf(options: Options, stop: AbortController): Call {
   if (!/^https?:\/\/[^\s/?#@]+(\/[^\s?#]*)?$/.test(options.relay))
     mistakes.push('--relay: write it as http://host:port or https://host');
   if (!FeedName.safeParse(options.feed).success) mistakes.push(`--feed: ${options.feed} is not a feed name`);
-  const token = readToken(options.tokenFile, mistakes);
+  const token = tokenOf(
+    {
+      file: options.tokenFile,
+      environment: process.env.TIDEMARK_TOKEN,
+      read: (file) => readFileSync(file, 'utf8'),
+    },
+    mistakes,
+  );
   if (mistakes.length > 0) throw new TidemarkError('config_invalid', { detail: mistakes.join('; ') });
   const logger = pino(
     { base: { program: 'tidemark-terminal' }, level: options.verbose ? 'debug' : 'silent' },
@@ -55,22 +63,6 @@ function callOf(options: Options, stop: AbortController): Call {
   };
 }
 
-function readToken(file: string | undefined, mistakes: string[]): string {
-  if (file === undefined) {
-    const token = process.env.TIDEMARK_TOKEN?.trim() ?? '';
-    if (!token) mistakes.push('--token-file (or TIDEMARK_TOKEN) is missing');
-    return token;
-  }
-  try {
-    const token = readFileSync(file, 'utf8').trim();
-    if (!token) mistakes.push(`--token-file: ${file} is empty`);
-    return token;
-  } catch (error) {
-    mistakes.push(`--token-file: ${file} cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown'})`);
-    return '';
-  }
-}
-
 const program = new Command('tidemark-terminal')
   .description('Keeps a branch PC’s copy: pulls from a relay into a SQLite file.')
   .version(version);
@@ -95,20 +87,7 @@ command('watch', 'Follow the relay until stopped.', watch);
 try {
   await program.parseAsync();
 } catch (thrown) {
-  process.exitCode = report(thrown);
-}
-
-/** One line with the code on stderr; gives the exit code. */
-function report(thrown: unknown): number {
-  if (thrown instanceof CommanderError) {
-    if (thrown.exitCode === 0) return 0;
-    thrown = new TidemarkError('usage', { detail: thrown.message.replace(/^error: /, '') });
-  }
-  const error = asTidemarkError(thrown);
-  console.error(
-    process.argv.includes('--json')
-      ? JSON.stringify(toProblem(error))
-      : `${error.code}: ${error.message} ${ERRORS[error.code].todo}`,
-  );
-  return error.code === 'usage' ? 2 : error.code === 'config_invalid' ? 78 : 1;
+  const { line, exitCode } = endOf(thrown, process.argv.includes('--json'));
+  if (line !== null) console.error(line);
+  process.exitCode = exitCode;
 }
