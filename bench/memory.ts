@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs';
 import path from 'node:path';
-import { start, until } from '../e2e/system/processes.ts';
+import { until } from '../e2e/system/processes.ts';
 import { usage } from './lib.ts';
 import { Office, row } from './office.ts';
 
@@ -14,7 +14,7 @@ export async function benchMemory(): Promise<string> {
     const office = await Office.start(0);
     try {
       const database = path.join(office.folder, 'memory.sqlite');
-      const terminal = start('terminal', office.system.terminalArgs('watch', database));
+      const terminal = office.system.startWatch(database);
       await until(
         async () => terminal.stdout.includes('Up to date'),
         () => `the terminal does not follow: ${terminal.stdout}${terminal.stderr}`,

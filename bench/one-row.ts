@@ -1,5 +1,5 @@
 import Database from 'better-sqlite3';
-import { start, until } from '../e2e/system/processes.ts';
+import { until } from '../e2e/system/processes.ts';
 import { quantile, type Result } from './lib.ts';
 import type { Office } from './office.ts';
 
@@ -10,7 +10,7 @@ const LOOK_MS = 0.3;
 
 /** One row: from the master's answer to COMMIT until another program on the branch PC reads it. */
 export async function benchOneRow(office: Office, replica: string): Promise<Result> {
-  const terminal = start('terminal', office.system.terminalArgs('watch', replica));
+  const terminal = office.system.startWatch(replica);
   await until(
     async () => terminal.stdout.includes('Up to date'),
     () => `the terminal does not follow: ${terminal.stdout}${terminal.stderr}`,

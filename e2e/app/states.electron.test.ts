@@ -3,7 +3,7 @@ import path from 'node:path';
 import AxeBuilder from '@axe-core/playwright';
 import type { SettingsChange } from '@tidemark/terminal/contract/contract.ts';
 import { ROOT } from '../../scripts/app.ts';
-import { run, start } from '../system/processes.ts';
+import { run } from '../system/processes.ts';
 import type { App } from './app.ts';
 import { expect, test } from './fixtures.ts';
 
@@ -222,7 +222,8 @@ test('looks: a PC that was away for longer than changes are kept', async ({ mast
     .getByRole('button', { name: /Download/ })
     .last()
     .click();
-  await expect(app.card('up-to-date')).toBeVisible();
+  await expect(app.tile('position')).toContainText('4');
+  await expect(app.card('resync')).toHaveCount(0);
 });
 
 test('looks: the sync engine and the local database in trouble', async ({ system, preset, launch }) => {
@@ -242,7 +243,7 @@ test('looks: the sync engine and the local database in trouble', async ({ system
   await expect(app.card('up-to-date')).toBeVisible();
   await app.close(true);
 
-  const other = start('terminal', system.terminalArgs('watch', app.replica()));
+  const other = system.startWatch(app.replica());
   await expect.poll(() => other.stdout).toContain('Up to date');
   const locked = await launch(null, app.folder);
   await shoot(locked, '26-db-locked', 'db-locked');

@@ -120,6 +120,13 @@ export class System {
     return pulled;
   }
 
+  /** A terminal that follows the relay until it or the system is stopped. */
+  startWatch(database = this.database()): Running {
+    const watch = start('terminal', this.terminalArgs('watch', database));
+    this.#started.push(watch);
+    return watch;
+  }
+
   startPull(database = this.database()): Running {
     const pull = start('terminal', this.terminalArgs('pull', database));
     this.#started.push(pull);

@@ -172,7 +172,8 @@ async function start(): Promise<void> {
     const result = await selfTest(agent, folder, windowReady.promise, app.getVersion());
     process.stdout.write(`${JSON.stringify(result)}\n`);
     await agent.stop();
-    temporary.remove();
+    // Chromium writes to it until the very end.
+    process.once('exit', temporary.remove);
     app.exit(result.ok ? 0 : 1);
   }
 }

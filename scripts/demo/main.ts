@@ -3,7 +3,6 @@ import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import pg from 'pg';
-import { type Running, start } from '../../e2e/system/processes.ts';
 import { System } from '../../e2e/system/system.ts';
 import { APP, buildApp, hasDisplay, sandboxArgs } from '../app.ts';
 import { electronEnv, findElectron } from '../electron/runtime.ts';
@@ -13,10 +12,16 @@ import { createRetail, DEMO_SIZE, keepCommitting } from './retail.ts';
 
 /** `npm start`: head office, relay and a branch PC on this machine, and what is started is stopped again. */
 
+/** A second signal after this time, ms, means: at once. */
+const INSIST_MS = 5_000;
+
 const stop = new AbortController();
+let stoppingSince = 0;
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.once(signal, () => {
-    process.once(signal, () => process.exit(1));
+  process.on(signal, () => {
+    // Whoever signals the whole group may reach us twice; only a person who insists leaves things running.
+    if (stoppingSince !== 0 && Date.now() - stoppingSince > INSIST_MS) process.exit(1);
+    stoppingSince ||= Date.now();
     stop.abort();
   });
 }
@@ -113,8 +118,7 @@ async function end(child: ChildProcess): Promise<void> {
 
 /** Without a display: the terminal alone, in this console. */
 async function followInConsole(system: System): Promise<void> {
-  const terminal: Running = start('terminal', system.terminalArgs('watch'));
-  cleanup.push(() => terminal.stop('SIGTERM'));
+  const terminal = system.startWatch();
   terminal.child.stdout?.pipe(process.stdout);
   terminal.child.stderr?.pipe(process.stderr);
   row('branch PC', `tidemark-terminal watch (process ${terminal.child.pid}); its replica is ${system.database()}`);
