@@ -72,7 +72,7 @@ export function settle(state: Shared, context: Context, failed = false): Step {
   return step({ ...rest, at: 'idle' });
 }
 
-export function then(first: Effect[], following: Step): Step {
+export function chain(first: Effect[], following: Step): Step {
   return step(following.state, ...first, ...following.effects);
 }
 
@@ -87,7 +87,7 @@ export function ended(
   // A check by hand does not put off the sync that is due.
   const counts = run.mode !== 'check' || automatic === 'check' || run.trigger === 'schedule';
   const rest = { ...shared(state), nextAt: everyMs === null ? null : counts ? context.now + everyMs : state.nextAt };
-  return then(
+  return chain(
     [{ do: 'ended', run, outcome, fault: failure?.fault ?? null }],
     settle(rest, context, outcome === 'failed'),
   );
@@ -101,7 +101,7 @@ export function fail(state: Shared, run: RunState, failure: Failure, context: Co
   const wait = waitMs(attempt, failure.retryAfterMs, context.random());
   const limit = state.policy.giveUpAfterMs;
   const hopeless = !ERRORS[failure.fault.code].retry || (limit !== null && context.now + wait - failingSince > limit);
-  if (hopeless || state.paused !== null) return then([{ do: 'abort' }], ended(state, run, 'failed', context, failure));
+  if (hopeless || state.paused !== null) return chain([{ do: 'abort' }], ended(state, run, 'failed', context, failure));
   const waiting = { ...fresh, attempt, failingSince, retries: run.retries + 1 };
   return step(
     { ...shared(state), at: 'waiting-to-retry', run: waiting, failure, retryAt: context.now + wait },
@@ -236,9 +236,9 @@ export function cancelled(state: StateOf<'cancelling'>, context: Context): Step 
   if (after === 'stop') return step({ ...shared(state), at: 'stopped' }, over, { do: 'close' });
   if (after === 'close') return step({ ...shared(state), cursor: null, at: 'unconfigured' }, over, { do: 'close' });
   if (after === 'reopen')
-    return then([over, { do: 'close' }], open(state, { mode: 'check', trigger: 'start', wanted: null }, 0));
-  if (after === 'settle') return then([over], settle(state, context));
-  return then([over], begin(state, after, context));
+    return chain([over, { do: 'close' }], open(state, { mode: 'check', trigger: 'start', wanted: null }, 0));
+  if (after === 'settle') return chain([over], settle(state, context));
+  return chain([over], begin(state, after, context));
 }
 
 export function open(state: Shared, after: StateOf<'opening'>['after'], attempt: number, setAside = false): Step {
@@ -314,12 +314,12 @@ export function settingsAtRest(state: State, event: EventOf<'settings'>, context
   const rest = withSettings(state, event, context);
   const poll: Effect[] = state.at === 'watching' ? [{ do: 'abort' }] : [];
   if (!event.feedNamed) return step({ ...rest, cursor: null, at: 'unconfigured' }, ...poll, { do: 'close' });
-  if (event.reopen || !isOpen) return then([...poll, { do: 'close' }], open(rest, 'start-up', 0));
-  if (!event.configured) return then(poll, settle(rest, context));
+  if (event.reopen || !isOpen) return chain([...poll, { do: 'close' }], open(rest, 'start-up', 0));
+  if (!event.configured) return chain(poll, settle(rest, context));
   if (event.reconnect)
-    return then(poll, begin({ ...rest, at: 'idle' }, { mode: 'check', trigger: 'start', wanted: null }, context));
+    return chain(poll, begin({ ...rest, at: 'idle' }, { mode: 'check', trigger: 'start', wanted: null }, context));
   if (state.at === 'watching' && event.policy.watch) return step({ ...state, ...rest });
-  return then(poll, settle(rest, context));
+  return chain(poll, settle(rest, context));
 }
 
 /** Settings while a run is under way: another relay or feed ends it. */

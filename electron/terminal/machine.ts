@@ -6,6 +6,7 @@ import {
   beginOf,
   cancel,
   cancelled,
+  chain,
   ended,
   fail,
   follow,
@@ -27,7 +28,6 @@ import {
   stay,
   step,
   take,
-  then,
   tick,
   withSettings,
 } from './machine-steps.ts';
@@ -216,14 +216,14 @@ const TABLE: { [S in StateName]: Handlers<S> } = {
     polled: (state, { status }, context) => {
       const run = newRun(state, { mode: 'now', trigger: 'watch', wanted: null }, context);
       if (decide(status, run, state).by !== 'nothing')
-        return then([{ do: 'began', run }], follow(state, run, status, context));
+        return chain([{ do: 'began', run }], follow(state, run, status, context));
       const early = context.now - state.since < POLL_PAUSE_MS;
       if (early) return step({ ...state, pollAt: context.now + POLL_PAUSE_MS });
       return step({ ...state, since: context.now }, { do: 'poll' });
     },
     failed: (state, event, context) => {
       const run = newRun(state, { mode: 'now', trigger: 'watch', wanted: null }, context);
-      return then([{ do: 'began', run }], fail(state, run, event, context));
+      return chain([{ do: 'began', run }], fail(state, run, event, context));
     },
   },
   checking: {
@@ -272,7 +272,7 @@ const TABLE: { [S in StateName]: Handlers<S> } = {
       if (continues) return recheck(state, state.run);
       const failed = ended(state, state.run, 'failed', context, state.failure);
       const over = failed.effects.filter((effect) => effect.do === 'ended');
-      return then(over, begin({ ...shared(failed.state), at: 'idle' }, event, context));
+      return chain(over, begin({ ...shared(failed.state), at: 'idle' }, event, context));
     },
     cancel: (state, _, context) => ended(state, state.run, 'cancelled', context),
     pause: (state, event, context) =>
@@ -293,7 +293,7 @@ const TABLE: { [S in StateName]: Handlers<S> } = {
       const over = failed.effects.filter((effect) => effect.do === 'ended');
       const changes = event.reopen || event.reconnect || !event.configured;
       if (!changes) return step({ ...state, ...withSettings(state, event, context) });
-      return then(over, settingsAtRest({ ...shared(failed.state), at: 'idle' }, event, context, true));
+      return chain(over, settingsAtRest({ ...shared(failed.state), at: 'idle' }, event, context, true));
     },
     stop: (state) =>
       step(
