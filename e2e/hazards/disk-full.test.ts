@@ -1,4 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { RelayLink } from '@tidemark/master-feed/relay-link.ts';
 import { RelayStatus } from '@tidemark/protocol/api.ts';
@@ -65,7 +66,7 @@ test('disk-full at the relay: the batch is refused by its code, nothing is lost,
   cleanup.push(() => disk.stop());
   const port = await freePort();
   const config = path.join(disk.folder, 'relay.yaml');
-  const outside = `/tmp/tidemark-relay-${port}.yaml`;
+  const outside = path.join(os.tmpdir(), `tidemark-relay-${port}.yaml`);
   writeFileSync(outside, `listen: 127.0.0.1:${port}\ndata: ${disk.folder}/data\nfeeds:\n  shop: {}\n`);
   await disk.run(`mv ${outside} ${config}`);
   const tokens: Record<string, string> = {};

@@ -4,8 +4,9 @@ import { openReader, openWriter } from '@tidemark/replica/sqlite.ts';
 import pino from 'pino';
 import { AGENT_EVENTS, AGENT_METHODS, type AgentConfig } from '../contract/agent.ts';
 import { type Port, serve } from '../ipc/rpc.ts';
-import { createAgent, testConnection } from '../terminal/agent.ts';
+import { createAgent } from '../terminal/agent.ts';
 import type { Agent, AgentSettings } from '../terminal/agent-api.ts';
+import { testConnection } from '../terminal/connection-test.ts';
 import { Secret } from '../terminal/secret.ts';
 
 /** The sync engine's process: the agent, driven by the app's main process. */

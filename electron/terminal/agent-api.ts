@@ -79,6 +79,4 @@ export interface Agent {
   /** Newest first; `before` is the `startedAt` of the last one of the list before. */
   runs(before: string | null, limit: number): Run[];
   samples(sinceMs: number): Sample[];
-  /** Tries a connection; nothing is stored. A missing token means the one in use. */
-  testConnection(input: { relayUrl: string; feed: string; token: Secret | null }): Promise<ConnectionTest>;
 }

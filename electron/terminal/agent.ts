@@ -5,12 +5,11 @@ import { type Cursor, type Seq, seq } from '@tidemark/protocol/cursor.ts';
 import { asTidemarkError, TidemarkError } from '@tidemark/protocol/errors.ts';
 import { deriveStatus } from '@tidemark/protocol/status/derive.ts';
 import type { Facts, Mode, Run, Trigger } from '@tidemark/protocol/status/facts.ts';
-import type { LagSample } from '@tidemark/replica/history.ts';
 import { trailerOf } from '@tidemark/replica/page-reader.ts';
 import { Replica } from '@tidemark/replica/replica.ts';
 import { guard } from '@tidemark/replica/sqlite.ts';
 import type { Sample, TableRow } from '../contract/contract.ts';
-import type { Agent, AgentOptions, AgentSettings, ConnectionTest, Log } from './agent-api.ts';
+import type { Agent, AgentOptions, AgentSettings, Log } from './agent-api.ts';
 import { Downloads } from './download.ts';
 import { FactBook } from './fact-book.ts';
 import { dueAt, initial, next } from './machine.ts';
@@ -18,7 +17,6 @@ import type { Context, Effect, Event, Policy, PullPlan, RunState, State, Work } 
 import { RelayClient, type Transfer } from './relay-client.ts';
 import { failureOf } from './relay-errors.ts';
 import { joined, RunRecord } from './run-record.ts';
-import type { Secret } from './secret.ts';
 
 /** Listeners are told of new facts at most this often, ms. */
 const TELL_MS = 100;
@@ -182,10 +180,6 @@ class SyncAgent implements Agent {
   samples(sinceMs: number): Sample[] {
     const samples = this.#replica?.history.samples(Date.now() - sinceMs) ?? [];
     return samples.map(({ at, ...rest }) => ({ at: new Date(at).toISOString(), ...rest }));
-  }
-
-  async testConnection(input: { relayUrl: string; feed: string; token: Secret | null }): Promise<ConnectionTest> {
-    return testConnection({ ...input, token: input.token ?? this.#settings?.token ?? null }, this.#options.version);
   }
 
   // --- the machine
@@ -453,28 +447,11 @@ class SyncAgent implements Agent {
   }
 
   #sample(now: number): void {
-    const probe = this.#book.probe;
-    if (!this.#replica || !probe || now - this.#sampledAt < SAMPLE_MS) return;
+    if (!this.#replica || now - this.#sampledAt < SAMPLE_MS) return;
+    const sample = this.#book.sample(now);
+    if (sample === null) return;
     this.#sampledAt = now;
-    this.#write(this.#replica, (history) => history.recordSample(this.#point(now, probe.status)));
-  }
-
-  #point(now: number, { head, feed, now: relayNow }: RelayStatus): LagSample {
-    const { waiting } = this.#book;
-    const committedAt = this.#replica?.standing().committedAt ?? null;
-    const behindMs =
-      head !== null && committedAt !== null
-        ? Math.max(0, Date.parse(head.committedAt) - Date.parse(committedAt))
-        : null;
-    return {
-      at: now,
-      waiting: waiting?.changes ?? null,
-      lagMs: waiting?.transactions === 0 ? 0 : behindMs,
-      sourceLagMs:
-        feed.lagMs === null || feed.heardAt === null
-          ? null
-          : Math.max(0, Date.parse(relayNow) - Date.parse(feed.heardAt)) + feed.lagMs,
-    };
+    this.#write(this.#replica, (history) => history.recordSample(sample));
   }
 
   /** Writes history. A replica that is not to be written to says so by the run's own fault: this one is logged. */
@@ -522,23 +499,4 @@ class SyncAgent implements Agent {
 
 export function createAgent(options: AgentOptions, log: Log): Agent {
   return new SyncAgent(options, log);
-}
-
-/** Asks a relay for its status with these settings; nothing is stored. */
-export async function testConnection(
-  { relayUrl, feed, token }: { relayUrl: string; feed: string; token: Secret | null },
-  version: string,
-): Promise<ConnectionTest> {
-  const began = Date.now();
-  let relay: RelayClient | null = null;
-  try {
-    if (token === null) throw new TidemarkError('not_configured');
-    relay = new RelayClient({ relayUrl, feed, token, version });
-    const status = await relay.status(null, 0, new AbortController().signal);
-    return { ok: true, status, latencyMs: Date.now() - began };
-  } catch (error) {
-    return { ok: false, fault: failureOf(asTidemarkError(error), false).fault };
-  } finally {
-    relay?.close();
-  }
 }

@@ -1,7 +1,7 @@
 import type { RelayStatus } from '@tidemark/protocol/api.ts';
 import type { Cursor } from '@tidemark/protocol/cursor.ts';
 import { DEFAULT_THRESHOLDS, type Facts, type Fault, type Run } from '@tidemark/protocol/status/facts.ts';
-import { succeeded } from '@tidemark/replica/history.ts';
+import { type LagSample, succeeded } from '@tidemark/replica/history.ts';
 import type { Applied, Look, TableCount } from '@tidemark/replica/replica.ts';
 import type { AgentSettings } from './agent-api.ts';
 import type { State } from './machine-types.ts';
@@ -109,6 +109,26 @@ export class FactBook {
 
   get waiting(): Facts['waiting'] {
     return this.#waiting;
+  }
+
+  /** A point of the lag chart; null before the relay has answered. */
+  sample(now: number): LagSample | null {
+    if (this.#probe === null) return null;
+    const { head, feed, now: relayNow } = this.#probe.status;
+    const { committedAt } = this.#replica;
+    const behindMs =
+      head !== null && committedAt !== null
+        ? Math.max(0, Date.parse(head.committedAt) - Date.parse(committedAt))
+        : null;
+    return {
+      at: now,
+      waiting: this.#waiting?.changes ?? null,
+      lagMs: this.#waiting?.transactions === 0 ? 0 : behindMs,
+      sourceLagMs:
+        feed.lagMs === null || feed.heardAt === null
+          ? null
+          : Math.max(0, Date.parse(relayNow) - Date.parse(feed.heardAt)) + feed.lagMs,
+    };
   }
 
   /** All facts now. */
