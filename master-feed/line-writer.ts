@@ -26,9 +26,14 @@ export class LineWriter {
     this.#outbox.write(`${JSON.stringify(['s', id, schema])}\n`);
   }
 
-  begin(kind: 'b' | 'B', position: string, at: string): void {
+  begin(position: string, committedAt: string): void {
     this.#changes = 0;
-    this.#outbox.write(`["${kind}","${position}","${at}"]\n`);
+    this.#outbox.write(`["b","${position}","${committedAt}"]\n`);
+  }
+
+  beginBase(position: string, takenAt: string, why: string): void {
+    this.#changes = 0;
+    this.#outbox.write(`${JSON.stringify(['B', position, takenAt, why])}\n`);
   }
 
   row(kind: RowKind, id: number, row: string): void {

@@ -25,8 +25,14 @@ export const PATHS = {
   transactions: (feed: string) => `/v1/feeds/${feed}/transactions`,
   tables: (feed: string) => `/v1/feeds/${feed}/tables`,
   snapshot: (feed: string) => `/v1/feeds/${feed}/snapshot`,
+  squashed: (feed: string, epoch: string, scopes: string, start: string, target: number) =>
+    `/v1/feeds/${feed}/squashed/${epoch}/${scopes}/${start}/${target}`,
   snapshotFile: (feed: string, epoch: string, scopes: string, seq: number) =>
     `/v1/feeds/${feed}/snapshots/${epoch}/${scopes}/${seq}`,
+  digests: (feed: string, epoch: string, scopes: string, seq: number) =>
+    `/v1/feeds/${feed}/snapshots/${epoch}/${scopes}/${seq}/digests`,
+  rows: (feed: string, epoch: string, scopes: string, seq: number) =>
+    `/v1/feeds/${feed}/snapshots/${epoch}/${scopes}/${seq}/rows`,
 } as const;
 
 /** Request headers. */
@@ -58,8 +64,8 @@ export const SessionAnswer = z.object({
   head: Seq,
   /** Position of the last transaction on the relay's disk; null: the relay has nothing and needs a base. */
   position: SourcePosition.nullable(),
-  /** Tables to publish by name as relay.yaml lists them; null: all that have a key. */
-  publish: z.array(z.string()).nullable(),
+  /** Tables to publish by name as relay.yaml lists them, and where it does (`relay.yaml line 9`); null: all. */
+  publish: z.array(z.object({ name: z.string(), at: z.string() })).nullable(),
   /** Current tables of the mirror. A schema that is the same keeps its id. */
   tables: z.array(z.object({ id: TableId, schema: TableSchema })),
   /** The next free table id. */
@@ -78,6 +84,8 @@ export type BatchAnswer = z.infer<typeof BatchAnswer>;
 export const StatusQuery = z.object({
   epoch: Epoch.optional(),
   seq: z.coerce.number().pipe(Seq).optional(),
+  /** Set of scopes that the replica holds. */
+  scopes: ScopeSet.optional(),
   /** Long poll: answer when the head is past `seq`, or after this many seconds. */
   wait: z.coerce.number().int().min(0).max(60).default(0),
 });
@@ -95,7 +103,14 @@ export const Behind = z.object({
 export type Behind = z.infer<typeof Behind>;
 
 /** Why a terminal needs a snapshot. */
-export const SnapshotReason = z.enum(['first', 'cheaper', 'behind_horizon', 'epoch_changed', 'cursor_ahead']);
+export const SnapshotReason = z.enum([
+  'first',
+  'cheaper',
+  'behind_horizon',
+  'epoch_changed',
+  'cursor_ahead',
+  'scopes_changed',
+]);
 export type SnapshotReason = z.infer<typeof SnapshotReason>;
 
 /** GET status. Never cached. At most 1 kB. */
@@ -108,19 +123,33 @@ export const RelayStatus = z.object({
   head: z.object({ epoch: Epoch, seq: Seq, committedAt: Time }).nullable(),
   /** Oldest seq from which a pull can start. */
   horizon: Seq,
-  /** How long increments are kept, ms: what was committed longer ago may be gone. */
-  keepsMs: z.number().positive(),
+  /** When the relay, at its present rate, will no longer keep all that this terminal lacks; null: nothing is lacking, or it is not known. */
+  keepsUntil: Time.nullable(),
   /** Null when the terminal gave no cursor or one that a pull cannot start from. */
   behind: Behind.nullable(),
-  /** What brings this terminal to the head. */
+  /** What brings this terminal to the head. Its bytes are about what will come over the network. */
   plan: z.discriminatedUnion('by', [
     z.object({ by: z.literal('none') }),
-    z.object({ by: z.literal('pages'), scopes: ScopeSet }),
+    z.object({
+      by: z.literal('pages'),
+      scopes: ScopeSet,
+      bytes: z.int().nonnegative(),
+      /** Rows changed several times can come once: ask the squashed pages first. */
+      squashed: z.boolean(),
+    }),
+    /** The data here is of another set of scopes: what differs is fetched, or a copy where that is cheaper. */
+    z.object({
+      by: z.literal('difference'),
+      scopes: ScopeSet,
+      rows: z.int().nonnegative(),
+      tables: z.int().nonnegative(),
+      bytes: z.int().nonnegative(),
+    }),
     z.object({
       by: z.literal('snapshot'),
       scopes: ScopeSet,
       reason: SnapshotReason,
-      /** Rows, tables and about how many bytes it will be; exact when the file is ready. */
+      /** Rows, tables and about how many bytes come over the network; exact when the file is ready. */
       rows: z.int().nonnegative(),
       tables: z.int().nonnegative(),
       bytes: z.int().nonnegative(),
@@ -132,6 +161,8 @@ export const RelayStatus = z.object({
     heardAt: Time.nullable(),
     /** How far the feed was behind the master then; null when not known. */
     lagMs: z.number().nonnegative().nullable(),
+    /** When the feed last read all tables anew, and why: `the slot is gone`. */
+    base: z.object({ at: Time, why: z.string() }).optional(),
   }),
 });
 export type RelayStatus = z.infer<typeof RelayStatus>;
@@ -191,6 +222,55 @@ export const SnapshotManifest = z.object({
     z.object({ coding: z.enum(['identity', 'gzip', 'zstd']), bytes: z.int().positive(), sha256: z.string() }),
   ),
   rows: z.int().nonnegative(),
-  tables: z.array(z.object({ name: z.string(), rows: z.int().nonnegative() })),
+  tables: z.array(z.object({ id: TableId, name: z.string(), rows: z.int().nonnegative(), schema: TableSchema })),
 });
 export type SnapshotManifest = z.infer<typeof SnapshotManifest>;
+
+const KeyValue = z.union([z.string(), z.number(), z.null()]);
+
+/** Rows of a table whose keys are greater than `after` and not greater than `upto`, in key order; null: no such end. */
+export const KeyRange = z.object({ after: z.array(KeyValue).nullable(), upto: z.array(KeyValue).nullable() });
+export type KeyRange = z.infer<typeof KeyRange>;
+
+/** POST digests: checksums of ranges of the rows of a snapshot, each range cut into at most `parts` parts of about as many rows. */
+export const DigestRequest = z.object({
+  asks: z
+    .array(z.object({ table: TableId, range: KeyRange, parts: z.int().min(1).max(256) }))
+    .min(1)
+    .max(256),
+});
+export type DigestRequest = z.infer<typeof DigestRequest>;
+
+/** Checksum of the rows up to a key from where the part before ended: see docs/protocol.md. */
+export const DigestPart = z.object({
+  upto: z.array(KeyValue).nullable(),
+  rows: z.int().nonnegative(),
+  digest: z.string().regex(/^[0-9a-f]{32}$/),
+});
+export type DigestPart = z.infer<typeof DigestPart>;
+
+/** Answer to digests: of each ask its parts, in key order; together they are the range. */
+export const DigestAnswer = z.object({ answers: z.array(z.array(DigestPart)) });
+export type DigestAnswer = z.infer<typeof DigestAnswer>;
+
+/**
+ * POST rows: the rows of ranges, as many as fit one answer. The answer is text as a page is: one line
+ * `["i", table, rows]` or several for each range in the order asked, and a {@link RowsTrailer}.
+ */
+export const RowsRequest = z.object({
+  asks: z
+    .array(z.object({ table: TableId, range: KeyRange }))
+    .min(1)
+    .max(256),
+});
+export type RowsRequest = z.infer<typeof RowsRequest>;
+
+/** Last line of an answer to rows; without it the answer is void. */
+export const RowsTrailer = z.object({
+  /** How many asks are answered whole, and after which key the next one goes on (null: from its begin). */
+  done: z.int().nonnegative(),
+  after: z.array(KeyValue).nullable(),
+  /** SHA-256, in hex, of all bytes before this line. */
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+});
+export type RowsTrailer = z.infer<typeof RowsTrailer>;

@@ -21,7 +21,7 @@ export const Cursor = z.object({ epoch: Epoch, seq: Seq });
 export type Cursor = z.infer<typeof Cursor>;
 
 /**
- * Where a page starts. `seq` is held whole; of transaction `seq + 1` the first `part` log entries are
+ * Where a page starts. `seq` is held whole; of transaction `seq + 1` the log entries up to number `part` are
  * held too (0 unless that transaction spans pages).
  */
 export const PageStart = z.object({ seq: Seq, part: z.int().nonnegative() });

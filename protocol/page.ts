@@ -46,7 +46,10 @@ export const BatchTrailer = z.object({
 });
 export type BatchTrailer = z.infer<typeof BatchTrailer>;
 
-/** Id of a set of scopes in page and snapshot names. In this version there is one scope, `*`, and its id is `all`. */
+/**
+ * Id of a set of scopes, under the feed's filters, in page and snapshot names. A terminal's own is told by status.
+ * `all`: every row of every table, of a feed that filters nothing.
+ */
 export const ScopeSet = z.string().regex(/^[0-9a-z]{1,64}$/);
 export type ScopeSet = string;
 export const EVERYONE: ScopeSet = 'all';

@@ -31,8 +31,10 @@ export const TableSchema = z
       .refine((name) => !/^(tidemark_|sqlite_)/i.test(name), 'names that begin with tidemark_ or sqlite_ are reserved'),
     /** In the master's order. */
     columns: z.array(ColumnSchema).min(1),
-    /** Names of the key columns, in key order; together they are unique and never null. */
-    key: z.array(z.string()).min(1),
+    /** Names of the key columns, in key order; together they are unique and never null. Empty: no key, the rows are a multiset. */
+    key: z.array(z.string()),
+    /** Further indexes that a terminal makes, each by its columns. */
+    indexes: z.array(z.array(z.string()).min(1)).optional(),
   })
   .refine(
     (table) => table.key.every((name) => table.columns.some((column) => column.name === name)),
@@ -48,7 +50,8 @@ export type TableSchema = z.infer<typeof TableSchema>;
 export const TableId = z.int().positive();
 export type TableId = number;
 
-/** Whether two schemas are the same at a replica: name, columns in order with types, key. */
+/** Whether two schemas are the same at a replica: name, columns in order with types, key, indexes. */
 export function sameSchema(a: TableSchema, b: TableSchema): boolean {
-  return JSON.stringify([a.name, a.columns, a.key]) === JSON.stringify([b.name, b.columns, b.key]);
+  const said = ({ name, columns, key, indexes = [] }: TableSchema) => JSON.stringify([name, columns, key, indexes]);
+  return said(a) === said(b);
 }

@@ -165,7 +165,7 @@ export class FeedService {
       epoch: state.feed.epoch,
       head: state.feed.head,
       position: state.feed.position,
-      publish: this.#published.publish,
+      publish: this.#published.publish?.map((name) => ({ name, at: 'relay.yaml' })) ?? null,
       tables: state.tables.map(({ id, schema }) => ({ id, schema })),
       nextTableId: state.feed.nextTableId,
     };
@@ -224,7 +224,7 @@ export class FeedService {
       now: new Date(this.#deps.now()).toISOString(),
       head: hasBase ? { epoch, seq: head, committedAt } : null,
       horizon,
-      keepsMs: this.#published.retention.days * 86_400_000,
+      keepsUntil: null,
       ...this.#plan(hasBase, cursor),
       feed: {
         connected: this.connected,
@@ -258,7 +258,7 @@ export class FeedService {
     // Sizes before compression on both sides: pages and copies compress about alike.
     if (behind.bytes > copy.bytes)
       return { behind, plan: { by: 'snapshot', scopes: EVERYONE, reason: 'cheaper', ...copy } };
-    return { behind, plan: { by: 'pages', scopes: EVERYONE } };
+    return { behind, plan: { by: 'pages', scopes: EVERYONE, bytes: behind.bytes, squashed: false } };
   }
 
   #snapshotSize(): { rows: number; tables: number; bytes: number } {

@@ -21,7 +21,7 @@ export interface BuiltSnapshot {
   committedAt: string;
   bytes: number;
   rows: number;
-  tables: { name: string; rows: number }[];
+  tables: { id: number; name: string; rows: number; schema: TableSchema }[];
 }
 
 /**
@@ -61,7 +61,7 @@ export function buildSnapshot(source: SnapshotSource, file: string): BuiltSnapsh
         table.schema,
         changes,
       );
-      return { name: table.name, rows: changes };
+      return { id: table.id, name: table.name, rows: changes, schema };
     });
     db.prepare('UPDATE main.tidemark_meta SET epoch = ?, seq = ?, committed_at = ?, scopes = ?').run(
       standing.epoch,

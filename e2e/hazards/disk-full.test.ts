@@ -100,7 +100,7 @@ test('disk-full at the relay: the batch is refused by its code, nothing is lost,
   await send(
     batchOf([
       ['s', 1, ITEM],
-      ['B', position(1), AT],
+      ['B', position(1), AT, 'test'],
       ['i', 1, [[1, 'one']]],
       ['c', 1],
     ]),

@@ -108,7 +108,7 @@ export class TestRelay {
     await this.send(
       batchOf([
         ['s', 1, ITEM],
-        ['B', position(++this.#at), AT],
+        ['B', position(++this.#at), AT, 'test'],
         ...(rows === 0 ? [] : [['i', 1, ids.map((id) => [id, name(id)])]]),
         ['c', rows],
       ]),

@@ -1,6 +1,6 @@
 import { RelayStatus, TransactionList } from '@tidemark/protocol/api.ts';
 import { Seq } from '@tidemark/protocol/cursor.ts';
-import { Facts, Fault, Run } from '@tidemark/protocol/status/facts.ts';
+import { Facts, Fault, Mode, Run } from '@tidemark/protocol/status/facts.ts';
 import { z } from 'zod';
 
 /**
@@ -88,7 +88,7 @@ export const METHODS = {
   'state.get': { in: nothing, out: AppState },
   /** Starts a run and returns at once; progress comes as state. `target` goes with `up-to`. */
   'sync.start': {
-    in: z.object({ mode: z.enum(['now', 'check', 'up-to', 'one', 'recopy']), target: Seq.optional() }),
+    in: z.object({ mode: Mode, target: Seq.optional() }),
     out: nothing,
   },
   'sync.cancel': { in: nothing, out: nothing },

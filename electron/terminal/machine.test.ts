@@ -25,14 +25,14 @@ const status = (from: number | null, head: number) => ({
   now: new Date(NOW).toISOString(),
   head: { epoch: EPOCH, seq: seq(head), committedAt: new Date(NOW).toISOString() },
   horizon: seq(0),
-  keepsMs: 30 * 86_400_000,
+  keepsUntil: null,
   behind: null,
   plan:
     from === null
       ? ({ by: 'snapshot', scopes: 'all', reason: 'first', rows: 1, tables: 1, bytes: 1 } as const)
       : from === head
         ? ({ by: 'none' } as const)
-        : ({ by: 'pages', scopes: 'all' } as const),
+        : ({ by: 'pages', scopes: 'all', bytes: 1, squashed: false } as const),
   feed: { connected: true, heardAt: null, lagMs: 0 },
 });
 const failed = (work: 'probe' | 'fetch' | 'apply' | 'download', code: ErrorCode, retryAfterMs: number | null = null) =>

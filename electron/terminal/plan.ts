@@ -30,6 +30,7 @@ export function decide(status: RelayStatus, run: RunState, { cursor, policy }: S
   }
   if (plan.by === 'none') return { by: 'nothing' };
   if (plan.by === 'pages') return pages(run, cursor, head, plan.scopes);
+  if (plan.by === 'difference') return failure('scopes_changed');
   switch (plan.reason) {
     case 'cheaper':
       // Whoever wants a certain transaction cannot have it from a copy, which is newer.
@@ -37,6 +38,8 @@ export function decide(status: RelayStatus, run: RunState, { cursor, policy }: S
       return { by: 'snapshot', reason: plan.reason, target: head };
     case 'first':
       return { by: 'snapshot', reason: plan.reason, target: firstTarget(run, head) };
+    case 'scopes_changed':
+      return { by: 'snapshot', reason: plan.reason, target: head };
     case 'cursor_ahead':
       return failure('cursor_ahead');
     case 'behind_horizon':

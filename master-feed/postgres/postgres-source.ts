@@ -47,7 +47,7 @@ export class PostgresSource implements Source {
 
   async run(session: SessionAnswer, outbox: Outbox, signal: AbortSignal): Promise<void> {
     const control = this.#need(this.#control);
-    const checked = await checkMaster(control.client, session.publish);
+    const checked = await checkMaster(control.client, session.publish?.map(({ name }) => name) ?? null);
     this.#replication = await connect(this.#url, true);
     const lines = new LineWriter(outbox);
     const published = await this.#publish(control, checked.tables, checked.version);
@@ -62,7 +62,7 @@ export class PostgresSource implements Source {
       }));
     } else {
       this.#log('base', { why });
-      tables = await this.#base(session, checked, lines, outbox);
+      tables = await this.#base(why, session, checked, lines, outbox);
       this.#baseNeeded = null;
     }
     await this.#stream(control, tables, lines, outbox, signal);
@@ -123,6 +123,7 @@ export class PostgresSource implements Source {
 
   /** Makes a new slot and sends all rows as they were at its start. */
   async #base(
+    why: string,
     session: SessionAnswer,
     checked: Checked,
     lines: LineWriter,
@@ -141,7 +142,7 @@ export class PostgresSource implements Source {
         `SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS now`,
       );
       let next = session.nextTableId;
-      lines.begin('B', toPosition(slot.start - 1n), clock?.now ?? '');
+      lines.beginBase(toPosition(slot.start - 1n), clock?.now ?? '', why);
       const numbered: { id: number; table: SourceTable }[] = [];
       for (const table of tables) {
         const id = session.tables.find(({ schema }) => sameSchema(schema, table.schema))?.id ?? next++;

@@ -98,7 +98,7 @@ export class TransactionWriter {
     if (!known) throw new SchemaChanged(`a table with the id ${oid} is not known`);
     if (!this.#written) {
       if (!this.#begun) throw new TidemarkError('source_unsupported', { detail: 'a change outside of a transaction' });
-      this.#lines.begin('b', this.#begun.position, this.#begun.committedAt);
+      this.#lines.begin(this.#begun.position, this.#begun.committedAt);
       this.#written = true;
     }
     this.#lines.declare(known.id, known.table.schema);

@@ -49,7 +49,7 @@ const status = fc.record({
   now: time,
   head: maybe(fc.record({ epoch, seq: number, committedAt: time })),
   horizon: number,
-  keepsMs: fc.integer({ min: 1, max: 1e10 }),
+  keepsUntil: maybe(time),
   behind: maybe(
     fc.record({
       transactions: count,
@@ -60,7 +60,14 @@ const status = fc.record({
   ),
   plan: fc.oneof(
     fc.constant({ by: 'none' as const }),
-    fc.constant({ by: 'pages' as const, scopes: 'all' }),
+    fc.record({ by: fc.constant('pages' as const), scopes: fc.constant('all'), bytes: count, squashed: fc.boolean() }),
+    fc.record({
+      by: fc.constant('difference' as const),
+      scopes: fc.constant('all'),
+      rows: count,
+      tables: count,
+      bytes: count,
+    }),
     fc.record({
       by: fc.constant('snapshot' as const),
       scopes: fc.constant('all'),

@@ -23,6 +23,7 @@ const waiting = (changes: number, msAgo = 60_000) => ({
   },
   probe: probe({
     head: { epoch: EPOCH, seq: seq(6000), committedAt: at(1000) },
+    keepsUntil: at(msAgo - 30 * 24 * HOUR),
   }),
 });
 const failing = (

@@ -19,14 +19,15 @@ export type Fault = z.infer<typeof Fault>;
 export const Trigger = z.enum(['manual', 'schedule', 'start', 'watch', 'command']);
 export type Trigger = z.infer<typeof Trigger>;
 
-export const Mode = z.enum(['now', 'check', 'up-to', 'one', 'recopy']);
+/** `verify`: pulls to where a comparison with the relay is possible, compares, and repairs what differs. */
+export const Mode = z.enum(['now', 'check', 'up-to', 'one', 'recopy', 'verify']);
 export type Mode = z.infer<typeof Mode>;
 
 /** Progress of a run. `total` is fixed when the run starts. */
 export const Progress = z.object({
   runId: z.string(),
   startedAt: Time,
-  stage: z.enum(['preparing', 'downloading', 'applying', 'finishing']),
+  stage: z.enum(['preparing', 'downloading', 'applying', 'comparing', 'repairing', 'finishing']),
   /** What is counted: rows of a snapshot, or changes. */
   unit: z.enum(['rows', 'changes']),
   done: z.int().nonnegative(),
@@ -63,7 +64,19 @@ export const Phase = z.discriminatedUnion('kind', [
 ]);
 export type Phase = z.infer<typeof Phase>;
 
-/** A finished run: one pull or one check. */
+/** What a comparison of a table with the relay found; repaired unless the run says otherwise. */
+export const Difference = z.object({
+  table: z.string(),
+  /** Rows that the relay has and this replica had not. */
+  missing: z.int().nonnegative(),
+  /** Rows that only this replica had. */
+  extra: z.int().nonnegative(),
+  /** Rows of one key with other values. */
+  different: z.int().nonnegative(),
+});
+export type Difference = z.infer<typeof Difference>;
+
+/** A finished run: one pull, one check or one comparison. */
 export const Run = z.object({
   id: z.string(),
   startedAt: Time,
@@ -73,8 +86,8 @@ export const Run = z.object({
   outcome: z.enum(['done', 'nothing-new', 'cancelled', 'failed']),
   from: Cursor.nullable(),
   to: Cursor.nullable(),
-  /** By a snapshot, and why; `asked`: a person wanted a fresh copy. */
-  snapshot: z.enum([...SnapshotReason.options, 'asked']).nullable(),
+  /** By a snapshot, and why; `asked`: a person wanted a fresh copy; `altered`: another program changed tables here. */
+  snapshot: z.enum([...SnapshotReason.options, 'asked', 'altered']).nullable(),
   inserted: z.int().nonnegative(),
   updated: z.int().nonnegative(),
   deleted: z.int().nonnegative(),
@@ -91,6 +104,8 @@ export const Run = z.object({
   ),
   /** Bytes received, as they came over the network. */
   bytes: z.int().nonnegative(),
+  /** Of a comparison: the tables that differed. */
+  differences: z.array(Difference).optional(),
   /** Changes still waiting when it ended; null when not known. */
   left: z.int().nonnegative().nullable(),
   /** Attempts that failed before this outcome. */

@@ -111,11 +111,11 @@ export function behind(reading: Reading): Found | null {
 export function horizon(reading: Reading): Found | null {
   const { facts, format, now } = reading;
   const oldestAt = time(facts.waiting?.oldestAt);
-  const keepsMs = facts.probe?.status.keepsMs ?? null;
-  if (!reading.behind || oldestAt === null || keepsMs === null) return null;
-  if (now - oldestAt < keepsMs * HORIZON_WARN || now >= oldestAt + keepsMs) return null;
+  const until = time(facts.probe?.status.keepsUntil);
+  if (!reading.behind || oldestAt === null || until === null || now >= until) return null;
+  if (now - oldestAt < (until - oldestAt) * HORIZON_WARN) return null;
   const { text, count } = backlog(reading);
-  const last = format.moment(oldestAt + keepsMs, now);
+  const last = format.moment(until, now);
   return found(
     'horizon',
     'warn',

@@ -58,7 +58,7 @@ export function probe(change: Partial<Probe['status']> = {}, msAgo = 60_000): Pr
       now: at(msAgo),
       head: { epoch: EPOCH, seq: seq(5310), committedAt: at(msAgo + 5000) },
       horizon: seq(1002),
-      keepsMs: 30 * 86_400_000,
+      keepsUntil: null,
       behind: { transactions: 0, changes: 0, bytes: 0, oldestAt: null },
       plan: { by: 'none' },
       feed: { connected: true, heardAt: at(msAgo + 500), lagMs: 40 },

@@ -131,6 +131,9 @@ export class Ingest {
           heartbeat = { position: line[1], masterTime: line[2], current: line[3] };
           this.#heard(line[1]);
           break;
+        case 'L':
+        case 'E':
+          throw invalid(number, 'loads are not taken yet');
         default:
           this.#change(line, bytes, number);
       }

@@ -15,6 +15,7 @@ const MODES: Record<Run['mode'], string> = {
   'up-to': 'Sync up to a transaction',
   one: 'One transaction',
   recopy: 'Fresh copy',
+  verify: 'Verify',
 };
 
 /** One run in full. */

@@ -25,6 +25,8 @@ const SNAPSHOTS: Record<NonNullable<Run['snapshot']>, string> = {
   behind_horizon: 'this PC was away too long',
   epoch_changed: "the relay's history began anew",
   cursor_ahead: 'the relay was restored from a backup',
+  scopes_changed: "this PC's share of the data was changed",
+  altered: 'another program had changed tables here',
   asked: 'a person asked for it',
 };
 
