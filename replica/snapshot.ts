@@ -2,9 +2,9 @@ import { closeSync, fsyncSync, openSync, statSync } from 'node:fs';
 import type { Cursor } from '@tidemark/protocol/cursor.ts';
 import { TidemarkError } from '@tidemark/protocol/errors.ts';
 import { TableSchema } from '@tidemark/protocol/schema.ts';
-import { createTableSql } from './feed-tables.ts';
 import { ensureFormat } from './format.ts';
 import { ident, openWriter } from './sqlite.ts';
+import { createTableSql, ensureIndexes } from './table-ddl.ts';
 
 /** What a snapshot is built of: the mirror's file, read at one moment. */
 export interface SnapshotSource {
@@ -60,7 +60,11 @@ export function buildSnapshot(source: SnapshotSource, file: string): BuiltSnapsh
       const part = source.tables[table.name];
       const whole = TableSchema.parse(JSON.parse(table.schema));
       const schema: TableSchema = part
-        ? { ...whole, columns: whole.columns.filter(({ name }) => part.columns?.includes(name) ?? true) }
+        ? {
+            ...whole,
+            columns: whole.columns.filter(({ name }) => part.columns?.includes(name) ?? true),
+            ...(part.indexes.length > 0 ? { indexes: part.indexes } : {}),
+          }
         : whole;
       db.exec(createTableSql(schema));
       const columns = schema.columns.map((column) => ident(column.name)).join(', ');
@@ -69,6 +73,7 @@ export function buildSnapshot(source: SnapshotSource, file: string): BuiltSnapsh
           `INSERT INTO main.${ident(table.name)} (${columns}) SELECT ${columns} FROM mirror.${ident(table.name)} WHERE ${part?.where ?? 'TRUE'}`,
         )
         .run(...(part?.params ?? []));
+      ensureIndexes(db, table.id, schema);
       db.prepare('INSERT INTO main.tidemark_table (id, name, schema, rows) VALUES (?, ?, ?, ?)').run(
         table.id,
         table.name,

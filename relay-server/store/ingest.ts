@@ -226,7 +226,7 @@ export class Ingest {
   #write(log: LogWriter, line: ChangeLine, bytes: Buffer): void {
     if (line[0] !== 'x') {
       const schema = this.#schemas.get(line[1]);
-      if (schema) this.#tables.declare(line[1], schema);
+      if (schema) this.#tables.declare(line[1], schema, line[0] !== 'a');
     }
     this.#writer.write(log, line, bytes);
   }
