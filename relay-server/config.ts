@@ -42,7 +42,13 @@ const Columns = z
 const Table = z.strictObject({
   /** Columns with what they must equal: `$attribute` of the terminal, a constant, or a list of constants. */
   where: z
-    .record(z.string().min(1), z.union([Constant, Values], 'write a value, a list of values, or $attribute'))
+    .record(
+      z.string().min(1),
+      z.union(
+        [Constant, Values],
+        'write a value, a list of values, or $attribute; a number of more than 15 digits in quotes',
+      ),
+    )
     .default({}),
   /** Columns that terminals get; left out: all. */
   columns: Columns.optional(),
