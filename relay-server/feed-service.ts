@@ -14,10 +14,11 @@ import { type Cursor, formatStart, type PageStart, type Seq, seq } from '@tidema
 import { TidemarkError } from '@tidemark/protocol/errors.ts';
 import { EVERYONE, PROTOCOL_VERSION } from '@tidemark/protocol/page.ts';
 import { Snapshots } from './snapshots/snapshots.ts';
+import { type SquashedPage, Squashes } from './squash/squashes.ts';
 import { FeedReader } from './store/feed-reader.ts';
 import { FeedWriter } from './store/feed-writer.ts';
 import type { Heartbeat, Ingested } from './store/ingest.ts';
-import type { FeedRow } from './store/log-format.ts';
+import { EVERYONE_SCOPE, type FeedRow } from './store/log-format.ts';
 import { type Coding, PageCache, type ReadyPage } from './store/page-cache.ts';
 import type { Retention } from './store/retention.ts';
 
@@ -29,6 +30,10 @@ const CONNECTED_MS = 20_000;
 const RETENTION_MS = 60_000;
 /** Guess of a snapshot's size before one was built, bytes a row. */
 const ROW_GUESS_BYTES = 120;
+
+/** A backlog of this size as pages, bytes, is worth a look at whether rows were changed several times; one beyond is too dear to build. */
+const SQUASH_LEAST_BYTES = 1024 * 1024;
+const SQUASH_MOST_BYTES = 512 * 1024 * 1024;
 
 /** What relay.yaml says of a feed. */
 export interface Published {
@@ -59,6 +64,7 @@ export class FeedService {
   readonly #reader: FeedReader;
   readonly #cache = new PageCache(CACHE_BYTES);
   readonly #snapshots: Snapshots;
+  readonly #squashes: Squashes;
   readonly #waiters = new Set<() => void>();
   #feed: FeedRow;
   #session: Session | null = null;
@@ -87,6 +93,9 @@ export class FeedService {
       this.#snapshotFault = error;
       deps.log('snapshot-failed', { feed: name, code: error.code, detail: error.message });
     });
+    this.#squashes = new Squashes(name, folder, file, deps.now, (error) =>
+      deps.log('squash-failed', { feed: name, code: error.code, detail: error.message }),
+    );
   }
 
   /** Opens or creates the feed's store under `data`. Throws db_* or disk_full. */
@@ -126,6 +135,7 @@ export class FeedService {
     this.release();
     clearTimeout(this.#retention);
     await this.#snapshots.close();
+    await this.#squashes.close();
     this.#reader.close();
     await this.#writer.close();
   }
@@ -258,7 +268,8 @@ export class FeedService {
     // Sizes before compression on both sides: pages and copies compress about alike.
     if (behind.bytes > copy.bytes)
       return { behind, plan: { by: 'snapshot', scopes: EVERYONE, reason: 'cheaper', ...copy } };
-    return { behind, plan: { by: 'pages', scopes: EVERYONE, bytes: behind.bytes, squashed: false } };
+    const squashed = behind.transactions > 1 && behind.bytes >= SQUASH_LEAST_BYTES && behind.bytes <= SQUASH_MOST_BYTES;
+    return { behind, plan: { by: 'pages', scopes: EVERYONE, bytes: behind.bytes, squashed } };
   }
 
   #snapshotSize(): { rows: number; tables: number; bytes: number } {
@@ -286,14 +297,26 @@ export class FeedService {
 
   /** The page of this name. Throws when it does not exist: epoch_changed, behind_horizon, cursor_ahead, target_invalid. */
   page(epoch: string, start: PageStart, target: Seq, coding: Coding): Promise<ReadyPage> {
-    const { head, horizon } = this.#feed;
-    this.#requireEpoch(epoch);
-    if (start.seq < horizon) throw new TidemarkError('behind_horizon');
-    if (start.seq > head) throw new TidemarkError('cursor_ahead');
-    if (target > head || target < start.seq) throw new TidemarkError('target_invalid', { target });
+    this.#requireRange(epoch, start, target);
     return this.#cache.get(`${epoch}/${formatStart(start)}/${target}`, coding, () =>
       this.#reader.page(this.#feed.epoch, start, target),
     );
+  }
+
+  /**
+   * The page that follows `start.part` pages of the transaction which brings a terminal from `start.seq` to `target`,
+   * each row once. Throws what {@link page} does, and squash_building, squash_larger.
+   */
+  async squashedPage(
+    epoch: string,
+    start: PageStart,
+    target: Seq,
+    coding: Coding,
+  ): Promise<ReadyPage & { of: Omit<SquashedPage, 'read'> }> {
+    this.#requireRange(epoch, start, target);
+    const range = { epoch: this.#feed.epoch, set: EVERYONE, scopes: [EVERYONE_SCOPE], start: start.seq, target };
+    const { read, ...of } = this.#squashes.page(range, start.part);
+    return { ...(await this.#cache.get(`squashed/${epoch}/${formatStart(start)}/${target}`, coding, read)), of };
   }
 
   transactions(epoch: string, after: Seq, limit: number): TransactionList {
@@ -330,6 +353,14 @@ export class FeedService {
     const found = this.#snapshots.file(epoch, at, coding);
     if (!found) throw new TidemarkError('snapshot_gone');
     return found;
+  }
+
+  #requireRange(epoch: string, start: PageStart, target: Seq): void {
+    const { head, horizon } = this.#feed;
+    this.#requireEpoch(epoch);
+    if (start.seq < horizon) throw new TidemarkError('behind_horizon');
+    if (start.seq > head) throw new TidemarkError('cursor_ahead');
+    if (target > head || target < start.seq) throw new TidemarkError('target_invalid', { target });
   }
 
   #requireEpoch(epoch: string): void {
