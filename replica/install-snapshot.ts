@@ -112,7 +112,7 @@ function takeRows(db: Writer, snapshot: string, tables: SnapshotTable[]): Writer
         db.exec(`INSERT INTO main.${ident(table.name)} (${columns}) SELECT ${columns} FROM fresh.${ident(table.name)}`);
         add.run(table.id, table.name, table.schema, table.rows);
       }
-      db.exec(`UPDATE main.tidemark_meta SET part = 0,
+      db.exec(`UPDATE main.tidemark_meta SET part = 0, squashed = NULL,
         (epoch, seq, committed_at, scopes) = (SELECT epoch, seq, committed_at, scopes FROM fresh.tidemark_meta)`);
     });
   } finally {
