@@ -29,7 +29,8 @@ const STOCK: TableSchema = {
 const VISIT: TableSchema = { ...ITEM, name: 'visit' };
 const SCHEMAS: Record<number, TableSchema> = { 1: ITEM, 2: STOCK, 3: VISIT };
 const DAY = 86_400_000;
-const STARTED = Date.parse('2026-11-23T08:00:00Z');
+/** When transactions were committed: yesterday. */
+const STARTED = Date.now() - DAY;
 /** Rows are long, so that a backlog of few rows is large. */
 const LONG = 1200;
 

@@ -17,6 +17,9 @@ export type Decision =
 type Standing = { cursor: Cursor | null; start: Start; policy: Pick<Policy, 'freshCopy'> };
 type Head = { epoch: Epoch; seq: Seq };
 
+/** A terminal that follows the relay and lacks only what is this new, ms, does not wait until it is squashed. */
+const FOLLOWING_MS = 10 * 60_000;
+
 /** What a run does next, from the relay's status. A target that was fixed stays, in the same epoch. */
 export function decide(status: RelayStatus, run: RunState, standing: Standing): Decision {
   const { cursor, policy } = standing;
@@ -31,7 +34,8 @@ export function decide(status: RelayStatus, run: RunState, standing: Standing): 
     return { by: 'snapshot', reason: plan.by === 'snapshot' ? plan.reason : asked, target: head };
   }
   if (plan.by === 'none') return { by: 'nothing' };
-  if (plan.by === 'pages') return pages(run, standing, head, plan);
+  if (plan.by === 'pages')
+    return pages(run, standing, head, { ...plan, squashed: plan.squashed && !isFollowing(run, status) });
   if (plan.by === 'difference') return failure('scopes_changed');
   switch (plan.reason) {
     case 'cheaper':
@@ -56,6 +60,11 @@ export function decide(status: RelayStatus, run: RunState, standing: Standing): 
 function firstTarget({ mode, wanted }: RunState, { epoch, seq }: Head): Cursor | null {
   if (mode === 'one') return null;
   return { epoch, seq: mode === 'up-to' ? (wanted ?? seq) : seq };
+}
+
+function isFollowing({ trigger }: RunState, { behind, now }: RelayStatus): boolean {
+  const oldestAt = behind?.oldestAt ?? null;
+  return trigger === 'watch' && oldestAt !== null && Date.parse(now) - Date.parse(oldestAt) < FOLLOWING_MS;
 }
 
 type Offer = Pick<PullPlan, 'scopes' | 'squashed'>;
