@@ -19,6 +19,7 @@ import type { SnapshotSource } from '@tidemark/replica/snapshot.ts';
 import type { FeedConfig } from './config.ts';
 import { type Attributes, type EntitledSet, entitledSet, Router } from './scopes/filters.ts';
 import { Snapshots } from './snapshots/snapshots.ts';
+import { type SquashedPage, Squashes } from './squash/squashes.ts';
 import { FeedReader } from './store/feed-reader.ts';
 import { FeedWriter } from './store/feed-writer.ts';
 import type { Heartbeat, Ingested } from './store/ingest.ts';
@@ -35,8 +36,9 @@ const RETENTION_MS = 60_000;
 const ROW_GUESS_BYTES = 120;
 /** Guess of what compression leaves of a snapshot. */
 const COPY_RATIO = 0.3;
-/** A backlog of this size may be worth making each row come once, bytes. */
-const SQUASH_FROM_BYTES = 1024 * 1024;
+/** A backlog of this size as pages, bytes, is worth a look at whether rows were changed several times; one beyond is too dear to build. */
+const SQUASH_LEAST_BYTES = 1024 * 1024;
+const SQUASH_MOST_BYTES = 512 * 1024 * 1024;
 /** A backlog below this size is never dearer than a copy, bytes: none is reckoned. */
 const SMALL_BYTES = 64 * 1024;
 const DAY_MS = 86_400_000;
@@ -73,6 +75,7 @@ export class FeedService {
   readonly #snapshots: Snapshots;
   readonly #sets = new Map<string, EntitledSet>();
   readonly #waiters = new Set<Waiter>();
+  readonly #squashes: Squashes;
   #feed: FeedRow;
   #session: Session | null = null;
   #heardAt: number | null = null;
@@ -104,6 +107,9 @@ export class FeedService {
         deps.log('snapshot-failed', { feed: name, code: error.code, detail: error.message });
       },
     });
+    this.#squashes = new Squashes(name, folder, file, config.filters, deps.now, (error) =>
+      deps.log('squash-failed', { feed: name, code: error.code, detail: error.message }),
+    );
   }
 
   /** Opens or creates the feed's store under `data`. Throws db_*, disk_full, or config_invalid when a filter does not fit its table. */
@@ -148,6 +154,7 @@ export class FeedService {
     this.release();
     clearTimeout(this.#retention);
     await this.#snapshots.close();
+    await this.#squashes.close();
     this.#reader.close();
     await this.#writer.close();
   }
@@ -295,7 +302,8 @@ export class FeedService {
       const copy = this.#copySize(set);
       if (bytes > copy.bytes) return { behind, plan: { by: 'snapshot', scopes, reason: 'cheaper', ...copy } };
     }
-    return { behind, plan: { by: 'pages', scopes, bytes, squashed: behind.bytes >= SQUASH_FROM_BYTES } };
+    const squashed = behind.transactions > 1 && behind.bytes >= SQUASH_LEAST_BYTES && behind.bytes <= SQUASH_MOST_BYTES;
+    return { behind, plan: { by: 'pages', scopes, bytes, squashed } };
   }
 
   #copy(set: EntitledSet, reason: SnapshotReason): RelayStatus['plan'] {
@@ -346,14 +354,28 @@ export class FeedService {
 
   /** The page of this name. Throws when it does not exist: epoch_changed, behind_horizon, cursor_ahead, target_invalid. */
   page(set: EntitledSet, epoch: string, start: PageStart, target: Seq, coding: Coding): Promise<ReadyPage> {
-    const { head, horizon } = this.#feed;
-    this.#requireEpoch(epoch);
-    if (start.seq < horizon) throw new TidemarkError('behind_horizon');
-    if (start.seq > head) throw new TidemarkError('cursor_ahead');
-    if (target > head || target < start.seq) throw new TidemarkError('target_invalid', { target });
+    this.#requireRange(epoch, start, target);
     return this.#cache.get(`${epoch}/${set.id}/${formatStart(start)}/${target}`, coding, () =>
       this.#reader.page(this.#feed.epoch, set, start, target),
     );
+  }
+
+  /**
+   * The page that follows `start.part` pages of the transaction which brings a terminal from `start.seq` to `target`,
+   * each row once. Throws what {@link page} does, and squash_building, squash_larger.
+   */
+  async squashedPage(
+    set: EntitledSet,
+    epoch: string,
+    start: PageStart,
+    target: Seq,
+    coding: Coding,
+  ): Promise<ReadyPage & { of: Omit<SquashedPage, 'read'> }> {
+    this.#requireRange(epoch, start, target);
+    const range = { epoch: this.#feed.epoch, set: set.id, scopes: set.scopes, start: start.seq, target };
+    const { read, ...of } = this.#squashes.page(range, start.part);
+    const name = `squashed/${epoch}/${set.id}/${formatStart(start)}/${target}`;
+    return { ...(await this.#cache.get(name, coding, read)), of };
   }
 
   transactions(set: EntitledSet, epoch: string, after: Seq, limit: number): TransactionList {
@@ -413,6 +435,14 @@ export class FeedService {
       standingSql: MIRROR_STANDING_SQL,
       tables: Object.fromEntries(tables),
     };
+  }
+
+  #requireRange(epoch: string, start: PageStart, target: Seq): void {
+    const { head, horizon } = this.#feed;
+    this.#requireEpoch(epoch);
+    if (start.seq < horizon) throw new TidemarkError('behind_horizon');
+    if (start.seq > head) throw new TidemarkError('cursor_ahead');
+    if (target > head || target < start.seq) throw new TidemarkError('target_invalid', { target });
   }
 
   #requireEpoch(epoch: string): void {

@@ -4,7 +4,7 @@ import { type Reader, transaction, type Writer } from './sqlite.ts';
 /** 'Tide' in ASCII: marks a file as a replica, in SQLite's application_id. */
 const APPLICATION_ID = 0x54696465;
 /** Version of the `tidemark_*` tables, in SQLite's user_version. */
-export const FORMAT_VERSION = 1;
+export const FORMAT_VERSION = 2;
 
 const DDL = `
 CREATE TABLE IF NOT EXISTS tidemark_meta (
@@ -14,7 +14,9 @@ CREATE TABLE IF NOT EXISTS tidemark_meta (
   seq INTEGER NOT NULL DEFAULT 0,
   part INTEGER NOT NULL DEFAULT 0,
   committed_at TEXT,
-  scopes TEXT
+  scopes TEXT,
+  -- What is spooled is of squashed pages, up to this seq; null: of ordinary ones.
+  squashed INTEGER
 );
 CREATE TABLE IF NOT EXISTS tidemark_spool (n INTEGER PRIMARY KEY, body BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS tidemark_status (
@@ -34,6 +36,11 @@ CREATE TABLE IF NOT EXISTS tidemark_run (id TEXT PRIMARY KEY, started_at TEXT NO
 CREATE INDEX IF NOT EXISTS tidemark_run_started ON tidemark_run (started_at);
 CREATE TABLE IF NOT EXISTS tidemark_sample (at INTEGER PRIMARY KEY, waiting INTEGER, lag_ms REAL, source_lag_ms REAL);
 `;
+
+/** What brings a database from one version of the format to the next. */
+const MIGRATIONS: Record<number, string> = {
+  1: 'ALTER TABLE tidemark_meta ADD COLUMN squashed INTEGER',
+};
 
 /** Makes a database ours, or checks that it is and that we know its format. Throws db_newer_version, db_other_feed, name_clash. */
 export function ensureFormat(db: Writer, feed: string): void {
@@ -57,6 +64,14 @@ export function ensureFormat(db: Writer, feed: string): void {
     return;
   }
   requireFeed(db, feed);
+  if (found !== FORMAT_VERSION) migrate(db, found);
+}
+
+function migrate(db: Writer, from: number): void {
+  transaction(db, () => {
+    for (let version = from; version < FORMAT_VERSION; version++) db.exec(MIGRATIONS[version] ?? '');
+    db.pragma(`user_version = ${FORMAT_VERSION}`);
+  });
 }
 
 /** Throws db_other_feed unless the database is a replica of the feed. */

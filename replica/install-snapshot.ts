@@ -113,7 +113,7 @@ function takeRows(db: Writer, snapshot: string, tables: SnapshotTable[]): Writer
         ensureIndexes(db, table.id, schema);
         add.run(table.id, table.name, table.schema, table.rows);
       }
-      db.exec(`UPDATE main.tidemark_meta SET part = 0,
+      db.exec(`UPDATE main.tidemark_meta SET part = 0, squashed = NULL,
         (epoch, seq, committed_at, scopes) = (SELECT epoch, seq, committed_at, scopes FROM fresh.tidemark_meta)`);
     });
   } finally {

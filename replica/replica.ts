@@ -1,5 +1,5 @@
 import { existsSync, rmSync, statSync } from 'node:fs';
-import { type Cursor, type Epoch, PageStart, seq } from '@tidemark/protocol/cursor.ts';
+import { type Cursor, type Epoch, PageStart, type Seq, seq } from '@tidemark/protocol/cursor.ts';
 import { TidemarkError } from '@tidemark/protocol/errors.ts';
 import type { ScopeSet } from '@tidemark/protocol/page.ts';
 import type { Run } from '@tidemark/protocol/status/facts.ts';
@@ -124,6 +124,24 @@ export class Replica {
     return standingOf(this.#db);
   }
 
+  /** Up to which seq the squashed pages reach that are kept aside; null: ordinary ones are, or none. */
+  squashing(): Seq | null {
+    return prepared(this.#db, 'SELECT squashed FROM tidemark_meta').pluck().get() as Seq | null;
+  }
+
+  /** Size of what is kept aside of a transaction that goes on in the next page. */
+  spooledBytes(): number {
+    return prepared(this.#db, 'SELECT coalesce(sum(length(body)), 0) FROM tidemark_spool').pluck().get() as number;
+  }
+
+  /** Forgets what is kept aside: its transaction is to come again. */
+  dropSpool(): void {
+    transaction(this.#db, () => {
+      this.#db.exec('DELETE FROM tidemark_spool');
+      this.#db.exec('UPDATE tidemark_meta SET part = 0, squashed = NULL');
+    });
+  }
+
   /** Tables by name, with their exact row counts. */
   tables(): TableCount[] {
     return this.#tables.list().map(({ schema, rows }) => ({ name: schema.name, rows }));
@@ -136,14 +154,16 @@ export class Replica {
 
   /**
    * Applies the next page and its cursor in one SQLite transaction. A transaction that goes on in the
-   * next page is kept aside and applied as one with its last part. Throws page_* or disk_full, db_*;
-   * the replica is then as it was.
+   * next page is kept aside and applied as one with its last part; `squashed` says of which kind the page is: what was
+   * kept aside of the other kind does not go on with it. Throws page_* or disk_full, db_*; the replica is then as it was.
    */
-  applyPage(bytes: Buffer): Applied {
+  applyPage(bytes: Buffer, { squashed = false }: { squashed?: boolean } = {}): Applied {
     const page = verifyPage(bytes);
     const before = this.standing();
     if (before.cursor === null) throw new TidemarkError('page_out_of_order');
     expectPage(page.header, { feed: this.feed, epoch: before.cursor.epoch, start: before.start });
+    const squash = squashed ? page.header.target : null;
+    if (before.start.part > 0 && this.squashing() !== squash) throw new TidemarkError('page_out_of_order');
     const { whole, rest } = cut(page.body);
     try {
       return transaction(this.#db, () => {
@@ -159,10 +179,11 @@ export class Replica {
           throw new TidemarkError('page_invalid', { detail: 'its trailer does not fit its lines' });
         }
         const committedAt = applier.transactions > 0 ? applier.committedAt : before.committedAt;
-        prepared(this.#db, 'UPDATE tidemark_meta SET seq = ?, part = ?, committed_at = ?').run(
+        prepared(this.#db, 'UPDATE tidemark_meta SET seq = ?, part = ?, committed_at = ?, squashed = ?').run(
           next.seq,
           next.part,
           committedAt,
+          next.part > 0 ? squash : null,
         );
         prepared(this.#db, 'UPDATE tidemark_status SET epoch = ?, seq = ?, committed_at = ?').run(
           page.header.epoch,
@@ -196,6 +217,8 @@ export class Replica {
     if (name.feed !== this.feed) throw new TidemarkError('snapshot_corrupt');
     try {
       this.#db = installSnapshot(this.#db, snapshotFile, name);
+      // A relay that is older than this program writes an older format.
+      ensureFormat(this.#db, this.feed);
     } finally {
       this.#tables = new FeedTables(this.#db);
       this.history = new History(this.#db);

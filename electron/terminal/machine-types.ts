@@ -5,6 +5,11 @@ import type { Fault, Mode, Run, Trigger } from '@tidemark/protocol/status/facts.
 
 /** Times here are ms since 1970. */
 
+/** Where the next page starts. `squashed`: what is kept aside for it is of squashed pages, up to this seq. */
+export interface Start extends PageStart {
+  squashed?: Seq;
+}
+
 /** A run that is asked for. */
 export interface Begin {
   mode: Mode;
@@ -27,6 +32,8 @@ export interface RunState extends Begin {
   retries: number;
   attempt: number;
   failingSince: number | null;
+  /** Squashed pages were not to be had, or of no use: it goes on by ordinary ones. */
+  plain: boolean;
   /** It asked anew because the relay's history changed under it; it does so once. */
   replanned: boolean;
 }
@@ -53,7 +60,7 @@ interface Common {
   configured: boolean;
   policy: Policy;
   cursor: Cursor | null;
-  start: PageStart;
+  start: Start;
   paused: Pause | null;
   /** When the next automatic run is due; null: never. */
   nextAt: number | null;
@@ -64,6 +71,8 @@ export interface PullPlan {
   epoch: Epoch;
   scopes: ScopeSet;
   target: Seq;
+  /** By one transaction that holds each row once. */
+  squashed: boolean;
 }
 
 /** A page that has arrived; its bytes are the runner's business. */
@@ -107,7 +116,9 @@ interface Own {
     ready: PageInHand | null;
     applying: PageInHand | null;
     /** The page after the one that is applied could not be fetched. */
-    fetchFailure: Failure | null;
+    fetchFailure: EventOf<'failed'> | null;
+    /** The relay builds the squashed pages, since then; it is asked again at `askAt`. */
+    building: { since: number; askAt: number | null } | null;
   };
   'waiting-to-retry': { run: RunState; failure: Failure; retryAt: number };
   cancelling: { run: RunState; since: number; after: After };
@@ -120,7 +131,7 @@ export type State = { [S in StateName]: StateOf<S> }[StateName];
 export type Shared = Common;
 
 /** What the work of the agent can be. */
-export type Work = 'open' | 'probe' | 'poll' | 'fetch' | 'apply' | 'manifest' | 'download' | 'install';
+export type Work = 'open' | 'probe' | 'poll' | 'fetch' | 'discard' | 'apply' | 'manifest' | 'download' | 'install';
 
 interface Events {
   start: Begin;
@@ -135,14 +146,14 @@ interface Events {
   settings: { configured: boolean; feedNamed: boolean; reopen: boolean; reconnect: boolean; policy: Policy };
   stop: object;
   /** `lastRunAt`: when the last run ended of the kind that the schedule starts. */
-  opened: { cursor: Cursor | null; start: PageStart; lastRunAt: number | null };
+  opened: { cursor: Cursor | null; start: Start; lastRunAt: number | null };
   probed: { status: RelayStatus };
   polled: { status: RelayStatus };
   fetched: { page: PageInHand };
-  applied: { cursor: Cursor; start: PageStart };
+  applied: { cursor: Cursor; start: Start };
   manifest: { manifest: SnapshotManifest };
   downloaded: object;
-  installed: { cursor: Cursor; start: PageStart };
+  installed: { cursor: Cursor; start: Start };
   failed: Failure & { work: Work };
   /** All work that was aborted has ended. */
   aborted: object;
@@ -160,7 +171,9 @@ export type Effect =
   | { do: 'probe' }
   | { do: 'poll' }
   | { do: 'fetch'; plan: PullPlan; start: PageStart; fresh: boolean }
-  | { do: 'apply'; page: PageInHand }
+  /** Forgets what is kept aside of squashed pages; `applied` tells where it then stands. */
+  | { do: 'discard' }
+  | { do: 'apply'; page: PageInHand; squashed: boolean }
   | { do: 'manifest' }
   | { do: 'download'; manifest: SnapshotManifest }
   | { do: 'install'; manifest: SnapshotManifest }
