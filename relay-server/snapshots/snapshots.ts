@@ -5,6 +5,7 @@ import { SnapshotManifest } from '@tidemark/protocol/api.ts';
 import { TidemarkError } from '@tidemark/protocol/errors.ts';
 import { EVERYONE } from '@tidemark/protocol/page.ts';
 import type { Fault } from '@tidemark/protocol/status/facts.ts';
+import type { SnapshotSource } from '@tidemark/replica/snapshot.ts';
 import { MIRROR_STANDING_SQL } from '../store/log-format.ts';
 
 export type SnapshotReply = { ok: true; manifest: SnapshotManifest } | { ok: false; fault: Fault };
@@ -106,7 +107,13 @@ export class Snapshots {
   #run(): Promise<SnapshotManifest> {
     const file = path.join(this.#folder, `building-${process.pid}.sqlite`);
     this.#discard(file);
-    const source = { mirror: this.#mirror, feed: this.#feed, scopes: EVERYONE, standingSql: MIRROR_STANDING_SQL };
+    const source: SnapshotSource = {
+      mirror: this.#mirror,
+      feed: this.#feed,
+      scopes: EVERYONE,
+      standingSql: MIRROR_STANDING_SQL,
+      tables: {},
+    };
     return new Promise((resolve, reject) => {
       const worker = new Worker(new URL('./thread.ts', import.meta.url), { workerData: { source, file } });
       this.#worker = worker;
