@@ -47,11 +47,9 @@ export interface BuiltSnapshot {
   tables: BuiltTable[];
 }
 
-/** The schema that a terminal has of a table of which it gets these columns (null: all) and indexes. */
-export function projectedSchema(schema: TableSchema, columns: string[] | null, indexes: string[][]): TableSchema {
-  const { indexes: _, ...rest } = schema;
+function projectedSchema(schema: TableSchema, columns: string[] | null, indexes: string[][]): TableSchema {
   const kept = columns === null ? schema.columns : schema.columns.filter(({ name }) => columns.includes(name));
-  return TableSchema.parse({ ...rest, columns: kept, ...(indexes.length > 0 ? { indexes } : {}) });
+  return TableSchema.parse({ ...schema, columns: kept, ...(indexes.length > 0 ? { indexes } : {}) });
 }
 
 /**
@@ -111,7 +109,7 @@ function copy(db: Writer, id: number, whole: TableSchema, part: SnapshotPart): B
   const from = `mirror.${ident(name)}`;
   // Of a whole table, SQLite copies the rows without taking them apart when it is said so.
   const rows =
-    part.columns === null && part.where === 'TRUE'
+    schema.columns.length === whole.columns.length && part.where === 'TRUE'
       ? `SELECT * FROM ${from}`
       : `(${columns}) SELECT ${columns} FROM ${from} WHERE ${part.where}`;
   const { changes } = db.prepare(`INSERT INTO main.${ident(name)} ${rows}`).run(part.params);
