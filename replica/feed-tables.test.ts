@@ -2,12 +2,12 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import type { WireRow, WireValue } from '@tidemark/protocol/lines.ts';
-import type { ColumnType, TableSchema } from '@tidemark/protocol/schema.ts';
+import type { ColumnType } from '@tidemark/protocol/schema.ts';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { FeedTables } from './feed-tables.ts';
-import { toWire } from './row-statements.ts';
-import { ident, openWriter, type Writer } from './sqlite.ts';
+import { openWriter, type Writer } from './sqlite.ts';
+import { rowsOf as rowsIn, schemaOf, sorted } from './test-feed.ts';
 
 let folder: string;
 let db: Writer;
@@ -20,23 +20,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-const schemaOf = (name: string, columns: Record<string, ColumnType>, key: string[], more = {}): TableSchema => ({
-  name,
-  columns: Object.entries(columns).map(([column, type]) => ({ name: column, type, source: type })),
-  key,
-  ...more,
-});
-
-function rowsOf(table: string): WireRow[] {
-  const rows = db
-    .prepare(`SELECT * FROM ${ident(table)}`)
-    .safeIntegers()
-    .raw()
-    .all() as unknown[][];
-  return rows.map((row) => row.map(toWire));
-}
-
-const sorted = (rows: WireRow[]) => rows.map((row) => JSON.stringify(row)).sort();
+const rowsOf = (table: string) => rowsIn(db, table);
 const indexes = (table: string) =>
   db.prepare("SELECT name FROM sqlite_schema WHERE type = 'index' AND tbl_name = ? ORDER BY name").pluck().all(table);
 const refuses = (work: () => unknown, code: string) =>
@@ -55,7 +39,7 @@ describe('tables without a key', () => {
   const schema = schemaOf('loose', Object.fromEntries(TYPES.map((type) => [`a ${type}`, type])), []);
   const row = fc.tuple(...TYPES.map((type) => fc.constantFrom(...VALUES[type]))) as fc.Arbitrary<WireRow>;
 
-  test('P3: after any inserts and deletes they hold the same multiset of rows as an array', () => {
+  test('L8: after any inserts and deletes they hold the same multiset of rows as an array', () => {
     fc.assert(
       fc.property(
         fc.array(row, { minLength: 1, maxLength: 6 }),
@@ -84,7 +68,7 @@ describe('tables without a key', () => {
     );
   });
 
-  test('a delete is a seek, in a table as wide as a master has them', () => {
+  test('L8: a delete is a seek, in a table as wide as a master has them', () => {
     const names = Array.from({ length: 1600 }, (_, n) => `c${n}`);
     const wide = schemaOf('wide', Object.fromEntries(names.map((name) => [name, 'text'])), []);
     const tables = new FeedTables(db);
@@ -205,7 +189,7 @@ describe('altered tables', () => {
     return tables;
   }
 
-  test('appended columns do not rewrite the table', () => {
+  test('L7: appended columns do not rewrite the table', () => {
     const tables = item();
     const root = () => db.prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'item'").pluck().get();
     const before = root();
@@ -229,7 +213,7 @@ describe('altered tables', () => {
     ],
     ['the table renamed', { ...ITEM, name: 'ware' }, ['id', 'name', 'price']],
     ['the table renamed by case', { ...ITEM, name: 'Item' }, ['id', 'name', 'price']],
-  ] as const)('views, indexes and triggers of other programs: %s', (_, schema, columns) => {
+  ] as const)('T1: views, indexes and triggers of other programs: %s', (_, schema, columns) => {
     const tables = item();
     db.exec(`
       CREATE TABLE audit (id INTEGER, ref INTEGER REFERENCES item (id));
@@ -258,7 +242,7 @@ describe('altered tables', () => {
     expect(db.prepare('SELECT id FROM audit').pluck().all()).toEqual([2]);
   });
 
-  test('further indexes are made with the table, and again when it changes', () => {
+  test('L9: further indexes are made with the table, and again when it changes', () => {
     const tables = new FeedTables(db);
     tables.declare(1, { ...ITEM, indexes: [['name'], ['price', 'name']] });
     expect(indexes('item')).toEqual(['tidemark_index_1_0', 'tidemark_index_1_1']);
