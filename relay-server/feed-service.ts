@@ -34,8 +34,8 @@ const CONNECTED_MS = 20_000;
 const RETENTION_MS = 60_000;
 /** Guess of a snapshot's size before one was built, bytes a row. */
 const ROW_GUESS_BYTES = 120;
-/** Guess of what compression leaves of a snapshot. */
-const COPY_RATIO = 0.3;
+/** Guess of what compression leaves, before anything was compressed. */
+const GUESSED_RATIO = 0.3;
 /** A backlog of this size as pages, bytes, is worth a look at whether rows were changed several times; one beyond is too dear to build. */
 const SQUASH_LEAST_BYTES = 1024 * 1024;
 const SQUASH_MOST_BYTES = 512 * 1024 * 1024;
@@ -296,13 +296,14 @@ export class FeedService {
     if (cursor.seq < horizon) return { behind: null, plan: this.#copy(set, 'behind_horizon') };
     const behind = this.#reader.behind(set, cursor.seq, head);
     if (cursor.seq === head) return { behind, plan: { by: 'none' } };
-    const bytes = Math.ceil(behind.bytes * this.#cache.ratio);
-    // Sizes before compression on both sides: pages and copies compress about alike.
-    if (behind.bytes > SMALL_BYTES) {
-      const copy = this.#copySize(set);
-      if (bytes > copy.bytes) return { behind, plan: { by: 'snapshot', scopes, reason: 'cheaper', ...copy } };
-    }
     const squashed = behind.transactions > 1 && behind.bytes >= SQUASH_LEAST_BYTES && behind.bytes <= SQUASH_MOST_BYTES;
+    const ratio = this.#ratio(set);
+    const replay = Math.ceil(behind.bytes * ratio);
+    if (behind.bytes <= SMALL_BYTES) return { behind, plan: { by: 'pages', scopes, bytes: replay, squashed } };
+    const each = behind.bytes / Math.max(1, behind.changes);
+    const bytes = squashed ? Math.min(replay, Math.ceil(this.#changedRows(set, cursor.seq) * each * ratio)) : replay;
+    const copy = this.#copySize(set, each);
+    if (bytes > copy.bytes) return { behind, plan: { by: 'snapshot', scopes, reason: 'cheaper', ...copy } };
     return { behind, plan: { by: 'pages', scopes, bytes, squashed } };
   }
 
@@ -310,12 +311,24 @@ export class FeedService {
     return { by: 'snapshot', scopes: set.id, reason, ...this.#copySize(set) };
   }
 
-  #copySize(set: EntitledSet): { rows: number; tables: number; bytes: number } {
+  /** `rowBytes`: what a row may weigh, where no copy tells. */
+  #copySize(set: EntitledSet, rowBytes = ROW_GUESS_BYTES): { rows: number; tables: number; bytes: number } {
     const size = this.#reader.size(set);
     const ready = this.#snapshots.ready(set.id, this.#feed.epoch);
-    const download = ready ? Math.min(...ready.codings.map(({ bytes }) => bytes)) : 0;
-    const perRow = ready && ready.rows > 0 ? download / ready.rows : ROW_GUESS_BYTES * COPY_RATIO;
+    const perRow =
+      ready && ready.rows > 0 ? downloadOf(ready) / ready.rows : Math.max(rowBytes, ROW_GUESS_BYTES) * this.#ratio(set);
     return { ...size, bytes: Math.ceil(size.rows * perRow) };
+  }
+
+  /** What compression leaves: of pages so far, or of this set's copy, or as a guess. */
+  #ratio(set: EntitledSet): number {
+    const ready = this.#snapshots.ready(set.id, this.#feed.epoch);
+    return this.#cache.ratio ?? (ready ? downloadOf(ready) / ready.bytes : GUESSED_RATIO);
+  }
+
+  /** At most so many rows changed after a seq: each of a table's changes is of another row, or all its rows changed. */
+  #changedRows(set: EntitledSet, after: Seq): number {
+    return this.#reader.tables(set, after).reduce((sum, { rows, waiting }) => sum + Math.min(waiting ?? 0, rows), 0);
   }
 
   /** When what lies after a seq will no longer be kept whole: by its age, or because the log, at its present rate, is too large. */
@@ -449,3 +462,6 @@ export class FeedService {
     if (epoch !== this.#feed.epoch) throw new TidemarkError('epoch_changed');
   }
 }
+
+/** What comes over the network when a copy is taken, bytes. */
+const downloadOf = ({ codings }: SnapshotManifest) => Math.min(...codings.map(({ bytes }) => bytes));
