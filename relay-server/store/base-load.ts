@@ -2,6 +2,7 @@ import type { ChangeLine, WireRow } from '@tidemark/protocol/lines.ts';
 import type { TableSchema } from '@tidemark/protocol/schema.ts';
 import type { FeedTables } from '@tidemark/replica/feed-tables.ts';
 import type { Writer } from '@tidemark/replica/sqlite.ts';
+import type { Routers } from './routed-writer.ts';
 import { TableLoad } from './table-load.ts';
 
 /**
@@ -11,13 +12,15 @@ import { TableLoad } from './table-load.ts';
 export class BaseLoad {
   readonly #db: Writer;
   readonly #tables: FeedTables;
+  readonly #routers: Routers;
   readonly #first: boolean;
   readonly #names = new Set<string>();
   readonly #loads = new Map<number, TableLoad>();
 
-  constructor(db: Writer, tables: FeedTables, first: boolean) {
+  constructor(db: Writer, tables: FeedTables, routers: Routers, first: boolean) {
     this.#db = db;
     this.#tables = tables;
+    this.#routers = routers;
     this.#first = first;
   }
 
@@ -33,7 +36,10 @@ export class BaseLoad {
       (column) => old?.schema.columns.find((before) => before.name === column.name)?.name ?? null,
     );
     this.#names.add(name);
-    this.#loads.set(id, new TableLoad(this.#db, this.#tables, { id, schema, from: old?.id ?? null, columns }));
+    this.#loads.set(
+      id,
+      new TableLoad(this.#db, this.#tables, this.#routers, { id, schema, from: old?.id ?? null, columns }),
+    );
   }
 
   insert(id: number, rows: WireRow[]): void {

@@ -5,6 +5,7 @@ import type { FeedTable, FeedTables } from '@tidemark/replica/feed-tables.ts';
 import { RowStatements, toWire } from '@tidemark/replica/row-statements.ts';
 import { ident, type Writer } from '@tidemark/replica/sqlite.ts';
 import { createTableSql, rowidOf } from '@tidemark/replica/table-ddl.ts';
+import type { Routers } from './routed-writer.ts';
 
 /** About how many rows make a line of what a load changed. */
 const ROWS_IN_LINE = 200;
@@ -26,13 +27,15 @@ export interface Loaded {
 export class TableLoad {
   readonly #db: Writer;
   readonly #tables: FeedTables;
+  readonly #routers: Routers;
   readonly #loaded: Loaded;
   readonly #stage: TableSchema;
   readonly #rows: RowStatements;
 
-  constructor(db: Writer, tables: FeedTables, loaded: Loaded) {
+  constructor(db: Writer, tables: FeedTables, routers: Routers, loaded: Loaded) {
     this.#db = db;
     this.#tables = tables;
+    this.#routers = routers;
     this.#loaded = loaded;
     // Its further indexes would only cost time.
     this.#stage = { ...loaded.schema, name: `tidemark_base_${loaded.id}`, indexes: [] };
@@ -51,7 +54,7 @@ export class TableLoad {
     const all = this.#tables.list();
     const old = all.find((table) => table.id === this.#loaded.from);
     const there = all.find((table) => sameName(table.schema, schema));
-    if (old && keepsRows(old, this.#loaded)) {
+    if (old && this.#keepsRows(old)) {
       if (old.id !== id || !sameSchema(old.schema, schema)) {
         if (there && there !== old) write(['x', there.schema.name]);
         write(['a', id, old.id, columns]);
@@ -66,6 +69,12 @@ export class TableLoad {
       );
     }
     this.#db.exec(`DROP TABLE ${ident(this.#stage.name)}`);
+  }
+
+  /** Whether the rows of `old` can stay when it becomes the loaded table, here and at terminals. */
+  #keepsRows(old: FeedTable): boolean {
+    const { id, columns } = this.#loaded;
+    return keepsKeys(old, this.#loaded) && this.#routers.of(id).keepsRowsOf(this.#routers.of(old.id), columns);
   }
 
   /** By key: what the mirror has too much, what looks otherwise, what it lacks. */
@@ -141,8 +150,8 @@ export class TableLoad {
   }
 }
 
-/** Whether the rows of `old` can stay when it becomes the loaded table: its key columns keep their values, order and types. */
-function keepsRows(old: FeedTable, { schema, columns }: Loaded): boolean {
+/** Whether the key columns keep their values, order and types. */
+function keepsKeys(old: FeedTable, { schema, columns }: Loaded): boolean {
   const typeOf = (table: TableSchema, name: string) => table.columns.find((column) => column.name === name)?.type;
   return (
     old.schema.key.length === schema.key.length &&
