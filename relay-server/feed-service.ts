@@ -13,6 +13,7 @@ import type {
 import { type Cursor, formatStart, type PageStart, type Seq, seq } from '@tidemark/protocol/cursor.ts';
 import { TidemarkError } from '@tidemark/protocol/errors.ts';
 import { EVERYONE, PROTOCOL_VERSION } from '@tidemark/protocol/page.ts';
+import { Comparer } from './compare/comparer.ts';
 import { Snapshots } from './snapshots/snapshots.ts';
 import { FeedReader } from './store/feed-reader.ts';
 import { FeedWriter } from './store/feed-writer.ts';
@@ -59,6 +60,8 @@ export class FeedService {
   readonly #reader: FeedReader;
   readonly #cache = new PageCache(CACHE_BYTES);
   readonly #snapshots: Snapshots;
+  /** Reads snapshots for terminals that compare. */
+  readonly comparer = new Comparer();
   readonly #waiters = new Set<() => void>();
   #feed: FeedRow;
   #session: Session | null = null;
@@ -125,6 +128,7 @@ export class FeedService {
   async close(): Promise<void> {
     this.release();
     clearTimeout(this.#retention);
+    await this.comparer.close();
     await this.#snapshots.close();
     this.#reader.close();
     await this.#writer.close();
