@@ -2,9 +2,9 @@ import { closeSync, fsyncSync, openSync, statSync } from 'node:fs';
 import type { Cursor } from '@tidemark/protocol/cursor.ts';
 import { TidemarkError } from '@tidemark/protocol/errors.ts';
 import { TableSchema } from '@tidemark/protocol/schema.ts';
-import { createTableSql } from './feed-tables.ts';
 import { ensureFormat } from './format.ts';
 import { ident, openWriter } from './sqlite.ts';
+import { createTableSql, ensureIndexes } from './table-ddl.ts';
 
 /** What a snapshot is built of: the mirror's file, read at one moment. */
 export interface SnapshotSource {
@@ -55,6 +55,7 @@ export function buildSnapshot(source: SnapshotSource, file: string): BuiltSnapsh
           `INSERT INTO main.${ident(table.name)} (${columns}) SELECT ${columns} FROM mirror.${ident(table.name)}`,
         )
         .run();
+      ensureIndexes(db, table.id, schema);
       db.prepare('INSERT INTO main.tidemark_table (id, name, schema, rows) VALUES (?, ?, ?, ?)').run(
         table.id,
         table.name,

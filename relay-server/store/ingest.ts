@@ -212,7 +212,7 @@ export class Ingest {
   #write(log: LogWriter, line: ChangeLine, bytes: Buffer): void {
     if (line[0] !== 'x') {
       const schema = this.#schemas.get(line[1]);
-      if (schema) this.#tables.declare(line[1], schema);
+      if (schema) this.#tables.declare(line[1], schema, line[0] !== 'a');
     }
     const { name } = this.#tables.apply(line);
     log.add(bytes, changesIn(line), line[0] === 'x' ? null : line[1], name);
