@@ -39,11 +39,16 @@ export function atOnce<T>(steps: Steps<T>): T {
 
 /** Does the work with turns for others between its steps. `step` is told how many rows were read; it may throw to end it. */
 export async function inTurns<T>(steps: Steps<T>, step: (rows: number) => void): Promise<T> {
-  for (;;) {
-    const { done, value } = steps.next();
-    if (done) return value;
-    await new Promise((resolve) => setImmediate(resolve));
-    step(value);
+  try {
+    for (;;) {
+      const { done, value } = steps.next();
+      if (done) return value;
+      await new Promise((resolve) => setImmediate(resolve));
+      step(value);
+    }
+  } finally {
+    // Whatever was being read is let go of.
+    steps.return(undefined as T);
   }
 }
 

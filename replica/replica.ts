@@ -10,6 +10,7 @@ import { installSnapshot, type SnapshotName } from './install-snapshot.ts';
 import { WriterLock } from './lock.ts';
 import { PageApplier } from './page-apply.ts';
 import { expectPage, linesOf, verifyPage } from './page-reader.ts';
+import { type CompareTarget, Repair } from './repair.ts';
 import { guard, openReader, openWriter, prepared, type Reader, transaction, type Writer } from './sqlite.ts';
 
 /** Where a replica stands. */
@@ -192,6 +193,24 @@ export class Replica {
       this.history = new History(this.#db);
     }
     rmSync(snapshotFile, { force: true });
+  }
+
+  /** Begins a comparison with a snapshot. Whoever begins it ends it: by {@link applyDifference} or `discard`. Throws name_clash, db_*. */
+  compare(target: CompareTarget): Repair {
+    return guard(this.file, () => new Repair(this.#db, target));
+  }
+
+  /**
+   * Writes what a comparison found, with the snapshot's position and set of scopes, in one SQLite transaction. `strict`:
+   * triggers and unique indexes of other programs on these tables go. Throws disk_full, db_*; the replica is then as it was.
+   */
+  applyDifference(repair: Repair, strict: boolean): Counts[] {
+    try {
+      return transaction(this.#db, () => repair.write(strict));
+    } finally {
+      repair.discard();
+      this.#tables.reload();
+    }
   }
 
   /** Size of the replica's file with its log, bytes. */

@@ -24,6 +24,11 @@ export function createTableSql(schema: TableSchema, database = 'main'): string {
  * the name that it has.
  */
 export function ensureIndexes(db: Writer, id: number, schema: TableSchema): void {
+  for (const sql of indexChanges(db, id, schema)) db.exec(sql);
+}
+
+/** The SQL that {@link ensureIndexes} runs; none when the indexes are right. */
+export function indexChanges(db: Writer, id: number, schema: TableSchema): string[] {
   const standing = db
     .prepare(
       "SELECT name, sql FROM main.sqlite_schema WHERE type = 'index' AND lower(tbl_name) = lower(?) AND name LIKE 'tidemark\\_%' ESCAPE '\\'",
@@ -34,10 +39,14 @@ export function ensureIndexes(db: Writer, id: number, schema: TableSchema): void
     on: `ON ${ident(schema.name)} (${index.columns})`,
   }));
   const serves = (sql: string, on: string) => sql.startsWith('CREATE INDEX ') && sql.endsWith(` ${on}`);
-  for (const { name, sql } of standing)
-    if (!wanted.some(({ on }) => serves(sql, on))) db.exec(`DROP INDEX main.${ident(name)}`);
-  for (const { name, on } of wanted)
-    if (!standing.some(({ sql }) => serves(sql, on))) db.exec(`CREATE INDEX main.${ident(name)} ${on}`);
+  return [
+    ...standing
+      .filter(({ sql }) => !wanted.some(({ on }) => serves(sql, on)))
+      .map(({ name }) => `DROP INDEX main.${ident(name)}`),
+    ...wanted
+      .filter(({ on }) => !standing.some(({ sql }) => serves(sql, on)))
+      .map(({ name, on }) => `CREATE INDEX main.${ident(name)} ${on}`),
+  ];
 }
 
 function indexesOf(id: number, schema: TableSchema): { name: string; columns: string }[] {

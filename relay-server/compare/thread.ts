@@ -110,7 +110,11 @@ port.on('message', (request: CompareRequest) => {
     (bytes) => port.postMessage({ id: request.id, ok: true, bytes } satisfies CompareReply),
     (error: unknown) => {
       const { code, params, stack } = asTidemarkError(error);
-      port.postMessage({ id: request.id, ok: false, fault: { code, params, detail: stack ?? '' } } satisfies CompareReply);
+      port.postMessage({
+        id: request.id,
+        ok: false,
+        fault: { code, params, detail: stack ?? '' },
+      } satisfies CompareReply);
     },
   );
 });

@@ -5,7 +5,7 @@ import { EVERYONE, ScopeSet } from '@tidemark/protocol/page.ts';
 import { z } from 'zod';
 import { json, readBody } from '../body.ts';
 import { type Call, route } from '../route.ts';
-import { chooseCoding, type Coding, type ReadyPage } from '../store/page-cache.ts';
+import { type Coding, chooseCoding, type ReadyPage } from '../store/page-cache.ts';
 
 /** A request is at most this large, bytes. */
 const BODY_LIMIT = 1024 * 1024;
