@@ -1,6 +1,7 @@
 import { existsSync, rmSync, statSync } from 'node:fs';
 import { type Cursor, type Epoch, PageStart, seq } from '@tidemark/protocol/cursor.ts';
 import { TidemarkError } from '@tidemark/protocol/errors.ts';
+import type { ScopeSet } from '@tidemark/protocol/page.ts';
 import type { Run } from '@tidemark/protocol/status/facts.ts';
 import type { Counts } from './feed-tables.ts';
 import { FeedTables } from './feed-tables.ts';
@@ -21,6 +22,8 @@ export interface Standing {
   start: PageStart;
   /** Commit time at the master of the last transaction (ISO 8601). */
   committedAt: string | null;
+  /** Set of scopes that it holds; null: nothing yet. */
+  scopes: ScopeSet | null;
 }
 
 /** What applying a page did. */
@@ -58,16 +61,21 @@ export function lookAt(file: string, feed: string): Look {
 }
 
 function standingOf(db: Reader | Writer): Standing {
-  const meta = prepared(db, 'SELECT epoch, seq, part, committed_at AS committedAt FROM tidemark_meta').get() as {
+  const meta = prepared(
+    db,
+    'SELECT epoch, seq, part, committed_at AS committedAt, scopes FROM tidemark_meta',
+  ).get() as {
     epoch: Epoch | null;
     seq: number;
     part: number;
     committedAt: string | null;
+    scopes: ScopeSet | null;
   };
   return {
     cursor: meta.epoch === null ? null : { epoch: meta.epoch, seq: seq(meta.seq) },
     start: PageStart.parse({ seq: meta.seq, part: meta.part }),
     committedAt: meta.committedAt,
+    scopes: meta.epoch === null ? null : meta.scopes,
   };
 }
 
@@ -168,6 +176,7 @@ export class Replica {
           cursor: { epoch: page.header.epoch, seq: next.seq },
           start: next,
           committedAt,
+          scopes: before.scopes,
           transactions: applier.transactions,
           changes: tables.reduce((sum, t) => sum + t.inserted + t.updated + t.deleted + t.truncated, 0),
           tables,

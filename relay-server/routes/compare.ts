@@ -1,11 +1,12 @@
 import { DigestAnswer, DigestRequest, FeedName, RowsRequest } from '@tidemark/protocol/api.ts';
 import { Epoch, Seq } from '@tidemark/protocol/cursor.ts';
 import { TidemarkError } from '@tidemark/protocol/errors.ts';
-import { EVERYONE, ScopeSet } from '@tidemark/protocol/page.ts';
+import { ScopeSet } from '@tidemark/protocol/page.ts';
 import { z } from 'zod';
 import { json, readBody } from '../body.ts';
 import { type Call, route } from '../route.ts';
 import { type Coding, chooseCoding, type ReadyPage } from '../store/page-cache.ts';
+import { setOf } from './terminal.ts';
 
 /** A request is at most this large, bytes. */
 const BODY_LIMIT = 1024 * 1024;
@@ -42,9 +43,9 @@ export const COMPARE_ROUTES = [
 ];
 
 /** The snapshot that is named, if this terminal may have it. Throws scope_denied, epoch_changed, snapshot_gone. */
-function fileOf({ feed, input }: SnapshotCall): string {
-  if (input.scopes !== EVERYONE) throw new TidemarkError('scope_denied');
-  return feed.snapshotFile(input.epoch, input.seq, 'identity').file;
+function fileOf(call: SnapshotCall): string {
+  const { epoch, scopes, seq } = call.input;
+  return call.feed.snapshotFile(setOf(call, scopes), epoch, seq, 'identity').file;
 }
 
 async function bodyOf<T extends z.ZodType>({ request }: SnapshotCall, shape: T): Promise<z.output<T>> {
