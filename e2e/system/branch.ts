@@ -70,8 +70,9 @@ export class Branch {
     this.wire = wire;
   }
 
-  static async start(): Promise<Branch> {
-    const relay = await TestRelay.start();
+  /** A relay with these settings of the feed, and a terminal with these attributes. */
+  static async start(feed = '{}', attributes: Record<string, string> = {}): Promise<Branch> {
+    const relay = await TestRelay.start(feed, { branch: attributes });
     const way = await FaultProxy.start(relay.url);
     const wire = new Wire(way.url);
     await wire.listen();
@@ -91,7 +92,7 @@ export class Branch {
 
   /** Arguments of a command of the terminal. */
   args(command: string): string[] {
-    const at = ['--relay', this.wire.url, '--feed', 'shop', '--token-file', this.relay.tokenFile('terminal')];
+    const at = ['--relay', this.wire.url, '--feed', 'shop', '--token-file', this.relay.tokenFile('branch')];
     return [command, ...at, '--db', this.database];
   }
 
@@ -109,7 +110,7 @@ export class Branch {
         agent.onRun(resolve);
         agent.onFacts(() => each(agent));
         agent.start({
-          ...{ relayUrl: this.wire.url, feed: 'shop', token: new Secret(this.relay.token('terminal')) },
+          ...{ relayUrl: this.wire.url, feed: 'shop', token: new Secret(this.relay.token('branch')) },
           ...{ centralName: '', terminalName: '', everyMs: null, automatic: 'check' },
         });
         agent.run(mode, 'command');
