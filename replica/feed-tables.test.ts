@@ -2,12 +2,12 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import type { WireRow, WireValue } from '@tidemark/protocol/lines.ts';
-import type { ColumnType, TableSchema } from '@tidemark/protocol/schema.ts';
+import type { ColumnType } from '@tidemark/protocol/schema.ts';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { FeedTables } from './feed-tables.ts';
-import { toWire } from './row-statements.ts';
-import { ident, openWriter, type Writer } from './sqlite.ts';
+import { openWriter, type Writer } from './sqlite.ts';
+import { rowsOf as rowsIn, schemaOf, sorted } from './test-feed.ts';
 
 let folder: string;
 let db: Writer;
@@ -20,23 +20,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-const schemaOf = (name: string, columns: Record<string, ColumnType>, key: string[], more = {}): TableSchema => ({
-  name,
-  columns: Object.entries(columns).map(([column, type]) => ({ name: column, type, source: type })),
-  key,
-  ...more,
-});
-
-function rowsOf(table: string): WireRow[] {
-  const rows = db
-    .prepare(`SELECT * FROM ${ident(table)}`)
-    .safeIntegers()
-    .raw()
-    .all() as unknown[][];
-  return rows.map((row) => row.map(toWire));
-}
-
-const sorted = (rows: WireRow[]) => rows.map((row) => JSON.stringify(row)).sort();
+const rowsOf = (table: string) => rowsIn(db, table);
 const indexes = (table: string) =>
   db.prepare("SELECT name FROM sqlite_schema WHERE type = 'index' AND tbl_name = ? ORDER BY name").pluck().all(table);
 const refuses = (work: () => unknown, code: string) =>

@@ -2,9 +2,11 @@ import { TidemarkError } from '@tidemark/protocol/errors.ts';
 import type { AlterLine, ChangeLine, WireKey, WireRow } from '@tidemark/protocol/lines.ts';
 import { sameSchema, TableSchema } from '@tidemark/protocol/schema.ts';
 import { alterTable } from './alter-table.ts';
+import { TABLE_DDL } from './format.ts';
 import { RowStatements } from './row-statements.ts';
-import { ident, prepared, type Writer } from './sqlite.ts';
-import { createTableSql, ensureIndexes } from './table-ddl.ts';
+import { ident, prepared, transaction, type Writer } from './sqlite.ts';
+import { type Structure, structureOf } from './structure.ts';
+import { createTableSql, ensureIndexes, indexChanges } from './table-ddl.ts';
 
 /** What a line did. */
 export interface Counts {
@@ -30,12 +32,25 @@ interface Known {
   dirty: boolean;
 }
 
-const DDL = `CREATE TABLE IF NOT EXISTS tidemark_table (
-  id INTEGER PRIMARY KEY,
-  name TEXT NOT NULL UNIQUE,
-  schema TEXT NOT NULL,
-  rows INTEGER NOT NULL
-)`;
+/** A table of the feed that another program altered. */
+export interface Altered {
+  table: string;
+  /** What is wrong with it, for people. */
+  detail: string;
+}
+
+/** A row of tidemark_table. */
+interface Stored {
+  id: number;
+  name: string;
+  schema: string;
+  rows: number;
+}
+
+const SAYS: Record<Exclude<Structure, 'same'>, string> = {
+  none: 'it is gone',
+  other: 'its columns are not those of head office',
+};
 
 /**
  * The tables of a feed in one SQLite database: creates them, changes their rows, counts them.
@@ -46,10 +61,11 @@ export class FeedTables {
   readonly #known = new Map<number, Known>();
   readonly #current = new Map<string, Known>();
   #dropped: string[] = [];
+  #unreadable: string[] = [];
 
   constructor(db: Writer) {
     this.#db = db;
-    db.exec(DDL);
+    db.exec(TABLE_DDL);
     this.reload();
   }
 
@@ -58,21 +74,39 @@ export class FeedTables {
     this.#known.clear();
     this.#current.clear();
     this.#dropped = [];
-    const rows = prepared(this.#db, 'SELECT id, name, schema, rows FROM tidemark_table').all() as {
-      id: number;
-      schema: string;
-      rows: number;
-    }[];
+    this.#unreadable = [];
+    const rows = prepared(this.#db, 'SELECT id, name, schema, rows FROM tidemark_table').all() as Stored[];
     for (const row of rows) {
-      const schema = TableSchema.parse(JSON.parse(row.schema));
+      const schema = readSchema(row);
+      if (schema === null) {
+        this.#unreadable.push(row.name);
+        continue;
+      }
+      const counted = Number.isSafeInteger(row.rows) && row.rows >= 0;
       this.#admit({
         id: row.id,
         schema,
         statements: new RowStatements(this.#db, schema),
-        rows: row.rows,
+        rows: counted ? row.rows : 0,
         dirty: false,
       });
     }
+  }
+
+  /**
+   * Tables that are not as they should be, because another program altered, replaced or dropped them. Of those that are,
+   * indexes of ours that it dropped are made again.
+   */
+  altered(): Altered[] {
+    const unreadable = this.#unreadable.map((table) => ({ table, detail: 'what is known of it is spoilt' }));
+    const others = this.list().flatMap(({ id, schema }) => {
+      const structure = structureOf(this.#db, schema);
+      if (structure !== 'same') return [{ table: schema.name, detail: SAYS[structure] }];
+      const missing = indexChanges(this.#db, id, schema);
+      if (missing.length > 0) transaction(this.#db, () => missing.forEach((sql) => void this.#db.exec(sql)));
+      return [];
+    });
+    return [...unreadable, ...others];
   }
 
   /**
@@ -222,6 +256,16 @@ export class FeedTables {
     prepared(this.#db, 'DELETE FROM tidemark_table WHERE id = ?').run(table.id);
     this.#known.delete(table.id);
     this.#current.delete(nameKey(table.schema.name));
+  }
+}
+
+function readSchema({ name, schema }: Stored): TableSchema | null {
+  try {
+    const read = TableSchema.safeParse(JSON.parse(schema));
+    return read.success && read.data.name === name ? read.data : null;
+  } catch {
+    // Not JSON is no schema: the caller says which table it was of.
+    return null;
   }
 }
 

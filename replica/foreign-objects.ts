@@ -1,4 +1,4 @@
-import type { Writer } from './sqlite.ts';
+import { ident, type Writer } from './sqlite.ts';
 
 /** An index or a trigger that another program made on a table of the feed. */
 export interface ForeignObject {
@@ -30,6 +30,32 @@ function made(db: Writer, sql: string): boolean {
     if (isMisfit(error)) return false;
     throw error;
   }
+}
+
+/**
+ * What of other programs may keep a table from being changed, the likeliest first: unique indexes where one failed, else
+ * triggers. `failure` is SQLite's message; `removed` has been tried. None: it is not their doing. A name of ours stands for
+ * all our tables that are not the feed's.
+ */
+export function obstacles(db: Writer, table: string, failure: string, removed: ForeignObject[]): ForeignObject[] {
+  const ours = /^tidemark_/i.test(table);
+  const tables = ours ? OUR_TABLES : [table];
+  const all = tables
+    .flatMap((name) => foreignObjects(db, name))
+    .filter(({ name }) => !removed.some((other) => other.name === name));
+  const unique = all.filter(({ sql }) => /^CREATE\s+UNIQUE/i.test(sql));
+  const triggers = all.filter(({ type }) => type === 'trigger');
+  const here = new RegExp(`^UNIQUE constraint failed: (index |${escaped(table)}\\.)`, 'i').test(failure);
+  return (here ? [unique, triggers, all] : [triggers, unique, all]).find((some) => some.length > 0) ?? [];
+}
+
+/** Our tables that are written with the feed's. */
+export const OUR_TABLES = ['tidemark_meta', 'tidemark_table', 'tidemark_spool', 'tidemark_status'];
+const escaped = (text: string) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+
+/** Removes them, inside the caller's transaction. */
+export function removeObjects(db: Writer, objects: ForeignObject[]): void {
+  for (const { type, name } of objects) db.exec(`DROP ${type.toUpperCase()} IF EXISTS main.${ident(name)}`);
 }
 
 /** Whether SQLite refused a statement because of what the tables are or hold, and not because of the disk or the file. */

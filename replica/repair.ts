@@ -7,7 +7,8 @@ import type { TableId, TableSchema } from '@tidemark/protocol/schema.ts';
 import type { Difference } from '@tidemark/protocol/status/facts.ts';
 import { EVERYTHING, rowSql, TableRanges } from './digest.ts';
 import type { Counts } from './feed-tables.ts';
-import { type ForeignObject, foreignObjects, restoreObjects } from './foreign-objects.ts';
+import { type ForeignObject, foreignObjects, OUR_TABLES, removeObjects, restoreObjects } from './foreign-objects.ts';
+import { rememberedTables, saveTables } from './format.ts';
 import { RowStatements } from './row-statements.ts';
 import { ident, openReader, prepared, type Reader, type Writer } from './sqlite.ts';
 import { structureOf, uniqueIndexes } from './structure.ts';
@@ -65,12 +66,15 @@ export class Repair {
   /** Tables of the feed that the snapshot does not have. */
   readonly #gone: Catalogued[];
   readonly #catalogue: Catalogued[];
+  /** Names of the feed's tables here, also where another program removed them from the catalogue. */
+  readonly #ours: Set<string>;
 
   /** Throws name_clash when another program made a table of a name that the feed uses and did not have here. */
   constructor(db: Writer, target: CompareTarget) {
     this.#db = db;
     this.target = target;
     this.#catalogue = db.prepare('SELECT id, name, schema, rows FROM tidemark_table').all() as Catalogued[];
+    this.#ours = new Set([...this.#catalogue.map(({ name }) => name), ...rememberedTables(db)].map(nameKey));
     const names = new Set(target.tables.map(({ name }) => nameKey(name)));
     this.#gone = this.#catalogue.filter(({ name }) => !names.has(nameKey(name)));
     this.#reader = openReader(db.name);
@@ -85,9 +89,8 @@ export class Repair {
   }
 
   #stage({ id, name, rows, schema }: CompareTarget['tables'][number]): Staged {
-    const ours = this.#catalogue.some((table) => nameKey(table.name) === nameKey(name));
     const structure = structureOf(this.#reader, schema);
-    if (!ours && structure !== 'none') throw new TidemarkError('name_clash', { table: name });
+    if (!this.#ours.has(nameKey(name)) && structure !== 'none') throw new TidemarkError('name_clash', { table: name });
     const replaces = structure === 'other';
     return {
       ...{ id, schema, rows, replaces, made: false, into: null },
@@ -206,6 +209,11 @@ export class Repair {
   write(strict: boolean): Counts[] {
     this.#reader.close();
     const kept = [...this.#tables.values()].flatMap((table) => this.#putAside(table, strict));
+    for (const name of OUR_TABLES)
+      removeObjects(
+        this.#db,
+        foreignObjects(this.#db, name).filter(({ type }) => type === 'trigger'),
+      );
     for (const { name } of this.#gone) this.#drop(name);
     for (const table of this.#tables.values()) this.#writeTable(table);
     restoreObjects(this.#db, kept);
@@ -261,7 +269,7 @@ export class Repair {
     const unique = uniqueIndexes(this.#db, schema.name);
     const all = foreignObjects(this.#db, schema.name);
     const hinders = ({ type, name }: ForeignObject) => type === 'trigger' || unique.includes(name);
-    for (const { type, name } of all.filter(hinders)) this.#db.exec(`DROP ${type} main.${ident(name)}`);
+    removeObjects(this.#db, all.filter(hinders));
     const back = all.filter((object) => here === null || hinders(object));
     return strict ? back.filter((object) => !hinders(object)) : back;
   }
@@ -302,12 +310,11 @@ export class Repair {
       const count = made ? new TableRanges(this.#db, schema).count(EVERYTHING) : rows;
       add.run(id, schema.name, JSON.stringify(schema), count);
     }
-    prepared(this.#db, 'UPDATE tidemark_meta SET epoch = ?, seq = ?, part = 0, committed_at = ?, scopes = ?').run(
-      cursor.epoch,
-      cursor.seq,
-      committedAt,
-      scopes,
-    );
+    prepared(
+      this.#db,
+      'UPDATE tidemark_meta SET epoch = ?, seq = ?, part = 0, squashed = NULL, committed_at = ?, scopes = ?',
+    ).run(cursor.epoch, cursor.seq, committedAt, scopes);
+    saveTables(this.#db);
     prepared(this.#db, 'UPDATE tidemark_status SET epoch = ?, seq = ?, committed_at = ?').run(
       cursor.epoch,
       cursor.seq,

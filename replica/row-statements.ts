@@ -12,10 +12,10 @@ const VARIABLES = 32_766;
 
 type Bound = WireValue | Buffer;
 
-/** A value that no column takes, such as a boolean or an object, is the sender's mistake. */
-function bind(statement: BetterSqlite3.Statement, values: Bound[]): void {
+/** Runs it and returns how many rows changed. A value that no column takes, such as a boolean, is the sender's mistake. */
+function run(statement: BetterSqlite3.Statement, values: Bound[]): number {
   try {
-    statement.run(values);
+    return statement.run(values).changes;
   } catch (error) {
     if (error instanceof TypeError)
       throw new TidemarkError('page_invalid', { detail: 'a value is of no known kind' }, error);
@@ -45,7 +45,10 @@ export class RowStatements {
     this.#atOnce = Math.max(1, Math.min(ROWS_AT_ONCE, Math.floor(VARIABLES / schema.columns.length)));
   }
 
-  /** Inserts rows, or replaces those whose key is there; without a key they are added. */
+  /**
+   * Inserts rows, or changes those whose key is there; without a key they are added. A unique index of another program
+   * makes it fail, where INSERT OR REPLACE would delete the rows that are in the way.
+   */
   upsert(rows: WireRow[]): void {
     const width = this.#types.length;
     let next = 0;
@@ -58,24 +61,29 @@ export class RowStatements {
           const row = this.#checked(rows[r]);
           for (let c = 0; c < width; c++) flat[at++] = row[c] as Bound;
         }
-        bind(this.#many, flat);
+        if (run(this.#many, flat) !== this.#atOnce) this.#kept();
       }
     }
     if (next === rows.length) return;
     this.#one ??= this.#db.prepare(this.#upsertSql(1));
-    for (; next < rows.length; next++) bind(this.#one, this.#checked(rows[next]));
+    for (; next < rows.length; next++) if (run(this.#one, this.#checked(rows[next])) !== 1) this.#kept();
   }
 
   /** Deletes rows by key, without a key one of those that are equal to it; returns how many there were. */
   delete(keys: WireKey[]): number {
     this.#delete ??= this.#db.prepare(`DELETE FROM ${this.#name()} WHERE ${this.#oneMatch()}`);
     let deleted = 0;
-    for (const key of keys) deleted += this.#delete.run(this.#boundKey(key)).changes;
+    for (const key of keys) {
+      const here = run(this.#delete, this.#boundKey(key));
+      if (here === 0 && this.read(key) !== null) this.#kept();
+      deleted += here;
+    }
     return deleted;
   }
 
   truncate(): void {
     this.#db.exec(`DELETE FROM ${this.#name()}`);
+    if (this.#db.prepare(`SELECT 1 FROM ${this.#name()} LIMIT 1`).get()) this.#kept();
   }
 
   /** The row of this key, each value as it would travel. */
@@ -114,8 +122,16 @@ export class RowStatements {
 
   #upsertSql(rows: number): string {
     const row = `(${this.#types.map(() => '?').join(',')})`;
-    const verb = this.#keyless ? 'INSERT' : 'INSERT OR REPLACE';
-    return `${verb} INTO ${this.#name()} (${this.#columns()}) VALUES ${new Array(rows).fill(row).join(',')}`;
+    return `INSERT INTO ${this.#name()} (${this.#columns()}) VALUES ${new Array(rows).fill(row).join(',')}${this.#onConflict()}`;
+  }
+
+  #onConflict(): string {
+    const { columns, key } = this.#schema;
+    if (key.length === 0) return '';
+    const others = columns.filter(({ name }) => !key.includes(name)).map(({ name }) => ident(name));
+    // A row that is all key is set to what it is: so it counts as changed.
+    const set = others.length > 0 ? others : [ident(key[0] ?? '')];
+    return ` ON CONFLICT (${columnList(key)}) DO UPDATE SET ${set.map((name) => `${name} = excluded.${name}`).join(', ')}`;
   }
 
   #checked(row: WireRow | undefined): Bound[] {
@@ -141,6 +157,14 @@ export class RowStatements {
       });
     }
     return key.map((value, i) => (this.#keyTypes[i] === 'blob' ? toBuffer(value) : value));
+  }
+
+  /** A change that does not fail and is not made is a trigger's doing. */
+  #kept(): never {
+    throw new TidemarkError('replica_altered', {
+      table: this.#schema.name,
+      detail: 'a trigger keeps rows from being changed',
+    });
   }
 
   #wrong(column: number): never {

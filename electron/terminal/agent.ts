@@ -327,7 +327,7 @@ class SyncAgent implements Agent {
     const replica = this.#theReplica();
     switch (effect.do) {
       case 'probe':
-        return { type: 'probed', status: await this.#ask(relay, 0, signal) };
+        return { type: 'probed', status: await this.#ask(relay, 0, signal), altered: replica.altered().length > 0 };
       case 'poll': {
         // Where it stands is told at once; only then is there something to wait for.
         const waitS = this.#state.cursor === null || this.#book.probe === null ? 0 : POLL_S;

@@ -28,18 +28,12 @@ export function approach(state: Shared, run: RunState, manifest: SnapshotManifes
 
 export function compared(
   state: StateOf<'comparing'>,
-  { differences, needed, copy }: EventOf<'compared'>,
+  { differences, needed, copy: copied }: EventOf<'compared'>,
   context: Context,
 ): Step {
   const { manifest } = state;
   const run = progressed(state.run);
-  if (copy) {
-    const snapshot = run.compare === 'difference' ? 'scopes_changed' : 'altered';
-    return step(
-      { ...shared(state), at: 'downloading-snapshot', run: { ...run, compare: null, snapshot }, manifest },
-      { do: 'download', manifest },
-    );
-  }
+  if (copied) return copy(state, run, manifest);
   const onlyShow = run.mode === 'verify' && !state.policy.repair;
   if (onlyShow && differences.length > 0)
     return ended(state, run, 'failed', context, {
@@ -51,6 +45,14 @@ export function compared(
   return step(
     { ...shared(state), at: 'repairing', run, manifest },
     { do: 'repair', manifest, strict: run.compare === 'altered' },
+  );
+}
+
+function copy(state: Shared, run: RunState, manifest: SnapshotManifest): Step {
+  const snapshot = run.compare === 'difference' ? 'scopes_changed' : 'altered';
+  return step(
+    { ...shared(state), at: 'downloading-snapshot', run: { ...run, compare: null, snapshot }, manifest },
+    { do: 'download', manifest },
   );
 }
 
@@ -77,6 +79,8 @@ export function compareFailed(
 ): Step {
   const moved = ['epoch_changed', 'scope_denied', 'scopes_changed'].includes(event.fault.code);
   if (moved && !state.run.replanned) return recheck(state, { ...state.run, compare: null, replanned: true });
+  // The file does not take the rows: it takes the copy, whose tables are made anew.
+  if (event.work === 'repair' && event.fault.code === 'replica_altered') return copy(state, state.run, state.manifest);
   return fail(state, state.run, event, context);
 }
 

@@ -161,7 +161,8 @@ interface Events {
   stop: object;
   /** `lastRunAt`: when the last run ended of the kind that the schedule starts. */
   opened: { cursor: Cursor | null; start: PageStart; lastRunAt: number | null };
-  probed: { status: RelayStatus };
+  /** `altered`: another program made other tables of the feed's. */
+  probed: { status: RelayStatus; altered: boolean };
   polled: { status: RelayStatus };
   fetched: { page: PageInHand };
   applied: { cursor: Cursor; start: PageStart };

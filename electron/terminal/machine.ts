@@ -234,7 +234,11 @@ const TABLE: { [S in StateName]: Handlers<S> } = {
       if (state.run.mode !== 'check' || event.mode === 'check') return stay(state);
       return step({ ...state, run: { ...state.run, mode: event.mode, trigger: event.trigger, wanted: event.wanted } });
     },
-    probed: (state, { status }, context) => follow(state, state.run, status, context),
+    probed: (state, { status, altered }, context) => {
+      const { run } = state;
+      const mend = altered && run.mode !== 'check' && run.compare === null;
+      return follow(state, mend ? { ...run, compare: 'altered' } : run, status, context);
+    },
   },
   'waiting-for-snapshot': {
     ...IN_RUN,

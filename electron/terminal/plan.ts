@@ -63,7 +63,10 @@ function comparison({ plan }: RelayStatus, run: RunState, cursor: Cursor | null,
   // A cursor ahead of the relay is of a history that was lost: what differs from what is left is repaired.
   const comparable = plan.by !== 'snapshot' || plan.reason === 'cheaper' || plan.reason === 'cursor_ahead';
   if (!comparable) return null;
-  if (run.compare === 'altered') return { by: 'compare', why: 'altered', target: run.target };
+  if (run.compare === 'altered') {
+    const target = run.mode === 'verify' ? null : { epoch: cursor.epoch, seq: targetOf(run, cursor, head) };
+    return { by: 'compare', why: 'altered', target };
+  }
   return run.mode === 'verify' ? { by: 'compare', why: 'asked', target: null } : null;
 }
 

@@ -3,7 +3,7 @@ import { Worker } from 'node:worker_threads';
 import type { DigestRequest, RowsRequest } from '@tidemark/protocol/api.ts';
 import { TidemarkError } from '@tidemark/protocol/errors.ts';
 import { type Coding, PageCache, type ReadyPage } from '../store/page-cache.ts';
-import type { CompareReply, CompareRequest } from './compare-protocol.ts';
+import { CLOSE, type CompareReply, type CompareRequest } from './compare-protocol.ts';
 
 /** Answers kept: a fleet that verifies asks the same. */
 const CACHE_BYTES = 16 * 1024 * 1024;
@@ -44,7 +44,7 @@ export class Comparer {
     clearTimeout(this.#idle);
     const worker = this.#worker;
     this.#gone(worker, 'the relay stops');
-    await worker?.terminate();
+    if (worker) await ended(worker);
   }
 
   #call(body: Body): Promise<Buffer> {
@@ -69,7 +69,7 @@ export class Comparer {
       clearTimeout(this.#idle);
       this.#idle = setTimeout(() => {
         this.#worker = null;
-        void worker.terminate();
+        void ended(worker);
       }, IDLE_MS).unref();
     });
     worker.on('error', (error) => this.#gone(worker, String(error)));
@@ -86,6 +86,13 @@ export class Comparer {
     for (const { reject } of waiting.values())
       reject(new TidemarkError('internal', { detail: `the comparing thread stopped: ${why}` }));
   }
+}
+
+function ended(worker: Worker): Promise<void> {
+  return new Promise((resolve) => {
+    worker.once('exit', () => resolve());
+    worker.postMessage(CLOSE);
+  });
 }
 
 async function withPatience(made: Promise<ReadyPage>): Promise<ReadyPage> {

@@ -7,7 +7,7 @@ import { LINE_BYTES, PAGE_BYTES } from '@tidemark/protocol/page.ts';
 import { TableSchema } from '@tidemark/protocol/schema.ts';
 import { inTurns, TableRanges } from '@tidemark/replica/digest.ts';
 import { openReader, type Reader } from '@tidemark/replica/sqlite.ts';
-import type { CompareReply, CompareRequest } from './compare-protocol.ts';
+import { CLOSE, type CompareReply, type CompareRequest } from './compare-protocol.ts';
 
 /** Reads snapshots for terminals that compare, off the event loop of the relay. Requests go on in turns. */
 const port = parentPort;
@@ -24,6 +24,7 @@ interface OpenSnapshot {
 }
 
 const open = new Map<string, OpenSnapshot>();
+let closing = false;
 
 function snapshot(file: string): OpenSnapshot {
   const known = open.get(file);
@@ -56,9 +57,13 @@ function tableOf({ tables }: OpenSnapshot, { table: id, range }: RowsRequest['as
   return table;
 }
 
+function goOn(): void {
+  if (closing) throw new TidemarkError('cancelled');
+}
+
 async function digests(at: OpenSnapshot, asks: Extract<CompareRequest, { kind: 'digests' }>['asks']): Promise<string> {
   const answers: DigestPart[][] = [];
-  for (const ask of asks) answers.push(await inTurns(tableOf(at, ask).split(ask.range, ask.parts), () => undefined));
+  for (const ask of asks) answers.push(await inTurns(tableOf(at, ask).split(ask.range, ask.parts), goOn));
   return JSON.stringify({ answers });
 }
 
@@ -96,16 +101,29 @@ function rows(at: OpenSnapshot, asks: RowsRequest['asks']): Buffer {
 }
 
 async function answer(request: CompareRequest): Promise<Uint8Array> {
+  goOn();
   const at = snapshot(request.file);
   at.users++;
   try {
     return request.kind === 'digests' ? Buffer.from(await digests(at, request.asks)) : rows(at, request.asks);
   } finally {
     at.users--;
+    endIfDone();
   }
 }
 
-port.on('message', (request: CompareRequest) => {
+function endIfDone(): void {
+  if (!closing || [...open.values()].some(({ users }) => users > 0)) return;
+  for (const { db } of open.values()) db.close();
+  open.clear();
+  port?.close();
+}
+
+port.on('message', (request: CompareRequest | typeof CLOSE) => {
+  if (request === CLOSE) {
+    closing = true;
+    return endIfDone();
+  }
   answer(request).then(
     (bytes) => port.postMessage({ id: request.id, ok: true, bytes } satisfies CompareReply),
     (error: unknown) => {

@@ -191,6 +191,29 @@ export class Router {
     return [...this.#attributes, ...this.#constants].map(({ column }) => column.name);
   }
 
+  /**
+   * Whether terminals can keep their rows when `old`'s table becomes this one. `columns`: the old name of each given
+   * column; null: it is new. They cannot when what decides who gets a row changed, or when a column takes its values
+   * from one that they did not get.
+   */
+  keepsRowsOf(old: Router, columns: readonly (string | null)[]): boolean {
+    if (old.plain && this.plain) return true;
+    const was = new Map(this.given.map((name, at) => [name, columns[at] ?? null]));
+    const decides = (router: Router) =>
+      JSON.stringify([
+        router.#constants.map(({ column, values }) => [column.name, column.type, column.source, [...values]]),
+        router.#attributes.map(({ column, attribute }) => [column.name, column.type, column.source, attribute]),
+      ]);
+    return (
+      decides(old) === decides(this) &&
+      this.columns.every((name) => was.get(name) === name) &&
+      this.schema.columns.every(({ name }) => {
+        const from = was.get(name) ?? null;
+        return from === null || old.schema.columns.some((column) => column.name === from);
+      })
+    );
+  }
+
   /** The rows of a terminal of these attributes. */
   part(attributes: Attributes): Part {
     const part: Part = { where: '', params: [] };

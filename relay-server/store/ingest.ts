@@ -1,7 +1,14 @@
 import { createHash } from 'node:crypto';
 import { type Seq, seq } from '@tidemark/protocol/cursor.ts';
 import { TidemarkError } from '@tidemark/protocol/errors.ts';
-import { BatchLine, type ChangeLine, changesIn, type PartialLine, type WireRow } from '@tidemark/protocol/lines.ts';
+import {
+  BatchLine,
+  type ChangeLine,
+  changesIn,
+  type LoadLine,
+  type PartialLine,
+  type WireRow,
+} from '@tidemark/protocol/lines.ts';
 import { BatchTrailer } from '@tidemark/protocol/page.ts';
 import { sameSchema, type TableSchema } from '@tidemark/protocol/schema.ts';
 import { FeedTables } from '@tidemark/replica/feed-tables.ts';
@@ -13,6 +20,7 @@ import { LogWriter } from './log-writer.ts';
 import { dropOldest, type Retention } from './retention.ts';
 import { RoutedWriter, Routers } from './routed-writer.ts';
 import { countRows, takeFilters } from './scope-counts.ts';
+import { TableLoad } from './table-load.ts';
 
 const NEWLINE = 0x0a;
 const ROW_LINES = new Set(['i', 'u', 'd']);
@@ -34,20 +42,27 @@ export interface Ingested {
   scopes: string[];
 }
 
+/** The table that is being loaded. */
+interface Load {
+  id: number;
+  table: TableLoad;
+}
+
 /**
  * Where the lines of a batch may stand:
  *
- * | state  | s | b    | B    | i u d t r x p | c    | h  |
- * | ---    | - | ---  | ---  | ---           | ---  | -- |
- * | none   | ✓ | → tx | → base | –           | –    | ✓  |
- * | tx     | ✓ | –    | –    | ✓             | → none | – |
- * | base   | ✓ | –    | –    | i             | → none | – |
- * | skip   | ✓ | –    | –    | passed over   | → none | – |
+ * | state   | s | b    | B      | i u d t r x a p | L           | E    | c      | h |
+ * | ---     | - | ---  | ---    | ---             | ---         | ---  | ---    | - |
+ * | none    | ✓ | → tx | → base | –               | –           | –    | –      | ✓ |
+ * | tx      | ✓ | –    | –      | ✓               | → load      | –    | → none | – |
+ * | tx load | ✓ | –    | –      | i of its table  | –           | → tx | –      | – |
+ * | base    | ✓ | –    | –      | i               | –           | –    | → none | – |
+ * | skip    | ✓ | –    | –      | passed over     | passed over | same | → none | – |
  */
 type State =
   | { kind: 'none' }
   | { kind: 'skip' }
-  | { kind: 'transaction'; position: string; log: LogWriter; changes: number }
+  | { kind: 'transaction'; position: string; log: LogWriter; changes: number; load: Load | null }
   | { kind: 'base'; position: string; takenAt: string; why: string; load: BaseLoad; changes: number };
 
 /**
@@ -145,8 +160,11 @@ export class Ingest {
           this.#heard(line[1]);
           break;
         case 'L':
+          this.#beginLoad(line, number);
+          break;
         case 'E':
-          throw invalid(number, 'loads are not taken yet');
+          this.#endLoad(line[1], number);
+          break;
         default:
           this.#change(line, bytes, number);
       }
@@ -186,13 +204,13 @@ export class Ingest {
     }
     this.#open();
     const log = new LogWriter(this.#db, this.#feed.head + 1, committedAt);
-    this.#state = { kind: 'transaction', position, log, changes: 0 };
+    this.#state = { kind: 'transaction', position, log, changes: 0, load: null };
   }
 
   #beginBase(position: string, takenAt: string, why: string, number: number): void {
     if (this.#state.kind !== 'none') throw invalid(number, 'a base begins inside a transaction');
     this.#open();
-    const load = new BaseLoad(this.#db, this.#tables, this.#feed.head === 0);
+    const load = new BaseLoad(this.#db, this.#tables, this.#routers, this.#feed.head === 0);
     this.#state = { kind: 'base', position, takenAt, why, load, changes: 0 };
   }
 
@@ -211,16 +229,41 @@ export class Ingest {
         return;
       }
       state.changes += changesIn(line);
+      if (state.load) {
+        if (line[0] !== 'i' || line[1] !== state.load.id)
+          throw invalid(number, 'a load holds the inserts of its table only');
+        state.load.table.insert(line[2]);
+        return;
+      }
       if (line[0] === 'p')
         for (const whole of this.#complete(line))
           this.#write(state.log, whole, Buffer.from(`${JSON.stringify(whole)}\n`));
       else this.#write(state.log, line, bytes);
     } catch (error) {
-      // The line's own fault, seen where its rows are applied.
-      if (error instanceof TidemarkError && error.code === 'page_invalid')
-        throw invalid(number, String(error.params.detail));
-      throw error;
+      throw faultOf(error, number);
     }
+  }
+
+  #beginLoad([, id, from, columns]: LoadLine, number: number): void {
+    const state = this.#state;
+    if (state.kind === 'skip') return;
+    if (state.kind !== 'transaction' || state.load) throw invalid(number, 'a load stands outside of a transaction');
+    const schema = this.#schemas.get(id);
+    if (!schema) throw invalid(number, `table id ${id} is not declared`);
+    if (columns.length !== schema.columns.length) throw invalid(number, 'it does not say of each column what it was');
+    state.load = { id, table: new TableLoad(this.#db, this.#tables, this.#routers, { id, schema, from, columns }) };
+  }
+
+  #endLoad(id: number, number: number): void {
+    const state = this.#state;
+    if (state.kind === 'skip') return;
+    if (state.kind !== 'transaction' || state.load?.id !== id) throw invalid(number, 'a load ends but did not begin');
+    try {
+      state.load.table.finish((line) => this.#write(state.log, line, Buffer.from(`${JSON.stringify(line)}\n`)));
+    } catch (error) {
+      throw faultOf(error, number);
+    }
+    state.load = null;
   }
 
   #write(log: LogWriter, line: ChangeLine, bytes: Buffer): void {
@@ -258,6 +301,7 @@ export class Ingest {
     const state = this.#state;
     if (state.kind === 'none') throw invalid(number, 'a transaction ends but did not begin');
     if (state.kind === 'transaction') {
+      if (state.load) throw invalid(number, 'a transaction ends inside a load');
       if (changes !== state.changes)
         throw invalid(number, `the transaction has ${state.changes} changes instead of ${changes}`);
       this.#endLog(state.log);
@@ -382,3 +426,9 @@ function readLine(bytes: Buffer, number: number): BatchLine {
 
 const invalid = (line: number, detail: string) =>
   new TidemarkError('batch_invalid', { detail: `line ${line}: ${detail}` });
+
+/** The line's own fault, seen where its rows are applied. */
+const faultOf = (error: unknown, number: number) =>
+  error instanceof TidemarkError && error.code === 'page_invalid'
+    ? invalid(number, String(error.params.detail))
+    : error;
