@@ -57,7 +57,7 @@ export async function benchVerify(): Promise<Result> {
     const rate = await inTurn(
       async () => {
         await branch.relay.restart('{}', Date.now());
-        branch.way.retarget(branch.relay.url);
+        branch.way.leadTo(branch.relay.url);
         const took = await seconds(async () => {
           const run = await branch.run('verify');
           if (run.outcome !== 'done' || run.differences?.length !== 0) throw new Error(JSON.stringify(run));

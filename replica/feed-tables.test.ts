@@ -39,7 +39,7 @@ describe('tables without a key', () => {
   const schema = schemaOf('loose', Object.fromEntries(TYPES.map((type) => [`a ${type}`, type])), []);
   const row = fc.tuple(...TYPES.map((type) => fc.constantFrom(...VALUES[type]))) as fc.Arbitrary<WireRow>;
 
-  test('P3: after any inserts and deletes they hold the same multiset of rows as an array', () => {
+  test('L8: after any inserts and deletes they hold the same multiset of rows as an array', () => {
     fc.assert(
       fc.property(
         fc.array(row, { minLength: 1, maxLength: 6 }),
@@ -68,7 +68,7 @@ describe('tables without a key', () => {
     );
   });
 
-  test('a delete is a seek, in a table as wide as a master has them', () => {
+  test('L8: a delete is a seek, in a table as wide as a master has them', () => {
     const names = Array.from({ length: 1600 }, (_, n) => `c${n}`);
     const wide = schemaOf('wide', Object.fromEntries(names.map((name) => [name, 'text'])), []);
     const tables = new FeedTables(db);
@@ -189,7 +189,7 @@ describe('altered tables', () => {
     return tables;
   }
 
-  test('appended columns do not rewrite the table', () => {
+  test('L7: appended columns do not rewrite the table', () => {
     const tables = item();
     const root = () => db.prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'item'").pluck().get();
     const before = root();
@@ -213,7 +213,7 @@ describe('altered tables', () => {
     ],
     ['the table renamed', { ...ITEM, name: 'ware' }, ['id', 'name', 'price']],
     ['the table renamed by case', { ...ITEM, name: 'Item' }, ['id', 'name', 'price']],
-  ] as const)('views, indexes and triggers of other programs: %s', (_, schema, columns) => {
+  ] as const)('T1: views, indexes and triggers of other programs: %s', (_, schema, columns) => {
     const tables = item();
     db.exec(`
       CREATE TABLE audit (id INTEGER, ref INTEGER REFERENCES item (id));
@@ -242,7 +242,7 @@ describe('altered tables', () => {
     expect(db.prepare('SELECT id FROM audit').pluck().all()).toEqual([2]);
   });
 
-  test('further indexes are made with the table, and again when it changes', () => {
+  test('L9: further indexes are made with the table, and again when it changes', () => {
     const tables = new FeedTables(db);
     tables.declare(1, { ...ITEM, indexes: [['name'], ['price', 'name']] });
     expect(indexes('item')).toEqual(['tidemark_index_1_0', 'tidemark_index_1_1']);

@@ -131,7 +131,7 @@ function change(n: number): void {
 }
 
 describe('indexes and triggers of other programs', () => {
-  test('P3: a unique index deletes no rows: it goes when it keeps the data out, and is named', () => {
+  test('T2: a unique index deletes no rows: it goes when it keeps the data out, and is named', () => {
     another('CREATE UNIQUE INDEX by_name ON item (name); CREATE INDEX by_price ON item (price)');
     feed.commit(['u', 1, [[1, 'pear', 7]]]);
     expect(pull().dropped).toEqual([]);
@@ -156,7 +156,7 @@ describe('indexes and triggers of other programs', () => {
       'CREATE TABLE audit (n UNIQUE); CREATE TRIGGER t AFTER INSERT ON pair BEGIN INSERT INTO audit VALUES (1), (1); END',
     ],
     ['stands on our cursor', 'CREATE TRIGGER t AFTER UPDATE ON tidemark_meta BEGIN INSERT INTO gone VALUES (1); END'],
-  ])('a trigger that %s goes; the data is right', (_, sql) => {
+  ])('T2: a trigger that %s goes; the data is right', (_, sql) => {
     another(
       `${sql}; CREATE TABLE kept (id); CREATE TRIGGER fine AFTER INSERT ON item BEGIN INSERT INTO kept VALUES (new.id); END`,
     );
@@ -166,7 +166,7 @@ describe('indexes and triggers of other programs', () => {
     expect(objects('t', 'kept')).toEqual(['kept']);
   });
 
-  test('a trigger that only takes notes stays, and takes them', () => {
+  test('T1: a trigger that only takes notes stays, and takes them', () => {
     another(
       'CREATE TABLE kept (id); CREATE TRIGGER fine AFTER INSERT ON item BEGIN INSERT INTO kept VALUES (new.id); END',
     );
@@ -175,7 +175,7 @@ describe('indexes and triggers of other programs', () => {
     expect(inFile((db) => rowsOf(db, 'kept'))).toEqual([[101], [201]]);
   });
 
-  test('S8: a fresh copy keeps what others made, but for what the data does not allow', () => {
+  test('T1: a fresh copy keeps what others made, but for what the data does not allow', () => {
     another(`
       CREATE TABLE mine (n); INSERT INTO mine VALUES (1);
       CREATE VIEW dear AS SELECT * FROM item WHERE price > 1;
@@ -210,7 +210,7 @@ describe('tables of the feed that another program changed', () => {
     ],
   ] as const;
 
-  test.each(OTHERWISE)('%s: it is named, pages are refused, a fresh copy puts it right', (_, sql) => {
+  test.each(OTHERWISE)('T3: %s: it is named, pages are refused, a fresh copy puts it right', (_, sql) => {
     another(sql);
     const before = replica.standing();
     change(1);
@@ -225,7 +225,7 @@ describe('tables of the feed that another program changed', () => {
     expect(here()).toEqual(there());
   });
 
-  test.each(OTHERWISE)('%s while the replica is closed: the same', (_, sql) => {
+  test.each(OTHERWISE)('T3: %s while the replica is closed: the same', (_, sql) => {
     replica.close();
     another(sql);
     replica = Replica.open(file, 'shop');
@@ -235,7 +235,7 @@ describe('tables of the feed that another program changed', () => {
     expect(here()).toEqual(there());
   });
 
-  test("a view in the place of a table is another program's: a clash, and not touched", () => {
+  test("T1: a view in the place of a table is another program's: a clash, and not touched", () => {
     another('DROP TABLE item; CREATE VIEW item AS SELECT 1 AS id');
     expect(replica.altered()).toEqual(['item']);
     expect(codeOf(install)).toBe('name_clash');
@@ -246,7 +246,7 @@ describe('tables of the feed that another program changed', () => {
     expect(here()).toEqual(there());
   });
 
-  test('an index of ours that another program dropped is made again', () => {
+  test('T3: an index of ours that another program dropped is made again', () => {
     another('DROP INDEX tidemark_all_3');
     expect(replica.altered()).toEqual([]);
     expect(objects('tidemark_all_3')).toEqual(['tidemark_all_3']);
@@ -275,7 +275,7 @@ describe('what the replica knows of itself', () => {
     ['a spool without a part', "INSERT INTO tidemark_spool (body) VALUES ('x')"],
   ] as const;
 
-  test.each(LOST)('%s: no data, and a fresh copy puts it right', (_, sql) => {
+  test.each(LOST)('T4: %s: no data, and a fresh copy puts it right', (_, sql) => {
     another(sql);
     expect(replica.standing()).toMatchObject({ cursor: null, start: { seq: 0, part: 0 } });
     expect(codeOf(() => replica.applyPage(feed.page(2)))).toMatch(/^(page_out_of_order|replica_altered)$/);
@@ -288,7 +288,7 @@ describe('what the replica knows of itself', () => {
     expect(here()).toEqual(there());
   });
 
-  test.each(LOST)('%s while the replica is closed: a look finds no data, opening makes it usable', (name, sql) => {
+  test.each(LOST)('T4: %s while the replica is closed: a look finds no data, opening makes it usable', (name, sql) => {
     replica.close();
     another(sql);
     const look = lookAt(file, 'shop');
@@ -313,7 +313,7 @@ describe('what the replica knows of itself', () => {
     ['commit time of no form', "UPDATE tidemark_meta SET committed_at = 'yesterday'"],
     ['mark and version gone', 'PRAGMA application_id = 0; PRAGMA user_version = 0'],
     ['count of no form', "UPDATE tidemark_table SET rows = 'many' WHERE name = 'pair'"],
-  ])('%s: it goes on where it was', (_, sql) => {
+  ])('T4: %s: it goes on where it was', (_, sql) => {
     for (const reopen of [false, true]) {
       if (reopen) replica.close();
       another(sql);
@@ -333,7 +333,7 @@ describe('what the replica knows of itself', () => {
     }
   });
 
-  test('a schema of no form: the table is altered, and a fresh copy puts it right', () => {
+  test('T4: a schema of no form: the table is altered, and a fresh copy puts it right', () => {
     another("UPDATE tidemark_table SET schema = '{' WHERE name = 'item'");
     expect(replica.altered()).toEqual(['item']);
     expect(codeOf(() => replica.applyPage(feed.page(2)))).toBe('replica_altered');
@@ -356,7 +356,7 @@ describe('what the replica knows of itself', () => {
     expect(here()).toEqual(there());
   });
 
-  test('S6: a page of another set of scopes is refused', () => {
+  test('T5: a page of another set of scopes is refused', () => {
     change(1);
     const before = replica.standing();
     expect(() => replica.applyPage(feed.page(2, 'branch7'))).toThrowError(

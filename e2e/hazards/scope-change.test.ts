@@ -97,14 +97,14 @@ test('C9: another attribute: the rows that differ come, not a copy; readers see 
 test('C9: another `where`, and other columns: rows leave, the table is made anew; the rest stays as it is', async () => {
   const at = await synced();
   await at.relay.restart(feed(', kind: a'), Date.now());
-  at.way.retarget(at.relay.url);
+  at.way.leadTo(at.relay.url);
   const narrowed = await at.run('now', { giveUpAfterMs: 30_000 });
   expect(narrowed).toMatchObject({ outcome: 'done', snapshot: null });
   const left = (at.all('SELECT count(*) FROM stock')[0] as [number])[0];
   expect(counts(narrowed)).toEqual([['stock', 0, 0, STOCKS / 4 - left]]);
   expect(at.all('SELECT DISTINCT branch, kind FROM stock')).toEqual([[7, 'a']]);
   await at.relay.restart(feed('', ', columns: [id, amount]'), Date.now());
-  at.way.retarget(at.relay.url);
+  at.way.leadTo(at.relay.url);
   const projected = await at.run('now', { giveUpAfterMs: 30_000 });
   expect(projected).toMatchObject({ outcome: 'done', snapshot: null });
   expect(at.all("SELECT name FROM pragma_table_info('stock')")).toEqual([['id'], ['amount']]);

@@ -418,7 +418,7 @@ describe('a comparison', () => {
     const verified = await whileComparing(async () => {
       branch.way.trouble = { kind: 'cut' };
       await branch.relay.restart('{}', Date.now());
-      branch.way.retarget(branch.relay.url);
+      branch.way.leadTo(branch.relay.url);
     });
     expect(verified).toMatchObject({ outcome: 'done', fault: null });
     expect(verified.retries).toBeGreaterThan(0);

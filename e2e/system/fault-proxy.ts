@@ -43,8 +43,8 @@ export class FaultProxy {
     return proxy;
   }
 
-  /** The relay is somewhere else now. */
-  retarget(target: string): void {
+  /** Leads elsewhere from now on. */
+  leadTo(target: string): void {
     this.#port = Number(new URL(target).port);
   }
 
@@ -91,7 +91,7 @@ export class FaultProxy {
 
   #body(url: string, answer: http.IncomingMessage, response: http.ServerResponse): void {
     const { trouble } = this;
-    const large = /\/(pages|snapshots)\//.test(url);
+    const large = /\/(pages|squashed|snapshots)\//.test(url);
     if (large && trouble.kind === 'truncate') {
       let left = trouble.after;
       answer.on('data', (chunk: Buffer) => {

@@ -1,17 +1,6 @@
 import type { SnapshotManifest } from '@tidemark/protocol/api.ts';
 import type { Difference } from '@tidemark/protocol/status/facts.ts';
-import {
-  askForSnapshot,
-  chain,
-  compare,
-  ended,
-  fail,
-  progressed,
-  pull,
-  recheck,
-  shared,
-  step,
-} from './machine-steps.ts';
+import { compare, ended, fail, progressed, pull, recheck, shared, step } from './machine-steps.ts';
 import type { Context, EventOf, RunState, Shared, StateOf, Step } from './machine-types.ts';
 
 /** The steps of a comparison with a snapshot, and of what follows it. Pure, as machine.ts. */
@@ -23,7 +12,7 @@ export function approach(state: Shared, run: RunState, manifest: SnapshotManifes
   if (run.compare !== 'asked') return compare(state, run, manifest);
   const there = { ...run, target: manifest.cursor };
   if (cursor?.epoch !== epoch || cursor.seq >= seq) return compare(state, there, manifest);
-  return pull(state, there, { epoch, scopes: manifest.scopes, target: seq }, manifest);
+  return pull(state, there, { epoch, scopes: manifest.scopes, target: seq, squashed: false }, manifest);
 }
 
 export function compared(
@@ -66,9 +55,9 @@ function proceed(state: Shared, before: RunState, manifest: SnapshotManifest, co
   const { cursor } = state;
   const { target } = run;
   if (before.compare === 'asked' || target === null || cursor === null) return ended(state, run, 'done', context);
-  if (target.epoch !== cursor.epoch) return chain([], recheck(state, { ...run, target: null }));
+  if (target.epoch !== cursor.epoch) return recheck(state, { ...run, target: null });
   if (cursor.seq >= target.seq) return ended(state, run, 'done', context);
-  return pull(state, run, { epoch: cursor.epoch, scopes: manifest.scopes, target: target.seq });
+  return pull(state, run, { epoch: cursor.epoch, scopes: manifest.scopes, target: target.seq, squashed: false });
 }
 
 /** Another history, or another set of scopes, while it was compared: the relay is asked once more what to do. */
@@ -82,29 +71,6 @@ export function compareFailed(
   // The file does not take the rows: it takes the copy, whose tables are made anew.
   if (event.work === 'repair' && event.fault.code === 'replica_altered') return copy(state, state.run, state.manifest);
   return fail(state, state.run, event, context);
-}
-
-/** The relay's history changed while pages came: it is asked once more what to do. */
-export function pullFailed(state: StateOf<'pulling'>, event: EventOf<'failed'>, context: Context): Step {
-  if (event.work === 'fetch' && state.applying) return step({ ...state, fetching: null, fetchFailure: event });
-  const moved =
-    event.fault.code === 'epoch_changed' ||
-    event.fault.code === 'behind_horizon' ||
-    event.fault.code === 'page_other_epoch';
-  if (moved && !state.run.replanned) return recheck(state, { ...state.run, replanned: true });
-  if (event.work === 'apply') return misfit(state, event, context) ?? fail(state, state.run, event, context);
-  return fail(state, state.run, event, context);
-}
-
-/** A page could not be applied because of what stands here: the run goes on by comparing and repairing, once. Null: it is another fault. */
-function misfit(state: StateOf<'pulling'>, event: EventOf<'failed'>, context: Context): Step | null {
-  const { code } = event.fault;
-  const { run } = state;
-  if (code === 'page_invalid' && !run.doubted)
-    return chain([{ do: 'abort' }], pull(state, { ...run, doubted: true }, state.plan, state.against));
-  if (code !== 'replica_altered' && code !== 'schema_mismatch' && code !== 'page_invalid') return null;
-  if (run.compared || run.copied) return chain([{ do: 'abort' }], ended(state, run, 'failed', context, event));
-  return chain([{ do: 'abort' }], askForSnapshot(state, { ...run, compare: 'altered' }, context));
 }
 
 function sumOf(differences: Difference[]): { rows: number; tables: string } {

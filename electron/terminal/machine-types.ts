@@ -5,6 +5,11 @@ import type { Difference, Fault, Mode, Run, Trigger } from '@tidemark/protocol/s
 
 /** Times here are ms since 1970. */
 
+/** Where the next page starts. `squashed`: what is kept aside for it is of squashed pages, up to this seq. */
+export interface Start extends PageStart {
+  squashed?: Seq;
+}
+
 /** A run that is asked for. */
 export interface Begin {
   mode: Mode;
@@ -36,6 +41,8 @@ export interface RunState extends Begin {
   compared: boolean;
   /** A page did not fit, and is fetched anew, past caches; once. */
   doubted: boolean;
+  /** Squashed pages were not to be had, or of no use: it goes on by ordinary ones. */
+  plain: boolean;
   /** It asked anew because the relay's history changed under it; it does so once. */
   replanned: boolean;
 }
@@ -64,7 +71,7 @@ interface Common {
   configured: boolean;
   policy: Policy;
   cursor: Cursor | null;
-  start: PageStart;
+  start: Start;
   paused: Pause | null;
   /** When the next automatic run is due; null: never. */
   nextAt: number | null;
@@ -75,6 +82,8 @@ export interface PullPlan {
   epoch: Epoch;
   scopes: ScopeSet;
   target: Seq;
+  /** By one transaction that holds each row once. */
+  squashed: boolean;
 }
 
 /** A page that has arrived; its bytes are the runner's business. */
@@ -118,7 +127,9 @@ interface Own {
     ready: PageInHand | null;
     applying: PageInHand | null;
     /** The page after the one that is applied could not be fetched. */
-    fetchFailure: Failure | null;
+    fetchFailure: EventOf<'failed'> | null;
+    /** The relay builds the squashed pages, since then; it is asked again at `askAt`. */
+    building: { since: number; askAt: number | null } | null;
     /** What it is compared with when it is there. */
     against: SnapshotManifest | null;
   };
@@ -140,6 +151,7 @@ export type Work =
   | 'probe'
   | 'poll'
   | 'fetch'
+  | 'discard'
   | 'apply'
   | 'manifest'
   | 'download'
@@ -160,18 +172,18 @@ interface Events {
   settings: { configured: boolean; feedNamed: boolean; reopen: boolean; reconnect: boolean; policy: Policy };
   stop: object;
   /** `lastRunAt`: when the last run ended of the kind that the schedule starts. */
-  opened: { cursor: Cursor | null; start: PageStart; lastRunAt: number | null };
+  opened: { cursor: Cursor | null; start: Start; lastRunAt: number | null };
   /** `altered`: another program made other tables of the feed's. */
   probed: { status: RelayStatus; altered: boolean };
   polled: { status: RelayStatus };
   fetched: { page: PageInHand };
-  applied: { cursor: Cursor; start: PageStart };
+  applied: { cursor: Cursor; start: Start };
   manifest: { manifest: SnapshotManifest };
   downloaded: object;
-  installed: { cursor: Cursor; start: PageStart };
+  installed: { cursor: Cursor; start: Start };
   /** `needed`: the replica is not what it is to be. `copy`: to fetch what differs costs more than a copy, and was not done. */
   compared: { differences: Difference[]; needed: boolean; copy: boolean };
-  repaired: { cursor: Cursor; start: PageStart };
+  repaired: { cursor: Cursor; start: Start };
   failed: Failure & { work: Work };
   /** All work that was aborted has ended. */
   aborted: object;
@@ -189,7 +201,9 @@ export type Effect =
   | { do: 'probe' }
   | { do: 'poll' }
   | { do: 'fetch'; plan: PullPlan; start: PageStart; fresh: boolean }
-  | { do: 'apply'; page: PageInHand }
+  /** Forgets what is kept aside of squashed pages; `applied` tells where it then stands. */
+  | { do: 'discard' }
+  | { do: 'apply'; page: PageInHand; squashed: boolean }
   | { do: 'manifest' }
   | { do: 'download'; manifest: SnapshotManifest }
   | { do: 'install'; manifest: SnapshotManifest }

@@ -246,6 +246,120 @@ describe('a comparison', () => {
   });
 });
 
+describe('squashed pages', () => {
+  const squashed = (from: number, head: number) => ({
+    ...status(from, head),
+    plan: { by: 'pages', scopes: 'all', bytes: 9e6, squashed: true } as const,
+  });
+  /** Where a machine stands that holds a part of squashed pages. */
+  const kept = (rig: Rig, to: number, part = 2) => {
+    rig.state = { ...rig.state, start: { ...at(5, part), squashed: seq(to) } };
+  };
+
+  test('Q1 are asked first; while the relay builds them it is asked again', () => {
+    const rig = new Rig();
+    rig.start();
+    expect(rig.send({ type: 'probed', altered: false, status: squashed(5, 50) })).toEqual(['fetch']);
+    expect(rig.state).toMatchObject({ plan: { target: 50, squashed: true } });
+    expect(rig.send(failed('fetch', 'squash_building', 1000))).toEqual([]);
+    expect((dueAt(rig.state) ?? 0) - rig.now).toBe(1000);
+    rig.now += 1000;
+    expect(rig.send({ type: 'tick' })).toEqual(['fetch']);
+    expect(rig.send({ type: 'fetched', page: page(at(5), at(5, 1)) })).toEqual(['fetch', 'apply']);
+    expect(rig.effects.at(-1)).toMatchObject({ do: 'apply', squashed: true });
+    rig.send({ type: 'applied', cursor: cursor(5), start: { ...at(5, 1), squashed: seq(50) } });
+    rig.send({ type: 'fetched', page: page(at(5, 1), at(50)) });
+    rig.send({ type: 'applied', cursor: cursor(50), start: at(50) });
+    expect(rig.outcome).toMatchObject({ outcome: 'done' });
+  });
+
+  test('Q2 where they are refused, or take too long, ordinary ones follow, for the rest of the run', () => {
+    for (const refusal of ['squash_larger', 'squash_building'] as const) {
+      const rig = new Rig();
+      rig.start();
+      rig.send({ type: 'probed', altered: false, status: squashed(5, 50) });
+      rig.send(failed('fetch', 'squash_building', 1000));
+      rig.now += 5 * 60_000;
+      rig.send({ type: 'tick' });
+      expect(rig.send(failed('fetch', refusal))).toEqual(['abort', 'fetch']);
+      expect(rig.state).toMatchObject({ plan: { target: 50, squashed: false } });
+      rig.send(failed('fetch', 'relay_unreachable'));
+      rig.send({ type: 'tick' });
+      rig.now = dueAt(rig.state) ?? 0;
+      rig.send({ type: 'tick' });
+      rig.send({ type: 'probed', altered: false, status: squashed(5, 60) });
+      expect(rig.state).toMatchObject({ plan: { target: 50, squashed: false } });
+    }
+  });
+
+  test('Q3 what was kept of them is gone on with to their end, then ordinary pages to the target', () => {
+    const rig = new Rig();
+    kept(rig, 40);
+    rig.start();
+    rig.send({ type: 'probed', altered: false, status: status(5, 50) });
+    expect(rig.state).toMatchObject({ plan: { target: 40, squashed: true }, fetching: at(5, 2) });
+    rig.send({ type: 'fetched', page: page(at(5, 2), at(40)) });
+    expect(rig.send({ type: 'applied', cursor: cursor(40), start: at(40) })).toEqual(['fetch']);
+    expect(rig.state).toMatchObject({ plan: { target: 50, squashed: false }, fetching: at(40) });
+  });
+
+  test('Q3 what was kept of them is forgotten where it cannot be gone on with', () => {
+    const refused = new Rig();
+    kept(refused, 40);
+    refused.start();
+    refused.send({ type: 'probed', altered: false, status: squashed(5, 50) });
+    expect(refused.send(failed('fetch', 'squash_larger'))).toEqual(['abort', 'discard']);
+    expect(refused.send({ type: 'applied', cursor: cursor(5), start: at(5) })).toEqual(['fetch']);
+    expect(refused.state).toMatchObject({ plan: { target: 50, squashed: false }, fetching: at(5) });
+    const one = new Rig();
+    kept(one, 40);
+    one.start('one');
+    expect(one.send({ type: 'probed', altered: false, status: squashed(5, 50) })).toEqual(['discard']);
+    const setBack = new Rig();
+    kept(setBack, 40);
+    setBack.start();
+    expect(setBack.send({ type: 'probed', altered: false, status: squashed(5, 30) })).toEqual(['discard']);
+  });
+
+  test('Q3 the horizon passed them in the middle: the relay is asked what to do', () => {
+    const rig = new Rig({ freshCopy: 'take' });
+    kept(rig, 40);
+    rig.start();
+    rig.send({ type: 'probed', altered: false, status: squashed(5, 40) });
+    rig.send({ type: 'fetched', page: page(at(5, 2), at(5, 3)) });
+    rig.send(failed('fetch', 'behind_horizon'));
+    const after = { ...at(5, 3), squashed: seq(40) };
+    expect(rig.send({ type: 'applied', cursor: cursor(5), start: after })).toEqual(['abort', 'probe']);
+    const gone = { by: 'snapshot', scopes: 'all', reason: 'behind_horizon', rows: 1, tables: 1, bytes: 1 } as const;
+    expect(rig.send({ type: 'probed', altered: false, status: { ...status(5, 40), plan: gone } })).toEqual([
+      'manifest',
+    ]);
+  });
+
+  test('a terminal that follows the relay does not wait for them to be built', () => {
+    const lacking = (oldestAt: number) => ({
+      ...squashed(5, 50),
+      behind: { transactions: 9, changes: 9, bytes: 9e6, oldestAt: new Date(oldestAt).toISOString() },
+    });
+    for (const [oldestAt, wanted] of [
+      [NOW - 5_000, false],
+      [NOW - 86_400_000, true],
+    ] as const) {
+      const rig = new Rig({ watch: true });
+      rig.send({ type: 'polled', status: lacking(oldestAt) });
+      expect(rig.state).toMatchObject({ at: 'pulling', plan: { squashed: wanted } });
+    }
+  });
+
+  test('ordinary pages of a transaction that is not whole are not mixed with them', () => {
+    const rig = new Rig();
+    rig.state = { ...rig.state, start: at(5, 3) };
+    rig.start();
+    rig.send({ type: 'probed', altered: false, status: squashed(5, 50) });
+    expect(rig.state).toMatchObject({ plan: { squashed: false }, fetching: at(5, 3) });
+  });
+});
+
 describe('waits', () => {
   test('grow from 2 s to 5 min, begin anew after progress, and keep what the relay asked for', () => {
     const rig = new Rig();
@@ -344,6 +458,8 @@ describe('whatever happens', () => {
     'snapshot_gone',
     'replica_altered',
     'page_invalid',
+    'squash_building',
+    'squash_larger',
   );
   const small = fc.integer({ min: 0, max: 9 });
   const event: fc.Arbitrary<Event> = fc.oneof(
@@ -363,9 +479,15 @@ describe('whatever happens', () => {
       { type: 'online', online: true },
       { type: 'pause', until: null, by: 'you' },
     ),
-    fc
-      .tuple(small, small)
-      .map(([from, head]) => ({ type: 'probed' as const, altered: false, status: status(Math.min(from, head), head) })),
+    fc.tuple(small, small, fc.boolean()).map(([from, head, squashed]) => {
+      const answer = status(Math.min(from, head), head);
+      const { plan } = answer;
+      return {
+        type: 'probed' as const,
+        altered: false,
+        status: { ...answer, plan: plan.by === 'pages' ? { ...plan, squashed } : plan },
+      };
+    }),
     fc.tuple(small, small).map(([from, to]) => ({ type: 'fetched' as const, page: page(at(from), at(to)) })),
     small.map((n) => ({ type: 'applied' as const, cursor: cursor(n), start: at(n) })),
     small.map((n) => ({ type: 'installed' as const, cursor: cursor(n), start: at(n) })),

@@ -1,5 +1,6 @@
-import { approach, compared, compareFailed, pullFailed, repaired } from './machine-compare.ts';
+import { approach, compared, compareFailed, repaired } from './machine-compare.ts';
 import {
+  ASK_AGAIN_MS,
   afterSettings,
   applied,
   automatic,
@@ -19,6 +20,8 @@ import {
   openFailed,
   POLL_PAUSE_MS,
   pause,
+  pullFailed,
+  pullTick,
   recheck,
   resumed,
   settingsAtRest,
@@ -55,8 +58,6 @@ import { isDue, LONGEST_ASKED_MS, LONGEST_MS } from './retry.ts';
 
 /** How long a relay may prepare a copy before a run that is to give up gives up, ms. */
 const PREPARING_MS = 10 * 60_000;
-/** How often it is asked whether the copy is ready, where it does not say, ms. */
-const ASK_AGAIN_MS = 2_000;
 
 type Handler<S extends StateName, E extends EventName> = (
   state: StateOf<S>,
@@ -94,6 +95,7 @@ export function dueAt(state: State): number | null {
   if ('retryAt' in state) times.push(state.retryAt);
   if (state.at === 'waiting-for-snapshot') times.push(state.askAt);
   if (state.at === 'watching') times.push(state.pollAt);
+  if (state.at === 'pulling') times.push(state.building?.askAt ?? null);
   if ((state.at === 'idle' || state.at === 'watching') && state.paused === null) times.push(state.nextAt);
   const known = times.filter((time) => time !== null);
   return known.length === 0 ? null : Math.min(...known);
@@ -272,6 +274,7 @@ const TABLE: { [S in StateName]: Handlers<S> } = {
       state.applying ? step({ ...state, fetching: null, ready: page }) : take(state, page),
     applied,
     failed: pullFailed,
+    tick: (state, _, context) => pullTick(state, context),
   },
   comparing: {
     ...IN_RUN,

@@ -55,6 +55,8 @@ export interface RelayAddress {
 export interface Transfer {
   received(bytes: number): void;
   deadline(at: number | null): void;
+  /** What all pages of a squash hold, in changes and bytes. */
+  squash?(totals: { changes: number; bytes: number }): void;
 }
 
 interface Request {
@@ -140,7 +142,8 @@ export class RelayClient {
     signal: AbortSignal,
     transfer: Transfer,
   ): Promise<Buffer> {
-    const path = PATHS.page(this.address.feed, plan.epoch, plan.scopes, formatStart(start), plan.target);
+    const kind = plan.squashed ? PATHS.squashed : PATHS.page;
+    const path = kind(this.address.feed, plan.epoch, plan.scopes, formatStart(start), plan.target);
     const headers = {
       'accept-encoding': Object.keys(INFLATERS).join(', '),
       ...(fresh ? { 'cache-control': 'no-cache' } : {}),
@@ -149,6 +152,8 @@ export class RelayClient {
     if (answer.status !== 200) return this.#refuse(answer, signal);
     if (!String(answer.headers['content-type']).startsWith('application/x-ndjson'))
       throw new RelayError('relay_not_tidemark', { relay: this.#host });
+    const [, changes, size] = /^(\d{1,15}) (\d{1,15})$/.exec(String(answer.headers[HEADERS.squashed])) ?? [];
+    if (plan.squashed && changes && size) transfer.squash?.({ changes: Number(changes), bytes: Number(size) });
     return this.#decoded(answer, PAGE_MOST_BYTES, signal, transfer);
   }
 

@@ -25,6 +25,8 @@ export class RunRecord {
   #total = 0;
   #bytesDone = 0;
   #bytesTotal = 0;
+  /** Of the pages, what an earlier run had received. */
+  #before = { changes: 0, bytes: 0 };
   #table: string | null = null;
   #tableIndex = 0;
   #tableCount = 0;
@@ -56,6 +58,7 @@ export class RunRecord {
     if (this.#stage !== 'downloading') this.#meter = new Meter(now, rowsAt(manifest, here, total));
     this.#stage = 'downloading';
     this.#unit = 'rows';
+    this.#before = { changes: 0, bytes: 0 };
     this.#total = manifest.rows;
     this.#done = rowsAt(manifest, here, total);
     this.#bytesDone = here;
@@ -120,44 +123,52 @@ export class RunRecord {
     this.#done = this.#total;
   }
 
-  /** Pages begin. Totals 0: not known. */
-  pages(totals: { changes: number; bytes: number }, now: number): void {
+  /** Pages begin, of which `here` bytes have come before. Totals 0: not known. */
+  pages(totals: { changes: number; bytes: number }, here: number, now: number): void {
     this.#stage = 'applying';
     this.#unit = 'changes';
     this.#done = 0;
-    this.#total = totals.changes;
     this.#bytesDone = 0;
-    this.#bytesTotal = totals.bytes;
+    this.#before = { changes: 0, bytes: here };
+    this.#total = 0;
+    this.#bytesTotal = 0;
+    this.#meter = new Meter(now, 0);
+    this.totals(totals);
     this.#table = null;
     this.#tableIndex = 0;
     this.#tableCount = 0;
     this.#lastDataAt = now;
-    this.#meter = new Meter(now, 0);
   }
 
-  totals(totals: { changes: number; bytes: number }): void {
-    this.#total = totals.changes;
-    this.#bytesTotal = totals.bytes;
+  /** What the pages will have brought in all. */
+  totals({ changes, bytes }: { changes: number; bytes: number }): void {
+    this.#total = changes;
+    this.#bytesTotal = bytes;
+    // What came before was not counted by changes: its part of them is that of its bytes.
+    this.#before.changes = bytes > 0 ? Math.floor((changes * Math.min(this.#before.bytes, bytes)) / bytes) : 0;
   }
 
-  applied(page: Applied, bytes: number, now: number): void {
+  /** A page is saved, which held `received`: applied, or, of a transaction that goes on, kept aside. */
+  applied(page: Applied, received: { changes: number; bytes: number }, now: number): void {
     for (const counts of page.tables) this.#count(counts);
-    this.#done += page.changes;
-    this.#bytesDone += bytes;
+    this.#stage = 'applying';
+    this.#done += received.changes;
+    this.#bytesDone += received.bytes;
     this.#table = page.tables.at(-1)?.name ?? this.#table;
     this.#meter.count(now, this.#done);
   }
 
-  /** `waiting`: for the next page, with none to apply. */
-  progress(run: RunState, waiting: boolean, now: number): Progress {
+  /** `stage`: while pages come, what is waited for, with none to apply. */
+  progress(run: RunState, stage: Progress['stage'] | null, now: number): Progress {
+    const done = this.#before.changes + this.#done;
     return {
       runId: run.id,
       startedAt: iso(run.startedAt),
-      stage: waiting ? 'downloading' : this.#stage,
+      stage: stage ?? this.#stage,
       unit: this.#unit,
-      done: this.#total > 0 ? Math.min(this.#done, this.#total) : this.#done,
+      done: this.#total > 0 ? Math.min(done, this.#total) : done,
       total: this.#total,
-      bytes: this.#bytesDone,
+      bytes: this.#before.bytes + this.#bytesDone,
       bytesTotal: this.#bytesTotal,
       table: this.#table,
       tableIndex: this.#tableIndex,
@@ -165,7 +176,7 @@ export class RunRecord {
       target: run.target?.seq ?? null,
       lastDataAt: iso(this.#lastDataAt),
       deadlineAt: this.#deadlineAt === null ? null : iso(this.#deadlineAt),
-      ...this.#meter.read(now, this.#done, this.#total),
+      ...this.#meter.read(now, this.#done, Math.max(0, this.#total - this.#before.changes)),
     };
   }
 

@@ -13,9 +13,6 @@ const compress = {
 /** Below this size compression costs more than it saves. */
 const SMALL_BYTES = 1024;
 
-/** What compression leaves of a page, before one was compressed. */
-const FIRST_RATIO = 0.3;
-
 /** The best coding that an Accept-Encoding header allows. */
 export function chooseCoding(accept: string | undefined): Coding {
   if (!accept) return 'identity';
@@ -75,9 +72,9 @@ export class PageCache {
     return { bytes: compressed, coding };
   }
 
-  /** About what compression leaves of a page. */
-  get ratio(): number {
-    return this.#plain === 0 ? FIRST_RATIO : this.#compressed / this.#plain;
+  /** About what compression leaves of a page; null: none was compressed yet. */
+  get ratio(): number | null {
+    return this.#plain === 0 ? null : this.#compressed / this.#plain;
   }
 
   #admit(key: string, bytes: number): void {
