@@ -127,10 +127,11 @@ export function checking({ facts: { phase }, names }: Reading): Found | null {
   );
 }
 
-export function paused({ facts: { paused: pause }, waiting, format, now }: Reading): Found | null {
+export function paused({ facts: { paused: pause }, waiting, bytes, format, now }: Reading): Found | null {
   if (pause === null) return null;
   const from = time(pause.since);
   const until = time(pause.until);
+  const size = bytes === null || waiting === 0 ? null : `about ${format.bytes(bytes)}`;
   const by = [
     `By ${pause.by.trim() || 'you'}`,
     from === null ? null : format.at(from, now),
@@ -141,7 +142,12 @@ export function paused({ facts: { paused: pause }, waiting, format, now }: Readi
     'info',
     {
       headline: 'Paused',
-      detail: `${by.filter((part) => part !== null).join(' ')}${waiting === null ? '' : `. ${format.counted(waiting, 'change')} waiting`}`,
+      detail: [
+        by.filter((part) => part !== null).join(' '),
+        dots(waiting === null ? null : `${format.counted(waiting, 'change')} waiting`, size),
+      ]
+        .filter((part) => part !== '')
+        .join('. '),
       short: 'Paused',
     },
     { primary: action('resume'), secondary: [action('sync-now', 'Sync once')] },
