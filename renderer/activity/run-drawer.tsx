@@ -7,7 +7,8 @@ import { FORMAT } from '@tidemark/protocol/status/format.ts';
 import { sayFault } from '../bridge.ts';
 import { useActions } from '../state/use-actions.ts';
 import classes from './activity.module.css';
-import { changesOf, OUTCOMES, runText, sayRun, saySnapshot, sayTook, TRIGGERS } from './run-words.ts';
+import { Differences } from './differences.tsx';
+import { changesOf, runText, sayOutcome, sayRun, saySnapshot, sayTook, TRIGGERS } from './run-words.ts';
 
 const MODES: Record<Run['mode'], string> = {
   now: 'Sync',
@@ -25,7 +26,7 @@ export function RunDrawer({ run, close }: { run: Run | null; close: () => void }
       opened={run !== null}
       onClose={close}
       size={480}
-      title={run ? `${OUTCOMES[run.outcome]} · ${FORMAT.full(Date.parse(run.startedAt))}` : ''}
+      title={run ? `${sayOutcome(run)} · ${FORMAT.full(Date.parse(run.startedAt))}` : ''}
     >
       {run && <Details run={run} />}
     </Drawer>
@@ -59,6 +60,7 @@ function Details({ run }: { run: Run }) {
             </div>
           ))}
       </dl>
+      <Differences run={run} />
       {changesOf(run) > 0 && <Counts run={run} />}
       <Button
         variant="default"

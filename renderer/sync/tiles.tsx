@@ -2,6 +2,7 @@ import { ActionIcon, Anchor, Text, Tooltip } from '@mantine/core';
 import { IconCopy } from '@tabler/icons-react';
 import { formatCursor } from '@tidemark/protocol/cursor.ts';
 import { FORMAT } from '@tidemark/protocol/status/format.ts';
+import { bytesToCome } from '@tidemark/protocol/status/to-come.ts';
 import type { ReactNode } from 'react';
 import { changesOf } from '../activity/run-words.ts';
 import { useApp, useFacts, useNow, useStatus } from '../state/context.tsx';
@@ -56,23 +57,28 @@ const TREND_WORDS: Partial<Record<string, string>> = {
 };
 
 function Waiting() {
-  const { waiting, replica, probe } = useFacts();
+  const facts = useFacts();
+  const { waiting, replica, probe } = facts;
   const { trend } = useStatus();
+  const bytes = bytesToCome(facts);
+  const size = bytes === null ? '' : ` · about ${FORMAT.bytes(bytes)}`;
   if (replica.cursor === null) return <Tile id="waiting" label="Changes waiting" value="—" sub="Nothing synced yet" />;
   if (waiting === null) {
     const sub =
       probe === null
         ? 'The relay was not asked yet'
         : probe.status.plan.by === 'snapshot'
-          ? 'A fresh copy is due'
-          : 'The relay did not say';
+          ? `A fresh copy is due${size}`
+          : probe.status.plan.by === 'difference'
+            ? `Another share is due${size}`
+            : 'The relay did not say';
     return <Tile id="waiting" label="Changes waiting" value="Unknown" sub={sub} />;
   }
   const words = trend === null ? undefined : TREND_WORDS[trend];
   const sub =
     waiting.transactions === 0
       ? 'Nothing waits'
-      : `in ${FORMAT.counted(waiting.transactions, 'transaction')} · ${FORMAT.bytes(waiting.bytes)}${words ? ` · ${words}` : ''}`;
+      : `in ${FORMAT.counted(waiting.transactions, 'transaction')}${size}${words ? ` · ${words}` : ''}`;
   const more =
     waiting.oldestAt === null ? undefined : `The oldest was committed ${FORMAT.full(Date.parse(waiting.oldestAt))}`;
   return <Tile id="waiting" label="Changes waiting" value={FORMAT.count(waiting.changes)} sub={sub} more={more} />;
