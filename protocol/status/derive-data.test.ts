@@ -237,7 +237,7 @@ const CASES: Case[] = [
   },
   {
     code: 'up-to-date',
-    name: 'what the relay has besides is for other branches',
+    name: 'S10: what the relay has besides is for other branches',
     severity: 'ok',
     facts: elsewhere({ by: 'none' }),
     headline: 'Up to date',
@@ -247,7 +247,7 @@ const CASES: Case[] = [
   },
   {
     code: 'up-to-date',
-    name: 'an empty page would only move the position',
+    name: 'S10: an empty page would only move the position',
     severity: 'ok',
     facts: elsewhere({ by: 'pages', scopes: 'all', bytes: 120, squashed: false }),
     headline: 'Up to date',

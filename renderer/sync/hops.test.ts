@@ -58,6 +58,16 @@ describe('a hop is not green', () => {
     ['when the last answer is old', { probe: probe({}, 3_600_000) }, 'own'],
     ['to head office, when the last answer is old', { probe: probe({}, 3_600_000) }, 'source'],
     [
+      'when another program changed data here',
+      { lastRun: failedRun({ code: 'replica_altered', params: { table: 'orders', detail: 'x' } }) },
+      'own',
+    ],
+    [
+      'when the data here differs from the relay',
+      { lastRun: failedRun({ code: 'replica_differs', params: { rows: 2, tables: 'orders' } }) },
+      'own',
+    ],
+    [
       'to head office, when its feed is gone',
       { probe: probe({ feed: { connected: false, heardAt: at(60_000), lagMs: 0 } }) },
       'source',

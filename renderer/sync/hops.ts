@@ -32,6 +32,13 @@ const CUT: Partial<Record<StatusCode, string>> = {
 
 const DOING: Partial<Record<Progress['stage'], string>> = { comparing: 'Comparing', repairing: 'Repairing' };
 
+/** States in which the way is open, but what is here is not what the relay has. */
+const APART: Partial<Record<StatusCode, Pick<Hop, 'state' | 'text'>>> = {
+  'scopes-changed': { state: 'info', text: 'Share changed' },
+  altered: { state: 'info', text: 'Repair is due' },
+  differs: { state: 'warn', text: 'Data differs' },
+};
+
 /** States in which this PC does not hear the relay: what the relay said about head office is then old. */
 const DEAF: ReadonlySet<StatusCode> = new Set([
   'offline',
@@ -117,8 +124,8 @@ export function ownHop(facts: Facts, status: Status, now: number): Hop {
   if (status.severity === 'unknown' || status.code === 'agent-restarting')
     return { state: 'unknown', broken: false, text: 'Unknown', more };
   if (replica.cursor === null) return { state: 'info', broken: false, text: 'Nothing received yet', more };
-  if (status.code === 'scopes-changed')
-    return { state: 'info', broken: false, text: 'Share changed', more: `${status.detail}. ${more}` };
+  const apart = APART[status.code];
+  if (apart) return { ...apart, broken: false, more: `${status.detail}. ${more}` };
   if (waiting === null) return { state: 'unknown', broken: false, text: 'Unknown', more };
   if (waiting.changes > 0 || waiting.transactions > 0) {
     const oldest = waiting.oldestAt === null ? '' : `. Oldest committed ${FORMAT.full(Date.parse(waiting.oldestAt))}`;

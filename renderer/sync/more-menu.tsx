@@ -49,7 +49,7 @@ export function MoreMenu({ attached }: { attached: boolean }) {
         >
           Sync now
           {bytes !== null && (
-            <Text size="xs" c="dimmed" className="num">
+            <Text size="xs" className="num">
               About {FORMAT.bytes(bytes)} to receive
             </Text>
           )}
