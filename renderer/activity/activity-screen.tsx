@@ -20,7 +20,7 @@ import { RunDrawer } from './run-drawer.tsx';
 import { byDay, type Entry, type Filter, foundWaiting, matching, NO_FILTER } from './run-groups.ts';
 import { changesOf, OUTCOMES, sayOutcome, sayRun, sayTook, shortParts, TRIGGERS } from './run-words.ts';
 import { useRuns } from './use-runs.ts';
-import { hasDifferences, rowsApart, wasRepaired } from './verify-words.ts';
+import { hasDifferences, rowsApart, verifyOutcome } from './verify-words.ts';
 
 const LOOKS: Record<Run['outcome'], { Icon: typeof IconCheck; severity: string }> = {
   done: { Icon: IconCheck, severity: 'ok' },
@@ -31,8 +31,9 @@ const LOOKS: Record<Run['outcome'], { Icon: typeof IconCheck; severity: string }
 
 /** A comparison that found nothing amiss is good news, and one that had to repair is more than a sync. */
 function lookOf(run: Run): (typeof LOOKS)[Run['outcome']] {
-  if (run.mode !== 'verify' || !wasRepaired(run)) return LOOKS[run.outcome];
-  return hasDifferences(run) ? { Icon: IconTool, severity: 'info' } : { Icon: IconShieldCheck, severity: 'ok' };
+  const found = verifyOutcome(run);
+  if (found === 'All equal') return { Icon: IconShieldCheck, severity: 'ok' };
+  return found === 'Repaired' ? { Icon: IconTool, severity: 'info' } : LOOKS[run.outcome];
 }
 
 const options = (all: string, words: Record<string, string>) => [

@@ -57,6 +57,15 @@ test('a comparison that found differences says where, also as text for support',
   expect(text).toContain('Differed from the relay: customer: 11 different');
 });
 
+test('a comparison that became a fresh copy does not claim that all was equal', () => {
+  const { compared: _, ...run } = VERIFY;
+  const copy: Run = { ...run, outcome: 'done', snapshot: 'asked', inserted: 900, tables: RUN.tables };
+  expect([sayOutcome(copy), sayRun(copy)]).toEqual([
+    'Fresh copy',
+    'So much differed from the relay that a fresh copy was taken: 900 rows in 1 table',
+  ]);
+});
+
 test('what was not repaired is never said to be', () => {
   const fault = { code: 'replica_differs' as const, params: { rows: 15, tables: 'orders, customer' } };
   const found: Run = { ...APART, outcome: 'failed', fault };

@@ -13,6 +13,9 @@ export const hasDifferences = (run: Run): boolean => rowsApart(run) > 0;
 /** Whether what differed was brought in line: a run that was told not to ends with `replica_differs`. */
 export const wasRepaired = ({ outcome }: Run): boolean => outcome === 'done' || outcome === 'nothing-new';
 
+/** Whether a fresh copy took the place of a comparison to the end, being cheaper. */
+const wasReplaced = (run: Run): boolean => run.snapshot !== null && run.compared === undefined && !hasDifferences(run);
+
 /** `Compared 1,234,567 rows in 12 tables`. */
 function compared({ compared: much }: Run): string {
   if (much === undefined) return 'Compared with the relay';
@@ -29,14 +32,17 @@ export function sayVerify(run: Run): string {
     return hasDifferences(run)
       ? `The comparison was cancelled. ${apart(run)} differed until then`
       : 'The comparison was cancelled. Nothing that differed was found until then';
+  if (wasReplaced(run))
+    return `So much differed from the relay that a fresh copy was taken: ${FORMAT.counted(run.inserted, 'row')} in ${FORMAT.counted(run.tables.length, 'table')}`;
   return hasDifferences(run)
     ? `${compared(run)}: ${apart(run)} differed and were repaired`
     : `${compared(run)}: all equal`;
 }
 
-/** One word for lists. */
-export function verifyOutcome(run: Run): string | null {
+/** In a word or two, for lists; null: no comparison, or one that did not end well. */
+export function verifyOutcome(run: Run): 'All equal' | 'Repaired' | 'Fresh copy' | null {
   if (run.mode !== 'verify' || !wasRepaired(run)) return null;
+  if (wasReplaced(run)) return 'Fresh copy';
   return hasDifferences(run) ? 'Repaired' : 'All equal';
 }
 

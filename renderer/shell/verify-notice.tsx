@@ -1,7 +1,9 @@
 import { notifications } from '@mantine/notifications';
 import { useEffect, useRef } from 'react';
-import { hasDifferences, sayVerify, wasRepaired } from '../activity/verify-words.ts';
+import { sayVerify, verifyOutcome } from '../activity/verify-words.ts';
 import { useFacts } from '../state/context.tsx';
+
+const TITLES = { 'All equal': 'Data verified', Repaired: 'Data repaired', 'Fresh copy': 'Fresh copy taken' };
 
 /** Tells the result of a comparison that a person asked for, when it ends; on whatever screen they are by then. */
 export function VerifyNotice() {
@@ -10,9 +12,10 @@ export function VerifyNotice() {
   useEffect(() => {
     if (run === null || run.id === known.current) return;
     known.current = run.id;
-    if (run.mode !== 'verify' || run.trigger !== 'manual' || !wasRepaired(run)) return;
+    const found = verifyOutcome(run);
+    if (run.trigger !== 'manual' || found === null) return;
     notifications.show({
-      title: hasDifferences(run) ? 'Data repaired' : 'Data verified',
+      title: TITLES[found],
       message: sayVerify(run),
       autoClose: 12_000,
     });
