@@ -144,7 +144,18 @@ const CASES: Case[] = [
     },
     headline: "The relay's history restarted",
     detail:
-      'Our position 6,000 is ahead of the relay (5,310). It was probably restored from a backup. A fresh copy is needed. The data here stays until the copy is complete',
+      'Our position 6,000 is ahead of the relay (5,310). It was probably restored from a backup. Verify fetches just the rows that differ. The data here stays readable meanwhile',
+    short: 'Needs attention',
+    primary: 'verify',
+  },
+  {
+    code: 'rewound',
+    name: 'the numbering began anew',
+    severity: 'error',
+    facts: snapshot('epoch_changed'),
+    headline: "The relay's history restarted",
+    detail:
+      'Its numbering began anew, so this PC cannot go on from where it was. A fresh copy is needed: 6 tables, about 21 MB. The data here stays until the copy is complete',
     short: 'Needs attention',
     primary: 'recopy',
   },

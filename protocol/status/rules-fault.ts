@@ -251,10 +251,14 @@ export function rewound(reading: Reading): Found | null {
     'error',
     {
       headline: "The relay's history restarted",
-      detail: sentences(cause, copySize(reading), 'The data here stays until the copy is complete'),
+      detail: ahead
+        ? sentences(cause, 'Verify fetches just the rows that differ', 'The data here stays readable meanwhile')
+        : sentences(cause, copySize(reading), 'The data here stays until the copy is complete'),
       short: 'Needs attention',
     },
-    { primary: action('recopy'), secondary: [copyDetails] },
+    ahead
+      ? { primary: action('verify'), secondary: [action('recopy'), copyDetails] }
+      : { primary: action('recopy'), secondary: [copyDetails] },
     since(reading),
   );
 }

@@ -22,8 +22,8 @@ export function VerifyDialog() {
         </Text>
         {!empty && (
           <Text size="sm" c="dimmed">
-            Changes that wait are received first. Other programs can go on reading, and you can cancel at any time: what
-            is repaired by then stays.
+            Changes that wait are received first. Other programs can go on reading. You can cancel at any time; nothing
+            is left half done.
           </Text>
         )}
         <Group justify="flex-end" gap="sm">
