@@ -1,3 +1,5 @@
+import { cpSync, rmSync } from 'node:fs';
+import path from 'node:path';
 import Database from 'better-sqlite3';
 import { differences } from '../system/oracle.ts';
 import type { App } from './app.ts';
@@ -89,9 +91,41 @@ test('verify: it says what it compares, can be cancelled, and then claims nothin
   await expect(app.card('comparing')).toBeVisible({ timeout: 60_000 });
   await shoot(app, '51-comparing', 'comparing');
   await app.page.keyboard.press('Escape');
-  await expect(app.page.getByTestId('verify-result')).toContainText('The comparison was cancelled.');
+  await expect(app.page.getByTestId('verify-result')).toContainText('The comparison was cancelled before it ended');
   way.trouble = { kind: 'none' };
   await app.page.keyboard.press('Control+F5');
   await confirm(app);
   await expect(app.page.getByTestId('verify-result')).toContainText('all equal');
+});
+
+test('rewound, then verify: a PC that is ahead of a restored relay gets just the rows that differ', async ({
+  master,
+  system,
+  preset,
+  launch,
+}) => {
+  const app = await launch(preset);
+  await app.primary.click();
+  await expect(app.card('up-to-date')).toBeVisible();
+  const data = path.join(system.folder, 'relay-data');
+  await system.feed?.stop('SIGTERM');
+  await system.relay?.stop('SIGTERM');
+  cpSync(data, `${data}-backup`, { recursive: true });
+  await system.startRelay();
+  system.startFeed();
+  await master.query('UPDATE customer SET points = points + 1 WHERE id <= 9');
+  await system.settled();
+  await app.page.keyboard.press('F5');
+  await expect(app.tile('position')).toContainText('2');
+
+  await system.feed?.stop('SIGTERM');
+  await system.relay?.stop('SIGTERM');
+  rmSync(data, { recursive: true });
+  cpSync(`${data}-backup`, data, { recursive: true });
+  await system.startRelay();
+  await app.page.keyboard.press('F5');
+  await expect(app.card('rewound')).toBeVisible();
+  await app.primary.click();
+  await confirm(app);
+  await expect(app.page.getByTestId('verify-result')).toContainText('9 rows in 1 table differed and were repaired');
 });

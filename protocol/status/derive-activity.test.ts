@@ -127,6 +127,16 @@ const CASES: Case[] = [
     primary: 'cancel',
   },
   {
+    code: 'comparing',
+    name: 'all tables at once',
+    severity: 'busy',
+    facts: verifying('comparing', { table: null, tableIndex: 0, etaS: null }),
+    headline: 'Comparing with the relay: 120,000 of 1,234,567 rows',
+    detail: '12 tables · Other programs can go on reading',
+    short: 'Comparing 9 %',
+    primary: 'cancel',
+  },
+  {
     code: 'repairing',
     severity: 'busy',
     facts: verifying('repairing', { done: 12, total: 40, etaS: null }),

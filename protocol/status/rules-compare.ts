@@ -13,7 +13,8 @@ const rowsOf = ({ done, total, unit }: Progress, { format }: Reading) =>
   total > 0 ? `${format.count(Math.min(done, total))} of ${format.counted(total, unit.slice(0, -1))}` : null;
 
 function tableOf({ table, tableIndex, tableCount }: Progress, { format }: Reading): string | null {
-  if (table === null || tableCount === 0) return table;
+  if (tableCount === 0) return table;
+  if (table === null) return format.counted(tableCount, 'table');
   return `${table} (${format.count(Math.max(1, tableIndex))} of ${format.counted(tableCount, 'table')})`;
 }
 

@@ -57,6 +57,14 @@ test('a comparison that found differences says where, also as text for support',
   expect(text).toContain('Differed from the relay: customer: 11 different');
 });
 
+test('a sync that had to bring data in line says so besides', () => {
+  expect(
+    sayRun({ ...APART, mode: 'now', inserted: 3, deleted: 1, updated: 11, tables: [...RUN.tables, ...RUN.tables] }),
+  ).toBe(
+    'Received 15 changes (11 updated, 3 added, 1 deleted) in 2 tables; 15 rows in 2 tables that differed were brought in line',
+  );
+});
+
 test('a comparison that became a fresh copy does not claim that all was equal', () => {
   const { compared: _, ...run } = VERIFY;
   const copy: Run = { ...run, outcome: 'done', snapshot: 'asked', inserted: 900, tables: RUN.tables };
@@ -73,9 +81,7 @@ test('what was not repaired is never said to be', () => {
     'Failed',
     '15 rows here differ from the relay, in orders, customer.',
   ]);
-  expect(sayRun({ ...VERIFY, outcome: 'cancelled' })).toBe(
-    'The comparison was cancelled. Nothing that differed was found until then',
-  );
+  expect(sayRun({ ...VERIFY, outcome: 'cancelled' })).toBe('The comparison was cancelled before it ended');
 });
 
 test('the text for support names the code, the remedy and the request', () => {

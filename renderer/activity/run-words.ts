@@ -3,7 +3,7 @@ import { ERRORS } from '@tidemark/protocol/errors.ts';
 import type { Run, Trigger } from '@tidemark/protocol/status/facts.ts';
 import { FORMAT } from '@tidemark/protocol/status/format.ts';
 import { sayFault } from '../bridge.ts';
-import { sayDifference, sayVerify, verifyOutcome } from './verify-words.ts';
+import { hasDifferences, sayBroughtInLine, sayDifference, sayVerify, verifyOutcome } from './verify-words.ts';
 
 export const TRIGGERS: Record<Trigger, string> = {
   manual: 'Manual',
@@ -75,6 +75,10 @@ export function sayRun(run: Run): string {
   const saved = `${FORMAT.counted(changes, 'change')} saved`;
   switch (run.outcome) {
     case 'done':
+      if (hasDifferences(run) && run.snapshot === null) {
+        const received = `Received ${FORMAT.counted(changes, 'change')}${what}`;
+        return `${received}; ${sayBroughtInLine(run)}`;
+      }
       if (run.snapshot)
         return `Received a fresh copy: ${FORMAT.counted(changes, 'row')} in ${FORMAT.counted(run.tables.length, 'table')}`;
       return changes === 0

@@ -30,14 +30,17 @@ const apart = (run: Run): string =>
 export function sayVerify(run: Run): string {
   if (run.outcome === 'cancelled')
     return hasDifferences(run)
-      ? `The comparison was cancelled. ${apart(run)} differed until then`
-      : 'The comparison was cancelled. Nothing that differed was found until then';
+      ? `The comparison was cancelled. ${apart(run)} differed`
+      : 'The comparison was cancelled before it ended';
   if (wasReplaced(run))
     return `So much differed from the relay that a fresh copy was taken: ${FORMAT.counted(run.inserted, 'row')} in ${FORMAT.counted(run.tables.length, 'table')}`;
   return hasDifferences(run)
     ? `${compared(run)}: ${apart(run)} differed and were repaired`
     : `${compared(run)}: all equal`;
 }
+
+/** Of a sync that had to compare, because other programs changed data here or the share was changed. */
+export const sayBroughtInLine = (run: Run): string => `${apart(run)} that differed were brought in line`;
 
 /** In a word or two, for lists; null: no comparison, or one that did not end well. */
 export function verifyOutcome(run: Run): 'All equal' | 'Repaired' | 'Fresh copy' | null {

@@ -51,6 +51,7 @@ export function ProgressPanel({ progress }: { progress: Progress }) {
   if (rate !== null) facts.push(['Rate', `${FORMAT.count(rate)} ${progress.unit}/s`]);
   facts.push(['Elapsed', FORMAT.span(now - Date.parse(progress.startedAt))]);
   if (etaS !== null) facts.push(['Left', FORMAT.left(etaS * 1000)]);
+  if (table === null && comparison && tableCount > 0) facts.push(['Tables', FORMAT.count(tableCount)]);
   if (table !== null)
     facts.push(['Table', tableCount > 0 ? `${table} (${Math.max(1, tableIndex)} of ${tableCount})` : table]);
   return (

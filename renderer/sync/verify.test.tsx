@@ -95,7 +95,7 @@ test('a comparison that nobody asked for by hand is not notified, nor one from b
 
 test('a cancelled comparison claims nothing', () => {
   renderShell({ lastRun: { ...VERIFY, outcome: 'cancelled' } });
-  expect(screen.getByTestId('verify-result').textContent).toContain('The comparison was cancelled.');
+  expect(screen.getByTestId('verify-result').textContent).toContain('The comparison was cancelled before it ended');
   expect(screen.queryByText(/all equal/)).toBeNull();
 });
 
