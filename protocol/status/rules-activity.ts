@@ -21,10 +21,14 @@ export function cancelling({ facts: { phase } }: Reading): Found | null {
   );
 }
 
+/** A comparison awaits the relay when all rows here are read; until then its work is here. */
+const awaitsRelay = ({ stage, done, total }: Progress) =>
+  stage === 'downloading' || stage === 'preparing' || (stage === 'comparing' && done >= total);
+
 /** No data for longer than the stall limit while data is awaited. */
 export function stalled(reading: Reading): Found | null {
   const { progress, now, format, facts } = reading;
-  if (progress === null || (progress.stage !== 'downloading' && progress.stage !== 'preparing')) return null;
+  if (progress === null || !awaitsRelay(progress)) return null;
   const lastDataAt = time(progress.lastDataAt);
   const silence = lastDataAt === null ? 0 : now - lastDataAt;
   if (silence <= facts.thresholds.stallMs) return null;

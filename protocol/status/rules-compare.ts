@@ -29,7 +29,11 @@ export function comparing(reading: Reading): Found | null {
     'busy',
     {
       headline: rows === null ? 'Comparing with the relay…' : `Comparing with the relay: ${rows}`,
-      detail: dots(tableOf(progress, reading), eta(progress, reading), 'Other programs can go on reading'),
+      detail: dots(
+        tableOf(progress, reading),
+        rows !== null && progress.done >= progress.total ? "waiting for the relay's checksums" : eta(progress, reading),
+        'Other programs can go on reading',
+      ),
       short: rows === null ? 'Comparing' : `Comparing ${format.percent(progress.done, progress.total)}`,
     },
     { primary: cancel },

@@ -9,6 +9,7 @@ import { useActions } from '../state/use-actions.ts';
 import classes from './activity.module.css';
 import { Differences } from './differences.tsx';
 import { changesOf, runText, sayOutcome, sayRun, saySnapshot, sayTook, TRIGGERS } from './run-words.ts';
+import { rowsApart } from './verify-words.ts';
 
 const MODES: Record<Run['mode'], string> = {
   now: 'Sync',
@@ -61,7 +62,7 @@ function Details({ run }: { run: Run }) {
           ))}
       </dl>
       <Differences run={run} />
-      {changesOf(run) > 0 && <Counts run={run} />}
+      {receivedBesides(run) && <Counts run={run} />}
       <Button
         variant="default"
         leftSection={<IconCopy size={15} aria-hidden />}
@@ -73,6 +74,9 @@ function Details({ run }: { run: Run }) {
     </div>
   );
 }
+
+/** Whether there is more to count than the repairs that are listed already. */
+const receivedBesides = (run: Run) => changesOf(run) > (run.mode === 'verify' ? rowsApart(run) : 0);
 
 function ErrorPart({ run }: { run: Run }) {
   if (!run.fault) return null;

@@ -5,6 +5,7 @@ import { FORMAT } from '@tidemark/protocol/status/format.ts';
 import { bytesToCome } from '@tidemark/protocol/status/to-come.ts';
 import type { ReactNode } from 'react';
 import { changesOf } from '../activity/run-words.ts';
+import { verifyOutcome } from '../activity/verify-words.ts';
 import { useApp, useFacts, useNow, useStatus } from '../state/context.tsx';
 import { useActions } from '../state/use-actions.ts';
 import classes from './tiles.module.css';
@@ -106,11 +107,12 @@ function LastSync() {
   if (run === null) return <Tile id="last-sync" label="Last successful sync" value="—" sub="Not yet" />;
   const at = Date.parse(run.endedAt);
   const took = Math.max(0, at - Date.parse(run.startedAt));
-  const changes = changesOf(run);
-  const sub =
+  const brought =
     run.outcome === 'nothing-new'
       ? 'Nothing new'
-      : `${FORMAT.counted(changes, 'change')} in ${took < 1000 ? 'under 1 s' : FORMAT.span(took)}`;
+      : `${FORMAT.counted(changesOf(run), 'change')} in ${took < 1000 ? 'under 1 s' : FORMAT.span(took)}`;
+  const verified = verifyOutcome(run);
+  const sub = verified === null ? brought : `Verified: ${verified.toLowerCase()}`;
   return (
     <Tile id="last-sync" label="Last successful sync" value={FORMAT.moment(at, now)} sub={sub} more={FORMAT.full(at)} />
   );

@@ -1,16 +1,20 @@
 // @vitest-environment happy-dom
-import { Notifications } from '@mantine/notifications';
+import { cleanNotifications, Notifications } from '@mantine/notifications';
 import { act, screen, within } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
 import type { Facts, Run } from '@tidemark/protocol/status/facts.ts';
-import { facts, failedRun, PROGRESS, RUN } from '@tidemark/protocol/status/testing.ts';
-import { expect, test } from 'vitest';
+import { at, facts, failedRun, PROGRESS, RUN } from '@tidemark/protocol/status/testing.ts';
+import { beforeEach, expect, test } from 'vitest';
 import { Shell } from '../shell/shell.tsx';
 import { renderApp } from '../testing.tsx';
+
+// They are kept outside of what is rendered.
+beforeEach(() => cleanNotifications());
 
 const VERIFY: Run = {
   ...RUN,
   id: 'verify-1',
+  endedAt: at(0),
   mode: 'verify',
   outcome: 'nothing-new',
   inserted: 0,
@@ -91,6 +95,13 @@ test('a comparison that nobody asked for by hand is not notified, nor one from b
   const scheduled: Run = { ...VERIFY, id: 'verify-2', trigger: 'schedule' };
   act(() => push({ ...state, facts: facts({ lastRun: scheduled }) }));
   expect(screen.queryByText('Data verified')).toBeNull();
+});
+
+test('the comparison of an earlier day is not told as news when the database is opened', async () => {
+  const { push, state } = renderShell({ lastRun: null });
+  act(() => push({ ...state, facts: facts({ lastRun: { ...REPAIRED, endedAt: at(60_000) } }) }));
+  expect(screen.getByTestId('verify-result').textContent).toContain('were repaired');
+  expect(screen.queryByText('Data repaired')).toBeNull();
 });
 
 test('a cancelled comparison claims nothing', () => {
