@@ -1,8 +1,10 @@
 import { TidemarkError } from '@tidemark/protocol/errors.ts';
-import type { ChangeLine, WireKey, WireRow } from '@tidemark/protocol/lines.ts';
+import type { AlterLine, ChangeLine, WireKey, WireRow } from '@tidemark/protocol/lines.ts';
 import { sameSchema, TableSchema } from '@tidemark/protocol/schema.ts';
+import { alterTable } from './alter-table.ts';
 import { RowStatements } from './row-statements.ts';
 import { ident, prepared, type Writer } from './sqlite.ts';
+import { createTableSql, ensureIndexes } from './table-ddl.ts';
 
 /** What a line did. */
 export interface Counts {
@@ -43,6 +45,7 @@ export class FeedTables {
   readonly #db: Writer;
   readonly #known = new Map<number, Known>();
   readonly #current = new Map<string, Known>();
+  #dropped: string[] = [];
 
   constructor(db: Writer) {
     this.#db = db;
@@ -54,6 +57,7 @@ export class FeedTables {
   reload(): void {
     this.#known.clear();
     this.#current.clear();
+    this.#dropped = [];
     const rows = prepared(this.#db, 'SELECT id, name, schema, rows FROM tidemark_table').all() as {
       id: number;
       schema: string;
@@ -71,8 +75,11 @@ export class FeedTables {
     }
   }
 
-  /** Makes a table id known. A table that does not exist yet is created; one that exists under another id waits for its `r` line. */
-  declare(id: number, schema: TableSchema): void {
+  /**
+   * Makes a table id known. A table that does not exist yet is created, unless `create` says that an `a` line makes it of
+   * another one; one that exists under another id waits for its `r` or `a` line.
+   */
+  declare(id: number, schema: TableSchema, create = true): void {
     const known = this.#known.get(id);
     if (known) {
       if (!sameSchema(known.schema, schema))
@@ -83,7 +90,7 @@ export class FeedTables {
       return;
     }
     const fresh: Known = { id, schema, statements: null, rows: 0, dirty: false };
-    if (this.#current.has(nameKey(schema.name))) this.#known.set(id, fresh);
+    if (!create || this.#current.has(nameKey(schema.name))) this.#known.set(id, fresh);
     else this.#create(fresh);
   }
 
@@ -93,8 +100,9 @@ export class FeedTables {
     const table = this.#known.get(line[1]);
     if (!table) throw new TidemarkError('page_invalid', { detail: `table id ${line[1]} is not declared` });
     const counts: Counts = { name: table.schema.name, inserted: 0, updated: 0, deleted: 0, truncated: 0 };
-    if (line[0] === 'r') {
-      this.#replace(table);
+    if (line[0] === 'r' || line[0] === 'a') {
+      if (line[0] === 'r') this.#replace(table);
+      else this.#alter(table, line);
       counts.truncated = 1;
       return counts;
     }
@@ -110,6 +118,7 @@ export class FeedTables {
       case 'u':
         statements.upsert(line[2]);
         counts.updated = line[2].length;
+        if (table.schema.key.length === 0) table.rows += line[2].length;
         break;
       case 'd':
         table.rows -= statements.delete(line[2]);
@@ -135,7 +144,14 @@ export class FeedTables {
     }
   }
 
-  /** The row of this key as it would travel; null when there is none. */
+  /** Names of indexes and triggers of other programs that an altered table did not allow; they are gone. Forgets them. */
+  takeDropped(): string[] {
+    const dropped = this.#dropped;
+    this.#dropped = [];
+    return dropped;
+  }
+
+  /** The row of this key (of a table without a key: this row) as it would travel; null when there is none. */
   readByKey(id: number, key: WireKey): WireRow | null {
     const statements = this.#known.get(id)?.statements;
     if (!statements) throw new TidemarkError('page_invalid', { detail: `table id ${id} is not declared` });
@@ -159,6 +175,7 @@ export class FeedTables {
     const other = prepared(this.#db, 'SELECT type FROM sqlite_schema WHERE lower(name) = lower(?)').get(name);
     if (other) throw new TidemarkError('name_clash', { table: name });
     this.#db.exec(createTableSql(table.schema));
+    ensureIndexes(this.#db, table.id, table.schema);
     prepared(this.#db, 'INSERT INTO tidemark_table (id, name, schema, rows) VALUES (?, ?, ?, 0)').run(
       table.id,
       name,
@@ -173,6 +190,24 @@ export class FeedTables {
     if (old) this.#remove(old);
     table.rows = 0;
     this.#create(table);
+  }
+
+  #alter(table: Known, [, id, from, columns]: AlterLine): void {
+    const old = this.#known.get(from);
+    const invalid = (detail: string) => new TidemarkError('page_invalid', { detail });
+    if (!old?.statements) throw invalid(`table id ${from} is altered but not here`);
+    if (table.statements) throw invalid(`table id ${id} is here already`);
+    const to = table.schema;
+    this.#dropped.push(...alterTable(this.#db, { from: old.schema, id, to, columns }));
+    prepared(this.#db, 'UPDATE tidemark_table SET id = ?, name = ?, schema = ? WHERE id = ?').run(
+      id,
+      to.name,
+      JSON.stringify(to),
+      from,
+    );
+    this.#known.delete(from);
+    this.#current.delete(nameKey(old.schema.name));
+    this.#admit({ ...old, id, schema: to, statements: new RowStatements(this.#db, to) });
   }
 
   #drop(name: string): Counts {
@@ -192,15 +227,3 @@ export class FeedTables {
 
 /** SQLite does not tell upper from lower case in names. */
 const nameKey = (name: string) => name.toLowerCase();
-
-/** SQL that creates a table of this schema, in `database` when named. */
-export function createTableSql(schema: TableSchema, database = 'main'): string {
-  const single = schema.key.length === 1 ? schema.key[0] : undefined;
-  const columns = schema.columns.map((column) => {
-    const type = column.type.toUpperCase();
-    if (column.name === single) return `${ident(column.name)} ${type} PRIMARY KEY NOT NULL`;
-    return `${ident(column.name)} ${type}${schema.key.includes(column.name) ? ' NOT NULL' : ''}`;
-  });
-  const key = single === undefined ? [`PRIMARY KEY (${schema.key.map(ident).join(', ')})`] : [];
-  return `CREATE TABLE ${ident(database)}.${ident(schema.name)} (${[...columns, ...key].join(', ')})`;
-}

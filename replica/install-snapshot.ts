@@ -3,9 +3,9 @@ import path from 'node:path';
 import type { Cursor } from '@tidemark/protocol/cursor.ts';
 import { TidemarkError } from '@tidemark/protocol/errors.ts';
 import { TableSchema } from '@tidemark/protocol/schema.ts';
-import { createTableSql } from './feed-tables.ts';
 import { checkFormat } from './format.ts';
 import { guard, ident, openReader, openWriter, transaction, type Writer } from './sqlite.ts';
+import { createTableSql, ensureIndexes } from './table-ddl.ts';
 
 /** What a snapshot must be, from its manifest. */
 export interface SnapshotName {
@@ -110,6 +110,7 @@ function takeRows(db: Writer, snapshot: string, tables: SnapshotTable[]): Writer
         db.exec(createTableSql(schema));
         const columns = schema.columns.map((column) => ident(column.name)).join(', ');
         db.exec(`INSERT INTO main.${ident(table.name)} (${columns}) SELECT ${columns} FROM fresh.${ident(table.name)}`);
+        ensureIndexes(db, table.id, schema);
         add.run(table.id, table.name, table.schema, table.rows);
       }
       db.exec(`UPDATE main.tidemark_meta SET part = 0,

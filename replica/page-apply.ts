@@ -58,17 +58,17 @@ export class PageApplier {
       default:
         if (this.#seq === null) throw invalid('a change stands outside of a transaction');
         // Tables are made at their first change, so that they appear with their transaction.
-        if (line[0] !== 'x') this.#declare(line[1]);
+        if (line[0] !== 'x') this.#declare(line[1], line[0] !== 'a');
         this.#changes += changesIn(line);
         this.#count(this.#tables.apply(line));
     }
   }
 
-  #declare(id: number): void {
+  #declare(id: number, create: boolean): void {
     if (this.#declared.has(id)) return;
     const schema = this.#schemas.get(id);
     if (!schema) throw invalid(`table id ${id} is not declared`);
-    this.#tables.declare(id, schema);
+    this.#tables.declare(id, schema, create);
     this.#declared.add(id);
   }
 

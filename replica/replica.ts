@@ -1,6 +1,7 @@
 import { existsSync, rmSync, statSync } from 'node:fs';
 import { type Cursor, type Epoch, PageStart, seq } from '@tidemark/protocol/cursor.ts';
 import { TidemarkError } from '@tidemark/protocol/errors.ts';
+import type { ScopeSet } from '@tidemark/protocol/page.ts';
 import type { Run } from '@tidemark/protocol/status/facts.ts';
 import type { Counts } from './feed-tables.ts';
 import { FeedTables } from './feed-tables.ts';
@@ -10,6 +11,7 @@ import { installSnapshot, type SnapshotName } from './install-snapshot.ts';
 import { WriterLock } from './lock.ts';
 import { PageApplier } from './page-apply.ts';
 import { expectPage, linesOf, verifyPage } from './page-reader.ts';
+import { type CompareTarget, Repair } from './repair.ts';
 import { guard, openReader, openWriter, prepared, type Reader, transaction, type Writer } from './sqlite.ts';
 
 /** Where a replica stands. */
@@ -20,6 +22,8 @@ export interface Standing {
   start: PageStart;
   /** Commit time at the master of the last transaction (ISO 8601). */
   committedAt: string | null;
+  /** Set of scopes that it holds; null: nothing yet. */
+  scopes: ScopeSet | null;
 }
 
 /** What applying a page did. */
@@ -57,16 +61,21 @@ export function lookAt(file: string, feed: string): Look {
 }
 
 function standingOf(db: Reader | Writer): Standing {
-  const meta = prepared(db, 'SELECT epoch, seq, part, committed_at AS committedAt FROM tidemark_meta').get() as {
+  const meta = prepared(
+    db,
+    'SELECT epoch, seq, part, committed_at AS committedAt, scopes FROM tidemark_meta',
+  ).get() as {
     epoch: Epoch | null;
     seq: number;
     part: number;
     committedAt: string | null;
+    scopes: ScopeSet | null;
   };
   return {
     cursor: meta.epoch === null ? null : { epoch: meta.epoch, seq: seq(meta.seq) },
     start: PageStart.parse({ seq: meta.seq, part: meta.part }),
     committedAt: meta.committedAt,
+    scopes: meta.epoch === null ? null : meta.scopes,
   };
 }
 
@@ -167,6 +176,7 @@ export class Replica {
           cursor: { epoch: page.header.epoch, seq: next.seq },
           start: next,
           committedAt,
+          scopes: before.scopes,
           transactions: applier.transactions,
           changes: tables.reduce((sum, t) => sum + t.inserted + t.updated + t.deleted + t.truncated, 0),
           tables,
@@ -192,6 +202,24 @@ export class Replica {
       this.history = new History(this.#db);
     }
     rmSync(snapshotFile, { force: true });
+  }
+
+  /** Begins a comparison with a snapshot. Whoever begins it ends it: by {@link applyDifference} or `discard`. Throws name_clash, db_*. */
+  compare(target: CompareTarget): Repair {
+    return guard(this.file, () => new Repair(this.#db, target));
+  }
+
+  /**
+   * Writes what a comparison found, with the snapshot's position and set of scopes, in one SQLite transaction. `strict`:
+   * triggers and unique indexes of other programs on these tables go. Throws disk_full, db_*; the replica is then as it was.
+   */
+  applyDifference(repair: Repair, strict: boolean): Counts[] {
+    try {
+      return transaction(this.#db, () => repair.write(strict));
+    } finally {
+      repair.discard();
+      this.#tables.reload();
+    }
   }
 
   /** Size of the replica's file with its log, bytes. */

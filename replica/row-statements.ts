@@ -3,6 +3,7 @@ import type { WireKey, WireRow, WireValue } from '@tidemark/protocol/lines.ts';
 import type { ColumnType, TableSchema } from '@tidemark/protocol/schema.ts';
 import type BetterSqlite3 from 'better-sqlite3';
 import { ident, type Writer } from './sqlite.ts';
+import { columnList, rowidOf } from './table-ddl.ts';
 
 /** Rows of one multi-row statement; measured as the fastest for tables of up to some twenty columns. */
 const ROWS_AT_ONCE = 50;
@@ -22,7 +23,7 @@ function bind(statement: BetterSqlite3.Statement, values: Bound[]): void {
   }
 }
 
-/** The prepared statements that change and read the rows of one table. */
+/** The prepared statements that change and read the rows of one table. A table without a key takes whole rows as keys. */
 export class RowStatements {
   readonly #db: Writer;
   readonly #schema: TableSchema;
@@ -44,7 +45,7 @@ export class RowStatements {
     this.#atOnce = Math.max(1, Math.min(ROWS_AT_ONCE, Math.floor(VARIABLES / schema.columns.length)));
   }
 
-  /** Inserts rows, or replaces those whose key is there. */
+  /** Inserts rows, or replaces those whose key is there; without a key they are added. */
   upsert(rows: WireRow[]): void {
     const width = this.#types.length;
     let next = 0;
@@ -65,9 +66,9 @@ export class RowStatements {
     for (; next < rows.length; next++) bind(this.#one, this.#checked(rows[next]));
   }
 
-  /** Deletes rows by key; returns how many there were. */
+  /** Deletes rows by key, without a key one of those that are equal to it; returns how many there were. */
   delete(keys: WireKey[]): number {
-    this.#delete ??= this.#db.prepare(`DELETE FROM ${this.#name()} WHERE ${this.#keyMatch()}`);
+    this.#delete ??= this.#db.prepare(`DELETE FROM ${this.#name()} WHERE ${this.#oneMatch()}`);
     let deleted = 0;
     for (const key of keys) deleted += this.#delete.run(this.#boundKey(key)).changes;
     return deleted;
@@ -79,7 +80,10 @@ export class RowStatements {
 
   /** The row of this key, each value as it would travel. */
   read(key: WireKey): WireRow | null {
-    this.#read ??= this.#db.prepare(`SELECT * FROM ${this.#name()} WHERE ${this.#keyMatch()}`).safeIntegers().raw();
+    this.#read ??= this.#db
+      .prepare(`SELECT ${this.#columns()} FROM ${this.#name()} WHERE ${this.#match()} LIMIT 1`)
+      .safeIntegers()
+      .raw();
     const row = this.#read.get(this.#boundKey(key)) as unknown[] | undefined;
     return row?.map(toWire) ?? null;
   }
@@ -88,14 +92,30 @@ export class RowStatements {
     return ident(this.#schema.name);
   }
 
-  #keyMatch(): string {
+  #columns(): string {
+    return columnList(this.#schema.columns.map(({ name }) => name));
+  }
+
+  get #keyless(): boolean {
+    return this.#schema.key.length === 0;
+  }
+
+  #match(): string {
+    // As one comparison of rows: one for each column would exceed SQLite's depth of expressions in a wide table.
+    if (this.#keyless) return `(${this.#columns()}) IS (${this.#types.map(() => '?').join(', ')})`;
     return this.#schema.key.map((name) => `${ident(name)} = ?`).join(' AND ');
   }
 
+  #oneMatch(): string {
+    if (!this.#keyless) return this.#match();
+    const rowid = rowidOf(this.#schema);
+    return `${rowid} = (SELECT ${rowid} FROM ${this.#name()} WHERE ${this.#match()} LIMIT 1)`;
+  }
+
   #upsertSql(rows: number): string {
-    const columns = this.#schema.columns.map((column) => ident(column.name)).join(', ');
     const row = `(${this.#types.map(() => '?').join(',')})`;
-    return `INSERT OR REPLACE INTO ${this.#name()} (${columns}) VALUES ${new Array(rows).fill(row).join(',')}`;
+    const verb = this.#keyless ? 'INSERT' : 'INSERT OR REPLACE';
+    return `${verb} INTO ${this.#name()} (${this.#columns()}) VALUES ${new Array(rows).fill(row).join(',')}`;
   }
 
   #checked(row: WireRow | undefined): Bound[] {
@@ -114,6 +134,7 @@ export class RowStatements {
   }
 
   #boundKey(key: WireKey): Bound[] {
+    if (this.#keyless) return this.#checked(key);
     if (!Array.isArray(key) || key.length !== this.#keyTypes.length) {
       throw new TidemarkError('page_invalid', {
         detail: `a key of ${this.#schema.name} has not ${this.#keyTypes.length} values`,

@@ -2,9 +2,9 @@ import { closeSync, fsyncSync, openSync, statSync } from 'node:fs';
 import type { Cursor } from '@tidemark/protocol/cursor.ts';
 import { TidemarkError } from '@tidemark/protocol/errors.ts';
 import { TableSchema } from '@tidemark/protocol/schema.ts';
-import { createTableSql } from './feed-tables.ts';
 import { ensureFormat } from './format.ts';
 import { ident, openWriter } from './sqlite.ts';
+import { createTableSql, ensureIndexes } from './table-ddl.ts';
 
 /** What a snapshot is built of: the mirror's file, read at one moment. */
 export interface SnapshotSource {
@@ -14,6 +14,16 @@ export interface SnapshotSource {
   scopes: string;
   /** SQL that gives epoch, seq and committed_at of the mirror, in the same read transaction as its rows; `mirror.` is its database. */
   standingSql: string;
+  /** Parts of tables; a table that is not named goes whole. */
+  tables: Record<string, SnapshotPart>;
+}
+
+/** What of a table a snapshot holds. `where`: SQL on the mirror's table. */
+export interface SnapshotPart {
+  columns: string[] | null;
+  indexes: string[][];
+  where: string;
+  params: (string | number | bigint | null)[];
 }
 
 export interface BuiltSnapshot {
@@ -47,18 +57,27 @@ export function buildSnapshot(source: SnapshotSource, file: string): BuiltSnapsh
       'CREATE TABLE main.tidemark_table (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, schema TEXT NOT NULL, rows INTEGER NOT NULL)',
     );
     const tables = mirrored.map((table) => {
-      const schema = TableSchema.parse(JSON.parse(table.schema));
+      const part = source.tables[table.name];
+      const whole = TableSchema.parse(JSON.parse(table.schema));
+      const schema: TableSchema = part
+        ? {
+            ...whole,
+            columns: whole.columns.filter(({ name }) => part.columns?.includes(name) ?? true),
+            ...(part.indexes.length > 0 ? { indexes: part.indexes } : {}),
+          }
+        : whole;
       db.exec(createTableSql(schema));
       const columns = schema.columns.map((column) => ident(column.name)).join(', ');
       const { changes } = db
         .prepare(
-          `INSERT INTO main.${ident(table.name)} (${columns}) SELECT ${columns} FROM mirror.${ident(table.name)}`,
+          `INSERT INTO main.${ident(table.name)} (${columns}) SELECT ${columns} FROM mirror.${ident(table.name)} WHERE ${part?.where ?? 'TRUE'}`,
         )
-        .run();
+        .run(...(part?.params ?? []));
+      ensureIndexes(db, table.id, schema);
       db.prepare('INSERT INTO main.tidemark_table (id, name, schema, rows) VALUES (?, ?, ?, ?)').run(
         table.id,
         table.name,
-        table.schema,
+        JSON.stringify(schema),
         changes,
       );
       return { id: table.id, name: table.name, rows: changes, schema };

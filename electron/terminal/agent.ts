@@ -6,10 +6,12 @@ import { asTidemarkError, TidemarkError } from '@tidemark/protocol/errors.ts';
 import { deriveStatus } from '@tidemark/protocol/status/derive.ts';
 import type { Facts, Mode, Run, Trigger } from '@tidemark/protocol/status/facts.ts';
 import { trailerOf } from '@tidemark/replica/page-reader.ts';
+import type { Repair } from '@tidemark/replica/repair.ts';
 import { Replica } from '@tidemark/replica/replica.ts';
 import { guard } from '@tidemark/replica/sqlite.ts';
 import type { Sample, TableRow } from '../contract/contract.ts';
 import type { Agent, AgentOptions, AgentSettings, Log } from './agent-api.ts';
+import { compare } from './compare.ts';
 import { Downloads } from './download.ts';
 import { FactBook } from './fact-book.ts';
 import { dueAt, initial, next } from './machine.ts';
@@ -50,6 +52,8 @@ class SyncAgent implements Agent {
   #relay: RelayClient | null = null;
   #replica: Replica | null = null;
   #record: RunRecord | null = null;
+  /** What a comparison found, until it is written. */
+  #found: Repair | null = null;
   #abort = new AbortController();
   #running = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -241,6 +245,7 @@ class SyncAgent implements Agent {
       case 'open':
         return this.#open(effect.setAside);
       case 'close':
+        this.#forgetFound();
         this.#replica?.close();
         this.#replica = null;
         return this.#book.closed();
@@ -373,13 +378,64 @@ class SyncAgent implements Agent {
         const standing = replica.standing();
         return { type: 'installed', cursor, start: standing.start };
       }
+      case 'compare':
+        return this.#compare(replica, relay, effect, signal);
+      case 'repair': {
+        const found = this.#found;
+        if (!found) throw new TidemarkError('snapshot_gone');
+        this.#record?.repairing(found.differences);
+        await this.#tellNow();
+        if (signal.aborted) throw new TidemarkError('cancelled');
+        this.#found = null;
+        this.#record?.repaired(replica.applyDifference(found, effect.strict));
+        this.#book.installed(replica.look());
+        const { start } = replica.standing();
+        return { type: 'repaired', cursor: effect.manifest.cursor, start };
+      }
     }
+  }
+
+  async #compare(
+    replica: Replica,
+    relay: RelayClient,
+    { manifest, mayCopy }: Extract<Effect, { do: 'compare' }>,
+    signal: AbortSignal,
+  ): Promise<Event> {
+    this.#forgetFound();
+    this.#record?.comparing(manifest, Date.now());
+    this.#tell();
+    const found = replica.compare(manifest);
+    try {
+      const copyBytes = this.#downloads.standing(manifest).total;
+      const compared = (rows: number) => {
+        this.#record?.compared(rows, Date.now());
+        this.#tell();
+      };
+      const outcome = await compare(found, {
+        ...{ relay, snapshot: manifest, copyBytes, mayCopy, signal, compared },
+        transfer: this.#transfer(),
+      });
+      const { differences, needed } = found;
+      if (outcome === 'compared') this.#record?.found(differences);
+      if (outcome === 'copy' || !needed || signal.aborted) found.discard();
+      else this.#found = found;
+      return { type: 'compared', differences, needed, copy: outcome === 'copy' };
+    } catch (error) {
+      found.discard();
+      throw error;
+    }
+  }
+
+  #forgetFound(): void {
+    this.#found?.discard();
+    this.#found = null;
   }
 
   async #ask(relay: RelayClient, waitS: number, signal: AbortSignal): Promise<RelayStatus> {
     const { cursor } = this.#state;
     const asked = Date.now();
-    const status = await relay.status(cursor, waitS, signal);
+    const { scopes } = this.#theReplica().standing();
+    const status = await relay.status({ cursor, scopes }, waitS, signal);
     const heard = Date.now();
     // A long poll's answer says nothing of when it was asked.
     this.#book.probed(status, cursor, waitS === 0 ? asked : heard, heard);
@@ -416,6 +472,7 @@ class SyncAgent implements Agent {
   #ended(state: RunState, outcome: Run['outcome'], fault: Run['fault']): void {
     const run = this.#theRecord(state).end(state, outcome, fault, this.#standing());
     this.#record = null;
+    this.#forgetFound();
     const { id, mode, trigger, to, retries } = run;
     const level = outcome === 'failed' ? 'warn' : trigger === 'watch' ? 'debug' : 'info';
     this.#log(level, 'run.ended', { run: id, mode, trigger, outcome, position: to?.seq, retries, code: fault?.code });
@@ -468,9 +525,9 @@ class SyncAgent implements Agent {
   }
 
   #policy(settings: AgentSettings | null): Policy {
-    const { checkAtStart, watch, freshCopy, giveUpAfterMs } = this.#options;
+    const { checkAtStart, watch, freshCopy, giveUpAfterMs, repair = true } = this.#options;
     const { everyMs = null, automatic = 'check' } = settings ?? {};
-    return { checkAtStart, watch, freshCopy, giveUpAfterMs, everyMs, automatic };
+    return { checkAtStart, watch, freshCopy, giveUpAfterMs, repair, everyMs, automatic };
   }
 
   /** A copy must not be older than what is here; one that is to save changes must be newer. */

@@ -1,3 +1,4 @@
+import type { SnapshotManifest } from '@tidemark/protocol/api.ts';
 import { ERRORS } from '@tidemark/protocol/errors.ts';
 import type {
   After,
@@ -46,6 +47,9 @@ export function newRun(state: State, begin: Begin, context: Context): RunState {
     retries: 0,
     attempt: 0,
     failingSince: null,
+    compare: null,
+    compared: false,
+    doubted: false,
     replanned: false,
   };
 }
@@ -115,7 +119,7 @@ export function recheck(state: Shared, run: RunState): Step {
   return step({ ...shared(state), at: 'checking', run }, { do: 'abort' }, { do: 'probe' });
 }
 
-function progressed(run: RunState): RunState {
+export function progressed(run: RunState): RunState {
   return run.attempt === 0 ? run : { ...run, attempt: 0, failingSince: null };
 }
 
@@ -127,20 +131,30 @@ export function follow(state: Shared, run: RunState, status: EventOf<'probed'>['
     case 'failure':
       return fail(state, run, { fault: decision.fault, retryAfterMs: null, progressed: false }, context);
     case 'pages':
-      return pull(state, { ...run, target: { epoch: decision.plan.epoch, seq: decision.plan.target } }, decision.plan);
+      return pull(
+        state,
+        { ...run, target: { epoch: decision.plan.epoch, seq: decision.plan.target }, compare: null },
+        decision.plan,
+      );
+    case 'compare':
+      return askForSnapshot(state, { ...run, target: decision.target, compare: decision.why }, context);
     case 'snapshot':
-      return askForSnapshot(state, { ...run, target: decision.target, snapshot: decision.reason }, context);
+      return askForSnapshot(
+        state,
+        { ...run, target: decision.target, snapshot: decision.reason, compare: null },
+        context,
+      );
   }
 }
 
-function askForSnapshot(state: Shared, run: RunState, context: Context): Step {
+export function askForSnapshot(state: Shared, run: RunState, context: Context): Step {
   return step(
     { ...shared(state), at: 'waiting-for-snapshot', run, since: context.now, askAt: null },
     { do: 'manifest' },
   );
 }
 
-function pull(state: Shared, run: RunState, plan: PullPlan): Step {
+export function pull(state: Shared, run: RunState, plan: PullPlan, against: SnapshotManifest | null = null): Step {
   const pulling = {
     ...shared(state),
     at: 'pulling' as const,
@@ -150,6 +164,7 @@ function pull(state: Shared, run: RunState, plan: PullPlan): Step {
     ready: null,
     applying: null,
     fetchFailure: null,
+    against,
   };
   return step(pulling, fetch(pulling, state.start));
 }
@@ -158,7 +173,7 @@ const fetch = (state: Pick<StateOf<'pulling'>, 'plan' | 'run'>, start: PageInHan
   do: 'fetch',
   plan: state.plan,
   start,
-  fresh: state.run.attempt > 0,
+  fresh: state.run.attempt > 0 || state.run.doubted,
 });
 
 const isEnd = (start: PageInHand['start'], { target }: PullPlan) => start.seq >= target && start.part === 0;
@@ -182,7 +197,8 @@ export function applied(state: StateOf<'pulling'>, { cursor, start }: EventOf<'a
     applying: null,
     fetchFailure: null,
   };
-  if (isEnd(start, state.plan)) return ended(now, now.run, 'done', context);
+  if (isEnd(start, state.plan))
+    return state.against ? compare(now, now.run, state.against) : ended(now, now.run, 'done', context);
   // A page that brings nothing and leads nowhere would be asked for for ever.
   if (same(before, start))
     return fail(
@@ -201,15 +217,9 @@ export function applied(state: StateOf<'pulling'>, { cursor, start }: EventOf<'a
   );
 }
 
-/** The relay's history changed while pages came: it is asked once more what to do. */
-export function pullFailed(state: StateOf<'pulling'>, event: EventOf<'failed'>, context: Context): Step {
-  if (event.work === 'fetch' && state.applying) return step({ ...state, fetching: null, fetchFailure: event });
-  const moved =
-    event.fault.code === 'epoch_changed' ||
-    event.fault.code === 'behind_horizon' ||
-    event.fault.code === 'page_other_epoch';
-  if (moved && !state.run.replanned) return recheck(state, { ...state.run, replanned: true });
-  return fail(state, state.run, event, context);
+export function compare(state: Shared, run: RunState, manifest: SnapshotManifest): Step {
+  const mayCopy = run.mode !== 'verify' || state.policy.repair;
+  return step({ ...shared(state), at: 'comparing', run, manifest }, { do: 'compare', manifest, mayCopy });
 }
 
 export function installed(

@@ -13,6 +13,7 @@ const POLICY: Policy = {
   watch: false,
   freshCopy: 'ask',
   giveUpAfterMs: null,
+  repair: true,
 };
 const at = (n: number, part = 0): PageStart => ({ seq: seq(n), part });
 const cursor = (n: number) => ({ epoch: EPOCH, seq: seq(n) });

@@ -1,3 +1,4 @@
+import { approach, compared, compareFailed, pullFailed, repaired } from './machine-compare.ts';
 import {
   afterSettings,
   applied,
@@ -18,7 +19,6 @@ import {
   openFailed,
   POLL_PAUSE_MS,
   pause,
-  pullFailed,
   recheck,
   resumed,
   settingsAtRest,
@@ -109,6 +109,8 @@ const NO_RESULTS = {
   manifest: stay,
   downloaded: stay,
   installed: stay,
+  compared: stay,
+  repaired: stay,
   failed: stay,
   aborted: stay,
 };
@@ -237,7 +239,9 @@ const TABLE: { [S in StateName]: Handlers<S> } = {
   'waiting-for-snapshot': {
     ...IN_RUN,
     manifest: (state, { manifest }) =>
-      step({ ...shared(state), at: 'downloading-snapshot', run: state.run, manifest }, { do: 'download', manifest }),
+      state.run.compare === null
+        ? step({ ...shared(state), at: 'downloading-snapshot', run: state.run, manifest }, { do: 'download', manifest })
+        : approach(state, state.run, manifest),
     failed: (state, event, context) => {
       if (event.fault.code !== 'snapshot_building') return fail(state, state.run, event, context);
       const tooLong = state.policy.giveUpAfterMs !== null && context.now - state.since > PREPARING_MS;
@@ -264,6 +268,17 @@ const TABLE: { [S in StateName]: Handlers<S> } = {
       state.applying ? step({ ...state, fetching: null, ready: page }) : take(state, page),
     applied,
     failed: pullFailed,
+  },
+  comparing: {
+    ...IN_RUN,
+    compared,
+    failed: compareFailed,
+  },
+  repairing: {
+    ...IN_RUN,
+    woke: stay,
+    repaired,
+    failed: compareFailed,
   },
   'waiting-to-retry': {
     ...IN_RUN,
@@ -326,6 +341,7 @@ const TABLE: { [S in StateName]: Handlers<S> } = {
     // What was written before the cancel came is written.
     applied: (state, { cursor, start }) => step({ ...state, cursor, start }),
     installed: (state, { cursor, start }) => step({ ...state, cursor, start }),
+    repaired: (state, { cursor, start }) => step({ ...state, cursor, start }),
     aborted: (state, _, context) => cancelled(state, context),
   },
   stopped: {

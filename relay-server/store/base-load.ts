@@ -1,9 +1,10 @@
 import type { ChangeLine, WireRow } from '@tidemark/protocol/lines.ts';
 import { LINE_BYTES } from '@tidemark/protocol/page.ts';
 import { sameSchema, type TableSchema } from '@tidemark/protocol/schema.ts';
-import { createTableSql, type FeedTables } from '@tidemark/replica/feed-tables.ts';
+import type { FeedTables } from '@tidemark/replica/feed-tables.ts';
 import { RowStatements, toWire } from '@tidemark/replica/row-statements.ts';
 import { ident, type Writer } from '@tidemark/replica/sqlite.ts';
+import { createTableSql } from '@tidemark/replica/table-ddl.ts';
 
 interface Loading {
   id: number;

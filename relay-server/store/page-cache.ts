@@ -13,6 +13,9 @@ const compress = {
 /** Below this size compression costs more than it saves. */
 const SMALL_BYTES = 1024;
 
+/** What compression leaves of a page, before one was compressed. */
+const FIRST_RATIO = 0.3;
+
 /** The best coding that an Accept-Encoding header allows. */
 export function chooseCoding(accept: string | undefined): Coding {
   if (!accept) return 'identity';
@@ -35,13 +38,16 @@ export class PageCache {
   readonly #pages = new Map<string, Promise<ReadyPage>>();
   readonly #sizes = new Map<string, number>();
   #bytes = 0;
+  /** Of all pages that were compressed: bytes before and after. */
+  #plain = 0;
+  #compressed = 0;
 
   constructor(limitBytes: number) {
     this.#limit = limitBytes;
   }
 
   /** The page of this name in this coding; `make` gives its bytes. */
-  get(name: string, coding: Coding, make: () => Buffer): Promise<ReadyPage> {
+  get(name: string, coding: Coding, make: () => Buffer | Promise<Buffer>): Promise<ReadyPage> {
     const key = `${coding} ${name}`;
     const cached = this.#pages.get(key);
     if (cached) {
@@ -58,12 +64,20 @@ export class PageCache {
     return page;
   }
 
-  async #make(name: string, coding: Coding, make: () => Buffer): Promise<ReadyPage> {
-    if (coding === 'identity') return { bytes: make(), coding };
+  async #make(name: string, coding: Coding, make: () => Buffer | Promise<Buffer>): Promise<ReadyPage> {
+    if (coding === 'identity') return { bytes: await make(), coding };
     const plain = this.#pages.get(`identity ${name}`);
-    const bytes = plain ? (await plain).bytes : make();
+    const bytes = plain ? (await plain).bytes : await make();
     if (bytes.length < SMALL_BYTES) return { bytes, coding: 'identity' };
-    return { bytes: await compress[coding](bytes), coding };
+    const compressed = await compress[coding](bytes);
+    this.#plain += bytes.length;
+    this.#compressed += compressed.length;
+    return { bytes: compressed, coding };
+  }
+
+  /** About what compression leaves of a page. */
+  get ratio(): number {
+    return this.#plain === 0 ? FIRST_RATIO : this.#compressed / this.#plain;
   }
 
   #admit(key: string, bytes: number): void {
