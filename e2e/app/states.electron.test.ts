@@ -87,8 +87,7 @@ test('looks: an ordinary day', async ({ master, system, way, preset, launch }) =
 test('looks: what can go wrong on the way to the relay', async ({ system, way, preset, launch }) => {
   test.setTimeout(400_000);
   const app = await launch(preset);
-  await app.primary.click();
-  await expect(app.card('up-to-date')).toBeVisible();
+  await app.firstSync();
   const fails = async (trouble: typeof way.trouble, name: string, code: string) => {
     way.trouble = trouble;
     await app.page.keyboard.press('F5');
@@ -128,8 +127,7 @@ test('looks: what can go wrong on the way to the relay', async ({ system, way, p
 test('looks: a relay that lost its feed, its newest data, or all of it', async ({ master, system, preset, launch }) => {
   test.setTimeout(400_000);
   const app = await launch(preset);
-  await app.primary.click();
-  await expect(app.card('up-to-date')).toBeVisible();
+  await app.firstSync();
 
   await system.feed?.stop('SIGTERM');
   await system.relay?.stop('SIGTERM');
@@ -170,8 +168,7 @@ test('looks: a relay that lost its feed, its newest data, or all of it', async (
 
 test('looks: a PC that was away for longer than changes are kept', async ({ master, system, preset, launch }) => {
   const app = await launch(preset);
-  await app.primary.click();
-  await expect(app.card('up-to-date')).toBeVisible();
+  await app.firstSync();
   for (let n = 0; n < 3; n++) await master.query('UPDATE customer SET points = points + 1 WHERE id <= 9');
   await system.settled();
   await system.relay?.stop('SIGTERM');
@@ -192,8 +189,7 @@ test('looks: a PC that was away for longer than changes are kept', async ({ mast
 test('looks: the sync engine and the local database in trouble', async ({ system, preset, launch }) => {
   test.setTimeout(400_000);
   const app = await launch(preset);
-  await app.primary.click();
-  await expect(app.card('up-to-date')).toBeVisible();
+  await app.firstSync();
   for (let kills = 1; kills <= 6; kills++) {
     await expect.poll(() => app.enginePid(), { timeout: 40_000 }).toBeTruthy();
     process.kill((await app.enginePid()) ?? 0, 'SIGKILL');

@@ -1,10 +1,10 @@
-import { cpSync, rmSync } from 'node:fs';
+import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import Database from 'better-sqlite3';
 import { differences } from '../system/oracle.ts';
 import type { App } from './app.ts';
 import { expect, test } from './fixtures.ts';
-import { shoot } from './pictures.ts';
+import { set, shoot } from './pictures.ts';
 
 const CUSTOMER: Parameters<typeof differences>[3] = [
   { name: 'id', rule: 'integer' },
@@ -46,8 +46,7 @@ test('verify: equal data is said to be, altered data is repaired row by row, and
 }) => {
   test.setTimeout(400_000);
   const first = await launch(preset);
-  await first.primary.click();
-  await expect(first.card('up-to-date')).toBeVisible();
+  await first.firstSync();
   await askToVerify(first);
   await shoot(first, '50-verify-dialog');
   await confirm(first);
@@ -84,8 +83,7 @@ test('verify: equal data is said to be, altered data is repaired row by row, and
 test('verify: it says what it compares, can be cancelled, and then claims nothing', async ({ preset, way, launch }) => {
   test.setTimeout(400_000);
   const app = await launch(preset);
-  await app.primary.click();
-  await expect(app.card('up-to-date')).toBeVisible();
+  await app.firstSync();
   way.trouble = { kind: 'slow', bytesPerSecond: 100 };
   await askToVerify(app);
   await confirm(app);
@@ -106,8 +104,7 @@ test('rewound, then verify: a PC that is ahead of a restored relay gets just the
   launch,
 }) => {
   const app = await launch(preset);
-  await app.primary.click();
-  await expect(app.card('up-to-date')).toBeVisible();
+  await app.firstSync();
   const data = path.join(system.folder, 'relay-data');
   await system.feed?.stop('SIGTERM');
   await system.relay?.stop('SIGTERM');
@@ -129,4 +126,47 @@ test('rewound, then verify: a PC that is ahead of a restored relay gets just the
   await app.primary.click();
   await confirm(app);
   await expect(app.page.getByTestId('verify-result')).toContainText('9 rows in 1 table differed and were repaired');
+});
+
+test('scopes-changed: the PC is given the share of another branch; what differs is told beforehand, then fetched', async ({
+  master,
+  system,
+  preset,
+  launch,
+}) => {
+  test.setTimeout(400_000);
+  await system.feed?.stop('SIGTERM');
+  await system.relay?.stop('SIGTERM');
+  rmSync(path.join(system.folder, 'relay-data', 'shop'), { recursive: true });
+  const mine = '{ where: { branch_id: $branch } }';
+  const tables = `branch: {}, region: {}, product: {}, price: {}, customer: ${mine}, stock: ${mine}`;
+  const config = readFileSync(system.config, 'utf8');
+  writeFileSync(system.config, config.replace('shop: {}', `shop: { tables: { ${tables} } }`));
+  const keys = ['of-branch-3', 'of-branch-4'];
+  for (const name of keys) await system.addToken('terminal', name, { branch: name.slice(-1) });
+  await system.startRelay();
+  system.startFeed();
+  await system.settled();
+
+  const app = await launch({ ...preset, tokenFile: system.tokenFile('of-branch-3') });
+  await app.firstSync();
+  const here = () => {
+    const db = new Database(app.replica(), { readonly: true });
+    const branches = db.prepare('SELECT DISTINCT branch_id FROM customer').pluck().all();
+    const rows = db.prepare('SELECT count(*) FROM customer').pluck().get();
+    db.close();
+    return { branches, rows };
+  };
+  expect(here().branches).toEqual([3]);
+
+  await set(app, { token: readFileSync(system.tokenFile('of-branch-4'), 'utf8').trim() });
+  await app.page.keyboard.press('Shift+F5');
+  await expect(app.card('scopes-changed')).toBeVisible();
+  await expect(app.detail).toContainText(/About .* to fetch/);
+  expect(here().branches, 'the old data stays readable').toEqual([3]);
+  await shoot(app, '56-scopes-changed', 'scopes-changed');
+  await app.primary.click();
+  await expect(app.card('up-to-date')).toBeVisible();
+  const { rows } = await master.query('SELECT count(*) FROM customer WHERE branch_id = 4');
+  expect(here()).toEqual({ branches: [4], rows: Number(rows[0].count) });
 });

@@ -15,7 +15,15 @@ import {
   waiting,
 } from './testing-cases.ts';
 
-const cheaper = { probe: snapshot('cheaper').probe ?? null };
+const backlog = waiting(50_000);
+const cheaper: Partial<Facts> = {
+  ...backlog,
+  probe: probe({
+    head: { epoch: EPOCH, seq: seq(6000), committedAt: at(1000) },
+    behind: backlog.waiting,
+    plan: { by: 'snapshot', scopes: 'all', reason: 'cheaper', rows: 200_000, tables: 6, bytes: 21_000_000 },
+  }),
+};
 
 const CASES: Case[] = [
   {
@@ -215,7 +223,7 @@ const CASES: Case[] = [
     code: 'behind',
     name: 'a copy is cheaper than the changes',
     severity: 'warn',
-    facts: { ...waiting(50_000), ...cheaper },
+    facts: cheaper,
     headline: '50,000 changes waiting',
     detail: 'Oldest is from 10:41 (1 min ago) · about 21 MB as a fresh copy',
     short: 'Behind by 50,000 changes',
@@ -350,6 +358,11 @@ describe('no false green', () => {
       lastRun: failedRun({ code: 'relay_unreachable', params: {} }, { endedAt: at(90_000) }),
     };
     expect(status(change).code).toBe('up-to-date');
+  });
+
+  test('a difference that was fetched is no longer due, though the cursor stayed', () => {
+    const waiting = { transactions: 0, changes: 0, bytes: 0, oldestAt: null };
+    expect(status({ ...difference, waiting }).code).toBe('up-to-date');
   });
 
   test("other branches' changes never count as this PC's backlog", () => {

@@ -203,11 +203,19 @@ const nearly: fc.Arbitrary<Facts> = fc
 const RUNS = { numRuns: 2000 };
 
 /** Something else than pages is to come, for this very cursor. */
-const dueBesides = ({ by }: RelayStatus['plan'], asked: Cursor | null, cursor: Cursor): boolean =>
-  asked?.epoch === cursor.epoch && asked.seq === cursor.seq && (by === 'difference' || by === 'snapshot');
+const dueBesides = (
+  { plan: { by }, behind }: RelayStatus,
+  asked: Cursor | null,
+  { replica, waiting }: Facts,
+): boolean =>
+  asked?.epoch === replica.cursor?.epoch &&
+  asked?.seq === replica.cursor?.seq &&
+  (by === 'difference' || by === 'snapshot') &&
+  (behind !== null || waiting === null);
 
 /** The rule of ui.md, said once more, on purpose not by the code under test. */
-function mayBeGreen({ probe, replica, lastRun, retry, phase, agent: engine, configured, waiting }: Facts): boolean {
+function mayBeGreen(each: Facts): boolean {
+  const { probe, replica, lastRun, retry, phase, agent: engine, configured, waiting } = each;
   const head = probe?.status.head;
   const heardAt = probe?.status.feed.heardAt;
   const lag = probe?.status.feed.lagMs;
@@ -220,7 +228,7 @@ function mayBeGreen({ probe, replica, lastRun, retry, phase, agent: engine, conf
     replica.fault === null &&
     replica.cursor?.epoch === head.epoch &&
     (replica.cursor.seq === head.seq || (replica.cursor.seq < head.seq && waiting !== null)) &&
-    !dueBesides(probe.status.plan, probe.for, replica.cursor) &&
+    !dueBesides(probe.status, probe.for, each) &&
     (waiting === null || waiting.changes + waiting.transactions === 0) &&
     NOW - Date.parse(probe.at) <= DEFAULT_THRESHOLDS.freshMs &&
     Date.parse(probe.status.now) - Date.parse(heardAt) + lag < DEFAULT_THRESHOLDS.sourceLagWarnMs &&

@@ -3,11 +3,13 @@ import type { Facts } from './facts.ts';
 
 type Known = Pick<Facts, 'probe' | 'waiting' | 'replica'>;
 
-/** What the relay says brings this PC to the head; null when its last answer was about another cursor. */
-export function planOf({ probe, replica: { cursor } }: Known): RelayStatus['plan'] | null {
-  return probe !== null && probe.for?.epoch === cursor?.epoch && probe.for?.seq === cursor?.seq
-    ? probe.status.plan
-    : null;
+/** What the relay says brings this PC to the head; null when its last answer was about another cursor, or was followed. */
+export function planOf({ probe, waiting, replica: { cursor } }: Known): RelayStatus['plan'] | null {
+  if (probe === null || probe.for?.epoch !== cursor?.epoch || probe.for?.seq !== cursor?.seq) return null;
+  const { plan, behind } = probe.status;
+  // What brings other data at the same cursor leaves the cursor as it was; that something is counted now tells of it.
+  const followed = (plan.by === 'difference' || plan.by === 'snapshot') && behind === null && waiting !== null;
+  return followed ? null : plan;
 }
 
 /**
