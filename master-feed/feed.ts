@@ -37,16 +37,18 @@ const FINAL = new Set([
  * has on its disk, after a growing wait. Throws what waiting cannot mend.
  */
 export async function runFeed(deps: FeedDeps, signal: AbortSignal): Promise<void> {
-  for (let attempt = 0; !signal.aborted; attempt++) {
+  let attempt = 0;
+  while (!signal.aborted) {
     const from = deps.now();
     try {
       await runOnce(deps, signal);
+      attempt = 0;
     } catch (thrown) {
       const error = asTidemarkError(thrown);
       if (signal.aborted) return;
       if (FINAL.has(error.code)) throw error;
       if (deps.now() - from > GOOD_MS) attempt = 0;
-      const waitMs = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** attempt) * (0.5 + deps.random() / 2);
+      const waitMs = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** attempt++) * (0.5 + deps.random() / 2);
       logFault(deps.log, error, waitMs);
       await sleep(waitMs, undefined, { signal }).catch(() => undefined);
     }

@@ -53,6 +53,23 @@ export class LineWriter {
     this.#outbox.write(`["t",${id}]\n`);
   }
 
+  drop(name: string): void {
+    this.#endRun();
+    this.#changes++;
+    this.#outbox.write(`${JSON.stringify(['x', name])}\n`);
+  }
+
+  /** Begins the load of a declared table, whose rows follow as inserts. `from`, `columns`: as the `L` line has them. */
+  load(id: number, from: number | null, columns: (string | null)[]): void {
+    this.#endRun();
+    this.#outbox.write(`${JSON.stringify(['L', id, from, columns])}\n`);
+  }
+
+  endLoad(id: number): void {
+    this.#endRun();
+    this.#outbox.write(`["E",${id}]\n`);
+  }
+
   commit(): void {
     this.#endRun();
     this.#outbox.write(`["c",${this.#changes}]\n`);

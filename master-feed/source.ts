@@ -10,7 +10,8 @@ export interface Source {
   open(): Promise<SessionRequest['source']>;
   /**
    * Checks all that the master needs (source_not_ready names all that is missing), then reads from where the relay is, taking a base first when that is not possible, and writes to the outbox
-   * until `signal` is aborted; then it returns. Confirms to the master only what the outbox calls durable.
+   * until `signal` is aborted; then it returns. It also returns when it is to be opened anew though nothing is wrong, as after
+   * tables of the master were altered. Confirms to the master only what the outbox calls durable.
    * Throws at the first fault: everything is then opened anew.
    */
   run(session: SessionAnswer, outbox: Outbox, signal: AbortSignal): Promise<void>;

@@ -4,6 +4,7 @@ import { FeedName } from '@tidemark/protocol/api.ts';
 import { TidemarkError } from '@tidemark/protocol/errors.ts';
 import { isNode, LineCounter, type Node, parseDocument } from 'yaml';
 import { z } from 'zod';
+import type { Condition, Filters, TableFilter } from './scopes/filters.ts';
 
 const Listen = z
   .string()
@@ -14,11 +15,46 @@ const Listen = z
     return { host: text.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(text.slice(colon + 1)) };
   });
 
-const notYet = z.undefined({
-  error: 'is not supported by this version: every terminal of a feed gets the whole table. Remove it',
-});
+/** A constant as text, as filters compare it. */
+const Constant = z
+  .union([
+    z.string(),
+    z.boolean(),
+    z.null(),
+    z.number().refine((value) => !Number.isInteger(value) || Number.isSafeInteger(value), 'write it in quotes'),
+  ])
+  .transform((value) => (value === null ? null : String(value)));
 
-const Table = z.strictObject({ where: notYet.optional(), columns: notYet.optional() });
+const Values = z
+  .array(
+    Constant.refine(
+      (value) => !isAttribute(value),
+      'an attribute stands alone, not in a list: it may hold several values',
+    ),
+  )
+  .min(1, 'names no value');
+
+const Columns = z
+  .array(z.string().min(1))
+  .min(1, 'names no column')
+  .refine((names) => new Set(names).size === names.length, 'names a column twice');
+
+const Table = z.strictObject({
+  /** Columns with what they must equal: `$attribute` of the terminal, a constant, or a list of constants. */
+  where: z
+    .record(
+      z.string().min(1),
+      z.union(
+        [Constant, Values],
+        'write a value, a list of values, or $attribute; a number of more than 15 digits in quotes',
+      ),
+    )
+    .default({}),
+  /** Columns that terminals get; left out: all. */
+  columns: Columns.optional(),
+  /** Further indexes at terminals, each by its columns. */
+  indexes: z.array(Columns).default([]),
+});
 
 const Retention = z
   .strictObject({
@@ -32,13 +68,16 @@ const Retention = z
 const Feed = z.strictObject({
   /** Tables to publish; left out: all that have a key. */
   tables: z
-    .record(z.string().min(1), Table.nullable())
+    .record(
+      z.string().min(1),
+      Table.nullable().transform((table) => table ?? Table.parse({})),
+    )
     .refine((tables) => Object.keys(tables).length > 0, 'names no table; leave it out for all tables')
     .optional(),
   retention: Retention,
 });
 
-const Config = z.strictObject({
+const File = z.strictObject({
   listen: Listen.default({ host: '127.0.0.1', port: 4600 }),
   /** Folder of all that the relay keeps; relative to the config file. */
   data: z.string().min(1),
@@ -51,7 +90,21 @@ const Config = z.strictObject({
     )
     .refine((feeds) => Object.keys(feeds).length > 0, 'name at least one feed'),
 });
-export type Config = z.infer<typeof Config>;
+
+/** A feed of relay.yaml. */
+export interface FeedConfig {
+  /** Tables by name, and where the file names them; null: all that have a key. */
+  publish: { name: string; at: string }[] | null;
+  filters: Filters;
+  retention: z.infer<typeof Retention>;
+}
+
+export interface Config extends Omit<z.infer<typeof File>, 'feeds'> {
+  feeds: Record<string, FeedConfig>;
+}
+
+/** Says where a field stands: `relay.yaml line 9: feeds.shop`. */
+type Place = (field: PropertyKey[]) => string;
 
 /** Reads relay.yaml. Throws config_invalid that names every mistake with its line and field. */
 export function readConfig(file: string): Config {
@@ -71,18 +124,53 @@ export function readConfig(file: string): Config {
   for (const error of document.errors)
     mistakes.push(`line ${lines.linePos(error.pos[0]).line}: ${error.message.split('\n')[0]}`);
   if (mistakes.length === 0) {
-    const parsed = Config.safeParse(document.toJS() ?? {});
-    if (parsed.success) return { ...parsed.data, data: path.resolve(path.dirname(file), parsed.data.data) };
-    for (const issue of parsed.error.issues) mistakes.push(...explain(issue, (at) => lineOf(document, lines, at)));
+    const parsed = File.safeParse(document.toJS() ?? {});
+    const place: Place = (field) => {
+      const line = lineOf(document, lines, field);
+      return `${line === null ? '' : `line ${line}: `}${field.join('.') || 'the file'}`;
+    };
+    if (parsed.success)
+      return configOf(parsed.data, path.dirname(file), (field) => `${path.basename(file)} ${place(field)}`);
+    for (const issue of parsed.error.issues) mistakes.push(...explain(issue, place));
   }
   throw new TidemarkError('config_invalid', { detail: `${file}: ${mistakes.join('; ')}` });
 }
 
-function explain(issue: z.core.$ZodIssue, lineAt: (path: PropertyKey[]) => number | null): string[] {
-  const say = (at: PropertyKey[], message: string) => {
-    const line = lineAt(at);
-    return `${line === null ? '' : `line ${line}: `}${at.join('.') || 'the file'}: ${message}`;
+function configOf(parsed: z.infer<typeof File>, folder: string, place: Place): Config {
+  const feeds = Object.entries(parsed.feeds).map(([name, { tables, retention }]): [string, FeedConfig] => {
+    const at = (...field: string[]) => place(['feeds', name, 'tables', ...field]);
+    const publish = tables ? Object.keys(tables).map((table) => ({ name: table, at: at(table) })) : null;
+    const filters = Object.entries(tables ?? {}).flatMap(([table, said]): [string, TableFilter][] =>
+      Object.keys(said.where).length === 0 && said.columns === undefined && said.indexes.length === 0
+        ? []
+        : [[table, filterOf(said, (...field) => at(table, ...field))]],
+    );
+    return [name, { publish, filters: Object.fromEntries(filters), retention }];
+  });
+  return { ...parsed, data: path.resolve(folder, parsed.data), feeds: Object.fromEntries(feeds) };
+}
+
+function filterOf({ where, columns, indexes }: z.infer<typeof Table>, at: (...field: string[]) => string): TableFilter {
+  return {
+    where: Object.entries(where).map(([column, value]) => conditionOf(column, value, at('where', column))),
+    columns: columns ? { names: columns, at: at('columns') } : null,
+    indexes: indexes.map((names, n) => ({ names, at: at('indexes', String(n)) })),
   };
+}
+
+function conditionOf(column: string, value: string | null | (string | null)[], at: string): Condition {
+  if (isAttribute(value)) return { column, at, attribute: value.slice(1) };
+  // A value that begins with $ is written with two.
+  const values = (Array.isArray(value) ? value : [value]).map((each) => each?.replace(/^\$\$/, '$') ?? null);
+  return { column, at, values };
+}
+
+function isAttribute(value: unknown): value is string {
+  return typeof value === 'string' && /^\$[A-Za-z_]\w*$/.test(value);
+}
+
+function explain(issue: z.core.$ZodIssue, place: Place): string[] {
+  const say = (at: PropertyKey[], message: string) => `${place(at)}: ${message}`;
   if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => say([...issue.path, key], 'no such field'));
   if (issue.code === 'invalid_key') return [say(issue.path, issue.issues[0]?.message ?? issue.message)];
   return [say(issue.path, issue.message)];

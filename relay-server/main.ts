@@ -48,18 +48,30 @@ function withTokens<T>(file: string, work: (tokens: Tokens, feeds: string[]) => 
   }
 }
 
+/** `--set branch=7 --set branch=8` is the same as `--set branch=7,8`. */
+function attributesOf(pairs: string[]): Record<string, string> {
+  const attributes = new Map<string, string[]>();
+  for (const pair of pairs) {
+    const [, key, value] = /^([A-Za-z_]\w*)=(.*)$/s.exec(pair) ?? [];
+    if (key === undefined || value === undefined)
+      throw new TidemarkError('usage', { detail: `--set: ${pair} is not written as name=value` });
+    attributes.set(key, [...(attributes.get(key) ?? []), value]);
+  }
+  return Object.fromEntries([...attributes].map(([key, values]) => [key, values.join(',')]));
+}
+
+function setToken({ config, name, feed = '', set, json }: TokenOptions): void {
+  const attributes = attributesOf(set);
+  if (withTokens(config, (tokens) => tokens.set(name, feed, attributes)) === 0)
+    throw new TidemarkError('usage', { detail: `--name: there is no token named ${name} for ${feed}` });
+  console.log(json ? JSON.stringify({ name, feed, attributes }) : `${name} now has ${JSON.stringify(attributes)}.`);
+}
+
 function addToken(options: TokenOptions): void {
   const role = Role.safeParse(options.role);
   if (!role.success)
     throw new TidemarkError('usage', { detail: `--role: ${options.role} is none of feed, terminal, admin` });
-  const attributes = Object.fromEntries(
-    options.set.map((pair) => {
-      const [, key, value] = /^([A-Za-z_]\w*)=(.*)$/s.exec(pair) ?? [];
-      if (key === undefined || value === undefined)
-        throw new TidemarkError('usage', { detail: `--set: ${pair} is not written as name=value` });
-      return [key, value];
-    }),
-  );
+  const attributes = attributesOf(options.set);
   const token = withTokens(options.config, (tokens, feeds) => {
     const feed = options.feed ?? '';
     if (!feeds.includes(feed))
@@ -116,6 +128,15 @@ command(token, 'add', 'Make a token and print it, once.')
   .requiredOption('--name <name>', 'who it is for, such as branch-7')
   .option('--set <name=value>', 'an attribute, such as branch=7', (pair: string, all: string[]) => [...all, pair], [])
   .action(addToken);
+command(
+  token,
+  'set',
+  'Give the holder of a token other attributes; what it then has too much or too little is brought by its next sync.',
+)
+  .requiredOption('--feed <feed>', 'of this feed')
+  .requiredOption('--name <name>', 'whose')
+  .option('--set <name=value>', 'an attribute, such as branch=7,8', (pair: string, all: string[]) => [...all, pair], [])
+  .action(setToken);
 command(token, 'list', 'Show who has a token.').action(listTokens);
 command(token, 'revoke', 'End the token of a name.')
   .requiredOption('--name <name>', 'whose')

@@ -2,10 +2,10 @@ import { accessSync, constants, mkdirSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { TidemarkError } from '@tidemark/protocol/errors.ts';
-import type { Config } from './config.ts';
+import type { Config, FeedConfig } from './config.ts';
 import { FeedService } from './feed-service.ts';
 import { createApp } from './server.ts';
-import { Tokens } from './tokens.ts';
+import { type Bearer, Tokens } from './tokens.ts';
 
 export interface Relay {
   /** Where it listens: the port is the real one. */
@@ -31,18 +31,19 @@ export async function startRelay(config: Config, deps: RelayDeps): Promise<Relay
   makeFolder(config.data);
   const tokens = new Tokens(config.data);
   const feeds = new Map<string, FeedService>();
-  for (const [name, feed] of Object.entries(config.feeds)) {
-    const publish = feed.tables ? Object.keys(feed.tables) : null;
-    feeds.set(
-      name,
-      await FeedService.open(
-        name,
-        config.data,
-        { publish, retention: feed.retention },
-        { name: config.name, version: deps.version },
-        deps,
-      ),
-    );
+  try {
+    for (const [name, feed] of Object.entries(config.feeds)) {
+      requireAttributes(
+        feed,
+        tokens.list().filter((bearer) => bearer.feed === name && bearer.role === 'terminal'),
+      );
+      const about = { name: config.name, version: deps.version };
+      feeds.set(name, await FeedService.open(name, config.data, feed, about, deps));
+    }
+  } catch (error) {
+    for (const feed of feeds.values()) await feed.close();
+    tokens.close();
+    throw error;
   }
   const stopping = new AbortController();
   const ready = () => [
@@ -91,6 +92,22 @@ export async function startRelay(config: Config, deps: RelayDeps): Promise<Relay
       tokens.close();
     },
   };
+}
+
+/** Throws config_invalid when a filter names an attribute that none of the feed's terminals has. */
+function requireAttributes({ filters }: FeedConfig, terminals: Bearer[]): void {
+  if (terminals.length === 0) return;
+  const known = new Set(terminals.flatMap(({ attributes }) => Object.keys(attributes)));
+  const mistakes = Object.values(filters).flatMap(({ where }) =>
+    where.flatMap((condition) =>
+      'attribute' in condition && !known.has(condition.attribute)
+        ? [
+            `${condition.at}: no terminal has the attribute ${condition.attribute} (known: ${[...known].join(', ') || 'none'}). Correct it, or give it with token set`,
+          ]
+        : [],
+    ),
+  );
+  if (mistakes.length > 0) throw new TidemarkError('config_invalid', { detail: mistakes.join('; ') });
 }
 
 function makeFolder(folder: string): void {

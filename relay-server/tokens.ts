@@ -50,6 +50,13 @@ export class Tokens {
     return token;
   }
 
+  /** Gives the holder of a name other attributes; its token stays. Says how many were found. */
+  set(name: string, feed: string, attributes: Bearer['attributes']): number {
+    return this.#db
+      .prepare('UPDATE token SET attributes = ? WHERE name = ? AND feed = ?')
+      .run(JSON.stringify(attributes), name, feed).changes;
+  }
+
   /** Ends the tokens of a name; says how many. */
   revoke(name: string, feed?: string): number {
     return this.#db

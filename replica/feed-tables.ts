@@ -1,8 +1,12 @@
 import { TidemarkError } from '@tidemark/protocol/errors.ts';
-import type { ChangeLine, WireKey, WireRow } from '@tidemark/protocol/lines.ts';
+import type { AlterLine, ChangeLine, WireKey, WireRow } from '@tidemark/protocol/lines.ts';
 import { sameSchema, TableSchema } from '@tidemark/protocol/schema.ts';
+import { alterTable } from './alter-table.ts';
+import { TABLE_DDL } from './format.ts';
 import { RowStatements } from './row-statements.ts';
-import { ident, prepared, type Writer } from './sqlite.ts';
+import { ident, prepared, transaction, type Writer } from './sqlite.ts';
+import { type Structure, structureOf } from './structure.ts';
+import { createTableSql, ensureIndexes, indexChanges } from './table-ddl.ts';
 
 /** What a line did. */
 export interface Counts {
@@ -28,12 +32,25 @@ interface Known {
   dirty: boolean;
 }
 
-const DDL = `CREATE TABLE IF NOT EXISTS tidemark_table (
-  id INTEGER PRIMARY KEY,
-  name TEXT NOT NULL UNIQUE,
-  schema TEXT NOT NULL,
-  rows INTEGER NOT NULL
-)`;
+/** A table of the feed that another program altered. */
+export interface Altered {
+  table: string;
+  /** What is wrong with it, for people. */
+  detail: string;
+}
+
+/** A row of tidemark_table. */
+interface Stored {
+  id: number;
+  name: string;
+  schema: string;
+  rows: number;
+}
+
+const SAYS: Record<Exclude<Structure, 'same'>, string> = {
+  none: 'it is gone',
+  other: 'its columns are not those of head office',
+};
 
 /**
  * The tables of a feed in one SQLite database: creates them, changes their rows, counts them.
@@ -43,10 +60,12 @@ export class FeedTables {
   readonly #db: Writer;
   readonly #known = new Map<number, Known>();
   readonly #current = new Map<string, Known>();
+  #dropped: string[] = [];
+  #unreadable: string[] = [];
 
   constructor(db: Writer) {
     this.#db = db;
-    db.exec(DDL);
+    db.exec(TABLE_DDL);
     this.reload();
   }
 
@@ -54,25 +73,47 @@ export class FeedTables {
   reload(): void {
     this.#known.clear();
     this.#current.clear();
-    const rows = prepared(this.#db, 'SELECT id, name, schema, rows FROM tidemark_table').all() as {
-      id: number;
-      schema: string;
-      rows: number;
-    }[];
+    this.#dropped = [];
+    this.#unreadable = [];
+    const rows = prepared(this.#db, 'SELECT id, name, schema, rows FROM tidemark_table').all() as Stored[];
     for (const row of rows) {
-      const schema = TableSchema.parse(JSON.parse(row.schema));
+      const schema = readSchema(row);
+      if (schema === null) {
+        this.#unreadable.push(row.name);
+        continue;
+      }
+      const counted = Number.isSafeInteger(row.rows) && row.rows >= 0;
       this.#admit({
         id: row.id,
         schema,
         statements: new RowStatements(this.#db, schema),
-        rows: row.rows,
+        rows: counted ? row.rows : 0,
         dirty: false,
       });
     }
   }
 
-  /** Makes a table id known. A table that does not exist yet is created; one that exists under another id waits for its `r` line. */
-  declare(id: number, schema: TableSchema): void {
+  /**
+   * Tables that are not as they should be, because another program altered, replaced or dropped them. Of those that are,
+   * indexes of ours that it dropped are made again.
+   */
+  altered(): Altered[] {
+    const unreadable = this.#unreadable.map((table) => ({ table, detail: 'what is known of it is spoilt' }));
+    const others = this.list().flatMap(({ id, schema }) => {
+      const structure = structureOf(this.#db, schema);
+      if (structure !== 'same') return [{ table: schema.name, detail: SAYS[structure] }];
+      const missing = indexChanges(this.#db, id, schema);
+      if (missing.length > 0) transaction(this.#db, () => missing.forEach((sql) => void this.#db.exec(sql)));
+      return [];
+    });
+    return [...unreadable, ...others];
+  }
+
+  /**
+   * Makes a table id known. A table that does not exist yet is created, unless `create` says that an `a` line makes it of
+   * another one; one that exists under another id waits for its `r` or `a` line.
+   */
+  declare(id: number, schema: TableSchema, create = true): void {
     const known = this.#known.get(id);
     if (known) {
       if (!sameSchema(known.schema, schema))
@@ -83,7 +124,7 @@ export class FeedTables {
       return;
     }
     const fresh: Known = { id, schema, statements: null, rows: 0, dirty: false };
-    if (this.#current.has(nameKey(schema.name))) this.#known.set(id, fresh);
+    if (!create || this.#current.has(nameKey(schema.name))) this.#known.set(id, fresh);
     else this.#create(fresh);
   }
 
@@ -93,8 +134,9 @@ export class FeedTables {
     const table = this.#known.get(line[1]);
     if (!table) throw new TidemarkError('page_invalid', { detail: `table id ${line[1]} is not declared` });
     const counts: Counts = { name: table.schema.name, inserted: 0, updated: 0, deleted: 0, truncated: 0 };
-    if (line[0] === 'r') {
-      this.#replace(table);
+    if (line[0] === 'r' || line[0] === 'a') {
+      if (line[0] === 'r') this.#replace(table);
+      else this.#alter(table, line);
       counts.truncated = 1;
       return counts;
     }
@@ -110,6 +152,7 @@ export class FeedTables {
       case 'u':
         statements.upsert(line[2]);
         counts.updated = line[2].length;
+        if (table.schema.key.length === 0) table.rows += line[2].length;
         break;
       case 'd':
         table.rows -= statements.delete(line[2]);
@@ -135,7 +178,14 @@ export class FeedTables {
     }
   }
 
-  /** The row of this key as it would travel; null when there is none. */
+  /** Names of indexes and triggers of other programs that an altered table did not allow; they are gone. Forgets them. */
+  takeDropped(): string[] {
+    const dropped = this.#dropped;
+    this.#dropped = [];
+    return dropped;
+  }
+
+  /** The row of this key (of a table without a key: this row) as it would travel; null when there is none. */
   readByKey(id: number, key: WireKey): WireRow | null {
     const statements = this.#known.get(id)?.statements;
     if (!statements) throw new TidemarkError('page_invalid', { detail: `table id ${id} is not declared` });
@@ -159,6 +209,7 @@ export class FeedTables {
     const other = prepared(this.#db, 'SELECT type FROM sqlite_schema WHERE lower(name) = lower(?)').get(name);
     if (other) throw new TidemarkError('name_clash', { table: name });
     this.#db.exec(createTableSql(table.schema));
+    ensureIndexes(this.#db, table.id, table.schema);
     prepared(this.#db, 'INSERT INTO tidemark_table (id, name, schema, rows) VALUES (?, ?, ?, 0)').run(
       table.id,
       name,
@@ -173,6 +224,24 @@ export class FeedTables {
     if (old) this.#remove(old);
     table.rows = 0;
     this.#create(table);
+  }
+
+  #alter(table: Known, [, id, from, columns]: AlterLine): void {
+    const old = this.#known.get(from);
+    const invalid = (detail: string) => new TidemarkError('page_invalid', { detail });
+    if (!old?.statements) throw invalid(`table id ${from} is altered but not here`);
+    if (table.statements) throw invalid(`table id ${id} is here already`);
+    const to = table.schema;
+    this.#dropped.push(...alterTable(this.#db, { from: old.schema, id, to, columns }));
+    prepared(this.#db, 'UPDATE tidemark_table SET id = ?, name = ?, schema = ? WHERE id = ?').run(
+      id,
+      to.name,
+      JSON.stringify(to),
+      from,
+    );
+    this.#known.delete(from);
+    this.#current.delete(nameKey(old.schema.name));
+    this.#admit({ ...old, id, schema: to, statements: new RowStatements(this.#db, to) });
   }
 
   #drop(name: string): Counts {
@@ -190,17 +259,15 @@ export class FeedTables {
   }
 }
 
+function readSchema({ name, schema }: Stored): TableSchema | null {
+  try {
+    const read = TableSchema.safeParse(JSON.parse(schema));
+    return read.success && read.data.name === name ? read.data : null;
+  } catch {
+    // Not JSON is no schema: the caller says which table it was of.
+    return null;
+  }
+}
+
 /** SQLite does not tell upper from lower case in names. */
 const nameKey = (name: string) => name.toLowerCase();
-
-/** SQL that creates a table of this schema, in `database` when named. */
-export function createTableSql(schema: TableSchema, database = 'main'): string {
-  const single = schema.key.length === 1 ? schema.key[0] : undefined;
-  const columns = schema.columns.map((column) => {
-    const type = column.type.toUpperCase();
-    if (column.name === single) return `${ident(column.name)} ${type} PRIMARY KEY NOT NULL`;
-    return `${ident(column.name)} ${type}${schema.key.includes(column.name) ? ' NOT NULL' : ''}`;
-  });
-  const key = single === undefined ? [`PRIMARY KEY (${schema.key.map(ident).join(', ')})`] : [];
-  return `CREATE TABLE ${ident(database)}.${ident(schema.name)} (${[...columns, ...key].join(', ')})`;
-}

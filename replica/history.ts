@@ -29,17 +29,37 @@ export const succeeded = (run: Run): boolean =>
 
 /** The last run of all, and the last one that ended well; null: none among the kept ones. */
 export function lastRuns(db: Reader | Writer): { lastRun: Run | null; lastSuccess: Run | null } {
-  const rows = prepared(db, 'SELECT run FROM tidemark_run ORDER BY started_at DESC').iterate() as Iterable<{
-    run: string;
-  }>;
+  const rows = prepared(db, 'SELECT run FROM tidemark_run ORDER BY started_at DESC').iterate() as Iterable<RunRow>;
   let lastRun: Run | null = null;
   for (const row of rows) {
-    const run = Run.parse(JSON.parse(row.run));
+    const run = readRun(row);
+    if (run === null) continue;
     lastRun ??= run;
     if (succeeded(run)) return { lastRun, lastSuccess: run };
   }
   return { lastRun, lastSuccess: null };
 }
+
+interface RunRow {
+  run: unknown;
+}
+
+/** A run as it was written; null when another program spoilt it, which must not keep the others from being read. */
+function readRun({ run }: RunRow): Run | null {
+  const read = Run.safeParse(jsonOrNull(run));
+  return read.success ? read.data : null;
+}
+
+function jsonOrNull(text: unknown): unknown {
+  try {
+    return JSON.parse(String(text));
+  } catch {
+    // Not JSON is no run: the schema refuses it.
+    return null;
+  }
+}
+
+const numberOrNull = (value: unknown) => (typeof value === 'number' ? value : null);
 
 /** Past runs, lag samples and the status row, in the replica's own file. */
 export class History {
@@ -66,8 +86,8 @@ export class History {
     const rows = prepared(
       this.#db,
       'SELECT run FROM tidemark_run WHERE started_at < ? ORDER BY started_at DESC LIMIT ?',
-    ).all(before ?? '9999', limit) as { run: string }[];
-    return rows.map((row) => Run.parse(JSON.parse(row.run)));
+    ).all(before ?? '9999', limit) as RunRow[];
+    return rows.map(readRun).filter((run) => run !== null);
   }
 
   recordSample(sample: LagSample): void {
@@ -83,9 +103,15 @@ export class History {
     const rows = prepared(
       this.#db,
       'SELECT at, waiting, lag_ms AS lagMs, source_lag_ms AS sourceLagMs FROM tidemark_sample WHERE at >= ? ORDER BY at',
-    ).all(sinceMs) as LagSample[];
+    ).all(sinceMs) as Record<keyof LagSample, unknown>[];
     const step = Math.ceil(rows.length / most);
-    return step <= 1 ? rows : rows.filter((_, i) => i % step === 0 || i === rows.length - 1);
+    const thinned = step <= 1 ? rows : rows.filter((_, i) => i % step === 0 || i === rows.length - 1);
+    return thinned.map(({ at, waiting, lagMs, sourceLagMs }) => ({
+      at: Number(at),
+      waiting: numberOrNull(waiting),
+      lagMs: numberOrNull(lagMs),
+      sourceLagMs: numberOrNull(sourceLagMs),
+    }));
   }
 
   setStatus(row: StatusRow): void {

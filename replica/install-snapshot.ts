@@ -3,14 +3,24 @@ import path from 'node:path';
 import type { Cursor } from '@tidemark/protocol/cursor.ts';
 import { TidemarkError } from '@tidemark/protocol/errors.ts';
 import { TableSchema } from '@tidemark/protocol/schema.ts';
-import { createTableSql } from './feed-tables.ts';
-import { checkFormat } from './format.ts';
+import { type ForeignObject, foreignObjects, restoreObjects } from './foreign-objects.ts';
+import { checkFormat, ensureFormat, rememberedTables, saveTables } from './format.ts';
 import { guard, ident, openReader, openWriter, transaction, type Writer } from './sqlite.ts';
+import { structureOf } from './structure.ts';
+import { createTableSql, ensureIndexes } from './table-ddl.ts';
 
 /** What a snapshot must be, from its manifest. */
 export interface SnapshotName {
   feed: string;
   cursor: Cursor;
+}
+
+/** What putting it in place did. */
+export interface Installed {
+  /** The connection to go on with. */
+  db: Writer;
+  /** Names of indexes and triggers of other programs that the new tables do not allow; they are gone. */
+  dropped: string[];
 }
 
 interface SnapshotTable {
@@ -26,18 +36,17 @@ const HISTORY = ['tidemark_run', 'tidemark_sample'] as const;
 const SPARE_BYTES = 16 * 1024 * 1024;
 
 /**
- * Puts a snapshot in place of the feed's tables and cursor, in one step. Returns the connection to go on
- * with. A replica without tables takes the file itself; another one takes the rows in one transaction, so
- * that tables of other programs stay and readers see the old data until the new is whole.
+ * Puts a snapshot in place of the feed's tables and cursor, in one step. A replica without tables takes the file itself; another one takes the rows in one transaction, so
+ * that what other programs made stays and readers see the old data until the new is whole.
  */
-export function installSnapshot(db: Writer, snapshot: string, name: SnapshotName): Writer {
+export function installSnapshot(db: Writer, snapshot: string, name: SnapshotName): Installed {
   const tables = check(snapshot, name);
   const others = db
     .prepare(
       "SELECT count(*) AS n FROM sqlite_schema WHERE name NOT LIKE 'tidemark\\_%' ESCAPE '\\' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'",
     )
     .get() as { n: number };
-  return others.n === 0 ? takeFile(db, snapshot) : takeRows(db, snapshot, tables);
+  return others.n === 0 ? { db: takeFile(db, snapshot, name.feed), dropped: [] } : takeRows(db, snapshot, tables);
 }
 
 function check(snapshot: string, name: SnapshotName): SnapshotTable[] {
@@ -69,11 +78,13 @@ function check(snapshot: string, name: SnapshotName): SnapshotTable[] {
   }
 }
 
-function takeFile(db: Writer, snapshot: string): Writer {
+function takeFile(db: Writer, snapshot: string, feed: string): Writer {
   const file = db.name;
   const options = { synchronous: 'normal' } as const;
   const ready = openWriter(snapshot, options);
   try {
+    // A relay may write an older format than ours.
+    ensureFormat(ready, feed);
     ready.prepare('ATTACH ? AS old').run(file);
     for (const table of HISTORY) ready.exec(`INSERT OR IGNORE INTO main.${table} SELECT * FROM old.${table}`);
     ready.exec('DETACH old');
@@ -89,36 +100,62 @@ function takeFile(db: Writer, snapshot: string): Writer {
   return openWriter(file, options);
 }
 
-function takeRows(db: Writer, snapshot: string, tables: SnapshotTable[]): Writer {
-  const needed = statSync(snapshot).size + SPARE_BYTES;
-  const disk = statfsSync(path.dirname(db.name));
-  const free = disk.bavail * disk.bsize;
-  if (free < needed) {
-    throw new TidemarkError('disk_full', { detail: `${megabytes(free)} free, about ${megabytes(needed)} needed` });
-  }
+function takeRows(db: Writer, snapshot: string, tables: SnapshotTable[]): Installed {
+  requireSpace(db, snapshot);
+  const fresh = tables.map((table) => ({ ...table, schema: TableSchema.parse(JSON.parse(table.schema)) }));
   db.prepare('ATTACH ? AS fresh').run(snapshot);
   try {
-    transaction(db, () => {
-      for (const { name } of db.prepare('SELECT name FROM tidemark_table').all() as { name: string }[])
-        db.exec(`DROP TABLE IF EXISTS main.${ident(name)}`);
-      db.exec('DELETE FROM tidemark_table; DELETE FROM tidemark_spool');
+    const dropped = transaction(db, () => {
+      const foreign = clear(db, fresh);
       const add = db.prepare('INSERT INTO main.tidemark_table (id, name, schema, rows) VALUES (?, ?, ?, ?)');
-      for (const table of tables) {
-        if (db.prepare('SELECT 1 FROM main.sqlite_schema WHERE lower(name) = lower(?)').get(table.name))
-          throw new TidemarkError('name_clash', { table: table.name });
-        const schema = TableSchema.parse(JSON.parse(table.schema));
-        db.exec(createTableSql(schema));
-        const columns = schema.columns.map((column) => ident(column.name)).join(', ');
-        db.exec(`INSERT INTO main.${ident(table.name)} (${columns}) SELECT ${columns} FROM fresh.${ident(table.name)}`);
-        add.run(table.id, table.name, table.schema, table.rows);
+      for (const { id, schema, rows } of fresh) {
+        fill(db, id, schema);
+        add.run(id, schema.name, JSON.stringify(schema), rows);
       }
       db.exec(`UPDATE main.tidemark_meta SET part = 0, squashed = NULL,
         (epoch, seq, committed_at, scopes) = (SELECT epoch, seq, committed_at, scopes FROM fresh.tidemark_meta)`);
+      saveTables(db);
+      return restoreObjects(db, foreign);
     });
+    return { db, dropped };
   } finally {
     db.exec('DETACH fresh');
   }
-  return db;
+}
+
+function requireSpace(db: Writer, snapshot: string): void {
+  const needed = statSync(snapshot).size + SPARE_BYTES;
+  const disk = statfsSync(path.dirname(db.name));
+  const free = disk.bavail * disk.bsize;
+  if (free < needed)
+    throw new TidemarkError('disk_full', { detail: `${megabytes(free)} free, about ${megabytes(needed)} needed` });
+}
+
+/** Drops the tables of the feed, whatever they are now, and what stands in the way of the new ones and is ours. Returns what other programs made on them. */
+function clear(db: Writer, fresh: { schema: TableSchema }[]): ForeignObject[] {
+  const known = db.prepare('SELECT name FROM main.tidemark_table').pluck().all() as string[];
+  const lost = fresh.map(({ schema }) => schema).filter((schema) => structureOf(db, schema) === 'same');
+  const ours = new Set([...known, ...rememberedTables(db), ...lost.map(({ name }) => name)]);
+  const foreign: ForeignObject[] = [];
+  for (const name of ours) {
+    // A view of that name is another program's.
+    if (!db.prepare("SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND lower(name) = lower(?)").get(name))
+      continue;
+    foreign.push(...foreignObjects(db, name));
+    db.exec(`DROP TABLE main.${ident(name)}`);
+  }
+  db.exec('DELETE FROM main.tidemark_table; DELETE FROM main.tidemark_spool');
+  return foreign;
+}
+
+function fill(db: Writer, id: number, schema: TableSchema): void {
+  const { name } = schema;
+  if (db.prepare('SELECT 1 FROM main.sqlite_schema WHERE lower(name) = lower(?)').get(name))
+    throw new TidemarkError('name_clash', { table: name });
+  db.exec(createTableSql(schema));
+  // Without the columns' names SQLite copies the rows without taking them apart.
+  db.exec(`INSERT INTO main.${ident(name)} SELECT * FROM fresh.${ident(name)}`);
+  ensureIndexes(db, id, schema);
 }
 
 const megabytes = (bytes: number) => `${Math.ceil(bytes / 1_048_576)} MB`;

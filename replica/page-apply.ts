@@ -1,7 +1,8 @@
 import { TidemarkError } from '@tidemark/protocol/errors.ts';
-import { changesIn, PageLine } from '@tidemark/protocol/lines.ts';
+import { type ChangeLine, changesIn, PageLine } from '@tidemark/protocol/lines.ts';
 import type { TableSchema } from '@tidemark/protocol/schema.ts';
 import type { Counts, FeedTables } from './feed-tables.ts';
+import { isMisfit } from './foreign-objects.ts';
 import { linesOf } from './page-reader.ts';
 
 /** Lines whose rows are checked where they are applied: a schema check of each value would cost more than the apply. */
@@ -57,18 +58,28 @@ export class PageApplier {
         return;
       default:
         if (this.#seq === null) throw invalid('a change stands outside of a transaction');
-        // Tables are made at their first change, so that they appear with their transaction.
-        if (line[0] !== 'x') this.#declare(line[1]);
         this.#changes += changesIn(line);
-        this.#count(this.#tables.apply(line));
+        this.#count(this.#change(line));
     }
   }
 
-  #declare(id: number): void {
+  #change(line: ChangeLine): Counts {
+    try {
+      // Tables are made at their first change, so that they appear with their transaction.
+      if (line[0] !== 'x') this.#declare(line[1], line[0] !== 'a');
+      return this.#tables.apply(line);
+    } catch (error) {
+      if (!isMisfit(error)) throw error;
+      const table = line[0] === 'x' ? line[1] : (this.#schemas.get(line[1])?.name ?? '');
+      throw new TidemarkError('replica_altered', { table, detail: error.message }, error);
+    }
+  }
+
+  #declare(id: number, create: boolean): void {
     if (this.#declared.has(id)) return;
     const schema = this.#schemas.get(id);
     if (!schema) throw invalid(`table id ${id} is not declared`);
-    this.#tables.declare(id, schema);
+    this.#tables.declare(id, schema, create);
     this.#declared.add(id);
   }
 

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Epoch } from '@tidemark/protocol/cursor.ts';
 import { TidemarkError } from '@tidemark/protocol/errors.ts';
-import { PageHeader, PageTrailer } from '@tidemark/protocol/page.ts';
+import { PageHeader, PageTrailer, type ScopeSet } from '@tidemark/protocol/page.ts';
 
 const NEWLINE = 0x0a;
 
@@ -37,6 +37,7 @@ export interface Expected {
   feed: string;
   epoch: Epoch;
   start: { seq: number; part: number };
+  scopes: ScopeSet | null;
 }
 
 /** Throws unless the page is the next one. */
@@ -44,6 +45,10 @@ export function expectPage(header: PageHeader, expected: Expected): void {
   if (header.feed !== expected.feed)
     throw new TidemarkError('page_invalid', { detail: `it is of the feed ${header.feed}` });
   if (header.epoch !== expected.epoch) throw new TidemarkError('page_other_epoch');
+  if (header.scopes !== expected.scopes)
+    throw new TidemarkError('page_invalid', {
+      detail: `it is of the scopes ${header.scopes}, the data here of ${expected.scopes}`,
+    });
   if (header.start.seq !== expected.start.seq || header.start.part !== expected.start.part)
     throw new TidemarkError('page_out_of_order');
 }

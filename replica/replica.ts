@@ -1,26 +1,17 @@
 import { existsSync, rmSync, statSync } from 'node:fs';
-import { type Cursor, type Epoch, PageStart, type Seq, seq } from '@tidemark/protocol/cursor.ts';
+import type { Seq } from '@tidemark/protocol/cursor.ts';
 import { TidemarkError } from '@tidemark/protocol/errors.ts';
 import type { Run } from '@tidemark/protocol/status/facts.ts';
-import type { Counts } from './feed-tables.ts';
-import { FeedTables } from './feed-tables.ts';
-import { ensureFormat, requireFeed } from './format.ts';
+import { type Altered, type Counts, FeedTables } from './feed-tables.ts';
+import { type ForeignObject, isMisfit, obstacles, removeObjects } from './foreign-objects.ts';
+import { ensureFormat, isReadable, requireFeed, saveTables } from './format.ts';
 import { History, lastRuns } from './history.ts';
 import { installSnapshot, type SnapshotName } from './install-snapshot.ts';
 import { WriterLock } from './lock.ts';
 import { PageApplier } from './page-apply.ts';
-import { expectPage, linesOf, verifyPage } from './page-reader.ts';
-import { guard, openReader, openWriter, prepared, type Reader, transaction, type Writer } from './sqlite.ts';
-
-/** Where a replica stands. */
-export interface Standing {
-  /** Null: nothing yet. */
-  cursor: Cursor | null;
-  /** Where its next page starts. */
-  start: PageStart;
-  /** Commit time at the master of the last transaction (ISO 8601). */
-  committedAt: string | null;
-}
+import { expectPage, linesOf, type VerifiedPage, verifyPage } from './page-reader.ts';
+import { guard, openReader, openWriter, prepared, transaction, type Writer } from './sqlite.ts';
+import { NOWHERE, type Standing, standingOf } from './standing.ts';
 
 /** What applying a page did. */
 export interface Applied extends Standing {
@@ -28,6 +19,8 @@ export interface Applied extends Standing {
   /** Changes applied now; those of a transaction that goes on in the next page count when it is whole. */
   changes: number;
   tables: Counts[];
+  /** Names of indexes and triggers of other programs that were dropped, because they kept the page from being applied. */
+  dropped: string[];
 }
 
 export interface TableCount {
@@ -48,26 +41,19 @@ export function lookAt(file: string, feed: string): Look {
   try {
     return guard(file, () => {
       requireFeed(db, feed);
-      const tables = prepared(db, 'SELECT name, rows FROM tidemark_table ORDER BY name').all() as TableCount[];
-      return { ...standingOf(db), tables, ...lastRuns(db) };
+      // A file that another program spoilt is repaired when it is opened for writing; until then it holds nothing.
+      const known = ['tidemark_meta', 'tidemark_spool', 'tidemark_table'].every((table) => isReadable(db, table));
+      const runs = isReadable(db, 'tidemark_run') ? lastRuns(db) : { lastRun: null, lastSuccess: null };
+      if (!known) return { ...NOWHERE, tables: [], ...runs };
+      const tables = prepared(
+        db,
+        "SELECT name, rows FROM tidemark_table WHERE typeof(rows) = 'integer' AND rows >= 0 ORDER BY name",
+      ).all() as TableCount[];
+      return { ...standingOf(db), tables, ...runs };
     });
   } finally {
     db.close();
   }
-}
-
-function standingOf(db: Reader | Writer): Standing {
-  const meta = prepared(db, 'SELECT epoch, seq, part, committed_at AS committedAt FROM tidemark_meta').get() as {
-    epoch: Epoch | null;
-    seq: number;
-    part: number;
-    committedAt: string | null;
-  };
-  return {
-    cursor: meta.epoch === null ? null : { epoch: meta.epoch, seq: seq(meta.seq) },
-    start: PageStart.parse({ seq: meta.seq, part: meta.part }),
-    committedAt: meta.committedAt,
-  };
 }
 
 /** A terminal's replica: one SQLite file, of which this is the only writer. */
@@ -77,7 +63,10 @@ export class Replica {
   readonly #lock: WriterLock;
   #db: Writer;
   #tables: FeedTables;
-  history: History;
+  #history: History;
+  /** SQLite's data_version when our own tables were last looked after, and schema_version when those of the feed were. */
+  #seen: unknown;
+  #structure: { version: unknown; altered: Altered[] } = { version: null, altered: [] };
 
   private constructor(file: string, feed: string, lock: WriterLock, db: Writer) {
     this.file = file;
@@ -85,7 +74,8 @@ export class Replica {
     this.#lock = lock;
     this.#db = db;
     this.#tables = new FeedTables(db);
-    this.history = new History(db);
+    this.#history = new History(db);
+    this.#seen = db.pragma('data_version', { simple: true });
   }
 
   /** Opens or creates the replica of a feed. Throws db_* when the file cannot be used; it is then as it was. */
@@ -112,7 +102,14 @@ export class Replica {
     }
   }
 
+  /** Past runs, lag samples and the status row. */
+  get history(): History {
+    this.#settle();
+    return this.#history;
+  }
+
   standing(): Standing {
+    this.#settle();
     return standingOf(this.#db);
   }
 
@@ -136,6 +133,7 @@ export class Replica {
 
   /** Tables by name, with their exact row counts. */
   tables(): TableCount[] {
+    this.#settle();
     return this.#tables.list().map(({ schema, rows }) => ({ name: schema.name, rows }));
   }
 
@@ -145,81 +143,138 @@ export class Replica {
   }
 
   /**
+   * Names of tables of the feed that another program altered, replaced or dropped: a fresh copy puts them right. Cheap
+   * unless another program wrote to the file since it was last asked.
+   */
+  altered(): string[] {
+    return this.#altered().map(({ table }) => table);
+  }
+
+  /**
    * Applies the next page and its cursor in one SQLite transaction. A transaction that goes on in the
    * next page is kept aside and applied as one with its last part; `squashed` says of which kind the page is: what was
-   * kept aside of the other kind does not go on with it. Throws page_* or disk_full, db_*; the replica is then as it was.
+   * kept aside of the other kind does not go on with it. Indexes and triggers of other programs that keep it from being
+   * applied are dropped: the feed's tables are only ours to write. Throws page_*, replica_altered, disk_full, db_*; the
+   * replica is then as it was.
    */
   applyPage(bytes: Buffer, { squashed = false }: { squashed?: boolean } = {}): Applied {
     const page = verifyPage(bytes);
+    const [altered] = this.#altered();
+    if (altered) throw new TidemarkError('replica_altered', { ...altered });
     const before = this.standing();
     if (before.cursor === null) throw new TidemarkError('page_out_of_order');
-    expectPage(page.header, { feed: this.feed, epoch: before.cursor.epoch, start: before.start });
+    const { epoch } = before.cursor;
+    expectPage(page.header, { feed: this.feed, epoch, start: before.start, scopes: before.scopes });
     const squash = squashed ? page.header.target : null;
     if (before.start.part > 0 && this.squashing() !== squash) throw new TidemarkError('page_out_of_order');
-    const { whole, rest } = cut(page.body);
-    try {
-      return transaction(this.#db, () => {
-        const applier = new PageApplier(this.#tables, before.start.seq);
-        if (whole.length > 0) {
-          this.#applySpool(applier);
-          applier.apply(whole);
-          if (applier.open) throw new TidemarkError('page_invalid', { detail: 'a transaction does not end' });
-        }
-        if (rest) prepared(this.#db, 'INSERT INTO tidemark_spool (body) VALUES (?)').run(rest);
-        const { next } = page.trailer;
-        if (next.seq < applier.lastSeq || next.part > 0 !== (rest !== null)) {
-          throw new TidemarkError('page_invalid', { detail: 'its trailer does not fit its lines' });
-        }
-        const committedAt = applier.transactions > 0 ? applier.committedAt : before.committedAt;
-        prepared(this.#db, 'UPDATE tidemark_meta SET seq = ?, part = ?, committed_at = ?, squashed = ?').run(
-          next.seq,
-          next.part,
-          committedAt,
-          next.part > 0 ? squash : null,
-        );
-        prepared(this.#db, 'UPDATE tidemark_status SET epoch = ?, seq = ?, committed_at = ?').run(
-          page.header.epoch,
-          next.seq,
-          committedAt,
-        );
-        this.#tables.saveCounts();
-        const tables = [...applier.counts.values()];
-        return {
-          cursor: { epoch: page.header.epoch, seq: next.seq },
-          start: next,
-          committedAt,
-          transactions: applier.transactions,
-          changes: tables.reduce((sum, t) => sum + t.inserted + t.updated + t.deleted + t.truncated, 0),
-          tables,
-        };
-      });
-    } catch (error) {
-      this.#tables.reload();
-      throw error;
+    const removed: ForeignObject[] = [];
+    for (;;) {
+      try {
+        return this.#apply(page, before, squash, removed);
+      } catch (error) {
+        this.#tables.reload();
+        const fault = isMisfit(error)
+          ? new TidemarkError('replica_altered', { table: 'tidemark_meta', detail: error.message }, error)
+          : error;
+        if (!(fault instanceof TidemarkError) || fault.code !== 'replica_altered') throw fault;
+        const { table, detail } = fault.params;
+        const more = obstacles(this.#db, String(table), String(detail), removed);
+        if (more.length === 0) throw fault;
+        removed.push(...more);
+      }
     }
+  }
+
+  #apply(page: VerifiedPage, before: Standing, squash: Seq | null, removed: ForeignObject[]): Applied {
+    const { whole, rest } = cut(page.body);
+    return transaction(this.#db, () => {
+      removeObjects(this.#db, removed);
+      const applier = new PageApplier(this.#tables, before.start.seq);
+      if (whole.length > 0) {
+        this.#applySpool(applier);
+        applier.apply(whole);
+        if (applier.open) throw new TidemarkError('page_invalid', { detail: 'a transaction does not end' });
+      }
+      if (rest) prepared(this.#db, 'INSERT INTO tidemark_spool (body) VALUES (?)').run(rest);
+      const { next } = page.trailer;
+      if (next.seq < applier.lastSeq || next.part > 0 !== (rest !== null)) {
+        throw new TidemarkError('page_invalid', { detail: 'its trailer does not fit its lines' });
+      }
+      const committedAt = applier.transactions > 0 ? applier.committedAt : before.committedAt;
+      prepared(this.#db, 'UPDATE tidemark_meta SET seq = ?, part = ?, committed_at = ?, squashed = ?').run(
+        next.seq,
+        next.part,
+        committedAt,
+        next.part > 0 ? squash : null,
+      );
+      prepared(this.#db, 'UPDATE tidemark_status SET epoch = ?, seq = ?, committed_at = ?').run(
+        page.header.epoch,
+        next.seq,
+        committedAt,
+      );
+      this.#tables.saveCounts();
+      saveTables(this.#db);
+      const tables = [...applier.counts.values()];
+      return {
+        cursor: { epoch: page.header.epoch, seq: next.seq },
+        start: next,
+        committedAt,
+        scopes: before.scopes,
+        transactions: applier.transactions,
+        changes: tables.reduce((sum, t) => sum + t.inserted + t.updated + t.deleted + t.truncated, 0),
+        tables,
+        dropped: [...removed.map(({ name }) => name), ...this.#tables.takeDropped()],
+      };
+    });
   }
 
   /**
    * Puts a downloaded snapshot in place: all tables and the cursor in one step, which readers of the old
-   * data do not notice before it is whole. The file is gone afterwards. Throws snapshot_corrupt, name_clash,
-   * disk_full, db_*; the replica is then as it was.
+   * data do not notice before it is whole. Tables of the feed are replaced, whatever another program made of
+   * them. The file is gone afterwards. Returns the names of indexes and triggers of other programs that the new
+   * tables do not allow, which are gone. Throws snapshot_corrupt, name_clash, disk_full, db_*; the replica is
+   * then as it was.
    */
-  installSnapshot(snapshotFile: string, name: SnapshotName): void {
+  installSnapshot(snapshotFile: string, name: SnapshotName): { dropped: string[] } {
     if (name.feed !== this.feed) throw new TidemarkError('snapshot_corrupt');
+    this.#settle();
+    let dropped: string[] = [];
     try {
-      this.#db = installSnapshot(this.#db, snapshotFile, name);
+      ({ db: this.#db, dropped } = installSnapshot(this.#db, snapshotFile, name));
       // A relay that is older than this program writes an older format.
       ensureFormat(this.#db, this.feed);
     } finally {
       this.#tables = new FeedTables(this.#db);
-      this.history = new History(this.#db);
+      this.#history = new History(this.#db);
+      this.#seen = this.#db.pragma('data_version', { simple: true });
+      this.#structure = { version: null, altered: [] };
     }
     rmSync(snapshotFile, { force: true });
+    return { dropped };
   }
 
   /** Size of the replica's file with its log, bytes. */
   sizeBytes(): number {
     return [this.file, `${this.file}-wal`].reduce((sum, file) => sum + (existsSync(file) ? statSync(file).size : 0), 0);
+  }
+
+  /** Makes anew what another program removed or spoilt of our own tables since we last looked. */
+  #settle(): void {
+    const version = this.#db.pragma('data_version', { simple: true });
+    if (version === this.#seen) return;
+    ensureFormat(this.#db, this.feed);
+    this.#tables.reload();
+    this.#seen = version;
+  }
+
+  #altered(): Altered[] {
+    this.#settle();
+    const version = () => this.#db.pragma('schema_version', { simple: true });
+    if (version() !== this.#structure.version || this.#structure.altered.length > 0) {
+      const altered = this.#tables.altered();
+      this.#structure = { version: version(), altered };
+    }
+    return this.#structure.altered;
   }
 
   #applySpool(applier: PageApplier): void {

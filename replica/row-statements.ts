@@ -3,6 +3,7 @@ import type { WireKey, WireRow, WireValue } from '@tidemark/protocol/lines.ts';
 import type { ColumnType, TableSchema } from '@tidemark/protocol/schema.ts';
 import type BetterSqlite3 from 'better-sqlite3';
 import { ident, type Writer } from './sqlite.ts';
+import { columnList, rowidOf } from './table-ddl.ts';
 
 /** Rows of one multi-row statement; measured as the fastest for tables of up to some twenty columns. */
 const ROWS_AT_ONCE = 50;
@@ -11,10 +12,10 @@ const VARIABLES = 32_766;
 
 type Bound = WireValue | Buffer;
 
-/** A value that no column takes, such as a boolean or an object, is the sender's mistake. */
-function bind(statement: BetterSqlite3.Statement, values: Bound[]): void {
+/** Runs it and returns how many rows changed. A value that no column takes, such as a boolean, is the sender's mistake. */
+function run(statement: BetterSqlite3.Statement, values: Bound[]): number {
   try {
-    statement.run(values);
+    return statement.run(values).changes;
   } catch (error) {
     if (error instanceof TypeError)
       throw new TidemarkError('page_invalid', { detail: 'a value is of no known kind' }, error);
@@ -22,7 +23,7 @@ function bind(statement: BetterSqlite3.Statement, values: Bound[]): void {
   }
 }
 
-/** The prepared statements that change and read the rows of one table. */
+/** The prepared statements that change and read the rows of one table. A table without a key takes whole rows as keys. */
 export class RowStatements {
   readonly #db: Writer;
   readonly #schema: TableSchema;
@@ -44,7 +45,10 @@ export class RowStatements {
     this.#atOnce = Math.max(1, Math.min(ROWS_AT_ONCE, Math.floor(VARIABLES / schema.columns.length)));
   }
 
-  /** Inserts rows, or replaces those whose key is there. */
+  /**
+   * Inserts rows, or changes those whose key is there; without a key they are added. A unique index of another program
+   * makes it fail, where INSERT OR REPLACE would delete the rows that are in the way.
+   */
   upsert(rows: WireRow[]): void {
     const width = this.#types.length;
     let next = 0;
@@ -57,29 +61,37 @@ export class RowStatements {
           const row = this.#checked(rows[r]);
           for (let c = 0; c < width; c++) flat[at++] = row[c] as Bound;
         }
-        bind(this.#many, flat);
+        if (run(this.#many, flat) !== this.#atOnce) this.#kept();
       }
     }
     if (next === rows.length) return;
     this.#one ??= this.#db.prepare(this.#upsertSql(1));
-    for (; next < rows.length; next++) bind(this.#one, this.#checked(rows[next]));
+    for (; next < rows.length; next++) if (run(this.#one, this.#checked(rows[next])) !== 1) this.#kept();
   }
 
-  /** Deletes rows by key; returns how many there were. */
+  /** Deletes rows by key, without a key one of those that are equal to it; returns how many there were. */
   delete(keys: WireKey[]): number {
-    this.#delete ??= this.#db.prepare(`DELETE FROM ${this.#name()} WHERE ${this.#keyMatch()}`);
+    this.#delete ??= this.#db.prepare(`DELETE FROM ${this.#name()} WHERE ${this.#oneMatch()}`);
     let deleted = 0;
-    for (const key of keys) deleted += this.#delete.run(this.#boundKey(key)).changes;
+    for (const key of keys) {
+      const here = run(this.#delete, this.#boundKey(key));
+      if (here === 0 && this.read(key) !== null) this.#kept();
+      deleted += here;
+    }
     return deleted;
   }
 
   truncate(): void {
     this.#db.exec(`DELETE FROM ${this.#name()}`);
+    if (this.#db.prepare(`SELECT 1 FROM ${this.#name()} LIMIT 1`).get()) this.#kept();
   }
 
   /** The row of this key, each value as it would travel. */
   read(key: WireKey): WireRow | null {
-    this.#read ??= this.#db.prepare(`SELECT * FROM ${this.#name()} WHERE ${this.#keyMatch()}`).safeIntegers().raw();
+    this.#read ??= this.#db
+      .prepare(`SELECT ${this.#columns()} FROM ${this.#name()} WHERE ${this.#match()} LIMIT 1`)
+      .safeIntegers()
+      .raw();
     const row = this.#read.get(this.#boundKey(key)) as unknown[] | undefined;
     return row?.map(toWire) ?? null;
   }
@@ -88,14 +100,38 @@ export class RowStatements {
     return ident(this.#schema.name);
   }
 
-  #keyMatch(): string {
+  #columns(): string {
+    return columnList(this.#schema.columns.map(({ name }) => name));
+  }
+
+  get #keyless(): boolean {
+    return this.#schema.key.length === 0;
+  }
+
+  #match(): string {
+    // As one comparison of rows: one for each column would exceed SQLite's depth of expressions in a wide table.
+    if (this.#keyless) return `(${this.#columns()}) IS (${this.#types.map(() => '?').join(', ')})`;
     return this.#schema.key.map((name) => `${ident(name)} = ?`).join(' AND ');
   }
 
+  #oneMatch(): string {
+    if (!this.#keyless) return this.#match();
+    const rowid = rowidOf(this.#schema);
+    return `${rowid} = (SELECT ${rowid} FROM ${this.#name()} WHERE ${this.#match()} LIMIT 1)`;
+  }
+
   #upsertSql(rows: number): string {
-    const columns = this.#schema.columns.map((column) => ident(column.name)).join(', ');
     const row = `(${this.#types.map(() => '?').join(',')})`;
-    return `INSERT OR REPLACE INTO ${this.#name()} (${columns}) VALUES ${new Array(rows).fill(row).join(',')}`;
+    return `INSERT INTO ${this.#name()} (${this.#columns()}) VALUES ${new Array(rows).fill(row).join(',')}${this.#onConflict()}`;
+  }
+
+  #onConflict(): string {
+    const { columns, key } = this.#schema;
+    if (key.length === 0) return '';
+    const others = columns.filter(({ name }) => !key.includes(name)).map(({ name }) => ident(name));
+    // A row that is all key is set to what it is: so it counts as changed.
+    const set = others.length > 0 ? others : [ident(key[0] ?? '')];
+    return ` ON CONFLICT (${columnList(key)}) DO UPDATE SET ${set.map((name) => `${name} = excluded.${name}`).join(', ')}`;
   }
 
   #checked(row: WireRow | undefined): Bound[] {
@@ -114,12 +150,21 @@ export class RowStatements {
   }
 
   #boundKey(key: WireKey): Bound[] {
+    if (this.#keyless) return this.#checked(key);
     if (!Array.isArray(key) || key.length !== this.#keyTypes.length) {
       throw new TidemarkError('page_invalid', {
         detail: `a key of ${this.#schema.name} has not ${this.#keyTypes.length} values`,
       });
     }
     return key.map((value, i) => (this.#keyTypes[i] === 'blob' ? toBuffer(value) : value));
+  }
+
+  /** A change that does not fail and is not made is a trigger's doing. */
+  #kept(): never {
+    throw new TidemarkError('replica_altered', {
+      table: this.#schema.name,
+      detail: 'a trigger keeps rows from being changed',
+    });
   }
 
   #wrong(column: number): never {

@@ -352,7 +352,8 @@ describe('the result', () => {
       { 4: wider },
     );
     expect(await squashed('3', (await head()).seq)).toBe('squash_larger');
-    expect(await pull()).toMatchObject({ outcome: 'done', truncated: 1 });
+    // By pages, or by a copy where that is smaller.
+    expect(await pull()).toMatchObject({ outcome: 'done' });
     expect(contents().visit).toEqual([[1n, 'x', null]]);
   });
 

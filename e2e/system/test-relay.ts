@@ -4,7 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { RelayLink } from '@tidemark/master-feed/relay-link.ts';
 import type { BatchAnswer } from '@tidemark/protocol/api.ts';
-import type { BatchLine } from '@tidemark/protocol/lines.ts';
+import { type BatchLine, type ChangeLine, changesIn, type PartialLine } from '@tidemark/protocol/lines.ts';
 import type { TableSchema } from '@tidemark/protocol/schema.ts';
 import { type Config, readConfig } from '@tidemark/relay-server/config.ts';
 import { type Relay, startRelay } from '@tidemark/relay-server/relay.ts';
@@ -44,29 +44,31 @@ const listen = (config: Config, now: () => number): Promise<Relay> =>
 export class TestRelay {
   readonly folder: string;
   #relay: Relay;
-  readonly #send: Record<'feed' | 'terminal' | 'other', string>;
+  readonly #send: Record<string, string>;
   link: RelayLink;
   send: (batch: Buffer) => Promise<BatchAnswer> = () => Promise.reject(new Error('no session'));
   #at = 0;
 
-  private constructor(folder: string, relay: Relay, tokens: Record<'feed' | 'terminal' | 'other', string>) {
+  private constructor(folder: string, relay: Relay, tokens: Record<string, string>) {
     this.folder = folder;
     this.#relay = relay;
     this.#send = tokens;
-    this.link = new RelayLink(relay.url, 'shop', tokens.feed);
+    this.link = new RelayLink(relay.url, 'shop', tokens.feed ?? '');
   }
 
-  static async start(): Promise<TestRelay> {
+  /** `feed`: its settings in relay.yaml. `terminals`: further ones, with their attributes. */
+  static async start(feed = '{}', terminals: Record<string, Record<string, string>> = {}): Promise<TestRelay> {
     const folder = mkdtempSync(path.join(os.tmpdir(), 'tidemark-relay-'));
-    const config = configOf(folder, '{}');
+    const config = configOf(folder, feed);
     const tokens = new Tokens(config.data);
-    const add = (name: string, role: 'feed' | 'terminal', feed: string) =>
-      tokens.add({ name, role, feed, attributes: {} }, new Date());
-    const made = {
+    const add = (name: string, role: 'feed' | 'terminal', of: string, attributes: Record<string, string> = {}) =>
+      tokens.add({ name, role, feed: of, attributes }, new Date());
+    const made: Record<string, string> = {
       feed: add('feed', 'feed', 'shop'),
       terminal: add('branch-7', 'terminal', 'shop'),
       other: add('branch-8', 'terminal', 'other'),
     };
+    for (const [name, attributes] of Object.entries(terminals)) made[name] = add(name, 'terminal', 'shop', attributes);
     tokens.close();
     for (const [name, token] of Object.entries(made)) writeFileSync(path.join(folder, `${name}.token`), token);
     return new TestRelay(folder, await listen(config, Date.now), made);
@@ -83,11 +85,13 @@ export class TestRelay {
     return this.#relay.url;
   }
 
-  token(name: 'feed' | 'terminal' | 'other'): string {
-    return this.#send[name];
+  token(name: string): string {
+    const token = this.#send[name];
+    if (token === undefined) throw new Error(`${name} has no token`);
+    return token;
   }
 
-  tokenFile(name: 'feed' | 'terminal' | 'other'): string {
+  tokenFile(name: string): string {
     return path.join(this.folder, `${name}.token`);
   }
 
@@ -99,6 +103,12 @@ export class TestRelay {
   async session(): Promise<void> {
     const answer = await this.link.session({ protocol: 1, source: { kind: 'postgres', id: 'test' }, version: 'test' });
     this.send = this.link.sender(answer.session);
+  }
+
+  /** A base of any lines: `B` and `c` are added. */
+  async baseOf(lines: BatchLine[]): Promise<void> {
+    const rows = lines.reduce((sum, line) => sum + (line[0] === 'i' ? line[2].length : 0), 0);
+    await this.send(batchOf([['B', position(++this.#at), AT, 'test'], ...lines, ['c', rows]]));
   }
 
   /** A base of so many rows, in a new session. */
@@ -113,6 +123,12 @@ export class TestRelay {
         ['c', rows],
       ]),
     );
+  }
+
+  /** One transaction of any lines: `b` and `c` are added. */
+  async transaction(lines: BatchLine[]): Promise<void> {
+    const changes = lines.reduce((sum, line) => sum + (isChange(line) ? changesIn(line) : 0), 0);
+    await this.send(batchOf([['b', position(++this.#at), AT], ...lines, ['c', changes]]));
   }
 
   /** One transaction that updates or adds rows. */
@@ -140,6 +156,8 @@ export class TestRelay {
     rmSync(this.folder, { recursive: true, force: true });
   }
 }
+
+const isChange = (line: BatchLine): line is ChangeLine | PartialLine => 'iudtrxap'.includes(line[0]);
 
 /** What a token file holds. */
 export const readToken = (file: string): string => readFileSync(file, 'utf8').trim();

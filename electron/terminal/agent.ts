@@ -407,7 +407,8 @@ class SyncAgent implements Agent {
   async #ask(relay: RelayClient, waitS: number, signal: AbortSignal): Promise<RelayStatus> {
     const { cursor } = this.#state;
     const asked = Date.now();
-    const status = await relay.status(cursor, waitS, signal);
+    const { scopes } = this.#theReplica().standing();
+    const status = await relay.status({ cursor, scopes }, waitS, signal);
     const heard = Date.now();
     // A long poll's answer says nothing of when it was asked.
     this.#book.probed(status, cursor, waitS === 0 ? asked : heard, heard);

@@ -76,7 +76,8 @@ export async function status(call: Call): Promise<void> {
     const asked = Date.now();
     try {
       const cursor = look?.cursor ?? null;
-      book.probed(await relay.status(cursor, 0, call.signal), cursor, asked, Date.now());
+      const scopes = look?.scopes ?? null;
+      book.probed(await relay.status({ cursor, scopes }, 0, call.signal), cursor, asked, Date.now());
     } catch (error) {
       failed = failureOf(asTidemarkError(error), false).fault;
     } finally {

@@ -14,7 +14,7 @@ export async function testConnection(
   try {
     if (token === null) throw new TidemarkError('not_configured');
     relay = new RelayClient({ relayUrl, feed, token, version });
-    const status = await relay.status(null, 0, new AbortController().signal);
+    const status = await relay.status({ cursor: null, scopes: null }, 0, new AbortController().signal);
     return { ok: true, status, latencyMs: Date.now() - began };
   } catch (error) {
     return { ok: false, fault: failureOf(asTidemarkError(error), false).fault };

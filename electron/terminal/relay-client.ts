@@ -6,7 +6,7 @@ import zlib from 'node:zlib';
 import { HEADERS, PATHS, RelayStatus, SnapshotManifest, TableList, TransactionList } from '@tidemark/protocol/api.ts';
 import { type Cursor, formatStart, type PageStart, type Seq } from '@tidemark/protocol/cursor.ts';
 import { TidemarkError } from '@tidemark/protocol/errors.ts';
-import { PROTOCOL_VERSION } from '@tidemark/protocol/page.ts';
+import { PROTOCOL_VERSION, type ScopeSet } from '@tidemark/protocol/page.ts';
 import axios, { type AxiosInstance, type AxiosResponse } from 'axios';
 import type { z } from 'zod';
 import type { PullPlan } from './machine-types.ts';
@@ -86,10 +86,19 @@ export class RelayClient {
     for (const agent of this.#agents) agent.destroy();
   }
 
-  /** `waitS`: long poll, the answer may take that many seconds. */
-  status(cursor: Cursor | null, waitS: number, signal: AbortSignal): Promise<RelayStatus> {
+  /** `scopes`: the set that the data here is of. `waitS`: long poll, the answer may take that many seconds. */
+  status(
+    { cursor, scopes }: { cursor: Cursor | null; scopes: ScopeSet | null },
+    waitS: number,
+    signal: AbortSignal,
+  ): Promise<RelayStatus> {
     return this.#json(RelayStatus, PATHS.status(this.address.feed), {
-      query: { epoch: cursor?.epoch, seq: cursor?.seq, wait: waitS === 0 ? undefined : waitS },
+      query: {
+        epoch: cursor?.epoch,
+        seq: cursor?.seq,
+        scopes: scopes ?? undefined,
+        wait: waitS === 0 ? undefined : waitS,
+      },
       signal,
       answerMs: ANSWER_MS + waitS * 1000,
     });

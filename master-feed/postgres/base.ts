@@ -2,13 +2,43 @@ import { TidemarkError } from '@tidemark/protocol/errors.ts';
 import type pg from 'pg';
 import type { LineWriter } from '../line-writer.ts';
 import type { Outbox } from '../outbox.ts';
-import { qualified, type SourceTable } from './catalog.ts';
-import { CopyQuery, ident } from './connection.ts';
+import { qualified, readTables, type SourceTable } from './catalog.ts';
+import { type Connection, CopyQuery, connect, ident, literal } from './connection.ts';
+import { PUBLISHES_GENERATED } from './publication.ts';
 import { toJson } from './values.ts';
 
 const TAB = 0x09;
 const NEWLINE = 0x0a;
 const BACKSLASH = 0x5c;
+
+/** A connection that reads in the snapshot of a slot. */
+export async function connectIn(url: string, snapshot: string): Promise<Connection> {
+  const copy = await connect(url, false);
+  try {
+    await copy.client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+    await copy.client.query(`SET TRANSACTION SNAPSHOT ${literal(snapshot)}`);
+    return copy;
+  } catch (error) {
+    await copy.end();
+    throw error;
+  }
+}
+
+/**
+ * Of tables that were copied, those that another than the snapshot's version was copied of: a rewrite or TRUNCATE
+ * after the snapshot leaves nothing to be seen in it, and COPY knows columns by the names that they have now.
+ */
+export async function alteredSince(
+  control: pg.Client,
+  copied: readonly SourceTable[],
+  version: number,
+): Promise<SourceTable[]> {
+  const now = new Map((await readTables(control, version >= PUBLISHES_GENERATED)).map((table) => [table.oid, table]));
+  return copied.filter(({ oid, version: before }) => {
+    const after = now.get(oid)?.version;
+    return after?.shape !== before.shape || after.attributes !== before.attributes || after.file !== before.file;
+  });
+}
 
 /** Reads a table's rows by COPY, in the snapshot that `client` is in, and writes them as inserts. */
 export async function copyTable(

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { TableSchema } from '@tidemark/protocol/schema.ts';
 import type pg from 'pg';
 import { ident, rows } from './connection.ts';
@@ -5,10 +6,30 @@ import { type Form, mapType } from './values.ts';
 
 export interface SourceColumn {
   name: string;
+  /** Its number in the table: a column that is renamed keeps it, one that is dropped and made anew gets another. */
+  attnum: number;
   form: Form;
   /** As the replication stream names it: of a domain, the domain itself. */
   typeOid: number;
   modifier: number;
+}
+
+/** A partition that holds rows. */
+export interface Leaf {
+  /** For SQL. */
+  name: string;
+  full: boolean;
+}
+
+/**
+ * What tells that a table's rows may have changed without the log saying so. `shape`: columns, key, types' labels,
+ * partitions and their files. A rewrite by ALTER TABLE changes `attributes` and `file` alike; one of them alone is a new
+ * default, or TRUNCATE, VACUUM FULL.
+ */
+export interface Version {
+  shape: string;
+  attributes: string;
+  file: string;
 }
 
 /** A table of the master that can be published, or why it cannot. */
@@ -18,7 +39,7 @@ export interface SourceTable {
   relation: string;
   /** Name at the replica. */
   name: string;
-  /** Postgres' relkind: `r` table, `p` partitioned, `v` view, … */
+  /** Postgres' relkind: `r` table, `p` partitioned, `v` view, `S` sequence, … */
   kind: string;
   unlogged: boolean;
   /** Columns that travel, in order. */
@@ -27,27 +48,39 @@ export interface SourceTable {
   computed: string[];
   /** The columns by which rows are known: primary key, or replica identity index. Empty: none. */
   key: string[];
+  /** Whether the log holds whole old rows (REPLICA IDENTITY FULL, of each partition too). */
+  full: boolean;
+  /** The partitions that hold its rows. */
+  leaves: Leaf[];
+  version: Version;
   readable: boolean;
   schema: TableSchema;
 }
 
 const TABLES_SQL = `
-SELECT c.oid, n.nspname AS namespace, c.relname AS relation, c.relkind AS kind, c.relpersistence AS persistence, c.relreplident AS identity,
+SELECT c.oid, n.nspname AS namespace, c.relname AS relation, c.relkind AS kind, c.relpersistence AS persistence, c.relreplident AS identity, c.relfilenode AS file,
   has_table_privilege(c.oid, 'SELECT') AS readable,
-  (SELECT array_to_json(array_agg(json_build_array(a.attname, b.oid::int8, b.modifier, format_type(a.atttypid, a.atttypmod), a.attgenerated, a.atttypid::int8, a.atttypmod) ORDER BY a.attnum))
+  (SELECT array_to_json(array_agg(json_build_array(a.attname, b.oid::int8, b.modifier, format_type(a.atttypid, a.atttypmod), a.attgenerated, a.atttypid::int8, a.atttypmod, a.attnum, a.xmin::text,
+     (SELECT string_agg(e.enumlabel, ',' ORDER BY e.oid) FROM pg_enum e WHERE e.enumtypid IN (b.oid, bt.typelem)),
+     (SELECT string_agg(f.atttypid::text, ',' ORDER BY f.attnum) FROM pg_attribute f WHERE f.attrelid = bt.typrelid AND f.attnum > 0 AND NOT f.attisdropped)) ORDER BY a.attnum))
    FROM pg_attribute a CROSS JOIN LATERAL (
      WITH RECURSIVE base(oid, modifier, depth) AS (
        SELECT a.atttypid, a.atttypmod, 0
        UNION ALL SELECT t.typbasetype, CASE WHEN t.typtypmod >= 0 THEN t.typtypmod ELSE base.modifier END, base.depth + 1
          FROM base JOIN pg_type t ON t.oid = base.oid WHERE t.typtype = 'd')
-     SELECT oid, modifier FROM base ORDER BY depth DESC LIMIT 1) b
+     SELECT oid, modifier FROM base ORDER BY depth DESC LIMIT 1) b JOIN pg_type bt ON bt.oid = b.oid
    WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns,
   (SELECT array_to_json(array_agg(a.attname ORDER BY k.n))
    FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY k(attnum, n) JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum
    WHERE i.indrelid = c.oid AND i.indisvalid AND i.indimmediate AND k.n <= i.indnkeyatts
-     AND CASE c.relreplident WHEN 'i' THEN i.indisreplident WHEN 'n' THEN false ELSE i.indisprimary END) AS key
+     AND CASE c.relreplident WHEN 'i' THEN i.indisreplident WHEN 'n' THEN false ELSE i.indisprimary END) AS key,
+  CASE c.relkind WHEN 'p' THEN (WITH RECURSIVE part(oid) AS (
+      SELECT h.inhrelid FROM pg_inherits h WHERE h.inhparent = c.oid
+      UNION ALL SELECT h.inhrelid FROM pg_inherits h JOIN part ON h.inhparent = part.oid)
+    SELECT array_to_json(array_agg(json_build_array(format('%I.%I', ln.nspname, l.relname), l.relreplident, l.oid::int8, l.relfilenode::int8) ORDER BY l.oid))
+    FROM part JOIN pg_class l ON l.oid = part.oid JOIN pg_namespace ln ON ln.oid = l.relnamespace WHERE l.relkind <> 'p') END AS leaves
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND NOT c.relispartition AND n.nspname NOT IN ('pg_catalog', 'information_schema')
   AND n.nspname NOT LIKE 'pg\\_toast%' AND n.nspname NOT LIKE 'pg\\_temp%'
 ORDER BY n.nspname, c.relname`;
 
@@ -59,7 +92,14 @@ type ColumnJson = [
   generated: string,
   typeOid: number,
   modifier: number,
+  attnum: number,
+  xmin: string,
+  /** Of an enum or an array of one. */
+  labels: string | null,
+  /** Of a composite or an array of one. */
+  fields: string | null,
 ];
+type LeafJson = [name: string, identity: string, oid: number, file: number];
 
 /** All relations of the database that a name in relay.yaml could mean. `generated`: whether the master publishes stored generated columns. */
 export async function readTables(client: pg.Client, generated: boolean): Promise<SourceTable[]> {
@@ -70,11 +110,14 @@ export async function readTables(client: pg.Client, generated: boolean): Promise
     const relation = row.relation ?? '';
     const name = namespace === 'public' ? relation : `${namespace}.${relation}`;
     const key = JSON.parse(row.key ?? '[]') as string[];
-    const mapped = all.filter(travels).map(([column, baseOid, baseModifier, source, , typeOid, modifier]) => ({
+    const leaves = JSON.parse(row.leaves ?? '[]') as LeafJson[];
+    const columns = all.filter(travels);
+    const mapped = columns.map(([column, baseOid, baseModifier, source, , typeOid, modifier, attnum]) => ({
       name: column,
       source,
       typeOid,
       modifier,
+      attnum,
       ...mapType(baseOid, baseModifier),
     }));
     return {
@@ -84,9 +127,33 @@ export async function readTables(client: pg.Client, generated: boolean): Promise
       name,
       kind: row.kind ?? '',
       unlogged: row.persistence === 'u',
-      columns: mapped.map(({ name: column, form, typeOid, modifier }) => ({ name: column, form, typeOid, modifier })),
+      columns: mapped.map(({ name: column, attnum, form, typeOid, modifier }) => ({
+        name: column,
+        attnum,
+        form,
+        typeOid,
+        modifier,
+      })),
       computed: all.filter((column) => !travels(column)).map(([column]) => column),
       key,
+      full: row.identity === 'f' && leaves.every(([, identity]) => identity === 'f'),
+      leaves: leaves.map(([leaf, identity]) => ({ name: leaf, full: identity === 'f' })),
+      version: {
+        shape: digest([
+          mapped.map(({ name: column, source, typeOid, modifier, attnum }) => [
+            column,
+            source,
+            typeOid,
+            modifier,
+            attnum,
+          ]),
+          columns.map(([, , , , , , , , , labels, fields]) => [labels, fields]),
+          key,
+          leaves.map(([, , oid, file]) => [oid, file]),
+        ]),
+        attributes: digest(columns.map(([, , , , , , , , xmin]) => xmin)),
+        file: row.file ?? '',
+      },
       readable: row.readable === 't',
       schema: { name, columns: mapped.map(({ name: column, type, source }) => ({ name: column, type, source })), key },
     };
@@ -96,4 +163,28 @@ export async function readTables(client: pg.Client, generated: boolean): Promise
 /** The table's name for SQL. */
 export function qualified(table: Pick<SourceTable, 'namespace' | 'relation'>): string {
   return `${ident(table.namespace)}.${ident(table.relation)}`;
+}
+
+const digest = (value: unknown) => createHash('sha256').update(JSON.stringify(value)).digest('base64url').slice(0, 16);
+
+const FINGERPRINT_SQL = `
+WITH mine AS MATERIALIZED (SELECT * FROM pg_class WHERE oid >= 16384 AND relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND relpersistence <> 't')
+SELECT md5(concat_ws('/',
+  (SELECT string_agg(concat_ws(' ', oid, relname, relnamespace, relkind, relpersistence, relreplident, relfilenode, relispartition), ',' ORDER BY oid) FROM mine),
+  (SELECT string_agg(concat_ws(' ', a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, a.xmin), ',' ORDER BY a.attrelid, a.attnum)
+   FROM pg_attribute a JOIN mine ON mine.oid = a.attrelid WHERE a.attnum > 0 AND NOT a.attisdropped),
+  (SELECT string_agg(concat_ws(' ', i.indexrelid, i.indrelid, i.indisprimary, i.indisreplident, i.indisvalid, i.indimmediate, i.indkey), ',' ORDER BY i.indexrelid)
+   FROM pg_index i JOIN mine ON mine.oid = i.indrelid),
+  (SELECT string_agg(concat_ws(' ', inhrelid, inhparent), ',' ORDER BY inhrelid, inhparent) FROM pg_inherits),
+  (SELECT string_agg(concat_ws(' ', oid, enumlabel), ',' ORDER BY oid) FROM pg_enum),
+  (SELECT string_agg(concat_ws(' ', a.attrelid, a.attnum, a.atttypid), ',' ORDER BY a.attrelid, a.attnum)
+   FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid WHERE c.relkind = 'c' AND NOT a.attisdropped),
+  (SELECT string_agg(concat_ws(' ', oid, nspname), ',' ORDER BY oid) FROM pg_namespace WHERE nspname NOT LIKE 'pg\\_%'),
+  (SELECT string_agg(prrelid::text, ',' ORDER BY prrelid) FROM pg_publication_rel)
+)) AS fingerprint`;
+
+/** One text that changes when anything changes of which {@link readTables} speaks. Cheap enough for every heartbeat. */
+export async function readFingerprint(client: pg.Client): Promise<string> {
+  const [row] = await rows(client, FINGERPRINT_SQL);
+  return row?.fingerprint ?? '';
 }

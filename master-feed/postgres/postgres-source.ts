@@ -4,17 +4,34 @@ import { sameSchema } from '@tidemark/protocol/schema.ts';
 import { LineWriter } from '../line-writer.ts';
 import type { Outbox } from '../outbox.ts';
 import type { Log, Source } from '../source.ts';
-import { copyTable } from './base.ts';
-import { qualified, readTables, type SourceTable } from './catalog.ts';
-import { type Connection, connect, ident, literal, rows } from './connection.ts';
-import { fromPosition, parseLsn, toPosition } from './lsn.ts';
+import { alteredSince, connectIn, copyTable } from './base.ts';
+import { readFingerprint, type SourceTable } from './catalog.ts';
+import { type Connection, connect } from './connection.ts';
+import { type HeldTable, held, readHeld, writeHeld } from './held-tables.ts';
+import { logEnd } from './log-end.ts';
+import { fromPosition, toPosition } from './lsn.ts';
 import { type Checked, checkMaster, identify } from './prerequisites.ts';
-import { type LogEnd, Stream } from './stream.ts';
+import { publish, publishes, readPublished } from './publication.ts';
+import { resync } from './resync.ts';
+import { type Numbered, planResync, type ResyncPlan, type Standing } from './resync-plan.ts';
+import { dropSlot, freed, makeSlot, whyNotFrom } from './slot.ts';
+import { Stream } from './stream.ts';
 import { SchemaChanged, TransactionWriter } from './transaction-writer.ts';
 
 const HEARTBEAT_MS = 5_000;
-/** A slot waits for the transactions that are open at the master; after this long we say so. */
-const PATIENCE_MS = 5_000;
+
+/** One session's way to the relay. */
+interface Run {
+  session: SessionAnswer;
+  /** Names that relay.yaml lists; null: all. */
+  listed: string[] | null;
+  checked: Checked;
+  /** What the catalogue said of itself before it was read. */
+  fingerprint: string;
+  lines: LineWriter;
+  outbox: Outbox;
+  signal: AbortSignal;
+}
 
 /** Postgres by logical replication: one slot, one publication, the output plugin pgoutput. */
 export class PostgresSource implements Source {
@@ -24,8 +41,12 @@ export class PostgresSource implements Source {
   readonly #name: string;
   #control: Connection | null = null;
   #replication: Connection | null = null;
-  /** Kept over sessions: the master's tables changed under the stream, which only a base can follow. */
+  /** Kept over sessions: why the stream cannot go on. */
   #baseNeeded: string | null = null;
+  /** Kept over sessions: tables to be read anew, by OID. */
+  readonly #suspects = new Set<number>();
+  /** Kept over sessions for a publication on which nothing can be written: what the relay holds. */
+  #held: HeldTable[] | null = null;
 
   constructor(url: string, feed: string, log: Log) {
     this.#url = url;
@@ -46,184 +67,177 @@ export class PostgresSource implements Source {
   }
 
   async run(session: SessionAnswer, outbox: Outbox, signal: AbortSignal): Promise<void> {
-    const control = this.#need(this.#control);
-    const checked = await checkMaster(control.client, session.publish?.map(({ name }) => name) ?? null);
+    const { client } = this.#need(this.#control);
+    const listed = session.publish?.map(({ name }) => name) ?? null;
+    const fingerprint = await readFingerprint(client);
+    const checked = await checkMaster(client, listed);
+    for (const oid of await publish(client, this.#name, checked.tables, checked.version)) this.#suspects.add(oid);
+    await freed(client, this.#name);
     this.#replication = await connect(this.#url, true);
-    const lines = new LineWriter(outbox);
-    const published = await this.#publish(control, checked.tables, checked.version);
-    const why =
-      this.#baseNeeded ??
-      (published ? 'the published tables changed' : await this.#whyBase(control, session, checked.tables));
-    let tables: { id: number; table: SourceTable }[];
-    if (why === null) {
-      tables = checked.tables.map((table) => ({
-        table,
-        id: session.tables.find(({ schema }) => schema.name === table.name)?.id ?? 0,
-      }));
-    } else {
+    const run: Run = { session, listed, checked, fingerprint, lines: new LineWriter(outbox), outbox, signal };
+    const why = this.#baseNeeded ?? (await whyNotFrom(client, this.#name, session.position));
+    if (why !== null) {
       this.#log('base', { why });
-      tables = await this.#base(why, session, checked, lines, outbox);
-      this.#baseNeeded = null;
+      await this.#stream(run, await this.#base(why, run));
+      return;
     }
-    await this.#stream(control, tables, lines, outbox, signal);
+    this.#held = (await readHeld(client, this.#name)) ?? this.#held;
+    const { kept, loads, gone } = this.#plan(checked.tables, session);
+    if (loads.length > 0 || gone.length > 0 || this.#suspects.size > 0) {
+      await this.#resync(run);
+      return;
+    }
+    if (this.#held === null) await this.#hold(checked.tables.map(held));
+    await this.#stream(run, kept);
   }
 
-  /** Brings the publication to the tables; says whether that changed it. */
-  async #publish({ client }: Connection, tables: SourceTable[], version: number): Promise<boolean> {
-    const name = ident(this.#name);
-    const wanted = tables.map(qualified).sort();
-    const found = await rows(
-      client,
-      `SELECT n.nspname AS namespace, c.relname AS relation FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid
-       JOIN pg_class c ON c.oid = r.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE p.pubname = ${literal(this.#name)}`,
-    );
-    const [exists] = await rows(client, `SELECT 1 FROM pg_publication WHERE pubname = ${literal(this.#name)}`);
-    const present = found
-      .map((row) => qualified({ namespace: row.namespace ?? '', relation: row.relation ?? '' }))
-      .sort();
-    if (exists && present.join() === wanted.join()) return false;
-    const options =
-      version >= 180_000
-        ? 'publish_via_partition_root = true, publish_generated_columns = stored'
-        : 'publish_via_partition_root = true';
-    try {
-      if (exists) await client.query(`ALTER PUBLICATION ${name} SET TABLE ${wanted.join(', ')}`);
-      else await client.query(`CREATE PUBLICATION ${name} FOR TABLE ${wanted.join(', ')} WITH (${options})`);
-    } catch (error) {
-      const remedy = `The publication ${this.#name} cannot be made: ${(error as Error).message}. The user needs CREATE on the database and must own the tables; or an owner runs: CREATE PUBLICATION ${name} FOR TABLE ${wanted.join(', ')} WITH (${options});`;
-      throw new TidemarkError('source_not_ready', { detail: `- ${remedy}` }, error);
-    }
-    return true;
+  #plan(
+    tables: SourceTable[],
+    { tables: relay, nextTableId }: Pick<Standing, 'nextTableId'> & { tables: Standing['relay'] },
+  ): ResyncPlan {
+    return planResync(tables, { relay, nextTableId, held: this.#held, suspects: this.#suspects });
   }
 
-  /** Why the stream cannot go on from where the relay is; null when it can. */
-  async #whyBase({ client }: Connection, session: SessionAnswer, tables: SourceTable[]): Promise<string | null> {
-    const [slot] = await rows(
-      client,
-      `SELECT confirmed_flush_lsn AS confirmed, wal_status AS status, database, database = current_database() AS here, pg_current_wal_flush_lsn() AS written
-       FROM pg_replication_slots WHERE slot_name = ${literal(this.#name)}`,
-    );
-    // Slots are the cluster's: one of another database is another feed's, and dropping it would end that feed.
-    if (slot && slot.here !== 't') {
-      const detail = `The slot ${this.#name} belongs to the database ${slot.database}. Give this feed another name, or, if that slot is not needed, run there: SELECT pg_drop_replication_slot('${this.#name}');`;
-      throw new TidemarkError('source_not_ready', { detail });
-    }
-    if (session.position === null) return 'the relay has no data';
-    if (!slot) return 'the slot is gone';
-    if (slot.status === 'lost') return 'the master dropped the log that the slot needs';
-    const position = fromPosition(session.position);
-    if (slot.confirmed && parseLsn(slot.confirmed) > position + 1n)
-      return 'the slot is ahead of the relay, which was set back';
-    if (slot.written && parseLsn(slot.written) < position) return 'the master was set back';
-    const same =
-      session.tables.length === tables.length &&
-      tables.every((table) => session.tables.some(({ schema }) => sameSchema(schema, table.schema)));
-    return same ? null : 'tables were altered';
+  /** Remembers what the relay holds. */
+  async #hold(tables: HeldTable[]): Promise<void> {
+    this.#held = tables;
+    const written = await writeHeld(this.#need(this.#control).client, this.#name, tables);
+    if (!written) this.#log('comment-not-written', { publication: this.#name, why: 'it is not the own one' });
+  }
+
+  /** The tables are as they were, but for what tells it. Files alone change with each TRUNCATE: that is not worth a write. */
+  async #refresh(tables: HeldTable[]): Promise<void> {
+    const before = new Map(this.#held?.map(({ oid, version }) => [oid, version.attributes]));
+    if (tables.some(({ oid, version }) => before.get(oid) !== version.attributes)) await this.#hold(tables);
+    else this.#held = tables;
   }
 
   /** Makes a new slot and sends all rows as they were at its start. */
-  async #base(
-    why: string,
-    session: SessionAnswer,
-    checked: Checked,
-    lines: LineWriter,
-    outbox: Outbox,
-  ): Promise<{ id: number; table: SourceTable }[]> {
-    const slot = await this.#newSlot();
-    const copy = await connect(this.#url, false);
+  async #base(why: string, { session, checked, listed, lines, outbox }: Run): Promise<Numbered[]> {
+    const control = this.#need(this.#control).client;
+    // From here on the relay may hold any of them anyhow.
+    await this.#hold([]);
+    await dropSlot(control, this.#name);
+    const slot = await makeSlot(this.#need(this.#replication).client, this.#name, false, this.#log);
+    const copy = await connectIn(this.#url, slot.snapshot);
     try {
-      await copy.client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
-      await copy.client.query(`SET TRANSACTION SNAPSHOT ${literal(slot.snapshot)}`);
       // As they were in that snapshot: what was altered since is told by the stream.
-      const names = new Set(checked.tables.map(({ oid }) => oid));
-      const tables = (await readTables(copy.client, checked.version >= 180_000)).filter(({ oid }) => names.has(oid));
-      const [clock] = await rows(
-        copy.client,
-        `SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS now`,
-      );
+      const published = new Set(checked.tables.map(({ oid }) => oid));
+      const tables = (await checkMaster(copy.client, listed)).tables.filter(({ oid }) => published.has(oid));
       let next = session.nextTableId;
-      lines.beginBase(toPosition(slot.start - 1n), clock?.now ?? '', why);
-      const numbered: { id: number; table: SourceTable }[] = [];
+      lines.beginBase(toPosition(slot.start - 1n), (await logEnd(copy)).at, why);
+      const numbered: Numbered[] = [];
       for (const table of tables) {
         const id = session.tables.find(({ schema }) => sameSchema(schema, table.schema))?.id ?? next++;
         numbered.push({ id, table });
         lines.declare(id, table.schema);
-        const count = await copyTable(copy.client, table, id, lines, outbox);
-        this.#log('copied', { table: table.name, rows: count });
+        const rows = await copyTable(copy.client, table, id, lines, outbox);
+        this.#log('copied', { table: table.name, rows });
       }
+      const unsure = await alteredSince(control, tables, checked.version);
       lines.commit();
       await outbox.drain();
+      this.#baseNeeded = null;
+      this.#suspects.clear();
+      await this.#hold(tables.filter((table) => !unsure.includes(table)).map(held));
       return numbered;
     } catch (error) {
       // Half a base is none: the slot would keep the master's log for nothing.
-      this.#baseNeeded = this.#baseNeeded ?? 'the last base was not finished';
+      this.#baseNeeded ??= 'the last base was not finished';
       throw error;
     } finally {
       await copy.end();
     }
   }
 
-  /** Drops the old slot and makes a new one, which exports the snapshot that it begins at. */
-  async #newSlot(): Promise<{ start: bigint; snapshot: string }> {
-    const control = this.#need(this.#control).client;
-    const { client } = this.#need(this.#replication);
-    const [old] = await rows(
-      control,
-      `SELECT active_pid FROM pg_replication_slots WHERE slot_name = ${literal(this.#name)}`,
-    );
-    if (old?.active_pid) throw new TidemarkError('slot_in_use', { slot: this.#name });
-    if (old) await control.query(`SELECT pg_drop_replication_slot(${literal(this.#name)})`);
-    const waiting = setTimeout(() => this.#log('waiting-for-open-transactions', { slot: this.#name }), PATIENCE_MS);
+  /** Reads the altered tables anew. The next session goes on from there. */
+  async #resync({ session, listed, checked, lines, outbox, signal }: Run): Promise<void> {
+    const url = this.#url;
+    const [name, log] = [this.#name, this.#log];
+    const [control, replication] = [this.#need(this.#control), this.#need(this.#replication)];
+    const plan = (tables: SourceTable[]) => this.#plan(tables, session);
+    const begin = ({ kept }: ResyncPlan) => this.#hold(kept.map(({ table }) => held(table)));
+    const published = new Set(checked.tables.map(({ oid }) => oid));
     try {
-      const answer = await client.query(`CREATE_REPLICATION_SLOT ${this.#name} LOGICAL pgoutput EXPORT_SNAPSHOT`);
-      const [made] = answer.rows as { consistent_point: string; snapshot_name: string }[];
-      if (!made) throw new TidemarkError('source_lost', { detail: 'the slot was not made' });
-      return { start: parseLsn(made.consistent_point), snapshot: made.snapshot_name };
-    } finally {
-      clearTimeout(waiting);
+      const deps = { url, name, control, replication, lines, outbox, log, signal, plan, begin };
+      const tables = await resync(deps, published, listed);
+      if (tables === null) return;
+      this.#suspects.clear();
+      await this.#hold(tables.map(held));
+    } catch (error) {
+      if (!isNoneLeft(error)) throw error;
+      this.#baseNeeded = 'the master has no slot or connection left for reading altered tables alone';
+      throw new TidemarkError('source_lost', { detail: this.#baseNeeded }, error);
     }
   }
 
-  async #stream(
-    control: Connection,
-    tables: { id: number; table: SourceTable }[],
-    lines: LineWriter,
-    outbox: Outbox,
-    signal: AbortSignal,
-  ): Promise<void> {
+  /** Streams until the signal is aborted or tables of the master are found altered. */
+  async #stream(run: Run, tables: Numbered[]): Promise<void> {
+    const { lines, outbox, signal } = run;
+    const control = this.#need(this.#control);
     const replication = this.#need(this.#replication);
     const { durable } = outbox;
     if (durable === null) throw new Error('a stream begins where the relay is');
     const from = fromPosition(durable) + 1n;
-    let fail: (error: unknown) => void = () => undefined;
-    const failed = new Promise<never>((_, reject) => {
-      fail = reject;
-    });
+    const ended = Promise.withResolvers<void>();
     // It is waited for below; a fault before that is not lost.
-    failed.catch(() => undefined);
-    const stream = new Stream(this.#name, this.#name, from, new TransactionWriter(lines, tables), outbox, fail);
-    const beat = async () => stream.ask(await logEnd(control));
-    const timer = setInterval(() => void beat().catch(fail), HEARTBEAT_MS);
-    const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+    ended.promise.catch(() => undefined);
+    const stream = new Stream(this.#name, this.#name, from, new TransactionWriter(lines, tables), outbox, ended.reject);
+    const look = this.#watch(run, tables);
+    const beat = async () => {
+      stream.ask(await logEnd(control));
+      if (await look()) ended.resolve();
+    };
+    const timer = setInterval(() => void beat().catch(ended.reject), HEARTBEAT_MS);
+    signal.addEventListener('abort', () => ended.resolve(), { once: true });
     try {
       stream.start(replication.client);
       this.#log('streaming', { slot: this.#name, from: toPosition(from), tables: tables.length });
-      await Promise.race([beat(), failed]);
-      await Promise.race([failed, stopped, replication.lost, control.lost]);
+      await Promise.race([beat(), ended.promise]);
+      await Promise.race([ended.promise, replication.lost, control.lost]);
+      // TODO
       await outbox.drain();
       stream.confirm(false);
     } catch (error) {
-      if (
-        !(error instanceof SchemaChanged) &&
-        !(error instanceof TidemarkError && error.cause instanceof SchemaChanged)
-      )
-        throw error;
-      this.#baseNeeded = error.message;
-      throw new TidemarkError('source_lost', { detail: `${error.message}: a new base is taken` }, error);
+      const changed = schemaChanged(error);
+      if (!changed) throw error;
+      this.#suspects.add(changed.oid);
+      this.#log('altered', { why: changed.message });
     } finally {
       stream.end();
       clearInterval(timer);
     }
+  }
+
+  /** Finds, when the catalogue has changed, whether tables are to be read anew. */
+  #watch({ listed, fingerprint }: Run, tables: Numbered[]): () => Promise<boolean> {
+    const { client } = this.#need(this.#control);
+    const relay = tables.map(({ id, table }) => ({ id, schema: table.schema }));
+    let seen = fingerprint;
+    let unready = false;
+    return async () => {
+      const now = await readFingerprint(client);
+      if (now === seen) return false;
+      try {
+        const { tables: found } = await checkMaster(client, listed);
+        const { kept, loads, gone } = this.#plan(found, { tables: relay, nextTableId: 1 });
+        const published = publishes(await readPublished(client, this.#name), found);
+        if (loads.length > 0 || gone.length > 0 || !published) {
+          const why = [...loads.map(({ table }) => table.name), ...gone];
+          this.#log('altered', { tables: why });
+          return true;
+        }
+        seen = now;
+        await this.#refresh(kept.map(({ table }) => held(table)));
+        unready = false;
+        return false;
+      } catch (error) {
+        // A table may lose its key to get another one a moment later.
+        if (unready || !(error instanceof TidemarkError && error.code === 'source_not_ready')) throw error;
+        unready = true;
+        return false;
+      }
+    };
   }
 
   #need(connection: Connection | null): Connection {
@@ -232,11 +246,13 @@ export class PostgresSource implements Source {
   }
 }
 
-/** Where the master's log ends now, by its clock. */
-async function logEnd({ client }: Connection): Promise<LogEnd> {
-  const [row] = await rows(
-    client,
-    `SELECT pg_current_wal_flush_lsn() AS lsn, to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS now`,
-  );
-  return { lsn: parseLsn(row?.lsn ?? ''), at: row?.now ?? '' };
+function schemaChanged(error: unknown): SchemaChanged | null {
+  const inner = error instanceof TidemarkError ? error.cause : error;
+  return inner instanceof SchemaChanged ? inner : null;
+}
+
+/** Whether the master refused a further slot or connection. */
+function isNoneLeft(error: unknown): boolean {
+  const { code } = (error instanceof TidemarkError ? error.cause : error) as { code?: string };
+  return code === '53400' || code === '53300';
 }

@@ -3,13 +3,11 @@ import { TableSchema } from '@tidemark/protocol/schema.ts';
 import type pg from 'pg';
 import { qualified, readTables, type SourceTable } from './catalog.ts';
 import { rows } from './connection.ts';
+import { PUBLISHES_GENERATED } from './publication.ts';
 
 /** Oldest server whose pgoutput and catalogue we know. */
 const OLDEST = 130_000;
-/** First server that can publish stored generated columns. */
-const PUBLISHES_GENERATED = 180_000;
-
-const KINDS: Record<string, string> = { v: 'a view', m: 'a materialized view', f: 'a foreign table' };
+const KINDS: Record<string, string> = { v: 'a view', m: 'a materialized view', f: 'a foreign table', S: 'a sequence' };
 
 export interface Checked {
   version: number;
@@ -98,8 +96,7 @@ function problemOf(table: SourceTable, user: string): string | null {
     return `${name} is unlogged. Run: ALTER TABLE ${qualified(table)} SET LOGGED; or take it out of relay.yaml.`;
   if (!table.readable)
     return `The user ${user} may not read ${name}. Run: GRANT SELECT ON ${qualified(table)} TO ${user};`;
-  if (key.length === 0)
-    return `${name} has no key by which its rows are known. Run: ALTER TABLE ${qualified(table)} ADD PRIMARY KEY (…); or ALTER TABLE ${qualified(table)} REPLICA IDENTITY USING INDEX …; or list other tables in relay.yaml.`;
+  if (key.length === 0 && !table.full) return keyless(table);
   const missing = key.filter((column) => !table.columns.some(({ name: present }) => present === column));
   if (missing.length > 0)
     return `The key of ${name} holds the computed column ${missing.join(', ')}, which the master does not publish.`;
@@ -107,4 +104,14 @@ function problemOf(table: SourceTable, user: string): string | null {
   return fits.success
     ? null
     : `${name} cannot stand in SQLite: ${fits.error.issues.map((issue) => issue.message).join('; ')}.`;
+}
+
+/** What is missing of a table whose rows have no key, or whose key the log does not hold. */
+function keyless(table: SourceTable): string {
+  const { name, leaves } = table;
+  const whole = leaves.length > 0 ? leaves.filter(({ full }) => !full).map((leaf) => leaf.name) : [qualified(table)];
+  const full = [...(leaves.length > 0 ? [qualified(table)] : []), ...whole]
+    .map((relation) => `ALTER TABLE ${relation} REPLICA IDENTITY FULL;`)
+    .join(' ');
+  return `${name} has no key by which its rows are known. Run: ALTER TABLE ${qualified(table)} ADD PRIMARY KEY (…); or ALTER TABLE ${qualified(table)} REPLICA IDENTITY USING INDEX …; or, for whole rows in the log: ${full} or list other tables in relay.yaml.`;
 }

@@ -2,9 +2,9 @@ import { asTidemarkError, TidemarkError } from '@tidemark/protocol/errors.ts';
 import type pg from 'pg';
 import type { Outbox } from '../outbox.ts';
 import { CopyQuery, literal } from './connection.ts';
+import type { LogEnd } from './log-end.ts';
 import { formatLsn, fromPosition, type Lsn, toPosition } from './lsn.ts';
-import { decode } from './pgoutput.ts';
-import type { TransactionWriter } from './transaction-writer.ts';
+import { decode, type Message } from './pgoutput.ts';
 
 const XLOG_DATA = 0x77;
 const KEEPALIVE = 0x6b;
@@ -14,11 +14,14 @@ const DATA_AT = 25;
 /** Microseconds from 1970 to 2000, where Postgres' clock begins. */
 const EPOCH_US = 946_684_800_000_000n;
 
-/** Where the master's log ended at a moment of its clock. */
-export interface LogEnd {
-  lsn: Lsn;
-  /** ISO 8601. */
-  at: string;
+/** What becomes of the stream's messages. */
+export interface StreamTaker {
+  /** Whether a transaction has begun and not ended. */
+  readonly open: boolean;
+  take(message: Message): void;
+  /** All that was committed before `lsn` has been taken, and no transaction is open. */
+  reached(lsn: Lsn): void;
+  heartbeat(position: string, masterTime: string, current: boolean): void;
 }
 
 /**
@@ -27,7 +30,7 @@ export interface LogEnd {
  */
 export class Stream extends CopyQuery {
   readonly #outbox: Outbox;
-  readonly #writer: TransactionWriter;
+  readonly #writer: StreamTaker;
   readonly #fail: (error: unknown) => void;
   #ended = false;
   #paused = false;
@@ -40,7 +43,7 @@ export class Stream extends CopyQuery {
     slot: string,
     publication: string,
     from: Lsn,
-    writer: TransactionWriter,
+    writer: StreamTaker,
     outbox: Outbox,
     fail: (error: unknown) => void,
   ) {
@@ -114,6 +117,7 @@ export class Stream extends CopyQuery {
     if (message.kind === 'commit') {
       this.#received = message.endLsn;
       this.#outbox.flush();
+      this.#writer.reached(this.#received);
     }
     if (this.#outbox.full && !this.#paused) this.#pause();
   }
@@ -121,6 +125,7 @@ export class Stream extends CopyQuery {
   #keepalive(chunk: Buffer): void {
     const sent = chunk.readBigUInt64BE(1);
     if (!this.#writer.open && sent > this.#received) this.#received = sent;
+    if (!this.#writer.open) this.#writer.reached(this.#received);
     if (this.#asked && !this.#writer.open) {
       const { lsn, at } = this.#asked;
       this.#asked = null;

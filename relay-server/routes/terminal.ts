@@ -18,6 +18,7 @@ import { TidemarkError } from '@tidemark/protocol/errors.ts';
 import { EVERYONE, ScopeSet } from '@tidemark/protocol/page.ts';
 import { z } from 'zod';
 import { type Call, route } from '../route.ts';
+import type { EntitledSet } from '../scopes/filters.ts';
 import { chooseCoding, type ReadyPage } from '../store/page-cache.ts';
 
 const Feed = z.object({ feed: FeedName });
@@ -47,8 +48,11 @@ function sendPage(response: ServerResponse, page: ReadyPage, more: Record<string
   response.end(page.bytes);
 }
 
-function requireScopes(scopes: string): void {
-  if (scopes !== EVERYONE) throw new TidemarkError('scope_denied');
+/** The bearer's set of scopes. Throws scope_denied when the request names another. */
+export function setOf({ feed, bearer }: Pick<Call<unknown>, 'feed' | 'bearer'>, named?: string): EntitledSet {
+  const set = feed.setOf(bearer.attributes);
+  if (named !== undefined && named !== set.id) throw new TidemarkError('scope_denied');
+  return set;
 }
 
 /** What a terminal asks. */
@@ -60,11 +64,13 @@ export const TERMINAL_ROUTES = [
     input: Feed.extend(StatusQuery.shape),
     output: RelayStatus,
     summary: 'Head, horizon, what this terminal lacks, what brings it to the head, and how old the feed is.',
-    async handle({ feed, input, signal }) {
+    async handle({ feed, bearer, input, signal }) {
       const cursor = cursorOf(input);
-      if (input.wait > 0 && cursor?.epoch === feed.head.epoch)
-        await feed.waitFor(cursor.seq, input.wait * 1000, signal);
-      return feed.status(cursor);
+      const set = setOf({ feed, bearer });
+      const holds = input.scopes ?? EVERYONE;
+      if (input.wait > 0 && cursor?.epoch === feed.head.epoch && holds === set.id)
+        await feed.waitFor(set, cursor.seq, input.wait * 1000, signal);
+      return feed.status(set, cursor, holds);
     },
   }),
   route({
@@ -74,11 +80,11 @@ export const TERMINAL_ROUTES = [
     input: Feed.extend({ epoch: Epoch, scopes: ScopeSet, start: z.string(), target: SeqText }),
     output: null,
     summary: 'The page of this name: NDJSON, see docs/protocol.md. It never changes.',
-    async handle({ feed, input, request, response }) {
+    async handle({ feed, bearer, input, request, response }) {
       const start = startOf(input.start);
-      requireScopes(input.scopes);
+      const set = setOf({ feed, bearer }, input.scopes);
       const coding = chooseCoding(request.headers['accept-encoding']);
-      sendPage(response, await feed.page(input.epoch, start, input.target, coding));
+      sendPage(response, await feed.page(set, input.epoch, start, input.target, coding));
     },
   }),
   route({
@@ -89,11 +95,11 @@ export const TERMINAL_ROUTES = [
     output: null,
     summary:
       'The squashed page of this name: all from start to target as one transaction, each row once. 503 squash_building while it is made, 409 squash_larger when it would not be smaller.',
-    async handle({ feed, input, request, response }) {
+    async handle({ feed, bearer, input, request, response }) {
       const start = startOf(input.start);
-      requireScopes(input.scopes);
+      const set = setOf({ feed, bearer }, input.scopes);
       const coding = chooseCoding(request.headers['accept-encoding']);
-      const { of, ...page } = await feed.squashedPage(input.epoch, start, input.target, coding);
+      const { of, ...page } = await feed.squashedPage(set, input.epoch, start, input.target, coding);
       sendPage(response, page, { [HEADERS.squashed]: `${of.changes} ${of.bytes}` });
     },
   }),
@@ -104,7 +110,8 @@ export const TERMINAL_ROUTES = [
     input: Feed.extend(TransactionsQuery.shape),
     output: TransactionList,
     summary: 'Transactions after a seq, oldest first.',
-    handle: ({ feed, input }) => feed.transactions(input.epoch, input.after, input.limit),
+    handle: ({ feed, bearer, input }) =>
+      feed.transactions(setOf({ feed, bearer }), input.epoch, input.after, input.limit),
   }),
   route({
     method: 'GET',
@@ -113,7 +120,7 @@ export const TERMINAL_ROUTES = [
     input: Feed.extend(TablesQuery.shape),
     output: TableList,
     summary: 'Tables of the feed, and what of each the terminal lacks.',
-    handle: ({ feed, input }) => feed.tables(cursorOf(input)),
+    handle: ({ feed, bearer, input }) => feed.tables(setOf({ feed, bearer }), cursorOf(input)),
   }),
   route({
     method: 'GET',
@@ -122,7 +129,8 @@ export const TERMINAL_ROUTES = [
     input: Feed.extend(SnapshotQuery.shape),
     output: SnapshotManifest,
     summary: 'The snapshot to download; 503 snapshot_building while it is made.',
-    handle: ({ feed, input }) => feed.snapshot(input.epoch === feed.head.epoch ? input.from : undefined),
+    handle: ({ feed, bearer, input }) =>
+      feed.snapshot(setOf({ feed, bearer }), input.epoch === feed.head.epoch ? input.from : undefined),
   }),
   route({
     method: 'GET',
@@ -137,8 +145,13 @@ export const TERMINAL_ROUTES = [
     output: null,
     summary: 'The bytes of a snapshot in a coding; takes Range.',
     async handle(call) {
-      requireScopes(call.input.scopes);
-      const { file, bytes, sha256 } = call.feed.snapshotFile(call.input.epoch, call.input.seq, call.input.coding);
+      const { feed, input } = call;
+      const { file, bytes, sha256 } = feed.snapshotFile(
+        setOf(call, input.scopes),
+        input.epoch,
+        input.seq,
+        input.coding,
+      );
       await sendFile(call, call.response, file, bytes, `"${sha256}"`);
     },
   }),

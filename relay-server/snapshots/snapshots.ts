@@ -1,112 +1,133 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { SnapshotManifest } from '@tidemark/protocol/api.ts';
 import { TidemarkError } from '@tidemark/protocol/errors.ts';
-import { EVERYONE } from '@tidemark/protocol/page.ts';
 import type { Fault } from '@tidemark/protocol/status/facts.ts';
-import { MIRROR_STANDING_SQL } from '../store/log-format.ts';
+import type { SnapshotSource } from '@tidemark/replica/snapshot.ts';
 
 export type SnapshotReply = { ok: true; manifest: SnapshotManifest } | { ok: false; fault: Fault };
 
 /** A snapshot is renewed when replaying the log since it would send more than this part of its own size. */
 const RENEW_AT = 0.25;
+/** A set's file that nobody asked for in this time is removed. */
+const UNUSED_MS = 24 * 3_600_000;
 
 const SUFFIXES = { identity: '', gzip: '.gzip', zstd: '.zstd' } as const;
 
-/** The snapshot files of one feed: built on demand, one build at a time, reused for every terminal. */
-export class Snapshots {
-  readonly #feed: string;
-  readonly #folder: string;
-  readonly #mirror: string;
-  readonly #failed: (error: TidemarkError) => void;
-  #ready: SnapshotManifest | null;
-  #building: Promise<SnapshotManifest> | null = null;
-  #worker: Worker | null = null;
+export interface SnapshotsDeps {
+  now: () => number;
+  /** What a snapshot of a set is built of. */
+  source: (set: string) => SnapshotSource;
+  /** Told of builds that did not succeed; the next request builds anew. */
+  failed: (set: string, error: TidemarkError) => void;
+}
 
-  /** `failed` is told of builds that did not succeed; the next request builds anew. */
-  constructor(feed: string, feedFolder: string, mirror: string, failed: (error: TidemarkError) => void) {
-    this.#feed = feed;
+/** The snapshot files of one feed: built on demand, one build at a time, reused for every terminal of the same set of scopes. */
+export class Snapshots {
+  readonly #folder: string;
+  readonly #deps: SnapshotsDeps;
+  readonly #ready = new Map<string, SnapshotManifest>();
+  /** Sets whose snapshot is to be built, in the order in which they were asked for; the first is being built. */
+  readonly #wanted: string[] = [];
+  #worker: Worker | null = null;
+  #closed = false;
+
+  constructor(feedFolder: string, deps: SnapshotsDeps) {
     this.#folder = path.join(feedFolder, 'snapshots');
-    this.#mirror = mirror;
-    this.#failed = failed;
+    this.#deps = deps;
     mkdirSync(this.#folder, { recursive: true });
     for (const name of readdirSync(this.#folder))
       if (name.startsWith('building-')) rmSync(path.join(this.#folder, name), { force: true });
-    this.#ready = this.#newest();
+    for (const manifest of this.#onDisk()) {
+      const other = this.#ready.get(manifest.scopes);
+      if (!other || other.cursor.seq < manifest.cursor.seq) this.#ready.set(manifest.scopes, manifest);
+    }
   }
 
-  /** The manifest of the file that is ready, whatever its age. */
-  ready(epoch: string): SnapshotManifest | null {
-    return this.#ready?.cursor.epoch === epoch ? this.#ready : null;
+  /** The manifest of a set's file that is ready, whatever its age. */
+  ready(set: string, epoch: string): SnapshotManifest | null {
+    const ready = this.#ready.get(set);
+    return ready?.cursor.epoch === epoch ? ready : null;
   }
 
   /**
    * The snapshot to download now, not from before `from`. `logBytesSince` tells what replaying the log from a seq costs.
    * Throws snapshot_building while one is made.
    */
-  current(epoch: string, from: number, logBytesSince: (seq: number) => number): SnapshotManifest {
-    const ready = this.ready(epoch);
+  current(set: string, epoch: string, from: number, logBytesSince: (seq: number) => number): SnapshotManifest {
+    const ready = this.ready(set, epoch);
     if (ready && ready.cursor.seq >= from) {
       const download = ready.codings.find(({ coding }) => coding === 'zstd')?.bytes ?? ready.bytes;
       const since = logBytesSince(ready.cursor.seq);
-      if (since > download * RENEW_AT) this.#build();
+      if (since > download * RENEW_AT) this.#want(set);
       // An old copy serves while its renewal is made, unless what follows it weighs more than itself.
       if (since <= ready.bytes) return ready;
     }
-    this.#build();
+    this.#want(set);
     throw new TidemarkError('snapshot_building');
   }
 
   /** The file of a snapshot in a coding, or null when it is gone. */
   file(
+    set: string,
     epoch: string,
     seq: number,
     coding: keyof typeof SUFFIXES,
   ): { file: string; bytes: number; sha256: string } | null {
-    const manifest = this.#read(this.#name(epoch, seq));
+    const name = nameOf(set, epoch, seq);
+    const manifest = this.#read(name);
     const form = manifest?.codings.find((item) => item.coding === coding);
     if (!form) return null;
-    return {
-      file: path.join(this.#folder, this.#name(epoch, seq)) + SUFFIXES[coding],
-      bytes: form.bytes,
-      sha256: form.sha256,
-    };
-  }
-
-  /** Waits for the build in hand, if any. */
-  async settled(): Promise<void> {
-    await this.#building?.catch(() => undefined);
+    this.#used(path.join(this.#folder, name));
+    return { file: path.join(this.#folder, name) + SUFFIXES[coding], bytes: form.bytes, sha256: form.sha256 };
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     await this.#worker?.terminate();
   }
 
-  #build(): void {
-    if (this.#building) return;
-    this.#building = this.#run();
-    this.#building
-      .then((manifest) => {
-        const old = this.#ready;
-        this.#ready = manifest;
-        if (old) this.#remove(old);
-      })
-      .catch((error: unknown) =>
-        this.#failed(
-          error instanceof TidemarkError ? error : new TidemarkError('internal', { detail: String(error) }, error),
-        ),
-      )
-      .finally(() => {
-        this.#building = null;
-        this.#worker = null;
-      });
+  #want(set: string): void {
+    if (this.#wanted.includes(set)) return;
+    this.#wanted.push(set);
+    if (this.#wanted.length === 1) void this.#work();
   }
 
-  #run(): Promise<SnapshotManifest> {
+  /** Builds what is wanted, one after the other. */
+  async #work(): Promise<void> {
+    for (let set = this.#wanted[0]; set !== undefined && !this.#closed; set = this.#wanted[0]) {
+      try {
+        const manifest = await this.#build(set);
+        const old = this.#ready.get(set);
+        this.#ready.set(set, manifest);
+        if (old && old.cursor.seq !== manifest.cursor.seq) this.#remove(old);
+        this.#removeUnused();
+      } catch (error) {
+        if (!this.#closed)
+          this.#deps.failed(
+            set,
+            error instanceof TidemarkError ? error : new TidemarkError('internal', { detail: String(error) }, error),
+          );
+      }
+      this.#wanted.shift();
+    }
+  }
+
+  #build(set: string): Promise<SnapshotManifest> {
     const file = path.join(this.#folder, `building-${process.pid}.sqlite`);
     this.#discard(file);
-    const source = { mirror: this.#mirror, feed: this.#feed, scopes: EVERYONE, standingSql: MIRROR_STANDING_SQL };
+    const source = this.#deps.source(set);
     return new Promise((resolve, reject) => {
       const worker = new Worker(new URL('./thread.ts', import.meta.url), { workerData: { source, file } });
       this.#worker = worker;
@@ -125,32 +146,47 @@ export class Snapshots {
 
   #admit(file: string, built: SnapshotManifest): SnapshotManifest {
     const manifest = SnapshotManifest.parse(built);
-    const target = path.join(this.#folder, this.#name(manifest.cursor.epoch, manifest.cursor.seq));
+    const target = path.join(this.#folder, nameOf(manifest.scopes, manifest.cursor.epoch, manifest.cursor.seq));
     for (const suffix of Object.values(SUFFIXES)) renameSync(file + suffix, target + suffix);
     writeFileSync(`${target}.json.part`, JSON.stringify(manifest));
     renameSync(`${target}.json.part`, `${target}.json`);
+    this.#used(target);
     return manifest;
   }
 
-  #newest(): SnapshotManifest | null {
-    const manifests = readdirSync(this.#folder).flatMap((name) =>
-      name.endsWith('.json') ? [this.#read(name.slice(0, -5))] : [],
+  /** Its manifest's time says when a file was last asked for. */
+  #used(file: string): void {
+    const at = new Date(this.#deps.now());
+    utimesSync(`${file}.json`, at, at);
+  }
+
+  #onDisk(): SnapshotManifest[] {
+    return readdirSync(this.#folder).flatMap((name) =>
+      name.endsWith('.json') ? (this.#read(name.slice(0, -'.json'.length)) ?? []) : [],
     );
-    return manifests.filter((manifest) => manifest !== null).sort((a, b) => b.cursor.seq - a.cursor.seq)[0] ?? null;
+  }
+
+  #removeUnused(): void {
+    for (const manifest of this.#onDisk()) {
+      const { scopes, cursor } = manifest;
+      const name = nameOf(scopes, cursor.epoch, cursor.seq);
+      if (this.#deps.now() - statSync(path.join(this.#folder, `${name}.json`)).mtimeMs < UNUSED_MS) continue;
+      if (this.#ready.get(scopes)?.cursor.seq === cursor.seq) this.#ready.delete(scopes);
+      this.#remove(manifest);
+    }
   }
 
   #read(name: string): SnapshotManifest | null {
     const file = path.join(this.#folder, `${name}.json`);
-    return existsSync(file) ? SnapshotManifest.parse(JSON.parse(readFileSync(file, 'utf8'))) : null;
-  }
-
-  #name(epoch: string, seq: number): string {
-    return `${epoch}-${seq}.sqlite`;
+    if (!existsSync(file)) return null;
+    const manifest = SnapshotManifest.safeParse(JSON.parse(readFileSync(file, 'utf8')));
+    // One that another version wrote is built anew.
+    return manifest.success ? manifest.data : null;
   }
 
   /** Downloads in hand keep their open file; those that come later are told that it is gone. */
-  #remove({ cursor }: SnapshotManifest): void {
-    const file = path.join(this.#folder, this.#name(cursor.epoch, cursor.seq));
+  #remove({ scopes, cursor }: SnapshotManifest): void {
+    const file = path.join(this.#folder, nameOf(scopes, cursor.epoch, cursor.seq));
     rmSync(`${file}.json`, { force: true });
     this.#discard(file);
   }
@@ -160,3 +196,5 @@ export class Snapshots {
       rmSync(file + suffix, { force: true });
   }
 }
+
+const nameOf = (set: string, epoch: string, seq: number) => `${epoch}-${set}-${seq}.sqlite`;

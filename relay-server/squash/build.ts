@@ -5,6 +5,7 @@ import type { ChangeLine } from '@tidemark/protocol/lines.ts';
 import { LINE_BYTES, PROTOCOL_VERSION, type ScopeSet } from '@tidemark/protocol/page.ts';
 import { TableSchema } from '@tidemark/protocol/schema.ts';
 import { guard, openReader, type Reader } from '@tidemark/replica/sqlite.ts';
+import { type Filters, Router } from '../scopes/filters.ts';
 import type { FeedRow } from '../store/log-format.ts';
 import { logEntries } from '../store/log-reader.ts';
 import { NetRows } from './net-rows.ts';
@@ -24,6 +25,7 @@ export interface SquashSource extends SquashRange {
   /** The feed's database. */
   file: string;
   feed: string;
+  filters: Filters;
 }
 
 /** Squashed pages in a file, one after the other. */
@@ -78,7 +80,7 @@ function squash(db: Reader, source: SquashSource, rows: NetRows, file: string): 
   // One moment of the log: retention goes on meanwhile.
   db.exec('BEGIN');
   requireRange(db, source);
-  const tables = readTables(db);
+  const tables = readTables(db, source.filters);
   const replayed = replay(db, source, tables, rows);
   if (!replayed?.committedAt) return null;
   return write(source, file, tables, rows, { ...replayed, committedAt: replayed.committedAt });
@@ -90,13 +92,15 @@ function requireRange(db: Reader, { epoch, start }: SquashRange): void {
   if (start < feed.horizon) throw new TidemarkError('behind_horizon');
 }
 
-function readTables(db: Reader): Map<number, Table> {
+/** Every version of the tables, as terminals have them. */
+function readTables(db: Reader, filters: Filters): Map<number, Table> {
   const rows = db.prepare('SELECT id, schema FROM tidemark_schema').all() as { id: number; schema: string }[];
   return new Map(
-    rows.map(({ id, schema }) => [
-      id,
-      { schema: TableSchema.parse(JSON.parse(schema)), line: Buffer.from(`["s",${id},${schema}]\n`) },
-    ]),
+    rows.map(({ id, schema: text }) => {
+      const given = TableSchema.parse(JSON.parse(text));
+      const { schema } = new Router(given, filters[given.name], []);
+      return [id, { schema, line: Buffer.from(`${JSON.stringify(['s', id, schema])}\n`) }];
+    }),
   );
 }
 

@@ -16,6 +16,7 @@ import path from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { asTidemarkError, TidemarkError } from '@tidemark/protocol/errors.ts';
 import { z } from 'zod';
+import type { Filters } from '../scopes/filters.ts';
 import type { SquashRange, SquashSource } from './build.ts';
 import type { SquashReply } from './thread.ts';
 
@@ -48,6 +49,7 @@ export class Squashes {
   readonly #feed: string;
   readonly #folder: string;
   readonly #file: string;
+  readonly #filters: Filters;
   readonly #now: () => number;
   readonly #failed: (error: TidemarkError) => void;
   /** By name, last used last. */
@@ -61,12 +63,14 @@ export class Squashes {
     feed: string,
     feedFolder: string,
     file: string,
+    filters: Filters,
     now: () => number,
     failed: (error: TidemarkError) => void,
   ) {
     this.#feed = feed;
     this.#folder = path.join(feedFolder, 'squashes');
     this.#file = file;
+    this.#filters = filters;
     this.#now = now;
     this.#failed = failed;
     mkdirSync(this.#folder, { recursive: true });
@@ -104,7 +108,7 @@ export class Squashes {
     this.#building = name;
     const file = path.join(this.#folder, 'building');
     rmSync(file, { force: true });
-    this.#run({ ...range, file: this.#file, feed: this.#feed }, file)
+    this.#run({ ...range, file: this.#file, feed: this.#feed, filters: this.#filters }, file)
       .then((squash) => this.#admit(name, file, { squash }))
       .catch((error: unknown) => {
         this.#faults.set(name, this.#now());

@@ -1,9 +1,13 @@
 import { createHash } from 'node:crypto';
 import type { Behind, TableList, TransactionList } from '@tidemark/protocol/api.ts';
 import { type PageStart, type Seq, seq } from '@tidemark/protocol/cursor.ts';
-import { EVERYONE, PAGE_BYTES, type PageHeader, type PageTrailer, PROTOCOL_VERSION } from '@tidemark/protocol/page.ts';
+import { PAGE_BYTES, type PageHeader, type PageTrailer, PROTOCOL_VERSION } from '@tidemark/protocol/page.ts';
+import type { TableSchema } from '@tidemark/protocol/schema.ts';
 import { openReader, prepared, type Reader } from '@tidemark/replica/sqlite.ts';
-import { EVERYONE_SCOPE, FEED_SQL, type FeedRow } from './log-format.ts';
+import { type EntitledSet, type Filters, scopesOf } from '../scopes/filters.ts';
+import { FEED_SQL, type FeedRow } from './log-format.ts';
+import { type LogEntry, logEntries, merged, mergedValues } from './log-reader.ts';
+import { Routers } from './routed-writer.ts';
 
 interface Sums {
   transactions: number;
@@ -11,24 +15,30 @@ interface Sums {
   bytes: number;
 }
 
-interface Entry {
-  seq: number;
-  part: number;
-  body: Buffer;
+interface TransactionRow {
+  seq: Seq;
+  committedAt: string;
   changes: number;
-  ids: string;
-  last: number;
+  bytes: number;
+  tables: string;
 }
+
+/** A transaction of several scopes counts once; beyond so many they are not told apart. */
+const COUNTED_MOST = 5_000;
 
 /** Reads a feed's database: short reads, whose cost follows what is asked. */
 export class FeedReader {
   readonly #db: Reader;
   readonly #feed: string;
+  readonly #filters: Filters;
+  readonly #routers: Routers;
   readonly #schemas = new Map<number, string>();
 
-  constructor(file: string, feed: string) {
+  constructor(file: string, feed: string, filters: Filters) {
     this.#db = openReader(file);
     this.#feed = feed;
+    this.#filters = filters;
+    this.#routers = new Routers(filters);
   }
 
   close(): void {
@@ -39,118 +49,196 @@ export class FeedReader {
     return prepared(this.#db, FEED_SQL).get() as FeedRow;
   }
 
-  /** Rows and tables of the mirror. */
-  size(): { rows: number; tables: number } {
-    return prepared(
-      this.#db,
-      'SELECT coalesce(sum(rows), 0) AS rows, count(*) AS tables FROM tidemark_table',
-    ).get() as {
-      rows: number;
-      tables: number;
-    };
+  /** Rows and tables that a terminal of the set has. */
+  size(set: EntitledSet): { rows: number; tables: number } {
+    const tables = this.#names().map((name) => this.#newest(set, name).rows);
+    return { rows: tables.reduce((sum, rows) => sum + rows, 0), tables: tables.length };
   }
 
-  /** What lies between a cursor and the head. */
-  behind(from: Seq, head: Seq): Behind {
+  /** What lies between a cursor and the head, in the set's scopes. */
+  behind({ scopes }: EntitledSet, from: Seq, head: Seq): Behind {
     if (from >= head) return { transactions: 0, changes: 0, bytes: 0, oldestAt: null };
-    const a = this.#sums(from);
-    const b = this.#sums(head);
-    const oldest = prepared(
-      this.#db,
-      'SELECT committed_at AS at FROM tidemark_transaction WHERE scope = ? AND seq > ? ORDER BY seq LIMIT 1',
-    ).get(EVERYONE_SCOPE, from) as { at: string } | undefined;
-    return {
-      transactions: b.transactions - a.transactions,
-      changes: b.changes - a.changes,
-      bytes: b.bytes - a.bytes,
-      oldestAt: oldest?.at ?? null,
-    };
+    const sum = { transactions: 0, changes: 0, bytes: 0 };
+    let touched = 0;
+    let oldestAt: string | null = null;
+    for (const scope of scopes) {
+      const now = this.#sums(scope, head);
+      const then = this.#sums(scope, from);
+      if (now.changes === then.changes) continue;
+      touched++;
+      sum.transactions += now.transactions - then.transactions;
+      sum.changes += now.changes - then.changes;
+      sum.bytes += now.bytes - then.bytes;
+      const first = prepared(
+        this.#db,
+        'SELECT committed_at FROM tidemark_transaction WHERE scope = ? AND seq > ? AND changes > 0 ORDER BY seq LIMIT 1',
+      )
+        .pluck()
+        .get(scope, from) as string | undefined;
+      if (first !== undefined && (oldestAt === null || first < oldestAt)) oldestAt = first;
+    }
+    if (touched > 1) sum.transactions = this.#distinct(scopes, from, head, sum.transactions);
+    return { ...sum, oldestAt };
   }
 
   /** Transactions after a seq, oldest first. */
-  transactions(after: Seq, limit: number): TransactionList['transactions'] {
-    const rows = prepared(
-      this.#db,
-      'SELECT seq, committed_at AS committedAt, changes, bytes, tables FROM tidemark_transaction WHERE scope = ? AND seq > ? ORDER BY seq LIMIT ?',
-    ).all(EVERYONE_SCOPE, after, limit) as {
-      seq: Seq;
-      committedAt: string;
-      changes: number;
-      bytes: number;
-      tables: string;
-    }[];
-    return rows.map((row) => ({ ...row, tables: JSON.parse(row.tables) as string[] }));
+  transactions({ scopes }: EntitledSet, after: Seq, limit: number): TransactionList['transactions'] {
+    const list: (Omit<TransactionRow, 'tables'> & { tables: Set<string> })[] = [];
+    for (const row of this.#transactions(scopes, after)) {
+      const last = list.at(-1);
+      if (last?.seq !== row.seq) {
+        if (list.length === limit) break;
+        list.push({ ...row, tables: new Set(JSON.parse(row.tables) as string[]) });
+      } else {
+        last.changes += row.changes;
+        last.bytes += row.bytes;
+        for (const name of JSON.parse(row.tables) as string[]) last.tables.add(name);
+      }
+    }
+    return list.map((each) => ({ ...each, tables: [...each.tables] }));
   }
 
-  /** Tables of the mirror, and what of each lies after a seq. */
-  tables(after: Seq | null): TableList['tables'] {
-    const newest = prepared(
-      this.#db,
-      'SELECT committed_at AS at, sum_changes AS sum FROM tidemark_table_change WHERE scope = ? AND name = ? ORDER BY seq DESC LIMIT 1',
-    );
-    const then = prepared(
-      this.#db,
-      'SELECT sum_changes AS sum FROM tidemark_table_change WHERE scope = ? AND name = ? AND seq <= ? ORDER BY seq DESC LIMIT 1',
-    );
-    const tables = prepared(this.#db, 'SELECT name, rows FROM tidemark_table ORDER BY name').all() as {
-      name: string;
-      rows: number;
-    }[];
-    return tables.map(({ name, rows }) => {
-      const now = newest.get(EVERYONE_SCOPE, name) as { at: string; sum: number } | undefined;
-      const before =
-        after === null ? undefined : (then.get(EVERYONE_SCOPE, name, after) as { sum: number } | undefined);
-      return {
-        name,
-        rows,
-        waiting: after === null ? null : (now?.sum ?? 0) - (before?.sum ?? 0),
-        lastChangeAt: now?.at ?? null,
-      };
+  /** Tables of the feed as the set has them, and what of each lies after a seq. */
+  tables(set: EntitledSet, after: Seq | null): TableList['tables'] {
+    return this.#names().map((name) => {
+      const now = this.#newest(set, name);
+      const waiting = after === null ? null : now.changes - this.#changesUpTo(set, name, after);
+      return { name, rows: now.rows, waiting, lastChangeAt: now.at };
     });
   }
 
   /** The page of this name, as it is sent. The caller has checked that start and target lie in the log. */
-  page(epoch: FeedRow['epoch'], start: PageStart, target: Seq): Buffer {
-    const entries: Entry[] = [];
-    let bytes = 0;
-    const read = prepared(
-      this.#db,
-      'SELECT seq, part, body, changes, ids, last FROM tidemark_log WHERE scope = ? AND (seq, part) > (?, ?) AND seq <= ? ORDER BY seq, part',
-    ).iterate(EVERYONE_SCOPE, start.seq + 1, start.part, target) as IterableIterator<Entry>;
-    for (const entry of read) {
-      entries.push(entry);
-      bytes += entry.body.length;
-      if (bytes >= PAGE_BYTES) break;
-    }
-    const end = entries.at(-1);
-    const next: PageStart =
-      end === undefined || (end.last === 1 && end.seq === target)
-        ? { seq: target, part: 0 }
-        : end.last === 1
-          ? { seq: seq(end.seq), part: 0 }
-          : { seq: seq(end.seq - 1), part: end.part };
+  page(epoch: FeedRow['epoch'], set: EntitledSet, start: PageStart, target: Seq): Buffer {
+    const { entries, more } = this.#entries(set, start, target);
+    const header: PageHeader = { tidemark: PROTOCOL_VERSION, feed: this.#feed, epoch, scopes: set.id, start, target };
     const ids = new Set(entries.flatMap((entry) => JSON.parse(entry.ids) as number[]));
-    const header: PageHeader = { tidemark: PROTOCOL_VERSION, feed: this.#feed, epoch, scopes: EVERYONE, start, target };
-    const parts = [
-      line(header),
-      ...[...ids].map((id) => Buffer.from(this.#schemaLine(id))),
-      ...entries.map((entry) => entry.body),
-    ];
+    const parts: Buffer[] = [line(header), ...[...ids].map((id) => Buffer.from(this.#schemaLine(id)))];
+    let open = start.part > 0 ? start.seq + 1 : null;
+    let changes = 0;
+    const end = (at: number) => parts.push(line(['c', at, this.#changesOf(set, at)]));
+    for (const entry of entries) {
+      if (entry.seq !== open) {
+        if (open !== null) end(open);
+        parts.push(line(['b', entry.seq, entry.committedAt]));
+        open = entry.seq;
+      }
+      parts.push(entry.body);
+      changes += entry.changes;
+    }
+    const last = entries.at(-1);
+    const goesOn = last !== undefined && more?.seq === last.seq;
+    if (open !== null && !goesOn) end(open);
+    const next: PageStart =
+      more === null || last === undefined
+        ? { seq: target, part: 0 }
+        : goesOn
+          ? { seq: seq(last.seq - 1), part: last.part }
+          : { seq: seq(last.seq), part: 0 };
     const hash = createHash('sha256');
     for (const part of parts) hash.update(part);
-    const trailer: PageTrailer = {
-      next,
-      changes: entries.reduce((sum, entry) => sum + entry.changes, 0),
-      sha256: hash.digest('hex'),
-    };
+    const trailer: PageTrailer = { next, changes, sha256: hash.digest('hex') };
     return Buffer.concat([...parts, line(trailer)]);
   }
 
-  #sums(at: Seq): Sums {
+  /** When the transaction `at`, or the last one before it, was committed, and how large the log was after it. */
+  logAt(at: Seq): { committedAt: string; bytes: number } | null {
+    const row = prepared(
+      this.#db,
+      'SELECT committed_at AS committedAt, sum_bytes AS bytes FROM tidemark_seq WHERE seq <= ? ORDER BY seq DESC LIMIT 1',
+    ).get(at) as { committedAt: string; bytes: number } | undefined;
+    return row ?? null;
+  }
+
+  /** The mirror's tables, by name. */
+  mirror(): { id: number; schema: TableSchema }[] {
+    const rows = prepared(this.#db, 'SELECT id, schema FROM tidemark_table ORDER BY name').all() as {
+      id: number;
+      schema: string;
+    }[];
+    return rows.map(({ id, schema }) => ({ id, schema: JSON.parse(schema) as TableSchema }));
+  }
+
+  /** The entries of one page, and the one after them. */
+  #entries(set: EntitledSet, start: PageStart, target: Seq): { entries: LogEntry[]; more: LogEntry | null } {
+    const entries: LogEntry[] = [];
+    let bytes = 0;
+    for (const entry of logEntries(this.#db, set.scopes, start, target)) {
+      if (bytes >= PAGE_BYTES) return { entries, more: entry };
+      entries.push(entry);
+      bytes += entry.body.length;
+    }
+    return { entries, more: null };
+  }
+
+  #transactions(scopes: string[], after: Seq): IterableIterator<TransactionRow> {
+    const sql = merged(
+      'SELECT seq, committed_at AS committedAt, changes, bytes, tables FROM tidemark_transaction',
+      'AND seq > ? AND changes > 0',
+      'seq',
+      scopes.length,
+    );
+    return prepared(this.#db, sql).iterate(...mergedValues(scopes, [after])) as IterableIterator<TransactionRow>;
+  }
+
+  #distinct(scopes: string[], from: Seq, head: Seq, most: number): number {
+    const bound = Math.min(most, head - from);
+    if (most > COUNTED_MOST) return bound;
+    let count = 0;
+    let last = 0;
+    for (const row of this.#transactions(scopes, from)) {
+      if (row.seq > head) break;
+      if (row.seq !== last) count++;
+      last = row.seq;
+    }
+    return count;
+  }
+
+  #changesOf({ scopes }: EntitledSet, at: number): number {
+    const one = prepared(this.#db, 'SELECT changes FROM tidemark_transaction WHERE scope = ? AND seq = ?').pluck();
+    return scopes.reduce((sum, scope) => sum + ((one.get(scope, at) as number | undefined) ?? 0), 0);
+  }
+
+  #names(): string[] {
+    return prepared(this.#db, 'SELECT name FROM tidemark_table ORDER BY name').pluck().all() as string[];
+  }
+
+  /** Everyone's part of a table's totals is what concerns it as a whole. */
+  #scopesOf(set: EntitledSet, table: string): string[] {
+    return [...new Set(['*', ...scopesOf(this.#filters[table], set.attributes)])];
+  }
+
+  #newest(set: EntitledSet, table: string): { rows: number; changes: number; at: string | null } {
+    const newest = prepared(
+      this.#db,
+      'SELECT committed_at AS at, sum_changes AS changes, rows FROM tidemark_table_change WHERE scope = ? AND name = ? ORDER BY seq DESC LIMIT 1',
+    );
+    const sum = { rows: 0, changes: 0, at: null as string | null };
+    for (const scope of this.#scopesOf(set, table)) {
+      const row = newest.get(scope, table) as { at: string; changes: number; rows: number } | undefined;
+      if (!row) continue;
+      sum.rows += row.rows;
+      sum.changes += row.changes;
+      if (row.changes > 0 && (sum.at === null || row.at > sum.at)) sum.at = row.at;
+    }
+    return sum;
+  }
+
+  #changesUpTo(set: EntitledSet, table: string, at: Seq): number {
+    const then = prepared(
+      this.#db,
+      'SELECT sum_changes FROM tidemark_table_change WHERE scope = ? AND name = ? AND seq <= ? ORDER BY seq DESC LIMIT 1',
+    ).pluck();
+    return this.#scopesOf(set, table).reduce(
+      (sum, scope) => sum + ((then.get(scope, table, at) as number | undefined) ?? 0),
+      0,
+    );
+  }
+
+  #sums(scope: string, at: Seq): Sums {
     const sums = prepared(
       this.#db,
       'SELECT sum_transactions AS transactions, sum_changes AS changes, sum_bytes AS bytes FROM tidemark_transaction WHERE scope = ? AND seq <= ? ORDER BY seq DESC LIMIT 1',
-    ).get(EVERYONE_SCOPE, at) as Sums | undefined;
+    ).get(scope, at) as Sums | undefined;
     return sums ?? { transactions: 0, changes: 0, bytes: 0 };
   }
 
@@ -158,7 +246,8 @@ export class FeedReader {
     let text = this.#schemas.get(id);
     if (text === undefined) {
       const row = prepared(this.#db, 'SELECT schema FROM tidemark_schema WHERE id = ?').get(id) as { schema: string };
-      text = `["s",${id},${row.schema}]\n`;
+      const { schema } = this.#routers.bind(id, JSON.parse(row.schema) as TableSchema);
+      text = `${JSON.stringify(['s', id, schema])}\n`;
       this.#schemas.set(id, text);
     }
     return text;

@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { TidemarkError } from '@tidemark/protocol/errors.ts';
+import type { Filters } from '../scopes/filters.ts';
 import type { Ingested } from './ingest.ts';
 import type { Retention } from './retention.ts';
 import type { Dropped, SessionState, WriterReply, WriterRequest } from './writer-protocol.ts';
@@ -14,12 +15,19 @@ interface Waiting {
 /** The main thread's end of a feed's writer thread. When the thread dies, every waiting call is rejected and the next one starts it anew. */
 export class FeedWriter {
   readonly #file: string;
+  readonly #filters: Filters;
   #worker: Worker | null = null;
   #waiting = new Map<number, Waiting>();
   #next = 1;
 
-  constructor(file: string) {
+  constructor(file: string, filters: Filters) {
     this.#file = file;
+    this.#filters = filters;
+  }
+
+  /** Opens or creates the store. Throws db_*, disk_full, or config_invalid when a filter does not fit its table. */
+  async open(): Promise<void> {
+    await this.#call({ kind: 'open' });
   }
 
   session(source: string): Promise<SessionState> {
@@ -59,7 +67,9 @@ export class FeedWriter {
 
   #start(): Worker {
     if (this.#worker) return this.#worker;
-    const worker = new Worker(new URL('./writer-thread.ts', import.meta.url), { workerData: { file: this.#file } });
+    const worker = new Worker(new URL('./writer-thread.ts', import.meta.url), {
+      workerData: { file: this.#file, filters: this.#filters },
+    });
     worker.on('message', (reply: WriterReply) => {
       const waiting = this.#waiting.get(reply.id);
       this.#waiting.delete(reply.id);

@@ -1,15 +1,26 @@
 import { createHash } from 'node:crypto';
 import { type Seq, seq } from '@tidemark/protocol/cursor.ts';
 import { TidemarkError } from '@tidemark/protocol/errors.ts';
-import { BatchLine, type ChangeLine, changesIn, type PartialLine, type WireRow } from '@tidemark/protocol/lines.ts';
+import {
+  BatchLine,
+  type ChangeLine,
+  changesIn,
+  type LoadLine,
+  type PartialLine,
+  type WireRow,
+} from '@tidemark/protocol/lines.ts';
 import { BatchTrailer } from '@tidemark/protocol/page.ts';
 import { sameSchema, type TableSchema } from '@tidemark/protocol/schema.ts';
 import { FeedTables } from '@tidemark/replica/feed-tables.ts';
 import { databaseError, prepared, type Writer } from '@tidemark/replica/sqlite.ts';
+import type { Filters } from '../scopes/filters.ts';
 import { BaseLoad } from './base-load.ts';
 import { ensureLog, FEED_SQL, type FeedRow } from './log-format.ts';
 import { LogWriter } from './log-writer.ts';
 import { dropOldest, type Retention } from './retention.ts';
+import { RoutedWriter, Routers } from './routed-writer.ts';
+import { countRows, takeFilters } from './scope-counts.ts';
+import { TableLoad } from './table-load.ts';
 
 const NEWLINE = 0x0a;
 const ROW_LINES = new Set(['i', 'u', 'd']);
@@ -27,23 +38,32 @@ export interface Ingested {
   heartbeat: Heartbeat | null;
   /** Commit time at the master of the newest transaction read, whole or not. */
   readTo: string | null;
+  /** The scopes that got changes. */
+  scopes: string[];
+}
+
+/** The table that is being loaded. */
+interface Load {
+  id: number;
+  table: TableLoad;
 }
 
 /**
  * Where the lines of a batch may stand:
  *
- * | state  | s | b    | B    | i u d t r x p | c    | h  |
- * | ---    | - | ---  | ---  | ---           | ---  | -- |
- * | none   | ✓ | → tx | → base | –           | –    | ✓  |
- * | tx     | ✓ | –    | –    | ✓             | → none | – |
- * | base   | ✓ | –    | –    | i             | → none | – |
- * | skip   | ✓ | –    | –    | passed over   | → none | – |
+ * | state   | s | b    | B      | i u d t r x a p | L           | E    | c      | h |
+ * | ---     | - | ---  | ---    | ---             | ---         | ---  | ---    | - |
+ * | none    | ✓ | → tx | → base | –               | –           | –    | –      | ✓ |
+ * | tx      | ✓ | –    | –      | ✓               | → load      | –    | → none | – |
+ * | tx load | ✓ | –    | –      | i of its table  | –           | → tx | –      | – |
+ * | base    | ✓ | –    | –      | i               | –           | –    | → none | – |
+ * | skip    | ✓ | –    | –      | passed over     | passed over | same | → none | – |
  */
 type State =
   | { kind: 'none' }
   | { kind: 'skip' }
-  | { kind: 'transaction'; position: string; log: LogWriter; changes: number }
-  | { kind: 'base'; position: string; takenAt: string; load: BaseLoad; changes: number };
+  | { kind: 'transaction'; position: string; log: LogWriter; changes: number; load: Load | null }
+  | { kind: 'base'; position: string; takenAt: string; why: string; load: BaseLoad; changes: number };
 
 /**
  * Applies batches to log, mirror and head of one feed, in one SQLite transaction for all that a batch
@@ -53,13 +73,20 @@ export class Ingest {
   readonly #db: Writer;
   readonly #tables: FeedTables;
   readonly #schemas = new Map<number, TableSchema>();
+  readonly #routers: Routers;
+  readonly #writer: RoutedWriter;
+  #touched = new Set<string>();
   #feed: FeedRow;
   #state: State = { kind: 'none' };
 
-  constructor(db: Writer) {
+  /** Throws config_invalid when the filters do not fit the mirror's tables. With other filters than before, the increments routed by those are dropped. */
+  constructor(db: Writer, filters: Filters) {
     this.#db = db;
     ensureLog(db);
     this.#tables = new FeedTables(db);
+    this.#routers = new Routers(filters);
+    this.#writer = new RoutedWriter(db, this.#tables, this.#routers);
+    takeFilters(db, filters, this.#tables.list());
     this.#feed = this.#readFeed();
     this.#readSchemas();
   }
@@ -101,6 +128,7 @@ export class Ingest {
 
   #apply(batch: Buffer): Ingested {
     const body = verify(batch);
+    this.#touched = new Set();
     const lastEnd = body.lastIndexOf('\n["c",');
     let heartbeat: Heartbeat | null = null;
     let readTo: string | null = null;
@@ -121,7 +149,7 @@ export class Ingest {
           this.#begin(line[1], line[2], number);
           break;
         case 'B':
-          this.#beginBase(line[1], line[2], number);
+          this.#beginBase(line[1], line[2], line[3], number);
           break;
         case 'c':
           this.#end(line[1], number);
@@ -132,15 +160,18 @@ export class Ingest {
           this.#heard(line[1]);
           break;
         case 'L':
+          this.#beginLoad(line, number);
+          break;
         case 'E':
-          throw invalid(number, 'loads are not taken yet');
+          this.#endLoad(line[1], number);
+          break;
         default:
           this.#change(line, bytes, number);
       }
       from = end + 1;
     }
     if (this.#state.kind === 'none' || this.#state.kind === 'skip') this.#commit();
-    return { feed: this.#feed, heartbeat, readTo };
+    return { feed: this.#feed, heartbeat, readTo, scopes: [...this.#touched] };
   }
 
   /** Nothing was committed up to there that the relay lacks; the feed may confirm it once it is on disk. */
@@ -155,6 +186,7 @@ export class Ingest {
     if (known && !sameSchema(known, schema))
       throw new TidemarkError('batch_invalid', { detail: `table id ${id} was declared otherwise before` });
     if (!known) {
+      this.#routers.bind(id, schema);
       this.#open();
       this.#schemas.set(id, schema);
       prepared(this.#db, 'INSERT INTO tidemark_schema (id, schema) VALUES (?, ?)').run(id, JSON.stringify(schema));
@@ -172,14 +204,14 @@ export class Ingest {
     }
     this.#open();
     const log = new LogWriter(this.#db, this.#feed.head + 1, committedAt);
-    this.#state = { kind: 'transaction', position, log, changes: 0 };
+    this.#state = { kind: 'transaction', position, log, changes: 0, load: null };
   }
 
-  #beginBase(position: string, takenAt: string, number: number): void {
+  #beginBase(position: string, takenAt: string, why: string, number: number): void {
     if (this.#state.kind !== 'none') throw invalid(number, 'a base begins inside a transaction');
     this.#open();
-    const load = new BaseLoad(this.#db, this.#tables, this.#feed.head === 0);
-    this.#state = { kind: 'base', position, takenAt, load, changes: 0 };
+    const load = new BaseLoad(this.#db, this.#tables, this.#routers, this.#feed.head === 0);
+    this.#state = { kind: 'base', position, takenAt, why, load, changes: 0 };
   }
 
   #change(line: ChangeLine | PartialLine, bytes: Buffer, number: number): void {
@@ -197,25 +229,49 @@ export class Ingest {
         return;
       }
       state.changes += changesIn(line);
+      if (state.load) {
+        if (line[0] !== 'i' || line[1] !== state.load.id)
+          throw invalid(number, 'a load holds the inserts of its table only');
+        state.load.table.insert(line[2]);
+        return;
+      }
       if (line[0] === 'p')
         for (const whole of this.#complete(line))
           this.#write(state.log, whole, Buffer.from(`${JSON.stringify(whole)}\n`));
       else this.#write(state.log, line, bytes);
     } catch (error) {
-      // The line's own fault, seen where its rows are applied.
-      if (error instanceof TidemarkError && error.code === 'page_invalid')
-        throw invalid(number, String(error.params.detail));
-      throw error;
+      throw faultOf(error, number);
     }
+  }
+
+  #beginLoad([, id, from, columns]: LoadLine, number: number): void {
+    const state = this.#state;
+    if (state.kind === 'skip') return;
+    if (state.kind !== 'transaction' || state.load) throw invalid(number, 'a load stands outside of a transaction');
+    const schema = this.#schemas.get(id);
+    if (!schema) throw invalid(number, `table id ${id} is not declared`);
+    if (columns.length !== schema.columns.length) throw invalid(number, 'it does not say of each column what it was');
+    state.load = { id, table: new TableLoad(this.#db, this.#tables, this.#routers, { id, schema, from, columns }) };
+  }
+
+  #endLoad(id: number, number: number): void {
+    const state = this.#state;
+    if (state.kind === 'skip') return;
+    if (state.kind !== 'transaction' || state.load?.id !== id) throw invalid(number, 'a load ends but did not begin');
+    try {
+      state.load.table.finish((line) => this.#write(state.log, line, Buffer.from(`${JSON.stringify(line)}\n`)));
+    } catch (error) {
+      throw faultOf(error, number);
+    }
+    state.load = null;
   }
 
   #write(log: LogWriter, line: ChangeLine, bytes: Buffer): void {
     if (line[0] !== 'x') {
       const schema = this.#schemas.get(line[1]);
-      if (schema) this.#tables.declare(line[1], schema);
+      if (schema) this.#tables.declare(line[1], schema, line[0] !== 'a');
     }
-    const { name } = this.#tables.apply(line);
-    log.add(bytes, changesIn(line), line[0] === 'x' ? null : line[1], name);
+    this.#writer.write(log, line, bytes);
   }
 
   /** Rows whose unchanged columns the master left out, made whole from the mirror. */
@@ -245,9 +301,10 @@ export class Ingest {
     const state = this.#state;
     if (state.kind === 'none') throw invalid(number, 'a transaction ends but did not begin');
     if (state.kind === 'transaction') {
+      if (state.load) throw invalid(number, 'a transaction ends inside a load');
       if (changes !== state.changes)
         throw invalid(number, `the transaction has ${state.changes} changes instead of ${changes}`);
-      state.log.end();
+      this.#endLog(state.log);
       this.#advance(state.log.seq, state.log.committedAt, state.position);
     } else if (state.kind === 'base') {
       if (changes !== state.changes) throw invalid(number, `the base has ${state.changes} rows instead of ${changes}`);
@@ -259,20 +316,31 @@ export class Ingest {
   #endBase(state: Extract<State, { kind: 'base' }>): void {
     const first = this.#feed.head === 0;
     const next = this.#feed.head + 1;
+    this.#feed = { ...this.#feed, basedAt: state.takenAt, basedWhy: state.why };
     if (first) {
       state.load.finishFirst();
       prepared(this.#db, 'UPDATE tidemark_feed SET horizon = ?').run(next);
       this.#advance(next, state.takenAt, state.position);
+      countRows(this.#db, this.#tables.list(), this.#routers, next, state.takenAt);
       return;
     }
     const log = new LogWriter(this.#db, next, state.takenAt);
-    state.load.finish((line) => this.#write(log, line, Buffer.from(`${JSON.stringify(line)}\n`)));
-    if (log.changes > 0) {
-      log.end();
+    let lines = 0;
+    state.load.finish((line) => {
+      lines++;
+      this.#write(log, line, Buffer.from(`${JSON.stringify(line)}\n`));
+    });
+    if (lines > 0) {
+      this.#endLog(log);
       this.#advance(next, state.takenAt, state.position);
     } else {
       this.#advance(this.#feed.head, this.#feed.committedAt ?? state.takenAt, state.position);
     }
+  }
+
+  #endLog(log: LogWriter): void {
+    log.end();
+    for (const scope of log.scopes) this.#touched.add(scope);
   }
 
   #advance(head: number, committedAt: string, position: string): void {
@@ -286,11 +354,11 @@ export class Ingest {
   #commit(): void {
     if (!this.#db.inTransaction) return;
     this.#tables.saveCounts();
-    prepared(this.#db, 'UPDATE tidemark_feed SET head = ?, committed_at = ?, position = ?').run(
-      this.#feed.head,
-      this.#feed.committedAt,
-      this.#feed.position,
-    );
+    const { head, committedAt, position, basedAt, basedWhy } = this.#feed;
+    prepared(
+      this.#db,
+      'UPDATE tidemark_feed SET head = ?, committed_at = ?, position = ?, based_at = ?, based_why = ?',
+    ).run(head, committedAt, position, basedAt, basedWhy);
     this.#db.exec('COMMIT');
     this.#feed = this.#readFeed();
   }
@@ -309,12 +377,14 @@ export class Ingest {
 
   #readSchemas(): void {
     this.#schemas.clear();
+    this.#routers.clear();
     for (const row of prepared(this.#db, 'SELECT id, schema FROM tidemark_schema').all() as {
       id: number;
       schema: string;
     }[]) {
       this.#schemas.set(row.id, JSON.parse(row.schema) as TableSchema);
     }
+    for (const { id, schema } of this.#tables.list()) this.#routers.bind(id, schema);
   }
 }
 
@@ -356,3 +426,9 @@ function readLine(bytes: Buffer, number: number): BatchLine {
 
 const invalid = (line: number, detail: string) =>
   new TidemarkError('batch_invalid', { detail: `line ${line}: ${detail}` });
+
+/** The line's own fault, seen where its rows are applied. */
+const faultOf = (error: unknown, number: number) =>
+  error instanceof TidemarkError && error.code === 'page_invalid'
+    ? invalid(number, String(error.params.detail))
+    : error;

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { Epoch, type Seq } from '@tidemark/protocol/cursor.ts';
-import type { Writer } from '@tidemark/replica/sqlite.ts';
+import { transaction, type Writer } from '@tidemark/replica/sqlite.ts';
 
-/** The one scope of this version. */
-export const EVERYONE_SCOPE = '*';
+/** Version of these tables, in SQLite's user_version. */
+const FORMAT_VERSION = 2;
 
-const DDL = `
+const FEED_DDL = `
 CREATE TABLE IF NOT EXISTS tidemark_feed (
   one INTEGER PRIMARY KEY CHECK (one = 1),
   epoch TEXT NOT NULL,
@@ -14,25 +14,38 @@ CREATE TABLE IF NOT EXISTS tidemark_feed (
   position TEXT,
   source TEXT,
   committed_at TEXT,
-  next_table_id INTEGER NOT NULL
+  next_table_id INTEGER NOT NULL,
+  based_at TEXT,
+  based_why TEXT,
+  filters TEXT
 );
 -- Every version of every table's schema that the log speaks of.
 CREATE TABLE IF NOT EXISTS tidemark_schema (id INTEGER PRIMARY KEY, schema TEXT NOT NULL);
--- Log entries, as they are sent. ids: the tables that the entry uses. last: ends its transaction.
+`;
+
+const LOG_DDL = `
+-- Log entries, their lines as they are sent, in the order in which they are applied. part: counts through all scopes of a
+-- transaction. ids: the tables that the entry uses.
 CREATE TABLE IF NOT EXISTS tidemark_log (
+  n INTEGER PRIMARY KEY,
   scope TEXT NOT NULL, seq INTEGER NOT NULL, part INTEGER NOT NULL,
-  body BLOB NOT NULL, changes INTEGER NOT NULL, ids TEXT NOT NULL, last INTEGER NOT NULL,
-  PRIMARY KEY (scope, seq, part)
+  body BLOB NOT NULL, changes INTEGER NOT NULL, ids TEXT NOT NULL, committed_at TEXT NOT NULL
 );
--- Transactions, with running totals, so that what a terminal lacks is a difference of two rows.
+CREATE UNIQUE INDEX IF NOT EXISTS tidemark_log_scope ON tidemark_log (scope, seq, part);
+-- All transactions of the feed. last_log: its last log entry; sum_bytes: of the whole log up to it.
+CREATE TABLE IF NOT EXISTS tidemark_seq (
+  seq INTEGER PRIMARY KEY, committed_at TEXT NOT NULL, last_log INTEGER NOT NULL, sum_bytes INTEGER NOT NULL
+);
+-- Transactions by scope, with running totals, so that what a terminal lacks is a difference of two rows.
 CREATE TABLE IF NOT EXISTS tidemark_transaction (
   scope TEXT NOT NULL, seq INTEGER NOT NULL, committed_at TEXT NOT NULL, changes INTEGER NOT NULL, bytes INTEGER NOT NULL,
   tables TEXT NOT NULL, sum_transactions INTEGER NOT NULL, sum_changes INTEGER NOT NULL, sum_bytes INTEGER NOT NULL,
   PRIMARY KEY (scope, seq)
 ) WITHOUT ROWID;
--- Running totals by table, one row for each transaction that touches it.
+-- Running totals by scope and table, one row for each transaction that touches it. rows: how many there are after it.
 CREATE TABLE IF NOT EXISTS tidemark_table_change (
-  scope TEXT NOT NULL, name TEXT NOT NULL, seq INTEGER NOT NULL, committed_at TEXT NOT NULL, sum_changes INTEGER NOT NULL,
+  scope TEXT NOT NULL, name TEXT NOT NULL, seq INTEGER NOT NULL, committed_at TEXT NOT NULL,
+  sum_changes INTEGER NOT NULL, rows INTEGER NOT NULL,
   PRIMARY KEY (scope, name, seq)
 ) WITHOUT ROWID;
 `;
@@ -46,19 +59,42 @@ export interface FeedRow {
   source: string | null;
   committedAt: string | null;
   nextTableId: number;
+  /** When all tables were last read anew, and why. */
+  basedAt: string | null;
+  basedWhy: string | null;
 }
 
-/** Makes the log's tables; an empty one begins a new epoch. */
+/** Makes the log's tables; an empty one begins a new epoch. A log of an older format is dropped: the mirror and its seq stay. */
 export function ensureLog(db: Writer): void {
-  db.exec(DDL);
-  const epoch = Epoch.parse(randomBytes(8).toString('hex'));
-  db.prepare(
-    'INSERT OR IGNORE INTO tidemark_feed (one, epoch, head, horizon, next_table_id) VALUES (1, ?, 0, 0, 1)',
-  ).run(epoch);
+  transaction(db, () => {
+    const old =
+      Number(db.pragma('user_version', { simple: true })) < FORMAT_VERSION &&
+      db.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'tidemark_feed'").get() !== undefined;
+    if (old) {
+      db.exec(`DROP TABLE tidemark_log; DROP TABLE tidemark_transaction; DROP TABLE tidemark_table_change;
+        ALTER TABLE tidemark_feed ADD COLUMN based_at TEXT;
+        ALTER TABLE tidemark_feed ADD COLUMN based_why TEXT;
+        ALTER TABLE tidemark_feed ADD COLUMN filters TEXT;
+        UPDATE tidemark_feed SET horizon = head`);
+    }
+    db.exec(FEED_DDL + LOG_DDL);
+    const epoch = Epoch.parse(randomBytes(8).toString('hex'));
+    db.prepare(
+      'INSERT OR IGNORE INTO tidemark_feed (one, epoch, head, horizon, next_table_id) VALUES (1, ?, 0, 0, 1)',
+    ).run(epoch);
+    db.pragma(`user_version = ${FORMAT_VERSION}`);
+  });
+}
+
+/** Drops all increments: what they were routed by no longer holds. */
+export function clearLog(db: Writer): void {
+  db.exec(`DROP TABLE tidemark_log; DROP TABLE tidemark_seq; DROP TABLE tidemark_transaction; DROP TABLE tidemark_table_change;
+    ${LOG_DDL}
+    UPDATE tidemark_feed SET horizon = head`);
 }
 
 export const FEED_SQL =
-  'SELECT epoch, head, horizon, position, source, committed_at AS committedAt, next_table_id AS nextTableId FROM tidemark_feed';
+  'SELECT epoch, head, horizon, position, source, committed_at AS committedAt, next_table_id AS nextTableId, based_at AS basedAt, based_why AS basedWhy FROM tidemark_feed';
 
 /** The same for a connection that has the feed's database attached as `mirror`. */
 export const MIRROR_STANDING_SQL = 'SELECT epoch, head AS seq, committed_at FROM mirror.tidemark_feed';

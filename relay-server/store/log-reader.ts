@@ -1,7 +1,7 @@
 import type { PageStart } from '@tidemark/protocol/cursor.ts';
-import { prepared, type Reader } from '@tidemark/replica/sqlite.ts';
+import { prepared, type Reader, type Writer } from '@tidemark/replica/sqlite.ts';
 
-/** One stretch of a transaction: its row lines. */
+/** One stretch of a transaction in one scope: its row lines. */
 export interface LogEntry {
   seq: number;
   part: number;
@@ -12,28 +12,40 @@ export interface LogEntry {
   committedAt: string;
 }
 
-const NEWLINE = 0x0a;
+/** SQLite merges at most this many ordered selects. */
+const MERGED_MOST = 400;
+
+/**
+ * The SQL of an ordered merge of one select for each scope: `select` without its WHERE's end, `order` its first columns.
+ * Each arm is a seek in an index that begins with the scope, so the cost follows what is read.
+ */
+export function merged(select: string, rest: string, order: string, scopes: number): string {
+  if (scopes > MERGED_MOST)
+    return `${select} WHERE scope IN (SELECT value FROM json_each(?)) ${rest} ORDER BY ${order}`;
+  const arms = Array.from({ length: scopes }, () => `${select} WHERE scope = ? ${rest}`);
+  return `${arms.join(' UNION ALL ')} ORDER BY ${order}`;
+}
+
+/** The values for {@link merged}: those of `rest` come after each scope. */
+export function mergedValues(scopes: readonly string[], rest: unknown[]): unknown[] {
+  if (scopes.length > MERGED_MOST) return [JSON.stringify(scopes), ...rest];
+  return scopes.flatMap((scope) => [scope, ...rest]);
+}
 
 /** The log of a set of scopes after a page start and up to a seq, in the order in which it is applied. */
-export function* logEntries(
-  db: Reader,
+export function logEntries(
+  db: Reader | Writer,
   scopes: readonly string[],
   start: PageStart,
   target: number,
 ): IterableIterator<LogEntry> {
-  const entries = prepared(
-    db,
-    `SELECT l.seq, l.part, l.body, l.changes, l.ids, l.last, t.committed_at AS committedAt
-       FROM tidemark_log l JOIN tidemark_transaction t ON t.scope = l.scope AND t.seq = l.seq
-      WHERE l.scope = ? AND (l.seq, l.part) > (?, ?) AND l.seq <= ? ORDER BY l.seq, l.part`,
-  ).iterate(scopes[0], start.seq + 1, start.part, target) as IterableIterator<LogEntry & { last: number }>;
-  for (const { last, ...entry } of entries)
-    yield { ...entry, body: rowLines(entry.body, entry.part === 1, last === 1) };
-}
-
-/** A body without the lines that begin and end its transaction. */
-function rowLines(body: Buffer, first: boolean, last: boolean): Buffer {
-  const from = first ? body.indexOf(NEWLINE) + 1 : 0;
-  const to = last ? body.lastIndexOf(NEWLINE, body.length - 2) + 1 : body.length;
-  return body.subarray(from, to);
+  const sql = merged(
+    'SELECT seq, part, body, changes, ids, committed_at AS committedAt FROM tidemark_log',
+    'AND (seq, part) > (?, ?) AND seq <= ?',
+    'seq, part',
+    scopes.length,
+  );
+  return prepared(db, sql).iterate(
+    ...mergedValues(scopes, [start.seq + 1, start.part, target]),
+  ) as IterableIterator<LogEntry>;
 }

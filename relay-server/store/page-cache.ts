@@ -35,6 +35,9 @@ export class PageCache {
   readonly #pages = new Map<string, Promise<ReadyPage>>();
   readonly #sizes = new Map<string, number>();
   #bytes = 0;
+  /** Of all pages that were compressed: bytes before and after. */
+  #plain = 0;
+  #compressed = 0;
 
   constructor(limitBytes: number) {
     this.#limit = limitBytes;
@@ -63,7 +66,15 @@ export class PageCache {
     const plain = this.#pages.get(`identity ${name}`);
     const bytes = plain ? (await plain).bytes : make();
     if (bytes.length < SMALL_BYTES) return { bytes, coding: 'identity' };
-    return { bytes: await compress[coding](bytes), coding };
+    const compressed = await compress[coding](bytes);
+    this.#plain += bytes.length;
+    this.#compressed += compressed.length;
+    return { bytes: compressed, coding };
+  }
+
+  /** About what compression leaves of a page; null: none was compressed yet. */
+  get ratio(): number | null {
+    return this.#plain === 0 ? null : this.#compressed / this.#plain;
   }
 
   #admit(key: string, bytes: number): void {

@@ -1,6 +1,5 @@
 import { type Seq, seq } from '@tidemark/protocol/cursor.ts';
 import { prepared, transaction, type Writer } from '@tidemark/replica/sqlite.ts';
-import { EVERYONE_SCOPE } from './log-format.ts';
 
 /** How long increments are kept: what passes either limit goes. */
 export interface Retention {
@@ -16,6 +15,7 @@ const DAY_MS = 86_400_000;
 interface Row {
   seq: number;
   committedAt: string;
+  lastLog: number;
   sumBytes: number;
 }
 
@@ -25,57 +25,62 @@ interface Row {
  * stay, so that what lies behind a cursor can still be counted from it.
  */
 export function dropOldest(db: Writer, keep: Retention, now: number): { horizon: Seq; more: boolean } {
-  const feed = prepared(db, 'SELECT head, horizon FROM tidemark_feed').get() as { head: number; horizon: number };
-  const total = prepared(db, 'SELECT sum_bytes AS sum FROM tidemark_transaction WHERE scope = ? AND seq = ?').get(
-    EVERYONE_SCOPE,
-    feed.head,
-  ) as { sum: number } | undefined;
+  const { horizon: from } = prepared(db, 'SELECT horizon FROM tidemark_feed').get() as { horizon: number };
   const oldest = prepared(
     db,
-    'SELECT seq, committed_at AS committedAt, sum_bytes AS sumBytes FROM tidemark_transaction WHERE scope = ? AND seq > ? ORDER BY seq LIMIT ?',
-  ).all(EVERYONE_SCOPE, feed.horizon, STEP) as Row[];
+    'SELECT seq, committed_at AS committedAt, last_log AS lastLog, sum_bytes AS sumBytes FROM tidemark_seq WHERE seq > ? ORDER BY seq LIMIT ?',
+  ).all(from, STEP) as Row[];
+  const total = sumOf(db, 'ORDER BY seq DESC LIMIT 1');
   const since = new Date(now - keep.days * DAY_MS).toISOString();
   const limit = keep.megabytes === null ? Number.POSITIVE_INFINITY : keep.megabytes * 1e6;
-  let before = sumAt(db, feed.horizon);
-  let horizon = feed.horizon;
+  let before = sumOf(db, `WHERE seq <= ${from} ORDER BY seq DESC LIMIT 1`);
+  let last: Row | undefined;
   for (const row of oldest) {
-    if (row.committedAt >= since && (total?.sum ?? 0) - before <= limit) break;
-    horizon = row.seq;
+    if (row.committedAt >= since && total - before <= limit) break;
+    last = row;
     before = row.sumBytes;
   }
-  if (horizon === feed.horizon) return { horizon: seq(horizon), more: false };
-  transaction(db, () => {
-    prepared(db, 'DELETE FROM tidemark_log WHERE scope = ? AND seq <= ?').run(EVERYONE_SCOPE, horizon);
-    prepared(db, 'DELETE FROM tidemark_transaction WHERE scope = ? AND seq < ?').run(EVERYONE_SCOPE, horizon);
-    for (const name of tableNames(db)) {
+  if (last === undefined) return { horizon: seq(from), more: false };
+  const horizon = last;
+  transaction(db, () => drop(db, horizon));
+  return { horizon: seq(horizon.seq), more: horizon.seq === oldest.at(-1)?.seq && oldest.length === STEP };
+}
+
+function drop(db: Writer, { seq: horizon, lastLog }: Row): void {
+  const scopes = prepared(db, 'SELECT DISTINCT scope FROM tidemark_log WHERE n <= ?').pluck().all(lastLog) as string[];
+  prepared(db, 'DELETE FROM tidemark_log WHERE n <= ?').run(lastLog);
+  prepared(db, 'DELETE FROM tidemark_seq WHERE seq < ?').run(horizon);
+  for (const scope of scopes) {
+    prepared(
+      db,
+      `DELETE FROM tidemark_transaction WHERE scope = @scope AND seq < (
+         SELECT max(seq) FROM tidemark_transaction WHERE scope = @scope AND seq <= @horizon)`,
+    ).run({ scope, horizon });
+    for (const name of tableNames(db, scope)) {
       prepared(
         db,
         `DELETE FROM tidemark_table_change WHERE scope = @scope AND name = @name AND seq < (
            SELECT max(seq) FROM tidemark_table_change WHERE scope = @scope AND name = @name AND seq <= @horizon)`,
-      ).run({ scope: EVERYONE_SCOPE, name, horizon });
+      ).run({ scope, name, horizon });
     }
-    prepared(db, 'UPDATE tidemark_feed SET horizon = ?').run(horizon);
-  });
-  return { horizon: seq(horizon), more: horizon === oldest.at(-1)?.seq && oldest.length === STEP };
+  }
+  prepared(db, 'UPDATE tidemark_feed SET horizon = ?').run(horizon);
 }
 
-function sumAt(db: Writer, at: number): number {
-  const row = prepared(
-    db,
-    'SELECT sum_bytes AS sum FROM tidemark_transaction WHERE scope = ? AND seq <= ? ORDER BY seq DESC LIMIT 1',
-  ).get(EVERYONE_SCOPE, at) as { sum: number } | undefined;
-  return row?.sum ?? 0;
+function sumOf(db: Writer, rest: string): number {
+  const sum = db.prepare(`SELECT sum_bytes FROM tidemark_seq ${rest}`).pluck().get() as number | undefined;
+  return sum ?? 0;
 }
 
-/** Names in the running totals, one seek each. */
-function* tableNames(db: Writer): Generator<string> {
+/** Names in the running totals of a scope, one seek each. */
+function* tableNames(db: Writer, scope: string): Generator<string> {
   const next = prepared(
     db,
     'SELECT name FROM tidemark_table_change WHERE scope = ? AND name > ? ORDER BY name LIMIT 1',
   ).pluck();
-  let name = next.get(EVERYONE_SCOPE, '') as string | undefined;
+  let name = next.get(scope, '') as string | undefined;
   while (name !== undefined) {
     yield name;
-    name = next.get(EVERYONE_SCOPE, name) as string | undefined;
+    name = next.get(scope, name) as string | undefined;
   }
 }

@@ -7,6 +7,7 @@ import type { Retention } from './retention.ts';
 
 /** What the main thread asks of a feed's writer thread. */
 export type WriterRequest =
+  | { id: number; kind: 'open' }
   | { id: number; kind: 'session'; source: string }
   | { id: number; kind: 'batch'; bytes: Uint8Array }
   | { id: number; kind: 'drop-oldest'; keep: Retention; now: number }

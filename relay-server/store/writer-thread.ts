@@ -1,19 +1,36 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { asTidemarkError } from '@tidemark/protocol/errors.ts';
-import { openWriter } from '@tidemark/replica/sqlite.ts';
+import { openWriter, type Writer } from '@tidemark/replica/sqlite.ts';
+import type { Filters } from '../scopes/filters.ts';
 import { Ingest } from './ingest.ts';
 import type { WriterReply, WriterRequest } from './writer-protocol.ts';
 
 /** A feed's only writer: everything that writes to its database happens here, off the event loop of the relay. */
 const port = parentPort;
 if (!port) throw new Error('the writer runs as a thread');
-const { file } = workerData as { file: string };
-const db = openWriter(file, { synchronous: 'full' });
-const ingest = new Ingest(db);
+const { file, filters } = workerData as { file: string; filters: Filters };
+let opened: { db: Writer; ingest: Ingest } | null = null;
+
+/** Opened by the first request, so that what stands in the way is its answer. */
+function open(): { db: Writer; ingest: Ingest } {
+  if (opened) return opened;
+  const db = openWriter(file, { synchronous: 'full' });
+  try {
+    opened = { db, ingest: new Ingest(db, filters) };
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+  return opened;
+}
 
 function answer(request: WriterRequest): WriterReply {
   try {
+    if (request.kind === 'close' && opened === null) return { id: request.id, ok: true, value: null };
+    const { db, ingest } = open();
     switch (request.kind) {
+      case 'open':
+        return { id: request.id, ok: true, value: null };
       case 'session': {
         ingest.reset(request.source);
         return { id: request.id, ok: true, value: { feed: ingest.feed, tables: ingest.tables() } };

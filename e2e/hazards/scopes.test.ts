@@ -1,0 +1,339 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { RelayStatus, type TableList, type TransactionList } from '@tidemark/protocol/api.ts';
+import type { TidemarkError } from '@tidemark/protocol/errors.ts';
+import type { BatchLine, WireRow } from '@tidemark/protocol/lines.ts';
+import type { TableSchema } from '@tidemark/protocol/schema.ts';
+import Database from 'better-sqlite3';
+import { afterEach, describe, expect, test } from 'vitest';
+import { agentRun } from '../system/agent-run.ts';
+import { Random } from '../system/random.ts';
+import { TestRelay } from '../system/test-relay.ts';
+
+const cleanup: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const stop of cleanup.splice(0).reverse()) await stop();
+});
+
+const table = (name: string, columns: Record<string, 'integer' | 'text' | 'numeric' | 'boolean'>, key: string[]) =>
+  ({
+    name,
+    columns: Object.entries(columns).map(([column, type]) => ({
+      name: column,
+      type: type === 'boolean' ? 'integer' : type,
+      source: type === 'integer' ? 'bigint' : type,
+    })),
+    key,
+  }) satisfies TableSchema;
+
+const PRODUCT: TableSchema = table('product', { id: 'integer', name: 'text' }, ['id']);
+const STOCK: TableSchema = table('stock', { sku: 'integer', branch: 'integer', amount: 'numeric' }, ['sku']);
+const PRICE: TableSchema = table(
+  'price',
+  { id: 'text', region: 'text', branch: 'integer', live: 'boolean', kind: 'text' },
+  ['id'],
+);
+const AUDIT: TableSchema = table('audit', { id: 'integer', at: 'text', secret: 'text', branch: 'integer' }, ['id']);
+const TABLES = [PRODUCT, STOCK, PRICE, AUDIT];
+
+const FEED = `
+    tables:
+      product: {}
+      stock: { where: { branch: $branch } }
+      price: { where: { region: $region, branch: $branch, live: true, kind: [a, null] }, indexes: [[region, branch]] }
+      audit: { where: { branch: $branch }, columns: [id, at] }`;
+
+const TERMINALS = {
+  seven: { branch: '7', region: 'north' },
+  some: { branch: '7, 8,12345678901234567', region: 'south,no&rth' },
+  nine: { branch: '9' },
+  none: {},
+};
+type Name = keyof typeof TERMINALS;
+
+const BRANCHES = [7, 8, 9, '12345678901234567', null];
+const REGIONS = ['north', 'south', 'no&rth', '7', null];
+
+/** What a terminal is to have of a row, by its own reading of the feed's settings; null: nothing. */
+function visible(name: Name, schema: TableSchema, row: WireRow): WireRow | null {
+  const attributes: Record<string, string> = TERMINALS[name];
+  const holds = (attribute: string, value: unknown) =>
+    value !== null &&
+    (attributes[attribute] ?? '')
+      .split(',')
+      .map((each) => each.trim())
+      .includes(String(value));
+  const [, second, third, live, kind] = row;
+  switch (schema) {
+    case STOCK:
+      return holds('branch', second) ? row : null;
+    case PRICE:
+      return holds('region', second) && holds('branch', third) && live === 1 && (kind === 'a' || kind === null)
+        ? row
+        : null;
+    case AUDIT:
+      return holds('branch', live) ? row.slice(0, 2) : null;
+    default:
+      return row;
+  }
+}
+
+function randomRow(random: Random, schema: TableSchema): WireRow {
+  const branch = random.pick(BRANCHES);
+  switch (schema) {
+    case STOCK:
+      return [random.int(1, 40), branch, random.pick([1, 2.5, 'NaN', null])];
+    case PRICE:
+      return [`p${random.int(1, 25)}`, random.pick(REGIONS), branch, random.int(0, 1), random.pick(['a', 'b', null])];
+    case AUDIT:
+      return [random.int(1, 30), 'now', `secret of ${branch}`, branch];
+    default:
+      return [random.int(1, 20), `name ${random.int(1, 99)}`];
+  }
+}
+
+/** The master, as plain rows by key. */
+class Master {
+  readonly rows = new Map(TABLES.map((schema) => [schema, new Map<string, WireRow>()]));
+
+  of(schema: TableSchema): Map<string, WireRow> {
+    return this.rows.get(schema) ?? new Map<string, WireRow>();
+  }
+
+  /** Random lines of one transaction, as a feed writes them. */
+  change(random: Random): BatchLine[] {
+    const lines: BatchLine[] = [];
+    const statements = random.chance(0.15) ? 60 : random.int(1, 6);
+    for (let i = 0; i < statements; i++) {
+      const at = random.int(0, TABLES.length - 1);
+      const schema = TABLES[at] ?? PRODUCT;
+      lines.push(...this.#statement(random, at + 1, schema));
+    }
+    return lines;
+  }
+
+  #statement(random: Random, id: number, schema: TableSchema): BatchLine[] {
+    const rows = this.of(schema);
+    const kind = random.next();
+    if (kind < 0.02) {
+      rows.clear();
+      return [['t', id]];
+    }
+    const key = random.pick([...rows.keys()].concat(''));
+    const old = rows.get(key);
+    if (kind < 0.4 || !old) {
+      const fresh = Array.from({ length: random.int(1, 4) }, () => randomRow(random, schema)).filter(
+        ([first], n, all) => !rows.has(String(first)) && all.findIndex(([other]) => other === first) === n,
+      );
+      for (const row of fresh) rows.set(String(row[0]), row);
+      return fresh.length === 0 ? [] : [['i', id, fresh]];
+    }
+    if (kind < 0.5) {
+      rows.delete(key);
+      return [['d', id, [[old[0] ?? null]]]];
+    }
+    const next = randomRow(random, schema);
+    if (kind < 0.6 && !rows.has(String(next[0]))) {
+      // A changed key.
+      rows.delete(key);
+      rows.set(String(next[0]), next);
+      return [
+        ['d', id, [[old[0] ?? null]]],
+        ['i', id, [next]],
+      ];
+    }
+    next[0] = old[0] ?? null;
+    rows.set(key, next);
+    if (kind < 0.7) {
+      const present = schema.columns.map((_, n) => n).filter((n) => n === 0 || random.chance(0.6));
+      const row = next.map((value, n) => (present.includes(n) ? value : (old[n] ?? null)));
+      rows.set(key, row);
+      return [['p', id, [[null, present, present.map((n) => row[n] ?? null)]]]];
+    }
+    // Twice in one line: the second is told apart from the first.
+    if (kind < 0.8) {
+      const last = [old[0] ?? null, ...randomRow(random, schema).slice(1)];
+      rows.set(key, last);
+      return [['u', id, [next, last]]];
+    }
+    return [['u', id, [next]]];
+  }
+}
+
+interface World {
+  relay: TestRelay;
+  master: Master;
+  random: Random;
+  file: (name: string) => string;
+}
+
+async function world(seed: number, feed = FEED): Promise<World> {
+  const relay = await TestRelay.start(feed, TERMINALS);
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'tidemark-scopes-'));
+  cleanup.push(
+    () => relay.stop(),
+    () => rmSync(folder, { recursive: true, force: true }),
+  );
+  const random = new Random(seed);
+  const master = new Master();
+  for (let i = 0; i < 10; i++) master.change(random);
+  await relay.session();
+  await relay.baseOf([
+    ...TABLES.map((schema, at): BatchLine => ['s', at + 1, schema]),
+    ...TABLES.map((schema, at): BatchLine => ['i', at + 1, [...master.of(schema).values()]]),
+  ]);
+  return { relay, master, random, file: (name) => path.join(folder, `${name}.sqlite`) };
+}
+
+const sorted = (rows: unknown[][]) => rows.map((row) => JSON.stringify(row.map(String))).sort();
+
+async function pull({ relay, file }: World, name: Name): Promise<void> {
+  const run = await agentRun({ relayUrl: relay.url, token: relay.token(name), database: file(name) });
+  expect(run.fault).toBe(null);
+}
+
+/** The terminal holds what it may have of the master, and what the relay tells it counts that and nothing else. */
+async function expectEqual(world: World, name: Name, tables = TABLES): Promise<void> {
+  const { relay, master, file } = world;
+  const db = new Database(file(name), { readonly: true });
+  const list = (await (await relay.get('/v1/feeds/shop/tables', relay.token(name))).json()) as TableList;
+  try {
+    for (const schema of tables) {
+      const wanted = [...master.of(schema).values()].flatMap((row) => {
+        const seen = visible(name, schema, row);
+        return seen === null ? [] : [seen];
+      });
+      const found = db.prepare(`SELECT * FROM "${schema.name}"`).safeIntegers().raw().all() as unknown[][];
+      expect(sorted(found), `${name} ${schema.name}`).toEqual(sorted(wanted));
+      const counted = db.prepare('SELECT rows FROM tidemark_table WHERE name = ?').pluck().get(schema.name);
+      expect(counted, `${name} ${schema.name}`).toBe(wanted.length);
+      expect(list.tables.find((each) => each.name === schema.name)?.rows, `${name} ${schema.name}`).toBe(wanted.length);
+    }
+  } finally {
+    db.close();
+  }
+}
+
+const NAMES = Object.keys(TERMINALS) as Name[];
+const seeds = process.env.TIDEMARK_SEED ? [Number(process.env.TIDEMARK_SEED)] : [1, 2, Date.now() % 1_000_000];
+
+describe('scopes', () => {
+  test.each(seeds)('G1 each terminal holds its rows and no others, whatever moves (seed %i)', async (seed) => {
+    const all = await world(seed);
+    for (let round = 0; round < 12; round++) {
+      for (const name of NAMES.filter(() => round === 0 || all.random.chance(0.6))) await pull(all, name);
+      for (let i = all.random.int(1, 12); i > 0; i--) await all.relay.transaction(all.master.change(all.random));
+    }
+    for (const name of NAMES) {
+      await pull(all, name);
+      await expectEqual(all, name);
+    }
+    // One that begins late, by a copy alone.
+    for (const name of NAMES) rmSync(all.file(name));
+    for (const name of NAMES) {
+      await pull(all, name);
+      await expectEqual(all, name);
+    }
+  });
+
+  test('G2 foreign-rows: nothing that the relay says to a terminal tells of rows that it may not have', async () => {
+    const all = await world(5);
+    const { relay } = all;
+    await pull(all, 'nine');
+    const ask = async (route: string, name: Name) =>
+      (await relay.get(`/v1/feeds/shop/${route}`, relay.token(name))).text();
+    const before = RelayStatus.parse(JSON.parse(await ask('status', 'nine')));
+    const epoch = before.head?.epoch ?? '';
+    const from = before.head?.seq ?? 0;
+    await relay.transaction([
+      ['i', 2, [[900, 7, 1]]],
+      ['i', 4, [[901, 'then', 'the secret', 7]]],
+    ]);
+    await relay.transaction([['i', 2, [[902, 9, 1]]]]);
+    await relay.transaction([['u', 2, [[902, 7, 5]]]]);
+    const scopes = 'scopes' in before.plan ? before.plan.scopes : '';
+    const status = RelayStatus.parse(
+      JSON.parse(await ask(`status?epoch=${epoch}&seq=${from}&scopes=${scopes}`, 'nine')),
+    );
+    expect(status.behind).toMatchObject({ transactions: 2, changes: 2 });
+    const said = JSON.parse(await ask(`transactions?epoch=${epoch}&after=${from}`, 'nine')) as TransactionList;
+    expect(said.transactions.map(({ seq, changes, tables }) => [seq - from, changes, tables])).toEqual([
+      [2, 1, ['stock']],
+      [3, 1, ['stock']],
+    ]);
+    const page = await ask(`pages/${epoch}/${scopes}/${from}/${from + 3}`, 'nine');
+    expect(page).toContain('["i",2,[[902,9,1]]]');
+    expect(page).toContain('["d",2,[[902]]]');
+    expect(page).not.toMatch(/\[90[01]|secret|902,7/);
+    const seven = RelayStatus.parse(JSON.parse(await ask('status', 'seven')));
+    const theirs = 'scopes' in seven.plan ? seven.plan.scopes : '';
+    expect(theirs).not.toBe(scopes);
+    for (const route of [
+      `pages/${epoch}/${theirs}/${from}/${from}`,
+      `snapshots/${epoch}/${theirs}/${from}`,
+      `pages/${epoch}/all/${from}/${from}`,
+    ])
+      expect(JSON.parse(await ask(route, 'nine'))).toMatchObject({ code: 'scope_denied' });
+  });
+
+  test('G3 a terminal whose rows did not change is up to date, and its cursor follows', async () => {
+    const all = await world(6);
+    await pull(all, 'nine');
+    for (let i = 0; i < 5; i++) await all.relay.transaction([['i', 2, [[800 + i, 7, 1]]]]);
+    const run = await agentRun({ relayUrl: all.relay.url, token: all.relay.token('nine'), database: all.file('nine') });
+    expect(run).toMatchObject({ fault: null, inserted: 0, to: { seq: 6 } });
+  });
+});
+
+describe('bad filters are refused when the relay starts, with file and line', () => {
+  const bad = (feed: string) => TestRelay.start(feed, TERMINALS).then((relay) => relay.stop());
+  test.each([
+    ['{ tables: { stock: { where: { branch: $brunch } } } }', 'no terminal has the attribute brunch'],
+    ['{ tables: { stock: { where: { branch: [1, $branch] } } } }', 'an attribute stands alone'],
+    ['{ tables: { stock: { where: { branch: [] } } } }', 'names no value'],
+    ['{ tables: { stock: { where: { branch: 9007199254740993 } } } }', 'in quotes'],
+    ['{ tables: { stock: { where: { branch: { is: 1 } } } } }', 'write a value, a list of values, or $attribute'],
+    ['{ tables: { stock: { columns: [] } } }', 'names no column'],
+    ['{ tables: { stock: { columns: [sku, sku] } } }', 'names a column twice'],
+    ['{ tables: { stock: { indexes: [sku] } } }', 'stock.indexes.0'],
+    ['{ tables: { stock: { were: {} } } }', 'no such field'],
+  ])('%s', async (feed, says) => {
+    const error = await bad(feed).then(
+      () => null,
+      (thrown: TidemarkError) => thrown,
+    );
+    expect(error).toMatchObject({ code: 'config_invalid' });
+    expect(error?.message).toContain(says);
+    expect(error?.message).toMatch(/line 5: feeds\.shop\.tables\.stock/);
+  });
+
+  test.each([
+    ['{ tables: { stock: { where: { branche: $branch } } } }', 'the table stock has no column branche'],
+    ['{ tables: { stock: { columns: [branch] } } }', 'the key column sku is missing'],
+    ['{ tables: { stock: { columns: [sku, no] } } }', 'the table stock has no column no'],
+    ['{ tables: { stock: { indexes: [[no]] } } }', 'the table stock has no column no'],
+    ['{ tables: { stock: { columns: [sku], indexes: [[branch]] } } }', 'branch is not among the columns'],
+  ])('filter-on-a-column-that-is-not-there %s', async (feed, says) => {
+    const { relay } = await world(7);
+    await expect(relay.restart(feed, Date.now())).rejects.toMatchObject({ code: 'config_invalid' });
+    await expect(relay.restart(feed, Date.now())).rejects.toThrow(says);
+    await expect(relay.restart(feed, Date.now())).rejects.toThrow('relay.yaml line 5: feeds.shop.tables.stock');
+    await relay.restart(FEED, Date.now());
+  });
+
+  test('filter-on-a-dropped-column: the feed is told with file and line, and what there is stays', async () => {
+    const { relay } = await world(8);
+    const without: TableSchema = { ...STOCK, columns: STOCK.columns.filter(({ name }) => name !== 'branch') };
+    const told = relay.transaction([
+      ['s', 9, without],
+      ['L', 9, 2, ['sku', 'amount']],
+      ['E', 9],
+    ]);
+    await expect(told).rejects.toMatchObject({ code: 'filter_invalid' });
+    await expect(told).rejects.toThrow('the table stock has no column branch');
+    await expect(told).rejects.toThrow('relay.yaml line');
+    const status = RelayStatus.parse(await (await relay.get('/v1/feeds/shop/status', relay.token('nine'))).json());
+    expect(status.head?.seq).toBe(1);
+  });
+});

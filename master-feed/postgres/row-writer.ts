@@ -1,0 +1,120 @@
+import { TidemarkError } from '@tidemark/protocol/errors.ts';
+import type { LineWriter } from '../line-writer.ts';
+import type { SourceTable } from './catalog.ts';
+import { type Message, NULL, type Relation, type Tuple, UNCHANGED } from './pgoutput.ts';
+import type { Numbered } from './resync-plan.ts';
+import { toJson } from './values.ts';
+
+interface Known extends Numbered {
+  /** Indexes of the columns by which its rows are known, in key order; of a table without a key: all. */
+  keyAt: number[];
+}
+
+export type RowMessage = Extract<Message, { kind: 'insert' | 'update' | 'delete' }>;
+
+/** Writes rows of the replication stream as lines, for the tables that it knows. */
+export class RowWriter {
+  readonly #lines: LineWriter;
+  readonly #byOid = new Map<number, Known>();
+
+  constructor(lines: LineWriter, tables: readonly Numbered[]) {
+    this.#lines = lines;
+    for (const { id, table } of tables) {
+      const keyAt = table.key.map((name) => table.columns.findIndex((column) => column.name === name));
+      this.#byOid.set(table.oid, { id, table, keyAt: keyAt.length > 0 ? keyAt : table.columns.map((_, i) => i) });
+    }
+  }
+
+  find(oid: number): Numbered | null {
+    return this.#byOid.get(oid) ?? null;
+  }
+
+  forget(oid: number): void {
+    this.#byOid.delete(oid);
+  }
+
+  truncate(oid: number): void {
+    this.#lines.truncate(this.#declared(oid).id);
+  }
+
+  row(message: RowMessage): void {
+    const known = this.#declared(message.oid);
+    if (message.kind === 'insert') this.#lines.row('i', known.id, rowJson(known, message.row, null));
+    else if (message.kind === 'delete') this.#lines.row('d', known.id, keyJson(known, message.old));
+    else this.#update(known, message.old, message.oldIsKey, message.row);
+  }
+
+  #update(known: Known, old: Tuple | null, oldIsKey: boolean, row: Tuple): void {
+    const { id, table } = known;
+    // Only a whole old row can stand in for what the master left out.
+    const filled = old !== null && !oldIsKey ? old : null;
+    const oldKey = old === null ? null : keyJson(known, old);
+    const moved = oldKey !== null && oldKey !== keyJson(known, row, filled);
+    // Of rows that are equal nobody can tell which one was meant.
+    if (table.key.length === 0 && !moved) return;
+    if (row.kinds.includes(UNCHANGED) && filled === null) {
+      this.#lines.row('p', id, partialJson(known, row, moved ? oldKey : null));
+    } else if (moved) {
+      this.#lines.row('d', id, oldKey);
+      this.#lines.row('i', id, rowJson(known, row, filled));
+    } else {
+      this.#lines.row('u', id, rowJson(known, row, filled));
+    }
+  }
+
+  #declared(oid: number): Known {
+    const known = this.#byOid.get(oid);
+    if (!known) throw new Error(`a change of the table ${oid}, which is not known`);
+    this.#lines.declare(known.id, known.table.schema);
+    return known;
+  }
+}
+
+/** Whether a table still is what the stream says it was. */
+export function isAs(table: SourceTable, relation: Relation): boolean {
+  return (
+    table.namespace === relation.namespace &&
+    table.relation === relation.name &&
+    table.columns.length === relation.columns.length &&
+    table.columns.every(
+      (column, i) =>
+        column.name === relation.columns[i]?.name &&
+        column.typeOid === relation.columns[i]?.typeOid &&
+        column.modifier === relation.columns[i]?.modifier,
+    ) &&
+    keyIsAs(table, relation)
+  );
+}
+
+function keyIsAs({ key }: SourceTable, { identity, columns }: Relation): boolean {
+  if (identity === 'f') return true;
+  const sent = columns.filter((column) => column.key).map(({ name }) => name);
+  return key.length > 0 && key.length === sent.length && key.every((name) => sent.includes(name));
+}
+
+function valueJson(known: Known, row: Tuple, column: number, fill: Tuple | null): string {
+  const from = row.kinds[column] === UNCHANGED && fill ? fill : row;
+  const kind = from.kinds[column];
+  if (kind === NULL) return 'null';
+  if (kind === UNCHANGED)
+    throw new TidemarkError('source_unsupported', { detail: `a value of ${known.table.name} was left out` });
+  return toJson(known.table.columns[column]?.form ?? 'text', from.bytes, from.from[column] ?? 0, from.to[column] ?? 0);
+}
+
+function rowJson(known: Known, row: Tuple, fill: Tuple | null): string {
+  let json = '[';
+  for (let c = 0; c < row.kinds.length; c++) {
+    if (c > 0) json += ',';
+    json += valueJson(known, row, c, fill);
+  }
+  return `${json}]`;
+}
+
+function keyJson(known: Known, row: Tuple, fill: Tuple | null = null): string {
+  return `[${known.keyAt.map((column) => valueJson(known, row, column, fill)).join(',')}]`;
+}
+
+function partialJson(known: Known, row: Tuple, oldKey: string | null): string {
+  const present = row.kinds.flatMap((kind, c) => (kind === UNCHANGED ? [] : [c]));
+  return `[${oldKey ?? 'null'},[${present.join(',')}],[${present.map((c) => valueJson(known, row, c, null)).join(',')}]]`;
+}

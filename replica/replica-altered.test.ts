@@ -1,0 +1,408 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import type { TidemarkError } from '@tidemark/protocol/errors.ts';
+import Database from 'better-sqlite3';
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { lookAt, Replica } from './replica.ts';
+import { openReader } from './sqlite.ts';
+import { EPOCH, rowsOf, schemaOf, sorted, TestFeed } from './test-feed.ts';
+
+const ITEM = schemaOf('item', { id: 'integer', name: 'text', price: 'numeric' }, ['id']);
+const PAIR = schemaOf('pair', { a: 'text', b: 'text' }, ['a', 'b']);
+const LOOSE = schemaOf('loose', { at: 'text', n: 'real' }, []);
+const TABLES = ['item', 'loose', 'pair'];
+
+let folder: string;
+let file: string;
+let feed: TestFeed;
+let replica: Replica;
+
+function begin(): void {
+  folder = mkdtempSync(path.join(os.tmpdir(), 'tidemark-altered-'));
+  file = path.join(folder, 'branch.sqlite');
+  feed = new TestFeed(folder);
+  for (const [n, schema] of [ITEM, PAIR, LOOSE].entries()) feed.declare(n + 1, schema);
+  feed.commit(
+    [
+      'i',
+      1,
+      [
+        [1, 'pear', 1.5],
+        [2, 'fig', 2],
+        [3, null, null],
+      ],
+    ],
+    ['i', 2, [['x', 'y']]],
+    [
+      'i',
+      3,
+      [
+        ['now', 1],
+        ['now', 1],
+      ],
+    ],
+  );
+  replica = Replica.open(file, 'shop');
+  install();
+}
+
+function end(): void {
+  replica.close();
+  feed.db.close();
+  rmSync(folder, { recursive: true, force: true });
+}
+
+beforeEach(begin);
+afterEach(end);
+
+function install(): string[] {
+  const { file: snapshot, name } = feed.snapshot();
+  return replica.installSnapshot(snapshot, name).dropped;
+}
+
+/** Another program at work on the file. */
+function another(sql: string): void {
+  const db = new Database(file);
+  try {
+    db.exec(sql);
+  } finally {
+    db.close();
+  }
+}
+
+function inFile<T>(work: (db: ReturnType<typeof openReader>) => T): T {
+  const db = openReader(file);
+  try {
+    return work(db);
+  } finally {
+    db.close();
+  }
+}
+
+const here = () => inFile((db) => Object.fromEntries(TABLES.map((name) => [name, sorted(rowsOf(db, name))])));
+const there = () => Object.fromEntries(TABLES.map((name) => [name, sorted(rowsOf(feed.db, name))]));
+const objects = (...names: string[]) =>
+  inFile((db) => db.prepare('SELECT name FROM sqlite_schema ORDER BY name').pluck().all() as string[]).filter((name) =>
+    names.includes(name),
+  );
+const pull = () => replica.applyPage(feed.page(replica.standing().start.seq));
+
+/** Does what an agent does: a copy where there is nothing or something was altered, else the next page. */
+function sync(): void {
+  if (replica.standing().cursor === null || replica.altered().length > 0) install();
+  else pull();
+}
+
+function codeOf(work: () => unknown): string | null {
+  try {
+    work();
+    return null;
+  } catch (error) {
+    return (error as TidemarkError).code;
+  }
+}
+
+/** Changes of every kind. */
+function change(n: number): void {
+  feed.commit(
+    ['u', 1, [[1, `pear ${n}`, n]]],
+    [
+      'i',
+      1,
+      [
+        [100 + n, 'pear', 1.5],
+        [200 + n, 'plum', 3],
+      ],
+    ],
+    ['d', 1, [[200 + n]]],
+    ['i', 2, [['x', `${n}`]]],
+    ['d', 3, [['now', 1]]],
+    [
+      'i',
+      3,
+      [
+        ['now', 1],
+        ['then', n],
+      ],
+    ],
+  );
+}
+
+describe('indexes and triggers of other programs', () => {
+  test('T2: a unique index deletes no rows: it goes when it keeps the data out, and is named', () => {
+    another('CREATE UNIQUE INDEX by_name ON item (name); CREATE INDEX by_price ON item (price)');
+    feed.commit(['u', 1, [[1, 'pear', 7]]]);
+    expect(pull().dropped).toEqual([]);
+    feed.commit(['u', 1, [[2, 'pear', 2]]]);
+    expect(pull().dropped).toEqual(['by_name']);
+    expect(here()).toEqual(there());
+    expect(objects('by_name', 'by_price')).toEqual(['by_price']);
+  });
+
+  test.each([
+    ['refuses', "CREATE TRIGGER t BEFORE UPDATE ON item BEGIN SELECT RAISE(ABORT, 'no'); END"],
+    ['rolls back', "CREATE TRIGGER t BEFORE UPDATE ON item BEGIN SELECT RAISE(ROLLBACK, 'no'); END"],
+    ['skips an update', 'CREATE TRIGGER t BEFORE UPDATE ON item BEGIN SELECT RAISE(IGNORE); END'],
+    ['skips a delete', 'CREATE TRIGGER t BEFORE DELETE ON item BEGIN SELECT RAISE(IGNORE); END'],
+    ['writes to what is gone', 'CREATE TRIGGER t AFTER INSERT ON item BEGIN INSERT INTO gone VALUES (1); END'],
+    [
+      'writes to a view',
+      'CREATE VIEW v AS SELECT 1 AS n; CREATE TRIGGER t AFTER INSERT ON pair BEGIN DELETE FROM v; END',
+    ],
+    [
+      'breaks a rule elsewhere',
+      'CREATE TABLE audit (n UNIQUE); CREATE TRIGGER t AFTER INSERT ON pair BEGIN INSERT INTO audit VALUES (1), (1); END',
+    ],
+    ['stands on our cursor', 'CREATE TRIGGER t AFTER UPDATE ON tidemark_meta BEGIN INSERT INTO gone VALUES (1); END'],
+  ])('T2: a trigger that %s goes; the data is right', (_, sql) => {
+    another(
+      `${sql}; CREATE TABLE kept (id); CREATE TRIGGER fine AFTER INSERT ON item BEGIN INSERT INTO kept VALUES (new.id); END`,
+    );
+    change(1);
+    expect(pull().dropped).toContain('t');
+    expect(here()).toEqual(there());
+    expect(objects('t', 'kept')).toEqual(['kept']);
+  });
+
+  test('T1: a trigger that only takes notes stays, and takes them', () => {
+    another(
+      'CREATE TABLE kept (id); CREATE TRIGGER fine AFTER INSERT ON item BEGIN INSERT INTO kept VALUES (new.id); END',
+    );
+    change(1);
+    expect(pull().dropped).toEqual([]);
+    expect(inFile((db) => rowsOf(db, 'kept'))).toEqual([[101], [201]]);
+  });
+
+  test('T1: a fresh copy keeps what others made, but for what the data does not allow', () => {
+    another(`
+      CREATE TABLE mine (n); INSERT INTO mine VALUES (1);
+      CREATE VIEW dear AS SELECT * FROM item WHERE price > 1;
+      CREATE INDEX by_price ON item (price);
+      CREATE UNIQUE INDEX by_name ON item (name);
+      CREATE TRIGGER fine AFTER INSERT ON item BEGIN INSERT INTO mine VALUES (new.id); END;
+    `);
+    change(1);
+    feed.commit(['u', 1, [[2, 'pear', 2]]]);
+    expect(install()).toEqual(['by_name']);
+    expect(here()).toEqual(there());
+    expect(objects('mine', 'dear', 'by_price', 'by_name', 'fine')).toEqual(['by_price', 'dear', 'fine', 'mine']);
+    expect(inFile((db) => rowsOf(db, 'mine'))).toEqual([[1]]);
+  });
+});
+
+describe('tables of the feed that another program changed', () => {
+  const OTHERWISE = [
+    ['dropped', 'DROP TABLE item'],
+    ['renamed', 'ALTER TABLE item RENAME TO items'],
+    ['with one more column', "ALTER TABLE item ADD COLUMN mine TEXT DEFAULT 'x'"],
+    ['without a column', 'ALTER TABLE item DROP COLUMN price'],
+    ['with a renamed column', 'ALTER TABLE item RENAME COLUMN price TO cost'],
+    [
+      'with another type',
+      'DROP TABLE item; CREATE TABLE "item" ("id" INTEGER PRIMARY KEY NOT NULL, "name" TEXT, "price" TEXT)',
+    ],
+    ['without its key', 'CREATE TABLE c AS SELECT * FROM item; DROP TABLE item; ALTER TABLE c RENAME TO item'],
+    [
+      'with a check',
+      'DROP TABLE item; CREATE TABLE "item" ("id" INTEGER PRIMARY KEY NOT NULL, "name" TEXT, "price" NUMERIC CHECK (price < 1))',
+    ],
+  ] as const;
+
+  test.each(OTHERWISE)('T3: %s: it is named, pages are refused, a fresh copy puts it right', (_, sql) => {
+    another(sql);
+    const before = replica.standing();
+    change(1);
+    expect(codeOf(() => pull())).toBe('replica_altered');
+    expect(replica.altered()).toEqual(['item']);
+    expect(replica.standing()).toEqual(before);
+    install();
+    expect(replica.altered()).toEqual([]);
+    expect(here()).toEqual(there());
+    change(2);
+    pull();
+    expect(here()).toEqual(there());
+  });
+
+  test.each(OTHERWISE)('T3: %s while the replica is closed: the same', (_, sql) => {
+    replica.close();
+    another(sql);
+    replica = Replica.open(file, 'shop');
+    expect(replica.altered()).toEqual(['item']);
+    expect(replica.standing().cursor).not.toBeNull();
+    install();
+    expect(here()).toEqual(there());
+  });
+
+  test("T1: a view in the place of a table is another program's: a clash, and not touched", () => {
+    another('DROP TABLE item; CREATE VIEW item AS SELECT 1 AS id');
+    expect(replica.altered()).toEqual(['item']);
+    expect(codeOf(install)).toBe('name_clash');
+    expect(inFile((db) => rowsOf(db, 'item'))).toEqual([[1]]);
+    expect(replica.tables()).toHaveLength(3);
+    another('DROP VIEW item');
+    install();
+    expect(here()).toEqual(there());
+  });
+
+  test('T3: an index of ours that another program dropped is made again', () => {
+    another('DROP INDEX tidemark_all_3');
+    expect(replica.altered()).toEqual([]);
+    expect(objects('tidemark_all_3')).toEqual(['tidemark_all_3']);
+  });
+});
+
+describe('what the replica knows of itself', () => {
+  const LOST = [
+    ['meta dropped', 'DROP TABLE tidemark_meta'],
+    ['meta emptied', 'DELETE FROM tidemark_meta'],
+    ['meta made another way', 'DROP TABLE tidemark_meta; CREATE TABLE tidemark_meta (mine)'],
+    ['tables dropped', 'DROP TABLE tidemark_table'],
+    ['tables emptied', 'DELETE FROM tidemark_table'],
+    ['one table and its row gone', "DELETE FROM tidemark_table WHERE name = 'item'; DROP TABLE item"],
+    [
+      'everything dropped',
+      'DROP TABLE tidemark_meta; DROP TABLE tidemark_table; DROP TABLE tidemark_spool; DROP TABLE tidemark_status; DROP TABLE tidemark_run; DROP TABLE tidemark_sample',
+    ],
+    ['seq not a number', "UPDATE tidemark_meta SET seq = 'many'"],
+    ['seq below nothing', 'UPDATE tidemark_meta SET seq = -4'],
+    ['seq a fraction', 'UPDATE tidemark_meta SET seq = 1.5'],
+    ['epoch of no form', "UPDATE tidemark_meta SET epoch = 'E!'"],
+    ['epoch gone', 'UPDATE tidemark_meta SET epoch = NULL'],
+    ['scopes gone', 'UPDATE tidemark_meta SET scopes = NULL'],
+    ['a part without a spool', 'UPDATE tidemark_meta SET part = 3'],
+    ['a spool without a part', "INSERT INTO tidemark_spool (body) VALUES ('x')"],
+  ] as const;
+
+  test.each(LOST)('T4: %s: no data, and a fresh copy puts it right', (_, sql) => {
+    another(sql);
+    expect(replica.standing()).toMatchObject({ cursor: null, start: { seq: 0, part: 0 } });
+    expect(codeOf(() => replica.applyPage(feed.page(2)))).toMatch(/^(page_out_of_order|replica_altered)$/);
+    change(1);
+    install();
+    expect(here()).toEqual(there());
+    expect(replica.standing()).toMatchObject({ cursor: { epoch: EPOCH, seq: feed.head }, scopes: 'all' });
+    change(2);
+    pull();
+    expect(here()).toEqual(there());
+  });
+
+  test.each(LOST)('T4: %s while the replica is closed: a look finds no data, opening makes it usable', (name, sql) => {
+    replica.close();
+    another(sql);
+    const look = lookAt(file, 'shop');
+    // What takes a comparison of tables to see is seen by who opens it for writing.
+    if (!/^(tables emptied|one table)/.test(name)) expect(look.cursor).toBeNull();
+    replica = Replica.open(file, 'shop');
+    expect(replica.standing().cursor).toBeNull();
+    install();
+    expect(here()).toEqual(there());
+  });
+
+  test.each([
+    ['status dropped', 'DROP TABLE tidemark_status'],
+    ['status made a view', 'DROP TABLE tidemark_status; CREATE VIEW tidemark_status AS SELECT 1 AS one'],
+    ['runs dropped', 'DROP TABLE tidemark_run'],
+    ['samples dropped', 'DROP TABLE tidemark_sample'],
+    [
+      'runs of no form',
+      "INSERT INTO tidemark_run VALUES ('a', '2026', '{'), ('b', '2026', '{}'), ('c', '2026', x'00')",
+    ],
+    ['samples of no form', "INSERT INTO tidemark_sample VALUES (1, 'many', 'x', x'00')"],
+    ['commit time of no form', "UPDATE tidemark_meta SET committed_at = 'yesterday'"],
+    ['mark and version gone', 'PRAGMA application_id = 0; PRAGMA user_version = 0'],
+    ['count of no form', "UPDATE tidemark_table SET rows = 'many' WHERE name = 'pair'"],
+  ])('T4: %s: it goes on where it was', (_, sql) => {
+    for (const reopen of [false, true]) {
+      if (reopen) replica.close();
+      another(sql);
+      if (reopen) {
+        expect(lookAt(file, 'shop')).toMatchObject({ cursor: { seq: feed.head }, lastRun: null });
+        replica = Replica.open(file, 'shop');
+      }
+      change(reopen ? 2 : 1);
+      expect(replica.look()).toMatchObject({ cursor: { seq: feed.head - 1 }, lastRun: null, lastSuccess: null });
+      expect(replica.history.runs(null, 10)).toEqual([]);
+      expect(replica.history.samples(0).every(({ waiting, lagMs }) => waiting === null && lagMs === null)).toBe(true);
+      pull();
+      const nothing = { checkedAt: null, syncedAt: null, headSeq: null, waiting: null };
+      replica.history.setStatus({ ...nothing, code: 'up-to-date', headline: 'Up to date' });
+      expect(here()).toEqual(there());
+      another('DELETE FROM tidemark_sample; DELETE FROM tidemark_run');
+    }
+  });
+
+  test('T4: a schema of no form: the table is altered, and a fresh copy puts it right', () => {
+    another("UPDATE tidemark_table SET schema = '{' WHERE name = 'item'");
+    expect(replica.altered()).toEqual(['item']);
+    expect(codeOf(() => replica.applyPage(feed.page(2)))).toBe('replica_altered');
+    install();
+    expect(replica.altered()).toEqual([]);
+    expect(here()).toEqual(there());
+  });
+
+  test('a replica of the format before is upgraded where it is, and can be looked at before', () => {
+    replica.close();
+    another(
+      'ALTER TABLE tidemark_meta DROP COLUMN squashed; ALTER TABLE tidemark_meta DROP COLUMN tables; PRAGMA user_version = 1',
+    );
+    expect(lookAt(file, 'shop')).toMatchObject({ cursor: { epoch: EPOCH, seq: 2 }, scopes: 'all' });
+    replica = Replica.open(file, 'shop');
+    expect(replica.standing().cursor).toEqual({ epoch: EPOCH, seq: 2 });
+    expect(inFile((db) => db.pragma('user_version', { simple: true }))).toBe(2);
+    change(1);
+    pull();
+    expect(here()).toEqual(there());
+  });
+
+  test('T5: a page of another set of scopes is refused', () => {
+    change(1);
+    const before = replica.standing();
+    expect(() => replica.applyPage(feed.page(2, 'branch7'))).toThrowError(
+      /of the scopes branch7, the data here of all/,
+    );
+    expect(replica.standing()).toEqual(before);
+  });
+});
+
+test('P3: whatever other programs do between pulls, the next ones bring the data back, and nothing of theirs is lost', () => {
+  const VANDALISM = [
+    'DROP TABLE IF EXISTS item',
+    'DROP TABLE IF EXISTS loose',
+    'ALTER TABLE pair ADD COLUMN mine',
+    'DROP TABLE tidemark_meta',
+    'DROP TABLE tidemark_status',
+    'DELETE FROM tidemark_table',
+    'UPDATE tidemark_meta SET seq = -1',
+    "UPDATE tidemark_table SET schema = 'x'",
+    'DROP INDEX IF EXISTS tidemark_all_3',
+    'CREATE UNIQUE INDEX IF NOT EXISTS by_name ON item (name)',
+    'CREATE TRIGGER IF NOT EXISTS tr BEFORE INSERT ON item BEGIN SELECT RAISE(IGNORE); END',
+    'CREATE TRIGGER IF NOT EXISTS tr2 AFTER DELETE ON loose BEGIN DELETE FROM nowhere; END',
+    'CREATE VIEW IF NOT EXISTS looks AS SELECT name FROM item',
+  ];
+  fc.assert(
+    fc.property(fc.array(fc.array(fc.constantFrom(...VANDALISM), { maxLength: 4 }), { maxLength: 4 }), (rounds) => {
+      end();
+      begin();
+      another('CREATE TABLE mine (n); INSERT INTO mine VALUES (7); CREATE VIEW item_names AS SELECT name FROM item');
+      rounds.forEach((deeds, n) => {
+        for (const sql of deeds) {
+          try {
+            another(sql);
+          } catch {
+            // What was broken before cannot be broken in each way again.
+          }
+        }
+        change(n + 1);
+        sync();
+        expect(here()).toEqual(there());
+        expect(replica.altered()).toEqual([]);
+        expect(inFile((db) => rowsOf(db, 'mine'))).toEqual([[7]]);
+        expect(objects('item_names')).toEqual(['item_names']);
+      });
+    }),
+    { numRuns: 20 },
+  );
+}, 60_000);
