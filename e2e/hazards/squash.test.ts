@@ -361,7 +361,16 @@ describe('the result', () => {
     await terminal(6000);
     await updates(1000, 1);
     await commit([['u', 1, Array.from({ length: 500 }, (_, i) => [2000 + i, text(new Random(i))])]]);
+    expect(await planAt(1)).toMatchObject({ by: 'pages', squashed: true });
     expect(await squashed('1', 3)).toBe('squash_larger');
+    // It is not offered again, nor built anew for a terminal that was offered it before.
+    expect(await planAt(1)).toMatchObject({ by: 'pages', squashed: false });
+    expect(await pull()).toMatchObject({ outcome: 'done', updated: 1500, retries: 0 });
+    expect(askedFor('squashed')).toEqual([]);
+    expect(askedFor('pages')).not.toEqual([]);
+    await updates(1200, 1);
+    await commit([['u', 1, Array.from({ length: 300 }, (_, i) => [3000 + i, text(new Random(i))])]]);
+    way.asked.length = 0;
     expect(await pull()).toMatchObject({ outcome: 'done', updated: 1500, retries: 0 });
     expect(askedFor('squashed')).not.toEqual([]);
     expect(askedFor('pages')).not.toEqual([]);
@@ -375,7 +384,7 @@ describe('the result', () => {
       ],
       { 9: wider },
     );
-    expect(await squashed('3', (await head()).seq)).toBe('squash_larger');
+    expect(await squashed('5', (await head()).seq)).toBe('squash_larger');
     // By pages, or by a copy where that is smaller.
     expect(await pull()).toMatchObject({ outcome: 'done' });
     expect(contents().visit).toEqual([[1n, 'x', null]]);
