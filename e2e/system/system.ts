@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { PATHS, RelayStatus } from '@tidemark/protocol/api.ts';
+import { PATHS, RelayStatus, TransactionList } from '@tidemark/protocol/api.ts';
 import { freePort } from '../../scripts/postgres/embedded.ts';
 import { type Finished, type Running, run, start, until } from './processes.ts';
 
@@ -113,8 +113,8 @@ export class System {
   }
 
   /** One pull by the terminal's command. Throws unless it succeeds. */
-  async pull(database = this.database()): Promise<Finished> {
-    const pulled = await run('terminal', this.terminalArgs('pull', database));
+  async pull(database = this.database(), more: string[] = []): Promise<Finished> {
+    const pulled = await run('terminal', [...this.terminalArgs('pull', database), ...more]);
     if (pulled.code !== 0)
       throw new Error(
         `pull failed (${pulled.code}): ${pulled.stdout}${pulled.stderr}\nfeed: ${this.feed?.stdout.slice(-4000)}${this.feed?.stderr.slice(-2000)}`,
@@ -140,6 +140,16 @@ export class System {
     const answer = await fetch(this.url + PATHS.status('shop'), { headers: { authorization: `Bearer ${token}` } });
     if (!answer.ok) throw new Error(`status: ${answer.status} ${await answer.text()}`);
     return RelayStatus.parse(await answer.json());
+  }
+
+  /** All transactions that the relay keeps, oldest first (at most 500). */
+  async transactions(): Promise<TransactionList['transactions']> {
+    const { head, horizon } = await this.status();
+    const token = (await readFile(this.tokenFile('branch-7'), 'utf8')).trim();
+    const asked = `${PATHS.transactions('shop')}?epoch=${head?.epoch}&after=${horizon}&limit=500`;
+    const answer = await fetch(this.url + asked, { headers: { authorization: `Bearer ${token}` } });
+    if (!answer.ok) throw new Error(`transactions: ${answer.status} ${await answer.text()}`);
+    return TransactionList.parse(await answer.json()).transactions;
   }
 
   /** Waits until the relay knows, by a heartbeat sent after now, that it holds all that the master has committed. */
