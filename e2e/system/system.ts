@@ -122,8 +122,8 @@ export class System {
   }
 
   /** A terminal that follows the relay until it or the system is stopped. */
-  startWatch(database = this.database()): Running {
-    const watch = start('terminal', this.terminalArgs('watch', database));
+  startWatch(database = this.database(), name = 'branch-7'): Running {
+    const watch = start('terminal', this.terminalArgs('watch', database, name));
     this.#started.push(watch);
     return watch;
   }
