@@ -131,8 +131,8 @@ export class FeedTables {
     else this.#create(fresh);
   }
 
-  /** Applies one line. Throws page_invalid when it does not fit its table. */
-  apply(line: ChangeLine): Counts {
+  /** Applies one line. Throws page_invalid when it does not fit its table. `same`: columns that its updates do not change, see {@link RowStatements.upsert}. */
+  apply(line: ChangeLine, same?: ReadonlySet<string>): Counts {
     if (line[0] === 'x') return this.#drop(line[1]);
     const table = this.#known.get(line[1]);
     if (!table) throw new TidemarkError('page_invalid', { detail: `table id ${line[1]} is not declared` });
@@ -153,7 +153,7 @@ export class FeedTables {
         table.rows += line[2].length;
         break;
       case 'u':
-        statements.upsert(line[2]);
+        statements.upsert(line[2], same);
         counts.updated = line[2].length;
         if (table.schema.key.length === 0) table.rows += line[2].length;
         break;
@@ -188,11 +188,11 @@ export class FeedTables {
     return dropped;
   }
 
-  /** The row of this key (of a table without a key: this row) as it would travel; null when there is none. */
-  readByKey(id: number, key: WireKey): WireRow | null {
+  /** The row of this key (of a table without a key: this row) as it would travel; null when there is none. `only`: see {@link RowStatements.read}. */
+  readByKey(id: number, key: WireKey, only?: ReadonlySet<string>): WireRow | null {
     const statements = this.#known.get(id)?.statements;
     if (!statements) throw new TidemarkError('page_invalid', { detail: `table id ${id} is not declared` });
-    return statements.read(key);
+    return statements.read(key, only);
   }
 
   /** Current tables, by name. */

@@ -31,6 +31,7 @@ export class RunRecord {
   #tableIndex = 0;
   #tableCount = 0;
   #differences: Difference[] | null = null;
+  #extent = { rows: 0, tables: 0 };
 
   constructor(run: RunState) {
     this.run = run;
@@ -85,6 +86,7 @@ export class RunRecord {
 
   /** A comparison begins. */
   comparing(manifest: SnapshotManifest, now: number): void {
+    this.#extent = { rows: manifest.rows, tables: manifest.tables.length };
     this.#stage = 'comparing';
     this.#unit = 'rows';
     this.#done = 0;
@@ -204,7 +206,7 @@ export class RunRecord {
       truncated: sum('truncated'),
       tables,
       bytes: this.#bytes,
-      ...(this.#differences === null ? {} : { differences: this.#differences }),
+      ...(this.#differences === null ? {} : { compared: this.#extent, differences: this.#differences }),
       left,
       retries: run.retries,
       fault,
