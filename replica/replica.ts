@@ -1,4 +1,5 @@
 import { existsSync, rmSync, statSync } from 'node:fs';
+import type { Seq } from '@tidemark/protocol/cursor.ts';
 import { TidemarkError } from '@tidemark/protocol/errors.ts';
 import type { Run } from '@tidemark/protocol/status/facts.ts';
 import { type Altered, type Counts, FeedTables } from './feed-tables.ts';
@@ -63,9 +64,10 @@ export class Replica {
   #db: Writer;
   #tables: FeedTables;
   #history: History;
-  /** SQLite's data_version when our own tables were last looked after, and schema_version when those of the feed were. */
+  /** SQLite's data_version, which other programs' writes change, when our own tables were last looked after. */
   #seen: unknown;
-  #structure: { version: unknown; altered: Altered[] } = { version: null, altered: [] };
+  /** What was altered then; null: not looked yet. */
+  #structure: Altered[] | null = null;
 
   private constructor(file: string, feed: string, lock: WriterLock, db: Writer) {
     this.file = file;
@@ -112,6 +114,27 @@ export class Replica {
     return standingOf(this.#db);
   }
 
+  /** Up to which seq the squashed pages reach that are kept aside; null: ordinary ones are, or none. */
+  squashing(): Seq | null {
+    this.#settle();
+    return prepared(this.#db, 'SELECT squashed FROM tidemark_meta').pluck().get() as Seq | null;
+  }
+
+  /** Size of what is kept aside of a transaction that goes on in the next page. */
+  spooledBytes(): number {
+    this.#settle();
+    return prepared(this.#db, 'SELECT coalesce(sum(length(body)), 0) FROM tidemark_spool').pluck().get() as number;
+  }
+
+  /** Forgets what is kept aside: its transaction is to come again. */
+  dropSpool(): void {
+    this.#settle();
+    transaction(this.#db, () => {
+      this.#db.exec('DELETE FROM tidemark_spool');
+      this.#db.exec('UPDATE tidemark_meta SET part = 0, squashed = NULL');
+    });
+  }
+
   /** Tables by name, with their exact row counts. */
   tables(): TableCount[] {
     this.#settle();
@@ -133,11 +156,12 @@ export class Replica {
 
   /**
    * Applies the next page and its cursor in one SQLite transaction. A transaction that goes on in the
-   * next page is kept aside and applied as one with its last part. Indexes and triggers of other programs that
+   * next page is kept aside and applied as one with its last part; `squashed` says of which kind the page is: what
+   * was kept aside of the other kind does not go on with it. Indexes and triggers of other programs that
    * keep it from being applied are dropped: the feed's tables are only ours to write. Throws page_*,
    * replica_altered, disk_full, db_*; the replica is then as it was.
    */
-  applyPage(bytes: Buffer): Applied {
+  applyPage(bytes: Buffer, { squashed = false }: { squashed?: boolean } = {}): Applied {
     const page = verifyPage(bytes);
     const [altered] = this.#altered();
     if (altered) throw new TidemarkError('replica_altered', { ...altered });
@@ -145,10 +169,12 @@ export class Replica {
     if (before.cursor === null) throw new TidemarkError('page_out_of_order');
     const { epoch } = before.cursor;
     expectPage(page.header, { feed: this.feed, epoch, start: before.start, scopes: before.scopes });
+    const squash = squashed ? page.header.target : null;
+    if (before.start.part > 0 && this.squashing() !== squash) throw new TidemarkError('page_out_of_order');
     const removed: ForeignObject[] = [];
     for (;;) {
       try {
-        return this.#apply(page, before, removed);
+        return this.#apply(page, squash, before, removed);
       } catch (error) {
         this.#tables.reload();
         const fault = isMisfit(error)
@@ -163,7 +189,7 @@ export class Replica {
     }
   }
 
-  #apply(page: VerifiedPage, before: Standing, removed: ForeignObject[]): Applied {
+  #apply(page: VerifiedPage, squash: Seq | null, before: Standing, removed: ForeignObject[]): Applied {
     const { whole, rest } = cut(page.body);
     return transaction(this.#db, () => {
       removeObjects(this.#db, removed);
@@ -179,10 +205,11 @@ export class Replica {
         throw new TidemarkError('page_invalid', { detail: 'its trailer does not fit its lines' });
       }
       const committedAt = applier.transactions > 0 ? applier.committedAt : before.committedAt;
-      prepared(this.#db, 'UPDATE tidemark_meta SET seq = ?, part = ?, committed_at = ?').run(
+      prepared(this.#db, 'UPDATE tidemark_meta SET seq = ?, part = ?, committed_at = ?, squashed = ?').run(
         next.seq,
         next.part,
         committedAt,
+        next.part > 0 ? squash : null,
       );
       prepared(this.#db, 'UPDATE tidemark_status SET epoch = ?, seq = ?, committed_at = ?').run(
         page.header.epoch,
@@ -222,7 +249,7 @@ export class Replica {
       this.#tables = new FeedTables(this.#db);
       this.#history = new History(this.#db);
       this.#seen = this.#db.pragma('data_version', { simple: true });
-      this.#structure = { version: null, altered: [] };
+      this.#structure = null;
     }
     rmSync(snapshotFile, { force: true });
     return { dropped };
@@ -239,17 +266,14 @@ export class Replica {
     if (version === this.#seen) return;
     ensureFormat(this.#db, this.feed);
     this.#tables.reload();
+    this.#structure = null;
     this.#seen = version;
   }
 
   #altered(): Altered[] {
     this.#settle();
-    const version = () => this.#db.pragma('schema_version', { simple: true });
-    if (version() !== this.#structure.version || this.#structure.altered.length > 0) {
-      const altered = this.#tables.altered();
-      this.#structure = { version: version(), altered };
-    }
-    return this.#structure.altered;
+    if (this.#structure === null || this.#structure.length > 0) this.#structure = this.#tables.altered();
+    return this.#structure;
   }
 
   #applySpool(applier: PageApplier): void {
