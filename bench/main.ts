@@ -12,6 +12,7 @@ import { benchMemory } from './memory.ts';
 import { Office, ROWS } from './office.ts';
 import { benchOneRow } from './one-row.ts';
 import { benchServing } from './serving.ts';
+import { benchVerify } from './verify.ts';
 
 /** `npm run bench`: prints a table of ratios, each against its limit in the same run; `-- --write` puts it into docs/performance.md. */
 
@@ -53,6 +54,7 @@ try {
 } finally {
   await office.stop();
 }
+add(await benchVerify());
 const memory = await benchMemory();
 
 const table = [

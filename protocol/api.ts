@@ -45,6 +45,8 @@ export const HEADERS = {
   batch: 'tidemark-batch',
   /** Version of the terminal, for the fleet list. */
   terminal: 'tidemark-terminal',
+  /** On a squashed page: changes and bytes (before compression) of all its pages, `5000 812345`. */
+  squashed: 'tidemark-squashed',
   /** Id of a request, in answers and logs. */
   request: 'x-request-id',
 } as const;

@@ -16,9 +16,11 @@ import { type Cursor, formatStart, type PageStart, type Seq, seq } from '@tidema
 import { TidemarkError } from '@tidemark/protocol/errors.ts';
 import { PROTOCOL_VERSION } from '@tidemark/protocol/page.ts';
 import type { SnapshotSource } from '@tidemark/replica/snapshot.ts';
+import { Comparer } from './compare/comparer.ts';
 import type { FeedConfig } from './config.ts';
 import { type Attributes, type EntitledSet, entitledSet, Router } from './scopes/filters.ts';
 import { Snapshots } from './snapshots/snapshots.ts';
+import { type SquashedPage, Squashes } from './squash/squashes.ts';
 import { FeedReader } from './store/feed-reader.ts';
 import { FeedWriter } from './store/feed-writer.ts';
 import type { Heartbeat, Ingested } from './store/ingest.ts';
@@ -33,10 +35,11 @@ const CONNECTED_MS = 20_000;
 const RETENTION_MS = 60_000;
 /** Guess of a snapshot's size before one was built, bytes a row. */
 const ROW_GUESS_BYTES = 120;
-/** Guess of what compression leaves of a snapshot. */
-const COPY_RATIO = 0.3;
-/** A backlog of this size may be worth making each row come once, bytes. */
-const SQUASH_FROM_BYTES = 1024 * 1024;
+/** Guess of what compression leaves, before anything was compressed. */
+const GUESSED_RATIO = 0.3;
+/** A backlog of this size as pages, bytes, is worth a look at whether rows were changed several times; one beyond is too dear to build. */
+const SQUASH_LEAST_BYTES = 1024 * 1024;
+const SQUASH_MOST_BYTES = 512 * 1024 * 1024;
 /** A backlog below this size is never dearer than a copy, bytes: none is reckoned. */
 const SMALL_BYTES = 64 * 1024;
 const DAY_MS = 86_400_000;
@@ -71,8 +74,11 @@ export class FeedService {
   readonly #reader: FeedReader;
   readonly #cache = new PageCache(CACHE_BYTES);
   readonly #snapshots: Snapshots;
+  /** Reads snapshots for terminals that compare. */
+  readonly comparer = new Comparer();
   readonly #sets = new Map<string, EntitledSet>();
   readonly #waiters = new Set<Waiter>();
+  readonly #squashes: Squashes;
   #feed: FeedRow;
   #session: Session | null = null;
   #heardAt: number | null = null;
@@ -104,6 +110,9 @@ export class FeedService {
         deps.log('snapshot-failed', { feed: name, code: error.code, detail: error.message });
       },
     });
+    this.#squashes = new Squashes(name, folder, file, config.filters, deps.now, (error) =>
+      deps.log('squash-failed', { feed: name, code: error.code, detail: error.message }),
+    );
   }
 
   /** Opens or creates the feed's store under `data`. Throws db_*, disk_full, or config_invalid when a filter does not fit its table. */
@@ -147,7 +156,9 @@ export class FeedService {
   async close(): Promise<void> {
     this.release();
     clearTimeout(this.#retention);
+    await this.comparer.close();
     await this.#snapshots.close();
+    await this.#squashes.close();
     this.#reader.close();
     await this.#writer.close();
   }
@@ -289,25 +300,39 @@ export class FeedService {
     if (cursor.seq < horizon) return { behind: null, plan: this.#copy(set, 'behind_horizon') };
     const behind = this.#reader.behind(set, cursor.seq, head);
     if (cursor.seq === head) return { behind, plan: { by: 'none' } };
-    const bytes = Math.ceil(behind.bytes * this.#cache.ratio);
-    // Sizes before compression on both sides: pages and copies compress about alike.
-    if (behind.bytes > SMALL_BYTES) {
-      const copy = this.#copySize(set);
-      if (bytes > copy.bytes) return { behind, plan: { by: 'snapshot', scopes, reason: 'cheaper', ...copy } };
-    }
-    return { behind, plan: { by: 'pages', scopes, bytes, squashed: behind.bytes >= SQUASH_FROM_BYTES } };
+    const squashed = behind.transactions > 1 && behind.bytes >= SQUASH_LEAST_BYTES && behind.bytes <= SQUASH_MOST_BYTES;
+    const ratio = this.#ratio(set);
+    const replay = Math.ceil(behind.bytes * ratio);
+    if (behind.bytes <= SMALL_BYTES) return { behind, plan: { by: 'pages', scopes, bytes: replay, squashed } };
+    const each = behind.bytes / Math.max(1, behind.changes);
+    const bytes = squashed ? Math.min(replay, Math.ceil(this.#changedRows(set, cursor.seq) * each * ratio)) : replay;
+    const copy = this.#copySize(set, each);
+    if (bytes > copy.bytes) return { behind, plan: { by: 'snapshot', scopes, reason: 'cheaper', ...copy } };
+    return { behind, plan: { by: 'pages', scopes, bytes, squashed } };
   }
 
   #copy(set: EntitledSet, reason: SnapshotReason): RelayStatus['plan'] {
     return { by: 'snapshot', scopes: set.id, reason, ...this.#copySize(set) };
   }
 
-  #copySize(set: EntitledSet): { rows: number; tables: number; bytes: number } {
+  /** `rowBytes`: what a row may weigh, where no copy tells. */
+  #copySize(set: EntitledSet, rowBytes = ROW_GUESS_BYTES): { rows: number; tables: number; bytes: number } {
     const size = this.#reader.size(set);
     const ready = this.#snapshots.ready(set.id, this.#feed.epoch);
-    const download = ready ? Math.min(...ready.codings.map(({ bytes }) => bytes)) : 0;
-    const perRow = ready && ready.rows > 0 ? download / ready.rows : ROW_GUESS_BYTES * COPY_RATIO;
+    const perRow =
+      ready && ready.rows > 0 ? downloadOf(ready) / ready.rows : Math.max(rowBytes, ROW_GUESS_BYTES) * this.#ratio(set);
     return { ...size, bytes: Math.ceil(size.rows * perRow) };
+  }
+
+  /** What compression leaves: of pages so far, or of this set's copy, or as a guess. */
+  #ratio(set: EntitledSet): number {
+    const ready = this.#snapshots.ready(set.id, this.#feed.epoch);
+    return this.#cache.ratio ?? (ready ? downloadOf(ready) / ready.bytes : GUESSED_RATIO);
+  }
+
+  /** At most so many rows changed after a seq: each of a table's changes is of another row, or all its rows changed. */
+  #changedRows(set: EntitledSet, after: Seq): number {
+    return this.#reader.tables(set, after).reduce((sum, { rows, waiting }) => sum + Math.min(waiting ?? 0, rows), 0);
   }
 
   /** When what lies after a seq will no longer be kept whole: by its age, or because the log, at its present rate, is too large. */
@@ -346,14 +371,28 @@ export class FeedService {
 
   /** The page of this name. Throws when it does not exist: epoch_changed, behind_horizon, cursor_ahead, target_invalid. */
   page(set: EntitledSet, epoch: string, start: PageStart, target: Seq, coding: Coding): Promise<ReadyPage> {
-    const { head, horizon } = this.#feed;
-    this.#requireEpoch(epoch);
-    if (start.seq < horizon) throw new TidemarkError('behind_horizon');
-    if (start.seq > head) throw new TidemarkError('cursor_ahead');
-    if (target > head || target < start.seq) throw new TidemarkError('target_invalid', { target });
+    this.#requireRange(epoch, start, target);
     return this.#cache.get(`${epoch}/${set.id}/${formatStart(start)}/${target}`, coding, () =>
       this.#reader.page(this.#feed.epoch, set, start, target),
     );
+  }
+
+  /**
+   * The page that follows `start.part` pages of the transaction which brings a terminal from `start.seq` to `target`,
+   * each row once. Throws what {@link page} does, and squash_building, squash_larger.
+   */
+  async squashedPage(
+    set: EntitledSet,
+    epoch: string,
+    start: PageStart,
+    target: Seq,
+    coding: Coding,
+  ): Promise<ReadyPage & { of: Omit<SquashedPage, 'read'> }> {
+    this.#requireRange(epoch, start, target);
+    const range = { epoch: this.#feed.epoch, set: set.id, scopes: set.scopes, start: start.seq, target };
+    const { read, ...of } = this.#squashes.page(range, start.part);
+    const name = `squashed/${epoch}/${set.id}/${formatStart(start)}/${target}`;
+    return { ...(await this.#cache.get(name, coding, read)), of };
   }
 
   transactions(set: EntitledSet, epoch: string, after: Seq, limit: number): TransactionList {
@@ -415,7 +454,18 @@ export class FeedService {
     };
   }
 
+  #requireRange(epoch: string, start: PageStart, target: Seq): void {
+    const { head, horizon } = this.#feed;
+    this.#requireEpoch(epoch);
+    if (start.seq < horizon) throw new TidemarkError('behind_horizon');
+    if (start.seq > head) throw new TidemarkError('cursor_ahead');
+    if (target > head || target < start.seq) throw new TidemarkError('target_invalid', { target });
+  }
+
   #requireEpoch(epoch: string): void {
     if (epoch !== this.#feed.epoch) throw new TidemarkError('epoch_changed');
   }
 }
+
+/** What comes over the network when a copy is taken, bytes. */
+const downloadOf = ({ codings }: SnapshotManifest) => Math.min(...codings.map(({ bytes }) => bytes));

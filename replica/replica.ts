@@ -10,6 +10,7 @@ import { installSnapshot, type SnapshotName } from './install-snapshot.ts';
 import { WriterLock } from './lock.ts';
 import { PageApplier } from './page-apply.ts';
 import { expectPage, linesOf, type VerifiedPage, verifyPage } from './page-reader.ts';
+import { type CompareTarget, Repair } from './repair.ts';
 import { guard, openReader, openWriter, prepared, transaction, type Writer } from './sqlite.ts';
 import { NOWHERE, type Standing, standingOf } from './standing.ts';
 
@@ -253,6 +254,33 @@ export class Replica {
     }
     rmSync(snapshotFile, { force: true });
     return { dropped };
+  }
+
+  /** Begins a comparison with a snapshot. Whoever begins it ends it: by {@link applyDifference} or `discard`. Throws name_clash, db_*. */
+  compare(target: CompareTarget): Repair {
+    this.#settle();
+    return guard(this.file, () => new Repair(this.#db, target));
+  }
+
+  /**
+   * Writes what a comparison found, with the snapshot's position and set of scopes, in one SQLite transaction. `strict`:
+   * triggers and unique indexes of other programs on these tables go. Throws replica_altered when the file does not take
+   * it, disk_full, db_*; the replica is then as it was.
+   */
+  applyDifference(repair: Repair, strict: boolean): Counts[] {
+    try {
+      return transaction(this.#db, () => repair.write(strict));
+    } catch (error) {
+      if (!isMisfit(error)) throw error;
+      throw new TidemarkError(
+        'replica_altered',
+        { table: repair.differences[0]?.table ?? '', detail: error.message },
+        error,
+      );
+    } finally {
+      repair.discard();
+      this.#tables.reload();
+    }
   }
 
   /** Size of the replica's file with its log, bytes. */

@@ -26,7 +26,7 @@ export class FaultProxy {
   readonly asked: string[] = [];
   readonly #server: http.Server;
   readonly #sockets = new Set<Socket>();
-  readonly #port: number;
+  #port: number;
 
   private constructor(target: URL) {
     this.#port = Number(target.port);
@@ -41,6 +41,11 @@ export class FaultProxy {
     const proxy = new FaultProxy(new URL(target));
     await new Promise<void>((resolve) => proxy.#server.listen(0, '127.0.0.1', resolve));
     return proxy;
+  }
+
+  /** Leads elsewhere from now on. */
+  leadTo(target: string): void {
+    this.#port = Number(new URL(target).port);
   }
 
   get url(): string {
@@ -86,7 +91,7 @@ export class FaultProxy {
 
   #body(url: string, answer: http.IncomingMessage, response: http.ServerResponse): void {
     const { trouble } = this;
-    const large = /\/(pages|snapshots)\//.test(url);
+    const large = /\/(pages|squashed|snapshots)\//.test(url);
     if (large && trouble.kind === 'truncate') {
       let left = trouble.after;
       answer.on('data', (chunk: Buffer) => {

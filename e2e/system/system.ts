@@ -61,7 +61,8 @@ export class System {
     return path.join(this.folder, `${name}.token`);
   }
 
-  async addToken(role: string, name: string): Promise<void> {
+  /** `attributes`: of a terminal, which filters in relay.yaml name. */
+  async addToken(role: string, name: string, attributes: Record<string, string> = {}): Promise<void> {
     const added = await run('relay', [
       'token',
       'add',
@@ -73,6 +74,7 @@ export class System {
       'shop',
       '--name',
       name,
+      ...Object.entries(attributes).flatMap(([key, value]) => ['--set', `${key}=${value}`]),
     ]);
     if (added.code !== 0) throw new Error(`token add failed: ${added.stderr}`);
     await writeFile(this.tokenFile(name), added.stdout, { mode: 0o600 });

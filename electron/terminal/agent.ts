@@ -6,14 +6,27 @@ import { asTidemarkError, TidemarkError } from '@tidemark/protocol/errors.ts';
 import { deriveStatus } from '@tidemark/protocol/status/derive.ts';
 import type { Facts, Mode, Run, Trigger } from '@tidemark/protocol/status/facts.ts';
 import { trailerOf } from '@tidemark/replica/page-reader.ts';
+import type { Repair } from '@tidemark/replica/repair.ts';
 import { Replica } from '@tidemark/replica/replica.ts';
 import { guard } from '@tidemark/replica/sqlite.ts';
 import type { Sample, TableRow } from '../contract/contract.ts';
 import type { Agent, AgentOptions, AgentSettings, Log } from './agent-api.ts';
+import { compare } from './compare.ts';
 import { Downloads } from './download.ts';
 import { FactBook } from './fact-book.ts';
 import { dueAt, initial, next } from './machine.ts';
-import type { Context, Effect, Event, Policy, PullPlan, RunState, State, Work } from './machine-types.ts';
+import type {
+  Context,
+  Effect,
+  Event,
+  PageInHand,
+  Policy,
+  PullPlan,
+  RunState,
+  Start,
+  State,
+  Work,
+} from './machine-types.ts';
 import { RelayClient, type Transfer } from './relay-client.ts';
 import { failureOf } from './relay-errors.ts';
 import { joined, RunRecord } from './run-record.ts';
@@ -30,6 +43,8 @@ const POLL_S = 30;
 const SAMPLE_MS = 5_000;
 /** Transactions that are listed to count what a chosen target brings. */
 const LISTED = 500;
+/** A transaction of this size, bytes as pages, takes a moment to be applied as one. */
+const LONG_APPLY_BYTES = 8 * 1024 * 1024;
 
 type Unfollowed = Exclude<Effect['do'], 'open' | 'close' | 'abort' | 'began' | 'attempt-failed' | 'ended'>;
 /** Work that goes over the network or is put off; its effect's name is its name. */
@@ -50,6 +65,8 @@ class SyncAgent implements Agent {
   #relay: RelayClient | null = null;
   #replica: Replica | null = null;
   #record: RunRecord | null = null;
+  /** What a comparison found, until it is written. */
+  #found: Repair | null = null;
   #abort = new AbortController();
   #running = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -241,6 +258,7 @@ class SyncAgent implements Agent {
       case 'open':
         return this.#open(effect.setAside);
       case 'close':
+        this.#forgetFound();
         this.#replica?.close();
         this.#replica = null;
         return this.#book.closed();
@@ -273,7 +291,8 @@ class SyncAgent implements Agent {
       const replica = Replica.open(file, this.#settings?.feed ?? '');
       this.#replica = replica;
       this.#book.opened(replica.look());
-      const { cursor, start } = replica.standing();
+      const { cursor } = replica.standing();
+      const start = startOf(replica);
       const scheduled = this.#settings?.automatic === 'check' ? () => true : (run: Run) => run.mode !== 'check';
       const last = replica.history.runs(null, LISTED).find(scheduled);
       this.#dispatch({ type: 'opened', cursor, start, lastRunAt: last ? Date.parse(last.endedAt) : null });
@@ -322,13 +341,15 @@ class SyncAgent implements Agent {
     const replica = this.#theReplica();
     switch (effect.do) {
       case 'probe':
-        return { type: 'probed', status: await this.#ask(relay, 0, signal) };
+        return { type: 'probed', status: await this.#ask(relay, 0, signal), altered: replica.altered().length > 0 };
       case 'poll': {
         // Where it stands is told at once; only then is there something to wait for.
         const waitS = this.#state.cursor === null || this.#book.probe === null ? 0 : POLL_S;
         return { type: 'polled', status: await this.#ask(relay, waitS, signal) };
       }
       case 'fetch': {
+        // The relay that prepares pages is there, though nothing comes.
+        if (this.#state.at === 'pulling' && this.#state.building) this.#record?.received(0, Date.now());
         const bytes = await relay.page(effect.plan, effect.start, effect.fresh, signal, this.#transfer());
         return { type: 'fetched', page: { bytes, start: effect.start, next: trailerOf(bytes)?.next ?? null } };
       }
@@ -338,11 +359,24 @@ class SyncAgent implements Agent {
           await new Promise((resolve) => setImmediate(resolve));
           if (signal.aborted) throw new TidemarkError('cancelled');
         }
-        const applied = replica.applyPage(effect.page.bytes);
+        const { page, squashed } = effect;
+        if (endsSpool(page) && replica.spooledBytes() > LONG_APPLY_BYTES) {
+          this.#record?.finishing();
+          await this.#tellNow();
+          if (signal.aborted) throw new TidemarkError('cancelled');
+        }
+        const applied = replica.applyPage(page.bytes, { squashed });
         if (applied.cursor === null) throw new TidemarkError('page_out_of_order');
-        this.#record?.applied(applied, effect.page.bytes.length, Date.now());
-        this.#book.applied(replica.tables(), applied, effect.page.bytes.length);
-        return { type: 'applied', cursor: applied.cursor, start: applied.start };
+        const bytes = page.bytes.length;
+        this.#record?.applied(applied, { bytes, changes: trailerOf(page.bytes)?.changes ?? 0 }, Date.now());
+        this.#book.applied(replica.tables(), applied, bytes, squashed);
+        return { type: 'applied', cursor: applied.cursor, start: startOf(replica) };
+      }
+      case 'discard': {
+        replica.dropSpool();
+        const { cursor } = replica.standing();
+        if (cursor === null) throw new TidemarkError('page_out_of_order');
+        return { type: 'applied', cursor, start: startOf(replica) };
       }
       case 'manifest': {
         this.#record?.preparing(Date.now());
@@ -370,10 +404,59 @@ class SyncAgent implements Agent {
         replica.installSnapshot(this.#downloads.file, { feed, cursor });
         this.#record?.installed(effect.manifest);
         this.#book.installed(replica.look());
-        const standing = replica.standing();
-        return { type: 'installed', cursor, start: standing.start };
+        return { type: 'installed', cursor, start: startOf(replica) };
+      }
+      case 'compare':
+        return this.#compare(replica, relay, effect, signal);
+      case 'repair': {
+        const found = this.#found;
+        if (!found) throw new TidemarkError('snapshot_gone');
+        this.#record?.repairing(found.differences);
+        await this.#tellNow();
+        if (signal.aborted) throw new TidemarkError('cancelled');
+        this.#found = null;
+        this.#record?.repaired(replica.applyDifference(found, effect.strict));
+        this.#book.installed(replica.look());
+        const { start } = replica.standing();
+        return { type: 'repaired', cursor: effect.manifest.cursor, start };
       }
     }
+  }
+
+  async #compare(
+    replica: Replica,
+    relay: RelayClient,
+    { manifest, mayCopy }: Extract<Effect, { do: 'compare' }>,
+    signal: AbortSignal,
+  ): Promise<Event> {
+    this.#forgetFound();
+    this.#record?.comparing(manifest, Date.now());
+    this.#tell();
+    const found = replica.compare(manifest);
+    try {
+      const copyBytes = this.#downloads.standing(manifest).total;
+      const compared = (rows: number) => {
+        this.#record?.compared(rows, Date.now());
+        this.#tell();
+      };
+      const outcome = await compare(found, {
+        ...{ relay, snapshot: manifest, copyBytes, mayCopy, signal, compared },
+        transfer: this.#transfer(),
+      });
+      const { differences, needed } = found;
+      if (outcome === 'compared') this.#record?.found(differences);
+      if (outcome === 'copy' || !needed || signal.aborted) found.discard();
+      else this.#found = found;
+      return { type: 'compared', differences, needed, copy: outcome === 'copy' };
+    } catch (error) {
+      found.discard();
+      throw error;
+    }
+  }
+
+  #forgetFound(): void {
+    this.#found?.discard();
+    this.#found = null;
   }
 
   async #ask(relay: RelayClient, waitS: number, signal: AbortSignal): Promise<RelayStatus> {
@@ -392,6 +475,7 @@ class SyncAgent implements Agent {
     return {
       received: (bytes) => this.#record?.received(bytes, Date.now()),
       deadline: (at) => this.#record?.deadline(at),
+      squash: (totals) => this.#record?.totals(totals),
     };
   }
 
@@ -401,9 +485,13 @@ class SyncAgent implements Agent {
     const cursor = this.#state.cursor;
     const counted = probe?.status.head?.seq === plan.target && probe.for?.seq === cursor?.seq ? waiting : null;
     const record = this.#record;
-    record?.pages({ changes: counted?.changes ?? 0, bytes: counted?.bytes ?? 0 }, Date.now());
+    const replica = this.#replica;
+    // What is about to be forgotten is not here.
+    const kept = replica && (replica.squashing() !== null) === plan.squashed;
+    const here = kept ? replica.spooledBytes() : 0;
+    record?.pages({ changes: counted?.changes ?? 0, bytes: counted?.bytes ?? 0 }, here, Date.now());
     const relay = this.#relay;
-    if (counted !== null || !relay || cursor === null || plan.target - cursor.seq > LISTED) return;
+    if (plan.squashed || counted !== null || !relay || cursor === null || plan.target - cursor.seq > LISTED) return;
     const { signal } = this.#abort;
     relay.transactions(cursor, cursor.seq, plan.target - cursor.seq, signal).then(
       ({ transactions }) => {
@@ -417,6 +505,7 @@ class SyncAgent implements Agent {
   #ended(state: RunState, outcome: Run['outcome'], fault: Run['fault']): void {
     const run = this.#theRecord(state).end(state, outcome, fault, this.#standing());
     this.#record = null;
+    this.#forgetFound();
     const { id, mode, trigger, to, retries } = run;
     const level = outcome === 'failed' ? 'warn' : trigger === 'watch' ? 'debug' : 'info';
     this.#log(level, 'run.ended', { run: id, mode, trigger, outcome, position: to?.seq, retries, code: fault?.code });
@@ -469,9 +558,9 @@ class SyncAgent implements Agent {
   }
 
   #policy(settings: AgentSettings | null): Policy {
-    const { checkAtStart, watch, freshCopy, giveUpAfterMs } = this.#options;
+    const { checkAtStart, watch, freshCopy, giveUpAfterMs, repair = true } = this.#options;
     const { everyMs = null, automatic = 'check' } = settings ?? {};
-    return { checkAtStart, watch, freshCopy, giveUpAfterMs, everyMs, automatic };
+    return { checkAtStart, watch, freshCopy, giveUpAfterMs, repair, everyMs, automatic };
   }
 
   /** A copy must not be older than what is here; one that is to save changes must be newer. */
@@ -496,6 +585,15 @@ class SyncAgent implements Agent {
     if (!this.#replica) throw new TidemarkError('not_configured');
     return this.#replica;
   }
+}
+
+/** Whether a transaction that was kept aside is whole with this page. */
+const endsSpool = ({ start, next }: PageInHand): boolean => start.part > 0 && next !== null && next.seq > start.seq;
+
+function startOf(replica: Replica): Start {
+  const { start } = replica.standing();
+  const squashed = replica.squashing();
+  return squashed === null ? start : { ...start, squashed };
 }
 
 export function createAgent(options: AgentOptions, log: Log): Agent {

@@ -1,6 +1,12 @@
 import type { RelayStatus } from '@tidemark/protocol/api.ts';
 import type { Cursor } from '@tidemark/protocol/cursor.ts';
-import { DEFAULT_THRESHOLDS, type Facts, type Fault, type Run } from '@tidemark/protocol/status/facts.ts';
+import {
+  DEFAULT_THRESHOLDS,
+  type Facts,
+  type Fault,
+  type Progress,
+  type Run,
+} from '@tidemark/protocol/status/facts.ts';
 import { type LagSample, succeeded } from '@tidemark/replica/history.ts';
 import type { Applied, Look, TableCount } from '@tidemark/replica/replica.ts';
 import type { AgentSettings } from './agent-api.ts';
@@ -58,11 +64,16 @@ export class FactBook {
     }
   }
 
-  applied(tables: TableCount[], page: Applied, bytes: number): void {
+  /** A page of so many bytes is saved; `squashed`: what it brings was counted otherwise, before each row came once. */
+  applied(tables: TableCount[], page: Applied, bytes: number, squashed: boolean): void {
     this.#holds({ ...page, tables });
     const head = this.#probe?.status.head ?? null;
     if (this.#waiting === null) return;
     const atHead = head !== null && head.epoch === page.cursor?.epoch && page.cursor.seq >= head.seq;
+    if (squashed && !atHead) {
+      if (page.transactions > 0) this.#waiting = null;
+      return;
+    }
     this.#waiting = atHead
       ? { transactions: 0, changes: 0, bytes: 0, oldestAt: null }
       : {
@@ -197,14 +208,21 @@ function phaseOf(state: State, record: RunRecord | null, now: number): Facts['ph
     case 'downloading-snapshot':
     case 'installing-snapshot':
     case 'pulling':
+    case 'comparing':
+    case 'repairing':
       if (record === null) return { kind: 'checking', since: iso(state.run.startedAt) };
       return {
         kind: 'syncing',
         first: state.run.from === null,
-        // Between pages there is nothing to apply: it is the relay that is waited for.
-        progress: record.progress(state.run, state.at === 'pulling' && state.applying === null, now),
+        progress: record.progress(state.run, awaited(state), now),
       };
   }
+}
+
+/** Between pages there is nothing to apply: it is the relay that is waited for. */
+function awaited(state: State): Progress['stage'] | null {
+  if (state.at !== 'pulling' || state.applying !== null) return null;
+  return state.building === null ? 'downloading' : 'preparing';
 }
 
 function faultOf(state: State): Fault | null {

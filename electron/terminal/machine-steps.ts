@@ -1,4 +1,5 @@
-import { ERRORS } from '@tidemark/protocol/errors.ts';
+import type { SnapshotManifest } from '@tidemark/protocol/api.ts';
+import { ERRORS, type ErrorCode } from '@tidemark/protocol/errors.ts';
 import type {
   After,
   Begin,
@@ -15,7 +16,7 @@ import type {
   Step,
 } from './machine-types.ts';
 import { decide } from './plan.ts';
-import { isDue, waitMs } from './retry.ts';
+import { isDue, LONGEST_ASKED_MS, waitMs } from './retry.ts';
 
 /** The steps that the machine's states are made of: each gives the next state and what is to be done. Pure, as machine.ts. */
 
@@ -23,6 +24,19 @@ import { isDue, waitMs } from './retry.ts';
 export const NOWHERE = { seq: 0, part: 0 } as Shared['start'];
 /** A long poll that was answered at once with nothing is not repeated at once, ms. */
 export const POLL_PAUSE_MS = 1_000;
+
+/** How often it is asked whether the relay is ready with what it prepares, where it does not say, ms. */
+export const ASK_AGAIN_MS = 2_000;
+/** How long squashed pages may take to be built before the ordinary ones are taken, ms. */
+const SQUASH_MS = 2 * 60_000;
+/** Faults of squashed pages that ordinary ones do not have. */
+const NOT_SQUASHED = new Set<ErrorCode>([
+  'squash_larger',
+  'not_found',
+  'request_invalid',
+  'target_invalid',
+  'page_invalid',
+]);
 
 export const step = (state: State, ...effects: Effect[]): Step => ({ state, effects });
 export const stay = (state: State): Step => step(state);
@@ -46,6 +60,10 @@ export function newRun(state: State, begin: Begin, context: Context): RunState {
     retries: 0,
     attempt: 0,
     failingSince: null,
+    compare: null,
+    compared: false,
+    doubted: false,
+    plain: false,
     replanned: false,
   };
 }
@@ -115,7 +133,7 @@ export function recheck(state: Shared, run: RunState): Step {
   return step({ ...shared(state), at: 'checking', run }, { do: 'abort' }, { do: 'probe' });
 }
 
-function progressed(run: RunState): RunState {
+export function progressed(run: RunState): RunState {
   return run.attempt === 0 ? run : { ...run, attempt: 0, failingSince: null };
 }
 
@@ -127,20 +145,30 @@ export function follow(state: Shared, run: RunState, status: EventOf<'probed'>['
     case 'failure':
       return fail(state, run, { fault: decision.fault, retryAfterMs: null, progressed: false }, context);
     case 'pages':
-      return pull(state, { ...run, target: { epoch: decision.plan.epoch, seq: decision.plan.target } }, decision.plan);
+      return pull(
+        state,
+        { ...run, target: { epoch: decision.plan.epoch, seq: decision.target }, compare: null },
+        decision.plan,
+      );
+    case 'compare':
+      return askForSnapshot(state, { ...run, target: decision.target, compare: decision.why }, context);
     case 'snapshot':
-      return askForSnapshot(state, { ...run, target: decision.target, snapshot: decision.reason }, context);
+      return askForSnapshot(
+        state,
+        { ...run, target: decision.target, snapshot: decision.reason, compare: null },
+        context,
+      );
   }
 }
 
-function askForSnapshot(state: Shared, run: RunState, context: Context): Step {
+export function askForSnapshot(state: Shared, run: RunState, context: Context): Step {
   return step(
     { ...shared(state), at: 'waiting-for-snapshot', run, since: context.now, askAt: null },
     { do: 'manifest' },
   );
 }
 
-function pull(state: Shared, run: RunState, plan: PullPlan): Step {
+export function pull(state: Shared, run: RunState, plan: PullPlan, against: SnapshotManifest | null = null): Step {
   const pulling = {
     ...shared(state),
     at: 'pulling' as const,
@@ -150,15 +178,44 @@ function pull(state: Shared, run: RunState, plan: PullPlan): Step {
     ready: null,
     applying: null,
     fetchFailure: null,
+    against,
+    building: null,
   };
+  // Ordinary pages do not go on where squashed ones ended.
+  if (state.start.squashed !== undefined && !plan.squashed)
+    return step({ ...pulling, fetching: null }, { do: 'discard' });
   return step(pulling, fetch(pulling, state.start));
+}
+
+/** Goes on by ordinary pages, for the rest of the run. */
+function pullPlainly(state: StateOf<'pulling'>): Step {
+  const plan = { ...state.plan, target: state.run.target?.seq ?? state.plan.target, squashed: false };
+  return chain([{ do: 'abort' }], pull(state, { ...state.run, plain: true }, plan, state.against));
+}
+
+/** What a failure means that only squashed pages have; null: it is like any other. */
+function squashFailed(state: StateOf<'pulling'>, event: EventOf<'failed'>, context: Context): Step | null {
+  const { code } = event.fault;
+  if (NOT_SQUASHED.has(code)) return pullPlainly(state);
+  if (code !== 'squash_building') return null;
+  const since = state.building?.since ?? context.now;
+  if (context.now - since > SQUASH_MS) return pullPlainly(state);
+  const askAt = context.now + Math.min(event.retryAfterMs ?? ASK_AGAIN_MS, LONGEST_ASKED_MS);
+  return step({ ...state, fetching: null, building: { since, askAt } });
+}
+
+/** Asks again for the page that the relay was preparing. */
+export function pullTick(state: StateOf<'pulling'>, context: Context): Step {
+  const { building, start } = state;
+  if (!building || !isDue(building.askAt, context.now, LONGEST_ASKED_MS)) return tick(state, context);
+  return step({ ...state, fetching: start, building: { ...building, askAt: null } }, fetch(state, start));
 }
 
 const fetch = (state: Pick<StateOf<'pulling'>, 'plan' | 'run'>, start: PageInHand['start']): Effect => ({
   do: 'fetch',
   plan: state.plan,
   start,
-  fresh: state.run.attempt > 0,
+  fresh: state.run.attempt > 0 || state.run.doubted,
 });
 
 const isEnd = (start: PageInHand['start'], { target }: PullPlan) => start.seq >= target && start.part === 0;
@@ -167,8 +224,9 @@ const same = (a: PageInHand['start'], b: PageInHand['start']) => a.seq === b.seq
 /** Applies a page, and fetches the one after it meanwhile. */
 export function take(state: StateOf<'pulling'>, page: PageInHand): Step {
   const ahead = page.next !== null && !isEnd(page.next, state.plan) ? page.next : null;
-  const applying: StateOf<'pulling'> = { ...state, applying: page, ready: null, fetching: ahead };
-  return step(applying, ...(ahead === null ? [] : [fetch(state, ahead)]), { do: 'apply', page });
+  const applying: StateOf<'pulling'> = { ...state, applying: page, ready: null, fetching: ahead, building: null };
+  const apply: Effect = { do: 'apply', page, squashed: state.plan.squashed };
+  return step(applying, ...(ahead === null ? [] : [fetch(state, ahead)]), apply);
 }
 
 /** The page is in. Goes on with the next one, which may be here, on its way, or have failed. */
@@ -182,7 +240,13 @@ export function applied(state: StateOf<'pulling'>, { cursor, start }: EventOf<'a
     applying: null,
     fetchFailure: null,
   };
-  if (isEnd(start, state.plan)) return ended(now, now.run, 'done', context);
+  if (isEnd(start, state.plan)) {
+    const { target } = now.run;
+    // A squash that an earlier run began may end before this one does.
+    if (target !== null && target.seq > state.plan.target)
+      return pull(now, now.run, { ...state.plan, target: target.seq, squashed: false }, state.against);
+    return state.against ? compare(now, now.run, state.against) : ended(now, now.run, 'done', context);
+  }
   // A page that brings nothing and leads nowhere would be asked for for ever.
   if (same(before, start))
     return fail(
@@ -191,7 +255,7 @@ export function applied(state: StateOf<'pulling'>, { cursor, start }: EventOf<'a
       { fault: { code: 'page_out_of_order', params: {} }, retryAfterMs: null, progressed: false },
       context,
     );
-  if (state.fetchFailure) return fail(now, now.run, state.fetchFailure, context);
+  if (state.fetchFailure) return pullFailed(now, state.fetchFailure, context);
   if (state.ready && same(state.ready.start, start)) return take(now, state.ready);
   if (state.fetching && same(state.fetching, start)) return step(now);
   return step(
@@ -204,12 +268,31 @@ export function applied(state: StateOf<'pulling'>, { cursor, start }: EventOf<'a
 /** The relay's history changed while pages came: it is asked once more what to do. */
 export function pullFailed(state: StateOf<'pulling'>, event: EventOf<'failed'>, context: Context): Step {
   if (event.work === 'fetch' && state.applying) return step({ ...state, fetching: null, fetchFailure: event });
+  const squash = state.plan.squashed ? squashFailed(state, event, context) : null;
+  if (squash) return squash;
   const moved =
     event.fault.code === 'epoch_changed' ||
     event.fault.code === 'behind_horizon' ||
     event.fault.code === 'page_other_epoch';
   if (moved && !state.run.replanned) return recheck(state, { ...state.run, replanned: true });
+  if (event.work === 'apply') return misfit(state, event, context) ?? fail(state, state.run, event, context);
   return fail(state, state.run, event, context);
+}
+
+/** A page could not be applied because of what stands here: the run goes on by comparing and repairing, once. Null: it is another fault. */
+function misfit(state: StateOf<'pulling'>, event: EventOf<'failed'>, context: Context): Step | null {
+  const { code } = event.fault;
+  const { run } = state;
+  if (code === 'page_invalid' && !run.doubted)
+    return chain([{ do: 'abort' }], pull(state, { ...run, doubted: true }, state.plan, state.against));
+  if (code !== 'replica_altered' && code !== 'schema_mismatch' && code !== 'page_invalid') return null;
+  if (run.compared || run.copied) return chain([{ do: 'abort' }], ended(state, run, 'failed', context, event));
+  return chain([{ do: 'abort' }], askForSnapshot(state, { ...run, compare: 'altered' }, context));
+}
+
+export function compare(state: Shared, run: RunState, manifest: SnapshotManifest): Step {
+  const mayCopy = run.mode !== 'verify' || state.policy.repair;
+  return step({ ...shared(state), at: 'comparing', run, manifest }, { do: 'compare', manifest, mayCopy });
 }
 
 export function installed(
@@ -222,7 +305,12 @@ export function installed(
   if (run.target === null) return ended(rest, run, 'done', context);
   if (run.target.epoch !== cursor.epoch) return recheck(rest, { ...run, target: null });
   if (cursor.seq >= run.target.seq) return ended(rest, run, 'done', context);
-  return pull(rest, run, { epoch: cursor.epoch, scopes: state.manifest.scopes, target: run.target.seq });
+  return pull(rest, run, {
+    epoch: cursor.epoch,
+    scopes: state.manifest.scopes,
+    target: run.target.seq,
+    squashed: false,
+  });
 }
 
 export function cancel(state: State & { run: RunState }, after: After, context: Context): Step {

@@ -1,9 +1,14 @@
 import type { RelayStatus, SnapshotManifest } from '@tidemark/protocol/api.ts';
 import type { Cursor, Epoch, PageStart, Seq } from '@tidemark/protocol/cursor.ts';
 import type { ScopeSet } from '@tidemark/protocol/page.ts';
-import type { Fault, Mode, Run, Trigger } from '@tidemark/protocol/status/facts.ts';
+import type { Difference, Fault, Mode, Run, Trigger } from '@tidemark/protocol/status/facts.ts';
 
 /** Times here are ms since 1970. */
+
+/** Where the next page starts. `squashed`: what is kept aside for it is of squashed pages, up to this seq. */
+export interface Start extends PageStart {
+  squashed?: Seq;
+}
 
 /** A run that is asked for. */
 export interface Begin {
@@ -27,6 +32,17 @@ export interface RunState extends Begin {
   retries: number;
   attempt: number;
   failingSince: number | null;
+  /**
+   * It waits to be compared with a snapshot, and why. `asked`: at the snapshot's position. Otherwise as it is, and what
+   * differs brings it to that position: `difference`: its set of scopes changed; `altered`: another program changed it.
+   */
+  compare: 'asked' | 'difference' | 'altered' | null;
+  /** It was compared; a run repairs once. */
+  compared: boolean;
+  /** A page did not fit, and is fetched anew, past caches; once. */
+  doubted: boolean;
+  /** Squashed pages were not to be had, or of no use: it goes on by ordinary ones. */
+  plain: boolean;
   /** It asked anew because the relay's history changed under it; it does so once. */
   replanned: boolean;
 }
@@ -39,6 +55,8 @@ export interface Policy {
   watch: boolean;
   freshCopy: 'take' | 'ask';
   giveUpAfterMs: number | null;
+  /** Whether what a comparison that was asked for finds is repaired. */
+  repair: boolean;
 }
 
 export interface Pause {
@@ -53,7 +71,7 @@ interface Common {
   configured: boolean;
   policy: Policy;
   cursor: Cursor | null;
-  start: PageStart;
+  start: Start;
   paused: Pause | null;
   /** When the next automatic run is due; null: never. */
   nextAt: number | null;
@@ -64,6 +82,8 @@ export interface PullPlan {
   epoch: Epoch;
   scopes: ScopeSet;
   target: Seq;
+  /** By one transaction that holds each row once. */
+  squashed: boolean;
 }
 
 /** A page that has arrived; its bytes are the runner's business. */
@@ -107,8 +127,14 @@ interface Own {
     ready: PageInHand | null;
     applying: PageInHand | null;
     /** The page after the one that is applied could not be fetched. */
-    fetchFailure: Failure | null;
+    fetchFailure: EventOf<'failed'> | null;
+    /** The relay builds the squashed pages, since then; it is asked again at `askAt`. */
+    building: { since: number; askAt: number | null } | null;
+    /** What it is compared with when it is there. */
+    against: SnapshotManifest | null;
   };
+  comparing: { run: RunState; manifest: SnapshotManifest };
+  repairing: { run: RunState; manifest: SnapshotManifest };
   'waiting-to-retry': { run: RunState; failure: Failure; retryAt: number };
   cancelling: { run: RunState; since: number; after: After };
   stopped: object;
@@ -120,7 +146,18 @@ export type State = { [S in StateName]: StateOf<S> }[StateName];
 export type Shared = Common;
 
 /** What the work of the agent can be. */
-export type Work = 'open' | 'probe' | 'poll' | 'fetch' | 'apply' | 'manifest' | 'download' | 'install';
+export type Work =
+  | 'open'
+  | 'probe'
+  | 'poll'
+  | 'fetch'
+  | 'discard'
+  | 'apply'
+  | 'manifest'
+  | 'download'
+  | 'install'
+  | 'compare'
+  | 'repair';
 
 interface Events {
   start: Begin;
@@ -135,14 +172,18 @@ interface Events {
   settings: { configured: boolean; feedNamed: boolean; reopen: boolean; reconnect: boolean; policy: Policy };
   stop: object;
   /** `lastRunAt`: when the last run ended of the kind that the schedule starts. */
-  opened: { cursor: Cursor | null; start: PageStart; lastRunAt: number | null };
-  probed: { status: RelayStatus };
+  opened: { cursor: Cursor | null; start: Start; lastRunAt: number | null };
+  /** `altered`: another program made other tables of the feed's. */
+  probed: { status: RelayStatus; altered: boolean };
   polled: { status: RelayStatus };
   fetched: { page: PageInHand };
-  applied: { cursor: Cursor; start: PageStart };
+  applied: { cursor: Cursor; start: Start };
   manifest: { manifest: SnapshotManifest };
   downloaded: object;
-  installed: { cursor: Cursor; start: PageStart };
+  installed: { cursor: Cursor; start: Start };
+  /** `needed`: the replica is not what it is to be. `copy`: to fetch what differs costs more than a copy, and was not done. */
+  compared: { differences: Difference[]; needed: boolean; copy: boolean };
+  repaired: { cursor: Cursor; start: Start };
   failed: Failure & { work: Work };
   /** All work that was aborted has ended. */
   aborted: object;
@@ -160,10 +201,16 @@ export type Effect =
   | { do: 'probe' }
   | { do: 'poll' }
   | { do: 'fetch'; plan: PullPlan; start: PageStart; fresh: boolean }
-  | { do: 'apply'; page: PageInHand }
+  /** Forgets what is kept aside of squashed pages; `applied` tells where it then stands. */
+  | { do: 'discard' }
+  | { do: 'apply'; page: PageInHand; squashed: boolean }
   | { do: 'manifest' }
   | { do: 'download'; manifest: SnapshotManifest }
   | { do: 'install'; manifest: SnapshotManifest }
+  /** `mayCopy`: it may end early, where a copy is cheaper. */
+  | { do: 'compare'; manifest: SnapshotManifest; mayCopy: boolean }
+  /** `strict`: what other programs made on the tables goes. */
+  | { do: 'repair'; manifest: SnapshotManifest; strict: boolean }
   | { do: 'began'; run: RunState }
   | { do: 'attempt-failed'; run: RunState; failure: Failure }
   | { do: 'ended'; run: RunState; outcome: Run['outcome']; fault: Fault | null };

@@ -1,4 +1,6 @@
+import { approach, compared, compareFailed, repaired } from './machine-compare.ts';
 import {
+  ASK_AGAIN_MS,
   afterSettings,
   applied,
   automatic,
@@ -19,6 +21,7 @@ import {
   POLL_PAUSE_MS,
   pause,
   pullFailed,
+  pullTick,
   recheck,
   resumed,
   settingsAtRest,
@@ -55,8 +58,6 @@ import { isDue, LONGEST_ASKED_MS, LONGEST_MS } from './retry.ts';
 
 /** How long a relay may prepare a copy before a run that is to give up gives up, ms. */
 const PREPARING_MS = 10 * 60_000;
-/** How often it is asked whether the copy is ready, where it does not say, ms. */
-const ASK_AGAIN_MS = 2_000;
 
 type Handler<S extends StateName, E extends EventName> = (
   state: StateOf<S>,
@@ -94,6 +95,7 @@ export function dueAt(state: State): number | null {
   if ('retryAt' in state) times.push(state.retryAt);
   if (state.at === 'waiting-for-snapshot') times.push(state.askAt);
   if (state.at === 'watching') times.push(state.pollAt);
+  if (state.at === 'pulling') times.push(state.building?.askAt ?? null);
   if ((state.at === 'idle' || state.at === 'watching') && state.paused === null) times.push(state.nextAt);
   const known = times.filter((time) => time !== null);
   return known.length === 0 ? null : Math.min(...known);
@@ -109,6 +111,8 @@ const NO_RESULTS = {
   manifest: stay,
   downloaded: stay,
   installed: stay,
+  compared: stay,
+  repaired: stay,
   failed: stay,
   aborted: stay,
 };
@@ -232,12 +236,18 @@ const TABLE: { [S in StateName]: Handlers<S> } = {
       if (state.run.mode !== 'check' || event.mode === 'check') return stay(state);
       return step({ ...state, run: { ...state.run, mode: event.mode, trigger: event.trigger, wanted: event.wanted } });
     },
-    probed: (state, { status }, context) => follow(state, state.run, status, context),
+    probed: (state, { status, altered }, context) => {
+      const { run } = state;
+      const mend = altered && run.mode !== 'check' && run.compare === null;
+      return follow(state, mend ? { ...run, compare: 'altered' } : run, status, context);
+    },
   },
   'waiting-for-snapshot': {
     ...IN_RUN,
     manifest: (state, { manifest }) =>
-      step({ ...shared(state), at: 'downloading-snapshot', run: state.run, manifest }, { do: 'download', manifest }),
+      state.run.compare === null
+        ? step({ ...shared(state), at: 'downloading-snapshot', run: state.run, manifest }, { do: 'download', manifest })
+        : approach(state, state.run, manifest),
     failed: (state, event, context) => {
       if (event.fault.code !== 'snapshot_building') return fail(state, state.run, event, context);
       const tooLong = state.policy.giveUpAfterMs !== null && context.now - state.since > PREPARING_MS;
@@ -264,6 +274,18 @@ const TABLE: { [S in StateName]: Handlers<S> } = {
       state.applying ? step({ ...state, fetching: null, ready: page }) : take(state, page),
     applied,
     failed: pullFailed,
+    tick: (state, _, context) => pullTick(state, context),
+  },
+  comparing: {
+    ...IN_RUN,
+    compared,
+    failed: compareFailed,
+  },
+  repairing: {
+    ...IN_RUN,
+    woke: stay,
+    repaired,
+    failed: compareFailed,
   },
   'waiting-to-retry': {
     ...IN_RUN,
@@ -326,6 +348,7 @@ const TABLE: { [S in StateName]: Handlers<S> } = {
     // What was written before the cancel came is written.
     applied: (state, { cursor, start }) => step({ ...state, cursor, start }),
     installed: (state, { cursor, start }) => step({ ...state, cursor, start }),
+    repaired: (state, { cursor, start }) => step({ ...state, cursor, start }),
     aborted: (state, _, context) => cancelled(state, context),
   },
   stopped: {

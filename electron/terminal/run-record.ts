@@ -1,6 +1,6 @@
 import type { SnapshotManifest } from '@tidemark/protocol/api.ts';
 import type { Cursor } from '@tidemark/protocol/cursor.ts';
-import type { Fault, Progress, Run } from '@tidemark/protocol/status/facts.ts';
+import type { Difference, Fault, Progress, Run } from '@tidemark/protocol/status/facts.ts';
 import type { Counts } from '@tidemark/replica/feed-tables.ts';
 import type { Applied } from '@tidemark/replica/replica.ts';
 import type { RunState } from './machine-types.ts';
@@ -25,9 +25,12 @@ export class RunRecord {
   #total = 0;
   #bytesDone = 0;
   #bytesTotal = 0;
+  /** Of the pages, what an earlier run had received. */
+  #before = { changes: 0, bytes: 0 };
   #table: string | null = null;
   #tableIndex = 0;
   #tableCount = 0;
+  #differences: Difference[] | null = null;
 
   constructor(run: RunState) {
     this.run = run;
@@ -55,6 +58,7 @@ export class RunRecord {
     if (this.#stage !== 'downloading') this.#meter = new Meter(now, rowsAt(manifest, here, total));
     this.#stage = 'downloading';
     this.#unit = 'rows';
+    this.#before = { changes: 0, bytes: 0 };
     this.#total = manifest.rows;
     this.#done = rowsAt(manifest, here, total);
     this.#bytesDone = here;
@@ -79,44 +83,92 @@ export class RunRecord {
     for (const { name, rows } of manifest.tables) this.#count({ ...nothing(name), inserted: rows });
   }
 
-  /** Pages begin. Totals 0: not known. */
-  pages(totals: { changes: number; bytes: number }, now: number): void {
-    this.#stage = 'applying';
-    this.#unit = 'changes';
+  /** A comparison begins. */
+  comparing(manifest: SnapshotManifest, now: number): void {
+    this.#stage = 'comparing';
+    this.#unit = 'rows';
     this.#done = 0;
-    this.#total = totals.changes;
+    this.#total = manifest.rows;
     this.#bytesDone = 0;
-    this.#bytesTotal = totals.bytes;
+    this.#bytesTotal = 0;
     this.#table = null;
     this.#tableIndex = 0;
-    this.#tableCount = 0;
+    this.#tableCount = manifest.tables.length;
     this.#lastDataAt = now;
     this.#meter = new Meter(now, 0);
   }
 
-  totals(totals: { changes: number; bytes: number }): void {
-    this.#total = totals.changes;
-    this.#bytesTotal = totals.bytes;
+  /** So many more rows here were compared. */
+  compared(rows: number, now: number): void {
+    this.#done += rows;
+    this.#lastDataAt = now;
+    this.#meter.count(now, this.#done);
   }
 
-  applied(page: Applied, bytes: number, now: number): void {
+  /** A comparison has ended. */
+  found(differences: Difference[]): void {
+    this.#differences = differences;
+  }
+
+  /** What was found is written. */
+  repairing(differences: Difference[]): void {
+    this.#stage = 'repairing';
+    this.#done = 0;
+    this.#total = differences.reduce((sum, { missing, extra, different }) => sum + missing + extra + different, 0);
+    this.#tableCount = differences.length;
+  }
+
+  repaired(tables: Counts[]): void {
+    for (const counts of tables) this.#count(counts);
+    this.#done = this.#total;
+  }
+
+  /** Pages begin, of which `here` bytes have come before. Totals 0: not known. */
+  pages(totals: { changes: number; bytes: number }, here: number, now: number): void {
+    this.#stage = 'applying';
+    this.#unit = 'changes';
+    this.#done = 0;
+    this.#bytesDone = 0;
+    this.#before = { changes: 0, bytes: here };
+    this.#total = 0;
+    this.#bytesTotal = 0;
+    this.#meter = new Meter(now, 0);
+    this.totals(totals);
+    this.#table = null;
+    this.#tableIndex = 0;
+    this.#tableCount = 0;
+    this.#lastDataAt = now;
+  }
+
+  /** What the pages will have brought in all. */
+  totals({ changes, bytes }: { changes: number; bytes: number }): void {
+    this.#total = changes;
+    this.#bytesTotal = bytes;
+    // What came before was not counted by changes: its part of them is that of its bytes.
+    this.#before.changes = bytes > 0 ? Math.floor((changes * Math.min(this.#before.bytes, bytes)) / bytes) : 0;
+  }
+
+  /** A page is saved, which held `received`: applied, or, of a transaction that goes on, kept aside. */
+  applied(page: Applied, received: { changes: number; bytes: number }, now: number): void {
     for (const counts of page.tables) this.#count(counts);
-    this.#done += page.changes;
-    this.#bytesDone += bytes;
+    this.#stage = 'applying';
+    this.#done += received.changes;
+    this.#bytesDone += received.bytes;
     this.#table = page.tables.at(-1)?.name ?? this.#table;
     this.#meter.count(now, this.#done);
   }
 
-  /** `waiting`: for the next page, with none to apply. */
-  progress(run: RunState, waiting: boolean, now: number): Progress {
+  /** `stage`: while pages come, what is waited for, with none to apply. */
+  progress(run: RunState, stage: Progress['stage'] | null, now: number): Progress {
+    const done = this.#before.changes + this.#done;
     return {
       runId: run.id,
       startedAt: iso(run.startedAt),
-      stage: waiting ? 'downloading' : this.#stage,
+      stage: stage ?? this.#stage,
       unit: this.#unit,
-      done: this.#total > 0 ? Math.min(this.#done, this.#total) : this.#done,
+      done: this.#total > 0 ? Math.min(done, this.#total) : done,
       total: this.#total,
-      bytes: this.#bytesDone,
+      bytes: this.#before.bytes + this.#bytesDone,
       bytesTotal: this.#bytesTotal,
       table: this.#table,
       tableIndex: this.#tableIndex,
@@ -124,7 +176,7 @@ export class RunRecord {
       target: run.target?.seq ?? null,
       lastDataAt: iso(this.#lastDataAt),
       deadlineAt: this.#deadlineAt === null ? null : iso(this.#deadlineAt),
-      ...this.#meter.read(now, this.#done, this.#total),
+      ...this.#meter.read(now, this.#done, Math.max(0, this.#total - this.#before.changes)),
     };
   }
 
@@ -152,6 +204,7 @@ export class RunRecord {
       truncated: sum('truncated'),
       tables,
       bytes: this.#bytes,
+      ...(this.#differences === null ? {} : { differences: this.#differences }),
       left,
       retries: run.retries,
       fault,
@@ -170,6 +223,7 @@ export function joined(before: Run | null, run: Run): Run | null {
   if (before.outcome !== 'done' || run.outcome !== 'done' || before.snapshot !== null || run.snapshot !== null)
     return null;
   if (Date.parse(run.startedAt) - Date.parse(before.startedAt) > FOLLOWED_MS) return null;
+  if (before.differences !== undefined || run.differences !== undefined) return null;
   const tables = new Map(before.tables.map((table) => [table.name, table]));
   for (const table of run.tables) {
     const have = tables.get(table.name);

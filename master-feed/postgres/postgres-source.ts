@@ -185,8 +185,10 @@ export class PostgresSource implements Source {
     const stream = new Stream(this.#name, this.#name, from, new TransactionWriter(lines, tables), outbox, ended.reject);
     const look = this.#watch(run, tables);
     const beat = async () => {
-      stream.ask(await logEnd(control));
+      const end = await logEnd(control);
+      // Up to date is what has been read to the end, with the tables as they are.
       if (await look()) ended.resolve();
+      else stream.ask(end);
     };
     const timer = setInterval(() => void beat().catch(ended.reject), HEARTBEAT_MS);
     signal.addEventListener('abort', () => ended.resolve(), { once: true });

@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import {
   FeedName,
+  HEADERS,
   RelayStatus,
   SnapshotManifest,
   SnapshotQuery,
@@ -12,13 +13,13 @@ import {
   TransactionList,
   TransactionsQuery,
 } from '@tidemark/protocol/api.ts';
-import { type Cursor, Epoch, parseStart, Seq } from '@tidemark/protocol/cursor.ts';
+import { type Cursor, Epoch, type PageStart, parseStart, Seq } from '@tidemark/protocol/cursor.ts';
 import { TidemarkError } from '@tidemark/protocol/errors.ts';
 import { EVERYONE, ScopeSet } from '@tidemark/protocol/page.ts';
 import { z } from 'zod';
 import { type Call, route } from '../route.ts';
 import type { EntitledSet } from '../scopes/filters.ts';
-import { chooseCoding } from '../store/page-cache.ts';
+import { chooseCoding, type ReadyPage } from '../store/page-cache.ts';
 
 const Feed = z.object({ feed: FeedName });
 const SeqText = z.coerce.number().pipe(Seq);
@@ -28,6 +29,23 @@ const FOREVER = { 'cache-control': 'public, max-age=31536000, immutable', vary: 
 
 function cursorOf(query: { epoch?: Epoch | undefined; seq?: Seq | undefined }): Cursor | null {
   return query.epoch !== undefined && query.seq !== undefined ? { epoch: query.epoch, seq: query.seq } : null;
+}
+
+function startOf(text: string): PageStart {
+  const start = parseStart(text);
+  if (!start) throw new TidemarkError('request_invalid', { detail: `start ${text} is not a page start` });
+  return start;
+}
+
+function sendPage(response: ServerResponse, page: ReadyPage, more: Record<string, string> = {}): void {
+  response.writeHead(200, {
+    ...FOREVER,
+    ...more,
+    'content-type': 'application/x-ndjson',
+    'content-length': page.bytes.length,
+    ...(page.coding === 'identity' ? {} : { 'content-encoding': page.coding }),
+  });
+  response.end(page.bytes);
 }
 
 /** The bearer's set of scopes. Throws scope_denied when the request names another. */
@@ -63,18 +81,26 @@ export const TERMINAL_ROUTES = [
     output: null,
     summary: 'The page of this name: NDJSON, see docs/protocol.md. It never changes.',
     async handle({ feed, bearer, input, request, response }) {
-      const start = parseStart(input.start);
-      if (!start) throw new TidemarkError('request_invalid', { detail: `start ${input.start} is not a page start` });
+      const start = startOf(input.start);
       const set = setOf({ feed, bearer }, input.scopes);
       const coding = chooseCoding(request.headers['accept-encoding']);
-      const page = await feed.page(set, input.epoch, start, input.target, coding);
-      response.writeHead(200, {
-        ...FOREVER,
-        'content-type': 'application/x-ndjson',
-        'content-length': page.bytes.length,
-        ...(page.coding === 'identity' ? {} : { 'content-encoding': page.coding }),
-      });
-      response.end(page.bytes);
+      sendPage(response, await feed.page(set, input.epoch, start, input.target, coding));
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/feeds/:feed/squashed/:epoch/:scopes/:start/:target',
+    role: 'terminal',
+    input: Feed.extend({ epoch: Epoch, scopes: ScopeSet, start: z.string(), target: SeqText }),
+    output: null,
+    summary:
+      'The squashed page of this name: all from start to target as one transaction, each row once. 503 squash_building while it is made, 409 squash_larger when it would not be smaller.',
+    async handle({ feed, bearer, input, request, response }) {
+      const start = startOf(input.start);
+      const set = setOf({ feed, bearer }, input.scopes);
+      const coding = chooseCoding(request.headers['accept-encoding']);
+      const { of, ...page } = await feed.squashedPage(set, input.epoch, start, input.target, coding);
+      sendPage(response, page, { [HEADERS.squashed]: `${of.changes} ${of.bytes}` });
     },
   }),
   route({

@@ -13,9 +13,6 @@ const compress = {
 /** Below this size compression costs more than it saves. */
 const SMALL_BYTES = 1024;
 
-/** What compression leaves of a page, before one was compressed. */
-const FIRST_RATIO = 0.3;
-
 /** The best coding that an Accept-Encoding header allows. */
 export function chooseCoding(accept: string | undefined): Coding {
   if (!accept) return 'identity';
@@ -47,7 +44,7 @@ export class PageCache {
   }
 
   /** The page of this name in this coding; `make` gives its bytes. */
-  get(name: string, coding: Coding, make: () => Buffer): Promise<ReadyPage> {
+  get(name: string, coding: Coding, make: () => Buffer | Promise<Buffer>): Promise<ReadyPage> {
     const key = `${coding} ${name}`;
     const cached = this.#pages.get(key);
     if (cached) {
@@ -64,10 +61,10 @@ export class PageCache {
     return page;
   }
 
-  async #make(name: string, coding: Coding, make: () => Buffer): Promise<ReadyPage> {
-    if (coding === 'identity') return { bytes: make(), coding };
+  async #make(name: string, coding: Coding, make: () => Buffer | Promise<Buffer>): Promise<ReadyPage> {
+    if (coding === 'identity') return { bytes: await make(), coding };
     const plain = this.#pages.get(`identity ${name}`);
-    const bytes = plain ? (await plain).bytes : make();
+    const bytes = plain ? (await plain).bytes : await make();
     if (bytes.length < SMALL_BYTES) return { bytes, coding: 'identity' };
     const compressed = await compress[coding](bytes);
     this.#plain += bytes.length;
@@ -75,9 +72,9 @@ export class PageCache {
     return { bytes: compressed, coding };
   }
 
-  /** About what compression leaves of a page. */
-  get ratio(): number {
-    return this.#plain === 0 ? FIRST_RATIO : this.#compressed / this.#plain;
+  /** About what compression leaves of a page; null: none was compressed yet. */
+  get ratio(): number | null {
+    return this.#plain === 0 ? null : this.#compressed / this.#plain;
   }
 
   #admit(key: string, bytes: number): void {

@@ -1,0 +1,520 @@
+import { copyFileSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { PATHS, RelayStatus } from '@tidemark/protocol/api.ts';
+import type { ChangeLine, WireRow } from '@tidemark/protocol/lines.ts';
+import type { TableSchema } from '@tidemark/protocol/schema.ts';
+import type { Mode, Run } from '@tidemark/protocol/status/facts.ts';
+import { trailerOf } from '@tidemark/replica/page-reader.ts';
+import { Replica } from '@tidemark/replica/replica.ts';
+import { createAgent } from '@tidemark/terminal/terminal/agent.ts';
+import { Secret } from '@tidemark/terminal/terminal/secret.ts';
+import Database from 'better-sqlite3';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { FaultProxy } from '../system/fault-proxy.ts';
+import { start, until } from '../system/processes.ts';
+import { Random } from '../system/random.ts';
+import { batchOf, ITEM, position, TestRelay } from '../system/test-relay.ts';
+
+const STOCK: TableSchema = {
+  name: 'stock',
+  columns: [
+    { name: 'branch', type: 'text', source: 'text' },
+    { name: 'product', type: 'integer', source: 'bigint' },
+    { name: 'price', type: 'numeric', source: 'numeric(12,2)' },
+    { name: 'note', type: 'text', source: 'text' },
+  ],
+  key: ['branch', 'product'],
+};
+const VISIT: TableSchema = { ...ITEM, name: 'visit' };
+const SCHEMAS: Record<number, TableSchema> = { 1: ITEM, 2: STOCK, 3: VISIT };
+const DAY = 86_400_000;
+/** When transactions were committed: yesterday. */
+const STARTED = Date.now() - DAY;
+/** Rows are long, so that a backlog of few rows is large. */
+const LONG = 1200;
+
+let relay: TestRelay;
+let way: FaultProxy;
+let folder: string;
+let at: number;
+beforeEach(async () => {
+  relay = await TestRelay.start();
+  way = await FaultProxy.start(relay.url);
+  folder = mkdtempSync(path.join(os.tmpdir(), 'tidemark-squash-'));
+  at = 1000;
+});
+afterEach(async () => {
+  await way.stop();
+  await relay.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const database = (name = 'branch') => path.join(folder, `${name}.sqlite`);
+const text = (random: Random) =>
+  Array.from({ length: LONG / 8 }, () => random.int(0, 0xffff_ffff).toString(16).padStart(8, '0')).join('');
+
+/** A transaction of these lines, each cut into lines as a feed writes them. */
+async function commit(lines: ChangeLine[], schemas = SCHEMAS): Promise<void> {
+  const declared = Object.entries(schemas).map(([id, schema]) => ['s', Number(id), schema]);
+  const cut = lines.flatMap((line): ChangeLine[] => {
+    if (line[0] !== 'i' && line[0] !== 'u' && line[0] !== 'd') return [line];
+    const [kind, id, rows] = line;
+    return Array.from({ length: Math.ceil(rows.length / 20) }, (_, i) => [kind, id, rows.slice(i * 20, i * 20 + 20)]);
+  });
+  const changes = cut.reduce((sum, line) => sum + (Array.isArray(line[2]) ? line[2].length : 1), 0);
+  const committedAt = new Date(STARTED + at * 1000).toISOString().replace('Z', '000Z');
+  await relay.send(batchOf([...declared, ['b', position(++at), committedAt], ...cut, ['c', changes]]));
+}
+
+/** One run of the agent, which gives up at its first failure. */
+async function pull(name = 'branch', mode: Mode = 'now'): Promise<Run> {
+  const agent = createAgent(
+    {
+      databasePath: database(name),
+      version: 'test',
+      checkAtStart: false,
+      watch: false,
+      freshCopy: 'take',
+      giveUpAfterMs: 0,
+      paused: null,
+    },
+    () => undefined,
+  );
+  try {
+    return await new Promise((resolve) => {
+      agent.onRun(resolve);
+      agent.start({
+        relayUrl: way.url,
+        feed: 'shop',
+        token: new Secret(relay.token('terminal')),
+        centralName: '',
+        terminalName: '',
+        everyMs: null,
+        automatic: 'check',
+      });
+      agent.run(mode, 'command');
+    });
+  } finally {
+    await agent.stop();
+  }
+}
+
+async function head(): Promise<{ epoch: string; seq: number }> {
+  const { head } = RelayStatus.parse(await (await relay.get('/v1/feeds/shop/status')).json());
+  if (!head) throw new Error('the relay has no data');
+  return head;
+}
+
+/** What the relay answers to a terminal at a seq. */
+async function planAt(seq: number): Promise<RelayStatus['plan']> {
+  const { epoch } = await head();
+  const answer = await relay.get(`/v1/feeds/shop/status?epoch=${epoch}&seq=${seq}`);
+  return RelayStatus.parse(await answer.json()).plan;
+}
+
+/** A squashed page, when the relay has built it; or the code of its refusal. */
+async function squashed(start: string, target: number): Promise<Buffer | string> {
+  const { epoch } = await head();
+  return until(
+    async () => {
+      const answer = await relay.get(PATHS.squashed('shop', epoch, 'all', start, target), relay.token('terminal'), {
+        'accept-encoding': 'identity',
+      });
+      if (answer.ok) return Buffer.from(await answer.arrayBuffer());
+      const { code } = (await answer.json()) as { code: string };
+      if (code === 'squash_building') expect(answer.headers.get('retry-after')).toBe('1');
+      return code === 'squash_building' ? false : code;
+    },
+    () => 'the squashed pages were not built',
+  );
+}
+
+async function page(start: string, target: number): Promise<Buffer> {
+  const found = await squashed(start, target);
+  if (typeof found === 'string') throw new Error(found);
+  return found;
+}
+
+const nextOf = (bytes: Buffer) => {
+  const trailer = trailerOf(bytes);
+  if (!trailer) throw new Error('a page without a trailer');
+  return trailer.next;
+};
+
+/** All squashed pages from a seq to another. */
+async function allSquashed(from: number, target: number): Promise<Buffer[]> {
+  const pages = [await page(String(from), target)];
+  for (;;) {
+    const next = nextOf(pages.at(-1) ?? Buffer.alloc(0));
+    if (next.part === 0) return pages;
+    pages.push(await page(`${next.seq}.${next.part}`, target));
+  }
+}
+
+/** Brings a replica to the target by ordinary pages, as they come; says how many bytes they had. */
+async function replay(name: string, target: number): Promise<number> {
+  const { epoch } = await head();
+  const replica = Replica.open(database(name), 'shop');
+  try {
+    let bytes = 0;
+    for (let { start } = replica.standing(); start.seq < target; { start } = replica.standing()) {
+      const from = start.part === 0 ? String(start.seq) : `${start.seq}.${start.part}`;
+      const next = await relay.page(epoch, from, target);
+      bytes += next.length;
+      replica.applyPage(next);
+    }
+    return bytes;
+  } finally {
+    replica.close();
+  }
+}
+
+/** Everything that a replica holds and says of itself, besides its history. */
+function contents(name = 'branch'): Record<string, unknown[]> {
+  const db = new Database(database(name), { readonly: true });
+  try {
+    const tables = db.prepare('SELECT id, name, schema, rows FROM tidemark_table ORDER BY name').all() as {
+      name: string;
+      rows: number;
+    }[];
+    const meta = db.prepare('SELECT epoch, seq, part, squashed, committed_at FROM tidemark_meta').all();
+    const spool = db.prepare('SELECT count(*) AS n FROM tidemark_spool').all();
+    return Object.fromEntries([
+      ['tables', tables],
+      ['meta', meta],
+      ['spool', spool],
+      ...tables.map((table): [string, unknown[]] => {
+        const rows = db.prepare(`SELECT * FROM "${table.name}" ORDER BY 1, 2`).safeIntegers().raw().all();
+        expect(rows).toHaveLength(table.rows);
+        return [table.name, rows];
+      }),
+    ]);
+  } finally {
+    db.close();
+  }
+}
+
+const standing = (name = 'branch') => {
+  const [meta] = contents(name).meta ?? [];
+  return meta as { seq: number; part: number };
+};
+const seqHere = (name = 'branch') => standing(name).seq;
+const partHere = (name = 'branch') => standing(name).part;
+const askedFor = (what: 'pages' | 'squashed') => way.asked.filter((url) => url.includes(`/${what}/`));
+
+/** A terminal that is up to date with a base of so many long items. */
+async function terminal(rows: number): Promise<void> {
+  const pool = text(new Random(rows));
+  await relay.base(rows, (n) => `${n} ${pool}`);
+  await until(
+    async () => (await pull()).outcome === 'done' || seqHere() > 0,
+    () => 'the first copy did not come',
+  );
+  way.asked.length = 0;
+}
+
+/** Updates of the first items, again and again. */
+async function updates(rows: number, times: number, random = new Random(7)): Promise<void> {
+  for (let n = 0; n < times; n++)
+    await commit([['u', 1, Array.from({ length: rows }, (_, i): WireRow => [i + 1, text(random)])]]);
+}
+
+/** Random transactions on both tables, as a master could make them. */
+class Workload {
+  readonly #random: Random;
+  readonly #keys: Record<number, Map<string, WireRow>> = { 2: new Map(), 3: new Map() };
+
+  constructor(random: Random) {
+    this.#random = random;
+  }
+
+  async run(transactions: number): Promise<void> {
+    for (let n = 0; n < transactions; n++) {
+      const lines = Array.from({ length: this.#random.int(1, 6) }, () => this.#line());
+      await commit(lines.flat());
+    }
+  }
+
+  #line(): ChangeLine[] {
+    const random = this.#random;
+    const id = random.chance(0.5) ? 2 : 3;
+    const keys = this.#keys[id] ?? new Map<string, WireRow>();
+    const kind = random.next();
+    const some = this.#some([...keys.values()]);
+    if (kind < 0.02) {
+      keys.clear();
+      return [['t', id]];
+    }
+    if (kind < 0.3 || some.length === 0) {
+      const fresh = Array.from({ length: random.int(1, 30) }, () => this.#key(id)).filter(
+        (key, i, all) => !keys.has(JSON.stringify(key)) && all.findIndex((k) => `${k}` === `${key}`) === i,
+      );
+      for (const key of fresh) keys.set(JSON.stringify(key), key);
+      return fresh.length === 0 ? [] : [['i', id, fresh.map((key) => this.#row(id, key))]];
+    }
+    if (kind < 0.45) {
+      for (const key of some) keys.delete(JSON.stringify(key));
+      return [['d', id, some]];
+    }
+    if (kind < 0.55) {
+      // A key that changes, to one that may have been there before.
+      const [from] = some;
+      const to = this.#key(id);
+      if (!from || keys.has(JSON.stringify(to))) return [];
+      keys.delete(JSON.stringify(from));
+      keys.set(JSON.stringify(to), to);
+      return [
+        ['d', id, [from]],
+        ['i', id, [this.#row(id, to)]],
+      ];
+    }
+    return [['u', id, some.map((key) => this.#row(id, key))]];
+  }
+
+  #some(keys: WireRow[]): WireRow[] {
+    const from = this.#random.int(0, Math.max(0, Math.min(keys.length, 60) - 1));
+    return keys.slice(from, from + this.#random.int(1, 30));
+  }
+
+  /** Few keys, so that they come again. */
+  #key(id: number): WireRow {
+    return id === 3 ? [this.#random.int(1, 300)] : [`b${this.#random.int(1, 3)}`, this.#random.int(1, 60)];
+  }
+
+  #row(id: number, key: WireRow): WireRow {
+    const random = this.#random;
+    return id === 3
+      ? [...key, text(random)]
+      : [...key, random.int(0, 99_999) / 100, random.chance(0.2) ? null : text(random)];
+  }
+}
+
+describe('the result', () => {
+  test.each([1, 2, 3, 4])(
+    'Q1 squash-equals-replay: a terminal by squashed pages holds what one holds that replayed all (seed %i)',
+    async (seed) => {
+      await terminal(8000);
+      const workload = new Workload(new Random(seed));
+      await workload.run(30);
+      await pull();
+      const from = seqHere();
+      copyFileSync(database(), database('replayed'));
+      way.asked.length = 0;
+      await workload.run(150);
+      const target = (await head()).seq;
+      expect(await planAt(from)).toMatchObject({ by: 'pages', squashed: true });
+      expect(await pull()).toMatchObject({ outcome: 'done', to: { seq: target }, left: 0 });
+      expect(askedFor('pages')).toEqual([]);
+      expect(askedFor('squashed').length).toBeGreaterThan(0);
+      const bytes = await replay('replayed', target);
+      expect(contents()).toEqual(contents('replayed'));
+      const pages = await allSquashed(from, target);
+      expect(pages.reduce((sum, each) => sum + each.length, 0)).toBeLessThan(bytes * 0.8);
+      onceEach(pages);
+    },
+    60_000,
+  );
+
+  test('Q2 a row that came and went does not come, and a table that it made is there', async () => {
+    await terminal(6000);
+    copyFileSync(database(), database('replayed'));
+    const random = new Random(1);
+    for (let n = 0; n < 8; n++) {
+      const rows = Array.from({ length: 150 }, (_, i): WireRow => ['b', i, n, text(random)]);
+      await commit([['i', 2, rows]]);
+      await commit([['d', 2, rows.map((row) => row.slice(0, 2))]]);
+    }
+    expect(await pull()).toMatchObject({ outcome: 'done', inserted: 0, deleted: 0 });
+    expect(askedFor('squashed')).not.toEqual([]);
+    expect(askedFor('pages')).toEqual([]);
+    await replay('replayed', (await head()).seq);
+    expect(contents()).toEqual(contents('replayed'));
+    expect(contents().stock).toEqual([]);
+  });
+
+  test('Q2 a backlog in which each row came once, and one that replaces a table, come by ordinary pages', async () => {
+    await terminal(6000);
+    await updates(1000, 1);
+    await commit([['u', 1, Array.from({ length: 500 }, (_, i) => [2000 + i, text(new Random(i))])]]);
+    expect(await squashed('1', 3)).toBe('squash_larger');
+    expect(await pull()).toMatchObject({ outcome: 'done', updated: 1500, retries: 0 });
+    expect(askedFor('squashed')).not.toEqual([]);
+    expect(askedFor('pages')).not.toEqual([]);
+    await updates(500, 4);
+    await commit([['i', 3, [[1, 'x']]]]);
+    const wider = { ...VISIT, columns: [...VISIT.columns, { name: 'more', type: 'text' as const, source: 'text' }] };
+    await commit(
+      [
+        ['r', 4],
+        ['i', 4, [[1, 'x', null]]],
+      ],
+      { 4: wider },
+    );
+    expect(await squashed('3', (await head()).seq)).toBe('squash_larger');
+    // By pages, or by a copy where that is smaller.
+    expect(await pull()).toMatchObject({ outcome: 'done' });
+    expect(contents().visit).toEqual([[1n, 'x', null]]);
+  });
+
+  test('Q2 a small backlog, and a pull of one transaction or up to one, do not ask for squashed pages', async () => {
+    await terminal(6000);
+    await updates(10, 3);
+    expect(await planAt(1)).toMatchObject({ by: 'pages', squashed: false });
+    await updates(400, 5);
+    expect(await planAt(1)).toMatchObject({ by: 'pages', squashed: true });
+    await pull('branch', 'one');
+    expect(seqHere()).toBe(2);
+    expect(askedFor('squashed')).toEqual([]);
+  });
+});
+
+/** Fails unless no key stands twice in the pages. */
+function onceEach(pages: Buffer[]): void {
+  const seen = new Set<string>();
+  for (const line of pages.flatMap((each) => each.toString().trimEnd().split('\n').slice(1, -1))) {
+    const [kind, id, rows] = JSON.parse(line) as [string, number, WireRow[]];
+    if (kind !== 'i' && kind !== 'u' && kind !== 'd') continue;
+    for (const row of rows) {
+      const key = `${id} ${JSON.stringify(row.slice(0, SCHEMAS[id]?.key.length))}`;
+      expect(seen.has(key)).toBe(false);
+      seen.add(key);
+    }
+  }
+  expect(seen.size).toBeGreaterThan(0);
+}
+
+describe('in the middle', () => {
+  /** A terminal that lacks four pages of rows, each changed twice. */
+  async function behind(): Promise<number> {
+    await terminal(12_000);
+    copyFileSync(database(), database('replayed'));
+    await updates(3000, 2);
+    return (await head()).seq;
+  }
+
+  /** Stops the relay, forgets what it had built, and starts it. */
+  async function restart(feed = '{}', now = STARTED): Promise<void> {
+    const squashes = path.join(relay.folder, 'relay-data/shop/squashes');
+    expect(readdirSync(squashes).length).toBeGreaterThan(0);
+    rmSync(squashes, { recursive: true });
+    await relay.restart(feed, now);
+    way.leadTo(relay.url);
+    await relay.session();
+  }
+
+  test('Q3 killed-mid-squash: terminal and relay both anew, it goes on where it was, to the same end', async () => {
+    const target = await behind();
+    const whole = await allSquashed(1, target);
+    expect(whole.length).toBeGreaterThan(3);
+    const before = contents().item;
+    way.trouble = { kind: 'slow', bytesPerSecond: 3_000_000 };
+    const args = ['pull', '--relay', way.url, '--feed', 'shop', '--token-file', relay.tokenFile('terminal')];
+    const killed = start('terminal', [...args, '--db', database()]);
+    await until(
+      async () => partHere() >= 2,
+      () => `no squashed page was kept: ${killed.stderr}`,
+    );
+    await killed.stop('SIGKILL');
+    const held = partHere();
+    expect(held).toBeLessThan(whole.length);
+    expect(contents().item).toEqual(before);
+    await restart();
+    expect(await allSquashed(1, target)).toEqual(whole);
+    // What comes meanwhile comes after it.
+    await updates(5, 1);
+    way.trouble = { kind: 'none' };
+    way.asked.length = 0;
+    expect(await pull()).toMatchObject({ outcome: 'done', from: { seq: 1 }, to: { seq: target + 1 } });
+    expect(askedFor('squashed')[0]).toContain(`/1.${held}/${target}`);
+    expect(new Set(askedFor('squashed')).size).toBe(whole.length - held);
+    await replay('replayed', target + 1);
+    expect(contents()).toEqual(contents('replayed'));
+  }, 60_000);
+
+  test('Q3 the kinds of pages do not mix: one of the other kind is refused, the replica as it was', async () => {
+    const target = await behind();
+    const pages = await allSquashed(1, target);
+    const { epoch } = await head();
+    const replica = Replica.open(database(), 'shop');
+    try {
+      const refused = (bytes: Buffer, kind: { squashed: boolean }) => {
+        const standing = replica.standing();
+        expect(() => replica.applyPage(bytes, kind)).toThrowError(
+          expect.objectContaining({ code: 'page_out_of_order' }),
+        );
+        expect(replica.standing()).toEqual(standing);
+      };
+      replica.applyPage(pages[0] ?? Buffer.alloc(0), { squashed: true });
+      expect(replica.squashing()).toBe(target);
+      refused(await relay.page(epoch, '1.1', target), { squashed: false });
+      const [, second] = await allSquashed(1, target);
+      refused(second ?? Buffer.alloc(0), { squashed: false });
+      replica.dropSpool();
+      const ordinary = await relay.page(epoch, '1', target);
+      expect(replica.applyPage(ordinary).start.part).toBeGreaterThan(0);
+      expect(replica.squashing()).toBeNull();
+      const { start } = replica.standing();
+      for (const each of pages)
+        if (JSON.parse(each.toString().split('\n')[0] ?? '').start.part === start.part)
+          refused(each, { squashed: true });
+    } finally {
+      replica.close();
+    }
+    // What was kept aside of ordinary pages goes on by them.
+    expect((await pull()).outcome).toBe('done');
+    expect(askedFor('squashed')).toEqual([]);
+    await replay('replayed', target);
+    expect(contents()).toEqual(contents('replayed'));
+  }, 60_000);
+
+  test('Q3 a pull of one transaction forgets the squashed pages that were kept, and is right', async () => {
+    const target = await behind();
+    const replica = Replica.open(database(), 'shop');
+    replica.applyPage(await page('1', target), { squashed: true });
+    replica.close();
+    expect(await pull('branch', 'one')).toMatchObject({ outcome: 'done', to: { seq: 2 } });
+    await replay('replayed', 2);
+    expect(contents()).toEqual(contents('replayed'));
+  }, 60_000);
+
+  test('Q3 horizon-passed: what was begun is dropped for what the plan says', async () => {
+    const target = await behind();
+    const replica = Replica.open(database(), 'shop');
+    replica.applyPage(await page('1', target), { squashed: true });
+    replica.close();
+    await restart('{ retention: { days: 1 } }', STARTED + 10 * DAY);
+    expect(await planAt(1)).toMatchObject({ by: 'snapshot', reason: 'behind_horizon' });
+    expect(await squashed('1', target)).toBe('behind_horizon');
+    await until(
+      async () => (await pull()).outcome === 'done',
+      () => 'the copy did not come',
+    );
+    expect(seqHere()).toBe(target);
+    expect(contents().spool).toEqual([{ n: 0 }]);
+    expect(contents().meta).toMatchObject([{ part: 0, squashed: null }]);
+  }, 60_000);
+});
+
+test('Q4 what was built is kept for others with the same range, also over a restart, and does not grow for ever', async () => {
+  await terminal(6000);
+  await updates(300, 4);
+  const first = await page('1', 5);
+  const built = path.join(relay.folder, 'relay-data/shop/squashes');
+  const files = readdirSync(built).sort();
+  expect(files).toHaveLength(2);
+  await relay.restart('{}', STARTED);
+  const { epoch } = await head();
+  const answer = await relay.get(PATHS.squashed('shop', epoch, 'all', '1', 5));
+  expect(answer.status).toBe(200);
+  expect(Buffer.from(await answer.arrayBuffer())).toEqual(first);
+  expect(answer.headers.get('tidemark-squashed')).toBe(`300 ${first.length}`);
+  expect(readdirSync(built).sort()).toEqual(files);
+  for (const [start, code] of [
+    ['1.7', 'request_invalid'],
+    ['9', 'cursor_ahead'],
+    ['0', 'behind_horizon'],
+  ] as const)
+    expect(await squashed(start, 5)).toBe(code);
+  expect(await squashed('1', 6)).toBe('target_invalid');
+});

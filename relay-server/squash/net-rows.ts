@@ -1,0 +1,127 @@
+import type { ChangeLine, WireRow } from '@tidemark/protocol/lines.ts';
+import type { TableSchema } from '@tidemark/protocol/schema.ts';
+import { openWriter, prepared, type Writer } from '@tidemark/replica/sqlite.ts';
+
+/** Changes of one kind that a table nets to: rows, or of `d` keys, as JSON text. */
+export interface NetChanges {
+  kind: 'i' | 'u' | 'd';
+  id: number;
+  rows: Iterable<string>;
+}
+
+export interface NetTable {
+  id: number;
+  /** All rows of before the range are gone; what it has now comes as inserts. */
+  truncated: boolean;
+}
+
+const DDL = `
+CREATE TABLE net_table (id INTEGER PRIMARY KEY, truncated INTEGER NOT NULL);
+-- existed: before the range. row: as it is now; null: gone.
+CREATE TABLE net_row (id INTEGER, key TEXT, existed INTEGER NOT NULL, row TEXT, PRIMARY KEY (id, key)) WITHOUT ROWID;
+-- Rows of tables without a key: how many of those that are equal are more, or less, than before.
+CREATE TABLE net_count (id INTEGER, row TEXT, n INTEGER NOT NULL, PRIMARY KEY (id, row)) WITHOUT ROWID;
+`;
+
+/** SQLite's share of memory, MiB; the rest is on the disk. */
+const CACHE_MIB = 32;
+
+/** What changes come to in the end, row by row. It is kept in a file: memory does not grow with the changes. */
+export class NetRows {
+  readonly #db: Writer;
+  readonly #keys = new Map<number, number[]>();
+
+  /** `file` is made, and is the caller's to remove. */
+  constructor(file: string) {
+    this.#db = openWriter(file, { synchronous: 'normal', cacheMib: CACHE_MIB });
+    // Of use only to the build that made it.
+    this.#db.pragma('journal_mode = OFF');
+    this.#db.pragma('synchronous = OFF');
+    this.#db.exec(`${DDL} BEGIN`);
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+
+  /** Takes a line of a table of this schema; false: it is of a kind that does not come down to rows. */
+  take(line: ChangeLine, schema: TableSchema): boolean {
+    const [kind, id] = line;
+    if (kind === 'r' || kind === 'x' || kind === 'a') return false;
+    const key = this.#keyOf(id, schema);
+    if (kind === 't') this.#truncate(id);
+    else if (key.length > 0) this.#keyed(kind, id, line[2], key);
+    else if (kind === 'u') return false;
+    else this.#counted(id, line[2], kind === 'i' ? 1 : -1);
+    return true;
+  }
+
+  /** Tables that were touched, by id. */
+  tables(): NetTable[] {
+    const rows = prepared(this.#db, 'SELECT id, truncated FROM net_table ORDER BY id').all() as {
+      id: number;
+      truncated: number;
+    }[];
+    return rows.map(({ id, truncated }) => ({ id, truncated: truncated === 1 }));
+  }
+
+  /** What a table comes to: each row once, by kind and then by key. */
+  changes(id: number): NetChanges[] {
+    if (this.#keys.get(id)?.length === 0)
+      return [
+        { kind: 'd', id, rows: this.#times(id, -1) },
+        { kind: 'i', id, rows: this.#times(id, 1) },
+      ];
+    return [
+      { kind: 'd', id, rows: this.#some(id, 'key', 'existed = 1 AND row IS NULL') },
+      { kind: 'u', id, rows: this.#some(id, 'row', 'existed = 1 AND row IS NOT NULL') },
+      { kind: 'i', id, rows: this.#some(id, 'row', 'existed = 0 AND row IS NOT NULL') },
+    ];
+  }
+
+  #keyOf(id: number, schema: TableSchema): number[] {
+    let key = this.#keys.get(id);
+    if (!key) {
+      key = schema.key.map((name) => schema.columns.findIndex((column) => column.name === name));
+      this.#keys.set(id, key);
+      prepared(this.#db, 'INSERT INTO net_table VALUES (?, 0)').run(id);
+    }
+    return key;
+  }
+
+  #keyed(kind: 'i' | 'u' | 'd', id: number, rows: WireRow[], keyAt: number[]): void {
+    const put = prepared(
+      this.#db,
+      'INSERT INTO net_row VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET row = excluded.row',
+    );
+    for (const row of rows) {
+      if (kind === 'd') put.run(id, JSON.stringify(row), 1, null);
+      else put.run(id, JSON.stringify(keyAt.map((at) => row[at] ?? null)), kind === 'u' ? 1 : 0, JSON.stringify(row));
+    }
+  }
+
+  #counted(id: number, rows: WireRow[], n: number): void {
+    const add = prepared(
+      this.#db,
+      'INSERT INTO net_count VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n',
+    );
+    for (const row of rows) add.run(id, JSON.stringify(row), n);
+  }
+
+  #truncate(id: number): void {
+    prepared(this.#db, 'DELETE FROM net_row WHERE id = ?').run(id);
+    prepared(this.#db, 'DELETE FROM net_count WHERE id = ?').run(id);
+    prepared(this.#db, 'UPDATE net_table SET truncated = 1 WHERE id = ?').run(id);
+  }
+
+  *#some(id: number, what: 'key' | 'row', where: string): Generator<string> {
+    const found = prepared(this.#db, `SELECT ${what} FROM net_row WHERE id = ? AND ${where} ORDER BY key`);
+    yield* found.pluck().iterate(id) as IterableIterator<string>;
+  }
+
+  *#times(id: number, sign: 1 | -1): Generator<string> {
+    const found = prepared(this.#db, 'SELECT row, n * ? AS n FROM net_count WHERE id = ? AND n * ? > 0 ORDER BY row');
+    for (const { row, n } of found.iterate(sign, id, sign) as Iterable<{ row: string; n: number }>)
+      for (let i = 0; i < n; i++) yield row;
+  }
+}
