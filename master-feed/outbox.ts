@@ -5,10 +5,14 @@ import type { SourcePosition } from '@tidemark/protocol/lines.ts';
 /** Sends one batch; resolves when the relay has it on disk. */
 export type SendBatch = (batch: Buffer) => Promise<BatchAnswer>;
 
-/** A batch is sent before it passes this size, characters. */
+/** A batch is sent before it passes this size, bytes. */
 const BATCH_SIZE = 2 * 1024 * 1024;
-/** The source pauses while more than this waits, characters. */
+/** The source pauses while more than this waits, bytes. */
 const HIGH = 3 * BATCH_SIZE;
+/** Longest trailer, bytes. */
+const TRAILER_MOST = 128;
+/** Bytes of UTF-8 that a character can take. */
+const CHARACTER_MOST = 3;
 
 /**
  * Lines on their way to the relay. One batch is in flight; what comes meanwhile makes the next, so a slow
@@ -16,7 +20,10 @@ const HIGH = 3 * BATCH_SIZE;
  */
 export class Outbox {
   readonly #send: SendBatch;
-  #parts: string[] = [];
+  /** Lines are encoded as they come: kept as strings until they are sent, they would be most of what a feed takes of memory. */
+  #batch: Buffer = Buffer.allocUnsafeSlow(HIGH);
+  /** The memory of the batch that was sent last, for the next one. */
+  #spare: Buffer | null = null;
   #lines = 0;
   #size = 0;
   #flying: Promise<void> | null = null;
@@ -38,22 +45,32 @@ export class Outbox {
   /** Adds a line, with its newline. Throws what the last batch failed with. */
   write(line: string): void {
     if (this.#fault !== null) throw this.#fault;
-    this.#parts.push(line);
+    const room = this.#size + line.length * CHARACTER_MOST + TRAILER_MOST;
+    if (room > this.#batch.length) this.#grow(room);
+    this.#size += this.#batch.write(line, this.#size);
     this.#lines++;
-    this.#size += line.length;
     if (this.#size >= BATCH_SIZE) this.flush();
   }
 
   /** Sends what there is, as soon as nothing is in flight. */
   flush(): void {
-    if (this.#flying || this.#parts.length === 0 || this.#fault !== null) return;
-    const body = this.#parts.join('');
-    const lines = this.#lines;
-    this.#flyingSize = this.#size;
-    this.#parts = [];
+    if (this.#flying || this.#size === 0 || this.#fault !== null) return;
+    const batch = this.#batch;
+    const size = this.#size;
+    const sha256 = createHash('sha256').update(batch.subarray(0, size)).digest('hex');
+    const trailer = batch.write(`${JSON.stringify({ lines: this.#lines, sha256 })}\n`, size);
+    this.#flyingSize = size;
+    this.#batch = this.#spare ?? Buffer.allocUnsafeSlow(HIGH);
+    this.#spare = null;
     this.#lines = 0;
     this.#size = 0;
-    this.#flying = this.#fly(body, lines);
+    this.#flying = this.#fly(batch, size + trailer);
+  }
+
+  #grow(room: number): void {
+    const larger = Buffer.allocUnsafeSlow(Math.max(room, 2 * this.#batch.length));
+    this.#batch.copy(larger, 0, 0, this.#size);
+    this.#batch = larger;
   }
 
   get full(): boolean {
@@ -62,7 +79,7 @@ export class Outbox {
 
   /** Whether all that was written is on the relay's disk. */
   get empty(): boolean {
-    return this.#parts.length === 0 && this.#flying === null;
+    return this.#size === 0 && this.#flying === null;
   }
 
   /** Resolves when there is room again. Throws what a batch failed with. */
@@ -83,11 +100,11 @@ export class Outbox {
     if (this.#fault !== null) throw this.#fault;
   }
 
-  async #fly(body: string, lines: number): Promise<void> {
+  async #fly(batch: Buffer, size: number): Promise<void> {
     try {
-      const bytes = Buffer.from(body, 'utf8');
-      const sha256 = createHash('sha256').update(bytes).digest('hex');
-      const answer = await this.#send(Buffer.concat([bytes, Buffer.from(`${JSON.stringify({ lines, sha256 })}\n`)]));
+      const answer = await this.#send(batch.subarray(0, size));
+      // A row that was larger than all others does not keep its memory for ever.
+      if (batch.length === HIGH) this.#spare = batch;
       if (answer.position !== null) this.durable = answer.position;
     } catch (error) {
       this.#fault = error ?? new Error('sending failed');

@@ -300,7 +300,11 @@ export class FeedService {
     if (cursor.seq < horizon) return { behind: null, plan: this.#copy(set, 'behind_horizon') };
     const behind = this.#reader.behind(set, cursor.seq, head);
     if (cursor.seq === head) return { behind, plan: { by: 'none' } };
-    const squashed = behind.transactions > 1 && behind.bytes >= SQUASH_LEAST_BYTES && behind.bytes <= SQUASH_MOST_BYTES;
+    const squashed =
+      behind.transactions > 1 &&
+      behind.bytes >= SQUASH_LEAST_BYTES &&
+      behind.bytes <= SQUASH_MOST_BYTES &&
+      !this.#squashes.refused({ epoch, set: scopes, start: cursor.seq });
     const ratio = this.#ratio(set);
     const replay = Math.ceil(behind.bytes * ratio);
     if (behind.bytes <= SMALL_BYTES) return { behind, plan: { by: 'pages', scopes, bytes: replay, squashed } };

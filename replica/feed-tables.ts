@@ -116,11 +116,14 @@ export class FeedTables {
   declare(id: number, schema: TableSchema, create = true): void {
     const known = this.#known.get(id);
     if (known) {
+      if (known.schema === schema) return;
       if (!sameSchema(known.schema, schema))
         throw new TidemarkError('schema_mismatch', {
           table: schema.name,
           detail: `table id ${id} was declared otherwise before`,
         });
+      // What was compared once is known by sight.
+      known.schema = schema;
       return;
     }
     const fresh: Known = { id, schema, statements: null, rows: 0, dirty: false };

@@ -27,7 +27,8 @@ const STOCK: TableSchema = {
   key: ['branch', 'product'],
 };
 const VISIT: TableSchema = { ...ITEM, name: 'visit' };
-const SCHEMAS: Record<number, TableSchema> = { 1: ITEM, 2: STOCK, 3: VISIT };
+const LOG: TableSchema = { ...ITEM, name: 'log', key: [] };
+const SCHEMAS: Record<number, TableSchema> = { 1: ITEM, 2: STOCK, 3: VISIT, 4: LOG };
 const DAY = 86_400_000;
 /** When transactions were committed: yesterday. */
 const STARTED = Date.now() - DAY;
@@ -205,8 +206,8 @@ const askedFor = (what: 'pages' | 'squashed') => way.asked.filter((url) => url.i
 
 /** A terminal that is up to date with a base of so many long items. */
 async function terminal(rows: number): Promise<void> {
-  const pool = text(new Random(rows));
-  await relay.base(rows, (n) => `${n} ${pool}`);
+  const random = new Random(rows);
+  await relay.base(rows, () => text(random));
   await until(
     async () => (await pull()).outcome === 'done' || seqHere() > 0,
     () => 'the first copy did not come',
@@ -225,6 +226,8 @@ class Workload {
   readonly #random: Random;
   readonly #keys: Record<number, Map<string, WireRow>> = { 2: new Map(), 3: new Map() };
 
+  #log: WireRow[] = [];
+
   constructor(random: Random) {
     this.#random = random;
   }
@@ -238,6 +241,7 @@ class Workload {
 
   #line(): ChangeLine[] {
     const random = this.#random;
+    if (random.chance(0.2)) return this.#keyless();
     const id = random.chance(0.5) ? 2 : 3;
     const keys = this.#keys[id] ?? new Map<string, WireRow>();
     const kind = random.next();
@@ -270,6 +274,26 @@ class Workload {
       ];
     }
     return [['u', id, some.map((key) => this.#row(id, key))]];
+  }
+
+  /** Rows of the table without a key, some of them equal; an update is a delete and an insert. */
+  #keyless(): ChangeLine[] {
+    const random = this.#random;
+    const kind = random.next();
+    if (kind < 0.03) {
+      this.#log = [];
+      return [['t', 4]];
+    }
+    const gone = kind < 0.5 ? this.#log.splice(random.int(0, 20), random.int(0, 10)) : [];
+    const come = Array.from(
+      { length: random.int(0, 12) },
+      (): WireRow => [random.int(1, 9), `line ${random.int(1, 4)}`],
+    );
+    this.#log.push(...come);
+    return [
+      ...(gone.length > 0 ? [['d', 4, gone] as ChangeLine] : []),
+      ...(come.length > 0 ? [['i', 4, come] as ChangeLine] : []),
+    ];
   }
 
   #some(keys: WireRow[]): WireRow[] {
@@ -337,7 +361,16 @@ describe('the result', () => {
     await terminal(6000);
     await updates(1000, 1);
     await commit([['u', 1, Array.from({ length: 500 }, (_, i) => [2000 + i, text(new Random(i))])]]);
+    expect(await planAt(1)).toMatchObject({ by: 'pages', squashed: true });
     expect(await squashed('1', 3)).toBe('squash_larger');
+    // It is not offered again, nor built anew for a terminal that was offered it before.
+    expect(await planAt(1)).toMatchObject({ by: 'pages', squashed: false });
+    expect(await pull()).toMatchObject({ outcome: 'done', updated: 1500, retries: 0 });
+    expect(askedFor('squashed')).toEqual([]);
+    expect(askedFor('pages')).not.toEqual([]);
+    await updates(1200, 1);
+    await commit([['u', 1, Array.from({ length: 300 }, (_, i) => [3000 + i, text(new Random(i))])]]);
+    way.asked.length = 0;
     expect(await pull()).toMatchObject({ outcome: 'done', updated: 1500, retries: 0 });
     expect(askedFor('squashed')).not.toEqual([]);
     expect(askedFor('pages')).not.toEqual([]);
@@ -346,12 +379,12 @@ describe('the result', () => {
     const wider = { ...VISIT, columns: [...VISIT.columns, { name: 'more', type: 'text' as const, source: 'text' }] };
     await commit(
       [
-        ['r', 4],
-        ['i', 4, [[1, 'x', null]]],
+        ['r', 9],
+        ['i', 9, [[1, 'x', null]]],
       ],
-      { 4: wider },
+      { 9: wider },
     );
-    expect(await squashed('3', (await head()).seq)).toBe('squash_larger');
+    expect(await squashed('5', (await head()).seq)).toBe('squash_larger');
     // By pages, or by a copy where that is smaller.
     expect(await pull()).toMatchObject({ outcome: 'done' });
     expect(contents().visit).toEqual([[1n, 'x', null]]);
@@ -374,7 +407,7 @@ function onceEach(pages: Buffer[]): void {
   const seen = new Set<string>();
   for (const line of pages.flatMap((each) => each.toString().trimEnd().split('\n').slice(1, -1))) {
     const [kind, id, rows] = JSON.parse(line) as [string, number, WireRow[]];
-    if (kind !== 'i' && kind !== 'u' && kind !== 'd') continue;
+    if ((kind !== 'i' && kind !== 'u' && kind !== 'd') || SCHEMAS[id]?.key.length === 0) continue;
     for (const row of rows) {
       const key = `${id} ${JSON.stringify(row.slice(0, SCHEMAS[id]?.key.length))}`;
       expect(seen.has(key)).toBe(false);

@@ -187,19 +187,14 @@ export function pull(state: Shared, run: RunState, plan: PullPlan, against: Snap
   return step(pulling, fetch(pulling, state.start));
 }
 
-/** Goes on by ordinary pages, for the rest of the run. */
-function pullPlainly(state: StateOf<'pulling'>): Step {
-  const plan = { ...state.plan, target: state.run.target?.seq ?? state.plan.target, squashed: false };
-  return chain([{ do: 'abort' }], pull(state, { ...state.run, plain: true }, plan, state.against));
-}
-
 /** What a failure means that only squashed pages have; null: it is like any other. */
 function squashFailed(state: StateOf<'pulling'>, event: EventOf<'failed'>, context: Context): Step | null {
   const { code } = event.fault;
-  if (NOT_SQUASHED.has(code)) return pullPlainly(state);
-  if (code !== 'squash_building') return null;
   const since = state.building?.since ?? context.now;
-  if (context.now - since > SQUASH_MS) return pullPlainly(state);
+  const late = code === 'squash_building' && context.now - since > SQUASH_MS;
+  // Ordinary pages may be dearer than a copy: the relay says which it is.
+  if (late || NOT_SQUASHED.has(code)) return recheck(state, { ...state.run, plain: true });
+  if (code !== 'squash_building') return null;
   const askAt = context.now + Math.min(event.retryAfterMs ?? ASK_AGAIN_MS, LONGEST_ASKED_MS);
   return step({ ...state, fetching: null, building: { since, askAt } });
 }

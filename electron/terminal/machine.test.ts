@@ -281,7 +281,8 @@ describe('squashed pages', () => {
       rig.send(failed('fetch', 'squash_building', 1000));
       rig.now += 5 * 60_000;
       rig.send({ type: 'tick' });
-      expect(rig.send(failed('fetch', refusal))).toEqual(['abort', 'fetch']);
+      expect(rig.send(failed('fetch', refusal))).toEqual(['abort', 'probe']);
+      expect(rig.send({ type: 'probed', altered: false, status: squashed(5, 55) })).toEqual(['fetch']);
       expect(rig.state).toMatchObject({ plan: { target: 50, squashed: false } });
       rig.send(failed('fetch', 'relay_unreachable'));
       rig.send({ type: 'tick' });
@@ -308,7 +309,8 @@ describe('squashed pages', () => {
     kept(refused, 40);
     refused.start();
     refused.send({ type: 'probed', altered: false, status: squashed(5, 50) });
-    expect(refused.send(failed('fetch', 'squash_larger'))).toEqual(['abort', 'discard']);
+    expect(refused.send(failed('fetch', 'squash_larger'))).toEqual(['abort', 'probe']);
+    expect(refused.send({ type: 'probed', altered: false, status: squashed(5, 50) })).toEqual(['discard']);
     expect(refused.send({ type: 'applied', cursor: cursor(5), start: at(5) })).toEqual(['fetch']);
     expect(refused.state).toMatchObject({ plan: { target: 50, squashed: false }, fetching: at(5) });
     const one = new Rig();

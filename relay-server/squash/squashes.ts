@@ -100,6 +100,13 @@ export class Squashes {
     return { read: () => readRange(this.#path(name), from, to), changes, bytes };
   }
 
+  /** Whether squashed pages from this start were refused: it is not to be built for each target anew. */
+  refused({ epoch, set, start }: Pick<SquashRange, 'epoch' | 'set' | 'start'>): boolean {
+    const begins = `${epoch}-${set}-${start}-`;
+    for (const [name, { squash }] of this.#kept) if (squash === null && name.startsWith(begins)) return true;
+    return false;
+  }
+
   async close(): Promise<void> {
     await this.#worker?.terminate();
   }

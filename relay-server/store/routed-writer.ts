@@ -94,6 +94,7 @@ export class RoutedWriter {
     }
     const lines = new ScopedLines(log, id, router, bytes, rows.length);
     if (kind === 'i') for (const row of rows) lines.insert(router.scopeOf(row), row);
+    else if (router.schema.key.length === 0) for (const row of rows) lines.delete(router.scopeOf(row), row);
     else this.#changed(lines, kind, id, router, rows);
     this.#tables.apply(line);
     lines.end();
@@ -114,7 +115,7 @@ export class RoutedWriter {
       if (rows.length > 1) within.set(name, after);
       if (before !== null && before === after) lines.update(before, row);
       else {
-        if (before !== null) lines.delete(before, key);
+        lines.delete(before, key);
         if (after !== null) lines.insert(after, row);
       }
     }
@@ -167,7 +168,8 @@ class ScopedLines {
     this.#add(scope, 'u', row);
   }
 
-  delete(scope: string, key: WireRow): void {
+  delete(scope: string | null, key: WireRow): void {
+    if (scope === null) return;
     this.#add(scope, 'd', key);
     this.#deleted.set(JSON.stringify(key), scope);
   }

@@ -1,0 +1,205 @@
+import { copyFileSync } from 'node:fs';
+import type { Progress, Run } from '@tidemark/protocol/status/facts.ts';
+import { createAgent } from '@tidemark/terminal/terminal/agent.ts';
+import { Secret } from '@tidemark/terminal/terminal/secret.ts';
+import Database from 'better-sqlite3';
+import type pg from 'pg';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { type EmbeddedPostgres, startPostgres } from '../../scripts/postgres/embedded.ts';
+import { MemoryWatch } from '../system/memory.ts';
+import { connect } from '../system/oracle.ts';
+import { type Running, until } from '../system/processes.ts';
+import { System } from '../system/system.ts';
+import { readToken } from '../system/test-relay.ts';
+
+/** Changes of the one transaction. By hand, with some minutes: TIDEMARK_LARGE=10000000. */
+const LARGE = Number(process.env.TIDEMARK_LARGE ?? 300_000);
+/** What each process may take beyond what it takes idle, MiB, however large the transaction is. */
+const BOUND_MIB = 200;
+/** Characters that make a row long: the transaction is larger than what any process may take. */
+const FILLING = Math.max(0, Math.ceil(240e6 / LARGE) - 120);
+/** One that takes long enough to be killed in. */
+const SOME = Math.ceil(LARGE / 3);
+const MINUTES = 60_000 * Math.max(5, LARGE / 100_000);
+
+let postgres: EmbeddedPostgres;
+let master: pg.Client;
+let system: System;
+beforeEach(async () => {
+  postgres = await startPostgres({
+    walLevel: 'logical',
+    settings: { max_wal_size: '16GB', shared_buffers: '256MB' },
+  });
+  master = await connect(postgres.url);
+  await master.query('CREATE TABLE bulk (id bigint PRIMARY KEY, name text, amount numeric(12,2), note text)');
+  // Large beside the transaction, so that pages are cheaper than a copy of it all.
+  await master.query('CREATE TABLE archive (id int PRIMARY KEY, body text)');
+  await master.query(
+    `INSERT INTO archive SELECT n, (SELECT string_agg(md5(n || ' ' || m), '') FROM generate_series(1, 3200) m)
+       FROM generate_series(1, ${Math.min(1000, Math.ceil(LARGE / 1000))}) n`,
+  );
+  system = await System.start(postgres.url);
+  await system.settled();
+  await system.pull();
+}, MINUTES);
+afterEach(async () => {
+  await system.stop();
+  await master.end();
+  await postgres.stop();
+});
+
+/** One transaction that inserts so many rows, from this id on. */
+const insert = (from: number, rows: number) =>
+  master.query(
+    `INSERT INTO bulk SELECT n, 'item ' || n, (n % 1000000) / 100.0, md5(n::text) || md5((n + 1)::text) || repeat('x', ${FILLING})
+       FROM generate_series(${from}, ${from + rows - 1}) n`,
+  );
+
+const read = <T>(sql: string, name?: string): T => {
+  const db = new Database(system.database(name), { readonly: true });
+  try {
+    return db.prepare(sql).get() as T;
+  } finally {
+    db.close();
+  }
+};
+const standing = (name?: string) => read<{ seq: number; part: number }>('SELECT seq, part FROM tidemark_meta', name);
+const rows = (name?: string) => read<{ n: number }>('SELECT count(*) AS n FROM bulk', name).n;
+
+/** Peaks of feed, relay and a following terminal while one transaction of so many changes goes through them, MiB. */
+async function peaks(from: number, changes: number): Promise<Record<'feed' | 'relay' | 'terminal', number>> {
+  const terminal = system.startWatch(system.database('watching'));
+  await until(
+    async () => terminal.stdout.includes('Up to date'),
+    () => `the terminal does not follow: ${terminal.stdout}${terminal.stderr}`,
+  );
+  const pid = (running: Running | null) => running?.child.pid;
+  const watches = {
+    feed: new MemoryWatch(pid(system.feed)),
+    relay: new MemoryWatch(pid(system.relay)),
+    terminal: new MemoryWatch(pid(terminal)),
+  };
+  await insert(from, changes);
+  await until(
+    async () => terminal.stdout.includes(`Received ${changes.toLocaleString('en-GB')} changes`),
+    () => `the transaction did not arrive: ${terminal.stdout}${system.feed?.stdout.slice(-2000)}`,
+    MINUTES,
+  );
+  const { feed, relay, terminal: branch } = watches;
+  const peaks = { feed: feed.growthMib, relay: relay.growthMib, terminal: branch.growthMib };
+  const idle = { feed: feed.idleMib, relay: relay.idleMib, terminal: branch.idleMib };
+  console.info(`${changes} changes in one transaction, MiB:`, { idle, peaks });
+  expect((await terminal.stop('SIGTERM')).code).toBe(0);
+  return peaks;
+}
+
+test(
+  'S11 oversized-transaction: feed, relay and terminal take no more memory than is stated, however many changes it has',
+  async () => {
+    copyFileSync(system.database(), system.database('watching'));
+    for (const [from, changes] of [
+      [1, LARGE / 10],
+      [LARGE, LARGE],
+    ] as const) {
+      // Anew, so that what is there from before does not stand in for what comes.
+      await system.feed?.stop();
+      await system.relay?.stop('SIGTERM');
+      await system.startRelay();
+      system.startFeed();
+      await system.settled();
+      for (const [name, mib] of Object.entries(await peaks(from, changes)))
+        expect(mib, `${name}, MiB beyond idle, ${changes} changes`).toBeLessThan(BOUND_MIB);
+    }
+    const size = (await system.transactions()).at(-1)?.bytes ?? 0;
+    expect(size / 1_048_576).toBeGreaterThan(BOUND_MIB);
+    expect(rows('watching')).toBe(LARGE + LARGE / 10);
+  },
+  MINUTES,
+);
+
+test(
+  'S11 oversized-transaction: killed in the middle it goes on from there, is shown as it comes, and is applied as one',
+  async () => {
+    copyFileSync(system.database(), system.database('whole'));
+    const before = standing();
+    await insert(1, SOME);
+    await system.settled();
+
+    const progress: Progress[] = [];
+    const whole = await pullHere(system.database('whole'), (now) => {
+      progress.push(now);
+      expect(standing('whole').seq).toBe(before.seq);
+      expect(rows('whole')).toBe(0);
+    });
+    expect(whole).toMatchObject({
+      outcome: 'done',
+      inserted: SOME,
+      from: { seq: before.seq },
+      to: { seq: before.seq + 1 },
+    });
+    grows(progress.map(({ bytes }) => bytes));
+    grows(progress.map(({ done }) => done));
+    for (const { done, total, bytes, bytesTotal } of progress) {
+      expect(total).toBe(SOME);
+      expect(done).toBeLessThanOrEqual(total);
+      expect(bytes).toBeLessThanOrEqual(bytesTotal * 1.01);
+    }
+
+    const killed = system.startPull();
+    await until(
+      async () => standing().part > 4,
+      () => `nothing was kept aside: ${killed.stdout}${killed.stderr}`,
+    );
+    await killed.stop('SIGKILL');
+    expect(standing().seq).toBe(before.seq);
+    expect(rows()).toBe(0);
+    const rest = JSON.parse((await system.pull(undefined, ['--json'])).stdout) as Run;
+    expect(rest).toMatchObject({ outcome: 'done', inserted: SOME });
+    expect(rest.bytes).toBeLessThan(whole.bytes);
+    expect(rows()).toBe(SOME);
+    expect(standing()).toEqual({ seq: before.seq + 1, part: 0 });
+  },
+  MINUTES,
+);
+
+/** Fails unless the numbers only grow, over several steps. */
+function grows(numbers: number[]): void {
+  expect(numbers).toEqual([...numbers].sort((a, b) => a - b));
+  expect(new Set(numbers).size).toBeGreaterThan(3);
+}
+
+/** A pull by the agent in this process, which tells its progress while the transaction is not yet applied. */
+async function pullHere(databasePath: string, onProgress: (progress: Progress) => void): Promise<Run> {
+  const agent = createAgent(
+    {
+      databasePath,
+      version: 'test',
+      checkAtStart: false,
+      watch: false,
+      freshCopy: 'take',
+      giveUpAfterMs: 0,
+      paused: null,
+    },
+    () => undefined,
+  );
+  try {
+    return await new Promise((resolve) => {
+      agent.onRun(resolve);
+      agent.onFacts(({ phase }) => {
+        if (phase.kind === 'syncing') onProgress(phase.progress);
+      });
+      agent.start({
+        relayUrl: system.url,
+        feed: 'shop',
+        token: new Secret(readToken(system.tokenFile('branch-7'))),
+        centralName: '',
+        terminalName: '',
+        everyMs: null,
+        automatic: 'check',
+      });
+      agent.run('now', 'command');
+    });
+  } finally {
+    await agent.stop();
+  }
+}
