@@ -90,7 +90,7 @@ export class Repair {
 
   #stage({ id, name, rows, schema }: CompareTarget['tables'][number]): Staged {
     const structure = structureOf(this.#reader, schema);
-    if (!this.#ours.has(nameKey(name)) && structure !== 'none') throw new TidemarkError('name_clash', { table: name });
+    if (!this.#ours.has(nameKey(name)) && structure === 'other') throw new TidemarkError('name_clash', { table: name });
     const replaces = structure === 'other';
     return {
       ...{ id, schema, rows, replaces, made: false, into: null },
@@ -204,11 +204,12 @@ export class Repair {
 
   /**
    * Writes what was found, and the snapshot's position and set of scopes, inside the caller's transaction. `strict`:
-   * what other programs made on the tables goes, because the feed's changes could not be written.
+   * what other programs made on the tables goes, because the feed's changes could not be written. Gives what changed by
+   * table, and the names of indexes and triggers of other programs that are gone.
    */
-  write(strict: boolean): Counts[] {
+  write(strict: boolean): { tables: Counts[]; dropped: string[] } {
     this.#reader.close();
-    const kept = [...this.#tables.values()].flatMap((table) => this.#putAside(table, strict));
+    const aside = [...this.#tables.values()].map((table) => this.#putAside(table, strict));
     for (const name of OUR_TABLES)
       removeObjects(
         this.#db,
@@ -216,15 +217,15 @@ export class Repair {
       );
     for (const { name } of this.#gone) this.#drop(name);
     for (const table of this.#tables.values()) this.#writeTable(table);
-    restoreObjects(this.#db, kept);
+    const refused = restoreObjects(
+      this.#db,
+      aside.flatMap(({ back }) => back),
+    );
     this.#writeStanding();
-    return this.differences.map(({ table, missing, extra, different }) => ({
-      name: table,
-      inserted: missing,
-      updated: different,
-      deleted: extra,
-      truncated: 0,
-    }));
+    const tables = this.differences.map(({ table, missing, extra, different }) => {
+      return { name: table, inserted: missing, updated: different, deleted: extra, truncated: 0 };
+    });
+    return { tables, dropped: [...aside.flatMap(({ removed }) => removed.map(({ name }) => name)), ...refused] };
   }
 
   /** Forgets what was found. */
@@ -263,15 +264,15 @@ export class Repair {
 
   /**
    * Puts aside what other programs made on a table and could keep its rows from becoming the feed's, or goes with the
-   * table; gives what is made again afterwards.
+   * table. Gives what is made again afterwards, and what is not.
    */
-  #putAside({ schema, here }: Staged, strict: boolean): ForeignObject[] {
+  #putAside({ schema, here }: Staged, strict: boolean): { back: ForeignObject[]; removed: ForeignObject[] } {
     const unique = uniqueIndexes(this.#db, schema.name);
     const all = foreignObjects(this.#db, schema.name);
     const hinders = ({ type, name }: ForeignObject) => type === 'trigger' || unique.includes(name);
     removeObjects(this.#db, all.filter(hinders));
-    const back = all.filter((object) => here === null || hinders(object));
-    return strict ? back.filter((object) => !hinders(object)) : back;
+    const back = all.filter((object) => (here === null || hinders(object)) && !(strict && hinders(object)));
+    return { back, removed: strict ? all.filter(hinders) : [] };
   }
 
   #drop(name: string): void {

@@ -267,7 +267,7 @@ export class Replica {
    * triggers and unique indexes of other programs on these tables go. Throws replica_altered when the file does not take
    * it, disk_full, db_*; the replica is then as it was.
    */
-  applyDifference(repair: Repair, strict: boolean): Counts[] {
+  applyDifference(repair: Repair, strict: boolean): { tables: Counts[]; dropped: string[] } {
     try {
       return transaction(this.#db, () => repair.write(strict));
     } catch (error) {

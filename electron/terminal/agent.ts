@@ -415,7 +415,9 @@ class SyncAgent implements Agent {
         await this.#tellNow();
         if (signal.aborted) throw new TidemarkError('cancelled');
         this.#found = null;
-        this.#record?.repaired(replica.applyDifference(found, effect.strict));
+        const { tables, dropped } = replica.applyDifference(found, effect.strict);
+        if (dropped.length > 0) this.#log('warn', 'objects.dropped', { names: dropped });
+        this.#record?.repaired(tables);
         this.#book.installed(replica.look());
         const { start } = replica.standing();
         return { type: 'repaired', cursor: effect.manifest.cursor, start };
