@@ -344,11 +344,12 @@ export class FeedService {
     if (oldestAt === null) return null;
     const { days, megabytes } = this.#config.retention;
     let until = Date.parse(oldestAt) + days * DAY_MS;
-    const [old, cursor, head] = [this.#feed.horizon, after, this.#feed.head].map((at) => this.#reader.logAt(seq(at)));
-    if (megabytes !== null && head) {
-      const kept = head.bytes - (old?.bytes ?? 0);
-      const spanMs = Date.parse(head.committedAt) - Date.parse(old?.committedAt ?? oldestAt);
-      const room = Math.max(0, megabytes * 1e6 - (head.bytes - (cursor?.bytes ?? 0)));
+    const { oldest, newest } = this.#reader.logSpan();
+    if (megabytes !== null && oldest && newest) {
+      const kept = newest.bytes - oldest.bytes;
+      const spanMs = Date.parse(newest.committedAt) - Date.parse(oldest.committedAt);
+      const lacks = newest.bytes - this.#reader.logBytes(after);
+      const room = Math.max(0, megabytes * 1e6 - lacks);
       if (kept > 0 && spanMs > 0) until = Math.min(until, this.#deps.now() + (room * spanMs) / kept);
     }
     return Number.isFinite(until) && until < MAX_TIME ? new Date(until).toISOString() : null;

@@ -1,3 +1,5 @@
+import { rmSync } from 'node:fs';
+import path from 'node:path';
 import type pg from 'pg';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type EmbeddedPostgres, startPostgres } from '../../scripts/postgres/embedded.ts';
@@ -155,7 +157,26 @@ describe('against a master that is ready', () => {
     await master.query('DELETE FROM note WHERE id = 8');
     system.startFeed();
     await equal();
-    expect((await system.status()).head?.epoch).toBe(epoch);
+    const after = await system.status();
+    expect(after.head?.epoch).toBe(epoch);
+    expect(after.feed.base?.why).toBe('the slot is gone');
+  });
+
+  test('lost-relay-disk: a new epoch, and a terminal copies once, by itself', async () => {
+    await equal();
+    const { epoch } = (await system.status()).head ?? {};
+    await system.feed?.stop('SIGTERM');
+    await system.relay?.stop('SIGKILL');
+    rmSync(path.join(system.folder, 'relay-data', 'shop'), { recursive: true });
+    await system.startRelay();
+    await master.query("UPDATE note SET body = 'later' WHERE id = 7");
+    system.startFeed();
+    await equal();
+    const after = await system.status();
+    expect(after.head?.epoch).not.toBe(epoch);
+    expect(after.feed.base?.why).toBe('the relay has no data');
+    await master.query("UPDATE note SET body = 'by pages again' WHERE id = 7");
+    await equal();
   });
 
   test('quiet-publication: the slot advances though no published table changes', async () => {

@@ -257,4 +257,27 @@ describe('retention', () => {
     await relay.restart('{ retention: { days: 1 } }', Date.parse(AT) + 2 * DAY);
     await expect.poll(async () => (await copy()).cursor?.seq, { timeout: 20_000 }).toBe(4);
   });
+
+  test('R1 sync-before: status says until when what a terminal lacks is kept, by age or by the present rate', async () => {
+    await relay.base(1);
+    const long = 'x'.repeat(10_000);
+    const minute = (n: number) => new Date(Date.parse(AT) + n * 60_000).toISOString();
+    for (let n = 1; n <= 10; n++)
+      await relay.transaction(
+        [
+          ['s', 1, ITEM],
+          ['u', 1, [[1, `${n}${long}`]]],
+        ],
+        minute(n),
+      );
+    expect((await ask(11)).keepsUntil).toBe(null);
+    await relay.restart('{ retention: { days: 3 } }', Date.parse(minute(10)));
+    expect((await ask(3)).keepsUntil).toBe(new Date(Date.parse(minute(3)) + 3 * DAY).toISOString());
+    // Nine minutes brought 90 kB after the first: the 100 kB that are free last ten minutes, more for whoever lacks less.
+    await relay.restart('{ retention: { days: 3, megabytes: 0.2 } }', Date.parse(minute(10)));
+    const left = async (seq: number) =>
+      (Date.parse((await ask(seq)).keepsUntil ?? '') - Date.parse(minute(10))) / 60_000;
+    expect(await left(1)).toBeCloseTo(10, 0);
+    expect(await left(6)).toBeCloseTo(15, 0);
+  });
 });

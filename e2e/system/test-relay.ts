@@ -125,10 +125,10 @@ export class TestRelay {
     );
   }
 
-  /** One transaction of any lines: `b` and `c` are added. */
-  async transaction(lines: BatchLine[]): Promise<void> {
+  /** One transaction of any lines, committed `at`: `b` and `c` are added. */
+  async transaction(lines: BatchLine[], at = AT): Promise<void> {
     const changes = lines.reduce((sum, line) => sum + (isChange(line) ? changesIn(line) : 0), 0);
-    await this.send(batchOf([['b', position(++this.#at), AT], ...lines, ['c', changes]]));
+    await this.send(batchOf([['b', position(++this.#at), at], ...lines, ['c', changes]]));
   }
 
   /** One transaction that updates or adds rows. */

@@ -23,6 +23,11 @@ interface TransactionRow {
   tables: string;
 }
 
+interface LogEnd {
+  committedAt: string;
+  bytes: number;
+}
+
 /** A transaction of several scopes counts once; beyond so many they are not told apart. */
 const COUNTED_MOST = 5_000;
 
@@ -140,13 +145,20 @@ export class FeedReader {
     return Buffer.concat([...parts, line(trailer)]);
   }
 
-  /** When the transaction `at`, or the last one before it, was committed, and how large the log was after it. */
-  logAt(at: Seq): { committedAt: string; bytes: number } | null {
-    const row = prepared(
-      this.#db,
-      'SELECT committed_at AS committedAt, sum_bytes AS bytes FROM tidemark_seq WHERE seq <= ? ORDER BY seq DESC LIMIT 1',
-    ).get(at) as { committedAt: string; bytes: number } | undefined;
-    return row ?? null;
+  /** The oldest and the newest transaction of the log: when it was committed, and how large the log was after it. Null: there is none. */
+  logSpan(): { oldest: LogEnd | null; newest: LogEnd | null } {
+    const end = (order: 'ASC' | 'DESC') =>
+      (prepared(
+        this.#db,
+        `SELECT committed_at AS committedAt, sum_bytes AS bytes FROM tidemark_seq ORDER BY seq ${order} LIMIT 1`,
+      ).get() as LogEnd | undefined) ?? null;
+    return { oldest: end('ASC'), newest: end('DESC') };
+  }
+
+  /** How large the log was after a transaction. */
+  logBytes(at: Seq): number {
+    const bytes = prepared(this.#db, 'SELECT sum_bytes FROM tidemark_seq WHERE seq <= ? ORDER BY seq DESC LIMIT 1');
+    return (bytes.pluck().get(at) as number | undefined) ?? 0;
   }
 
   /** The mirror's tables, by name. */
