@@ -11,7 +11,10 @@ import { type Result, RUNS, usage } from './lib.ts';
 import { benchMemory } from './memory.ts';
 import { Office, ROWS } from './office.ts';
 import { benchOneRow } from './one-row.ts';
+import { benchFlatness, benchRouting } from './scopes.ts';
 import { benchServing } from './serving.ts';
+import { benchSnapshot } from './snapshot.ts';
+import { benchVerify } from './verify.ts';
 
 /** `npm run bench`: prints a table of ratios, each against its limit in the same run; `-- --write` puts it into docs/performance.md. */
 
@@ -53,6 +56,10 @@ try {
 } finally {
   await office.stop();
 }
+add(await benchVerify());
+add(await benchRouting());
+add(await benchSnapshot());
+add(...(await benchFlatness()));
 const memory = await benchMemory();
 
 const table = [

@@ -16,6 +16,7 @@ import { type Cursor, formatStart, type PageStart, type Seq, seq } from '@tidema
 import { TidemarkError } from '@tidemark/protocol/errors.ts';
 import { PROTOCOL_VERSION } from '@tidemark/protocol/page.ts';
 import type { SnapshotSource } from '@tidemark/replica/snapshot.ts';
+import { Comparer } from './compare/comparer.ts';
 import type { FeedConfig } from './config.ts';
 import { type Attributes, type EntitledSet, entitledSet, Router } from './scopes/filters.ts';
 import { Snapshots } from './snapshots/snapshots.ts';
@@ -73,6 +74,8 @@ export class FeedService {
   readonly #reader: FeedReader;
   readonly #cache = new PageCache(CACHE_BYTES);
   readonly #snapshots: Snapshots;
+  /** Reads snapshots for terminals that compare. */
+  readonly comparer = new Comparer();
   readonly #sets = new Map<string, EntitledSet>();
   readonly #waiters = new Set<Waiter>();
   readonly #squashes: Squashes;
@@ -153,6 +156,7 @@ export class FeedService {
   async close(): Promise<void> {
     this.release();
     clearTimeout(this.#retention);
+    await this.comparer.close();
     await this.#snapshots.close();
     await this.#squashes.close();
     this.#reader.close();

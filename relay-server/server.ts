@@ -8,6 +8,7 @@ import type { FeedService } from './feed-service.ts';
 import { metricsText } from './metrics.ts';
 import { openApi } from './openapi.ts';
 import type { Route } from './route.ts';
+import { COMPARE_ROUTES } from './routes/compare.ts';
 import { FEED_ROUTES } from './routes/feed.ts';
 import { TERMINAL_ROUTES } from './routes/terminal.ts';
 import type { Bearer, Tokens } from './tokens.ts';
@@ -24,7 +25,7 @@ export interface ServerDeps {
   ready: () => { name: string; ok: boolean; detail: string }[];
 }
 
-export const ROUTES: Route[] = [...FEED_ROUTES, ...TERMINAL_ROUTES];
+export const ROUTES: Route[] = [...FEED_ROUTES, ...TERMINAL_ROUTES, ...COMPARE_ROUTES];
 
 /** What helmet would set on each answer, set once: its middleware costs more than a status answer. */
 const SAFE_HEADERS: [string, string][] = [

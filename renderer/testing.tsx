@@ -6,6 +6,8 @@ import {
   type AppState,
   type Bridge,
   EVENTS,
+  type EventName,
+  type EventValue,
   METHODS,
   type MethodName,
   type Output,
@@ -40,7 +42,7 @@ type Answers = { [M in MethodName]?: (input: never) => Reply<Output<M>> };
  */
 export function fakeApp(state: AppState, answers: Answers = {}) {
   const calls: [method: MethodName, input: unknown][] = [];
-  const listeners = new Set<(value: AppState) => void>();
+  const listeners = new Set<{ event: EventName; listener: (value: never) => void }>();
   let current = state;
   const usual: Answers = {
     'state.get': () => ({ ok: true, value: current }),
@@ -58,9 +60,14 @@ export function fakeApp(state: AppState, answers: Answers = {}) {
       return { ok: true, value: settings };
     },
   };
+  /** What the app tells unasked. */
+  function tell<E extends EventName>(event: E, value: EventValue<E>) {
+    const parsed = EVENTS[event].parse(value);
+    for (const each of listeners) if (each.event === event) each.listener(parsed as never);
+  }
   function push(next: AppState) {
-    current = EVENTS['state.changed'].parse(next);
-    for (const listener of listeners) listener(current);
+    current = next;
+    tell('state.changed', next);
   }
   const bridge: Bridge = {
     async call(method, input) {
@@ -70,16 +77,17 @@ export function fakeApp(state: AppState, answers: Answers = {}) {
       const reply = answer ? answer(parsed) : { ok: true as const, value: {} };
       return (reply.ok ? { ok: true, value: METHODS[method].out.parse(reply.value) } : reply) as never;
     },
-    on(_event, listener) {
-      const typed = listener as unknown as (value: AppState) => void;
-      listeners.add(typed);
-      return () => listeners.delete(typed);
+    on(event, listener) {
+      const each = { event, listener };
+      listeners.add(each);
+      return () => listeners.delete(each);
     },
   };
   return {
     bridge,
     calls,
     push,
+    tell,
     called: (method: MethodName) => calls.filter(([each]) => each === method).map(([, input]) => input),
   };
 }
@@ -110,5 +118,5 @@ export function renderApp(
       </MantineProvider>
     </AppProvider>,
   );
-  return { ...app, store };
+  return { ...app, state, store };
 }

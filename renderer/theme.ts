@@ -67,6 +67,10 @@ export const theme = createTheme({
       },
     },
     Menu: { defaultProps: { shadow: 'md', withinPortal: false, withInitialFocusPlaceholder: false } },
+    Notification: {
+      styles: { description: { color: 'var(--mantine-color-dimmed)' } },
+      defaultProps: { closeButtonProps: { 'aria-label': 'Close' } },
+    },
     Modal: {
       styles: { title: { fontSize: rem(16), fontWeight: 600 } },
       defaultProps: {

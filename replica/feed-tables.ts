@@ -116,11 +116,14 @@ export class FeedTables {
   declare(id: number, schema: TableSchema, create = true): void {
     const known = this.#known.get(id);
     if (known) {
+      if (known.schema === schema) return;
       if (!sameSchema(known.schema, schema))
         throw new TidemarkError('schema_mismatch', {
           table: schema.name,
           detail: `table id ${id} was declared otherwise before`,
         });
+      // What was compared once is known by sight.
+      known.schema = schema;
       return;
     }
     const fresh: Known = { id, schema, statements: null, rows: 0, dirty: false };
@@ -128,8 +131,8 @@ export class FeedTables {
     else this.#create(fresh);
   }
 
-  /** Applies one line. Throws page_invalid when it does not fit its table. */
-  apply(line: ChangeLine): Counts {
+  /** Applies one line. Throws page_invalid when it does not fit its table. `same`: columns that its updates do not change, see {@link RowStatements.upsert}. */
+  apply(line: ChangeLine, same?: ReadonlySet<string>): Counts {
     if (line[0] === 'x') return this.#drop(line[1]);
     const table = this.#known.get(line[1]);
     if (!table) throw new TidemarkError('page_invalid', { detail: `table id ${line[1]} is not declared` });
@@ -150,7 +153,7 @@ export class FeedTables {
         table.rows += line[2].length;
         break;
       case 'u':
-        statements.upsert(line[2]);
+        statements.upsert(line[2], same);
         counts.updated = line[2].length;
         if (table.schema.key.length === 0) table.rows += line[2].length;
         break;
@@ -185,11 +188,11 @@ export class FeedTables {
     return dropped;
   }
 
-  /** The row of this key (of a table without a key: this row) as it would travel; null when there is none. */
-  readByKey(id: number, key: WireKey): WireRow | null {
+  /** The row of this key (of a table without a key: this row) as it would travel; null when there is none. `only`: see {@link RowStatements.read}. */
+  readByKey(id: number, key: WireKey, only?: ReadonlySet<string>): WireRow | null {
     const statements = this.#known.get(id)?.statements;
     if (!statements) throw new TidemarkError('page_invalid', { detail: `table id ${id} is not declared` });
-    return statements.read(key);
+    return statements.read(key, only);
   }
 
   /** Current tables, by name. */

@@ -49,7 +49,8 @@ export function obstacles(db: Writer, table: string, failure: string, removed: F
   return (here ? [unique, triggers, all] : [triggers, unique, all]).find((some) => some.length > 0) ?? [];
 }
 
-const OUR_TABLES = ['tidemark_meta', 'tidemark_table', 'tidemark_spool', 'tidemark_status'];
+/** Our tables that are written with the feed's. */
+export const OUR_TABLES = ['tidemark_meta', 'tidemark_table', 'tidemark_spool', 'tidemark_status'];
 const escaped = (text: string) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 
 /** Removes them, inside the caller's transaction. */

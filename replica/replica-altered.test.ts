@@ -271,6 +271,7 @@ describe('what the replica knows of itself', () => {
     ['epoch of no form', "UPDATE tidemark_meta SET epoch = 'E!'"],
     ['epoch gone', 'UPDATE tidemark_meta SET epoch = NULL'],
     ['scopes gone', 'UPDATE tidemark_meta SET scopes = NULL'],
+    ['squash of no form', "UPDATE tidemark_meta SET squashed = 'x'"],
     ['a part without a spool', 'UPDATE tidemark_meta SET part = 3'],
     ['a spool without a part', "INSERT INTO tidemark_spool (body) VALUES ('x')"],
   ] as const;
@@ -388,7 +389,9 @@ test('P3: whatever other programs do between pulls, the next ones bring the data
       begin();
       another('CREATE TABLE mine (n); INSERT INTO mine VALUES (7); CREATE VIEW item_names AS SELECT name FROM item');
       rounds.forEach((deeds, n) => {
-        for (const sql of deeds) {
+        // Of a table that is not as it was made, while both lists that name it are gone, nothing says whose it is.
+        const forgotten = deeds.includes('DROP TABLE tidemark_meta') && deeds.includes('DELETE FROM tidemark_table');
+        for (const sql of deeds.filter((deed) => !forgotten || !deed.startsWith('ALTER'))) {
           try {
             another(sql);
           } catch {
@@ -403,6 +406,6 @@ test('P3: whatever other programs do between pulls, the next ones bring the data
         expect(objects('item_names')).toEqual(['item_names']);
       });
     }),
-    { numRuns: 20 },
+    { numRuns: 60 },
   );
 }, 60_000);

@@ -10,6 +10,7 @@ import { installSnapshot, type SnapshotName } from './install-snapshot.ts';
 import { WriterLock } from './lock.ts';
 import { PageApplier } from './page-apply.ts';
 import { expectPage, linesOf, type VerifiedPage, verifyPage } from './page-reader.ts';
+import { type CompareTarget, Repair } from './repair.ts';
 import { guard, openReader, openWriter, prepared, transaction, type Writer } from './sqlite.ts';
 import { NOWHERE, type Standing, standingOf } from './standing.ts';
 
@@ -64,9 +65,10 @@ export class Replica {
   #db: Writer;
   #tables: FeedTables;
   #history: History;
-  /** SQLite's data_version when our own tables were last looked after, and schema_version when those of the feed were. */
+  /** SQLite's data_version, which other programs' writes change, when our own tables were last looked after. */
   #seen: unknown;
-  #structure: { version: unknown; altered: Altered[] } = { version: null, altered: [] };
+  /** What was altered then; null: not looked yet. */
+  #structure: Altered[] | null = null;
 
   private constructor(file: string, feed: string, lock: WriterLock, db: Writer) {
     this.file = file;
@@ -115,16 +117,19 @@ export class Replica {
 
   /** Up to which seq the squashed pages reach that are kept aside; null: ordinary ones are, or none. */
   squashing(): Seq | null {
+    this.#settle();
     return prepared(this.#db, 'SELECT squashed FROM tidemark_meta').pluck().get() as Seq | null;
   }
 
   /** Size of what is kept aside of a transaction that goes on in the next page. */
   spooledBytes(): number {
+    this.#settle();
     return prepared(this.#db, 'SELECT coalesce(sum(length(body)), 0) FROM tidemark_spool').pluck().get() as number;
   }
 
   /** Forgets what is kept aside: its transaction is to come again. */
   dropSpool(): void {
+    this.#settle();
     transaction(this.#db, () => {
       this.#db.exec('DELETE FROM tidemark_spool');
       this.#db.exec('UPDATE tidemark_meta SET part = 0, squashed = NULL');
@@ -152,10 +157,10 @@ export class Replica {
 
   /**
    * Applies the next page and its cursor in one SQLite transaction. A transaction that goes on in the
-   * next page is kept aside and applied as one with its last part; `squashed` says of which kind the page is: what was
-   * kept aside of the other kind does not go on with it. Indexes and triggers of other programs that keep it from being
-   * applied are dropped: the feed's tables are only ours to write. Throws page_*, replica_altered, disk_full, db_*; the
-   * replica is then as it was.
+   * next page is kept aside and applied as one with its last part; `squashed` says of which kind the page is: what
+   * was kept aside of the other kind does not go on with it. Indexes and triggers of other programs that
+   * keep it from being applied are dropped: the feed's tables are only ours to write. Throws page_*,
+   * replica_altered, disk_full, db_*; the replica is then as it was.
    */
   applyPage(bytes: Buffer, { squashed = false }: { squashed?: boolean } = {}): Applied {
     const page = verifyPage(bytes);
@@ -170,7 +175,7 @@ export class Replica {
     const removed: ForeignObject[] = [];
     for (;;) {
       try {
-        return this.#apply(page, before, squash, removed);
+        return this.#apply(page, squash, before, removed);
       } catch (error) {
         this.#tables.reload();
         const fault = isMisfit(error)
@@ -185,7 +190,7 @@ export class Replica {
     }
   }
 
-  #apply(page: VerifiedPage, before: Standing, squash: Seq | null, removed: ForeignObject[]): Applied {
+  #apply(page: VerifiedPage, squash: Seq | null, before: Standing, removed: ForeignObject[]): Applied {
     const { whole, rest } = cut(page.body);
     return transaction(this.#db, () => {
       removeObjects(this.#db, removed);
@@ -241,16 +246,41 @@ export class Replica {
     let dropped: string[] = [];
     try {
       ({ db: this.#db, dropped } = installSnapshot(this.#db, snapshotFile, name));
-      // A relay that is older than this program writes an older format.
-      ensureFormat(this.#db, this.feed);
     } finally {
       this.#tables = new FeedTables(this.#db);
       this.#history = new History(this.#db);
       this.#seen = this.#db.pragma('data_version', { simple: true });
-      this.#structure = { version: null, altered: [] };
+      this.#structure = null;
     }
     rmSync(snapshotFile, { force: true });
     return { dropped };
+  }
+
+  /** Begins a comparison with a snapshot. Whoever begins it ends it: by {@link applyDifference} or `discard`. Throws name_clash, db_*. */
+  compare(target: CompareTarget): Repair {
+    this.#settle();
+    return guard(this.file, () => new Repair(this.#db, target));
+  }
+
+  /**
+   * Writes what a comparison found, with the snapshot's position and set of scopes, in one SQLite transaction. `strict`:
+   * triggers and unique indexes of other programs on these tables go. Throws replica_altered when the file does not take
+   * it, disk_full, db_*; the replica is then as it was.
+   */
+  applyDifference(repair: Repair, strict: boolean): { tables: Counts[]; dropped: string[] } {
+    try {
+      return transaction(this.#db, () => repair.write(strict));
+    } catch (error) {
+      if (!isMisfit(error)) throw error;
+      throw new TidemarkError(
+        'replica_altered',
+        { table: repair.differences[0]?.table ?? '', detail: error.message },
+        error,
+      );
+    } finally {
+      repair.discard();
+      this.#tables.reload();
+    }
   }
 
   /** Size of the replica's file with its log, bytes. */
@@ -264,17 +294,14 @@ export class Replica {
     if (version === this.#seen) return;
     ensureFormat(this.#db, this.feed);
     this.#tables.reload();
+    this.#structure = null;
     this.#seen = version;
   }
 
   #altered(): Altered[] {
     this.#settle();
-    const version = () => this.#db.pragma('schema_version', { simple: true });
-    if (version() !== this.#structure.version || this.#structure.altered.length > 0) {
-      const altered = this.#tables.altered();
-      this.#structure = { version: version(), altered };
-    }
-    return this.#structure.altered;
+    if (this.#structure === null || this.#structure.length > 0) this.#structure = this.#tables.altered();
+    return this.#structure;
   }
 
   #applySpool(applier: PageApplier): void {

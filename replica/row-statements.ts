@@ -32,9 +32,11 @@ export class RowStatements {
   readonly #blobs: number[];
   readonly #atOnce: number;
   #one: BetterSqlite3.Statement | undefined;
+  #oneSame: BetterSqlite3.Statement | undefined;
   #many: BetterSqlite3.Statement | undefined;
   #delete: BetterSqlite3.Statement | undefined;
   #read: BetterSqlite3.Statement | undefined;
+  #readSome: BetterSqlite3.Statement | undefined;
 
   constructor(db: Writer, schema: TableSchema) {
     this.#db = db;
@@ -47,9 +49,15 @@ export class RowStatements {
 
   /**
    * Inserts rows, or changes those whose key is there; without a key they are added. A unique index of another program
-   * makes it fail, where INSERT OR REPLACE would delete the rows that are in the way.
+   * makes it fail, where INSERT OR REPLACE would delete the rows that are in the way. `same`: columns that no row that is
+   * there changes, the same at each call: their indexes are left alone.
    */
-  upsert(rows: WireRow[]): void {
+  upsert(rows: WireRow[], same?: ReadonlySet<string>): void {
+    if (same !== undefined) {
+      this.#oneSame ??= this.#db.prepare(this.#upsertSql(1, same));
+      for (const row of rows) if (run(this.#oneSame, this.#checked(row)) !== 1) this.#kept();
+      return;
+    }
     const width = this.#types.length;
     let next = 0;
     if (rows.length >= this.#atOnce && this.#atOnce > 1) {
@@ -86,14 +94,21 @@ export class RowStatements {
     if (this.#db.prepare(`SELECT 1 FROM ${this.#name()} LIMIT 1`).get()) this.#kept();
   }
 
-  /** The row of this key, each value as it would travel. */
-  read(key: WireKey): WireRow | null {
-    this.#read ??= this.#db
-      .prepare(`SELECT ${this.#columns()} FROM ${this.#name()} WHERE ${this.#match()} LIMIT 1`)
+  /** The row of this key, each value as it would travel. `only`: the columns whose values are wanted, the same at each call; others are null. */
+  read(key: WireKey, only?: ReadonlySet<string>): WireRow | null {
+    if (only === undefined) this.#read ??= this.#select();
+    else this.#readSome ??= this.#select(only);
+    const statement = only === undefined ? this.#read : this.#readSome;
+    const row = statement?.get(this.#boundKey(key)) as unknown[] | undefined;
+    return row?.map(toWire) ?? null;
+  }
+
+  #select(only?: ReadonlySet<string>): BetterSqlite3.Statement {
+    const wanted = this.#schema.columns.map(({ name }) => (only?.has(name) === false ? 'NULL' : ident(name)));
+    return this.#db
+      .prepare(`SELECT ${wanted.join(', ')} FROM ${this.#name()} WHERE ${this.#match()} LIMIT 1`)
       .safeIntegers()
       .raw();
-    const row = this.#read.get(this.#boundKey(key)) as unknown[] | undefined;
-    return row?.map(toWire) ?? null;
   }
 
   #name(): string {
@@ -120,15 +135,16 @@ export class RowStatements {
     return `${rowid} = (SELECT ${rowid} FROM ${this.#name()} WHERE ${this.#match()} LIMIT 1)`;
   }
 
-  #upsertSql(rows: number): string {
+  #upsertSql(rows: number, same?: ReadonlySet<string>): string {
     const row = `(${this.#types.map(() => '?').join(',')})`;
-    return `INSERT INTO ${this.#name()} (${this.#columns()}) VALUES ${new Array(rows).fill(row).join(',')}${this.#onConflict()}`;
+    return `INSERT INTO ${this.#name()} (${this.#columns()}) VALUES ${new Array(rows).fill(row).join(',')}${this.#onConflict(same)}`;
   }
 
-  #onConflict(): string {
+  #onConflict(same?: ReadonlySet<string>): string {
     const { columns, key } = this.#schema;
     if (key.length === 0) return '';
-    const others = columns.filter(({ name }) => !key.includes(name)).map(({ name }) => ident(name));
+    const changes = (name: string) => !key.includes(name) && same?.has(name) !== true;
+    const others = columns.filter(({ name }) => changes(name)).map(({ name }) => ident(name));
     // A row that is all key is set to what it is: so it counts as changed.
     const set = others.length > 0 ? others : [ident(key[0] ?? '')];
     return ` ON CONFLICT (${columnList(key)}) DO UPDATE SET ${set.map((name) => `${name} = excluded.${name}`).join(', ')}`;

@@ -1,4 +1,4 @@
-import { Cursor, PageStart, seq } from '@tidemark/protocol/cursor.ts';
+import { Cursor, PageStart, Seq, seq } from '@tidemark/protocol/cursor.ts';
 import { ScopeSet } from '@tidemark/protocol/page.ts';
 import { prepared, type Reader, type Writer } from './sqlite.ts';
 
@@ -18,7 +18,8 @@ export const NOWHERE: Standing = { cursor: null, start: { seq: seq(0), part: 0 }
 
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/;
 
-const SQL = `SELECT epoch, seq, part, committed_at AS committedAt, scopes,
+// All columns: a file of the format before lacks `squashed`.
+const SQL = `SELECT *, committed_at AS committedAt,
   (SELECT count(*) FROM (SELECT 1 FROM tidemark_spool LIMIT 1)) AS spooled FROM tidemark_meta`;
 
 /** Where a replica stands; nowhere when its row is gone, or says what cannot be. */
@@ -33,7 +34,7 @@ export function isNonsense(db: Writer): boolean {
 
 function read(db: Reader | Writer): Standing | null {
   const row = prepared(db, SQL).get() as
-    | { epoch: unknown; scopes: unknown; committedAt: unknown; spooled: number }
+    | { epoch: unknown; scopes: unknown; committedAt: unknown; squashed?: unknown; spooled: number }
     | undefined;
   if (row === undefined) return null;
   if (row.epoch === null) return NOWHERE;
@@ -42,6 +43,7 @@ function read(db: Reader | Writer): Standing | null {
   const scopes = ScopeSet.safeParse(row.scopes);
   if (!cursor.success || !start.success || !scopes.success) return null;
   if (start.data.part > 0 !== row.spooled > 0) return null;
+  if (row.squashed != null && !(start.data.part > 0 && Seq.safeParse(row.squashed).success)) return null;
   const committedAt = TIME.test(String(row.committedAt)) ? String(row.committedAt) : null;
   return { cursor: cursor.data, start: start.data, committedAt, scopes: scopes.data };
 }

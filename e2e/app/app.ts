@@ -2,7 +2,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { type ElectronApplication, _electron as electron, type Locator, type Page } from '@playwright/test';
+import { type ElectronApplication, _electron as electron, expect, type Locator, type Page } from '@playwright/test';
 import { APP, sandboxArgs } from '../../scripts/app.ts';
 import { type ElectronRuntime, electronEnv } from '../../scripts/electron/runtime.ts';
 
@@ -71,6 +71,13 @@ export class App {
   /** The status code that the card shows. */
   card(code: string): Locator {
     return this.page.locator(`[data-testid=status-card][data-code="${code}"]`);
+  }
+
+  /** A PC that has never synced is brought up to date. */
+  async firstSync(): Promise<void> {
+    await expect(this.card('never-synced')).toBeVisible();
+    await this.primary.click();
+    await expect(this.card('up-to-date')).toBeVisible();
   }
 
   replica(feed = 'shop'): string {

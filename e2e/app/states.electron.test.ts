@@ -1,48 +1,11 @@
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import AxeBuilder from '@axe-core/playwright';
-import type { SettingsChange } from '@tidemark/terminal/contract/contract.ts';
-import { ROOT } from '../../scripts/app.ts';
 import { run } from '../system/processes.ts';
 import type { App } from './app.ts';
 import { expect, test } from './fixtures.ts';
+import { set, shoot } from './pictures.ts';
 
 /** Every state of the Sync screen that can be brought about, as it looks; and no fault of accessibility in any. */
-const FOLDER = path.join(ROOT, 'screenshots');
-const SIZES = [
-  [1280, 800],
-  [1024, 640],
-] as const;
-
-test.beforeAll(() => mkdirSync(FOLDER, { recursive: true }));
-
-async function set(app: App, change: SettingsChange): Promise<void> {
-  const reply = await app.page.evaluate(`window.tidemark.call('settings.set', ${JSON.stringify(change)})`);
-  expect(reply).toMatchObject({ ok: true });
-}
-
-/** Pictures in light and dark, large and small; axe looks at both schemes. */
-async function shoot(app: App, name: string, code?: string): Promise<void> {
-  if (code !== undefined) await expect(app.card(code)).toBeVisible();
-  // No tooltip of what the pointer was left on.
-  await app.page.mouse.move(1, 1);
-  for (const theme of ['light', 'dark'] as const) {
-    await set(app, { theme });
-    await expect(app.page.locator(`html[data-mantine-color-scheme=${theme}]`)).toBeAttached();
-    for (const [width, height] of SIZES) {
-      await app.resize(width, height);
-      await expect.poll(() => app.page.evaluate('window.innerWidth')).toBe(width);
-      await app.page.screenshot({ path: path.join(FOLDER, `${name}-${theme}-${width}.png`), animations: 'disabled' });
-      const wide = await app.page.evaluate('document.documentElement.scrollWidth - window.innerWidth');
-      expect(wide, 'nothing is cut off at the side').toBeLessThanOrEqual(0);
-    }
-    const { violations } = await new AxeBuilder({ page: app.page }).setLegacyMode(true).analyze();
-    expect(
-      violations.map(({ id, nodes }) => `${name} ${theme}: ${id}: ${nodes.map(({ html }) => html).join(' ')}`),
-    ).toEqual([]);
-  }
-  if (code !== undefined) await expect(app.card(code)).toBeVisible();
-}
 
 /** The page's clock, ahead by so much. */
 const ahead = (app: App, ms: number) => app.page.clock.setFixedTime(Date.now() + ms);
@@ -124,8 +87,7 @@ test('looks: an ordinary day', async ({ master, system, way, preset, launch }) =
 test('looks: what can go wrong on the way to the relay', async ({ system, way, preset, launch }) => {
   test.setTimeout(400_000);
   const app = await launch(preset);
-  await app.primary.click();
-  await expect(app.card('up-to-date')).toBeVisible();
+  await app.firstSync();
   const fails = async (trouble: typeof way.trouble, name: string, code: string) => {
     way.trouble = trouble;
     await app.page.keyboard.press('F5');
@@ -165,8 +127,7 @@ test('looks: what can go wrong on the way to the relay', async ({ system, way, p
 test('looks: a relay that lost its feed, its newest data, or all of it', async ({ master, system, preset, launch }) => {
   test.setTimeout(400_000);
   const app = await launch(preset);
-  await app.primary.click();
-  await expect(app.card('up-to-date')).toBeVisible();
+  await app.firstSync();
 
   await system.feed?.stop('SIGTERM');
   await system.relay?.stop('SIGTERM');
@@ -207,8 +168,7 @@ test('looks: a relay that lost its feed, its newest data, or all of it', async (
 
 test('looks: a PC that was away for longer than changes are kept', async ({ master, system, preset, launch }) => {
   const app = await launch(preset);
-  await app.primary.click();
-  await expect(app.card('up-to-date')).toBeVisible();
+  await app.firstSync();
   for (let n = 0; n < 3; n++) await master.query('UPDATE customer SET points = points + 1 WHERE id <= 9');
   await system.settled();
   await system.relay?.stop('SIGTERM');
@@ -229,8 +189,7 @@ test('looks: a PC that was away for longer than changes are kept', async ({ mast
 test('looks: the sync engine and the local database in trouble', async ({ system, preset, launch }) => {
   test.setTimeout(400_000);
   const app = await launch(preset);
-  await app.primary.click();
-  await expect(app.card('up-to-date')).toBeVisible();
+  await app.firstSync();
   for (let kills = 1; kills <= 6; kills++) {
     await expect.poll(() => app.enginePid(), { timeout: 40_000 }).toBeTruthy();
     process.kill((await app.enginePid()) ?? 0, 'SIGKILL');

@@ -71,8 +71,7 @@ test('first-sync, waiting, sync-now: the window says what is there, and the file
 
 test('one-at-a-time, up-to: a person chooses how far', async ({ master, system, preset, launch }) => {
   const app = await launch(preset);
-  await app.primary.click();
-  await expect(app.card('up-to-date')).toBeVisible();
+  await app.firstSync();
   for (let n = 1; n <= 4; n++) await master.query('UPDATE customer SET points = points + 1 WHERE id <= $1', [n]);
   await system.settled();
   await app.page.keyboard.press('Shift+F5');
@@ -116,8 +115,7 @@ test('cancelled, then continued: a download that was cancelled goes on where it 
 
 test('paused: automatic sync rests, a manual one does not, and a restart remembers', async ({ preset, launch }) => {
   const app = await launch({ ...preset, everyMinutes: 1 });
-  await app.primary.click();
-  await expect(app.card('up-to-date')).toBeVisible();
+  await app.firstSync();
   await app.page.getByTestId('pause').click();
   await app.page.getByRole('menuitem', { name: /Until I resume/i }).click();
   await expect(app.card('paused')).toBeVisible();
@@ -130,8 +128,7 @@ test('paused: automatic sync rests, a manual one does not, and a restart remembe
 
 test('engine-killed: it starts again, and the sync goes on', async ({ master, system, preset, launch }) => {
   const app = await launch(preset);
-  await app.primary.click();
-  await expect(app.card('up-to-date')).toBeVisible();
+  await app.firstSync();
   await master.query('UPDATE customer SET points = points + 7');
   await system.settled();
   const pid = await app.enginePid();
@@ -147,8 +144,7 @@ test('engine-killed: it starts again, and the sync goes on', async ({ master, sy
 test('schedule: an automatic sync brings changes by itself', async ({ master, system, preset, launch }) => {
   test.slow();
   const app = await launch({ ...preset, everyMinutes: 1 });
-  await app.primary.click();
-  await expect(app.card('up-to-date')).toBeVisible();
+  await app.firstSync();
   await master.query('UPDATE customer SET points = points + 7 WHERE id = 5');
   await system.settled();
   await expect(app.tile('position')).toContainText('head 2', { timeout: 90_000 });

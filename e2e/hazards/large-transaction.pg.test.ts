@@ -94,7 +94,7 @@ async function peaks(from: number, changes: number): Promise<Record<'feed' | 're
 }
 
 test(
-  'S10 oversized-transaction: feed, relay and terminal take no more memory than is stated, however many changes it has',
+  'S11 oversized-transaction: feed, relay and terminal take no more memory than is stated, however many changes it has',
   async () => {
     copyFileSync(system.database(), system.database('watching'));
     for (const [from, changes] of [
@@ -119,7 +119,7 @@ test(
 );
 
 test(
-  'S10 oversized-transaction: killed in the middle it goes on from there, is shown as it comes, and is applied as one',
+  'S11 oversized-transaction: killed in the middle it goes on from there, is shown as it comes, and is applied as one',
   async () => {
     copyFileSync(system.database(), system.database('whole'));
     const before = standing();

@@ -57,15 +57,16 @@ function found(value: unknown, rule: Rule): string {
   return `text ${String(value)}`;
 }
 
-/** Every difference between a table of the master and of a replica, value by value; empty when they are equal. */
+/** Every difference between a table of the master, or those of its rows that `where` says, and of a replica, value by value; empty when they are equal. */
 export async function differences(
   master: pg.Client,
   replicaFile: string,
   table: string,
   columns: OracleColumn[],
+  where = 'true',
 ): Promise<string[]> {
   const names = columns.map((column) => ident(column.name)).join(', ');
-  const answer = await master.query({ text: `SELECT ${names} FROM ${ident(table)}`, rowMode: 'array' });
+  const answer = await master.query({ text: `SELECT ${names} FROM ${ident(table)} WHERE ${where}`, rowMode: 'array' });
   const wanted = (answer.rows as (string | null)[][])
     .map((row) => columns.map((column, i) => expected(row[i] ?? null, column.rule)).join('\u0000'))
     .sort();

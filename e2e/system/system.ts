@@ -5,6 +5,14 @@ import { PATHS, RelayStatus, TransactionList } from '@tidemark/protocol/api.ts';
 import { freePort } from '../../scripts/postgres/embedded.ts';
 import { type Finished, type Running, run, start, until } from './processes.ts';
 
+export interface SystemOptions {
+  kill?: NodeJS.Signals;
+  /** The feed's entry in relay.yaml, when no tables are named. */
+  feed?: string;
+  /** Further terminals, with their attributes. */
+  terminals?: Record<string, Record<string, string>>;
+}
+
 /** Feed, relay and terminals of one test, each its own process, as design.md's commands start them. */
 export class System {
   readonly folder: string;
@@ -26,13 +34,13 @@ export class System {
   static async start(
     source: string,
     tables: string[] | null = null,
-    { kill = 'SIGKILL' }: { kill?: NodeJS.Signals } = {},
+    { kill = 'SIGKILL', feed, terminals = {} }: SystemOptions = {},
   ): Promise<System> {
     const folder = await mkdtemp(path.join(os.tmpdir(), 'tidemark-system-'));
     const system = new System(folder, source, await freePort(), kill);
     const listed =
       tables === null
-        ? 'shop: {}'
+        ? (feed ?? 'shop: {}')
         : ['shop:', '    tables:', ...tables.map((name) => `      ${JSON.stringify(name)}: {}`)].join('\n');
     await writeFile(
       system.config,
@@ -40,6 +48,7 @@ export class System {
     );
     await system.addToken('feed', 'feed');
     await system.addToken('terminal', 'branch-7');
+    for (const [name, attributes] of Object.entries(terminals)) await system.addToken('terminal', name, attributes);
     await system.startRelay();
     system.startFeed();
     return system;
@@ -61,7 +70,8 @@ export class System {
     return path.join(this.folder, `${name}.token`);
   }
 
-  async addToken(role: string, name: string): Promise<void> {
+  /** `attributes`: of a terminal, which filters in relay.yaml name. */
+  async addToken(role: string, name: string, attributes: Record<string, string> = {}): Promise<void> {
     const added = await run('relay', [
       'token',
       'add',
@@ -73,6 +83,7 @@ export class System {
       'shop',
       '--name',
       name,
+      ...Object.entries(attributes).flatMap(([key, value]) => ['--set', `${key}=${value}`]),
     ]);
     if (added.code !== 0) throw new Error(`token add failed: ${added.stderr}`);
     await writeFile(this.tokenFile(name), added.stdout, { mode: 0o600 });
@@ -96,23 +107,13 @@ export class System {
     this.#started.push(this.feed);
   }
 
-  terminalArgs(command: string, database = this.database()): string[] {
-    return [
-      command,
-      '--relay',
-      this.url,
-      '--feed',
-      'shop',
-      '--token-file',
-      this.tokenFile('branch-7'),
-      '--db',
-      database,
-    ];
+  terminalArgs(command: string, database = this.database(), name = 'branch-7'): string[] {
+    return [command, '--relay', this.url, '--feed', 'shop', '--token-file', this.tokenFile(name), '--db', database];
   }
 
   /** One pull by the terminal's command. Throws unless it succeeds. */
-  async pull(database = this.database(), more: string[] = []): Promise<Finished> {
-    const pulled = await run('terminal', [...this.terminalArgs('pull', database), ...more]);
+  async pull(database = this.database(), more: string[] = [], name = 'branch-7'): Promise<Finished> {
+    const pulled = await run('terminal', [...this.terminalArgs('pull', database, name), ...more]);
     if (pulled.code !== 0)
       throw new Error(
         `pull failed (${pulled.code}): ${pulled.stdout}${pulled.stderr}\nfeed: ${this.feed?.stdout.slice(-4000)}${this.feed?.stderr.slice(-2000)}`,
@@ -121,8 +122,8 @@ export class System {
   }
 
   /** A terminal that follows the relay until it or the system is stopped. */
-  startWatch(database = this.database()): Running {
-    const watch = start('terminal', this.terminalArgs('watch', database));
+  startWatch(database = this.database(), name = 'branch-7'): Running {
+    const watch = start('terminal', this.terminalArgs('watch', database, name));
     this.#started.push(watch);
     return watch;
   }

@@ -3,9 +3,11 @@ import { KINDS, type Kind } from './kinds.ts';
 import type { OracleColumn } from './oracle.ts';
 import type { Random } from './random.ts';
 
-interface Column {
+export interface Column {
   name: string;
   kind: Kind;
+  /** It decides who gets a row: schema changes leave it alone. */
+  fixed?: boolean;
 }
 
 /** A random table, and random transactions on it, as SQL. */

@@ -123,7 +123,7 @@ export type Output<M extends MethodName> = z.output<Methods[M]['out']>;
 export const EVENTS = {
   'state.changed': AppState,
   /** Asked for in the menu or the tray. */
-  'window.show': z.object({ screen: z.enum(['sync', 'activity', 'settings', 'shortcuts']) }),
+  'window.show': z.object({ screen: z.enum(['sync', 'activity', 'settings', 'shortcuts', 'verify']) }),
 } as const;
 export type EventName = keyof typeof EVENTS;
 export type EventValue<E extends EventName> = z.output<(typeof EVENTS)[E]>;

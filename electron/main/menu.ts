@@ -33,6 +33,7 @@ export function installMenu(commands: Commands, devTools: boolean): void {
       submenu: [
         { label: '&Sync now', accelerator: 'F5', click: commands.sync },
         { label: '&Check for changes', accelerator: 'Shift+F5', click: commands.check },
+        { label: '&Verify data…', accelerator: 'CmdOrCtrl+F5', click: () => commands.show('verify') },
         { label: 'C&ancel', accelerator: 'Esc', registerAccelerator: false, click: commands.cancel },
         { type: 'separator' },
         { label: '&Pause', click: commands.pause },

@@ -34,6 +34,8 @@ export interface AgentOptions {
   freshCopy: 'take' | 'ask';
   /** A run gives up when its attempts have failed for this long, ms; null: never, it waits longer and longer (up to 5 minutes). */
   giveUpAfterMs: number | null;
+  /** Whether a verify repairs what it finds, or only shows it. Left out: it repairs. */
+  repair?: boolean;
   /** A pause that outlived the last process. */
   paused: Facts['paused'];
 }

@@ -6,10 +6,12 @@ import { asTidemarkError, TidemarkError } from '@tidemark/protocol/errors.ts';
 import { deriveStatus } from '@tidemark/protocol/status/derive.ts';
 import type { Facts, Mode, Run, Trigger } from '@tidemark/protocol/status/facts.ts';
 import { trailerOf } from '@tidemark/replica/page-reader.ts';
+import type { Repair } from '@tidemark/replica/repair.ts';
 import { Replica } from '@tidemark/replica/replica.ts';
 import { guard } from '@tidemark/replica/sqlite.ts';
 import type { Sample, TableRow } from '../contract/contract.ts';
 import type { Agent, AgentOptions, AgentSettings, Log } from './agent-api.ts';
+import { compare } from './compare.ts';
 import { Downloads } from './download.ts';
 import { FactBook } from './fact-book.ts';
 import { dueAt, initial, next } from './machine.ts';
@@ -63,6 +65,8 @@ class SyncAgent implements Agent {
   #relay: RelayClient | null = null;
   #replica: Replica | null = null;
   #record: RunRecord | null = null;
+  /** What a comparison found, until it is written. */
+  #found: Repair | null = null;
   #abort = new AbortController();
   #running = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -254,6 +258,7 @@ class SyncAgent implements Agent {
       case 'open':
         return this.#open(effect.setAside);
       case 'close':
+        this.#forgetFound();
         this.#replica?.close();
         this.#replica = null;
         return this.#book.closed();
@@ -336,7 +341,7 @@ class SyncAgent implements Agent {
     const replica = this.#theReplica();
     switch (effect.do) {
       case 'probe':
-        return { type: 'probed', status: await this.#ask(relay, 0, signal) };
+        return { type: 'probed', status: await this.#ask(relay, 0, signal), altered: replica.altered().length > 0 };
       case 'poll': {
         // Where it stands is told at once; only then is there something to wait for.
         const waitS = this.#state.cursor === null || this.#book.probe === null ? 0 : POLL_S;
@@ -401,7 +406,59 @@ class SyncAgent implements Agent {
         this.#book.installed(replica.look());
         return { type: 'installed', cursor, start: startOf(replica) };
       }
+      case 'compare':
+        return this.#compare(replica, relay, effect, signal);
+      case 'repair': {
+        const found = this.#found;
+        if (!found) throw new TidemarkError('snapshot_gone');
+        this.#record?.repairing(found.differences);
+        await this.#tellNow();
+        if (signal.aborted) throw new TidemarkError('cancelled');
+        this.#found = null;
+        const { tables, dropped } = replica.applyDifference(found, effect.strict);
+        if (dropped.length > 0) this.#log('warn', 'objects.dropped', { names: dropped });
+        this.#record?.repaired(tables);
+        this.#book.installed(replica.look());
+        const { start } = replica.standing();
+        return { type: 'repaired', cursor: effect.manifest.cursor, start };
+      }
     }
+  }
+
+  async #compare(
+    replica: Replica,
+    relay: RelayClient,
+    { manifest, mayCopy }: Extract<Effect, { do: 'compare' }>,
+    signal: AbortSignal,
+  ): Promise<Event> {
+    this.#forgetFound();
+    this.#record?.comparing(manifest, Date.now());
+    this.#tell();
+    const found = replica.compare(manifest);
+    try {
+      const copyBytes = this.#downloads.standing(manifest).total;
+      const compared = (rows: number) => {
+        this.#record?.compared(rows, Date.now());
+        this.#tell();
+      };
+      const outcome = await compare(found, {
+        ...{ relay, snapshot: manifest, copyBytes, mayCopy, signal, compared },
+        transfer: this.#transfer(),
+      });
+      const { differences, needed } = found;
+      if (outcome === 'compared') this.#record?.found(differences);
+      if (outcome === 'copy' || !needed || signal.aborted) found.discard();
+      else this.#found = found;
+      return { type: 'compared', differences, needed, copy: outcome === 'copy' };
+    } catch (error) {
+      found.discard();
+      throw error;
+    }
+  }
+
+  #forgetFound(): void {
+    this.#found?.discard();
+    this.#found = null;
   }
 
   async #ask(relay: RelayClient, waitS: number, signal: AbortSignal): Promise<RelayStatus> {
@@ -450,6 +507,7 @@ class SyncAgent implements Agent {
   #ended(state: RunState, outcome: Run['outcome'], fault: Run['fault']): void {
     const run = this.#theRecord(state).end(state, outcome, fault, this.#standing());
     this.#record = null;
+    this.#forgetFound();
     const { id, mode, trigger, to, retries } = run;
     const level = outcome === 'failed' ? 'warn' : trigger === 'watch' ? 'debug' : 'info';
     this.#log(level, 'run.ended', { run: id, mode, trigger, outcome, position: to?.seq, retries, code: fault?.code });
@@ -502,9 +560,9 @@ class SyncAgent implements Agent {
   }
 
   #policy(settings: AgentSettings | null): Policy {
-    const { checkAtStart, watch, freshCopy, giveUpAfterMs } = this.#options;
+    const { checkAtStart, watch, freshCopy, giveUpAfterMs, repair = true } = this.#options;
     const { everyMs = null, automatic = 'check' } = settings ?? {};
-    return { checkAtStart, watch, freshCopy, giveUpAfterMs, everyMs, automatic };
+    return { checkAtStart, watch, freshCopy, giveUpAfterMs, repair, everyMs, automatic };
   }
 
   /** A copy must not be older than what is here; one that is to save changes must be newer. */

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { asTidemarkError, TidemarkError } from '@tidemark/protocol/errors.ts';
 import { deriveStatus } from '@tidemark/protocol/status/derive.ts';
-import type { Facts, Fault, Run } from '@tidemark/protocol/status/facts.ts';
+import type { Facts, Fault, Mode, Run } from '@tidemark/protocol/status/facts.ts';
 import { FORMAT } from '@tidemark/protocol/status/format.ts';
 import type { Status } from '@tidemark/protocol/status/status.ts';
 import { lookAt } from '@tidemark/replica/replica.ts';
@@ -31,6 +31,21 @@ const POLICY = { checkAtStart: false, paused: null } as const;
 
 /** Pulls once: whatever the terminal lacks at the start. Throws the fault that it ends with. */
 export async function pull(call: Call): Promise<void> {
+  await once(call, 'now', true, ({ run }) => [summary(run)]);
+}
+
+/** Compares with the relay and, with `repair`, fetches what differs. Throws the fault that it ends with, replica_differs among them. */
+export async function verify(call: Call, repair: boolean): Promise<void> {
+  await once(call, 'verify', repair, verifyLines);
+}
+
+/** Does one run, and prints what `lines` says of it. */
+async function once(
+  call: Call,
+  mode: Mode,
+  repair: boolean,
+  lines: (ended: { run: Run; facts: Facts }) => string[],
+): Promise<void> {
   const agent = createAgent(
     {
       ...POLICY,
@@ -39,28 +54,31 @@ export async function pull(call: Call): Promise<void> {
       watch: false,
       freshCopy: 'take',
       giveUpAfterMs: GIVE_UP_MS,
+      repair,
     },
     call.log,
   );
   call.signal.addEventListener('abort', () => agent.cancel());
   try {
-    const run = await ended(agent, call.settings);
+    const run = await ended(agent, call.settings, mode);
     if (run.outcome === 'cancelled') throw new TidemarkError('cancelled');
+    const shown = run.fault === null || run.fault.code === 'replica_differs';
+    if (shown && call.json) call.print(JSON.stringify(run));
+    else if (shown) for (const line of lines({ run, facts: agent.facts() })) call.print(line);
     if (run.fault) throw faultError(run.fault);
-    call.print(call.json ? JSON.stringify(run) : summary(run));
   } finally {
     await agent.stop();
   }
 }
 
-/** Starts the agent and a pull; gives the run when it has ended. Throws when the replica cannot be opened. */
-function ended(agent: Agent, settings: AgentSettings): Promise<Run> {
+/** Starts the agent and a run; gives the run when it has ended. Throws when the replica cannot be opened. */
+function ended(agent: Agent, settings: AgentSettings, mode: Mode): Promise<Run> {
   return new Promise((resolve, reject) => {
     agent.onRun(resolve);
     agent.start(settings);
     const { fault } = agent.facts().replica;
     if (fault) reject(faultError(fault));
-    else agent.run('now', 'command');
+    else agent.run(mode, 'command');
   });
 }
 
@@ -91,6 +109,7 @@ export async function status(call: Call): Promise<void> {
     watch: false,
     freshCopy: 'ask',
     giveUpAfterMs: null,
+    repair: false,
   } as const;
   const state = { ...initial(policy, null), at: 'idle', configured: true } as const;
   const facts = book.facts(state, call.settings, null, Date.now());
@@ -150,6 +169,30 @@ function summary(run: Run): string {
   const what = parts.length === 0 ? '' : ` (${parts.join(', ')})`;
   const took = Date.parse(run.endedAt) - Date.parse(run.startedAt);
   return `Received ${FORMAT.counted(all, 'change')}${what} in ${FORMAT.counted(run.tables.length, 'table')}, ${FORMAT.bytes(run.bytes)}, in ${(took / 1000).toFixed(1)} s.${at}`;
+}
+
+/** What a comparison found, by table, and how it ended. */
+function verifyLines({ run, facts }: { run: Run; facts: Facts }): string[] {
+  const { differences } = run;
+  const { tables, rows } = facts.replica;
+  const at = run.to === null ? '' : ` at position ${FORMAT.count(run.to.seq)}`;
+  const whole = `All ${FORMAT.counted(rows, 'row')} in ${FORMAT.counted(tables, 'table')} equal the relay${at}.`;
+  if (differences === undefined)
+    return [
+      `A fresh copy was taken: it cost less than the rows that differed, or there was nothing to compare.`,
+      whole,
+    ];
+  const found = differences.map(
+    ({ table, missing, extra, different }) =>
+      `${table}: ${FORMAT.count(missing)} missing, ${FORMAT.count(extra)} extra, ${FORMAT.count(different)} different`,
+  );
+  if (run.fault !== null) return found;
+  const sum = differences.reduce((all, { missing, extra, different }) => all + missing + extra + different, 0);
+  const repaired =
+    differences.length === 0
+      ? []
+      : [`Repaired ${FORMAT.counted(sum, 'row')} in ${FORMAT.counted(differences.length, 'table')}.`];
+  return [...found, ...repaired, whole];
 }
 
 function statusLines(derived: Status, facts: Facts): string[] {

@@ -208,6 +208,8 @@ function phaseOf(state: State, record: RunRecord | null, now: number): Facts['ph
     case 'downloading-snapshot':
     case 'installing-snapshot':
     case 'pulling':
+    case 'comparing':
+    case 'repairing':
       if (record === null) return { kind: 'checking', since: iso(state.run.startedAt) };
       return {
         kind: 'syncing',

@@ -1,3 +1,4 @@
+import type { SnapshotManifest } from '@tidemark/protocol/api.ts';
 import { ERRORS, type ErrorCode } from '@tidemark/protocol/errors.ts';
 import type {
   After,
@@ -59,6 +60,9 @@ export function newRun(state: State, begin: Begin, context: Context): RunState {
     retries: 0,
     attempt: 0,
     failingSince: null,
+    compare: null,
+    compared: false,
+    doubted: false,
     plain: false,
     replanned: false,
   };
@@ -129,7 +133,7 @@ export function recheck(state: Shared, run: RunState): Step {
   return step({ ...shared(state), at: 'checking', run }, { do: 'abort' }, { do: 'probe' });
 }
 
-function progressed(run: RunState): RunState {
+export function progressed(run: RunState): RunState {
   return run.attempt === 0 ? run : { ...run, attempt: 0, failingSince: null };
 }
 
@@ -141,20 +145,30 @@ export function follow(state: Shared, run: RunState, status: EventOf<'probed'>['
     case 'failure':
       return fail(state, run, { fault: decision.fault, retryAfterMs: null, progressed: false }, context);
     case 'pages':
-      return pull(state, { ...run, target: { epoch: decision.plan.epoch, seq: decision.target } }, decision.plan);
+      return pull(
+        state,
+        { ...run, target: { epoch: decision.plan.epoch, seq: decision.target }, compare: null },
+        decision.plan,
+      );
+    case 'compare':
+      return askForSnapshot(state, { ...run, target: decision.target, compare: decision.why }, context);
     case 'snapshot':
-      return askForSnapshot(state, { ...run, target: decision.target, snapshot: decision.reason }, context);
+      return askForSnapshot(
+        state,
+        { ...run, target: decision.target, snapshot: decision.reason, compare: null },
+        context,
+      );
   }
 }
 
-function askForSnapshot(state: Shared, run: RunState, context: Context): Step {
+export function askForSnapshot(state: Shared, run: RunState, context: Context): Step {
   return step(
     { ...shared(state), at: 'waiting-for-snapshot', run, since: context.now, askAt: null },
     { do: 'manifest' },
   );
 }
 
-function pull(state: Shared, run: RunState, plan: PullPlan): Step {
+export function pull(state: Shared, run: RunState, plan: PullPlan, against: SnapshotManifest | null = null): Step {
   const pulling = {
     ...shared(state),
     at: 'pulling' as const,
@@ -164,6 +178,7 @@ function pull(state: Shared, run: RunState, plan: PullPlan): Step {
     ready: null,
     applying: null,
     fetchFailure: null,
+    against,
     building: null,
   };
   // Ordinary pages do not go on where squashed ones ended.
@@ -195,7 +210,7 @@ const fetch = (state: Pick<StateOf<'pulling'>, 'plan' | 'run'>, start: PageInHan
   do: 'fetch',
   plan: state.plan,
   start,
-  fresh: state.run.attempt > 0,
+  fresh: state.run.attempt > 0 || state.run.doubted,
 });
 
 const isEnd = (start: PageInHand['start'], { target }: PullPlan) => start.seq >= target && start.part === 0;
@@ -223,8 +238,9 @@ export function applied(state: StateOf<'pulling'>, { cursor, start }: EventOf<'a
   if (isEnd(start, state.plan)) {
     const { target } = now.run;
     // A squash that an earlier run began may end before this one does.
-    if (target === null || target.seq <= state.plan.target) return ended(now, now.run, 'done', context);
-    return pull(now, now.run, { ...state.plan, target: target.seq, squashed: false });
+    if (target !== null && target.seq > state.plan.target)
+      return pull(now, now.run, { ...state.plan, target: target.seq, squashed: false }, state.against);
+    return state.against ? compare(now, now.run, state.against) : ended(now, now.run, 'done', context);
   }
   // A page that brings nothing and leads nowhere would be asked for for ever.
   if (same(before, start))
@@ -254,7 +270,24 @@ export function pullFailed(state: StateOf<'pulling'>, event: EventOf<'failed'>, 
     event.fault.code === 'behind_horizon' ||
     event.fault.code === 'page_other_epoch';
   if (moved && !state.run.replanned) return recheck(state, { ...state.run, replanned: true });
+  if (event.work === 'apply') return misfit(state, event, context) ?? fail(state, state.run, event, context);
   return fail(state, state.run, event, context);
+}
+
+/** A page could not be applied because of what stands here: the run goes on by comparing and repairing, once. Null: it is another fault. */
+function misfit(state: StateOf<'pulling'>, event: EventOf<'failed'>, context: Context): Step | null {
+  const { code } = event.fault;
+  const { run } = state;
+  if (code === 'page_invalid' && !run.doubted)
+    return chain([{ do: 'abort' }], pull(state, { ...run, doubted: true }, state.plan, state.against));
+  if (code !== 'replica_altered' && code !== 'schema_mismatch' && code !== 'page_invalid') return null;
+  if (run.compared || run.copied) return chain([{ do: 'abort' }], ended(state, run, 'failed', context, event));
+  return chain([{ do: 'abort' }], askForSnapshot(state, { ...run, compare: 'altered' }, context));
+}
+
+export function compare(state: Shared, run: RunState, manifest: SnapshotManifest): Step {
+  const mayCopy = run.mode !== 'verify' || state.policy.repair;
+  return step({ ...shared(state), at: 'comparing', run, manifest }, { do: 'compare', manifest, mayCopy });
 }
 
 export function installed(

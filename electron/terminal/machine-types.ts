@@ -1,7 +1,7 @@
 import type { RelayStatus, SnapshotManifest } from '@tidemark/protocol/api.ts';
 import type { Cursor, Epoch, PageStart, Seq } from '@tidemark/protocol/cursor.ts';
 import type { ScopeSet } from '@tidemark/protocol/page.ts';
-import type { Fault, Mode, Run, Trigger } from '@tidemark/protocol/status/facts.ts';
+import type { Difference, Fault, Mode, Run, Trigger } from '@tidemark/protocol/status/facts.ts';
 
 /** Times here are ms since 1970. */
 
@@ -32,6 +32,15 @@ export interface RunState extends Begin {
   retries: number;
   attempt: number;
   failingSince: number | null;
+  /**
+   * It waits to be compared with a snapshot, and why. `asked`: at the snapshot's position. Otherwise as it is, and what
+   * differs brings it to that position: `difference`: its set of scopes changed; `altered`: another program changed it.
+   */
+  compare: 'asked' | 'difference' | 'altered' | null;
+  /** It was compared; a run repairs once. */
+  compared: boolean;
+  /** A page did not fit, and is fetched anew, past caches; once. */
+  doubted: boolean;
   /** Squashed pages were not to be had, or of no use: it goes on by ordinary ones. */
   plain: boolean;
   /** It asked anew because the relay's history changed under it; it does so once. */
@@ -46,6 +55,8 @@ export interface Policy {
   watch: boolean;
   freshCopy: 'take' | 'ask';
   giveUpAfterMs: number | null;
+  /** Whether what a comparison that was asked for finds is repaired. */
+  repair: boolean;
 }
 
 export interface Pause {
@@ -119,7 +130,11 @@ interface Own {
     fetchFailure: EventOf<'failed'> | null;
     /** The relay builds the squashed pages, since then; it is asked again at `askAt`. */
     building: { since: number; askAt: number | null } | null;
+    /** What it is compared with when it is there. */
+    against: SnapshotManifest | null;
   };
+  comparing: { run: RunState; manifest: SnapshotManifest };
+  repairing: { run: RunState; manifest: SnapshotManifest };
   'waiting-to-retry': { run: RunState; failure: Failure; retryAt: number };
   cancelling: { run: RunState; since: number; after: After };
   stopped: object;
@@ -131,7 +146,18 @@ export type State = { [S in StateName]: StateOf<S> }[StateName];
 export type Shared = Common;
 
 /** What the work of the agent can be. */
-export type Work = 'open' | 'probe' | 'poll' | 'fetch' | 'discard' | 'apply' | 'manifest' | 'download' | 'install';
+export type Work =
+  | 'open'
+  | 'probe'
+  | 'poll'
+  | 'fetch'
+  | 'discard'
+  | 'apply'
+  | 'manifest'
+  | 'download'
+  | 'install'
+  | 'compare'
+  | 'repair';
 
 interface Events {
   start: Begin;
@@ -147,13 +173,17 @@ interface Events {
   stop: object;
   /** `lastRunAt`: when the last run ended of the kind that the schedule starts. */
   opened: { cursor: Cursor | null; start: Start; lastRunAt: number | null };
-  probed: { status: RelayStatus };
+  /** `altered`: another program made other tables of the feed's. */
+  probed: { status: RelayStatus; altered: boolean };
   polled: { status: RelayStatus };
   fetched: { page: PageInHand };
   applied: { cursor: Cursor; start: Start };
   manifest: { manifest: SnapshotManifest };
   downloaded: object;
   installed: { cursor: Cursor; start: Start };
+  /** `needed`: the replica is not what it is to be. `copy`: to fetch what differs costs more than a copy, and was not done. */
+  compared: { differences: Difference[]; needed: boolean; copy: boolean };
+  repaired: { cursor: Cursor; start: Start };
   failed: Failure & { work: Work };
   /** All work that was aborted has ended. */
   aborted: object;
@@ -177,6 +207,10 @@ export type Effect =
   | { do: 'manifest' }
   | { do: 'download'; manifest: SnapshotManifest }
   | { do: 'install'; manifest: SnapshotManifest }
+  /** `mayCopy`: it may end early, where a copy is cheaper. */
+  | { do: 'compare'; manifest: SnapshotManifest; mayCopy: boolean }
+  /** `strict`: what other programs made on the tables goes. */
+  | { do: 'repair'; manifest: SnapshotManifest; strict: boolean }
   | { do: 'began'; run: RunState }
   | { do: 'attempt-failed'; run: RunState; failure: Failure }
   | { do: 'ended'; run: RunState; outcome: Run['outcome']; fault: Fault | null };

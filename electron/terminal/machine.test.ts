@@ -1,9 +1,10 @@
 import { Epoch, type PageStart, seq } from '@tidemark/protocol/cursor.ts';
 import type { ErrorCode } from '@tidemark/protocol/errors.ts';
+import type { Mode } from '@tidemark/protocol/status/facts.ts';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { dueAt, initial, next } from './machine.ts';
-import type { Context, Effect, Event, Policy, State } from './machine-types.ts';
+import type { Context, Effect, Event, Policy, State, Work } from './machine-types.ts';
 
 const EPOCH = Epoch.parse('aaaaaaaa');
 const POLICY: Policy = {
@@ -13,6 +14,7 @@ const POLICY: Policy = {
   watch: false,
   freshCopy: 'ask',
   giveUpAfterMs: null,
+  repair: true,
 };
 const at = (n: number, part = 0): PageStart => ({ seq: seq(n), part });
 const cursor = (n: number) => ({ epoch: EPOCH, seq: seq(n) });
@@ -35,7 +37,7 @@ const status = (from: number | null, head: number) => ({
         : ({ by: 'pages', scopes: 'all', bytes: 1, squashed: false } as const),
   feed: { connected: true, heardAt: null, lagMs: 0 },
 });
-const failed = (work: 'probe' | 'fetch' | 'apply' | 'download', code: ErrorCode, retryAfterMs: number | null = null) =>
+const failed = (work: Work, code: ErrorCode, retryAfterMs: number | null = null) =>
   ({ type: 'failed', work, fault: { code, params: {} }, retryAfterMs, progressed: false }) as const;
 const page = (start: PageStart, to: PageStart | null) => ({ bytes: Buffer.alloc(0), start, next: to });
 
@@ -67,7 +69,7 @@ class Rig {
     return step.effects.map((effect) => effect.do);
   }
 
-  start(mode: 'now' | 'check' | 'one' | 'up-to' | 'recopy' = 'now', wanted: number | null = null): string[] {
+  start(mode: Mode = 'now', wanted: number | null = null): string[] {
     return this.send({ type: 'start', mode, trigger: 'manual', wanted: wanted === null ? null : seq(wanted) });
   }
 
@@ -82,7 +84,7 @@ describe('a pull', () => {
   test('asks, fetches ahead while it applies, and ends at its target though the head moves on', () => {
     const rig = new Rig();
     expect(rig.start()).toEqual(['began', 'probe']);
-    expect(rig.send({ type: 'probed', status: status(5, 8) })).toEqual(['fetch']);
+    expect(rig.send({ type: 'probed', altered: false, status: status(5, 8) })).toEqual(['fetch']);
     expect(rig.send({ type: 'fetched', page: page(at(5), at(7)) })).toEqual(['fetch', 'apply']);
     expect(rig.send({ type: 'applied', cursor: cursor(7), start: at(7) })).toEqual([]);
     expect(rig.send({ type: 'fetched', page: page(at(7), at(8)) })).toEqual(['apply']);
@@ -94,18 +96,18 @@ describe('a pull', () => {
   test('of one transaction, and up to one, ends there', () => {
     const rig = new Rig();
     rig.start('one');
-    rig.send({ type: 'probed', status: status(5, 9) });
+    rig.send({ type: 'probed', altered: false, status: status(5, 9) });
     expect(rig.state).toMatchObject({ at: 'pulling', plan: { target: 6 } });
     const far = new Rig();
     far.start('up-to', 20);
-    far.send({ type: 'probed', status: status(5, 9) });
+    far.send({ type: 'probed', altered: false, status: status(5, 9) });
     expect(far.outcome).toEqual({ outcome: 'failed', code: 'target_invalid' });
   });
 
   test('a page that leads nowhere is not asked for for ever', () => {
     const rig = new Rig({ giveUpAfterMs: 0 });
     rig.start();
-    rig.send({ type: 'probed', status: status(5, 8) });
+    rig.send({ type: 'probed', altered: false, status: status(5, 8) });
     rig.send({ type: 'fetched', page: page(at(5), at(5)) });
     rig.send({ type: 'applied', cursor: cursor(5), start: at(5) });
     expect(rig.outcome).toEqual({ outcome: 'failed', code: 'page_out_of_order' });
@@ -114,7 +116,7 @@ describe('a pull', () => {
   test('cancel ends it once all work has stopped, and keeps what was written', () => {
     const rig = new Rig();
     rig.start();
-    rig.send({ type: 'probed', status: status(5, 8) });
+    rig.send({ type: 'probed', altered: false, status: status(5, 8) });
     rig.send({ type: 'fetched', page: page(at(5), at(7)) });
     expect(rig.send({ type: 'cancel' })).toEqual(['abort']);
     rig.send({ type: 'applied', cursor: cursor(7), start: at(7) });
@@ -126,12 +128,121 @@ describe('a pull', () => {
   test('a first one takes a copy, then pages to the target that was fixed', () => {
     const rig = new Rig({}, null);
     rig.start();
-    expect(rig.send({ type: 'probed', status: status(null, 8) })).toEqual(['manifest']);
+    expect(rig.send({ type: 'probed', altered: false, status: status(null, 8) })).toEqual(['manifest']);
     const manifest = { cursor: cursor(6), scopes: 'all' } as never;
     expect(rig.send({ type: 'manifest', manifest })).toEqual(['download']);
     expect(rig.send({ type: 'downloaded' })).toEqual(['install']);
     expect(rig.send({ type: 'installed', cursor: cursor(6), start: at(6) })).toEqual(['fetch']);
     expect(rig.state).toMatchObject({ at: 'pulling', plan: { target: 8 } });
+  });
+});
+
+describe('a comparison', () => {
+  const manifest = (n: number, scopes = 'all') => ({ cursor: cursor(n), scopes }) as never;
+  const FOUND = [{ table: 'item', missing: 1, extra: 0, different: 2 }];
+  const found = (needed = true, copy = false) =>
+    ({ type: 'compared', differences: needed ? FOUND : [], needed, copy }) as const;
+  const changed = (from: number, head: number) => ({
+    ...status(from, head),
+    plan: { by: 'difference', scopes: 'ab', rows: 1, tables: 1, bytes: 1 } as const,
+  });
+
+  test('C6: that was asked for pulls to the snapshot first, then compares, repairs and ends there', () => {
+    const rig = new Rig();
+    rig.start('verify');
+    expect(rig.send({ type: 'probed', altered: false, status: status(5, 9) })).toEqual(['manifest']);
+    expect(rig.send({ type: 'manifest', manifest: manifest(7) })).toEqual(['fetch']);
+    expect(rig.state).toMatchObject({ at: 'pulling', plan: { target: 7 } });
+    rig.send({ type: 'fetched', page: page(at(5), at(7)) });
+    expect(rig.send({ type: 'applied', cursor: cursor(7), start: at(7) })).toEqual(['compare']);
+    expect(rig.send(found())).toEqual(['repair']);
+    expect(rig.state.at).toBe('repairing');
+    expect(rig.send({ type: 'repaired', cursor: cursor(7), start: at(7) })).toEqual(['ended']);
+    expect(rig.outcome).toEqual({ outcome: 'done', code: undefined });
+  });
+
+  test('C6: compares at once where it stands at the snapshot, and where it is ahead of a relay that was set back', () => {
+    for (const probed of [
+      status(5, 5),
+      {
+        ...status(5, 3),
+        plan: { by: 'snapshot', scopes: 'all', reason: 'cursor_ahead', rows: 1, tables: 1, bytes: 1 } as const,
+      },
+    ]) {
+      const rig = new Rig();
+      rig.start('verify');
+      expect(rig.send({ type: 'probed', altered: false, status: probed })).toEqual(['manifest']);
+      expect(rig.send({ type: 'manifest', manifest: manifest(probed.head.seq) })).toEqual(['compare']);
+      expect(rig.send(found(false))).toEqual(['ended']);
+      expect(rig.outcome).toEqual({ outcome: 'done', code: undefined });
+    }
+  });
+
+  test('only shows what differs where it is not to repair', () => {
+    const rig = new Rig({ repair: false });
+    rig.start('verify');
+    rig.send({ type: 'probed', altered: false, status: status(5, 5) });
+    rig.send({ type: 'manifest', manifest: manifest(5) });
+    expect(rig.effects.at(-1)).toMatchObject({ do: 'compare', mayCopy: false });
+    expect(rig.send(found())).toEqual(['ended']);
+    expect(rig.outcome).toEqual({ outcome: 'failed', code: 'replica_differs' });
+  });
+
+  test('C9: of another set of scopes repairs at the snapshot, then pulls to its target; a copy where that is cheaper', () => {
+    const rig = new Rig();
+    rig.start();
+    expect(rig.send({ type: 'probed', altered: false, status: changed(5, 9) })).toEqual(['manifest']);
+    expect(rig.send({ type: 'manifest', manifest: manifest(7, 'ab') })).toEqual(['compare']);
+    expect(rig.send(found())).toEqual(['repair']);
+    expect(rig.send({ type: 'repaired', cursor: cursor(7), start: at(7) })).toEqual(['fetch']);
+    expect(rig.state).toMatchObject({ at: 'pulling', plan: { target: 9, scopes: 'ab' } });
+    const dear = new Rig();
+    dear.start();
+    dear.send({ type: 'probed', altered: false, status: changed(5, 9) });
+    dear.send({ type: 'manifest', manifest: manifest(7, 'ab') });
+    expect(dear.send(found(true, true))).toEqual(['download']);
+    expect(dear.state).toMatchObject({ run: { snapshot: 'scopes_changed' } });
+  });
+
+  test('C7: takes over from a page that does not fit what stands here, once', () => {
+    const rig = new Rig();
+    rig.start();
+    rig.send({ type: 'probed', altered: false, status: status(5, 9) });
+    rig.send({ type: 'fetched', page: page(at(5), at(7)) });
+    expect(rig.send(failed('apply', 'replica_altered'))).toEqual(['abort', 'manifest']);
+    expect(rig.send({ type: 'manifest', manifest: manifest(7) })).toEqual(['compare']);
+    expect(rig.send(found())).toEqual(['repair']);
+    expect(rig.effects.at(-1)).toMatchObject({ do: 'repair', strict: true });
+    expect(rig.send({ type: 'repaired', cursor: cursor(7), start: at(7) })).toEqual(['fetch']);
+    rig.send({ type: 'fetched', page: page(at(7), at(9)) });
+    expect(rig.send(failed('apply', 'replica_altered'))).toEqual(['abort', 'ended']);
+    expect(rig.outcome).toEqual({ outcome: 'failed', code: 'replica_altered' });
+  });
+
+  test('C7: takes over from a page that is not understood only when it came so twice', () => {
+    const rig = new Rig();
+    rig.start();
+    rig.send({ type: 'probed', altered: false, status: status(5, 9) });
+    rig.send({ type: 'fetched', page: page(at(5), at(7)) });
+    expect(rig.send(failed('apply', 'page_invalid'))).toEqual(['abort', 'fetch']);
+    expect(rig.effects.at(-1)).toMatchObject({ do: 'fetch', fresh: true, start: at(5) });
+    rig.send({ type: 'fetched', page: page(at(5), at(7)) });
+    expect(rig.send(failed('apply', 'page_invalid'))).toEqual(['abort', 'manifest']);
+  });
+
+  test('begins again after a failure, and keeps why it compares', () => {
+    const rig = new Rig();
+    rig.start();
+    rig.send({ type: 'probed', altered: true, status: status(5, 5) });
+    rig.send({ type: 'manifest', manifest: manifest(5) });
+    rig.send(failed('compare', 'snapshot_gone'));
+    expect(rig.state.at).toBe('waiting-to-retry');
+    rig.now = dueAt(rig.state) ?? 0;
+    expect(rig.send({ type: 'tick' })).toEqual(['abort', 'probe']);
+    expect(rig.send({ type: 'probed', altered: true, status: status(5, 5) })).toEqual(['manifest']);
+    expect(rig.send({ type: 'manifest', manifest: manifest(5) })).toEqual(['compare']);
+    expect(rig.send({ type: 'cancel' })).toEqual(['abort']);
+    expect(rig.send({ type: 'aborted' })).toEqual(['ended']);
   });
 });
 
@@ -148,7 +259,7 @@ describe('squashed pages', () => {
   test('Q1 are asked first; while the relay builds them it is asked again', () => {
     const rig = new Rig();
     rig.start();
-    expect(rig.send({ type: 'probed', status: squashed(5, 50) })).toEqual(['fetch']);
+    expect(rig.send({ type: 'probed', altered: false, status: squashed(5, 50) })).toEqual(['fetch']);
     expect(rig.state).toMatchObject({ plan: { target: 50, squashed: true } });
     expect(rig.send(failed('fetch', 'squash_building', 1000))).toEqual([]);
     expect((dueAt(rig.state) ?? 0) - rig.now).toBe(1000);
@@ -166,18 +277,18 @@ describe('squashed pages', () => {
     for (const refusal of ['squash_larger', 'squash_building'] as const) {
       const rig = new Rig();
       rig.start();
-      rig.send({ type: 'probed', status: squashed(5, 50) });
+      rig.send({ type: 'probed', altered: false, status: squashed(5, 50) });
       rig.send(failed('fetch', 'squash_building', 1000));
       rig.now += 5 * 60_000;
       rig.send({ type: 'tick' });
       expect(rig.send(failed('fetch', refusal))).toEqual(['abort', 'probe']);
-      expect(rig.send({ type: 'probed', status: squashed(5, 55) })).toEqual(['fetch']);
+      expect(rig.send({ type: 'probed', altered: false, status: squashed(5, 55) })).toEqual(['fetch']);
       expect(rig.state).toMatchObject({ plan: { target: 50, squashed: false } });
       rig.send(failed('fetch', 'relay_unreachable'));
       rig.send({ type: 'tick' });
       rig.now = dueAt(rig.state) ?? 0;
       rig.send({ type: 'tick' });
-      rig.send({ type: 'probed', status: squashed(5, 60) });
+      rig.send({ type: 'probed', altered: false, status: squashed(5, 60) });
       expect(rig.state).toMatchObject({ plan: { target: 50, squashed: false } });
     }
   });
@@ -186,7 +297,7 @@ describe('squashed pages', () => {
     const rig = new Rig();
     kept(rig, 40);
     rig.start();
-    rig.send({ type: 'probed', status: status(5, 50) });
+    rig.send({ type: 'probed', altered: false, status: status(5, 50) });
     expect(rig.state).toMatchObject({ plan: { target: 40, squashed: true }, fetching: at(5, 2) });
     rig.send({ type: 'fetched', page: page(at(5, 2), at(40)) });
     expect(rig.send({ type: 'applied', cursor: cursor(40), start: at(40) })).toEqual(['fetch']);
@@ -197,32 +308,34 @@ describe('squashed pages', () => {
     const refused = new Rig();
     kept(refused, 40);
     refused.start();
-    refused.send({ type: 'probed', status: squashed(5, 50) });
+    refused.send({ type: 'probed', altered: false, status: squashed(5, 50) });
     expect(refused.send(failed('fetch', 'squash_larger'))).toEqual(['abort', 'probe']);
-    expect(refused.send({ type: 'probed', status: squashed(5, 50) })).toEqual(['discard']);
+    expect(refused.send({ type: 'probed', altered: false, status: squashed(5, 50) })).toEqual(['discard']);
     expect(refused.send({ type: 'applied', cursor: cursor(5), start: at(5) })).toEqual(['fetch']);
     expect(refused.state).toMatchObject({ plan: { target: 50, squashed: false }, fetching: at(5) });
     const one = new Rig();
     kept(one, 40);
     one.start('one');
-    expect(one.send({ type: 'probed', status: squashed(5, 50) })).toEqual(['discard']);
+    expect(one.send({ type: 'probed', altered: false, status: squashed(5, 50) })).toEqual(['discard']);
     const setBack = new Rig();
     kept(setBack, 40);
     setBack.start();
-    expect(setBack.send({ type: 'probed', status: squashed(5, 30) })).toEqual(['discard']);
+    expect(setBack.send({ type: 'probed', altered: false, status: squashed(5, 30) })).toEqual(['discard']);
   });
 
   test('Q3 the horizon passed them in the middle: the relay is asked what to do', () => {
     const rig = new Rig({ freshCopy: 'take' });
     kept(rig, 40);
     rig.start();
-    rig.send({ type: 'probed', status: squashed(5, 40) });
+    rig.send({ type: 'probed', altered: false, status: squashed(5, 40) });
     rig.send({ type: 'fetched', page: page(at(5, 2), at(5, 3)) });
     rig.send(failed('fetch', 'behind_horizon'));
     const after = { ...at(5, 3), squashed: seq(40) };
     expect(rig.send({ type: 'applied', cursor: cursor(5), start: after })).toEqual(['abort', 'probe']);
     const gone = { by: 'snapshot', scopes: 'all', reason: 'behind_horizon', rows: 1, tables: 1, bytes: 1 } as const;
-    expect(rig.send({ type: 'probed', status: { ...status(5, 40), plan: gone } })).toEqual(['manifest']);
+    expect(rig.send({ type: 'probed', altered: false, status: { ...status(5, 40), plan: gone } })).toEqual([
+      'manifest',
+    ]);
   });
 
   test('a terminal that follows the relay does not wait for them to be built', () => {
@@ -244,7 +357,7 @@ describe('squashed pages', () => {
     const rig = new Rig();
     rig.state = { ...rig.state, start: at(5, 3) };
     rig.start();
-    rig.send({ type: 'probed', status: squashed(5, 50) });
+    rig.send({ type: 'probed', altered: false, status: squashed(5, 50) });
     expect(rig.state).toMatchObject({ plan: { squashed: false }, fetching: at(5, 3) });
   });
 });
@@ -262,7 +375,7 @@ describe('waits', () => {
     }
     expect(waits.slice(0, 4)).toEqual([2, 4, 8, 16]);
     expect(waits.at(-1)).toBe(300);
-    rig.send({ type: 'probed', status: status(5, 8) });
+    rig.send({ type: 'probed', altered: false, status: status(5, 8) });
     rig.send({ type: 'fetched', page: page(at(5), at(6)) });
     rig.send({ type: 'applied', cursor: cursor(6), start: at(6) });
     rig.send(failed('fetch', 'relay_unreachable'));
@@ -318,17 +431,17 @@ describe('by itself', () => {
     const rig = new Rig({ everyMs: 60_000, automatic: 'sync' });
     rig.now += 60_000;
     rig.send({ type: 'tick' });
-    expect(rig.send({ type: 'probed', status: gone(5) })).toEqual(['manifest']);
+    expect(rig.send({ type: 'probed', altered: false, status: gone(5) })).toEqual(['manifest']);
     const clicked = new Rig();
     clicked.start();
-    clicked.send({ type: 'probed', status: gone(5) });
+    clicked.send({ type: 'probed', altered: false, status: gone(5) });
     expect(clicked.outcome).toEqual({ outcome: 'failed', code: 'epoch_changed' });
   });
 
   test('a pause in a run ends it, and resume goes on with it', () => {
     const rig = new Rig();
     rig.start();
-    rig.send({ type: 'probed', status: status(5, 8) });
+    rig.send({ type: 'probed', altered: false, status: status(5, 8) });
     rig.send({ type: 'pause', until: null, by: 'you' });
     rig.send({ type: 'aborted' });
     expect(rig.state.at).toBe('idle');
@@ -344,6 +457,9 @@ describe('whatever happens', () => {
     'epoch_changed',
     'page_corrupt',
     'snapshot_building',
+    'snapshot_gone',
+    'replica_altered',
+    'page_invalid',
     'squash_building',
     'squash_larger',
   );
@@ -351,7 +467,7 @@ describe('whatever happens', () => {
   const event: fc.Arbitrary<Event> = fc.oneof(
     fc.record({
       type: fc.constant('start' as const),
-      mode: fc.constantFrom('now' as const, 'check' as const, 'one' as const, 'recopy' as const),
+      mode: fc.constantFrom<Mode>('now', 'check', 'one', 'recopy', 'verify'),
       trigger: fc.constant('manual' as const),
       wanted: fc.constant(null),
     }),
@@ -370,15 +486,28 @@ describe('whatever happens', () => {
       const { plan } = answer;
       return {
         type: 'probed' as const,
+        altered: false,
         status: { ...answer, plan: plan.by === 'pages' ? { ...plan, squashed } : plan },
       };
     }),
     fc.tuple(small, small).map(([from, to]) => ({ type: 'fetched' as const, page: page(at(from), at(to)) })),
     small.map((n) => ({ type: 'applied' as const, cursor: cursor(n), start: at(n) })),
     small.map((n) => ({ type: 'installed' as const, cursor: cursor(n), start: at(n) })),
+    small.map((n) => ({ type: 'repaired' as const, cursor: cursor(n), start: at(n) })),
+    fc
+      .tuple(fc.boolean(), fc.boolean())
+      .map(([needed, copy]) => ({ type: 'compared' as const, differences: [], needed, copy })),
+    fc.tuple(small, small, fc.boolean()).map(([from, head, altered]) => ({
+      type: 'probed' as const,
+      altered,
+      status: {
+        ...status(Math.min(from, head), head),
+        plan: { by: 'difference' as const, scopes: 'ab', rows: 1, tables: 1, bytes: 1 },
+      },
+    })),
     small.map((n) => ({ type: 'manifest' as const, manifest: { cursor: cursor(n), scopes: 'all' } as never })),
     fc
-      .tuple(fc.constantFrom('probe' as const, 'fetch' as const, 'apply' as const, 'download' as const), fault)
+      .tuple(fc.constantFrom<Work>('probe', 'fetch', 'apply', 'download', 'compare', 'repair'), fault)
       .map(([work, code]) => failed(work, code)),
   );
 
@@ -408,6 +537,72 @@ describe('whatever happens', () => {
             }
           }
           expect(open).toBeNull();
+        },
+      ),
+      { numRuns: 2000 },
+    );
+  });
+
+  test('C7: a run ends, and repairs at most once, whatever the pages, the comparisons and the repairs come to', () => {
+    const outcome = fc.record({
+      plan: fc.constantFrom('pages' as const, 'difference' as const, 'none' as const),
+      altered: fc.boolean(),
+      apply: fc.constantFrom<ErrorCode | null>('replica_altered', 'page_invalid', 'schema_mismatch', null),
+      needed: fc.boolean(),
+      copy: fc.boolean(),
+      repair: fc.constantFrom<ErrorCode | null>('replica_altered', null),
+    });
+    fc.assert(
+      fc.property(
+        fc.array(outcome, { minLength: 1, maxLength: 6 }),
+        fc.constantFrom<Mode>('now', 'verify', 'one'),
+        (outcomes, mode) => {
+          const rig = new Rig();
+          rig.start(mode);
+          let repaired = 0;
+          for (let steps = 0; rig.state.at !== 'idle'; steps++) {
+            expect(steps).toBeLessThan(60);
+            const now = outcomes[steps % outcomes.length] ?? outcomes[0];
+            if (!now) return;
+            const from = rig.state.cursor?.seq ?? 0;
+            const { state } = rig;
+            if (state.at === 'checking') {
+              const plan = { by: 'difference', scopes: 'ab', rows: 1, tables: 1, bytes: 1 } as const;
+              const answer = status(now.plan === 'none' ? 9 : from, 9);
+              rig.send({
+                type: 'probed',
+                altered: now.altered,
+                status: now.plan === 'difference' ? { ...answer, plan } : answer,
+              });
+            } else if (state.at === 'waiting-for-snapshot')
+              rig.send({ type: 'manifest', manifest: { cursor: cursor(Math.max(from, 7)), scopes: 'ab' } as never });
+            else if (state.at === 'pulling' && state.applying)
+              rig.send(
+                now.apply === null
+                  ? { type: 'applied', cursor: cursor(from + 1), start: at(from + 1) }
+                  : failed('apply', now.apply),
+              );
+            else if (state.at === 'pulling') rig.send({ type: 'fetched', page: page(at(from), at(from + 1)) });
+            else if (state.at === 'comparing')
+              rig.send({ type: 'compared', differences: [], needed: now.needed, copy: now.copy });
+            else if (state.at === 'repairing') {
+              const ends = now.repair === null;
+              repaired += ends ? 1 : 0;
+              const there = state.manifest.cursor;
+              rig.send(
+                ends
+                  ? { type: 'repaired', cursor: there, start: at(there.seq) }
+                  : failed('repair', now.repair ?? 'internal'),
+              );
+            } else if (state.at === 'downloading-snapshot') rig.send({ type: 'downloaded' });
+            else if (state.at === 'installing-snapshot')
+              rig.send({ type: 'installed', cursor: cursor(7), start: at(7) });
+            else {
+              rig.now = dueAt(state) ?? rig.now;
+              rig.send({ type: 'tick' });
+            }
+          }
+          expect(repaired).toBeLessThanOrEqual(1);
         },
       ),
       { numRuns: 2000 },

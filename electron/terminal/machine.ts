@@ -1,3 +1,4 @@
+import { approach, compared, compareFailed, repaired } from './machine-compare.ts';
 import {
   ASK_AGAIN_MS,
   afterSettings,
@@ -110,6 +111,8 @@ const NO_RESULTS = {
   manifest: stay,
   downloaded: stay,
   installed: stay,
+  compared: stay,
+  repaired: stay,
   failed: stay,
   aborted: stay,
 };
@@ -233,12 +236,18 @@ const TABLE: { [S in StateName]: Handlers<S> } = {
       if (state.run.mode !== 'check' || event.mode === 'check') return stay(state);
       return step({ ...state, run: { ...state.run, mode: event.mode, trigger: event.trigger, wanted: event.wanted } });
     },
-    probed: (state, { status }, context) => follow(state, state.run, status, context),
+    probed: (state, { status, altered }, context) => {
+      const { run } = state;
+      const mend = altered && run.mode !== 'check' && run.compare === null;
+      return follow(state, mend ? { ...run, compare: 'altered' } : run, status, context);
+    },
   },
   'waiting-for-snapshot': {
     ...IN_RUN,
     manifest: (state, { manifest }) =>
-      step({ ...shared(state), at: 'downloading-snapshot', run: state.run, manifest }, { do: 'download', manifest }),
+      state.run.compare === null
+        ? step({ ...shared(state), at: 'downloading-snapshot', run: state.run, manifest }, { do: 'download', manifest })
+        : approach(state, state.run, manifest),
     failed: (state, event, context) => {
       if (event.fault.code !== 'snapshot_building') return fail(state, state.run, event, context);
       const tooLong = state.policy.giveUpAfterMs !== null && context.now - state.since > PREPARING_MS;
@@ -266,6 +275,17 @@ const TABLE: { [S in StateName]: Handlers<S> } = {
     applied,
     failed: pullFailed,
     tick: (state, _, context) => pullTick(state, context),
+  },
+  comparing: {
+    ...IN_RUN,
+    compared,
+    failed: compareFailed,
+  },
+  repairing: {
+    ...IN_RUN,
+    woke: stay,
+    repaired,
+    failed: compareFailed,
   },
   'waiting-to-retry': {
     ...IN_RUN,
@@ -328,6 +348,7 @@ const TABLE: { [S in StateName]: Handlers<S> } = {
     // What was written before the cancel came is written.
     applied: (state, { cursor, start }) => step({ ...state, cursor, start }),
     installed: (state, { cursor, start }) => step({ ...state, cursor, start }),
+    repaired: (state, { cursor, start }) => step({ ...state, cursor, start }),
     aborted: (state, _, context) => cancelled(state, context),
   },
   stopped: {

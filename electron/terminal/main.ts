@@ -4,7 +4,7 @@ import { endOf, tokenOf } from '@tidemark/protocol/command.ts';
 import { TidemarkError } from '@tidemark/protocol/errors.ts';
 import { Command } from 'commander';
 import { pino } from 'pino';
-import { type Call, pull, status, watch } from './commands.ts';
+import { type Call, pull, status, verify, watch } from './commands.ts';
 import { Secret } from './secret.ts';
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
@@ -18,6 +18,8 @@ interface Options {
   db: string;
   json?: boolean;
   verbose?: boolean;
+  /** Of verify. */
+  repair?: boolean;
 }
 
 function callOf(options: Options, stop: AbortController): Call {
@@ -67,7 +69,7 @@ const program = new Command('tidemark-terminal')
   .description('Keeps a branch PC’s copy: pulls from a relay into a SQLite file.')
   .version(version);
 program.configureOutput({ writeErr: () => undefined }).exitOverride();
-const command = (name: string, description: string, work: (call: Call) => Promise<void>) =>
+const command = (name: string, description: string, work: (call: Call, options: Options) => Promise<void>) =>
   program
     .command(name)
     .description(description)
@@ -79,9 +81,12 @@ const command = (name: string, description: string, work: (call: Call) => Promis
     .option('--verbose', 'log to stderr')
     .configureOutput({ writeErr: () => undefined })
     .exitOverride()
-    .action((options: Options) => work(callOf(options, new AbortController())));
+    .action((options: Options) => work(callOf(options, new AbortController()), options));
 command('pull', 'Bring the file up to date, once.', pull);
 command('status', 'Say how far it is and what the relay has; writes nothing.', status);
+command('verify', 'Compare with the relay, show what differs, and repair just that.', (call, { repair }) =>
+  verify(call, repair !== false),
+).option('--no-repair', 'only show what differs (exit 1)');
 command('watch', 'Follow the relay until stopped.', watch);
 
 try {

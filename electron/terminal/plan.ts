@@ -12,6 +12,8 @@ export type Decision =
   | { by: 'pages'; plan: PullPlan; target: Seq }
   /** `target` null: the snapshot alone. */
   | { by: 'snapshot'; reason: NonNullable<Run['snapshot']>; target: Cursor | null }
+  /** With a snapshot; what comes after it is pulled up to `target`. */
+  | { by: 'compare'; why: NonNullable<RunState['compare']>; target: Cursor | null }
   | { by: 'failure'; fault: Fault };
 
 type Standing = { cursor: Cursor | null; start: Start; policy: Pick<Policy, 'freshCopy'> };
@@ -33,6 +35,8 @@ export function decide(status: RelayStatus, run: RunState, standing: Standing): 
     const asked = cursor === null ? 'first' : 'asked';
     return { by: 'snapshot', reason: plan.by === 'snapshot' ? plan.reason : asked, target: head };
   }
+  const compared = comparison(status, run, cursor, head);
+  if (compared !== null) return compared;
   if (plan.by === 'none') return { by: 'nothing' };
   if (plan.by === 'pages')
     return pages(run, standing, head, { ...plan, squashed: plan.squashed && !isFollowing(run, status) });
@@ -55,6 +59,21 @@ export function decide(status: RelayStatus, run: RunState, standing: Standing): 
         ? { by: 'snapshot', reason: plan.reason, target: head }
         : failure(plan.reason);
   }
+}
+
+/** Whether the run goes on by a comparison; null: it does not. */
+function comparison({ plan }: RelayStatus, run: RunState, cursor: Cursor | null, head: Head): Decision | null {
+  if (cursor === null) return null;
+  if (run.compared || run.copied) return null;
+  if (plan.by === 'difference') return { by: 'compare', why: 'difference', target: head };
+  // A cursor ahead of the relay is of a history that was lost: what differs from what is left is repaired.
+  const comparable = plan.by !== 'snapshot' || plan.reason === 'cheaper' || plan.reason === 'cursor_ahead';
+  if (!comparable) return null;
+  if (run.compare === 'altered') {
+    const target = run.mode === 'verify' ? null : { epoch: cursor.epoch, seq: targetOf(run, cursor, head) };
+    return { by: 'compare', why: 'altered', target };
+  }
+  return run.mode === 'verify' ? { by: 'compare', why: 'asked', target: null } : null;
 }
 
 function firstTarget({ mode, wanted }: RunState, { epoch, seq }: Head): Cursor | null {

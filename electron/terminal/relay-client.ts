@@ -3,7 +3,17 @@ import https from 'node:https';
 import type { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import zlib from 'node:zlib';
-import { HEADERS, PATHS, RelayStatus, SnapshotManifest, TableList, TransactionList } from '@tidemark/protocol/api.ts';
+import {
+  DigestAnswer,
+  type DigestRequest,
+  HEADERS,
+  PATHS,
+  RelayStatus,
+  type RowsRequest,
+  SnapshotManifest,
+  TableList,
+  TransactionList,
+} from '@tidemark/protocol/api.ts';
 import { type Cursor, formatStart, type PageStart, type Seq } from '@tidemark/protocol/cursor.ts';
 import { TidemarkError } from '@tidemark/protocol/errors.ts';
 import { PROTOCOL_VERSION, type ScopeSet } from '@tidemark/protocol/page.ts';
@@ -15,6 +25,8 @@ import type { Secret } from './secret.ts';
 
 /** How long the relay may take to begin an answer, ms. */
 export const ANSWER_MS = 10_000;
+/** The same where the relay computes; after a while it says itself that it is to be asked again. */
+const COMPARE_MS = 30_000;
 /** How long an answer may pause, ms. */
 export const IDLE_MS = 60_000;
 /** An answer other than a page or a copy is never larger, bytes. */
@@ -53,6 +65,8 @@ interface Request {
   signal: AbortSignal;
   answerMs?: number;
   transfer?: Transfer;
+  /** Sent as JSON, by POST. */
+  body?: unknown;
 }
 
 /** The terminal's end of the relay. Each call is one request, with time limits; it throws RelayErrors, or `cancelled` when its signal aborts. */
@@ -140,14 +154,58 @@ export class RelayClient {
       throw new RelayError('relay_not_tidemark', { relay: this.#host });
     const [, changes, size] = /^(\d{1,15}) (\d{1,15})$/.exec(String(answer.headers[HEADERS.squashed])) ?? [];
     if (plan.squashed && changes && size) transfer.squash?.({ changes: Number(changes), bytes: Number(size) });
+    return this.#decoded(answer, PAGE_MOST_BYTES, signal, transfer);
+  }
+
+  /** Checksums of ranges of the rows of a snapshot. */
+  async digests(
+    snapshot: SnapshotManifest,
+    asks: DigestRequest['asks'],
+    signal: AbortSignal,
+    transfer: Transfer,
+  ): Promise<DigestAnswer> {
+    const path = PATHS.digests(this.address.feed, snapshot.cursor.epoch, snapshot.scopes, snapshot.cursor.seq);
+    const bytes = await this.#ask(path, { asks }, 'application/json', signal, transfer);
+    const parsed = DigestAnswer.safeParse(parse(bytes));
+    if (!parsed.success) throw new RelayError('relay_not_tidemark', { relay: this.#host }, { cause: parsed.error });
+    return parsed.data;
+  }
+
+  /** The bytes of an answer to rows, unchecked. */
+  rows(
+    snapshot: SnapshotManifest,
+    asks: RowsRequest['asks'],
+    signal: AbortSignal,
+    transfer: Transfer,
+  ): Promise<Buffer> {
+    const path = PATHS.rows(this.address.feed, snapshot.cursor.epoch, snapshot.scopes, snapshot.cursor.seq);
+    return this.#ask(path, { asks }, 'application/x-ndjson', signal, transfer);
+  }
+
+  async #ask(path: string, body: object, type: string, signal: AbortSignal, transfer: Transfer): Promise<Buffer> {
+    const headers = { 'accept-encoding': Object.keys(INFLATERS).join(', '), 'content-type': 'application/json' };
+    const answer = await this.#get(path, { headers, signal, transfer, body, answerMs: COMPARE_MS });
+    if (answer.status !== 200) return this.#refuse(answer, signal);
+    if (!String(answer.headers['content-type']).startsWith(type))
+      throw new RelayError('relay_not_tidemark', { relay: this.#host });
+    return this.#decoded(answer, PAGE_MOST_BYTES, signal, transfer);
+  }
+
+  /** The whole body of an answer, its coding undone. Throws page_corrupt. */
+  async #decoded(
+    answer: AxiosResponse<Readable>,
+    most: number,
+    signal: AbortSignal,
+    transfer: Transfer,
+  ): Promise<Buffer> {
     const length = Number(answer.headers['content-length'] ?? Number.NaN);
-    const bytes = await this.#collect(answer.data, PAGE_MOST_BYTES, signal, transfer);
+    const bytes = await this.#collect(answer.data, most, signal, transfer);
     if (Number.isFinite(length) && bytes.length !== length) throw new TidemarkError('page_corrupt');
     const coding = String(answer.headers['content-encoding'] ?? 'identity');
     if (coding === 'identity') return bytes;
     const inflate = INFLATERS[coding];
     if (!inflate) throw new TidemarkError('page_corrupt');
-    return inflate(bytes, { maxOutputLength: PAGE_MOST_BYTES }).catch((error: unknown) => {
+    return inflate(bytes, { maxOutputLength: most }).catch((error: unknown) => {
       throw new TidemarkError('page_corrupt', {}, error);
     });
   }
@@ -198,7 +256,9 @@ export class RelayClient {
     const timer = setTimeout(() => late.abort(LATE), answerMs);
     transfer?.deadline(Date.now() + answerMs);
     try {
-      return await this.#http.get<Readable>(path, {
+      return await this.#http.request<Readable>({
+        url: path,
+        ...(request.body === undefined ? { method: 'GET' } : { method: 'POST', data: JSON.stringify(request.body) }),
         params: request.query,
         headers: request.headers ?? {},
         signal: AbortSignal.any([signal, late.signal]),

@@ -1,6 +1,6 @@
 import type { SnapshotManifest } from '@tidemark/protocol/api.ts';
 import type { Cursor } from '@tidemark/protocol/cursor.ts';
-import type { Fault, Progress, Run } from '@tidemark/protocol/status/facts.ts';
+import type { Difference, Fault, Progress, Run } from '@tidemark/protocol/status/facts.ts';
 import type { Counts } from '@tidemark/replica/feed-tables.ts';
 import type { Applied } from '@tidemark/replica/replica.ts';
 import type { RunState } from './machine-types.ts';
@@ -30,6 +30,8 @@ export class RunRecord {
   #table: string | null = null;
   #tableIndex = 0;
   #tableCount = 0;
+  #differences: Difference[] | null = null;
+  #extent = { rows: 0, tables: 0 };
 
   constructor(run: RunState) {
     this.run = run;
@@ -80,6 +82,47 @@ export class RunRecord {
 
   installed(manifest: SnapshotManifest): void {
     for (const { name, rows } of manifest.tables) this.#count({ ...nothing(name), inserted: rows });
+  }
+
+  /** A comparison begins. */
+  comparing(manifest: SnapshotManifest, now: number): void {
+    this.#extent = { rows: manifest.rows, tables: manifest.tables.length };
+    this.#stage = 'comparing';
+    this.#unit = 'rows';
+    this.#done = 0;
+    this.#total = manifest.rows;
+    this.#bytesDone = 0;
+    this.#bytesTotal = 0;
+    this.#table = null;
+    this.#tableIndex = 0;
+    this.#tableCount = manifest.tables.length;
+    this.#lastDataAt = now;
+    this.#meter = new Meter(now, 0);
+  }
+
+  /** So many more rows here were compared. */
+  compared(rows: number, now: number): void {
+    this.#done += rows;
+    this.#lastDataAt = now;
+    this.#meter.count(now, this.#done);
+  }
+
+  /** A comparison has ended. */
+  found(differences: Difference[]): void {
+    this.#differences = differences;
+  }
+
+  /** What was found is written. */
+  repairing(differences: Difference[]): void {
+    this.#stage = 'repairing';
+    this.#done = 0;
+    this.#total = differences.reduce((sum, { missing, extra, different }) => sum + missing + extra + different, 0);
+    this.#tableCount = differences.length;
+  }
+
+  repaired(tables: Counts[]): void {
+    for (const counts of tables) this.#count(counts);
+    this.#done = this.#total;
   }
 
   /** Pages begin, of which `here` bytes have come before. Totals 0: not known. */
@@ -163,6 +206,7 @@ export class RunRecord {
       truncated: sum('truncated'),
       tables,
       bytes: this.#bytes,
+      ...(this.#differences === null ? {} : { compared: this.#extent, differences: this.#differences }),
       left,
       retries: run.retries,
       fault,
@@ -181,6 +225,7 @@ export function joined(before: Run | null, run: Run): Run | null {
   if (before.outcome !== 'done' || run.outcome !== 'done' || before.snapshot !== null || run.snapshot !== null)
     return null;
   if (Date.parse(run.startedAt) - Date.parse(before.startedAt) > FOLLOWED_MS) return null;
+  if (before.differences !== undefined || run.differences !== undefined) return null;
   const tables = new Map(before.tables.map((table) => [table.name, table]));
   for (const table of run.tables) {
     const have = tables.get(table.name);

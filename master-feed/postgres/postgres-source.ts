@@ -11,11 +11,12 @@ import { type HeldTable, held, readHeld, writeHeld } from './held-tables.ts';
 import { logEnd } from './log-end.ts';
 import { fromPosition, toPosition } from './lsn.ts';
 import { type Checked, checkMaster, identify } from './prerequisites.ts';
-import { publish, publishes, readPublished } from './publication.ts';
+import { publish } from './publication.ts';
 import { resync } from './resync.ts';
 import { type Numbered, planResync, type ResyncPlan, type Standing } from './resync-plan.ts';
 import { dropSlot, freed, makeSlot, whyNotFrom } from './slot.ts';
 import { Stream } from './stream.ts';
+import { TableWatch } from './table-watch.ts';
 import { SchemaChanged, TransactionWriter } from './transaction-writer.ts';
 
 const HEARTBEAT_MS = 5_000;
@@ -82,7 +83,7 @@ export class PostgresSource implements Source {
       return;
     }
     this.#held = (await readHeld(client, this.#name)) ?? this.#held;
-    const { kept, loads, gone } = this.#plan(checked.tables, session);
+    const { kept, loads, gone } = this.#plan(checked.tables, standingOf(session));
     if (loads.length > 0 || gone.length > 0 || this.#suspects.size > 0) {
       await this.#resync(run);
       return;
@@ -91,11 +92,8 @@ export class PostgresSource implements Source {
     await this.#stream(run, kept);
   }
 
-  #plan(
-    tables: SourceTable[],
-    { tables: relay, nextTableId }: Pick<Standing, 'nextTableId'> & { tables: Standing['relay'] },
-  ): ResyncPlan {
-    return planResync(tables, { relay, nextTableId, held: this.#held, suspects: this.#suspects });
+  #plan(tables: SourceTable[], standing: Pick<Standing, 'relay' | 'nextTableId'>): ResyncPlan {
+    return planResync(tables, { ...standing, held: this.#held, suspects: this.#suspects });
   }
 
   /** Remembers what the relay holds. */
@@ -155,7 +153,7 @@ export class PostgresSource implements Source {
     const url = this.#url;
     const [name, log] = [this.#name, this.#log];
     const [control, replication] = [this.#need(this.#control), this.#need(this.#replication)];
-    const plan = (tables: SourceTable[]) => this.#plan(tables, session);
+    const plan = (tables: SourceTable[]) => this.#plan(tables, standingOf(session));
     const begin = ({ kept }: ResyncPlan) => this.#hold(kept.map(({ table }) => held(table)));
     const published = new Set(checked.tables.map(({ oid }) => oid));
     try {
@@ -173,7 +171,7 @@ export class PostgresSource implements Source {
 
   /** Streams until the signal is aborted or tables of the master are found altered. */
   async #stream(run: Run, tables: Numbered[]): Promise<void> {
-    const { lines, outbox, signal } = run;
+    const { listed, fingerprint, lines, outbox, signal } = run;
     const control = this.#need(this.#control);
     const replication = this.#need(this.#replication);
     const { durable } = outbox;
@@ -183,10 +181,23 @@ export class PostgresSource implements Source {
     // It is waited for below; a fault before that is not lost.
     ended.promise.catch(() => undefined);
     const stream = new Stream(this.#name, this.#name, from, new TransactionWriter(lines, tables), outbox, ended.reject);
-    const look = this.#watch(run, tables);
+    const watch = new TableWatch(
+      {
+        client: control.client,
+        publication: this.#name,
+        listed,
+        log: this.#log,
+        plan: (found, standing) => this.#plan(found, standing),
+        refresh: (found) => this.#refresh(found.map(held)),
+      },
+      tables,
+      fingerprint,
+    );
     const beat = async () => {
-      stream.ask(await logEnd(control));
-      if (await look()) ended.resolve();
+      const end = await logEnd(control);
+      // Up to date is what has been read to the end, with the tables as they are.
+      if (await watch.look()) ended.resolve();
+      else stream.ask(end);
     };
     const timer = setInterval(() => void beat().catch(ended.reject), HEARTBEAT_MS);
     signal.addEventListener('abort', () => ended.resolve(), { once: true });
@@ -195,7 +206,6 @@ export class PostgresSource implements Source {
       this.#log('streaming', { slot: this.#name, from: toPosition(from), tables: tables.length });
       await Promise.race([beat(), ended.promise]);
       await Promise.race([ended.promise, replication.lost, control.lost]);
-      // TODO
       await outbox.drain();
       stream.confirm(false);
     } catch (error) {
@@ -209,42 +219,13 @@ export class PostgresSource implements Source {
     }
   }
 
-  /** Finds, when the catalogue has changed, whether tables are to be read anew. */
-  #watch({ listed, fingerprint }: Run, tables: Numbered[]): () => Promise<boolean> {
-    const { client } = this.#need(this.#control);
-    const relay = tables.map(({ id, table }) => ({ id, schema: table.schema }));
-    let seen = fingerprint;
-    let unready = false;
-    return async () => {
-      const now = await readFingerprint(client);
-      if (now === seen) return false;
-      try {
-        const { tables: found } = await checkMaster(client, listed);
-        const { kept, loads, gone } = this.#plan(found, { tables: relay, nextTableId: 1 });
-        const published = publishes(await readPublished(client, this.#name), found);
-        if (loads.length > 0 || gone.length > 0 || !published) {
-          const why = [...loads.map(({ table }) => table.name), ...gone];
-          this.#log('altered', { tables: why });
-          return true;
-        }
-        seen = now;
-        await this.#refresh(kept.map(({ table }) => held(table)));
-        unready = false;
-        return false;
-      } catch (error) {
-        // A table may lose its key to get another one a moment later.
-        if (unready || !(error instanceof TidemarkError && error.code === 'source_not_ready')) throw error;
-        unready = true;
-        return false;
-      }
-    };
-  }
-
   #need(connection: Connection | null): Connection {
     if (!connection) throw new TidemarkError('source_lost', { detail: 'not connected' });
     return connection;
   }
 }
+
+const standingOf = ({ tables, nextTableId }: SessionAnswer) => ({ relay: tables, nextTableId });
 
 function schemaChanged(error: unknown): SchemaChanged | null {
   const inner = error instanceof TidemarkError ? error.cause : error;

@@ -1,9 +1,10 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { Epoch, seq } from '../cursor.ts';
+import type { RelayStatus } from '../api.ts';
+import { type Cursor, Epoch, seq } from '../cursor.ts';
 import { ERRORS, type ErrorCode } from '../errors.ts';
 import { deriveStatus } from './derive.ts';
-import { DEFAULT_THRESHOLDS, Facts, type Run } from './facts.ts';
+import { DEFAULT_THRESHOLDS, Facts, Progress, type Run } from './facts.ts';
 import { NOW, facts as upToDate } from './testing.ts';
 
 const time = fc.oneof(
@@ -42,6 +43,7 @@ const reason = fc.constantFrom(
   'behind_horizon' as const,
   'epoch_changed' as const,
   'cursor_ahead' as const,
+  'scopes_changed' as const,
 );
 const status = fc.record({
   protocol: fc.oneof({ weight: 5, arbitrary: fc.constant(1) }, { weight: 1, arbitrary: fc.nat(9) }),
@@ -86,7 +88,7 @@ const status = fc.record({
 const progress = fc.record({
   runId: fc.string(),
   startedAt: time,
-  stage: fc.constantFrom('preparing' as const, 'downloading' as const, 'applying' as const, 'finishing' as const),
+  stage: fc.constantFrom(...Progress.shape.stage.options),
   unit: fc.constantFrom('rows' as const, 'changes' as const),
   done: count,
   total: count,
@@ -106,7 +108,7 @@ const run = fc.record({
   startedAt: time,
   endedAt: time,
   trigger: fc.constantFrom('manual' as const, 'schedule' as const, 'watch' as const),
-  mode: fc.constantFrom('now' as const, 'check' as const, 'recopy' as const),
+  mode: fc.constantFrom('now' as const, 'check' as const, 'recopy' as const, 'verify' as const),
   outcome: fc.constantFrom('done' as const, 'nothing-new' as const, 'cancelled' as const, 'failed' as const),
   from: maybe(cursor),
   to: maybe(cursor),
@@ -200,8 +202,20 @@ const nearly: fc.Arbitrary<Facts> = fc
   .map(([other, keys]) => ({ ...upToDate(), ...Object.fromEntries(keys.map((key) => [key, other[key]])) }));
 const RUNS = { numRuns: 2000 };
 
+/** Something else than pages is to come, for this very cursor. */
+const dueBesides = (
+  { plan: { by }, behind }: RelayStatus,
+  asked: Cursor | null,
+  { replica, waiting }: Facts,
+): boolean =>
+  asked?.epoch === replica.cursor?.epoch &&
+  asked?.seq === replica.cursor?.seq &&
+  (by === 'difference' || by === 'snapshot') &&
+  (behind !== null || waiting === null);
+
 /** The rule of ui.md, said once more, on purpose not by the code under test. */
-function mayBeGreen({ probe, replica, lastRun, retry, phase, agent: engine, configured, waiting }: Facts): boolean {
+function mayBeGreen(each: Facts): boolean {
+  const { probe, replica, lastRun, retry, phase, agent: engine, configured, waiting } = each;
   const head = probe?.status.head;
   const heardAt = probe?.status.feed.heardAt;
   const lag = probe?.status.feed.lagMs;
@@ -213,7 +227,8 @@ function mayBeGreen({ probe, replica, lastRun, retry, phase, agent: engine, conf
     phase.kind === 'idle' &&
     replica.fault === null &&
     replica.cursor?.epoch === head.epoch &&
-    replica.cursor.seq === head.seq &&
+    (replica.cursor.seq === head.seq || (replica.cursor.seq < head.seq && waiting !== null)) &&
+    !dueBesides(probe.status, probe.for, each) &&
     (waiting === null || waiting.changes + waiting.transactions === 0) &&
     NOW - Date.parse(probe.at) <= DEFAULT_THRESHOLDS.freshMs &&
     Date.parse(probe.status.now) - Date.parse(heardAt) + lag < DEFAULT_THRESHOLDS.sourceLagWarnMs &&

@@ -2,6 +2,7 @@ import type { Facts } from './facts.ts';
 import { FORMAT, type Format } from './format.ts';
 import { action, type Found, type Reading, read } from './reading.ts';
 import { cancelling, checking, finishing, firstSync, paused, stalled, syncing } from './rules-activity.ts';
+import { altered, comparing, differs, repairing, scopesChanged } from './rules-compare.ts';
 import { behind, cancelled, clock, horizon, neverSynced, relayBehind, stale, unknown, upToDate } from './rules-data.ts';
 import { agentDown, agentRestarting, setup, starting } from './rules-engine.ts';
 import {
@@ -44,6 +45,8 @@ const PRECEDENCE: readonly Rule[] = [
   cancelling,
   stalled,
   finishing,
+  comparing,
+  repairing,
   firstSync,
   syncing,
   checking,
@@ -52,9 +55,12 @@ const PRECEDENCE: readonly Rule[] = [
   unreachable,
   proxy,
   busy,
+  altered,
+  differs,
   failed,
   cancelled,
   neverSynced,
+  scopesChanged,
   horizon,
   behind,
   relayBehind,
@@ -86,6 +92,9 @@ const FOLLOWS: Partial<Record<StatusCode, readonly StatusCode[]>> = {
   syncing: ['behind', 'falling-behind'],
   'syncing-slow': ['behind', 'falling-behind'],
   finishing: ['behind', 'falling-behind'],
+  comparing: ['behind', 'falling-behind'],
+  repairing: ['behind', 'falling-behind'],
+  'scopes-changed': ['behind', 'falling-behind'],
   cancelling: ['behind', 'falling-behind'],
 };
 

@@ -104,6 +104,8 @@ export const Run = z.object({
   ),
   /** Bytes received, as they came over the network. */
   bytes: z.int().nonnegative(),
+  /** Of a comparison: how much was compared. */
+  compared: z.object({ rows: z.int().nonnegative(), tables: z.int().nonnegative() }).optional(),
   /** Of a comparison: the tables that differed. */
   differences: z.array(Difference).optional(),
   /** Changes still waiting when it ended; null when not known. */

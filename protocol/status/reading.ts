@@ -3,6 +3,7 @@ import type { ErrorCode } from '../errors.ts';
 import type { Facts, Fault, Progress } from './facts.ts';
 import type { Format } from './format.ts';
 import type { Action, ActionId, Severity, Status, StatusCode } from './status.ts';
+import { bytesToCome, caughtUp, planOf } from './to-come.ts';
 import { trendOf } from './trend.ts';
 
 /** A probe this far in the future was taken before the PC's clock was set back: its age is not known. */
@@ -25,6 +26,9 @@ const ENDED_BY_AN_ANSWER: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'not_found',
   'protocol_unsupported',
   'snapshot_building',
+  'squash_building',
+  'scopes_changed',
+  'filter_invalid',
   'behind_horizon',
   'epoch_changed',
   'cursor_ahead',
@@ -45,15 +49,17 @@ export interface Reading {
   waiting: number | null;
   /** Whether something is known to wait, counted or not. */
   behind: boolean;
-  /** The cursor is the head of the last answer. */
+  /** Nothing of this PC's lies between the cursor and the head of the last answer. */
   atHead: boolean;
+  /** About how many bytes a sync would bring over the network; null: nothing, or not known. */
+  bytes: number | null;
   /** When the relay last answered; null: never. */
   answeredAt: number | null;
   /** Age of the last answer; Infinity when not known. */
   answerAge: number;
   /** How far the relay was behind the master at the last answer. `lost`: it never heard from the feed. */
   sourceLag: number | 'unknown' | 'lost' | null;
-  /** Why the relay says that a snapshot is needed, for the present cursor. */
+  /** What the relay says brings this PC to the head; null: not said of the present cursor. */
   plan: RelayStatus['plan'] | null;
   trend: Status['trend'];
 }
@@ -87,10 +93,9 @@ export function read(facts: Facts, now: number, format: Format): Reading {
     probedAt !== null &&
     endedAt !== null &&
     probedAt > endedAt;
-  const sameEpoch = cursor !== null && head !== null && cursor.epoch === head.epoch;
-  const forThisCursor = probe !== null && probe.for?.epoch === cursor?.epoch && probe.for?.seq === cursor?.seq;
+  const lacksSeqs = cursor !== null && head !== null && cursor.epoch === head.epoch && head.seq > cursor.seq;
   const waiting = facts.waiting?.changes ?? null;
-  const atHead = sameEpoch && cursor.seq === head.seq;
+  const atHead = caughtUp(facts);
   const answeredAt = probedAt ?? time(facts.lastSuccess?.endedAt);
   const age = answeredAt === null ? Number.POSITIVE_INFINITY : now - answeredAt;
   return {
@@ -106,12 +111,13 @@ export function read(facts: Facts, now: number, format: Format): Reading {
     progress: phase.kind === 'syncing' ? phase.progress : null,
     syncing: phase.kind === 'syncing' || phase.kind === 'cancelling',
     waiting: waiting ?? (atHead ? 0 : null),
-    behind: (waiting ?? 0) > 0 || (facts.waiting?.transactions ?? 0) > 0 || (sameEpoch && head.seq > cursor.seq),
+    behind: (waiting ?? 0) > 0 || (facts.waiting?.transactions ?? 0) > 0 || (facts.waiting === null && lacksSeqs),
     atHead,
+    bytes: bytesToCome(facts),
     answeredAt,
     answerAge: Number.isFinite(age) && age >= -FUTURE_MS ? Math.max(0, age) : Number.POSITIVE_INFINITY,
     sourceLag: probe === null ? null : sourceLag(probe.status),
-    plan: forThisCursor ? probe.status.plan : null,
+    plan: planOf(facts),
     trend: trendOf(facts.trend),
   };
 }
@@ -134,6 +140,7 @@ const LABELS: Record<ActionId, string> = {
   resume: 'Resume',
   retry: 'Try again',
   recopy: 'Download fresh copy',
+  verify: 'Verify data',
   'enter-key': 'Enter new key',
   settings: 'Open settings',
   'copy-details': 'Copy details',

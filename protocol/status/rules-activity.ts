@@ -21,10 +21,14 @@ export function cancelling({ facts: { phase } }: Reading): Found | null {
   );
 }
 
+/** A comparison awaits the relay when all rows here are read; until then its work is here. */
+const awaitsRelay = ({ stage, done, total }: Progress) =>
+  stage === 'downloading' || stage === 'preparing' || (stage === 'comparing' && done >= total);
+
 /** No data for longer than the stall limit while data is awaited. */
 export function stalled(reading: Reading): Found | null {
   const { progress, now, format, facts } = reading;
-  if (progress === null || (progress.stage !== 'downloading' && progress.stage !== 'preparing')) return null;
+  if (progress === null || !awaitsRelay(progress)) return null;
   const lastDataAt = time(progress.lastDataAt);
   const silence = lastDataAt === null ? 0 : now - lastDataAt;
   if (silence <= facts.thresholds.stallMs) return null;
@@ -127,10 +131,11 @@ export function checking({ facts: { phase }, names }: Reading): Found | null {
   );
 }
 
-export function paused({ facts: { paused: pause }, waiting, format, now }: Reading): Found | null {
+export function paused({ facts: { paused: pause }, waiting, bytes, format, now }: Reading): Found | null {
   if (pause === null) return null;
   const from = time(pause.since);
   const until = time(pause.until);
+  const size = bytes === null || waiting === 0 ? null : `about ${format.bytes(bytes)}`;
   const by = [
     `By ${pause.by.trim() || 'you'}`,
     from === null ? null : format.at(from, now),
@@ -141,7 +146,12 @@ export function paused({ facts: { paused: pause }, waiting, format, now }: Readi
     'info',
     {
       headline: 'Paused',
-      detail: `${by.filter((part) => part !== null).join(' ')}${waiting === null ? '' : `. ${format.counted(waiting, 'change')} waiting`}`,
+      detail: [
+        by.filter((part) => part !== null).join(' '),
+        dots(waiting === null ? null : `${format.counted(waiting, 'change')} waiting`, size),
+      ]
+        .filter((part) => part !== '')
+        .join('. '),
       short: 'Paused',
     },
     { primary: action('resume'), secondary: [action('sync-now', 'Sync once')] },

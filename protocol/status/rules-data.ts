@@ -31,6 +31,8 @@ export function neverSynced({ facts, plan, format, names }: Reading): Found | nu
 export function cancelled({ facts, waiting, behind, format, answeredAt }: Reading): Found | null {
   const run = facts.lastRun;
   if (run?.outcome !== 'cancelled' || run.mode === 'check') return null;
+  // What a comparison that was stopped leaves is what was there: how far that is, the other states say.
+  if (run.mode === 'verify' && facts.replica.cursor !== null) return null;
   const endedAt = time(run.endedAt);
   const newer = answeredAt !== null && endedAt !== null && answeredAt > endedAt;
   if (newer || (facts.replica.cursor !== null && !behind)) return null;
@@ -62,8 +64,15 @@ function backlog({ facts, waiting, format }: Reading): {
 } {
   if (waiting !== null && waiting > 0) return { text: format.counted(waiting, 'change'), count: waiting };
   const head = facts.probe?.status.head?.seq ?? 0;
-  const count = Math.max(1, facts.waiting?.transactions ?? 0, head - (facts.replica.cursor?.seq ?? head));
+  const counted = facts.waiting?.transactions ?? head - (facts.replica.cursor?.seq ?? head);
+  const count = Math.max(1, counted);
   return { text: format.counted(count, 'transaction'), count };
+}
+
+/** `about 3 MB`; where a copy is dearer than the changes or cheaper, it says so. */
+function sizeToCome({ bytes, plan, format }: Reading): string | null {
+  if (bytes === null) return null;
+  return `about ${format.bytes(bytes)}${plan?.by === 'snapshot' ? ' as a fresh copy' : ''}`;
 }
 
 export function behind(reading: Reading): Found | null {
@@ -73,7 +82,7 @@ export function behind(reading: Reading): Found | null {
   const oldestAt = time(facts.waiting?.oldestAt);
   const oldest =
     oldestAt === null ? null : `Oldest is from ${format.moment(oldestAt, now)} (${format.span(now - oldestAt)} ago)`;
-  const size = facts.waiting !== null && facts.waiting.bytes > 0 ? `about ${format.bytes(facts.waiting.bytes)}` : null;
+  const size = sizeToCome(reading);
   const actions = {
     primary: action('sync-now', 'Sync now', count),
     secondary: [action('check', 'Check again')],
@@ -84,7 +93,7 @@ export function behind(reading: Reading): Found | null {
       'warn',
       {
         headline: `${text} waiting and growing`,
-        detail: dots('Changes arrive faster than this PC receives them', oldest),
+        detail: dots('Changes arrive faster than this PC receives them', oldest, size),
         short: 'Falling behind',
       },
       actions,
@@ -121,7 +130,7 @@ export function horizon(reading: Reading): Found | null {
     'warn',
     {
       headline: `Sync before ${last}`,
-      detail: `${text} waiting. The relay keeps them until then; after that a fresh copy is needed`,
+      detail: `${dots(`${text} waiting`, sizeToCome(reading))}. The relay keeps them until then; after that a fresh copy is needed`,
       short: `Sync before ${last}`,
     },
     { primary: action('sync-now', 'Sync now', count), secondary: [action('check', 'Check again')] },

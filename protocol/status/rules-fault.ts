@@ -1,7 +1,7 @@
 import { ERRORS, type ErrorCode, fill } from '../errors.ts';
 import { PROTOCOL_VERSION } from '../page.ts';
-import type { Fault } from './facts.ts';
-import { action, dots, type Found, found, type Reading, time } from './reading.ts';
+import type { Fault, Run } from './facts.ts';
+import { action, type Found, found, type Reading, time } from './reading.ts';
 import type { StatusCode } from './status.ts';
 
 /** Which state an error leads to; those not named here are `failed`. */
@@ -25,8 +25,12 @@ const STATE_OF: Partial<Record<ErrorCode, StatusCode>> = {
   relay_not_tidemark: 'proxy',
   relay_busy: 'busy',
   snapshot_building: 'busy',
+  squash_building: 'busy',
   feed_empty: 'busy',
   not_configured: 'setup',
+  scopes_changed: 'scopes-changed',
+  replica_altered: 'altered',
+  replica_differs: 'differs',
 };
 
 const means = (fault: Fault) => fill(ERRORS[fault.code].means, fault.params);
@@ -38,7 +42,7 @@ const firstSentence = (text: string) => text.split(/(?<=\.)\s+(?=[A-Z])/)[0] ?? 
 const copyDetails = action('copy-details');
 
 /** The fault that leads to a state: of the local database first, else of the last run. */
-function faultFor(reading: Reading, code: StatusCode): Fault | null {
+export function faultFor(reading: Reading, code: StatusCode): Fault | null {
   const stateOf = (fault: Fault) => STATE_OF[fault.code] ?? 'failed';
   const local = reading.facts.replica.fault;
   if (local !== null && stateOf(local) === code) return local;
@@ -247,10 +251,14 @@ export function rewound(reading: Reading): Found | null {
     'error',
     {
       headline: "The relay's history restarted",
-      detail: sentences(cause, copySize(reading), 'The data here stays until the copy is complete'),
+      detail: ahead
+        ? sentences(cause, 'Verify fetches just the rows that differ', 'The data here stays readable meanwhile')
+        : sentences(cause, copySize(reading), 'The data here stays until the copy is complete'),
       short: 'Needs attention',
     },
-    { primary: action('recopy'), secondary: [copyDetails] },
+    ahead
+      ? { primary: action('verify'), secondary: [action('recopy'), copyDetails] }
+      : { primary: action('recopy'), secondary: [copyDetails] },
     since(reading),
   );
 }
@@ -325,6 +333,11 @@ const BUSY: Partial<Record<ErrorCode, { headline: string; cause: string; short: 
     cause: 'This goes on by itself',
     short: 'Relay is preparing the copy',
   },
+  squash_building: {
+    headline: 'The relay is preparing the changes',
+    cause: 'This goes on by itself',
+    short: 'Relay is preparing the changes',
+  },
   feed_empty: {
     headline: 'The relay has no data yet',
     cause: 'Head office has not sent its first copy',
@@ -351,25 +364,29 @@ export function busy(reading: Reading): Found | null {
   );
 }
 
+const RUN_NAMES: Partial<Record<Run['mode'], string>> = { check: 'Check', verify: 'Verify' };
+
+/** What a run that failed kept; null: it was not about to receive anything. */
+function savedBy(run: Run, { format }: Reading): string | null {
+  const done = run.inserted + run.updated + run.deleted + run.truncated;
+  if (run.mode === 'check' || (run.mode === 'verify' && done === 0)) return null;
+  return run.left === null || run.mode === 'verify'
+    ? `${format.counted(done, 'change')} ${done === 1 ? 'was' : 'were'} saved`
+    : `${format.count(done)} of ${format.counted(done + run.left, 'change')} were saved`;
+}
+
 export function failed(reading: Reading): Found | null {
   const fault = faultFor(reading, 'failed');
   const run = reading.facts.lastRun;
   if (!fault || fault === reading.facts.replica.fault || !run) return null;
-  const done = run.inserted + run.updated + run.deleted + run.truncated;
-  const saved =
-    run.mode === 'check'
-      ? null
-      : run.left === null
-        ? `${reading.format.counted(done, 'change')} ${done === 1 ? 'was' : 'were'} saved`
-        : `${reading.format.count(done)} of ${reading.format.counted(done + run.left, 'change')} were saved`;
   const wrongAddress = fault.code === 'not_found' || fault.code === 'feed_unknown';
   return found(
     'failed',
     'error',
     {
-      headline: `${run.mode === 'check' ? 'Check' : 'Sync'} stopped: ${inSentence(firstSentence(means(fault)))}`,
-      detail: sentences(dots(saved), 'Nothing was lost', ERRORS[fault.code].todo, retrying(reading)),
-      short: 'Sync failed',
+      headline: `${RUN_NAMES[run.mode] ?? 'Sync'} stopped: ${inSentence(firstSentence(means(fault)))}`,
+      detail: sentences(savedBy(run, reading), 'Nothing was lost', ERRORS[fault.code].todo, retrying(reading)),
+      short: `${RUN_NAMES[run.mode] ?? 'Sync'} failed`,
     },
     {
       primary: wrongAddress ? action('settings') : action('retry'),

@@ -111,6 +111,8 @@ export class Router {
   readonly given: string[];
   /** Whether every row goes whole to everyone. */
   readonly plain: boolean;
+  /** The columns that decide who gets a row, attributes' first. */
+  readonly columns: ReadonlySet<string>;
   readonly #constants: { at: number; column: ColumnSchema; values: Set<string | null> }[] = [];
   readonly #attributes: { at: number; column: ColumnSchema; attribute: string }[] = [];
   readonly #keep: number[] | null;
@@ -141,6 +143,7 @@ export class Router {
       const known = at === undefined ? undefined : schema.columns[at];
       if (at !== undefined && known) this.#attributes.push({ at, column: known, attribute });
     }
+    this.columns = new Set([...this.#attributes, ...this.#constants].map(({ column }) => column.name));
     this.#keep = keptColumns(schema, filter, places, find, mistakes);
     this.#keyAt = schema.key.map((name) => places.get(name) ?? 0);
     const columns = this.#keep?.flatMap((at) => schema.columns[at] ?? []) ?? schema.columns;
@@ -166,6 +169,11 @@ export class Router {
     return name;
   }
 
+  /** Whether two rows have the same values where it is decided who gets them. */
+  decidesAlike(a: WireRow, b: WireRow): boolean {
+    return this.#attributes.every(({ at }) => a[at] === b[at]) && this.#constants.every(({ at }) => a[at] === b[at]);
+  }
+
   /** Whether rows come to a terminal as they are. */
   get whole(): boolean {
     return this.#keep === null;
@@ -186,11 +194,6 @@ export class Router {
     return this.#keyAt.length === 0 ? this.project(key) : key;
   }
 
-  /** The columns that decide who gets a row. */
-  get columns(): string[] {
-    return [...this.#attributes, ...this.#constants].map(({ column }) => column.name);
-  }
-
   /**
    * Whether terminals can keep their rows when `old`'s table becomes this one. `columns`: the old name of each given
    * column; null: it is new. They cannot when what decides who gets a row changed, or when a column takes its values
@@ -206,7 +209,7 @@ export class Router {
       ]);
     return (
       decides(old) === decides(this) &&
-      this.columns.every((name) => was.get(name) === name) &&
+      [...this.columns].every((name) => was.get(name) === name) &&
       this.schema.columns.every(({ name }) => {
         const from = was.get(name) ?? null;
         return from === null || old.schema.columns.some((column) => column.name === from);

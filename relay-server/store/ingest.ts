@@ -16,7 +16,7 @@ import { databaseError, prepared, type Writer } from '@tidemark/replica/sqlite.t
 import type { Filters } from '../scopes/filters.ts';
 import { BaseLoad } from './base-load.ts';
 import { ensureLog, FEED_SQL, type FeedRow } from './log-format.ts';
-import { LogWriter } from './log-writer.ts';
+import { LogTotals, LogWriter } from './log-writer.ts';
 import { dropOldest, type Retention } from './retention.ts';
 import { RoutedWriter, Routers } from './routed-writer.ts';
 import { countRows, takeFilters } from './scope-counts.ts';
@@ -75,6 +75,7 @@ export class Ingest {
   readonly #schemas = new Map<number, TableSchema>();
   readonly #routers: Routers;
   readonly #writer: RoutedWriter;
+  readonly #totals: LogTotals;
   #touched = new Set<string>();
   #feed: FeedRow;
   #state: State = { kind: 'none' };
@@ -85,6 +86,7 @@ export class Ingest {
     ensureLog(db);
     this.#tables = new FeedTables(db);
     this.#routers = new Routers(filters);
+    this.#totals = new LogTotals(db);
     this.#writer = new RoutedWriter(db, this.#tables, this.#routers);
     takeFilters(db, filters, this.#tables.list());
     this.#feed = this.#readFeed();
@@ -203,7 +205,7 @@ export class Ingest {
       return;
     }
     this.#open();
-    const log = new LogWriter(this.#db, this.#feed.head + 1, committedAt);
+    const log = new LogWriter(this.#db, this.#totals, this.#feed.head + 1, committedAt);
     this.#state = { kind: 'transaction', position, log, changes: 0, load: null };
   }
 
@@ -322,9 +324,10 @@ export class Ingest {
       prepared(this.#db, 'UPDATE tidemark_feed SET horizon = ?').run(next);
       this.#advance(next, state.takenAt, state.position);
       countRows(this.#db, this.#tables.list(), this.#routers, next, state.takenAt);
+      this.#totals.clear();
       return;
     }
-    const log = new LogWriter(this.#db, next, state.takenAt);
+    const log = new LogWriter(this.#db, this.#totals, next, state.takenAt);
     let lines = 0;
     state.load.finish((line) => {
       lines++;
@@ -367,6 +370,7 @@ export class Ingest {
     this.#state = { kind: 'none' };
     if (this.#db.inTransaction) this.#db.exec('ROLLBACK');
     this.#tables.reload();
+    this.#totals.clear();
     this.#feed = this.#readFeed();
     this.#readSchemas();
   }

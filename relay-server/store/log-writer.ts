@@ -9,6 +9,57 @@ interface Sums {
   bytes: number;
 }
 
+interface TableSums {
+  changes: number;
+  rows: number;
+}
+
+/** So many totals are kept in memory. */
+const TOTALS_MOST = 50_000;
+
+/** The newest running totals by scope, and by scope and table, so that each transaction does not look them up. For one writer; to be cleared when it rolls back. */
+export class LogTotals {
+  readonly #db: Writer;
+  readonly #scopes = new Map<string, Sums>();
+  readonly #tables = new Map<string, TableSums>();
+
+  constructor(db: Writer) {
+    this.#db = db;
+  }
+
+  clear(): void {
+    this.#scopes.clear();
+    this.#tables.clear();
+  }
+
+  of(scope: string): Sums {
+    const known = this.#scopes.get(scope);
+    if (known) return known;
+    const sums = prepared(
+      this.#db,
+      'SELECT sum_transactions AS transactions, sum_changes AS changes, sum_bytes AS bytes FROM tidemark_transaction WHERE scope = ? ORDER BY seq DESC LIMIT 1',
+    ).get(scope) as Sums | undefined;
+    return keep(this.#scopes, scope, sums ?? { transactions: 0, changes: 0, bytes: 0 });
+  }
+
+  ofTable(scope: string, table: string): TableSums {
+    const name = `${scope}\0${table}`;
+    const known = this.#tables.get(name);
+    if (known) return known;
+    const sums = prepared(
+      this.#db,
+      'SELECT sum_changes AS changes, rows FROM tidemark_table_change WHERE scope = ? AND name = ? ORDER BY seq DESC LIMIT 1',
+    ).get(scope, table) as TableSums | undefined;
+    return keep(this.#tables, name, sums ?? { changes: 0, rows: 0 });
+  }
+}
+
+function keep<T>(totals: Map<string, T>, name: string, value: T): T {
+  if (totals.size >= TOTALS_MOST) totals.clear();
+  totals.set(name, value);
+  return value;
+}
+
 /** What one table sees of a transaction, in one scope. */
 interface TableTally {
   changes: number;
@@ -59,6 +110,7 @@ export class LogWriter {
   readonly seq: number;
   readonly committedAt: string;
   readonly #db: Writer;
+  readonly #totals: LogTotals;
   readonly #tallies = new Map<string, Tally>();
   #open = new Map<string, Entry>();
   #openBytes = 0;
@@ -67,8 +119,9 @@ export class LogWriter {
   #lastLog = 0;
   #bytes = 0;
 
-  constructor(db: Writer, seq: number, committedAt: string) {
+  constructor(db: Writer, totals: LogTotals, seq: number, committedAt: string) {
     this.#db = db;
+    this.#totals = totals;
     this.seq = seq;
     this.committedAt = committedAt;
   }
@@ -130,10 +183,10 @@ export class LogWriter {
   }
 
   #endScope(scope: string, tally: Tally): void {
-    const sums = prepared(
-      this.#db,
-      'SELECT sum_transactions AS transactions, sum_changes AS changes, sum_bytes AS bytes FROM tidemark_transaction WHERE scope = ? ORDER BY seq DESC LIMIT 1',
-    ).get(scope) as Sums | undefined;
+    const sums = this.#totals.of(scope);
+    sums.transactions += tally.changes > 0 ? 1 : 0;
+    sums.changes += tally.changes;
+    sums.bytes += tally.bytes;
     prepared(this.#db, 'INSERT INTO tidemark_transaction VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)').run(
       scope,
       this.seq,
@@ -141,23 +194,17 @@ export class LogWriter {
       tally.changes,
       tally.bytes,
       JSON.stringify([...tally.tables].flatMap(([name, { changes }]) => (changes > 0 ? [name] : []))),
-      (sums?.transactions ?? 0) + (tally.changes > 0 ? 1 : 0),
-      (sums?.changes ?? 0) + tally.changes,
-      (sums?.bytes ?? 0) + tally.bytes,
+      sums.transactions,
+      sums.changes,
+      sums.bytes,
     );
     const add = prepared(this.#db, 'INSERT INTO tidemark_table_change VALUES (?, ?, ?, ?, ?, ?)');
     for (const [name, { changes, rows, emptied }] of tally.tables) {
-      const last = this.#last(scope, name);
-      add.run(scope, name, this.seq, this.committedAt, last.sum + changes, (emptied ? 0 : last.rows) + rows);
+      const table = this.#totals.ofTable(scope, name);
+      table.changes += changes;
+      table.rows = (emptied ? 0 : table.rows) + rows;
+      add.run(scope, name, this.seq, this.committedAt, table.changes, table.rows);
     }
-  }
-
-  #last(scope: string, name: string): { sum: number; rows: number } {
-    const last = prepared(
-      this.#db,
-      'SELECT sum_changes AS sum, rows FROM tidemark_table_change WHERE scope = ? AND name = ? ORDER BY seq DESC LIMIT 1',
-    ).get(scope, name) as { sum: number; rows: number } | undefined;
-    return last ?? { sum: 0, rows: 0 };
   }
 
   #push(scope: string, bytes: Buffer, changes: number, id: number | null): void {
@@ -236,7 +283,7 @@ export class LogWriter {
   #rename(was: string, table: string): void {
     for (const scope of this.#scopesWith(was)) {
       const old = this.#table(scope, was);
-      const last = old.emptied ? 0 : this.#last(scope, was).rows;
+      const last = old.emptied ? 0 : this.#totals.ofTable(scope, was).rows;
       const tally = this.#table(scope, table);
       tally.rows = last + old.rows;
       tally.emptied = true;
@@ -257,7 +304,7 @@ export class LogWriter {
       scope !== undefined;
       scope = next.get(scope) as string | undefined
     )
-      if (this.#last(scope, table).rows > 0) found.add(scope);
+      if (this.#totals.ofTable(scope, table).rows > 0) found.add(scope);
     return [...found];
   }
 }

@@ -44,7 +44,7 @@ export class PageCache {
   }
 
   /** The page of this name in this coding; `make` gives its bytes. */
-  get(name: string, coding: Coding, make: () => Buffer): Promise<ReadyPage> {
+  get(name: string, coding: Coding, make: () => Buffer | Promise<Buffer>): Promise<ReadyPage> {
     const key = `${coding} ${name}`;
     const cached = this.#pages.get(key);
     if (cached) {
@@ -61,10 +61,10 @@ export class PageCache {
     return page;
   }
 
-  async #make(name: string, coding: Coding, make: () => Buffer): Promise<ReadyPage> {
-    if (coding === 'identity') return { bytes: make(), coding };
+  async #make(name: string, coding: Coding, make: () => Buffer | Promise<Buffer>): Promise<ReadyPage> {
+    if (coding === 'identity') return { bytes: await make(), coding };
     const plain = this.#pages.get(`identity ${name}`);
-    const bytes = plain ? (await plain).bytes : make();
+    const bytes = plain ? (await plain).bytes : await make();
     if (bytes.length < SMALL_BYTES) return { bytes, coding: 'identity' };
     const compressed = await compress[coding](bytes);
     this.#plain += bytes.length;

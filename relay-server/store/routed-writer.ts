@@ -92,38 +92,46 @@ export class RoutedWriter {
       log.add({ scope: EVERYONE_SCOPE, bytes, changes: rows.length, id, table: name, rows: added(kind, rows.length) });
       return;
     }
+    let same = false;
     const lines = new ScopedLines(log, id, router, bytes, rows.length);
     if (kind === 'i') for (const row of rows) lines.insert(router.scopeOf(row), row);
-    else this.#changed(lines, kind, id, router, rows);
-    this.#tables.apply(line);
+    else if (router.schema.key.length === 0) for (const row of rows) lines.delete(router.scopeOf(row), row);
+    else same = this.#changed(lines, kind, id, router, rows);
+    this.#tables.apply(line, same ? router.columns : undefined);
     lines.end();
   }
 
-  /** Rows whose old scope the mirror tells, which does not hold the line yet: what it said before counts within the line. */
-  #changed(lines: ScopedLines, kind: 'u' | 'd', id: number, router: Router, rows: WireRow[]): void {
+  /**
+   * Rows whose old scope the mirror tells, which does not hold the line yet: what it said before counts within the line.
+   * Returns whether what decides who gets a row stayed the same in each.
+   */
+  #changed(lines: ScopedLines, kind: 'u' | 'd', id: number, router: Router, rows: WireRow[]): boolean {
     const within = new Map<string, string | null>();
+    let same = kind === 'u';
     for (const row of rows) {
       const key = kind === 'u' ? router.keyOf(row) : row;
       const name = rows.length > 1 ? JSON.stringify(key) : '';
       let before = within.get(name);
       if (before === undefined) {
-        const old = this.#tables.readByKey(id, key);
+        const old = this.#tables.readByKey(id, key, router.columns);
         before = old === null ? null : router.scopeOf(old);
-      }
+        same &&= old !== null && router.decidesAlike(old, row);
+      } else same = false;
       const after = kind === 'u' ? router.scopeOf(row) : null;
       if (rows.length > 1) within.set(name, after);
       if (before !== null && before === after) lines.update(before, row);
       else {
-        if (before !== null) lines.delete(before, key);
+        lines.delete(before, key);
         if (after !== null) lines.insert(after, row);
       }
     }
+    return same;
   }
 }
 
 /** The rows of a scope are found by an index, not by reading the table. */
 export function indexScopes(db: Writer, router: Router, table: string): void {
-  const columns = [...new Set(router.columns)];
+  const columns = [...router.columns];
   if (columns.length === 0) return;
   db.exec(
     `CREATE INDEX IF NOT EXISTS ${ident(`tidemark_scope_${table}`)} ON ${ident(table)} (${columns.map(ident).join(', ')})`,
@@ -167,7 +175,8 @@ class ScopedLines {
     this.#add(scope, 'u', row);
   }
 
-  delete(scope: string, key: WireRow): void {
+  delete(scope: string | null, key: WireRow): void {
+    if (scope === null) return;
     this.#add(scope, 'd', key);
     this.#deleted.set(JSON.stringify(key), scope);
   }

@@ -25,7 +25,7 @@ function countByScope(
   all: number,
 ): Map<string, number> {
   const counts = new Map([[EVERYONE_SCOPE, 0]]);
-  const deciding = [...new Set(router.columns)];
+  const deciding = [...router.columns];
   if (deciding.length === 0) return counts.set(EVERYONE_SCOPE, all);
   indexScopes(db, router, table);
   const names = deciding.map(ident).join(', ');

@@ -1,5 +1,5 @@
 // @vitest-environment happy-dom
-import { screen } from '@testing-library/react';
+import { screen, within } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
 import type { Run } from '@tidemark/protocol/status/facts.ts';
 import { at, failedRun, RUN } from '@tidemark/protocol/status/testing.ts';
@@ -48,6 +48,30 @@ test('a failed run opens with its code and what to do, to be copied', async () =
   expect(screen.getByText(/relay_unreachable · request req-7/)).toBeTruthy();
   await userEvent.click(screen.getByRole('button', { name: 'Copy as text' }));
   expect(called('clipboard.write')).toHaveLength(1);
+});
+
+test('a comparison stands in its own row, and its record names each table', async () => {
+  const run: Run = {
+    ...quiet(1),
+    mode: 'verify',
+    outcome: 'done',
+    compared: { rows: 9000, tables: 8 },
+    differences: [{ table: 'orders', missing: 3, extra: 1, different: 20 }],
+  };
+  renderApp(<ActivityScreen />, withRuns({ ...run, id: 'v2', outcome: 'nothing-new', differences: [] }, run));
+  const rows = await screen.findAllByTestId('run');
+  expect(rows.map((row) => row.textContent)).toEqual([
+    expect.stringContaining('All equal'),
+    expect.stringMatching(/Repaired.*24 rows differed/),
+  ]);
+  await userEvent.click(screen.getByRole('button', { name: /24 rows in 1 table differed.*Show details/ }));
+  const table = await screen.findByRole('table', { name: 'Differences from the relay' });
+  expect(
+    within(table)
+      .getAllByRole('cell')
+      .map((cell) => cell.textContent),
+  ).toEqual(['orders', '3', '1', '20', '24']);
+  expect(within(table).getByRole('columnheader', { name: 'Repaired' })).toBeTruthy();
 });
 
 test('a list that cannot be read says why', async () => {

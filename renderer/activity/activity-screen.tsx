@@ -7,6 +7,8 @@ import {
   IconEqual,
   IconHistory,
   IconPlayerStop,
+  IconShieldCheck,
+  IconTool,
 } from '@tabler/icons-react';
 import type { Run } from '@tidemark/protocol/status/facts.ts';
 import { FORMAT } from '@tidemark/protocol/status/format.ts';
@@ -16,8 +18,9 @@ import { useNow } from '../state/context.tsx';
 import classes from './activity.module.css';
 import { RunDrawer } from './run-drawer.tsx';
 import { byDay, type Entry, type Filter, foundWaiting, matching, NO_FILTER } from './run-groups.ts';
-import { changesOf, OUTCOMES, sayRun, sayTook, shortParts, TRIGGERS } from './run-words.ts';
+import { changesOf, OUTCOMES, sayOutcome, sayRun, sayTook, shortParts, TRIGGERS } from './run-words.ts';
 import { useRuns } from './use-runs.ts';
+import { hasDifferences, rowsApart, verifyOutcome } from './verify-words.ts';
 
 const LOOKS: Record<Run['outcome'], { Icon: typeof IconCheck; severity: string }> = {
   done: { Icon: IconCheck, severity: 'ok' },
@@ -25,6 +28,13 @@ const LOOKS: Record<Run['outcome'], { Icon: typeof IconCheck; severity: string }
   cancelled: { Icon: IconPlayerStop, severity: 'info' },
   failed: { Icon: IconCircleX, severity: 'error' },
 };
+
+/** A comparison that found nothing amiss is good news, and one that had to repair is more than a sync. */
+function lookOf(run: Run): (typeof LOOKS)[Run['outcome']] {
+  const found = verifyOutcome(run);
+  if (found === 'All equal') return { Icon: IconShieldCheck, severity: 'ok' };
+  return found === 'Repaired' ? { Icon: IconTool, severity: 'info' } : LOOKS[run.outcome];
+}
 
 const options = (all: string, words: Record<string, string>) => [
   { value: 'all', label: all },
@@ -144,9 +154,8 @@ function EntryRow({ entry, open }: { entry: Entry; open: (run: Run) => void }) {
 }
 
 function RunRow({ run, open }: { run: Run; open: (run: Run) => void }) {
-  const { Icon, severity } = LOOKS[run.outcome];
+  const { Icon, severity } = lookOf(run);
   const startedAt = Date.parse(run.startedAt);
-  const changes = changesOf(run);
   return (
     <div
       className={`${classes.row} ${classes.run} num`}
@@ -167,10 +176,10 @@ function RunRow({ run, open }: { run: Run; open: (run: Run) => void }) {
       <span role="cell">{TRIGGERS[run.trigger]}</span>
       <span role="cell" className={classes.result} data-severity={severity}>
         <Icon size={15} stroke={2.2} aria-hidden />
-        <span>{run.outcome === 'failed' || foundWaiting(run) ? sayRun(run) : OUTCOMES[run.outcome]}</span>
+        <span>{run.outcome === 'failed' || foundWaiting(run) ? sayRun(run) : sayOutcome(run)}</span>
       </span>
       <span role="cell" title={sayRun(run)}>
-        {changes === 0 ? '—' : run.snapshot ? `${FORMAT.count(changes)} rows` : shortParts(run)}
+        {sayChanges(run)}
       </span>
       <span role="cell">{run.tables.length === 0 ? '—' : FORMAT.count(run.tables.length)}</span>
       <span role="cell">{run.bytes === 0 ? '—' : FORMAT.bytes(run.bytes)}</span>
@@ -178,6 +187,13 @@ function RunRow({ run, open }: { run: Run; open: (run: Run) => void }) {
       <span role="cell">{positions(run)}</span>
     </div>
   );
+}
+
+function sayChanges(run: Run): string {
+  if (run.mode === 'verify' && hasDifferences(run)) return `${FORMAT.counted(rowsApart(run), 'row')} differed`;
+  const changes = changesOf(run);
+  if (changes === 0) return '—';
+  return run.snapshot ? `${FORMAT.count(changes)} rows` : shortParts(run);
 }
 
 function positions({ from, to }: Run): string {

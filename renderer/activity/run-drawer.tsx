@@ -7,7 +7,9 @@ import { FORMAT } from '@tidemark/protocol/status/format.ts';
 import { sayFault } from '../bridge.ts';
 import { useActions } from '../state/use-actions.ts';
 import classes from './activity.module.css';
-import { changesOf, OUTCOMES, runText, sayRun, saySnapshot, sayTook, TRIGGERS } from './run-words.ts';
+import { Differences } from './differences.tsx';
+import { changesOf, runText, sayOutcome, sayRun, saySnapshot, sayTook, TRIGGERS } from './run-words.ts';
+import { rowsApart } from './verify-words.ts';
 
 const MODES: Record<Run['mode'], string> = {
   now: 'Sync',
@@ -25,7 +27,7 @@ export function RunDrawer({ run, close }: { run: Run | null; close: () => void }
       opened={run !== null}
       onClose={close}
       size={480}
-      title={run ? `${OUTCOMES[run.outcome]} · ${FORMAT.full(Date.parse(run.startedAt))}` : ''}
+      title={run ? `${sayOutcome(run)} · ${FORMAT.full(Date.parse(run.startedAt))}` : ''}
     >
       {run && <Details run={run} />}
     </Drawer>
@@ -59,7 +61,8 @@ function Details({ run }: { run: Run }) {
             </div>
           ))}
       </dl>
-      {changesOf(run) > 0 && <Counts run={run} />}
+      <Differences run={run} />
+      {receivedBesides(run) && <Counts run={run} />}
       <Button
         variant="default"
         leftSection={<IconCopy size={15} aria-hidden />}
@@ -71,6 +74,9 @@ function Details({ run }: { run: Run }) {
     </div>
   );
 }
+
+/** Whether there is more to count than the repairs that are listed already. */
+const receivedBesides = (run: Run) => changesOf(run) > (run.mode === 'verify' ? rowsApart(run) : 0);
 
 function ErrorPart({ run }: { run: Run }) {
   if (!run.fault) return null;

@@ -35,7 +35,8 @@ export function byDay(runs: readonly Run[], now: number): Day[] {
       days.push(day);
     }
     const last = day.entries.at(-1);
-    const quiet = run.outcome === 'nothing-new' && !foundWaiting(run);
+    // Whoever compared wants to see that it was done.
+    const quiet = run.outcome === 'nothing-new' && run.mode !== 'verify' && !foundWaiting(run);
     if (quiet && last?.kind === 'quiet') last.runs.push(run);
     else if (quiet) day.entries.push({ kind: 'quiet', id: run.id, runs: [run] });
     else day.entries.push({ kind: 'run', run });

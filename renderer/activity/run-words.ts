@@ -3,6 +3,7 @@ import { ERRORS } from '@tidemark/protocol/errors.ts';
 import type { Run, Trigger } from '@tidemark/protocol/status/facts.ts';
 import { FORMAT } from '@tidemark/protocol/status/format.ts';
 import { sayFault } from '../bridge.ts';
+import { hasDifferences, sayBroughtInLine, sayDifference, sayVerify, verifyOutcome } from './verify-words.ts';
 
 export const TRIGGERS: Record<Trigger, string> = {
   manual: 'Manual',
@@ -29,6 +30,9 @@ const SNAPSHOTS: Record<NonNullable<Run['snapshot']>, string> = {
   altered: 'another program had changed tables here',
   asked: 'a person asked for it',
 };
+
+/** What a run came to, in a word or two. */
+export const sayOutcome = (run: Run): string => verifyOutcome(run) ?? OUTCOMES[run.outcome];
 
 type Counts = Pick<Run, 'inserted' | 'updated' | 'deleted' | 'truncated'>;
 
@@ -67,9 +71,14 @@ export function shortParts({ inserted, updated, deleted, truncated }: Counts): s
 export function sayRun(run: Run): string {
   const changes = changesOf(run);
   const what = changes === 0 ? '' : ` (${partsOf(run)}) in ${FORMAT.counted(run.tables.length, 'table')}`;
+  if (run.mode === 'verify' && run.outcome !== 'failed') return sayVerify(run);
   const saved = `${FORMAT.counted(changes, 'change')} saved`;
   switch (run.outcome) {
     case 'done':
+      if (hasDifferences(run) && run.snapshot === null) {
+        const received = `Received ${FORMAT.counted(changes, 'change')}${what}`;
+        return `${received}; ${sayBroughtInLine(run)}`;
+      }
       if (run.snapshot)
         return `Received a fresh copy: ${FORMAT.counted(changes, 'row')} in ${FORMAT.counted(run.tables.length, 'table')}`;
       return changes === 0
@@ -97,7 +106,7 @@ export const saySnapshot = (run: Run): string | null => (run.snapshot === null ?
 export function runText(run: Run): string {
   const lines: (string | null)[] = [
     `Tidemark run ${run.id}`,
-    `${OUTCOMES[run.outcome]}: ${sayRun(run)}`,
+    `${sayOutcome(run)}: ${sayRun(run)}`,
     `Started: ${run.startedAt}`,
     `Ended: ${run.endedAt} (${sayTook(run)})`,
     `Trigger: ${TRIGGERS[run.trigger]}, mode ${run.mode}`,
@@ -107,6 +116,7 @@ export function runText(run: Run): string {
     run.snapshot === null ? null : `Fresh copy: ${SNAPSHOTS[run.snapshot]}`,
     run.left === null ? null : `Still waiting: ${run.left}`,
     run.retries === 0 ? null : `Attempts that failed before: ${run.retries}`,
+    ...(run.differences ?? []).map((each) => `  Differed from the relay: ${sayDifference(each)}`),
     ...run.tables.map(
       (table) =>
         `  ${table.name}: added ${table.inserted}, updated ${table.updated}, deleted ${table.deleted}, emptied ${table.truncated}`,

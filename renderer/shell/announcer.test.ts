@@ -1,4 +1,5 @@
 import { deriveStatus } from '@tidemark/protocol/status/derive.ts';
+import type { Run } from '@tidemark/protocol/status/facts.ts';
 import { facts, NOW, PROGRESS, RUN } from '@tidemark/protocol/status/testing.ts';
 import { expect, test } from 'vitest';
 import { announcement } from './announcer.tsx';
@@ -25,6 +26,14 @@ test('the end of a run is spoken with what it brought', () => {
   const before = { code: 'syncing' as const, run: 'run-1', quarter: 75 };
   expect(announcement(before, deriveStatus(facts(), NOW), { ...RUN, id: 'run-2' }).text).toBe(
     'Sync finished: 1,240 changes received. Up to date',
+  );
+});
+
+test('the end of a comparison is spoken with what it found, also where all was equal', () => {
+  const before = { code: 'comparing' as const, run: 'run-1', quarter: 75 };
+  const run: Run = { ...RUN, id: 'run-2', mode: 'verify', outcome: 'nothing-new', compared: { rows: 90, tables: 3 } };
+  expect(announcement(before, deriveStatus(facts(), NOW), run).text).toBe(
+    'Compared 90 rows in 3 tables: all equal. Up to date',
   );
 });
 

@@ -3,6 +3,7 @@ import type { Facts } from '@tidemark/protocol/status/facts.ts';
 import { FORMAT } from '@tidemark/protocol/status/format.ts';
 import type { Status } from '@tidemark/protocol/status/status.ts';
 import { useEffect, useRef, useState } from 'react';
+import { sayVerify, wasRepaired } from '../activity/verify-words.ts';
 import { useApp, useFacts, useStatus } from '../state/context.tsx';
 
 const QUARTERS = [75, 50, 25];
@@ -24,8 +25,10 @@ export function announcement(
   const percent = progress && progress.total > 0 ? (100 * progress.done) / progress.total : 0;
   const quarter = progress ? (QUARTERS.find((each) => percent >= each) ?? 0) : 0;
   const spoken = { code: status.code, run: lastRun?.id ?? null, quarter };
-  const finished = lastRun !== null && spoken.run !== before.run && lastRun.outcome === 'done';
-  if (finished) {
+  const ended = lastRun !== null && spoken.run !== before.run;
+  if (ended && lastRun.mode === 'verify' && wasRepaired(lastRun))
+    return { text: `${sayVerify(lastRun)}. ${status.headline}`, spoken };
+  if (ended && lastRun.outcome === 'done') {
     const changes = lastRun.inserted + lastRun.updated + lastRun.deleted + lastRun.truncated;
     return { text: `Sync finished: ${FORMAT.counted(changes, 'change')} received. ${status.headline}`, spoken };
   }

@@ -13,7 +13,7 @@ export function Problem({ fault, retry }: { fault: Fault; retry?: () => void }) 
         {means} {todo}
       </Text>
       {retry && (
-        <Button size="compact-sm" variant="default" onClick={retry} ml="auto">
+        <Button size="compact-sm" variant="default" onClick={retry} ml="auto" flex="none">
           Try again
         </Button>
       )}

@@ -6,6 +6,7 @@ import { useApp } from '../state/context.tsx';
 import { RecopyDialog } from '../sync/recopy-dialog.tsx';
 import { SyncScreen } from '../sync/sync-screen.tsx';
 import { UpToDialog } from '../sync/up-to-dialog.tsx';
+import { VerifyDialog } from '../sync/verify-dialog.tsx';
 import { Announcer } from './announcer.tsx';
 import { ErrorBoundary } from './error-boundary.tsx';
 import { Rail } from './rail.tsx';
@@ -14,6 +15,7 @@ import { ShortcutsDialog } from './shortcuts-dialog.tsx';
 import { StatusBar } from './status-bar.tsx';
 import { useShortcuts } from './use-shortcuts.ts';
 import { useWindowTitle } from './use-window-title.ts';
+import { VerifyNotice } from './verify-notice.tsx';
 
 const SCREENS = { sync: SyncScreen, activity: ActivityScreen, settings: SettingsScreen };
 
@@ -47,6 +49,8 @@ export function Shell() {
           <Announcer />
           <UpToDialog />
           <RecopyDialog />
+          <VerifyDialog />
+          <VerifyNotice />
         </>
       )}
       <ShortcutsDialog />

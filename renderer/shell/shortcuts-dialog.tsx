@@ -4,6 +4,7 @@ import { useApp } from '../state/context.tsx';
 const KEYS: [keys: string[], does: string][] = [
   [['F5'], 'Sync now'],
   [['Shift', 'F5'], 'Check for changes only'],
+  [['Ctrl', 'F5'], 'Verify data'],
   [['Esc'], 'Cancel the sync, or close what is open'],
   [['Ctrl', '1'], 'Sync'],
   [['Ctrl', '2'], 'Activity'],

@@ -14,6 +14,29 @@ test('F5 syncs and Shift+F5 only checks', async () => {
   expect(called('sync.start')).toEqual([{ mode: 'now' }, { mode: 'check' }]);
 });
 
+test('Ctrl+F5 asks before it verifies', async () => {
+  const { called, store } = renderApp(<Shell />);
+  await userEvent.keyboard('{Control>}{F5}{/Control}');
+  expect(await screen.findByRole('dialog', { name: 'Verify the data of this PC?' })).toBeTruthy();
+  expect(called('sync.start')).toEqual([]);
+  await userEvent.keyboard('{Escape}');
+  expect(store.getState().dialog).toBeNull();
+});
+
+test('while a run is under way, Ctrl+F5 asks nothing', async () => {
+  const { store } = renderApp(<Shell />, { facts: SYNCING });
+  await userEvent.keyboard('{Control>}{F5}{/Control}');
+  expect(store.getState().dialog).toBeNull();
+});
+
+test('what is chosen in the menu or the tray is shown', async () => {
+  const { tell, store } = renderApp(<Shell />);
+  tell('window.show', { screen: 'settings' });
+  expect(store.getState().screen).toBe('settings');
+  tell('window.show', { screen: 'verify' });
+  expect(store.getState().dialog).toBe('verify');
+});
+
 test('F5 starts no second run', async () => {
   const { called } = renderApp(<Shell />, { facts: SYNCING });
   await userEvent.keyboard('{F5}');

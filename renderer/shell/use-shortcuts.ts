@@ -26,6 +26,7 @@ export function useShortcuts(): void {
       };
       if (event.key === 'F5' && plain && !event.ctrlKey)
         return take(() => free && dialog === null && actions.start(event.shiftKey ? 'check' : 'now'));
+      if (event.key === 'F5' && plain && !event.shiftKey) return take(() => free && dialog === null && open('verify'));
       if (event.key === 'F1' || (event.key === '?' && plain && !event.ctrlKey && !typing(event.target)))
         return take(() => open('shortcuts'));
       if (event.key === 'Escape' && running && !event.defaultPrevented && !covered() && !typing(event.target))

@@ -16,8 +16,8 @@ function slowBridge() {
       new Promise((resolve) => {
         answer = (value) => resolve({ ok: true, value });
       }),
-    on: (_: string, listener: (value: AppState) => void) => {
-      push = listener;
+    on: (event: string, listener: (value: AppState) => void) => {
+      if (event === 'state.changed') push = listener;
       return () => {};
     },
   } as unknown as Bridge;

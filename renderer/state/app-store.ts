@@ -7,7 +7,7 @@ import { createStore } from 'zustand';
 import { type Api, faultOf } from '../bridge.ts';
 
 export type Screen = 'sync' | 'activity' | 'settings';
-export type Dialog = 'up-to' | 'recopy' | 'shortcuts';
+export type Dialog = 'up-to' | 'recopy' | 'verify' | 'shortcuts';
 
 /** What the first-run assistant holds until it is saved, so that leaving the screen loses nothing. */
 export interface SetupDraft {
@@ -77,7 +77,14 @@ const AGAIN_MS = 1000;
 export function feedStore(store: AppStoreApi, api: Api, now: () => number): () => void {
   let live = true;
   let retry: ReturnType<typeof setTimeout> | undefined;
-  const end = api.on('state.changed', (app) => store.getState().setApp(app));
+  const ends = [
+    api.on('state.changed', (app) => store.getState().setApp(app)),
+    api.on('window.show', ({ screen }) => {
+      const { show, open } = store.getState();
+      if (screen === 'shortcuts' || screen === 'verify') open(screen);
+      else show(screen);
+    }),
+  ];
   const timer = setInterval(() => store.getState().tick(now()), 1000);
   const first = () => {
     api.call('state.get', {}).then(
@@ -95,7 +102,7 @@ export function feedStore(store: AppStoreApi, api: Api, now: () => number): () =
   first();
   return () => {
     live = false;
-    end();
+    for (const end of ends) end();
     clearInterval(timer);
     clearTimeout(retry);
   };

@@ -66,6 +66,8 @@ export function makeActions(api: Api, store: AppStoreApi): Actions {
           return start(again());
         case 'recopy':
           return open('recopy');
+        case 'verify':
+          return open('verify');
         case 'enter-key':
           return showKey();
         case 'settings':

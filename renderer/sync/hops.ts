@@ -1,6 +1,8 @@
-import type { Facts } from '@tidemark/protocol/status/facts.ts';
+import type { RelayStatus } from '@tidemark/protocol/api.ts';
+import type { Facts, Progress } from '@tidemark/protocol/status/facts.ts';
 import { FORMAT } from '@tidemark/protocol/status/format.ts';
 import type { Status, StatusCode } from '@tidemark/protocol/status/status.ts';
+import { bytesToCome } from '@tidemark/protocol/status/to-come.ts';
 
 /** One hop of the way from head office to this PC, as it is shown. */
 export interface Hop {
@@ -26,6 +28,15 @@ const CUT: Partial<Record<StatusCode, string>> = {
   'db-damaged': 'Database damaged',
   'db-locked': 'Database in use',
   'disk-full': 'Disk full',
+};
+
+const DOING: Partial<Record<Progress['stage'], string>> = { comparing: 'Comparing', repairing: 'Repairing' };
+
+/** States in which the way is open, but what is here is not what the relay has. */
+const APART: Partial<Record<StatusCode, Pick<Hop, 'state' | 'text'>>> = {
+  'scopes-changed': { state: 'info', text: 'Share changed' },
+  altered: { state: 'info', text: 'Repair is due' },
+  differs: { state: 'warn', text: 'Data differs' },
 };
 
 /** States in which this PC does not hear the relay: what the relay said about head office is then old. */
@@ -60,7 +71,13 @@ export function sourceHop(facts: Facts, status: Status, now: number): Hop {
     return { state: 'unknown', broken: false, text: 'Unknown', more: 'The relay has not answered yet' };
   const { feed, now: relayNow } = probe.status;
   const heard = feed.heardAt === null ? null : Date.parse(feed.heardAt);
-  const more = `${heard === null ? 'The relay never heard from head office' : `The relay last heard from head office ${FORMAT.full(heard)}`}. Asked ${FORMAT.full(Date.parse(probe.at))}`;
+  const more = [
+    heard === null
+      ? 'The relay never heard from head office'
+      : `The relay last heard from head office ${FORMAT.full(heard)}`,
+    `Asked ${FORMAT.full(Date.parse(probe.at))}`,
+    ...readAnew(probe.status, now),
+  ].join('. ');
   const then = asOf(facts, status, now);
   if (heard === null) return { state: 'warn', broken: true, text: `No contact${then}`, more };
   const silence = Math.max(0, Date.parse(relayNow) - heard);
@@ -77,16 +94,26 @@ export function sourceHop(facts: Facts, status: Status, now: number): Hop {
   };
 }
 
+/** How long it is told that the feed had to read all tables anew. */
+const BASE_NEWS_MS = 7 * 24 * 3_600_000;
+
+/** `Read anew on 23 Nov at 10:42: the slot is gone`, while that is news. */
+function readAnew({ feed: { base }, now: relayNow }: RelayStatus, now: number): string[] {
+  if (base === undefined || Date.parse(relayNow) - Date.parse(base.at) > BASE_NEWS_MS) return [];
+  return [`Read anew ${FORMAT.at(Date.parse(base.at), now)}: ${base.why.trim().replace(/\.$/, '')}`];
+}
+
 /** Relay to this PC. Green only when the status itself is. */
 export function ownHop(facts: Facts, status: Status, now: number): Hop {
   const { waiting, probe, replica } = facts;
   const more = probe === null ? 'Never checked' : `Last checked ${FORMAT.full(Date.parse(probe.at))}`;
   if (status.progress) {
-    const { done, total } = status.progress;
+    const { done, total, stage } = status.progress;
+    const doing = DOING[stage] ?? 'Receiving';
     return {
       state: 'busy',
       broken: false,
-      text: total > 0 ? `Receiving · ${FORMAT.percent(done, total)}` : 'Receiving',
+      text: total > 0 ? `${doing} · ${FORMAT.percent(done, total)}` : doing,
       more,
     };
   }
@@ -97,9 +124,13 @@ export function ownHop(facts: Facts, status: Status, now: number): Hop {
   if (status.severity === 'unknown' || status.code === 'agent-restarting')
     return { state: 'unknown', broken: false, text: 'Unknown', more };
   if (replica.cursor === null) return { state: 'info', broken: false, text: 'Nothing received yet', more };
+  const apart = APART[status.code];
+  if (apart) return { ...apart, broken: false, more: `${status.detail}. ${more}` };
   if (waiting === null) return { state: 'unknown', broken: false, text: 'Unknown', more };
   if (waiting.changes > 0 || waiting.transactions > 0) {
     const oldest = waiting.oldestAt === null ? '' : `. Oldest committed ${FORMAT.full(Date.parse(waiting.oldestAt))}`;
+    const bytes = bytesToCome(facts);
+    const size = bytes === null ? '' : `, about ${FORMAT.bytes(bytes)} to receive`;
     const text =
       waiting.changes > 0
         ? FORMAT.counted(waiting.changes, 'change')
@@ -108,9 +139,11 @@ export function ownHop(facts: Facts, status: Status, now: number): Hop {
       state: 'info',
       broken: false,
       text: `${text} waiting`,
-      more: `${FORMAT.counted(waiting.transactions, 'transaction')}, ${FORMAT.bytes(waiting.bytes)}${oldest}. ${more}`,
+      more: `${FORMAT.counted(waiting.transactions, 'transaction')}${size}${oldest}. ${more}`,
     };
   }
   const then = asOf(facts, status, now);
-  return { state: then === '' ? 'ok' : 'unknown', broken: false, text: `In step${then}`, more };
+  const head = probe?.status.head?.seq ?? 0;
+  const others = head > replica.cursor.seq ? 'What the relay has besides is not for this PC. ' : '';
+  return { state: then === '' ? 'ok' : 'unknown', broken: false, text: `In step${then}`, more: `${others}${more}` };
 }

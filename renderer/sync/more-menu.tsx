@@ -6,14 +6,19 @@ import {
   IconFlag,
   IconPlayerSkipForward,
   IconSearch,
+  IconShieldCheck,
 } from '@tabler/icons-react';
+import { FORMAT } from '@tidemark/protocol/status/format.ts';
+import { bytesToCome } from '@tidemark/protocol/status/to-come.ts';
 import { useApp, useFacts } from '../state/context.tsx';
 import { useActions } from '../state/use-actions.ts';
 import classes from './status-card.module.css';
 
 /** The other things that can be done by hand. What can't be done now is shown, but off. */
 export function MoreMenu({ attached }: { attached: boolean }) {
-  const { phase, replica, waiting } = useFacts();
+  const facts = useFacts();
+  const { phase, replica, waiting } = facts;
+  const bytes = bytesToCome(facts);
   const actions = useActions();
   const open = useApp((state) => state.open);
   const idle = phase.kind === 'idle';
@@ -43,6 +48,11 @@ export function MoreMenu({ attached }: { attached: boolean }) {
           onClick={() => actions.start('now')}
         >
           Sync now
+          {bytes !== null && (
+            <Text size="xs" className="num">
+              About {FORMAT.bytes(bytes)} to receive
+            </Text>
+          )}
         </Menu.Item>
         <Menu.Item
           leftSection={<IconSearch size={16} />}
@@ -64,6 +74,14 @@ export function MoreMenu({ attached }: { attached: boolean }) {
           Sync one transaction
         </Menu.Item>
         <Menu.Divider />
+        <Menu.Item
+          leftSection={<IconShieldCheck size={16} />}
+          rightSection={keys('Ctrl+F5')}
+          disabled={!idle || replica.cursor === null}
+          onClick={() => open('verify')}
+        >
+          Verify data…
+        </Menu.Item>
         <Menu.Item leftSection={<IconCloudDownload size={16} />} disabled={!idle} onClick={() => open('recopy')}>
           Download fresh copy…
         </Menu.Item>

@@ -1,10 +1,20 @@
 // @vitest-environment happy-dom
-import { screen } from '@testing-library/react';
-import type { Progress } from '@tidemark/protocol/status/facts.ts';
-import { PROGRESS } from '@tidemark/protocol/status/testing.ts';
+import { act, screen } from '@testing-library/react';
+import type { Facts, Progress } from '@tidemark/protocol/status/facts.ts';
+import { facts, PROGRESS } from '@tidemark/protocol/status/testing.ts';
 import { expect, test } from 'vitest';
 import { renderApp } from '../testing.tsx';
 import { ProgressPanel } from './progress-panel.tsx';
+import { StatusCard } from './status-card.tsx';
+
+/** The panel of a run whose progress goes on. */
+function verify(first: Partial<Progress>) {
+  const { push, state } = renderApp(<StatusCard />, { facts: verifying(first) });
+  return { view: (change: Partial<Progress>) => act(() => push({ ...state, facts: facts(verifying(change)) })) };
+}
+const verifying = (change: Partial<Progress>): Partial<Facts> => ({
+  phase: { kind: 'syncing', first: false, progress: { ...PROGRESS, unit: 'rows', ...change } },
+});
 
 const show = (change: Partial<Progress>) => {
   renderApp(<ProgressPanel progress={{ ...PROGRESS, ...change }} />);
@@ -33,6 +43,31 @@ test('an amount that is not known is not zero', () => {
   expect(bar.hasAttribute('aria-valuenow')).toBe(false);
   expect(bar.getAttribute('aria-valuetext')).toBe('Amount not known yet');
   expect(screen.queryByText(/%/)).toBeNull();
+});
+
+test('a comparison has stages of its own, and keeps them to the end', () => {
+  const { view } = verify({ stage: 'comparing', done: 120, total: 480 });
+  const now = () => screen.getAllByRole('listitem').find((item) => item.getAttribute('aria-current') === 'step');
+  expect(screen.getAllByRole('listitem').map((item) => item.textContent)).toEqual([
+    'Checking',
+    'Comparing',
+    'Repairing',
+    'Finishing',
+  ]);
+  expect(now()?.textContent).toBe('Comparing');
+  expect(screen.getByRole('progressbar', { name: 'Verify progress' }).getAttribute('aria-valuetext')).toBe(
+    '120 of 480 rows',
+  );
+  view({ stage: 'finishing' });
+  expect(now()?.textContent).toBe('Finishing');
+  expect(screen.getByText('Comparing')).toBeTruthy();
+  view({ stage: 'applying', runId: 'another' });
+  expect(screen.queryByText('Comparing')).toBeNull();
+});
+
+test('what was received is told though its total is not known', () => {
+  show({ bytesTotal: 0, bytes: 48_000 });
+  expect(screen.getByText('48 kB')).toBeTruthy();
 });
 
 test('an ETA that is not trusted is not shown', () => {

@@ -2,15 +2,34 @@ import { Text } from '@mantine/core';
 import { IconCheck } from '@tabler/icons-react';
 import type { Progress } from '@tidemark/protocol/status/facts.ts';
 import { FORMAT } from '@tidemark/protocol/status/format.ts';
+import { useState } from 'react';
 import { useNow } from '../state/context.tsx';
 import classes from './progress-panel.module.css';
 
-const STAGES: { stage: Progress['stage']; label: string }[] = [
+type Stages = { stage: Progress['stage']; label: string }[];
+
+const STAGES: Stages = [
   { stage: 'preparing', label: 'Checking' },
   { stage: 'downloading', label: 'Downloading' },
   { stage: 'applying', label: 'Applying' },
   { stage: 'finishing', label: 'Finishing' },
 ];
+
+const VERIFY_STAGES: Stages = [
+  { stage: 'preparing', label: 'Checking' },
+  { stage: 'comparing', label: 'Comparing' },
+  { stage: 'repairing', label: 'Repairing' },
+  { stage: 'finishing', label: 'Finishing' },
+];
+
+/** The stages of this run. What kind it is shows when it compares, and is remembered until it ends. */
+function useStages({ runId, stage }: Progress): { stages: Stages; comparison: boolean } {
+  const [compared, setCompared] = useState<string | null>(null);
+  const compares = stage === 'comparing' || stage === 'repairing';
+  if (compares && compared !== runId) setCompared(runId);
+  const comparison = compares || (compared === runId && stage === 'finishing');
+  return { stages: comparison ? VERIFY_STAGES : STAGES, comparison };
+}
 
 /** N of M as a sentence; null while M is not known. */
 export function progressText({ done, total, unit }: Progress): string | null {
@@ -23,19 +42,22 @@ export function ProgressPanel({ progress }: { progress: Progress }) {
   const { done, total, bytes, bytesTotal, rate, etaS, stage, table, tableIndex, tableCount } = progress;
   const text = progressText(progress);
   const share = total > 0 ? Math.min(1, done / total) : null;
-  const at = STAGES.findIndex((each) => each.stage === stage);
+  const { stages, comparison } = useStages(progress);
+  const at = stages.findIndex((each) => each.stage === stage);
   const facts: [label: string, value: string][] = [];
   if (bytesTotal > 0)
     facts.push(['Received', `${FORMAT.bytes(Math.min(bytes, bytesTotal))} of ${FORMAT.bytes(bytesTotal)}`]);
+  else if (bytes > 0) facts.push(['Received', FORMAT.bytes(bytes)]);
   if (rate !== null) facts.push(['Rate', `${FORMAT.count(rate)} ${progress.unit}/s`]);
   facts.push(['Elapsed', FORMAT.span(now - Date.parse(progress.startedAt))]);
   if (etaS !== null) facts.push(['Left', FORMAT.left(etaS * 1000)]);
+  if (table === null && comparison && tableCount > 0) facts.push(['Tables', FORMAT.count(tableCount)]);
   if (table !== null)
     facts.push(['Table', tableCount > 0 ? `${table} (${Math.max(1, tableIndex)} of ${tableCount})` : table]);
   return (
     <div className={classes.panel}>
       <ol className={classes.stages} aria-label="Stages">
-        {STAGES.map(({ stage: each, label }, index) => (
+        {stages.map(({ stage: each, label }, index) => (
           <li
             key={each}
             data-is={index < at ? 'over' : index === at ? 'now' : 'next'}
@@ -50,7 +72,7 @@ export function ProgressPanel({ progress }: { progress: Progress }) {
         <div
           className={classes.track}
           role="progressbar"
-          aria-label="Sync progress"
+          aria-label={comparison ? 'Verify progress' : 'Sync progress'}
           aria-valuemin={0}
           aria-valuemax={100}
           {...(share === null ? {} : { 'aria-valuenow': Math.floor(share * 100) })}

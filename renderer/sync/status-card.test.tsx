@@ -15,7 +15,15 @@ const waiting: Partial<Facts> = {
   probe: probe({ head: { epoch: EPOCH, seq: seq(5610), committedAt: at(1000) } }),
 };
 const failing = (
-  code: 'token_invalid' | 'relay_unreachable' | 'relay_busy' | 'page_invalid' | 'relay_cert' | 'feed_denied',
+  code:
+    | 'token_invalid'
+    | 'relay_unreachable'
+    | 'relay_busy'
+    | 'page_invalid'
+    | 'relay_cert'
+    | 'feed_denied'
+    | 'replica_altered'
+    | 'replica_differs',
 ): Partial<Facts> => ({
   lastRun: failedRun({ code, params: { relay: 'relay.hq.example', detail: 'x', feed: 'shop' } }),
 });
@@ -40,6 +48,20 @@ const STATES: [Partial<Facts>, [MethodName, unknown] | null][] = [
   [syncing('applying'), ['sync.cancel', {}]],
   [syncing('applying', true), ['sync.cancel', {}]],
   [syncing('finishing'), null],
+  [syncing('comparing'), ['sync.cancel', {}]],
+  [syncing('repairing'), ['sync.cancel', {}]],
+  [
+    {
+      probe: probe({
+        behind: null,
+        plan: { by: 'difference', scopes: 'all', rows: 12, tables: 1, bytes: 3_000_000 },
+      }),
+      waiting: null,
+    },
+    ['sync.start', { mode: 'now' }],
+  ],
+  [failing('replica_altered'), ['sync.start', { mode: 'now' }]],
+  [failing('replica_differs'), null],
   [
     { ...waiting, lastRun: { ...RUN, outcome: 'cancelled', endedAt: at(0), left: 12 } },
     ['sync.start', { mode: 'now' }],
@@ -107,6 +129,18 @@ test('a fresh copy is not started by the menu, only asked about', async () => {
   await userEvent.click(screen.getByRole('menuitem', { name: /Download fresh copy/ }));
   expect(called('sync.start')).toEqual([]);
   expect(store.getState().dialog).toBe('recopy');
+});
+
+test('the menu tells about how much a sync brings', async () => {
+  const plan = { by: 'pages' as const, scopes: 'all', bytes: 3_000_000, squashed: true };
+  renderApp(<StatusCard />, {
+    facts: {
+      waiting: { transactions: 300, changes: 1284, bytes: 12_000_000, oldestAt: at(60_000) },
+      probe: probe({ behind: { transactions: 300, changes: 1284, bytes: 12_000_000, oldestAt: null }, plan }),
+    },
+  });
+  await userEvent.click(screen.getByTestId('more'));
+  expect(screen.getByRole('menuitem', { name: /Sync now.*About 3 MB to receive/ })).toBeTruthy();
 });
 
 test('a rejected key leads to the key field', async () => {

@@ -8,8 +8,9 @@ import { PauseMenu } from './pause-menu.tsx';
 import { ProgressPanel } from './progress-panel.tsx';
 import classes from './status-card.module.css';
 import { StatusIcon } from './status-icon.tsx';
+import { VerifyResult } from './verify-result.tsx';
 
-const MOVING = new Set(['checking', 'first-sync', 'syncing', 'agent-restarting']);
+const MOVING = new Set(['checking', 'first-sync', 'syncing', 'comparing', 'repairing', 'agent-restarting']);
 
 /** The one answer to "how do I stand", and the next thing to do as its button. */
 export function StatusCard() {
@@ -33,6 +34,7 @@ export function StatusCard() {
           <Text className={`${classes.detail} num selectable`} data-testid="detail">
             {status.detail}
           </Text>
+          <VerifyResult />
           <LastChecked />
         </div>
         <Buttons />

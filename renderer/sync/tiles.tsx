@@ -2,8 +2,10 @@ import { ActionIcon, Anchor, Text, Tooltip } from '@mantine/core';
 import { IconCopy } from '@tabler/icons-react';
 import { formatCursor } from '@tidemark/protocol/cursor.ts';
 import { FORMAT } from '@tidemark/protocol/status/format.ts';
+import { bytesToCome } from '@tidemark/protocol/status/to-come.ts';
 import type { ReactNode } from 'react';
 import { changesOf } from '../activity/run-words.ts';
+import { verifyOutcome } from '../activity/verify-words.ts';
 import { useApp, useFacts, useNow, useStatus } from '../state/context.tsx';
 import { useActions } from '../state/use-actions.ts';
 import classes from './tiles.module.css';
@@ -56,23 +58,28 @@ const TREND_WORDS: Partial<Record<string, string>> = {
 };
 
 function Waiting() {
-  const { waiting, replica, probe } = useFacts();
+  const facts = useFacts();
+  const { waiting, replica, probe } = facts;
   const { trend } = useStatus();
+  const bytes = bytesToCome(facts);
+  const size = bytes === null ? '' : ` · about ${FORMAT.bytes(bytes)}`;
   if (replica.cursor === null) return <Tile id="waiting" label="Changes waiting" value="—" sub="Nothing synced yet" />;
   if (waiting === null) {
     const sub =
       probe === null
         ? 'The relay was not asked yet'
         : probe.status.plan.by === 'snapshot'
-          ? 'A fresh copy is due'
-          : 'The relay did not say';
+          ? `A fresh copy is due${size}`
+          : probe.status.plan.by === 'difference'
+            ? `Another share is due${size}`
+            : 'The relay did not say';
     return <Tile id="waiting" label="Changes waiting" value="Unknown" sub={sub} />;
   }
   const words = trend === null ? undefined : TREND_WORDS[trend];
   const sub =
     waiting.transactions === 0
       ? 'Nothing waits'
-      : `in ${FORMAT.counted(waiting.transactions, 'transaction')} · ${FORMAT.bytes(waiting.bytes)}${words ? ` · ${words}` : ''}`;
+      : `in ${FORMAT.counted(waiting.transactions, 'transaction')}${size}${words ? ` · ${words}` : ''}`;
   const more =
     waiting.oldestAt === null ? undefined : `The oldest was committed ${FORMAT.full(Date.parse(waiting.oldestAt))}`;
   return <Tile id="waiting" label="Changes waiting" value={FORMAT.count(waiting.changes)} sub={sub} more={more} />;
@@ -100,11 +107,12 @@ function LastSync() {
   if (run === null) return <Tile id="last-sync" label="Last successful sync" value="—" sub="Not yet" />;
   const at = Date.parse(run.endedAt);
   const took = Math.max(0, at - Date.parse(run.startedAt));
-  const changes = changesOf(run);
-  const sub =
+  const brought =
     run.outcome === 'nothing-new'
       ? 'Nothing new'
-      : `${FORMAT.counted(changes, 'change')} in ${took < 1000 ? 'under 1 s' : FORMAT.span(took)}`;
+      : `${FORMAT.counted(changesOf(run), 'change')} in ${took < 1000 ? 'under 1 s' : FORMAT.span(took)}`;
+  const verified = verifyOutcome(run);
+  const sub = verified === null ? brought : `Verified: ${verified.toLowerCase()}`;
   return (
     <Tile id="last-sync" label="Last successful sync" value={FORMAT.moment(at, now)} sub={sub} more={FORMAT.full(at)} />
   );

@@ -12,6 +12,21 @@ import { createRetail, DEMO_SIZE, keepCommitting } from './retail.ts';
 
 /** `npm start`: head office, relay and a branch PC on this machine, and what is started is stopped again. */
 
+/** The demo's part of relay.yaml: a branch gets the prices of its region, and its own stock, customers and orders. */
+const FEED = `shop:
+    tables:
+      region: {}
+      branch: {}
+      product: { indexes: [[category, name]] }
+      price: { where: { region_id: $region } }
+      stock: { where: { branch_id: $branch } }
+      customer: { where: { branch_id: $branch } }
+      orders: { where: { branch_id: $branch } }
+      order_line: {}`;
+/** The demo's branch PC: branch 7, which is in region 4. */
+const PC = 'demo-branch-7';
+const BRANCH = { branch: '7', region: '4' };
+
 /** A second signal after this time, ms, means: at once. */
 const INSIST_MS = 5_000;
 
@@ -58,7 +73,11 @@ async function run(): Promise<void> {
   await createRetail(client, DEMO_SIZE);
   if (stop.signal.aborted) return;
 
-  const system = await System.start(postgres.url, null, { kill: 'SIGTERM' });
+  const system = await System.start(postgres.url, null, {
+    kill: 'SIGTERM',
+    feed: FEED,
+    terminals: { [PC]: BRANCH },
+  });
   cleanup.push(() => system.stop());
   await system.settled();
   if (stop.signal.aborted) return;
@@ -90,7 +109,7 @@ async function openApp(system: System): Promise<void> {
     JSON.stringify({
       relayUrl: system.url,
       feed: 'shop',
-      tokenFile: system.tokenFile('branch-7'),
+      tokenFile: system.tokenFile(PC),
       centralName: 'Central database',
       branchName: 'Branch 7',
     }),
@@ -118,7 +137,7 @@ async function end(child: ChildProcess): Promise<void> {
 
 /** Without a display: the terminal alone, in this console. */
 async function followInConsole(system: System): Promise<void> {
-  const terminal = system.startWatch();
+  const terminal = system.startWatch(system.database(), PC);
   terminal.child.stdout?.pipe(process.stdout);
   terminal.child.stderr?.pipe(process.stderr);
   row('branch PC', `tidemark-terminal watch (process ${terminal.child.pid}); its replica is ${system.database()}`);

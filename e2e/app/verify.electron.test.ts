@@ -1,0 +1,172 @@
+import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import Database from 'better-sqlite3';
+import { differences } from '../system/oracle.ts';
+import type { App } from './app.ts';
+import { expect, test } from './fixtures.ts';
+import { set, shoot } from './pictures.ts';
+
+const CUSTOMER: Parameters<typeof differences>[3] = [
+  { name: 'id', rule: 'integer' },
+  { name: 'branch_id', rule: 'integer' },
+  { name: 'name', rule: 'text' },
+  { name: 'email', rule: 'text' },
+  { name: 'points', rule: 'integer' },
+  { name: 'joined_on', rule: 'text' },
+];
+const PRICE: Parameters<typeof differences>[3] = [
+  { name: 'product_id', rule: 'integer' },
+  { name: 'region_id', rule: 'integer' },
+  { name: 'amount', rule: 'decimal' },
+];
+
+/** Another program on the PC writes into the copy: 3 customers gone, one too many, 2 prices of another amount. */
+function tamper(file: string): void {
+  const other = new Database(file);
+  other.exec(`
+    DELETE FROM customer WHERE id IN (7, 70, 700);
+    INSERT INTO customer SELECT 900001, branch_id, name, email, points, joined_on FROM customer WHERE id = 8;
+    UPDATE price SET amount = amount + 1 WHERE rowid IN (SELECT rowid FROM price LIMIT 2);
+  `);
+  other.close();
+}
+
+async function askToVerify(app: App): Promise<void> {
+  await app.page.getByTestId('more').click();
+  await app.page.getByRole('menuitem', { name: 'Verify data…' }).click();
+  await expect(app.page.getByRole('dialog', { name: 'Verify the data of this PC?' })).toBeVisible();
+}
+
+const confirm = (app: App) => app.page.getByRole('dialog').getByRole('button', { name: 'Verify data' }).click();
+
+test('verify: equal data is said to be, altered data is repaired row by row, and the record names each table', async ({
+  master,
+  preset,
+  launch,
+}) => {
+  test.setTimeout(400_000);
+  const first = await launch(preset);
+  await first.firstSync();
+  await askToVerify(first);
+  await shoot(first, '50-verify-dialog');
+  await confirm(first);
+  const result = first.page.getByTestId('verify-result');
+  await expect(result).toContainText(/Compared .*: all equal/);
+  await expect(first.page.getByText('Data verified')).toBeVisible();
+  await shoot(first, '52-verify-equal', 'up-to-date');
+  await first.close(true);
+
+  tamper(first.replica());
+  expect(await differences(master, first.replica(), 'customer', CUSTOMER)).toHaveLength(4);
+
+  const app = await launch(null, first.folder);
+  await expect(app.card('up-to-date')).toBeVisible();
+  await expect(app.page.getByText('Data verified'), 'what was told before the restart is no news').toHaveCount(0);
+  await app.page.keyboard.press('Control+F5');
+  await confirm(app);
+  await expect(app.page.getByTestId('verify-result')).toContainText('6 rows in 2 tables differed and were repaired');
+  await expect(app.page.getByText('Data repaired')).toBeVisible();
+  await shoot(app, '53-verify-repaired', 'up-to-date');
+  expect(await differences(master, app.replica(), 'customer', CUSTOMER)).toEqual([]);
+  expect(await differences(master, app.replica(), 'price', PRICE)).toEqual([]);
+
+  await app.page.getByRole('button', { name: 'Show in Activity' }).click();
+  await expect(app.page.getByTestId('run').first()).toContainText('Repaired');
+  await shoot(app, '54-activity-verify');
+  await app.page.getByTestId('run').first().click();
+  const record = app.page.getByRole('table', { name: 'Differences from the relay' });
+  await expect(record.getByRole('row', { name: 'customer 3 1 0 4' })).toBeVisible();
+  await expect(record.getByRole('row', { name: 'price 0 0 2 2' })).toBeVisible();
+  await shoot(app, '55-activity-verify-run');
+});
+
+test('verify: it says what it compares, can be cancelled, and then claims nothing', async ({ preset, way, launch }) => {
+  test.setTimeout(400_000);
+  const app = await launch(preset);
+  await app.firstSync();
+  way.trouble = { kind: 'slow', bytesPerSecond: 100 };
+  await askToVerify(app);
+  await confirm(app);
+  await expect(app.card('comparing')).toBeVisible({ timeout: 60_000 });
+  await shoot(app, '51-comparing', 'comparing');
+  await app.page.keyboard.press('Escape');
+  await expect(app.page.getByTestId('verify-result')).toContainText('The comparison was cancelled before it ended');
+  way.trouble = { kind: 'none' };
+  await app.page.keyboard.press('Control+F5');
+  await confirm(app);
+  await expect(app.page.getByTestId('verify-result')).toContainText('all equal');
+});
+
+test('rewound, then verify: a PC that is ahead of a restored relay gets just the rows that differ', async ({
+  master,
+  system,
+  preset,
+  launch,
+}) => {
+  const app = await launch(preset);
+  await app.firstSync();
+  const data = path.join(system.folder, 'relay-data');
+  await system.feed?.stop('SIGTERM');
+  await system.relay?.stop('SIGTERM');
+  cpSync(data, `${data}-backup`, { recursive: true });
+  await system.startRelay();
+  system.startFeed();
+  await master.query('UPDATE customer SET points = points + 1 WHERE id <= 9');
+  await system.settled();
+  await app.page.keyboard.press('F5');
+  await expect(app.tile('position')).toContainText('2');
+
+  await system.feed?.stop('SIGTERM');
+  await system.relay?.stop('SIGTERM');
+  rmSync(data, { recursive: true });
+  cpSync(`${data}-backup`, data, { recursive: true });
+  await system.startRelay();
+  await app.page.keyboard.press('F5');
+  await expect(app.card('rewound')).toBeVisible();
+  await app.primary.click();
+  await confirm(app);
+  await expect(app.page.getByTestId('verify-result')).toContainText('9 rows in 1 table differed and were repaired');
+});
+
+test('scopes-changed: the PC is given the share of another branch; what differs is told beforehand, then fetched', async ({
+  master,
+  system,
+  preset,
+  launch,
+}) => {
+  test.setTimeout(400_000);
+  await system.feed?.stop('SIGTERM');
+  await system.relay?.stop('SIGTERM');
+  rmSync(path.join(system.folder, 'relay-data', 'shop'), { recursive: true });
+  const mine = '{ where: { branch_id: $branch } }';
+  const tables = `branch: {}, region: {}, product: {}, price: {}, customer: ${mine}, stock: ${mine}`;
+  const config = readFileSync(system.config, 'utf8');
+  writeFileSync(system.config, config.replace('shop: {}', `shop: { tables: { ${tables} } }`));
+  const keys = ['of-branch-3', 'of-branch-4'];
+  for (const name of keys) await system.addToken('terminal', name, { branch: name.slice(-1) });
+  await system.startRelay();
+  system.startFeed();
+  await system.settled();
+
+  const app = await launch({ ...preset, tokenFile: system.tokenFile('of-branch-3') });
+  await app.firstSync();
+  const here = () => {
+    const db = new Database(app.replica(), { readonly: true });
+    const branches = db.prepare('SELECT DISTINCT branch_id FROM customer').pluck().all();
+    const rows = db.prepare('SELECT count(*) FROM customer').pluck().get();
+    db.close();
+    return { branches, rows };
+  };
+  expect(here().branches).toEqual([3]);
+
+  await set(app, { token: readFileSync(system.tokenFile('of-branch-4'), 'utf8').trim() });
+  await app.page.keyboard.press('Shift+F5');
+  await expect(app.card('scopes-changed')).toBeVisible();
+  await expect(app.detail).toContainText(/About .* to fetch/);
+  expect(here().branches, 'the old data stays readable').toEqual([3]);
+  await shoot(app, '56-scopes-changed', 'scopes-changed');
+  await app.primary.click();
+  await expect(app.card('up-to-date')).toBeVisible();
+  const { rows } = await master.query('SELECT count(*) FROM customer WHERE branch_id = 4');
+  expect(here()).toEqual({ branches: [4], rows: Number(rows[0].count) });
+});

@@ -1,0 +1,125 @@
+import path from 'node:path';
+import type { BatchLine, WireRow } from '@tidemark/protocol/lines.ts';
+import type { TableSchema } from '@tidemark/protocol/schema.ts';
+import type { Run } from '@tidemark/protocol/status/facts.ts';
+import { Tokens } from '@tidemark/relay-server/tokens.ts';
+import Database from 'better-sqlite3';
+import { afterEach, expect, test } from 'vitest';
+import { Branch } from '../system/branch.ts';
+
+const column = (name: string, type: TableSchema['columns'][number]['type']) => ({ name, type, source: type });
+const PRODUCT: TableSchema = {
+  name: 'product',
+  columns: [column('id', 'integer'), column('name', 'text')],
+  key: ['id'],
+};
+const STOCK: TableSchema = {
+  name: 'stock',
+  columns: [column('id', 'integer'), column('branch', 'integer'), column('amount', 'numeric'), column('kind', 'text')],
+  key: ['id'],
+};
+const PRODUCTS = 30_000;
+const STOCKS = 8_000;
+
+const feed = (more = '', columns = '') => `
+    tables:
+      product: {}
+      stock: { where: { branch: $branch${more} }${columns} }`;
+
+let branch: Branch | null = null;
+afterEach(() => branch?.stop());
+
+/** A relay with the rows of four branches, and the replica of branch 7. */
+async function synced(): Promise<Branch> {
+  branch = await Branch.start(feed(), { branch: '7' });
+  const lines = (id: number, rows: number, row: (n: number) => WireRow): BatchLine[] =>
+    Array.from({ length: rows / 500 }, (_, i) => ['i', id, Array.from({ length: 500 }, (_, n) => row(i * 500 + n))]);
+  await branch.relay.session();
+  await branch.relay.baseOf([
+    ['s', 1, PRODUCT],
+    ['s', 2, STOCK],
+    ...lines(1, PRODUCTS, (n) => [n, `product ${Math.sin(n)} ${Math.cos(n)}`]),
+    ...lines(2, STOCKS, (n) => [n, 6 + (n % 4), n / 4, n % 3 === 0 ? 'a' : 'b']),
+  ]);
+  await branch.synced();
+  return branch;
+}
+
+/** What the relay hands out when it is asked for a copy. */
+async function copyBytes({ relay }: Branch): Promise<number> {
+  const manifest = await (await relay.get('/v1/feeds/shop/snapshot', relay.token('branch'))).json();
+  return Math.min(...(manifest as { codings: { bytes: number }[] }).codings.map(({ bytes }) => bytes));
+}
+
+const branches = (at: Branch) => at.all('SELECT branch, count(*) FROM stock GROUP BY 1');
+const counts = (run: Run) =>
+  run.tables.map(({ name, inserted, updated, deleted }) => [name, inserted, updated, deleted]);
+
+test('C9: another attribute: the rows that differ come, not a copy; readers see the old set or the new one, and never none', async () => {
+  const at = await synced();
+  await at.relay.transaction([
+    ['s', 1, PRODUCT],
+    ['u', 1, [[5, 'newer']]],
+  ]);
+  const tokens = new Tokens(path.join(at.relay.folder, 'relay-data'));
+  expect(tokens.set('branch', 'shop', { branch: '8,9' })).toBe(1);
+  tokens.close();
+  const reader = new Database(at.database, { readonly: true });
+  const seen = reader.prepare('SELECT group_concat(DISTINCT branch) FROM stock').pluck();
+  const sets = new Set<unknown>();
+  const watching = setInterval(() => sets.add(seen.get()), 2);
+  at.wire.bytes = 0;
+  const run = await at.run('now', { giveUpAfterMs: 30_000, each: () => sets.add(seen.get()) });
+  clearInterval(watching);
+  sets.add(seen.get());
+  reader.close();
+  expect(run).toMatchObject({ outcome: 'done', fault: null, snapshot: null });
+  expect(branches(at)).toEqual([
+    [8, STOCKS / 4],
+    [9, STOCKS / 4],
+  ]);
+  expect([...sets].sort()).toEqual(['7', '8,9']);
+  expect(counts(run)).toEqual([
+    ['product', 0, 1, 0],
+    ['stock', STOCKS / 2, 0, STOCKS / 4],
+  ]);
+  expect(at.all('SELECT name FROM product WHERE id = 5')).toEqual([['newer']]);
+  expect(at.wire.bytes).toBeLessThan((await copyBytes(at)) / 4);
+  // From here on it is a terminal like any other.
+  await at.relay.transaction([
+    ['s', 2, STOCK],
+    ['u', 2, [[2, 8, 77, 'a']]],
+  ]);
+  expect(await at.run('now')).toMatchObject({ outcome: 'done', updated: 1, snapshot: null });
+  expect(await at.run('verify', { giveUpAfterMs: 30_000 })).toMatchObject({ outcome: 'done', differences: [] });
+}, 60_000);
+
+test('C9: another `where`, and other columns: rows leave, the table is made anew; the rest stays as it is', async () => {
+  const at = await synced();
+  await at.relay.restart(feed(', kind: a'), Date.now());
+  at.way.leadTo(at.relay.url);
+  const narrowed = await at.run('now', { giveUpAfterMs: 30_000 });
+  expect(narrowed).toMatchObject({ outcome: 'done', snapshot: null });
+  const left = (at.all('SELECT count(*) FROM stock')[0] as [number])[0];
+  expect(counts(narrowed)).toEqual([['stock', 0, 0, STOCKS / 4 - left]]);
+  expect(at.all('SELECT DISTINCT branch, kind FROM stock')).toEqual([[7, 'a']]);
+  await at.relay.restart(feed('', ', columns: [id, amount]'), Date.now());
+  at.way.leadTo(at.relay.url);
+  const projected = await at.run('now', { giveUpAfterMs: 30_000 });
+  expect(projected).toMatchObject({ outcome: 'done', snapshot: null });
+  expect(at.all("SELECT name FROM pragma_table_info('stock')")).toEqual([['id'], ['amount']]);
+  expect(at.all('SELECT count(*), sum(amount) FROM stock')).toEqual([[STOCKS / 4, expect.any(Number)]]);
+  expect(at.all('SELECT count(*) FROM product')).toEqual([[PRODUCTS]]);
+  expect(await at.run('verify')).toMatchObject({ outcome: 'done', differences: [] });
+}, 60_000);
+
+test('C9: a set of which nothing is here comes as a copy, where that costs less', async () => {
+  const at = await synced();
+  at.tamper('DELETE FROM product');
+  const tokens = new Tokens(path.join(at.relay.folder, 'relay-data'));
+  tokens.set('branch', 'shop', { branch: '8' });
+  tokens.close();
+  expect(await at.run('now', { giveUpAfterMs: 30_000 })).toMatchObject({ outcome: 'done', snapshot: 'scopes_changed' });
+  expect(branches(at)).toEqual([[8, STOCKS / 4]]);
+  expect(at.all('SELECT count(*) FROM product')).toEqual([[PRODUCTS]]);
+}, 60_000);

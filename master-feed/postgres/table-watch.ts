@@ -1,0 +1,94 @@
+import { TidemarkError } from '@tidemark/protocol/errors.ts';
+import type pg from 'pg';
+import type { Log } from '../source.ts';
+import { readFingerprint, type SourceTable } from './catalog.ts';
+import { checkMaster } from './prerequisites.ts';
+import { publishes, readPublished } from './publication.ts';
+import type { Numbered, ResyncPlan, Standing } from './resync-plan.ts';
+
+/** Of the master's time at most this part goes into looking. */
+const LOOKING = 1 / 50;
+
+export interface TableWatchDeps {
+  client: pg.Client;
+  publication: string;
+  /** Names that relay.yaml lists; null: all. */
+  listed: string[] | null;
+  log: Log;
+  plan(tables: SourceTable[], relay: Pick<Standing, 'relay' | 'nextTableId'>): ResyncPlan;
+  /** Told how the tables look now that need not be read anew though the catalogue changed. */
+  refresh(tables: SourceTable[]): Promise<void>;
+}
+
+/** Finds, while the stream flows, tables of the master that are to be read anew though no row of them may come. */
+export class TableWatch {
+  readonly #deps: TableWatchDeps;
+  readonly #tables: readonly Numbered[];
+  #seen: string;
+  #due = 0;
+  #unready = false;
+
+  /** `seen`: the catalogue's fingerprint before `tables` were read. */
+  constructor(deps: TableWatchDeps, tables: readonly Numbered[], seen: string) {
+    this.#deps = deps;
+    this.#tables = tables;
+    this.#seen = seen;
+  }
+
+  /** Whether there are such tables. Throws source_not_ready when one can no longer be published, and not for a moment only. */
+  async look(): Promise<boolean> {
+    const { client, publication, log } = this.#deps;
+    const began = performance.now();
+    if (began < this.#due) return false;
+    const fingerprint = await readFingerprint(client);
+    const ended = performance.now();
+    this.#due = ended + (ended - began) / LOOKING;
+    if (fingerprint === this.#seen) return false;
+    const found = await this.#find();
+    if (found === null) return false;
+    const relay = this.#tables.map(({ id, table }) => ({ id, schema: table.schema }));
+    const { kept, loads, gone } = this.#deps.plan(found, { relay, nextTableId: 1 });
+    if (loads.length > 0 || gone.length > 0 || !publishes(await readPublished(client, publication), found)) {
+      log('altered', { tables: [...loads.map(({ table }) => table.name), ...gone] });
+      return true;
+    }
+    this.#seen = fingerprint;
+    await this.#deps.refresh(kept.map(({ table }) => table));
+    return false;
+  }
+
+  /** The tables to publish; null when that is to be seen the next time. */
+  async #find(): Promise<SourceTable[] | null> {
+    const { client, listed } = this.#deps;
+    try {
+      const { tables } = await checkMaster(client, listed);
+      this.#unready = false;
+      return tables;
+    } catch (error) {
+      if (!isUnready(error)) throw error;
+      const ready = listed === null ? await this.#withoutNew(error) : null;
+      // A table may lose its key to get another one a moment later.
+      if (ready === null && this.#unready) throw error;
+      this.#unready = ready === null;
+      return ready;
+    }
+  }
+
+  /** A table made now that cannot be published does not end the stream of the others, while they are as they should be. */
+  async #withoutNew(why: TidemarkError): Promise<SourceTable[] | null> {
+    try {
+      const { tables } = await checkMaster(
+        this.#deps.client,
+        this.#tables.map(({ table }) => table.name),
+      );
+      this.#deps.log('not-ready', { detail: why.params.detail });
+      return tables;
+    } catch (error) {
+      if (isUnready(error)) return null;
+      throw error;
+    }
+  }
+}
+
+const isUnready = (error: unknown): error is TidemarkError =>
+  error instanceof TidemarkError && error.code === 'source_not_ready';

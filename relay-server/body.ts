@@ -1,0 +1,31 @@
+import type { IncomingMessage } from 'node:http';
+import { TidemarkError } from '@tidemark/protocol/errors.ts';
+
+/** All bytes of a request, in memory of their own, so that they can move to another thread. Throws body_too_large. */
+export async function readBody(request: IncomingMessage, limit: number): Promise<Uint8Array<ArrayBuffer>> {
+  const declared = Number(request.headers['content-length'] ?? 0);
+  if (declared > limit) throw new TidemarkError('body_too_large', { limit });
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > limit) throw new TidemarkError('body_too_large', { limit });
+    chunks.push(chunk);
+  }
+  const bytes = new Uint8Array(size);
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.length;
+  }
+  return bytes;
+}
+
+/** A body as JSON. Throws request_invalid. */
+export function json(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(Buffer.from(bytes).toString('utf8'));
+  } catch (error) {
+    throw new TidemarkError('request_invalid', { detail: 'the body is not JSON' }, error);
+  }
+}

@@ -1,0 +1,49 @@
+import { Button, Group, Modal, Stack, Text } from '@mantine/core';
+import { FORMAT } from '@tidemark/protocol/status/format.ts';
+import { useApp, useFacts } from '../state/context.tsx';
+import { useActions } from '../state/use-actions.ts';
+
+/** Says what a comparison does before it begins: it reads every row, which takes a while on a large database. */
+export function VerifyDialog() {
+  const opened = useApp((state) => state.dialog === 'verify');
+  const open = useApp((state) => state.open);
+  const { phase, replica } = useFacts();
+  const actions = useActions();
+  const close = () => open(null);
+  const size = `${FORMAT.counted(replica.rows, 'row')} in ${FORMAT.counted(replica.tables, 'table')}`;
+  const empty = replica.cursor === null;
+  return (
+    <Modal opened={opened} onClose={close} title="Verify the data of this PC?">
+      <Stack gap="md">
+        <Text size="sm" className="num">
+          {empty
+            ? 'There is no data here yet to be compared. The first sync brings it.'
+            : `Compares every table with the relay (${size}) and repairs what differs: only those rows are fetched.`}
+        </Text>
+        {!empty && (
+          <Text size="sm" c="dimmed">
+            Changes that wait are received first. Other programs can go on reading. You can cancel at any time; nothing
+            is left half done.
+          </Text>
+        )}
+        <Group justify="flex-end" gap="sm">
+          <Button variant="default" onClick={close}>
+            {empty ? 'Close' : 'Not now'}
+          </Button>
+          {!empty && (
+            <Button
+              data-autofocus
+              disabled={phase.kind !== 'idle'}
+              onClick={() => {
+                close();
+                actions.start('verify');
+              }}
+            >
+              Verify data
+            </Button>
+          )}
+        </Group>
+      </Stack>
+    </Modal>
+  );
+}

@@ -1,0 +1,120 @@
+// @vitest-environment happy-dom
+import { cleanNotifications, Notifications } from '@mantine/notifications';
+import { act, screen, within } from '@testing-library/react';
+import userEvent from '@testing-library/user-event';
+import type { Facts, Run } from '@tidemark/protocol/status/facts.ts';
+import { at, facts, failedRun, PROGRESS, RUN } from '@tidemark/protocol/status/testing.ts';
+import { beforeEach, expect, test } from 'vitest';
+import { Shell } from '../shell/shell.tsx';
+import { renderApp } from '../testing.tsx';
+
+// They are kept outside of what is rendered.
+beforeEach(() => cleanNotifications());
+
+const VERIFY: Run = {
+  ...RUN,
+  id: 'verify-1',
+  endedAt: at(0),
+  mode: 'verify',
+  outcome: 'nothing-new',
+  inserted: 0,
+  updated: 0,
+  deleted: 0,
+  tables: [],
+  compared: { rows: 200_000, tables: 6 },
+};
+const REPAIRED: Run = {
+  ...VERIFY,
+  outcome: 'done',
+  differences: [{ table: 'orders', missing: 3, extra: 0, different: 2 }],
+};
+const NO_DATA = { cursor: null, committedAt: null, tables: 0, rows: 0, fault: null };
+
+const renderShell = (change: Partial<Facts> = {}) =>
+  renderApp(
+    <>
+      <Notifications />
+      <Shell />
+    </>,
+    { facts: change },
+  );
+
+test('verify is asked for in the menu, explained, and only then started', async () => {
+  const { called } = renderShell();
+  await userEvent.click(screen.getByTestId('more'));
+  await userEvent.click(screen.getByRole('menuitem', { name: /Verify data…/ }));
+  const dialog = await screen.findByRole('dialog', { name: 'Verify the data of this PC?' });
+  expect(dialog.textContent).toContain('Compares every table with the relay (200,000 rows in 6 tables)');
+  expect(called('sync.start')).toEqual([]);
+  await userEvent.click(within(dialog).getByRole('button', { name: 'Verify data' }));
+  expect(called('sync.start')).toEqual([{ mode: 'verify' }]);
+});
+
+test('whoever thinks better of it starts nothing', async () => {
+  const { called, store } = renderShell();
+  store.getState().open('verify');
+  await userEvent.click(await screen.findByRole('button', { name: 'Not now' }));
+  expect(called('sync.start')).toEqual([]);
+});
+
+test('without data there is nothing to verify', async () => {
+  const { store } = renderShell({ replica: NO_DATA, lastRun: null, lastSuccess: null });
+  await userEvent.click(screen.getByTestId('more'));
+  expect(screen.getByRole('menuitem', { name: /Verify data…/ })).toHaveProperty('disabled', true);
+  await userEvent.keyboard('{Escape}');
+  act(() => store.getState().open('verify'));
+  const dialog = await screen.findByRole('dialog', { name: 'Verify the data of this PC?' });
+  expect(within(dialog).queryByRole('button', { name: 'Verify data' })).toBeNull();
+});
+
+test('while it runs it can be cancelled, and the panel says of what table', async () => {
+  const progress = { ...PROGRESS, unit: 'rows' as const, stage: 'comparing' as const, tableIndex: 2 };
+  const { called } = renderShell({ phase: { kind: 'syncing', first: false, progress } });
+  const card = screen.getByTestId('status-card');
+  expect(within(card).getByRole('progressbar', { name: 'Verify progress' })).toBeTruthy();
+  expect(within(card).getByText('orders (2 of 6)')).toBeTruthy();
+  await userEvent.click(screen.getByTestId('primary'));
+  expect(called('sync.cancel')).toEqual([{}]);
+});
+
+test('its result is told where the person is by then, and stands on the card', async () => {
+  const { push, state, store } = renderShell();
+  act(() => store.getState().show('settings'));
+  act(() => push({ ...state, facts: facts({ lastRun: REPAIRED, lastSuccess: REPAIRED }) }));
+  const said = 'Compared 200,000 rows in 6 tables: 5 rows in 1 table differed and were repaired';
+  expect((await screen.findByText('Data repaired')).parentElement?.textContent).toContain(said);
+  act(() => store.getState().show('sync'));
+  expect(screen.getByTestId('verify-result').textContent).toContain(said);
+  await userEvent.click(screen.getByRole('button', { name: 'Show in Activity' }));
+  expect(store.getState().screen).toBe('activity');
+});
+
+test('a comparison that nobody asked for by hand is not notified, nor one from before the window opened', async () => {
+  const { push, state } = renderShell({ lastRun: VERIFY });
+  expect(screen.getByTestId('verify-result').textContent).toContain('all equal');
+  const scheduled: Run = { ...VERIFY, id: 'verify-2', trigger: 'schedule' };
+  act(() => push({ ...state, facts: facts({ lastRun: scheduled }) }));
+  expect(screen.queryByText('Data verified')).toBeNull();
+});
+
+test('the comparison of an earlier day is not told as news when the database is opened', async () => {
+  const { push, state } = renderShell({ lastRun: null });
+  act(() => push({ ...state, facts: facts({ lastRun: { ...REPAIRED, endedAt: at(60_000) } }) }));
+  expect(screen.getByTestId('verify-result').textContent).toContain('were repaired');
+  expect(screen.queryByText('Data repaired')).toBeNull();
+});
+
+test('a cancelled comparison claims nothing', () => {
+  renderShell({ lastRun: { ...VERIFY, outcome: 'cancelled' } });
+  expect(screen.getByTestId('verify-result').textContent).toContain('The comparison was cancelled before it ended');
+  expect(screen.queryByText(/all equal/)).toBeNull();
+});
+
+test('a failed comparison is the status, and is tried again as what it was', async () => {
+  const lastRun = failedRun({ code: 'page_corrupt', params: {} }, { mode: 'verify' });
+  const { called } = renderShell({ lastRun });
+  expect(screen.getByTestId('headline').textContent).toContain('Verify stopped');
+  expect(screen.queryByTestId('verify-result')).toBeNull();
+  await userEvent.click(screen.getByTestId('primary'));
+  expect(called('sync.start')).toEqual([{ mode: 'verify' }]);
+});
