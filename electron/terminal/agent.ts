@@ -367,6 +367,7 @@ class SyncAgent implements Agent {
         }
         const applied = replica.applyPage(page.bytes, { squashed });
         if (applied.cursor === null) throw new TidemarkError('page_out_of_order');
+        this.#dropped(applied);
         const bytes = page.bytes.length;
         this.#record?.applied(applied, { bytes, changes: trailerOf(page.bytes)?.changes ?? 0 }, Date.now());
         this.#book.applied(replica.tables(), applied, bytes, squashed);
@@ -401,7 +402,7 @@ class SyncAgent implements Agent {
         await this.#tellNow();
         if (signal.aborted) throw new TidemarkError('cancelled');
         const { feed, cursor } = effect.manifest;
-        replica.installSnapshot(this.#downloads.file, { feed, cursor });
+        this.#dropped(replica.installSnapshot(this.#downloads.file, { feed, cursor }));
         this.#record?.installed(effect.manifest);
         this.#book.installed(replica.look());
         return { type: 'installed', cursor, start: startOf(replica) };
@@ -416,7 +417,7 @@ class SyncAgent implements Agent {
         if (signal.aborted) throw new TidemarkError('cancelled');
         this.#found = null;
         const { tables, dropped } = replica.applyDifference(found, effect.strict);
-        if (dropped.length > 0) this.#log('warn', 'objects.dropped', { names: dropped });
+        this.#dropped({ dropped });
         this.#record?.repaired(tables);
         this.#book.installed(replica.look());
         const { start } = replica.standing();
@@ -536,6 +537,11 @@ class SyncAgent implements Agent {
         headline,
       });
     });
+  }
+
+  /** What other programs made on tables of the feed and had to go. */
+  #dropped({ dropped }: { dropped: string[] }): void {
+    if (dropped.length > 0) this.#log('warn', 'objects.dropped', { names: dropped });
   }
 
   #sample(now: number): void {
