@@ -15,6 +15,7 @@ import { SnapshotManifest } from '@tidemark/protocol/api.ts';
 import { TidemarkError } from '@tidemark/protocol/errors.ts';
 import type { Fault } from '@tidemark/protocol/status/facts.ts';
 import type { SnapshotSource } from '@tidemark/replica/snapshot.ts';
+import { endThread } from '../end-thread.ts';
 
 export type SnapshotReply = { ok: true; manifest: SnapshotManifest } | { ok: false; fault: Fault };
 
@@ -95,7 +96,7 @@ export class Snapshots {
 
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#worker?.terminate();
+    await endThread(this.#worker);
   }
 
   #want(set: string): void {

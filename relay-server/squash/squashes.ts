@@ -16,6 +16,7 @@ import path from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { asTidemarkError, TidemarkError } from '@tidemark/protocol/errors.ts';
 import { z } from 'zod';
+import { endThread } from '../end-thread.ts';
 import type { Filters } from '../scopes/filters.ts';
 import type { SquashRange, SquashSource } from './build.ts';
 import type { SquashReply } from './thread.ts';
@@ -108,7 +109,7 @@ export class Squashes {
   }
 
   async close(): Promise<void> {
-    await this.#worker?.terminate();
+    await endThread(this.#worker);
   }
 
   #build(name: string, range: SquashRange): void {
