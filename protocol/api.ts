@@ -101,6 +101,8 @@ export const Behind = z.object({
   bytes: z.int().nonnegative(),
   /** When the oldest transaction that it lacks was committed at the master. */
   oldestAt: Time.nullable(),
+  /** Its seq; left out when nothing is lacking. What lies before it is for others. */
+  oldest: Seq.optional(),
 });
 export type Behind = z.infer<typeof Behind>;
 

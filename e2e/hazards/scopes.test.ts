@@ -282,7 +282,17 @@ describe('scopes', () => {
     await pull(all, 'nine');
     for (let i = 0; i < 5; i++) await all.relay.transaction([['i', 2, [[800 + i, 7, 1]]]]);
     const run = await agentRun({ relayUrl: all.relay.url, token: all.relay.token('nine'), database: all.file('nine') });
-    expect(run).toMatchObject({ fault: null, inserted: 0, to: { seq: 6 } });
+    expect(run).toMatchObject({ fault: null, outcome: 'nothing-new', to: { seq: 6 } });
+    // One transaction at a time is one of its own.
+    for (const branch of [7, 7, 9, 7, 9])
+      await all.relay.transaction([['i', 2, [[810 + all.random.int(0, 1e9), branch, 1]]]]);
+    const one = await agentRun({
+      relayUrl: all.relay.url,
+      token: all.relay.token('nine'),
+      database: all.file('nine'),
+      mode: 'one',
+    });
+    expect(one).toMatchObject({ fault: null, inserted: 1, to: { seq: 9 } });
   });
 });
 

@@ -17,7 +17,8 @@ export type Decision =
   | { by: 'failure'; fault: Fault };
 
 type Standing = { cursor: Cursor | null; start: Start; policy: Pick<Policy, 'freshCopy'> };
-type Head = { epoch: Epoch; seq: Seq };
+/** `oldest`: the first transaction that the terminal lacks. */
+type Head = { epoch: Epoch; seq: Seq; oldest?: Seq | undefined };
 
 /** A terminal that follows the relay and lacks only what is this new, ms, does not wait until it is squashed. */
 const FOLLOWING_MS = 10 * 60_000;
@@ -27,8 +28,9 @@ export function decide(status: RelayStatus, run: RunState, standing: Standing): 
   const { cursor, policy } = standing;
   if (status.protocol !== PROTOCOL_VERSION) return failure('protocol_unsupported');
   if (run.mode === 'check') return { by: 'nothing' };
-  const { head, plan } = status;
-  if (head === null) return failure('feed_empty');
+  const { plan } = status;
+  if (status.head === null) return failure('feed_empty');
+  const head: Head = { ...status.head, oldest: status.behind?.oldest };
   if (run.mode === 'up-to' && (run.wanted ?? 0) > head.seq)
     return failure('target_invalid', { target: run.wanted ?? 0 });
   if (run.mode === 'recopy' && !run.copied) {
@@ -105,7 +107,8 @@ function targetOf(run: RunState, cursor: Cursor, head: Head): Seq {
     run.target !== null && run.target.epoch === cursor.epoch && run.target.seq <= head.seq ? run.target.seq : null;
   if (fixed !== null) return fixed;
   if (run.mode === 'up-to') return run.wanted ?? head.seq;
-  if (run.mode === 'one') return seq(Math.min(cursor.seq + 1, head.seq));
+  // What lies before the next transaction of its own is for others.
+  if (run.mode === 'one') return seq(Math.min(head.oldest ?? cursor.seq + 1, head.seq));
   return head.seq;
 }
 

@@ -189,6 +189,8 @@ export class RunRecord {
     { now, to, left }: { now: number; to: Cursor | null; left: number | null },
   ): Run {
     const tables = [...this.#tables.values()];
+    // Pages that only moved the cursor, past what is for others, brought nothing.
+    const nothingCame = tables.length === 0 && !run.copied && this.#differences === null;
     const sum = (of: keyof Omit<Counts, 'name'>) => tables.reduce((total, table) => total + table[of], 0);
     return {
       id: run.id,
@@ -196,7 +198,7 @@ export class RunRecord {
       endedAt: iso(now),
       trigger: run.trigger,
       mode: run.mode,
-      outcome,
+      outcome: outcome === 'done' && nothingCame ? 'nothing-new' : outcome,
       from: run.from,
       to,
       snapshot: run.copied ? run.snapshot : null,

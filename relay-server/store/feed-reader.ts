@@ -65,7 +65,7 @@ export class FeedReader {
     if (from >= head) return { transactions: 0, changes: 0, bytes: 0, oldestAt: null };
     const sum = { transactions: 0, changes: 0, bytes: 0 };
     let touched = 0;
-    let oldestAt: string | null = null;
+    let oldest: { seq: Seq; at: string } | null = null;
     for (const scope of scopes) {
       const now = this.#sums(scope, head);
       const then = this.#sums(scope, from);
@@ -76,14 +76,12 @@ export class FeedReader {
       sum.bytes += now.bytes - then.bytes;
       const first = prepared(
         this.#db,
-        'SELECT committed_at FROM tidemark_transaction WHERE scope = ? AND seq > ? AND changes > 0 ORDER BY seq LIMIT 1',
-      )
-        .pluck()
-        .get(scope, from) as string | undefined;
-      if (first !== undefined && (oldestAt === null || first < oldestAt)) oldestAt = first;
+        'SELECT seq, committed_at AS at FROM tidemark_transaction WHERE scope = ? AND seq > ? AND changes > 0 ORDER BY seq LIMIT 1',
+      ).get(scope, from) as { seq: Seq; at: string } | undefined;
+      if (first && (oldest === null || first.seq < oldest.seq)) oldest = first;
     }
     if (touched > 1) sum.transactions = this.#distinct(scopes, from, head, sum.transactions);
-    return { ...sum, oldestAt };
+    return { ...sum, oldestAt: oldest?.at ?? null, ...(oldest === null ? {} : { oldest: oldest.seq }) };
   }
 
   /** Transactions after a seq, oldest first. */
