@@ -8,6 +8,7 @@ import type { TableSchema } from '@tidemark/protocol/schema.ts';
 import Database from 'better-sqlite3';
 import { afterEach, describe, expect, test } from 'vitest';
 import { agentRun } from '../system/agent-run.ts';
+import { run } from '../system/processes.ts';
 import { Random } from '../system/random.ts';
 import { TestRelay } from '../system/test-relay.ts';
 
@@ -346,4 +347,22 @@ describe('bad filters are refused when the relay starts, with file and line', ()
     const status = RelayStatus.parse(await (await relay.get('/v1/feeds/shop/status', relay.token('nine'))).json());
     expect(status.head?.seq).toBe(1);
   });
+});
+
+test('G5 token set: another attribute takes effect while the relay runs, and the key stays', async () => {
+  const all = await world(9);
+  await pull(all, 'nine');
+  const set = (name: string, ...pairs: string[]) =>
+    run('relay', ['token', 'set', '--config', all.relay.config, '--feed', 'shop', '--name', name, ...pairs]);
+  expect(await set('nobody', '--set', 'branch=7')).toMatchObject({ code: 2 });
+  expect(await set('nine', '--set', 'branch')).toMatchObject({ code: 2 });
+  expect(await set('nine', '--set', 'branch=7', '--set', 'branch=8', '--set', 'region=north')).toMatchObject({
+    code: 0,
+  });
+  await pull(all, 'nine');
+  const db = new Database(all.file('nine'), { readonly: true });
+  const found = db.prepare('SELECT sku FROM stock ORDER BY sku').pluck().all();
+  db.close();
+  const wanted = [...all.master.of(STOCK).values()].filter(([, branch]) => branch === 7 || branch === 8);
+  expect(found).toEqual(wanted.map(([sku]) => sku).sort((a, b) => Number(a) - Number(b)));
 });
