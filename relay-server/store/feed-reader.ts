@@ -118,15 +118,20 @@ export class FeedReader {
     const parts: Buffer[] = [line(header), ...[...ids].map((id) => Buffer.from(this.#schemaLine(id)))];
     let open = start.part > 0 ? start.seq + 1 : null;
     let changes = 0;
-    const end = (at: number) => parts.push(line(['c', at, this.#changesOf(set, at)]));
+    let inOpen = 0;
+    // What began in an earlier page is counted by the log.
+    const end = (at: number) =>
+      parts.push(line(['c', at, start.part > 0 && at === start.seq + 1 ? this.#changesOf(set, at) : inOpen]));
     for (const entry of entries) {
       if (entry.seq !== open) {
         if (open !== null) end(open);
         parts.push(line(['b', entry.seq, entry.committedAt]));
         open = entry.seq;
+        inOpen = 0;
       }
       parts.push(entry.body);
       changes += entry.changes;
+      inOpen += entry.changes;
     }
     const last = entries.at(-1);
     const goesOn = last !== undefined && more?.seq === last.seq;
