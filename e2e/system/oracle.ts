@@ -17,6 +17,8 @@ export async function connect(url: string): Promise<pg.Client> {
     options: '-c datestyle=ISO -c timezone=UTC -c intervalstyle=iso_8601 -c extra_float_digits=1 -c bytea_output=hex',
     types: { getTypeParser: () => (value: string) => value } as pg.CustomTypesConfig,
   });
+  // A server that is stopped or killed shows in the next statement.
+  client.on('error', () => undefined);
   await client.connect();
   return client;
 }
