@@ -1,11 +1,11 @@
 import { copyFileSync } from 'node:fs';
 import type { Progress, Run } from '@tidemark/protocol/status/facts.ts';
-import { createAgent } from '@tidemark/terminal/terminal/agent.ts';
-import { Secret } from '@tidemark/terminal/terminal/secret.ts';
+import type { Agent } from '@tidemark/terminal/terminal/agent-api.ts';
 import Database from 'better-sqlite3';
 import type pg from 'pg';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type EmbeddedPostgres, startPostgres } from '../../scripts/postgres/embedded.ts';
+import { agentRun } from '../system/agent-run.ts';
 import { MemoryWatch } from '../system/memory.ts';
 import { connect } from '../system/oracle.ts';
 import { type Running, until } from '../system/processes.ts';
@@ -170,37 +170,10 @@ function grows(numbers: number[]): void {
 }
 
 /** A pull by the agent in this process, which tells its progress while the transaction is not yet applied. */
-async function pullHere(databasePath: string, onProgress: (progress: Progress) => void): Promise<Run> {
-  const agent = createAgent(
-    {
-      databasePath,
-      version: 'test',
-      checkAtStart: false,
-      watch: false,
-      freshCopy: 'take',
-      giveUpAfterMs: 0,
-      paused: null,
-    },
-    () => undefined,
-  );
-  try {
-    return await new Promise((resolve) => {
-      agent.onRun(resolve);
-      agent.onFacts(({ phase }) => {
-        if (phase.kind === 'syncing') onProgress(phase.progress);
-      });
-      agent.start({
-        relayUrl: system.url,
-        feed: 'shop',
-        token: new Secret(readToken(system.tokenFile('branch-7'))),
-        centralName: '',
-        terminalName: '',
-        everyMs: null,
-        automatic: 'check',
-      });
-      agent.run('now', 'command');
-    });
-  } finally {
-    await agent.stop();
-  }
+function pullHere(database: string, onProgress: (progress: Progress) => void): Promise<Run> {
+  const each = (agent: Agent) => {
+    const { phase } = agent.facts();
+    if (phase.kind === 'syncing') onProgress(phase.progress);
+  };
+  return agentRun({ relayUrl: system.url, token: readToken(system.tokenFile('branch-7')), database, each });
 }

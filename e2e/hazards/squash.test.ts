@@ -4,13 +4,12 @@ import path from 'node:path';
 import { PATHS, RelayStatus } from '@tidemark/protocol/api.ts';
 import type { ChangeLine, WireRow } from '@tidemark/protocol/lines.ts';
 import type { TableSchema } from '@tidemark/protocol/schema.ts';
-import type { Mode, Run } from '@tidemark/protocol/status/facts.ts';
+import type { Mode } from '@tidemark/protocol/status/facts.ts';
 import { trailerOf } from '@tidemark/replica/page-reader.ts';
 import { Replica } from '@tidemark/replica/replica.ts';
-import { createAgent } from '@tidemark/terminal/terminal/agent.ts';
-import { Secret } from '@tidemark/terminal/terminal/secret.ts';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { agentRun } from '../system/agent-run.ts';
 import { FaultProxy } from '../system/fault-proxy.ts';
 import { start, until } from '../system/processes.ts';
 import { Random } from '../system/random.ts';
@@ -69,37 +68,8 @@ async function commit(lines: ChangeLine[], schemas = SCHEMAS): Promise<void> {
 }
 
 /** One run of the agent, which gives up at its first failure. */
-async function pull(name = 'branch', mode: Mode = 'now'): Promise<Run> {
-  const agent = createAgent(
-    {
-      databasePath: database(name),
-      version: 'test',
-      checkAtStart: false,
-      watch: false,
-      freshCopy: 'take',
-      giveUpAfterMs: 0,
-      paused: null,
-    },
-    () => undefined,
-  );
-  try {
-    return await new Promise((resolve) => {
-      agent.onRun(resolve);
-      agent.start({
-        relayUrl: way.url,
-        feed: 'shop',
-        token: new Secret(relay.token('terminal')),
-        centralName: '',
-        terminalName: '',
-        everyMs: null,
-        automatic: 'check',
-      });
-      agent.run(mode, 'command');
-    });
-  } finally {
-    await agent.stop();
-  }
-}
+const pull = (name = 'branch', mode: Mode = 'now') =>
+  agentRun({ relayUrl: way.url, token: relay.token('terminal'), database: database(name), mode });
 
 async function head(): Promise<{ epoch: string; seq: number }> {
   const { head } = RelayStatus.parse(await (await relay.get('/v1/feeds/shop/status')).json());

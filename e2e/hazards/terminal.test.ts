@@ -6,10 +6,9 @@ import { RelayStatus } from '@tidemark/protocol/api.ts';
 import type { TidemarkError } from '@tidemark/protocol/errors.ts';
 import type { Run } from '@tidemark/protocol/status/facts.ts';
 import { Replica } from '@tidemark/replica/replica.ts';
-import { createAgent } from '@tidemark/terminal/terminal/agent.ts';
-import { Secret } from '@tidemark/terminal/terminal/secret.ts';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { agentRun } from '../system/agent-run.ts';
 import { FaultProxy } from '../system/fault-proxy.ts';
 import { COMMANDS, run, start, until } from '../system/processes.ts';
 import { TestRelay } from '../system/test-relay.ts';
@@ -42,37 +41,7 @@ const args = (command: string, more: { db?: string; relay?: string; token?: stri
 ];
 
 /** One pull by the agent itself, which gives up at its first failure. */
-async function pull(): Promise<Run> {
-  const agent = createAgent(
-    {
-      databasePath: database(),
-      version: 'test',
-      checkAtStart: false,
-      watch: false,
-      freshCopy: 'take',
-      giveUpAfterMs: 0,
-      paused: null,
-    },
-    () => undefined,
-  );
-  try {
-    return await new Promise((resolve) => {
-      agent.onRun(resolve);
-      agent.start({
-        relayUrl: way.url,
-        feed: 'shop',
-        token: new Secret(relay.token('terminal')),
-        centralName: '',
-        terminalName: '',
-        everyMs: null,
-        automatic: 'check',
-      });
-      agent.run('now', 'command');
-    });
-  } finally {
-    await agent.stop();
-  }
-}
+const pull = () => agentRun({ relayUrl: way.url, token: relay.token('terminal'), database: database() });
 
 function rows(): [number, string][] {
   const db = new Database(database(), { readonly: true });

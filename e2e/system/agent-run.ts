@@ -1,5 +1,6 @@
 import type { Mode, Run } from '@tidemark/protocol/status/facts.ts';
 import { createAgent } from '@tidemark/terminal/terminal/agent.ts';
+import type { Agent } from '@tidemark/terminal/terminal/agent-api.ts';
 import { Secret } from '@tidemark/terminal/terminal/secret.ts';
 
 export interface AgentRun {
@@ -7,10 +8,16 @@ export interface AgentRun {
   token: string;
   database: string;
   mode?: Mode;
+  /** Left out: it gives up at its first failure. */
+  giveUpAfterMs?: number;
+  repair?: boolean;
+  /** Called with each change of facts. */
+  each?: (agent: Agent) => void;
 }
 
-/** One run of the agent itself, in this process, on the feed `shop`; it gives up at its first failure. */
-export async function agentRun({ relayUrl, token, database, mode = 'now' }: AgentRun): Promise<Run> {
+/** One run of the agent itself, in this process, on the feed `shop`. */
+export async function agentRun(options: AgentRun): Promise<Run> {
+  const { relayUrl, token, database, mode = 'now', giveUpAfterMs = 0, repair = true, each } = options;
   const agent = createAgent(
     {
       databasePath: database,
@@ -18,7 +25,8 @@ export async function agentRun({ relayUrl, token, database, mode = 'now' }: Agen
       checkAtStart: false,
       watch: false,
       freshCopy: 'take',
-      giveUpAfterMs: 0,
+      giveUpAfterMs,
+      repair,
       paused: null,
     },
     () => undefined,
@@ -26,6 +34,7 @@ export async function agentRun({ relayUrl, token, database, mode = 'now' }: Agen
   try {
     return await new Promise((resolve) => {
       agent.onRun(resolve);
+      if (each) agent.onFacts(() => each(agent));
       agent.start({
         relayUrl,
         feed: 'shop',

@@ -3,10 +3,8 @@ import net, { type AddressInfo, type Socket } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import type { Mode, Run } from '@tidemark/protocol/status/facts.ts';
-import { createAgent } from '@tidemark/terminal/terminal/agent.ts';
-import type { Agent } from '@tidemark/terminal/terminal/agent-api.ts';
-import { Secret } from '@tidemark/terminal/terminal/secret.ts';
 import Database from 'better-sqlite3';
+import { type AgentRun, agentRun } from './agent-run.ts';
 import { FaultProxy } from './fault-proxy.ts';
 import { TestRelay } from './test-relay.ts';
 
@@ -50,13 +48,6 @@ class Wire {
   }
 }
 
-export interface RunOptions {
-  giveUpAfterMs?: number;
-  repair?: boolean;
-  /** Called with each change of facts. */
-  each?: (agent: Agent) => void;
-}
-
 /** A relay in this process and one PC's replica, with what stands between them and what other programs do to it. */
 export class Branch {
   readonly relay: TestRelay;
@@ -97,27 +88,9 @@ export class Branch {
   }
 
   /** One run by the agent itself, in this process; it gives up at its first failure unless a time is named. */
-  async run(mode: Mode, { giveUpAfterMs = 0, repair = true, each = () => undefined }: RunOptions = {}): Promise<Run> {
-    const agent = createAgent(
-      {
-        ...{ databasePath: this.database, version: 'test', checkAtStart: false, watch: false, paused: null },
-        ...{ freshCopy: 'take', giveUpAfterMs, repair },
-      },
-      () => undefined,
-    );
-    try {
-      return await new Promise((resolve) => {
-        agent.onRun(resolve);
-        agent.onFacts(() => each(agent));
-        agent.start({
-          ...{ relayUrl: this.wire.url, feed: 'shop', token: new Secret(this.relay.token('branch')) },
-          ...{ centralName: '', terminalName: '', everyMs: null, automatic: 'check' },
-        });
-        agent.run(mode, 'command');
-      });
-    } finally {
-      await agent.stop();
-    }
+  run(mode: Mode, options: Pick<AgentRun, 'giveUpAfterMs' | 'repair' | 'each'> = {}): Promise<Run> {
+    const { wire, relay, database } = this;
+    return agentRun({ relayUrl: wire.url, token: relay.token('branch'), database, mode, ...options });
   }
 
   /** A replica that equals the relay; gives its rows. */

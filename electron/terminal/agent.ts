@@ -1,62 +1,38 @@
 import { randomUUID } from 'node:crypto';
 import { renameSync } from 'node:fs';
-import type { RelayStatus, TransactionList } from '@tidemark/protocol/api.ts';
-import { type Cursor, type Seq, seq } from '@tidemark/protocol/cursor.ts';
+import type { TransactionList } from '@tidemark/protocol/api.ts';
+import type { Seq } from '@tidemark/protocol/cursor.ts';
 import { asTidemarkError, TidemarkError } from '@tidemark/protocol/errors.ts';
 import { deriveStatus } from '@tidemark/protocol/status/derive.ts';
 import type { Facts, Mode, Run, Trigger } from '@tidemark/protocol/status/facts.ts';
-import { trailerOf } from '@tidemark/replica/page-reader.ts';
-import type { Repair } from '@tidemark/replica/repair.ts';
 import { Replica } from '@tidemark/replica/replica.ts';
 import { guard } from '@tidemark/replica/sqlite.ts';
 import type { Sample, TableRow } from '../contract/contract.ts';
 import type { Agent, AgentOptions, AgentSettings, Log } from './agent-api.ts';
-import { compare } from './compare.ts';
 import { Downloads } from './download.ts';
 import { FactBook } from './fact-book.ts';
+import { FactTeller } from './fact-teller.ts';
 import { dueAt, initial, next } from './machine.ts';
-import type {
-  Context,
-  Effect,
-  Event,
-  PageInHand,
-  Policy,
-  PullPlan,
-  RunState,
-  Start,
-  State,
-  Work,
-} from './machine-types.ts';
-import { RelayClient, type Transfer } from './relay-client.ts';
+import type { Context, Effect, Event, Policy, RunState, State } from './machine-types.ts';
+import { RelayClient } from './relay-client.ts';
 import { failureOf } from './relay-errors.ts';
 import { joined, RunRecord } from './run-record.ts';
+import { AgentWork, type Site, startOf, type WorkEffect } from './work.ts';
 
-/** Listeners are told of new facts at most this often, ms. */
-const TELL_MS = 100;
-/** What was told leaves the process within this time, ms. */
-const LEAVE_MS = 20;
 /** The longest that a timer is set for, ms: clocks are set, PCs sleep. */
 const TIMER_MS = 60_000;
-/** A long poll lasts this long, s. */
-const POLL_S = 30;
 /** While the relay is followed, the lag chart gets a point at most this often, ms. */
 const SAMPLE_MS = 5_000;
-/** Transactions that are listed to count what a chosen target brings. */
+/** Runs that are looked through for the last one of the schedule. */
 const LISTED = 500;
-/** A transaction of this size, bytes as pages, takes a moment to be applied as one. */
-const LONG_APPLY_BYTES = 8 * 1024 * 1024;
-
-type Unfollowed = Exclude<Effect['do'], 'open' | 'close' | 'abort' | 'began' | 'attempt-failed' | 'ended'>;
-/** Work that goes over the network or is put off; its effect's name is its name. */
-type WorkEffect = Extract<Effect, { do: Unfollowed }>;
 
 /** Runs the machine's effects. It decides nothing: what comes next stands in machine.ts. */
 class SyncAgent implements Agent {
   readonly #options: AgentOptions;
   readonly #log: Log;
   readonly #book = new FactBook();
-  readonly #downloads: Downloads;
-  readonly #factListeners = new Set<(facts: Facts) => void>();
+  readonly #teller = new FactTeller(() => this.facts());
+  readonly #work: AgentWork;
   readonly #runListeners = new Set<(run: Run) => void>();
   readonly #queue: Event[] = [];
   readonly #inFlight = new Set<Promise<void>>();
@@ -65,19 +41,19 @@ class SyncAgent implements Agent {
   #relay: RelayClient | null = null;
   #replica: Replica | null = null;
   #record: RunRecord | null = null;
-  /** What a comparison found, until it is written. */
-  #found: Repair | null = null;
   #abort = new AbortController();
   #running = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #telling: ReturnType<typeof setTimeout> | undefined;
   #sampledAt = 0;
   #stopped = Promise.withResolvers<void>();
 
   constructor(options: AgentOptions, log: Log) {
     this.#options = options;
     this.#log = log;
-    this.#downloads = new Downloads(options.databasePath);
+    this.#work = new AgentWork({
+      ...{ book: this.#book, teller: this.#teller, log, downloads: new Downloads(options.databasePath) },
+      asked: (now) => this.#sample(now),
+    });
     const paused = options.paused && {
       since: Date.parse(options.paused.since),
       until: options.paused.until === null ? null : Date.parse(options.paused.until),
@@ -156,8 +132,7 @@ class SyncAgent implements Agent {
   }
 
   onFacts(listener: (facts: Facts) => void): () => void {
-    this.#factListeners.add(listener);
-    return () => this.#factListeners.delete(listener);
+    return this.#teller.listen(listener);
   }
 
   onRun(listener: (run: Run) => void): () => void {
@@ -166,7 +141,8 @@ class SyncAgent implements Agent {
   }
 
   async waiting(after: Seq | null, limit: number): Promise<TransactionList> {
-    const relay = this.#theRelay();
+    const relay = this.#relay;
+    if (!relay) throw new TidemarkError('not_configured');
     const { cursor } = this.#state;
     if (cursor === null) throw new TidemarkError('target_invalid', { target: after ?? 0 });
     return relay.transactions(cursor, after ?? cursor.seq, limit, new AbortController().signal);
@@ -211,7 +187,7 @@ class SyncAgent implements Agent {
       this.#running = false;
     }
     this.#schedule();
-    this.#tell();
+    this.#teller.tell();
   }
 
   #step(event: Event): void {
@@ -221,9 +197,12 @@ class SyncAgent implements Agent {
     this.#state = state;
     if (state.at !== before.at)
       this.#log('debug', 'state', { from: before.at, to: state.at, by: event.type, position: state.cursor?.seq });
-    if (state.at === 'pulling' && (before.at !== 'pulling' || before.plan !== state.plan)) this.#beginPages(state.plan);
+    if (state.at === 'pulling' && (before.at !== 'pulling' || before.plan !== state.plan))
+      this.#work.countPages(state.plan, this.#site());
     for (const effect of effects) this.#do(effect);
-    if (state.at === 'stopped') this.#stopped.resolve();
+    if (state.at !== 'stopped') return;
+    this.#teller.stop();
+    this.#stopped.resolve();
   }
 
   #schedule(): void {
@@ -234,23 +213,6 @@ class SyncAgent implements Agent {
     this.#timer = setTimeout(() => this.#dispatch({ type: 'tick' }), wait);
   }
 
-  #tell(): void {
-    this.#telling ??= setTimeout(() => {
-      this.#telling = undefined;
-      if (this.#factListeners.size === 0 || this.#state.at === 'stopped') return;
-      const facts = this.facts();
-      for (const listener of this.#factListeners) listener(facts);
-    }, TELL_MS);
-  }
-
-  /** Tells before the thread is busy for a while. */
-  async #tellNow(): Promise<void> {
-    if (this.#factListeners.size === 0) return;
-    const facts = this.facts();
-    for (const listener of this.#factListeners) listener(facts);
-    await new Promise((resolve) => setTimeout(resolve, LEAVE_MS));
-  }
-
   // --- effects
 
   #do(effect: Effect): void {
@@ -258,7 +220,7 @@ class SyncAgent implements Agent {
       case 'open':
         return this.#open(effect.setAside);
       case 'close':
-        this.#forgetFound();
+        this.#work.forgetFound();
         this.#replica?.close();
         this.#replica = null;
         return this.#book.closed();
@@ -314,201 +276,25 @@ class SyncAgent implements Agent {
     });
   }
 
-  /** Starts work; its result or failure is an event, unless it was aborted meanwhile. */
+  /** Starts work; what comes of it is told to the machine, unless it was aborted meanwhile. */
   #begin(effect: WorkEffect): void {
-    const { signal } = this.#abort;
-    const work: Work = effect.do;
-    const done = this.#work(effect, signal).then(
-      (event) => {
-        if (!signal.aborted) this.#dispatch(event);
-      },
-      (error: unknown) => {
-        if (signal.aborted) return;
-        const fault = asTidemarkError(error);
-        if (fault.code === 'internal') this.#log('error', 'work.fault', { work, detail: fault.message });
-        const gained = work === 'download' && this.#gained;
-        this.#dispatch({ type: 'failed', work, ...failureOf(fault, gained) });
-      },
-    );
+    const site = this.#site();
+    const done = this.#work.do(effect, site).then((event) => {
+      if (!site.signal.aborted) this.#dispatch(event);
+    });
     this.#inFlight.add(done);
     void done.finally(() => this.#inFlight.delete(done));
   }
 
-  #gained = false;
-
-  async #work(effect: WorkEffect, signal: AbortSignal): Promise<Event> {
-    const relay = this.#theRelay();
-    const replica = this.#theReplica();
-    switch (effect.do) {
-      case 'probe':
-        return { type: 'probed', status: await this.#ask(relay, 0, signal), altered: replica.altered().length > 0 };
-      case 'poll': {
-        // Where it stands is told at once; only then is there something to wait for.
-        const waitS = this.#state.cursor === null || this.#book.probe === null ? 0 : POLL_S;
-        return { type: 'polled', status: await this.#ask(relay, waitS, signal) };
-      }
-      case 'fetch': {
-        // The relay that prepares pages is there, though nothing comes.
-        if (this.#state.at === 'pulling' && this.#state.building) this.#record?.received(0, Date.now());
-        const bytes = await relay.page(effect.plan, effect.start, effect.fresh, signal, this.#transfer());
-        return { type: 'fetched', page: { bytes, start: effect.start, next: trailerOf(bytes)?.next ?? null } };
-      }
-      case 'apply': {
-        if (this.#state.at === 'pulling' && this.#state.fetching !== null) {
-          // The request for the next page leaves first: it comes while this one is written.
-          await new Promise((resolve) => setImmediate(resolve));
-          if (signal.aborted) throw new TidemarkError('cancelled');
-        }
-        const { page, squashed } = effect;
-        if (endsSpool(page) && replica.spooledBytes() > LONG_APPLY_BYTES) {
-          this.#record?.finishing();
-          await this.#tellNow();
-          if (signal.aborted) throw new TidemarkError('cancelled');
-        }
-        const applied = replica.applyPage(page.bytes, { squashed });
-        if (applied.cursor === null) throw new TidemarkError('page_out_of_order');
-        this.#dropped(applied);
-        const bytes = page.bytes.length;
-        this.#record?.applied(applied, { bytes, changes: trailerOf(page.bytes)?.changes ?? 0 }, Date.now());
-        this.#book.applied(replica.tables(), applied, bytes, squashed);
-        return { type: 'applied', cursor: applied.cursor, start: startOf(replica) };
-      }
-      case 'discard': {
-        replica.dropSpool();
-        const { cursor } = replica.standing();
-        if (cursor === null) throw new TidemarkError('page_out_of_order');
-        return { type: 'applied', cursor, start: startOf(replica) };
-      }
-      case 'manifest': {
-        this.#record?.preparing(Date.now());
-        const manifest = await relay.manifest(this.#oldestCopy(), signal);
-        return { type: 'manifest', manifest };
-      }
-      case 'download': {
-        const { manifest } = effect;
-        const { here, total } = this.#downloads.standing(manifest);
-        this.#gained = false;
-        const at = (bytes: number) => {
-          this.#gained ||= bytes > here;
-          this.#record?.downloading(manifest, bytes, total, Date.now());
-          this.#tell();
-        };
-        at(here);
-        await this.#downloads.fetch(relay, manifest, signal, { ...this.#transfer(), at });
-        return { type: 'downloaded' };
-      }
-      case 'install': {
-        this.#record?.finishing();
-        await this.#tellNow();
-        if (signal.aborted) throw new TidemarkError('cancelled');
-        const { feed, cursor } = effect.manifest;
-        this.#dropped(replica.installSnapshot(this.#downloads.file, { feed, cursor }));
-        this.#record?.installed(effect.manifest);
-        this.#book.installed(replica.look());
-        return { type: 'installed', cursor, start: startOf(replica) };
-      }
-      case 'compare':
-        return this.#compare(replica, relay, effect, signal);
-      case 'repair': {
-        const found = this.#found;
-        if (!found) throw new TidemarkError('snapshot_gone');
-        this.#record?.repairing(found.differences);
-        await this.#tellNow();
-        if (signal.aborted) throw new TidemarkError('cancelled');
-        this.#found = null;
-        const { tables, dropped } = replica.applyDifference(found, effect.strict);
-        this.#dropped({ dropped });
-        this.#record?.repaired(tables);
-        this.#book.installed(replica.look());
-        const { start } = replica.standing();
-        return { type: 'repaired', cursor: effect.manifest.cursor, start };
-      }
-    }
-  }
-
-  async #compare(
-    replica: Replica,
-    relay: RelayClient,
-    { manifest, mayCopy }: Extract<Effect, { do: 'compare' }>,
-    signal: AbortSignal,
-  ): Promise<Event> {
-    this.#forgetFound();
-    this.#record?.comparing(manifest, Date.now());
-    this.#tell();
-    const found = replica.compare(manifest);
-    try {
-      const copyBytes = this.#downloads.standing(manifest).total;
-      const compared = (rows: number) => {
-        this.#record?.compared(rows, Date.now());
-        this.#tell();
-      };
-      const outcome = await compare(found, {
-        ...{ relay, snapshot: manifest, copyBytes, mayCopy, signal, compared },
-        transfer: this.#transfer(),
-      });
-      const { differences, needed } = found;
-      if (outcome === 'compared') this.#record?.found(differences);
-      if (outcome === 'copy' || !needed || signal.aborted) found.discard();
-      else this.#found = found;
-      return { type: 'compared', differences, needed, copy: outcome === 'copy' };
-    } catch (error) {
-      found.discard();
-      throw error;
-    }
-  }
-
-  #forgetFound(): void {
-    this.#found?.discard();
-    this.#found = null;
-  }
-
-  async #ask(relay: RelayClient, waitS: number, signal: AbortSignal): Promise<RelayStatus> {
-    const { cursor } = this.#state;
-    const asked = Date.now();
-    const { scopes } = this.#theReplica().standing();
-    const status = await relay.status({ cursor, scopes }, waitS, signal);
-    const heard = Date.now();
-    // A long poll's answer says nothing of when it was asked.
-    this.#book.probed(status, cursor, waitS === 0 ? asked : heard, heard);
-    this.#sample(heard);
-    return status;
-  }
-
-  #transfer(): Transfer {
-    return {
-      received: (bytes) => this.#record?.received(bytes, Date.now()),
-      deadline: (at) => this.#record?.deadline(at),
-      squash: (totals) => this.#record?.totals(totals),
-    };
-  }
-
-  /** Totals of a pull: what the relay counted for the head; for a chosen target, what its list says. */
-  #beginPages(plan: PullPlan): void {
-    const { probe, waiting } = this.#book;
-    const cursor = this.#state.cursor;
-    const counted = probe?.status.head?.seq === plan.target && probe.for?.seq === cursor?.seq ? waiting : null;
-    const record = this.#record;
-    const replica = this.#replica;
-    // What is about to be forgotten is not here.
-    const kept = replica && (replica.squashing() !== null) === plan.squashed;
-    const here = kept ? replica.spooledBytes() : 0;
-    record?.pages({ changes: counted?.changes ?? 0, bytes: counted?.bytes ?? 0 }, here, Date.now());
-    const relay = this.#relay;
-    if (plan.squashed || counted !== null || !relay || cursor === null || plan.target - cursor.seq > LISTED) return;
+  #site(): Site {
     const { signal } = this.#abort;
-    relay.transactions(cursor, cursor.seq, plan.target - cursor.seq, signal).then(
-      ({ transactions }) => {
-        const sum = (of: 'changes' | 'bytes') => transactions.reduce((total, each) => total + each[of], 0);
-        record?.totals({ changes: sum('changes'), bytes: sum('bytes') });
-      },
-      (error: unknown) => this.#log('debug', 'totals.not_known', { code: asTidemarkError(error).code }),
-    );
+    return { state: this.#state, relay: this.#relay, replica: this.#replica, record: this.#record, signal };
   }
 
   #ended(state: RunState, outcome: Run['outcome'], fault: Run['fault']): void {
     const run = this.#theRecord(state).end(state, outcome, fault, this.#standing());
     this.#record = null;
-    this.#forgetFound();
+    this.#work.forgetFound();
     const { id, mode, trigger, to, retries } = run;
     const level = outcome === 'failed' ? 'warn' : trigger === 'watch' ? 'debug' : 'info';
     this.#log(level, 'run.ended', { run: id, mode, trigger, outcome, position: to?.seq, retries, code: fault?.code });
@@ -539,11 +325,6 @@ class SyncAgent implements Agent {
     });
   }
 
-  /** What other programs made on tables of the feed and had to go. */
-  #dropped({ dropped }: { dropped: string[] }): void {
-    if (dropped.length > 0) this.#log('warn', 'objects.dropped', { names: dropped });
-  }
-
   #sample(now: number): void {
     if (!this.#replica || now - this.#sampledAt < SAMPLE_MS) return;
     const sample = this.#book.sample(now);
@@ -571,37 +352,9 @@ class SyncAgent implements Agent {
     return { checkAtStart, watch, freshCopy, giveUpAfterMs, repair, everyMs, automatic };
   }
 
-  /** A copy must not be older than what is here; one that is to save changes must be newer. */
-  #oldestCopy(): Cursor | null {
-    const { cursor } = this.#state;
-    const head = this.#book.probe?.status.head;
-    if (cursor === null || head?.epoch !== cursor.epoch) return null;
-    const cheaper = 'run' in this.#state && this.#state.run.snapshot === 'cheaper';
-    return { epoch: cursor.epoch, seq: seq(Math.min(head.seq, cheaper ? cursor.seq + 1 : cursor.seq)) };
-  }
-
   #theRecord(run: RunState): RunRecord {
     return this.#record ?? new RunRecord(run);
   }
-
-  #theRelay(): RelayClient {
-    if (!this.#relay) throw new TidemarkError('not_configured');
-    return this.#relay;
-  }
-
-  #theReplica(): Replica {
-    if (!this.#replica) throw new TidemarkError('not_configured');
-    return this.#replica;
-  }
-}
-
-/** Whether a transaction that was kept aside is whole with this page. */
-const endsSpool = ({ start, next }: PageInHand): boolean => start.part > 0 && next !== null && next.seq > start.seq;
-
-function startOf(replica: Replica): Start {
-  const { start } = replica.standing();
-  const squashed = replica.squashing();
-  return squashed === null ? start : { ...start, squashed };
 }
 
 export function createAgent(options: AgentOptions, log: Log): Agent {

@@ -10,14 +10,10 @@ import {
   writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
-import { Worker } from 'node:worker_threads';
 import { SnapshotManifest } from '@tidemark/protocol/api.ts';
 import { TidemarkError } from '@tidemark/protocol/errors.ts';
-import type { Fault } from '@tidemark/protocol/status/facts.ts';
 import type { SnapshotSource } from '@tidemark/replica/snapshot.ts';
-import { endThread } from '../end-thread.ts';
-
-export type SnapshotReply = { ok: true; manifest: SnapshotManifest } | { ok: false; fault: Fault };
+import { BuilderThread } from '../builder-thread.ts';
 
 /** A snapshot is renewed when replaying the log since it would send more than this part of its own size. */
 const RENEW_AT = 0.25;
@@ -41,7 +37,7 @@ export class Snapshots {
   readonly #ready = new Map<string, SnapshotManifest>();
   /** Sets whose snapshot is to be built, in the order in which they were asked for; the first is being built. */
   readonly #wanted: string[] = [];
-  #worker: Worker | null = null;
+  readonly #thread = new BuilderThread<SnapshotManifest>(new URL('./thread.ts', import.meta.url));
   #closed = false;
 
   constructor(feedFolder: string, deps: SnapshotsDeps) {
@@ -96,7 +92,7 @@ export class Snapshots {
 
   async close(): Promise<void> {
     this.#closed = true;
-    await endThread(this.#worker);
+    await this.#thread.end();
   }
 
   #want(set: string): void {
@@ -125,24 +121,15 @@ export class Snapshots {
     }
   }
 
-  #build(set: string): Promise<SnapshotManifest> {
+  async #build(set: string): Promise<SnapshotManifest> {
     const file = path.join(this.#folder, `building-${process.pid}.sqlite`);
     this.#discard(file);
-    const source = this.#deps.source(set);
-    return new Promise((resolve, reject) => {
-      const worker = new Worker(new URL('./thread.ts', import.meta.url), { workerData: { source, file } });
-      this.#worker = worker;
-      const fail = (error: unknown) => {
-        this.#discard(file);
-        reject(error);
-      };
-      worker.once('error', fail);
-      worker.once('exit', () => fail(new TidemarkError('internal', { detail: 'the snapshot thread ended' })));
-      worker.once('message', (reply: SnapshotReply) => {
-        if (!reply.ok) return fail(new TidemarkError(reply.fault.code, reply.fault.params, reply.fault.detail));
-        resolve(this.#admit(file, reply.manifest));
-      });
-    });
+    try {
+      return this.#admit(file, await this.#thread.run({ source: this.#deps.source(set), file }));
+    } catch (error) {
+      this.#discard(file);
+      throw error;
+    }
   }
 
   #admit(file: string, built: SnapshotManifest): SnapshotManifest {

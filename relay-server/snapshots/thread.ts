@@ -2,11 +2,11 @@ import { createHash } from 'node:crypto';
 import { closeSync, createReadStream, createWriteStream, fsyncSync, openSync, statSync } from 'node:fs';
 import { Transform, type TransformCallback } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { parentPort, workerData } from 'node:worker_threads';
+import { workerData } from 'node:worker_threads';
 import { constants, createGzip, createZstdCompress } from 'node:zlib';
-import { asTidemarkError } from '@tidemark/protocol/errors.ts';
+import type { SnapshotManifest } from '@tidemark/protocol/api.ts';
 import { buildSnapshot, type SnapshotSource } from '@tidemark/replica/snapshot.ts';
-import type { SnapshotReply } from './snapshots.ts';
+import { replyWith } from '../builder-thread.ts';
 
 /** Builds one snapshot and its compressed forms, off the event loop, and ends. */
 const { source, file } = workerData as { source: SnapshotSource; file: string };
@@ -44,7 +44,7 @@ async function plainHash(): Promise<string> {
   return hash.digest('hex');
 }
 
-async function build(): Promise<SnapshotReply> {
+async function build(): Promise<SnapshotManifest> {
   const built = buildSnapshot(source, file);
   const sha256 = await plainHash();
   const codings = [
@@ -52,13 +52,7 @@ async function build(): Promise<SnapshotReply> {
     await encode('zstd'),
     await encode('gzip'),
   ];
-  return { ok: true, manifest: { feed: source.feed, scopes: source.scopes, ...built, sha256, codings } };
+  return { feed: source.feed, scopes: source.scopes, ...built, sha256, codings };
 }
 
-build().then(
-  (reply) => parentPort?.postMessage(reply),
-  (error: unknown) => {
-    const { code, params, stack } = asTidemarkError(error);
-    parentPort?.postMessage({ ok: false, fault: { code, params, detail: stack ?? '' } } satisfies SnapshotReply);
-  },
-);
+await replyWith(build);

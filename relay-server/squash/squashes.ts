@@ -13,13 +13,11 @@ import {
   writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
-import { Worker } from 'node:worker_threads';
 import { asTidemarkError, TidemarkError } from '@tidemark/protocol/errors.ts';
 import { z } from 'zod';
-import { endThread } from '../end-thread.ts';
+import { BuilderThread } from '../builder-thread.ts';
 import type { Filters } from '../scopes/filters.ts';
-import type { SquashRange, SquashSource } from './build.ts';
-import type { SquashReply } from './thread.ts';
+import type { Squash, SquashRange, SquashSource } from './build.ts';
 
 /** Form of the pages: one that is built otherwise is another one, which must not go on where this one ended. */
 const FORM = 1;
@@ -29,13 +27,13 @@ const KEPT_BYTES = 256 * 1024 * 1024;
 /** How long it is remembered that a build failed, ms. */
 const FAILED_MS = 60_000;
 
-const Squash = z.object({
+const Stored = z.object({
   ends: z.array(z.int().positive()),
   changes: z.int().nonnegative(),
   bytes: z.int().positive(),
 });
 /** Null: the range is not smaller when each row comes once. */
-const Kept = z.object({ squash: Squash.nullable() });
+const Kept = z.object({ squash: Stored.nullable() });
 type Kept = z.infer<typeof Kept>;
 
 /** One page, and the changes and bytes of all pages of its squash. */
@@ -57,7 +55,7 @@ export class Squashes {
   readonly #kept = new Map<string, Kept>();
   readonly #faults = new Map<string, number>();
   #building: string | null = null;
-  #worker: Worker | null = null;
+  readonly #thread = new BuilderThread<Squash | null>(new URL('./thread.ts', import.meta.url));
 
   /** `file`: the feed's database. `failed` is told of builds that did not succeed. */
   constructor(
@@ -109,14 +107,16 @@ export class Squashes {
   }
 
   async close(): Promise<void> {
-    await endThread(this.#worker);
+    await this.#thread.end();
   }
 
   #build(name: string, range: SquashRange): void {
     this.#building = name;
     const file = path.join(this.#folder, 'building');
     rmSync(file, { force: true });
-    this.#run({ ...range, file: this.#file, feed: this.#feed, filters: this.#filters }, file)
+    const source: SquashSource = { ...range, file: this.#file, feed: this.#feed, filters: this.#filters };
+    this.#thread
+      .run({ source, file })
       .then((squash) => this.#admit(name, file, { squash }))
       .catch((error: unknown) => {
         this.#faults.set(name, this.#now());
@@ -125,21 +125,7 @@ export class Squashes {
       .finally(() => {
         rmSync(file, { force: true });
         this.#building = null;
-        this.#worker = null;
       });
-  }
-
-  #run(source: SquashSource, file: string): Promise<Kept['squash']> {
-    return new Promise((resolve, reject) => {
-      const worker = new Worker(new URL('./thread.ts', import.meta.url), { workerData: { source, file } });
-      this.#worker = worker;
-      worker.once('error', reject);
-      worker.once('exit', () => reject(new TidemarkError('internal', { detail: 'the squash thread ended' })));
-      worker.once('message', (reply: SquashReply) => {
-        if (reply.ok) resolve(reply.squash);
-        else reject(new TidemarkError(reply.fault.code, reply.fault.params, reply.fault.detail));
-      });
-    });
   }
 
   #admit(name: string, built: string, kept: Kept): void {
