@@ -57,7 +57,7 @@ try {
   await office.stop();
 }
 add(await benchVerify());
-add(await benchRouting());
+add(...(await benchRouting()));
 add(await benchSnapshot());
 add(...(await benchFlatness()));
 const memory = await benchMemory();

@@ -117,6 +117,8 @@ export class Router {
   readonly #attributes: { at: number; column: ColumnSchema; attribute: string }[] = [];
   readonly #keep: number[] | null;
   readonly #keyAt: number[];
+  #lastValue: WireValue = null;
+  #lastScope: string | null | undefined;
 
   /** `mistakes` gets what does not fit the schema, with its place in relay.yaml. */
   constructor(schema: TableSchema, filter: TableFilter | undefined, mistakes: string[]) {
@@ -159,7 +161,19 @@ export class Router {
   /** The scope of a row; null: no terminal gets it. */
   scopeOf(row: WireRow): string | null {
     for (const { at, column, values } of this.#constants) if (!values.has(textOf(row[at] ?? null, column))) return null;
-    if (this.#attributes.length === 0) return EVERYONE_SCOPE;
+    const [first, second] = this.#attributes;
+    if (!first) return EVERYONE_SCOPE;
+    if (second) return this.#scopeOf(row);
+    // Rows of one branch come together.
+    const value = row[first.at] ?? null;
+    if (value !== this.#lastValue || this.#lastScope === undefined) {
+      this.#lastValue = value;
+      this.#lastScope = this.#scopeOf(row);
+    }
+    return this.#lastScope;
+  }
+
+  #scopeOf(row: WireRow): string | null {
     let name = '';
     for (const { at, column, attribute } of this.#attributes) {
       const value = textOf(row[at] ?? null, column);

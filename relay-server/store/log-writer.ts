@@ -82,6 +82,11 @@ interface Entry {
   ids: Set<number>;
 }
 
+/** A key as it is told from others of its table. */
+export function nameOfKey(key: WireKey): string | number | null {
+  return key.length === 1 ? (key[0] ?? null) : JSON.stringify(key);
+}
+
 /** A line of one scope. */
 export interface ScopedLine {
   scope: string;
@@ -142,14 +147,14 @@ export class LogWriter {
   /** Remembers that a line just added to a scope deletes a key. */
   deleted(scope: string, id: number, key: WireKey): void {
     const entry = this.#open.get(scope);
-    if (entry) this.#deleted.set(`${id} ${JSON.stringify(key)}`, { scope, entry });
+    if (entry) this.#deleted.set(`${id} ${nameOfKey(key)}`, { scope, entry });
     if (this.#deleted.size >= DELETES_MOST) this.#flushAll();
   }
 
   /** To be called before a row of this key is inserted into a scope. */
   inserting(scope: string, id: number, key: WireKey): void {
     if (this.#deleted.size === 0) return;
-    const before = this.#deleted.get(`${id} ${JSON.stringify(key)}`);
+    const before = this.#deleted.get(`${id} ${nameOfKey(key)}`);
     if (before && before.scope !== scope && this.#open.get(before.scope) === before.entry) this.#flush(before.scope);
   }
 

@@ -4,7 +4,7 @@ import type { TableSchema } from '@tidemark/protocol/schema.ts';
 import type { FeedTables } from '@tidemark/replica/feed-tables.ts';
 import { ident, type Writer } from '@tidemark/replica/sqlite.ts';
 import { EVERYONE_SCOPE, type Filters, Router } from '../scopes/filters.ts';
-import type { LogWriter } from './log-writer.ts';
+import { type LogWriter, nameOfKey } from './log-writer.ts';
 
 type RowLine = Extract<ChangeLine, { 0: 'i' | 'u' | 'd' }>;
 type RowKind = RowLine[0];
@@ -106,12 +106,12 @@ export class RoutedWriter {
    * Returns whether what decides who gets a row stayed the same in each.
    */
   #changed(lines: ScopedLines, kind: 'u' | 'd', id: number, router: Router, rows: WireRow[]): boolean {
-    const within = new Map<string, string | null>();
+    const within = new Map<string | number | null, string | null>();
     let same = kind === 'u';
     for (const row of rows) {
       const key = kind === 'u' ? router.keyOf(row) : row;
-      const name = rows.length > 1 ? JSON.stringify(key) : '';
-      let before = within.get(name);
+      const name = nameOfKey(key);
+      let before = rows.length > 1 ? within.get(name) : undefined;
       if (before === undefined) {
         const old = this.#tables.readByKey(id, key, router.columns);
         before = old === null ? null : router.scopeOf(old);
@@ -149,7 +149,7 @@ class ScopedLines {
   readonly #count: number;
   readonly #runs = new Map<string, Run>();
   /** Keys that the line deletes, and where: they may arrive in another scope by what follows. */
-  readonly #deleted = new Map<string, string>();
+  readonly #deleted = new Map<string | number | null, string>();
 
   /** `bytes`: the line that `count` rows came in; it is kept when they all go one way. */
   constructor(log: LogWriter, id: number, router: Router, bytes: Buffer, count: number) {
@@ -164,7 +164,7 @@ class ScopedLines {
     if (scope === null) return;
     const key = this.#router.keyOf(row);
     if (this.#deleted.size > 0) {
-      const before = this.#deleted.get(JSON.stringify(key));
+      const before = this.#deleted.get(nameOfKey(key));
       if (before !== undefined && before !== scope) this.#write(before);
     }
     this.#log.inserting(scope, this.#id, key);
@@ -178,7 +178,7 @@ class ScopedLines {
   delete(scope: string | null, key: WireRow): void {
     if (scope === null) return;
     this.#add(scope, 'd', key);
-    this.#deleted.set(JSON.stringify(key), scope);
+    this.#deleted.set(nameOfKey(key), scope);
   }
 
   end(): void {
