@@ -11,6 +11,7 @@ import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { agentRun } from '../system/agent-run.ts';
 import { FaultProxy } from '../system/fault-proxy.ts';
+import { KeyedWorkload, text } from '../system/keyed-workload.ts';
 import { start, until } from '../system/processes.ts';
 import { Random } from '../system/random.ts';
 import { batchOf, ITEM, position, TestRelay } from '../system/test-relay.ts';
@@ -31,8 +32,6 @@ const SCHEMAS: Record<number, TableSchema> = { 1: ITEM, 2: STOCK, 3: VISIT, 4: L
 const DAY = 86_400_000;
 /** When transactions were committed: yesterday. */
 const STARTED = Date.now() - DAY;
-/** Rows are long, so that a backlog of few rows is large. */
-const LONG = 1200;
 
 let relay: TestRelay;
 let way: FaultProxy;
@@ -51,8 +50,6 @@ afterEach(async () => {
 });
 
 const database = (name = 'branch') => path.join(folder, `${name}.sqlite`);
-const text = (random: Random) =>
-  Array.from({ length: LONG / 8 }, () => random.int(0, 0xffff_ffff).toString(16).padStart(8, '0')).join('');
 
 /** A transaction of these lines, each cut into lines as a feed writes them. */
 async function commit(lines: ChangeLine[], schemas = SCHEMAS): Promise<void> {
@@ -191,111 +188,18 @@ async function updates(rows: number, times: number, random = new Random(7)): Pro
     await commit([['u', 1, Array.from({ length: rows }, (_, i): WireRow => [i + 1, text(random)])]]);
 }
 
-/** Random transactions on both tables, as a master could make them. */
-class Workload {
-  readonly #random: Random;
-  readonly #keys: Record<number, Map<string, WireRow>> = { 2: new Map(), 3: new Map() };
-
-  #log: WireRow[] = [];
-
-  constructor(random: Random) {
-    this.#random = random;
-  }
-
-  async run(transactions: number): Promise<void> {
-    for (let n = 0; n < transactions; n++) {
-      const lines = Array.from({ length: this.#random.int(1, 6) }, () => this.#line());
-      await commit(lines.flat());
-    }
-  }
-
-  #line(): ChangeLine[] {
-    const random = this.#random;
-    if (random.chance(0.2)) return this.#keyless();
-    const id = random.chance(0.5) ? 2 : 3;
-    const keys = this.#keys[id] ?? new Map<string, WireRow>();
-    const kind = random.next();
-    const some = this.#some([...keys.values()]);
-    if (kind < 0.02) {
-      keys.clear();
-      return [['t', id]];
-    }
-    if (kind < 0.3 || some.length === 0) {
-      const fresh = Array.from({ length: random.int(1, 30) }, () => this.#key(id)).filter(
-        (key, i, all) => !keys.has(JSON.stringify(key)) && all.findIndex((k) => `${k}` === `${key}`) === i,
-      );
-      for (const key of fresh) keys.set(JSON.stringify(key), key);
-      return fresh.length === 0 ? [] : [['i', id, fresh.map((key) => this.#row(id, key))]];
-    }
-    if (kind < 0.45) {
-      for (const key of some) keys.delete(JSON.stringify(key));
-      return [['d', id, some]];
-    }
-    if (kind < 0.55) {
-      // A key that changes, to one that may have been there before.
-      const [from] = some;
-      const to = this.#key(id);
-      if (!from || keys.has(JSON.stringify(to))) return [];
-      keys.delete(JSON.stringify(from));
-      keys.set(JSON.stringify(to), to);
-      return [
-        ['d', id, [from]],
-        ['i', id, [this.#row(id, to)]],
-      ];
-    }
-    return [['u', id, some.map((key) => this.#row(id, key))]];
-  }
-
-  /** Rows of the table without a key, some of them equal; an update is a delete and an insert. */
-  #keyless(): ChangeLine[] {
-    const random = this.#random;
-    const kind = random.next();
-    if (kind < 0.03) {
-      this.#log = [];
-      return [['t', 4]];
-    }
-    const gone = kind < 0.5 ? this.#log.splice(random.int(0, 20), random.int(0, 10)) : [];
-    const come = Array.from(
-      { length: random.int(0, 12) },
-      (): WireRow => [random.int(1, 9), `line ${random.int(1, 4)}`],
-    );
-    this.#log.push(...come);
-    return [
-      ...(gone.length > 0 ? [['d', 4, gone] as ChangeLine] : []),
-      ...(come.length > 0 ? [['i', 4, come] as ChangeLine] : []),
-    ];
-  }
-
-  #some(keys: WireRow[]): WireRow[] {
-    const from = this.#random.int(0, Math.max(0, Math.min(keys.length, 60) - 1));
-    return keys.slice(from, from + this.#random.int(1, 30));
-  }
-
-  /** Few keys, so that they come again. */
-  #key(id: number): WireRow {
-    return id === 3 ? [this.#random.int(1, 300)] : [`b${this.#random.int(1, 3)}`, this.#random.int(1, 60)];
-  }
-
-  #row(id: number, key: WireRow): WireRow {
-    const random = this.#random;
-    return id === 3
-      ? [...key, text(random)]
-      : [...key, random.int(0, 99_999) / 100, random.chance(0.2) ? null : text(random)];
-  }
-}
-
 describe('the result', () => {
   test.each([1, 2, 3, 4])(
     'Q1 squash-equals-replay: a terminal by squashed pages holds what one holds that replayed all (seed %i)',
     async (seed) => {
       await terminal(8000);
-      const workload = new Workload(new Random(seed));
-      await workload.run(30);
+      const workload = new KeyedWorkload(new Random(seed));
+      for (let n = 0; n < 30; n++) await commit(workload.transaction());
       await pull();
       const from = seqHere();
       copyFileSync(database(), database('replayed'));
       way.asked.length = 0;
-      await workload.run(150);
+      for (let n = 0; n < 150; n++) await commit(workload.transaction());
       const target = (await head()).seq;
       expect(await planAt(from)).toMatchObject({ by: 'pages', squashed: true });
       expect(await pull()).toMatchObject({ outcome: 'done', to: { seq: target }, left: 0 });
