@@ -64,6 +64,11 @@ export class App {
     return this.page.getByTestId('primary');
   }
 
+  /** Presses the button of the open dialog; the page behind it may have one of the same name. */
+  async confirm(button: string | RegExp): Promise<void> {
+    await this.page.getByRole('dialog').getByRole('button', { name: button }).click();
+  }
+
   tile(name: string): Locator {
     return this.page.getByTestId(`tile-${name}`);
   }

@@ -159,10 +159,7 @@ test('looks: a relay that lost its feed, its newest data, or all of it', async (
   await expect(app.detail).toContainText('numbering began anew');
   await shoot(app, '23-new-epoch', 'rewound');
   await app.primary.click();
-  await app.page
-    .getByRole('button', { name: /Download/ })
-    .last()
-    .click();
+  await app.confirm(/Download/);
   await expect(app.card('up-to-date')).toBeVisible();
 });
 
@@ -178,10 +175,7 @@ test('looks: a PC that was away for longer than changes are kept', async ({ mast
   await app.page.keyboard.press('F5');
   await shoot(app, '28-resync', 'resync');
   await app.primary.click();
-  await app.page
-    .getByRole('button', { name: /Download/ })
-    .last()
-    .click();
+  await app.confirm(/Download/);
   await expect(app.tile('position')).toContainText('4');
   await expect(app.card('resync')).toHaveCount(0);
 });

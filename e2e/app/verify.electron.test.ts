@@ -37,8 +37,6 @@ async function askToVerify(app: App): Promise<void> {
   await expect(app.page.getByRole('dialog', { name: 'Verify the data of this PC?' })).toBeVisible();
 }
 
-const confirm = (app: App) => app.page.getByRole('dialog').getByRole('button', { name: 'Verify data' }).click();
-
 test('verify: equal data is said to be, altered data is repaired row by row, and the record names each table', async ({
   master,
   preset,
@@ -49,7 +47,7 @@ test('verify: equal data is said to be, altered data is repaired row by row, and
   await first.firstSync();
   await askToVerify(first);
   await shoot(first, '50-verify-dialog');
-  await confirm(first);
+  await first.confirm('Verify data');
   const result = first.page.getByTestId('verify-result');
   await expect(result).toContainText(/Compared .*: all equal/);
   await expect(first.page.getByText('Data verified')).toBeVisible();
@@ -63,7 +61,7 @@ test('verify: equal data is said to be, altered data is repaired row by row, and
   await expect(app.card('up-to-date')).toBeVisible();
   await expect(app.page.getByText('Data verified'), 'what was told before the restart is no news').toHaveCount(0);
   await app.page.keyboard.press('Control+F5');
-  await confirm(app);
+  await app.confirm('Verify data');
   await expect(app.page.getByTestId('verify-result')).toContainText('6 rows in 2 tables differed and were repaired');
   await expect(app.page.getByText('Data repaired')).toBeVisible();
   await shoot(app, '53-verify-repaired', 'up-to-date');
@@ -86,14 +84,14 @@ test('verify: it says what it compares, can be cancelled, and then claims nothin
   await app.firstSync();
   way.trouble = { kind: 'slow', bytesPerSecond: 100 };
   await askToVerify(app);
-  await confirm(app);
+  await app.confirm('Verify data');
   await expect(app.card('comparing')).toBeVisible({ timeout: 60_000 });
   await shoot(app, '51-comparing', 'comparing');
   await app.page.keyboard.press('Escape');
   await expect(app.page.getByTestId('verify-result')).toContainText('The comparison was cancelled before it ended');
   way.trouble = { kind: 'none' };
   await app.page.keyboard.press('Control+F5');
-  await confirm(app);
+  await app.confirm('Verify data');
   await expect(app.page.getByTestId('verify-result')).toContainText('all equal');
 });
 
@@ -124,7 +122,7 @@ test('rewound, then verify: a PC that is ahead of a restored relay gets just the
   await app.page.keyboard.press('F5');
   await expect(app.card('rewound')).toBeVisible();
   await app.primary.click();
-  await confirm(app);
+  await app.confirm('Verify data');
   await expect(app.page.getByTestId('verify-result')).toContainText('9 rows in 1 table differed and were repaired');
 });
 
