@@ -33,6 +33,9 @@ export interface WriterOptions {
   cacheMib?: number;
 }
 
+/** Pages of 4 KiB that the log of a database holds before they are moved into the file, which a commit waits for. */
+const LOG_PAGES = 4000;
+
 /** Opens or creates a database for writing, in WAL mode. Throws db_* or disk_full. */
 export function openWriter(file: string, options: WriterOptions): Writer {
   return guard(file, () => {
@@ -43,6 +46,7 @@ export function openWriter(file: string, options: WriterOptions): Writer {
       db.pragma('journal_mode = WAL');
       db.pragma(`synchronous = ${options.synchronous.toUpperCase()}`);
       db.pragma(`cache_size = ${-1024 * (options.cacheMib ?? 64)}`);
+      db.pragma(`wal_autocheckpoint = ${LOG_PAGES}`);
       db.pragma('foreign_keys = OFF');
       db.pragma('temp_store = FILE');
       return db;

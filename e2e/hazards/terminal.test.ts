@@ -6,9 +6,10 @@ import { RelayStatus } from '@tidemark/protocol/api.ts';
 import type { TidemarkError } from '@tidemark/protocol/errors.ts';
 import type { Run } from '@tidemark/protocol/status/facts.ts';
 import { Replica } from '@tidemark/replica/replica.ts';
+import type { Agent } from '@tidemark/terminal/terminal/agent-api.ts';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { agentRun } from '../system/agent-run.ts';
+import { type AgentRun, agentRun } from '../system/agent-run.ts';
 import { FaultProxy } from '../system/fault-proxy.ts';
 import { COMMANDS, run, start, until } from '../system/processes.ts';
 import { TestRelay } from '../system/test-relay.ts';
@@ -41,7 +42,8 @@ const args = (command: string, more: { db?: string; relay?: string; token?: stri
 ];
 
 /** One pull by the agent itself, which gives up at its first failure. */
-const pull = () => agentRun({ relayUrl: way.url, token: relay.token('terminal'), database: database() });
+const pull = (more: Pick<AgentRun, 'watch' | 'each'> = {}) =>
+  agentRun({ relayUrl: way.url, token: relay.token('terminal'), database: database(), ...more });
 
 function rows(): [number, string][] {
   const db = new Database(database(), { readonly: true });
@@ -94,16 +96,29 @@ describe('what the relay sends', () => {
     60_000,
   );
 
-  test('slow-link: a page that takes longer than an answer may take to begin arrives', async () => {
-    await relay.base(2000);
-    expect((await pull()).outcome).toBe('done');
-    await relay.commit(
-      'u',
-      Array.from({ length: 1000 }, (_, i) => [i + 1, `item ${Math.sin(i)} ${Math.cos(i)}`]),
-    );
-    way.trouble = { kind: 'slow', bytesPerSecond: 1500 };
-    expect(await pull()).toMatchObject({ outcome: 'done', updated: 1000, retries: 0 });
-  }, 60_000);
+  test.each([
+    ['pulled', false],
+    ['followed', true],
+  ])(
+    'slow-link: a page that takes longer than an answer may take to begin arrives, and is told of (%s)',
+    async (_, watch) => {
+      await relay.base(2000);
+      expect((await pull()).outcome).toBe('done');
+      await relay.commit(
+        'u',
+        Array.from({ length: 1000 }, (_, i) => [i + 1, `item ${Math.sin(i)} ${Math.cos(i)}`]),
+      );
+      way.trouble = { kind: 'slow', bytesPerSecond: 1500 };
+      const totals = new Set<number>();
+      const each = (agent: Agent) => {
+        const { phase } = agent.facts();
+        if (phase.kind === 'syncing') totals.add(phase.progress.total);
+      };
+      expect(await pull({ watch, each })).toMatchObject({ outcome: 'done', updated: 1000, retries: 0 });
+      expect(totals).toContain(1000);
+    },
+    60_000,
+  );
 
   test.each([
     ['copy-cut-short', { kind: 'truncate', after: 2000 }, 'relay_unreachable'],

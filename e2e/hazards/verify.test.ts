@@ -391,7 +391,9 @@ describe('a comparison', () => {
       giveUpAfterMs: 60_000,
       each: (agent) => {
         const { phase } = agent.facts();
-        began ||= phase.kind === 'syncing' && phase.progress.stage === 'comparing';
+        if (phase.kind !== 'syncing' || phase.progress.stage !== 'comparing') return;
+        const { table, tableIndex, tableCount } = phase.progress;
+        began ||= table === 'item' && tableIndex === 1 && tableCount === 1;
       },
     });
     await until(

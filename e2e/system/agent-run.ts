@@ -11,19 +11,21 @@ export interface AgentRun {
   /** Left out: it gives up at its first failure. */
   giveUpAfterMs?: number;
   repair?: boolean;
+  /** It follows the relay; the run is the first that comes of it, and `mode` says nothing. */
+  watch?: boolean;
   /** Called with each change of facts. */
   each?: (agent: Agent) => void;
 }
 
 /** One run of the agent itself, in this process, on the feed `shop`. */
 export async function agentRun(options: AgentRun): Promise<Run> {
-  const { relayUrl, token, database, mode = 'now', giveUpAfterMs = 0, repair = true, each } = options;
+  const { relayUrl, token, database, mode = 'now', giveUpAfterMs = 0, repair = true, watch = false, each } = options;
   const agent = createAgent(
     {
       databasePath: database,
       version: 'test',
       checkAtStart: false,
-      watch: false,
+      watch,
       freshCopy: 'take',
       giveUpAfterMs,
       repair,
@@ -44,7 +46,7 @@ export async function agentRun(options: AgentRun): Promise<Run> {
         everyMs: null,
         automatic: 'check',
       });
-      agent.run(mode, 'command');
+      if (!watch) agent.run(mode, 'command');
     });
   } finally {
     await agent.stop();

@@ -197,9 +197,9 @@ class SyncAgent implements Agent {
     this.#state = state;
     if (state.at !== before.at)
       this.#log('debug', 'state', { from: before.at, to: state.at, by: event.type, position: state.cursor?.seq });
+    for (const effect of effects) this.#do(effect);
     if (state.at === 'pulling' && (before.at !== 'pulling' || before.plan !== state.plan))
       this.#work.countPages(state.plan, this.#site());
-    for (const effect of effects) this.#do(effect);
     if (state.at !== 'stopped') return;
     this.#teller.stop();
     this.#stopped.resolve();

@@ -45,8 +45,8 @@ export interface CompareDeps {
   mayCopy: boolean;
   signal: AbortSignal;
   transfer: Transfer;
-  /** Rows here that were compared since the last call. */
-  compared(rows: number): void;
+  /** Rows of a table here that were compared since the last call. */
+  compared(table: string, rows: number): void;
 }
 
 /** A range that differs. */
@@ -176,8 +176,8 @@ class Comparison {
   /** Our parts, by their ranges: cut as the relay cuts its own, they are the same where the keys are. */
   async #cutHere(batch: Suspect[], asks: DigestRequest['asks'], count: boolean): Promise<Map<string, DigestPart>[]> {
     const all: Map<string, DigestPart>[] = [];
-    for (const [i, { here, range, rows }] of batch.entries()) {
-      const parts = await this.#steps(here.split(range, asks[i]?.parts ?? 1, rows), count);
+    for (const [i, { table, here, range, rows }] of batch.entries()) {
+      const parts = await this.#steps(here.split(range, asks[i]?.parts ?? 1, rows), count ? table.schema.name : null);
       const known = new Map<string, DigestPart>();
       let { after } = range;
       for (const part of parts) {
@@ -196,7 +196,7 @@ class Comparison {
       const last = i === parts.length - 1;
       if (!last && part.upto?.length !== suspect.table.schema.key.length) throw this.#notTidemark();
       const range = { after, upto: last ? suspect.range.upto : part.upto };
-      const here = known.get(nameOf(range)) ?? (await this.#steps(suspect.here.digest(range), false));
+      const here = known.get(nameOf(range)) ?? (await this.#steps(suspect.here.digest(range), null));
       if (here.digest !== part.digest || here.rows !== part.rows)
         differing.push({ ...suspect, range, rows: part.rows, rowsHere: here.rows });
       after = range.upto;
@@ -205,10 +205,11 @@ class Comparison {
     return differing;
   }
 
-  #steps<T>(steps: Parameters<typeof inTurns<T>>[0], count: boolean): Promise<T> {
+  /** `counted`: the table whose rows are read for the first time. */
+  #steps<T>(steps: Parameters<typeof inTurns<T>>[0], counted: string | null): Promise<T> {
     return inTurns(steps, (rows) => {
       if (this.#deps.signal.aborted || this.#failed) throw new TidemarkError('cancelled');
-      if (count) this.#deps.compared(rows);
+      if (counted !== null) this.#deps.compared(counted, rows);
     });
   }
 

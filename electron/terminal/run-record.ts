@@ -31,7 +31,8 @@ export class RunRecord {
   #tableIndex = 0;
   #tableCount = 0;
   #differences: Difference[] | null = null;
-  #extent = { rows: 0, tables: 0 };
+  /** Of a comparison. */
+  #extent: { rows: number; tables: string[] } = { rows: 0, tables: [] };
 
   constructor(run: RunState) {
     this.run = run;
@@ -86,7 +87,7 @@ export class RunRecord {
 
   /** A comparison begins. */
   comparing(manifest: SnapshotManifest, now: number): void {
-    this.#extent = { rows: manifest.rows, tables: manifest.tables.length };
+    this.#extent = { rows: manifest.rows, tables: manifest.tables.map(({ name }) => name) };
     this.#stage = 'comparing';
     this.#unit = 'rows';
     this.#done = 0;
@@ -100,9 +101,11 @@ export class RunRecord {
     this.#meter = new Meter(now, 0);
   }
 
-  /** So many more rows here were compared. */
-  compared(rows: number, now: number): void {
+  /** So many more rows of a table here were compared. */
+  compared(table: string, rows: number, now: number): void {
     this.#done += rows;
+    this.#table = table;
+    this.#tableIndex = this.#extent.tables.indexOf(table) + 1;
     this.#lastDataAt = now;
     this.#meter.count(now, this.#done);
   }
@@ -117,6 +120,8 @@ export class RunRecord {
     this.#stage = 'repairing';
     this.#done = 0;
     this.#total = differences.reduce((sum, { missing, extra, different }) => sum + missing + extra + different, 0);
+    this.#table = null;
+    this.#tableIndex = 0;
     this.#tableCount = differences.length;
   }
 
@@ -208,7 +213,12 @@ export class RunRecord {
       truncated: sum('truncated'),
       tables,
       bytes: this.#bytes,
-      ...(this.#differences === null ? {} : { compared: this.#extent, differences: this.#differences }),
+      ...(this.#differences === null
+        ? {}
+        : {
+            compared: { rows: this.#extent.rows, tables: this.#extent.tables.length },
+            differences: this.#differences,
+          }),
       left,
       retries: run.retries,
       fault,

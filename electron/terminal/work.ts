@@ -194,8 +194,8 @@ export class AgentWork {
     const found = replica.compare(manifest);
     try {
       const copyBytes = downloads.standing(manifest).total;
-      const compared = (rows: number) => {
-        record?.compared(rows, Date.now());
+      const compared = (table: string, rows: number) => {
+        record?.compared(table, rows, Date.now());
         teller.tell();
       };
       const outcome = await compare(found, {
