@@ -6,8 +6,9 @@ import type { KeyRange } from '@tidemark/protocol/api.ts';
 import type { TableSchema } from '@tidemark/protocol/schema.ts';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { atOnce, EVERYTHING, rowSql, TableRanges } from './digest.ts';
+import { EVERYTHING, rowSql, TableRanges } from './digest.ts';
 import { openWriter, type Writer } from './sqlite.ts';
+import { atOnce } from './steps.ts';
 
 let folder: string;
 let db: Writer;

@@ -5,6 +5,7 @@ import type { WireKey, WireRow, WireValue } from '@tidemark/protocol/lines.ts';
 import type { ColumnSchema, ColumnType, TableSchema } from '@tidemark/protocol/schema.ts';
 import { toWire } from './row-statements.ts';
 import { ident, prepared, type Reader, type Writer } from './sqlite.ts';
+import type { Steps } from './steps.ts';
 
 /**
  * Checksums of ranges of a table's rows, by docs/protocol.md C2 and C3: the same at relay and terminal, whatever the
@@ -25,32 +26,6 @@ const DIGEST_LENGTH = 32;
 export const EVERYTHING: KeyRange = { after: null, upto: null };
 
 type Bound = string | number | bigint | Buffer | null;
-
-/** Work in steps: yields how many rows it has read since it last did, so that the caller may do other things between. */
-export type Steps<T> = Generator<number, T, void>;
-
-/** Does the work at once. */
-export function atOnce<T>(steps: Steps<T>): T {
-  for (;;) {
-    const step = steps.next();
-    if (step.done) return step.value;
-  }
-}
-
-/** Does the work with turns for others between its steps. `step` is told how many rows were read; it may throw to end it. */
-export async function inTurns<T>(steps: Steps<T>, step: (rows: number) => void): Promise<T> {
-  try {
-    for (;;) {
-      const { done, value } = steps.next();
-      if (done) return value;
-      await new Promise((resolve) => setImmediate(resolve));
-      step(value);
-    }
-  } finally {
-    // Whatever was being read is let go of.
-    steps.return(undefined as T);
-  }
-}
 
 /** SQL that writes a value so that no two values are written alike: its storage class, and itself. -0.0 is written as 0.0: they are equal to SQL, and JSON does not tell them apart. */
 function valueSql({ name, type }: ColumnSchema, table: string): string {

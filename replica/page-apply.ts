@@ -16,6 +16,7 @@ export class PageApplier {
   readonly counts = new Map<string, Counts>();
   #seq: number | null = null;
   #changes = 0;
+  #all = 0;
   /** Of the last transaction that was applied. */
   committedAt: string | null = null;
   lastSeq: number;
@@ -32,8 +33,11 @@ export class PageApplier {
     return this.#seq !== null;
   }
 
-  apply(body: Buffer): void {
+  /** Returns how many changes there were. */
+  apply(body: Buffer): number {
+    const before = this.#all;
     for (const { text } of linesOf(body)) this.#line(readLine(text));
+    return this.#all - before;
   }
 
   #line(line: PageLine): void {
@@ -59,6 +63,7 @@ export class PageApplier {
       default:
         if (this.#seq === null) throw invalid('a change stands outside of a transaction');
         this.#changes += changesIn(line);
+        this.#all += changesIn(line);
         this.#count(this.#change(line));
     }
   }

@@ -11,8 +11,9 @@ import { WriterLock } from './lock.ts';
 import { PageApplier } from './page-apply.ts';
 import { expectPage, linesOf, type VerifiedPage, verifyPage } from './page-reader.ts';
 import { type CompareTarget, Repair } from './repair.ts';
-import { guard, openReader, openWriter, prepared, transaction, type Writer } from './sqlite.ts';
+import { guard, openReader, openWriter, prepared, transaction, transactionInSteps, type Writer } from './sqlite.ts';
 import { NOWHERE, type Standing, standingOf } from './standing.ts';
+import { atOnce, type Steps } from './steps.ts';
 
 /** What applying a page did. */
 export interface Applied extends Standing {
@@ -67,6 +68,8 @@ export class Replica {
   #history: History;
   /** SQLite's data_version, which other programs' writes change, when our own tables were last looked after. */
   #seen: unknown;
+  /** The tables as they were, while a page is applied in steps. */
+  #counted: TableCount[] | null = null;
   /** What was altered then; null: not looked yet. */
   #structure: Altered[] | null = null;
 
@@ -138,6 +141,7 @@ export class Replica {
 
   /** Tables by name, with their exact row counts. */
   tables(): TableCount[] {
+    if (this.#counted) return this.#counted;
     this.#settle();
     return this.#tables.list().map(({ schema, rows }) => ({ name: schema.name, rows }));
   }
@@ -162,7 +166,15 @@ export class Replica {
    * keep it from being applied are dropped: the feed's tables are only ours to write. Throws page_*,
    * replica_altered, disk_full, db_*; the replica is then as it was.
    */
-  applyPage(bytes: Buffer, { squashed = false }: { squashed?: boolean } = {}): Applied {
+  applyPage(bytes: Buffer, kind: { squashed?: boolean } = {}): Applied {
+    return atOnce(this.applyInSteps(bytes, kind));
+  }
+
+  /**
+   * {@link applyPage} in steps, one for each page that was kept aside. Ended early it leaves the replica as it was. Until
+   * it ends, what is asked of the replica is answered as it was, and history that is written comes with it or not at all.
+   */
+  *applyInSteps(bytes: Buffer, { squashed = false }: { squashed?: boolean } = {}): Steps<Applied> {
     const page = verifyPage(bytes);
     const [altered] = this.#altered();
     if (altered) throw new TidemarkError('replica_altered', { ...altered });
@@ -174,10 +186,12 @@ export class Replica {
     if (before.start.part > 0 && this.squashing() !== squash) throw new TidemarkError('page_out_of_order');
     const removed: ForeignObject[] = [];
     for (;;) {
+      let whole = false;
       try {
-        return this.#apply(page, squash, before, removed);
+        const applied = yield* transactionInSteps(this.#db, this.#apply(page, squash, before, removed));
+        whole = true;
+        return applied;
       } catch (error) {
-        this.#tables.reload();
         const fault = isMisfit(error)
           ? new TidemarkError('replica_altered', { table: 'tidemark_meta', detail: error.message }, error)
           : error;
@@ -186,51 +200,52 @@ export class Replica {
         const more = obstacles(this.#db, String(table), String(detail), removed);
         if (more.length === 0) throw fault;
         removed.push(...more);
+      } finally {
+        this.#counted = null;
+        if (!whole) this.#tables.reload();
       }
     }
   }
 
-  #apply(page: VerifiedPage, squash: Seq | null, before: Standing, removed: ForeignObject[]): Applied {
+  *#apply(page: VerifiedPage, squash: Seq | null, before: Standing, removed: ForeignObject[]): Steps<Applied> {
     const { whole, rest } = cut(page.body);
-    return transaction(this.#db, () => {
-      removeObjects(this.#db, removed);
-      const applier = new PageApplier(this.#tables, before.start.seq);
-      if (whole.length > 0) {
-        this.#applySpool(applier);
-        applier.apply(whole);
-        if (applier.open) throw new TidemarkError('page_invalid', { detail: 'a transaction does not end' });
-      }
-      if (rest) prepared(this.#db, 'INSERT INTO tidemark_spool (body) VALUES (?)').run(rest);
-      const { next } = page.trailer;
-      if (next.seq < applier.lastSeq || next.part > 0 !== (rest !== null)) {
-        throw new TidemarkError('page_invalid', { detail: 'its trailer does not fit its lines' });
-      }
-      const committedAt = applier.transactions > 0 ? applier.committedAt : before.committedAt;
-      prepared(this.#db, 'UPDATE tidemark_meta SET seq = ?, part = ?, committed_at = ?, squashed = ?').run(
-        next.seq,
-        next.part,
-        committedAt,
-        next.part > 0 ? squash : null,
-      );
-      prepared(this.#db, 'UPDATE tidemark_status SET epoch = ?, seq = ?, committed_at = ?').run(
-        page.header.epoch,
-        next.seq,
-        committedAt,
-      );
-      this.#tables.saveCounts();
-      saveTables(this.#db);
-      const tables = [...applier.counts.values()];
-      return {
-        cursor: { epoch: page.header.epoch, seq: next.seq },
-        start: next,
-        committedAt,
-        scopes: before.scopes,
-        transactions: applier.transactions,
-        changes: tables.reduce((sum, t) => sum + t.inserted + t.updated + t.deleted + t.truncated, 0),
-        tables,
-        dropped: [...removed.map(({ name }) => name), ...this.#tables.takeDropped()],
-      };
-    });
+    const applier = new PageApplier(this.#tables, before.start.seq);
+    removeObjects(this.#db, removed);
+    if (whole.length > 0) {
+      yield* this.#applySpool(applier);
+      applier.apply(whole);
+      if (applier.open) throw new TidemarkError('page_invalid', { detail: 'a transaction does not end' });
+    }
+    if (rest) prepared(this.#db, 'INSERT INTO tidemark_spool (body) VALUES (?)').run(rest);
+    const { next } = page.trailer;
+    if (next.seq < applier.lastSeq || next.part > 0 !== (rest !== null)) {
+      throw new TidemarkError('page_invalid', { detail: 'its trailer does not fit its lines' });
+    }
+    const committedAt = applier.transactions > 0 ? applier.committedAt : before.committedAt;
+    prepared(this.#db, 'UPDATE tidemark_meta SET seq = ?, part = ?, committed_at = ?, squashed = ?').run(
+      next.seq,
+      next.part,
+      committedAt,
+      next.part > 0 ? squash : null,
+    );
+    prepared(this.#db, 'UPDATE tidemark_status SET epoch = ?, seq = ?, committed_at = ?').run(
+      page.header.epoch,
+      next.seq,
+      committedAt,
+    );
+    this.#tables.saveCounts();
+    saveTables(this.#db);
+    const tables = [...applier.counts.values()];
+    return {
+      cursor: { epoch: page.header.epoch, seq: next.seq },
+      start: next,
+      committedAt,
+      scopes: before.scopes,
+      transactions: applier.transactions,
+      changes: tables.reduce((sum, t) => sum + t.inserted + t.updated + t.deleted + t.truncated, 0),
+      tables,
+      dropped: [...removed.map(({ name }) => name), ...this.#tables.takeDropped()],
+    };
   }
 
   /**
@@ -290,6 +305,8 @@ export class Replica {
 
   /** Makes anew what another program removed or spoilt of our own tables since we last looked. */
   #settle(): void {
+    // Nobody else writes while we do.
+    if (this.#db.inTransaction) return;
     const version = this.#db.pragma('data_version', { simple: true });
     if (version === this.#seen) return;
     ensureFormat(this.#db, this.feed);
@@ -304,12 +321,13 @@ export class Replica {
     return this.#structure;
   }
 
-  #applySpool(applier: PageApplier): void {
+  *#applySpool(applier: PageApplier): Steps<void> {
     const next = prepared(this.#db, 'SELECT n, body FROM tidemark_spool WHERE n > ? ORDER BY n LIMIT 1');
     let spooled = next.get(0) as { n: number; body: Buffer } | undefined;
     if (!spooled) return;
+    this.#counted = this.tables();
     while (spooled) {
-      applier.apply(spooled.body);
+      yield applier.apply(spooled.body);
       spooled = next.get(spooled.n) as { n: number; body: Buffer } | undefined;
     }
     this.#db.exec('DELETE FROM tidemark_spool');

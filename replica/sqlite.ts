@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { TidemarkError } from '@tidemark/protocol/errors.ts';
 import type BetterSqlite3 from 'better-sqlite3';
+import type { Steps } from './steps.ts';
 
 /** Node-API that better-sqlite3 13 needs. On an older one it ends the process without a word. */
 const NODE_API = 10;
@@ -121,6 +122,20 @@ export function transaction<T>(db: Writer, work: () => Synchronous<T>): T {
       throw error;
     }
   });
+}
+
+/** The same in steps. What ends it early rolls back; meanwhile nothing else may begin a transaction on this connection. */
+export function* transactionInSteps<T>(db: Writer, work: Steps<T>): Steps<T> {
+  guard(db.name, () => db.exec('BEGIN IMMEDIATE'));
+  try {
+    const result = yield* work;
+    db.exec('COMMIT');
+    return result;
+  } catch (error) {
+    throw databaseError(db.name, error);
+  } finally {
+    if (db.inTransaction) db.exec('ROLLBACK');
+  }
 }
 
 /** Runs `work` and turns SQLite's and the file system's errors about `file` into coded ones. */

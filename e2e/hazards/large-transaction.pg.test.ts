@@ -119,7 +119,7 @@ test(
 );
 
 test(
-  'S11 oversized-transaction: killed in the middle it goes on from there, is shown as it comes, and is applied as one',
+  'S11 oversized-transaction: killed or cancelled in the middle it goes on from there, is shown as it comes and as it is applied, as one',
   async () => {
     copyFileSync(system.database(), system.database('whole'));
     const before = standing();
@@ -138,8 +138,12 @@ test(
       from: { seq: before.seq },
       to: { seq: before.seq + 1 },
     });
-    grows(progress.map(({ bytes }) => bytes));
-    grows(progress.map(({ done }) => done));
+    const finishing = progress.filter(({ stage }) => stage === 'finishing');
+    const coming = progress.filter((each) => !finishing.includes(each));
+    grows(coming.map(({ bytes }) => bytes));
+    grows(coming.map(({ done }) => done));
+    grows(finishing.map(({ done }) => done));
+    expect(finishing[0]?.done).toBe(0);
     for (const { done, total, bytes, bytesTotal } of progress) {
       expect(total).toBe(SOME);
       expect(done).toBeLessThanOrEqual(total);
@@ -154,9 +158,17 @@ test(
     await killed.stop('SIGKILL');
     expect(standing().seq).toBe(before.seq);
     expect(rows()).toBe(0);
+    // Cancelled while it is applied: nothing of it is, and what came stays.
+    const cancelled = await pullHere(system.database(), ({ stage, done }, agent) => {
+      if (stage === 'finishing' && done > 0) agent.cancel();
+    });
+    expect(cancelled.outcome).toBe('cancelled');
+    expect(standing()).toMatchObject({ seq: before.seq, part: expect.toSatisfy((part) => part > 4) });
+    expect(rows()).toBe(0);
     const rest = JSON.parse((await system.pull(undefined, ['--json'])).stdout) as Run;
     expect(rest).toMatchObject({ outcome: 'done', inserted: SOME });
-    expect(rest.bytes).toBeLessThan(whole.bytes);
+    expect(cancelled.bytes).toBeLessThan(whole.bytes);
+    expect(rest.bytes).toBeLessThan(whole.bytes / 10);
     expect(rows()).toBe(SOME);
     expect(standing()).toEqual({ seq: before.seq + 1, part: 0 });
   },
@@ -170,10 +182,10 @@ function grows(numbers: number[]): void {
 }
 
 /** A pull by the agent in this process, which tells its progress while the transaction is not yet applied. */
-function pullHere(database: string, onProgress: (progress: Progress) => void): Promise<Run> {
+function pullHere(database: string, onProgress: (progress: Progress, agent: Agent) => void): Promise<Run> {
   const each = (agent: Agent) => {
     const { phase } = agent.facts();
-    if (phase.kind === 'syncing') onProgress(phase.progress);
+    if (phase.kind === 'syncing') onProgress(phase.progress, agent);
   };
   return agentRun({ relayUrl: system.url, token: readToken(system.tokenFile('branch-7')), database, each });
 }

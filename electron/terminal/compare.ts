@@ -9,8 +9,9 @@ import {
 } from '@tidemark/protocol/api.ts';
 import { TidemarkError } from '@tidemark/protocol/errors.ts';
 import type { WireRow } from '@tidemark/protocol/lines.ts';
-import { EVERYTHING, inTurns, type TableRanges } from '@tidemark/replica/digest.ts';
+import { EVERYTHING, type TableRanges } from '@tidemark/replica/digest.ts';
 import type { ComparedTable, Repair } from '@tidemark/replica/repair.ts';
+import { inTurns } from '@tidemark/replica/steps.ts';
 import type { RelayClient, Transfer } from './relay-client.ts';
 import { parse, RelayError } from './relay-errors.ts';
 

@@ -27,6 +27,10 @@ export class RunRecord {
   #bytesTotal = 0;
   /** Of the pages, what an earlier run had received. */
   #before = { changes: 0, bytes: 0 };
+  /** How much of the pages is applied: what came since is of a transaction that goes on in the next page, and kept aside. */
+  #applied = 0;
+  /** How many changes of that transaction are applied, while they are; null: it goes on. */
+  #saved: number | null = null;
   #table: string | null = null;
   #tableIndex = 0;
   #tableCount = 0;
@@ -79,6 +83,14 @@ export class RunRecord {
 
   finishing(): void {
     this.#stage = 'finishing';
+  }
+
+  /** So many more changes of a transaction that was kept aside are applied. */
+  saving(changes: number, now: number): void {
+    if (this.#saved === null) this.#meter = new Meter(now, 0);
+    this.#saved = (this.#saved ?? 0) + changes;
+    this.#meter.count(now, this.#saved);
+    this.#lastDataAt = now;
   }
 
   installed(manifest: SnapshotManifest): void {
@@ -137,6 +149,7 @@ export class RunRecord {
     this.#done = 0;
     this.#bytesDone = 0;
     this.#before = { changes: 0, bytes: here };
+    this.#applied = 0;
     this.#total = 0;
     this.#bytesTotal = 0;
     this.#meter = new Meter(now, 0);
@@ -161,13 +174,18 @@ export class RunRecord {
     this.#stage = 'applying';
     this.#done += received.changes;
     this.#bytesDone += received.bytes;
+    if (page.transactions > 0) this.#applied = this.#before.changes + this.#done;
+    if (this.#saved !== null) this.#meter = new Meter(now, this.#done);
+    this.#saved = null;
     this.#table = page.tables.at(-1)?.name ?? this.#table;
     this.#meter.count(now, this.#done);
   }
 
   /** `stage`: while pages come, what is waited for, with none to apply. */
   progress(run: RunState, stage: Progress['stage'] | null, now: number): Progress {
-    const done = this.#before.changes + this.#done;
+    const arrived = this.#before.changes + this.#done;
+    const done = this.#saved === null ? arrived : this.#applied + this.#saved;
+    const total = Math.max(0, this.#total - this.#before.changes);
     return {
       runId: run.id,
       startedAt: iso(run.startedAt),
@@ -183,7 +201,9 @@ export class RunRecord {
       target: run.target?.seq ?? null,
       lastDataAt: iso(this.#lastDataAt),
       deadlineAt: this.#deadlineAt === null ? null : iso(this.#deadlineAt),
-      ...this.#meter.read(now, this.#done, Math.max(0, this.#total - this.#before.changes)),
+      ...(this.#saved === null
+        ? this.#meter.read(now, this.#done, total)
+        : this.#meter.read(now, this.#saved, arrived - this.#applied)),
     };
   }
 

@@ -4,6 +4,7 @@ import { asTidemarkError, TidemarkError } from '@tidemark/protocol/errors.ts';
 import { trailerOf } from '@tidemark/replica/page-reader.ts';
 import type { Repair } from '@tidemark/replica/repair.ts';
 import type { Replica } from '@tidemark/replica/replica.ts';
+import { inTurns } from '@tidemark/replica/steps.ts';
 import type { Log } from './agent-api.ts';
 import { compare } from './compare.ts';
 import type { Downloads } from './download.ts';
@@ -150,8 +151,17 @@ export class AgentWork {
       await new Promise((resolve) => setImmediate(resolve));
       if (signal.aborted) throw new TidemarkError('cancelled');
     }
-    if (endsSpool(page) && replica.spooledBytes() > LONG_APPLY_BYTES) await this.#finishing(site);
-    const applied = replica.applyPage(page.bytes, { squashed });
+    const long = endsSpool(page) && replica.spooledBytes() > LONG_APPLY_BYTES;
+    if (long) {
+      record?.saving(0, Date.now());
+      await this.#finishing(site);
+    }
+    const applied = await inTurns(replica.applyInSteps(page.bytes, { squashed }), (changes) => {
+      if (signal.aborted) throw new TidemarkError('cancelled');
+      if (!long) return;
+      record?.saving(changes, Date.now());
+      this.#deps.teller.tell();
+    });
     if (applied.cursor === null) throw new TidemarkError('page_out_of_order');
     this.#dropped(applied.dropped);
     const bytes = page.bytes.length;

@@ -5,7 +5,8 @@ import type { DigestPart, RowsRequest, RowsTrailer } from '@tidemark/protocol/ap
 import { asTidemarkError, TidemarkError } from '@tidemark/protocol/errors.ts';
 import { LINE_BYTES, PAGE_BYTES } from '@tidemark/protocol/page.ts';
 import { TableSchema } from '@tidemark/protocol/schema.ts';
-import { inTurns, TableRanges } from '@tidemark/replica/digest.ts';
+import { TableRanges } from '@tidemark/replica/digest.ts';
+import { inTurns } from '@tidemark/replica/steps.ts';
 import { openReader, type Reader } from '@tidemark/replica/sqlite.ts';
 import { CLOSE, type CompareReply, type CompareRequest } from './compare-protocol.ts';
 
