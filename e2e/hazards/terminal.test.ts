@@ -7,6 +7,8 @@ import type { TidemarkError } from '@tidemark/protocol/errors.ts';
 import type { Run } from '@tidemark/protocol/status/facts.ts';
 import { Replica } from '@tidemark/replica/replica.ts';
 import type { Agent } from '@tidemark/terminal/terminal/agent-api.ts';
+import { pull as pullOnce } from '@tidemark/terminal/terminal/commands.ts';
+import { Secret } from '@tidemark/terminal/terminal/secret.ts';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type AgentRun, agentRun } from '../system/agent-run.ts';
@@ -378,6 +380,30 @@ describe('the command', () => {
     expect(cut).toMatchObject({ code: 1 });
     expect(cut.stderr).toMatch(/^relay_unreachable: /);
     expect(cut.stdout).toContain('Position 1');
+  });
+
+  test('what is under way is shown in one line, which is gone when it has ended', async () => {
+    await relay.base(2000, (n) => `item ${Math.sin(n)} ${Math.cos(n)}`);
+    way.trouble = { kind: 'slow', bytesPerSecond: 40_000 };
+    const told: { shown: (string | null)[]; printed: string[] } = { shown: [], printed: [] };
+    await pullOnce({
+      settings: {
+        ...{ relayUrl: way.url, feed: 'shop', token: new Secret(relay.token('terminal')) },
+        ...{ centralName: '', terminalName: '', everyMs: null, automatic: 'check' },
+      },
+      ...{ database: database(), version: 'test', json: false, log: () => undefined },
+      print: (line) => {
+        expect(told.shown.at(-1)).toBeNull();
+        told.printed.push(line);
+      },
+      show: (line) => told.shown.push(line),
+      signal: new AbortController().signal,
+    });
+    expect(told.printed).toEqual([expect.stringMatching(/^Received 2,000 changes \(2,000 added\) in 1 table/)]);
+    expect(told.shown).toContainEqual(
+      expect.stringMatching(/^First sync: [\d,]+ of 2,000 rows · item \(1 of 1 table\)/),
+    );
+    expect(told.shown.at(-1)).toBeNull();
   });
 
   test('a download that was killed goes on where it was', async () => {

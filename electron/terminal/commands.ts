@@ -20,6 +20,8 @@ export interface Call {
   json: boolean;
   log: Log;
   print: (line: string) => void;
+  /** Shows a line in place of the one that it showed before; null: nothing is under way. */
+  show: (line: string | null) => void;
   /** Aborted when a person or the system ends the command. */
   signal: AbortSignal;
 }
@@ -59,14 +61,17 @@ async function once(
     call.log,
   );
   call.signal.addEventListener('abort', () => agent.cancel());
+  agent.onFacts((facts) => call.show(lineOf(facts)));
   try {
     const run = await ended(agent, call.settings, mode);
+    call.show(null);
     if (run.outcome === 'cancelled') throw new TidemarkError('cancelled');
     const shown = run.fault === null || run.fault.code === 'replica_differs';
     if (shown && call.json) call.print(JSON.stringify(run));
     else if (shown) for (const line of lines({ run, facts: agent.facts() })) call.print(line);
     if (run.fault) throw faultError(run.fault);
   } finally {
+    call.show(null);
     await agent.stop();
   }
 }
@@ -134,14 +139,17 @@ export async function watch(call: Call): Promise<void> {
   let last = '';
   agent.onRun((run) => {
     if (run.outcome === 'nothing-new') return;
+    call.show(null);
     call.print(call.json ? JSON.stringify({ run }) : `${clock(run.endedAt)}  ${summary(run)}`);
   });
   agent.onFacts((facts) => {
+    call.show(lineOf(facts));
     const derived = deriveStatus(facts, Date.now());
     const line = `${derived.headline}. ${derived.detail}`;
     // Each transaction makes it busy and up to date again: that is told as a run.
     if (derived.code === last || derived.severity === 'busy') return;
     last = derived.code;
+    call.show(null);
     call.print(call.json ? JSON.stringify({ status: derived }) : `${clock(new Date().toISOString())}  ${line}`);
   });
   agent.start(call.settings);
@@ -150,6 +158,17 @@ export async function watch(call: Call): Promise<void> {
     call.signal.addEventListener('abort', () => resolve());
   });
   await agent.stop();
+  call.show(null);
+}
+
+/** What is under way, in one line; null: nothing is. */
+function lineOf(facts: Facts): string | null {
+  const { severity, headline, detail } = deriveStatus(facts, Date.now());
+  if (severity !== 'busy') return null;
+  const { phase } = facts;
+  const finishing = phase.kind === 'syncing' && phase.progress.stage === 'finishing' && phase.progress.total > 0;
+  const share = finishing ? FORMAT.percent(phase.progress.done, phase.progress.total) : '';
+  return [headline, detail, share].filter((part) => part !== '').join(' · ');
 }
 
 /** A run in one sentence. */

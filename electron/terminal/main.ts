@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { clearLine, cursorTo } from 'node:readline';
 import { FeedName } from '@tidemark/protocol/api.ts';
 import { endOf, tokenOf } from '@tidemark/protocol/command.ts';
 import { TidemarkError } from '@tidemark/protocol/errors.ts';
@@ -61,8 +62,18 @@ function callOf(options: Options, stop: AbortController): Call {
     json: options.json === true,
     log: (level, event, fields) => logger[level]({ event, ...fields }),
     print: (line) => console.log(line),
+    show: options.json || options.verbose ? () => undefined : showLine,
     signal: stop.signal,
   };
+}
+
+/** On a person's terminal, in its last line. */
+function showLine(line: string | null): void {
+  const { stderr } = process;
+  if (!stderr.isTTY) return;
+  cursorTo(stderr, 0);
+  clearLine(stderr, 1);
+  if (line !== null) stderr.write(line.slice(0, stderr.columns - 1));
 }
 
 const program = new Command('tidemark-terminal')
