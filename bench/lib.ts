@@ -24,7 +24,7 @@ export interface Result {
   /** As the table gives it: `0.93`, `12 ×`. */
   ratio: string;
   reach: string;
-  /** Null: not measured, `ours` says why. */
+  /** Null: not measured, as `ours` says, or for comparison only. */
   met: boolean | null;
 }
 

@@ -67,7 +67,7 @@ const table = [
   '| --- | --- | --- | --- | --- | --- |',
   ...results.map(
     ({ what, ours, limit, ratio, reach, met }) =>
-      `| ${what} | ${ours} | ${limit} | ${ratio} | ${reach} | ${met === null ? 'not measured' : met ? 'yes' : 'no'} |`,
+      `| ${what} | ${ours} | ${limit} | ${ratio} | ${reach} | ${met === null ? '–' : met ? 'yes' : 'no'} |`,
   ),
 ].join('\n');
 const machine = `${os.cpus()[0]?.model ?? 'unknown'}, ${os.cpus().length} cores, ${Math.round(os.totalmem() / 2 ** 30)} GiB, ${os.type()} ${os.release()}, Node ${process.versions.node}; medians of ${RUNS}; ${new Date().toISOString().slice(0, 10)}`;

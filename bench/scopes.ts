@@ -34,6 +34,8 @@ const AT = '2026-11-23T08:00:00.000000Z';
 const BRANCHES = 1000;
 const TRANSACTIONS = 10_000;
 const ROWS = 10;
+/** The size of a batch of a feed that has much to send. */
+const BATCH_BYTES = 2 * 1024 * 1024;
 
 const position = (n: number) => n.toString(16).toUpperCase().padStart(16, '0');
 const row = (id: number, branch: number, amount: number): WireRow => [id, branch, amount, `counted by hand, ${amount}`];
@@ -48,21 +50,30 @@ function batch(lines: unknown[][]): Buffer {
 function batches(branches: number): { batches: Buffer[]; changes: number } {
   const made: Buffer[] = [];
   let lines: unknown[][] = [];
+  let bytes = 0;
   for (let n = 0; n < TRANSACTIONS; n++) {
     const branch = (n * 7919) % branches;
     const first = n * ROWS;
     const rows = Array.from({ length: ROWS }, (_, i) => row(first + i, branch, n));
     const changed = rows.slice(0, 6).map(([id]) => row(Number(id), branch, n + 1));
-    lines.push(['b', position(n + 10), AT], ['i', 1, rows], ['u', 1, changed]);
-    lines.push(['d', 1, rows.slice(8).map(([id]) => [id])], ['c', ROWS + 6 + 2]);
-    if (n % 200 !== 199) continue;
+    const gone = rows.slice(8).map(([id]) => [id]);
+    const transaction = [
+      ['b', position(n + 10), AT],
+      ['i', 1, rows],
+      ['u', 1, changed],
+      ['d', 1, gone],
+      ['c', ROWS + 6 + 2],
+    ];
+    lines.push(...transaction);
+    bytes += JSON.stringify(transaction).length;
+    if (bytes < BATCH_BYTES && n < TRANSACTIONS - 1) continue;
     made.push(batch(lines));
-    lines = [];
+    [lines, bytes] = [[], 0];
   }
   return { batches: made, changes: TRANSACTIONS * (ROWS + 6 + 2) };
 }
 
-/** The rate at which the relay takes a feed whose rows go to a thousand branches: against the same rows of one branch, and against no filter at all. */
+/** The rate at which the relay takes a feed whose rows go to a thousand branches: against the same rows of one branch, and, for comparison, against no filter at all. */
 export async function benchRouting(): Promise<Result[]> {
   const [many, one] = [batches(BRANCHES), batches(1)];
   const rate = async (feed: string, work: ReturnType<typeof batches>) => {
@@ -81,7 +92,7 @@ export async function benchRouting(): Promise<Result[]> {
     }
   };
   const filtered = '{ tables: { stock: { where: { branch: $branch } } } }';
-  const against = async (limit: string, peer: () => Promise<number>): Promise<Result> => {
+  const against = async (limit: string, peer: () => Promise<number>, reach: number | null): Promise<Result> => {
     const measured = await inTurn(() => rate(filtered, many), peer);
     const ratio = measured.ours / measured.limit;
     return {
@@ -89,13 +100,13 @@ export async function benchRouting(): Promise<Result[]> {
       ours: thousands(measured.ours),
       limit: `${limit}: ${thousands(measured.limit)}`,
       ratio: ratio.toFixed(2),
-      reach: '≥ 0.80',
-      met: ratio >= 0.8,
+      reach: reach === null ? '–' : `≥ ${reach.toFixed(2)}`,
+      met: reach === null ? null : ratio >= reach,
     };
   };
   return [
-    await against('the same feed with one scope', () => rate(filtered, one)),
-    await against('the same feed without filters', () => rate('{}', many)),
+    await against('the same feed with one scope', () => rate(filtered, one), 0.8),
+    await against('the same feed without filters', () => rate('{}', many), null),
   ];
 }
 
