@@ -297,6 +297,58 @@ describe('scopes', () => {
   });
 });
 
+test('G1 many-scopes: a terminal of a thousand branches gets their rows in order, in pages that cost what they hold', async () => {
+  const branches = 1500;
+  const mine = Array.from({ length: 1000 }, (_, i) => i + 1);
+  const relay = await TestRelay.start('{ tables: { stock: { where: { branch: $branch } } } }', {
+    region: { branch: mine.join(',') },
+  });
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'tidemark-scopes-'));
+  cleanup.push(
+    () => relay.stop(),
+    () => rmSync(folder, { recursive: true, force: true }),
+  );
+  const database = path.join(folder, 'region.sqlite');
+  const pull = () => agentRun({ relayUrl: relay.url, token: relay.token('region'), database, giveUpAfterMs: 30_000 });
+  const random = new Random(11);
+  const stock = new Map<number, WireRow>();
+  for (let sku = 1; sku <= branches; sku++) stock.set(sku, [sku, sku, 0]);
+  await relay.session();
+  // Large beside the changes, so that pages are cheaper than a copy of it all.
+  const long = () => Array.from({ length: 40 }, () => random.next()).join(' ');
+  await relay.baseOf([
+    ['s', 1, STOCK],
+    ['s', 2, PRODUCT],
+    ['i', 1, [...stock.values()]],
+    ['i', 2, Array.from({ length: 1500 }, (_, id): WireRow => [id, long()])],
+  ]);
+  const first = await pull();
+  expect(first).toMatchObject({ fault: null, inserted: mine.length + 1500 });
+
+  const touched: number[] = [];
+  for (let n = 1; n <= 250; n++) {
+    // Now and then all at once: as many parts as there are scopes.
+    const skus = n % 100 === 0 ? [...stock.keys()] : [random.int(1, branches)];
+    const rows = skus.map((sku): WireRow => [sku, random.int(1, branches), n]);
+    if (rows.some((row) => [row, stock.get(Number(row[0]))].some((each) => Number(each?.[1]) <= mine.length)))
+      touched.push(n + 1);
+    for (const row of rows) stock.set(Number(row[0]), row);
+    await relay.transaction([['u', 1, rows]]);
+  }
+  const listed = await relay.get(
+    `/v1/feeds/shop/transactions?epoch=${first.to?.epoch}&after=1&limit=500`,
+    relay.token('region'),
+  );
+  const { transactions } = (await listed.json()) as TransactionList;
+  expect(transactions.map(({ seq }) => seq)).toEqual(touched);
+  expect(await pull()).toMatchObject({ fault: null, snapshot: null, to: { seq: 251 } });
+  const db = new Database(database, { readonly: true });
+  cleanup.push(() => db.close());
+  expect(db.prepare('SELECT * FROM stock ORDER BY sku').raw().all()).toEqual(
+    [...stock.values()].filter(([, branch]) => Number(branch) <= mine.length),
+  );
+});
+
 describe('bad filters are refused when the relay starts, with file and line', () => {
   const bad = (feed: string) => TestRelay.start(feed, TERMINALS).then((relay) => relay.stop());
   test.each([

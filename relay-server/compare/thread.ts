@@ -6,8 +6,8 @@ import { asTidemarkError, TidemarkError } from '@tidemark/protocol/errors.ts';
 import { LINE_BYTES, PAGE_BYTES } from '@tidemark/protocol/page.ts';
 import { TableSchema } from '@tidemark/protocol/schema.ts';
 import { TableRanges } from '@tidemark/replica/digest.ts';
-import { inTurns } from '@tidemark/replica/steps.ts';
 import { openReader, type Reader } from '@tidemark/replica/sqlite.ts';
+import { inTurns } from '@tidemark/replica/steps.ts';
 import { CLOSE, type CompareReply, type CompareRequest } from './compare-protocol.ts';
 
 /** Reads snapshots for terminals that compare, off the event loop of the relay. Requests go on in turns. */

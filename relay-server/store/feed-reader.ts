@@ -6,7 +6,7 @@ import type { TableSchema } from '@tidemark/protocol/schema.ts';
 import { openReader, prepared, type Reader } from '@tidemark/replica/sqlite.ts';
 import { type EntitledSet, type Filters, scopesOf } from '../scopes/filters.ts';
 import { FEED_SQL, type FeedRow } from './log-format.ts';
-import { type LogEntry, logEntries, merged, mergedValues } from './log-reader.ts';
+import { inOrder, type LogEntry, logEntries } from './log-reader.ts';
 import { Routers } from './routed-writer.ts';
 
 interface Sums {
@@ -185,14 +185,13 @@ export class FeedReader {
     return { entries, more: null };
   }
 
-  #transactions(scopes: string[], after: Seq): IterableIterator<TransactionRow> {
-    const sql = merged(
-      'SELECT seq, committed_at AS committedAt, changes, bytes, tables FROM tidemark_transaction',
-      'AND seq > ? AND changes > 0',
-      'seq',
-      scopes.length,
-    );
-    return prepared(this.#db, sql).iterate(...mergedValues(scopes, [after])) as IterableIterator<TransactionRow>;
+  #transactions(scopes: string[], after: Seq): Iterable<TransactionRow> {
+    return inOrder<TransactionRow>(this.#db, scopes, {
+      select: 'SELECT seq, committed_at AS committedAt, changes, bytes, tables FROM tidemark_transaction',
+      and: 'AND seq > ? AND changes > 0',
+      values: [after],
+      order: 'seq',
+    });
   }
 
   #distinct(scopes: string[], from: Seq, head: Seq, most: number): number {
