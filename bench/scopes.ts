@@ -161,7 +161,7 @@ async function pullCost(entries: number, scopes: number): Promise<number> {
       'listen: 127.0.0.1:0\ndata: ./data\nfeeds: { shop: { tables: { stock: { where: { branch: $branch } } }, retention: { days: 36000 } } }\n',
     );
     const data = path.join(folder, 'data');
-    const tokens = new Tokens(data);
+    const tokens = new Tokens(readConfig(config));
     const token = tokens.add({ name: 'one', role: 'terminal', feed: 'shop', attributes: { branch: '1' } }, new Date());
     tokens.close();
     makeLog(data, entries, scopes);

@@ -101,6 +101,8 @@ export interface FeedConfig {
 
 export interface Config extends Omit<z.infer<typeof File>, 'feeds'> {
   feeds: Record<string, FeedConfig>;
+  /** The file that says who may ask: beside the config, `relay.tokens.json` for `relay.yaml`. */
+  tokens: string;
 }
 
 /** Says where a field stands: `relay.yaml line 9: feeds.shop`. */
@@ -129,14 +131,13 @@ export function readConfig(file: string): Config {
       const line = lineOf(document, lines, field);
       return `${line === null ? '' : `line ${line}: `}${field.join('.') || 'the file'}`;
     };
-    if (parsed.success)
-      return configOf(parsed.data, path.dirname(file), (field) => `${path.basename(file)} ${place(field)}`);
+    if (parsed.success) return configOf(parsed.data, file, (field) => `${path.basename(file)} ${place(field)}`);
     for (const issue of parsed.error.issues) mistakes.push(...explain(issue, place));
   }
   throw new TidemarkError('config_invalid', { detail: `${file}: ${mistakes.join('; ')}` });
 }
 
-function configOf(parsed: z.infer<typeof File>, folder: string, place: Place): Config {
+function configOf(parsed: z.infer<typeof File>, file: string, place: Place): Config {
   const feeds = Object.entries(parsed.feeds).map(([name, { tables, retention }]): [string, FeedConfig] => {
     const at = (...field: string[]) => place(['feeds', name, 'tables', ...field]);
     const publish = tables ? Object.keys(tables).map((table) => ({ name: table, at: at(table) })) : null;
@@ -147,7 +148,13 @@ function configOf(parsed: z.infer<typeof File>, folder: string, place: Place): C
     );
     return [name, { publish, filters: Object.fromEntries(filters), retention }];
   });
-  return { ...parsed, data: path.resolve(folder, parsed.data), feeds: Object.fromEntries(feeds) };
+  const { dir, name } = path.parse(path.resolve(file));
+  return {
+    ...parsed,
+    data: path.resolve(dir, parsed.data),
+    tokens: path.join(dir, `${name}.tokens.json`),
+    feeds: Object.fromEntries(feeds),
+  };
 }
 
 function filterOf({ where, columns, indexes }: z.infer<typeof Table>, at: (...field: string[]) => string): TableFilter {

@@ -40,7 +40,7 @@ interface TokenOptions {
 
 function withTokens<T>(file: string, work: (tokens: Tokens, feeds: string[]) => T): T {
   const config = readConfig(file);
-  const tokens = new Tokens(config.data);
+  const tokens = new Tokens(config);
   try {
     return work(tokens, Object.keys(config.feeds));
   } finally {

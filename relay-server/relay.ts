@@ -29,7 +29,7 @@ const SEEN_MS = 60_000;
 /** Starts the relay of a config. Throws db_*, disk_full, or config_invalid about a folder or an address that cannot be had. */
 export async function startRelay(config: Config, deps: RelayDeps): Promise<Relay> {
   makeFolder(config.data);
-  const tokens = new Tokens(config.data);
+  const tokens = new Tokens(config);
   const feeds = new Map<string, FeedService>();
   try {
     for (const [name, feed] of Object.entries(config.feeds)) {

@@ -1,80 +1,76 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
-import { Role } from '@tidemark/protocol/api.ts';
 import { TidemarkError } from '@tidemark/protocol/errors.ts';
-import { openWriter, transaction, type Writer } from '@tidemark/replica/sqlite.ts';
+import { openWriter, prepared, transaction, type Writer } from '@tidemark/replica/sqlite.ts';
 import { z } from 'zod';
+import type { Config } from './config.ts';
+import { StoredToken, TokenFile } from './token-file.ts';
 
 /** Who a token is for. */
-export const Bearer = z.object({
-  name: z.string(),
-  role: Role,
-  feed: z.string(),
-  /** What `--set` gave: `{branch: '7'}`. */
-  attributes: z.record(z.string(), z.string()),
-  createdAt: z.string(),
+export const Bearer = StoredToken.omit({ sha256: true }).extend({
   /** When it was last used, to some minutes; null: never. */
   seenAt: z.string().nullable(),
 });
 export type Bearer = z.infer<typeof Bearer>;
 
-/** The relay's tokens, in `relay.sqlite`. Only their SHA-256 is kept: 256 random bits need no slow hash. */
+/** The relay's tokens. Only their SHA-256 is kept: 256 random bits need no slow hash. When each was seen is in `relay.sqlite` among the data. */
 export class Tokens {
+  readonly #file: TokenFile;
   readonly #db: Writer;
   readonly #known = new Map<string, Bearer>();
   readonly #seen = new Map<string, number>();
-  readonly #versionOf: () => unknown;
-  #version: unknown;
+  #version: string | null = null;
 
-  constructor(data: string) {
+  /** Throws config_invalid about the file, db_*. */
+  constructor({ tokens, data }: Pick<Config, 'tokens' | 'data'>) {
+    this.#file = new TokenFile(tokens);
     mkdirSync(data, { recursive: true });
     this.#db = openWriter(path.join(data, 'relay.sqlite'), { synchronous: 'full' });
-    this.#db.exec(`CREATE TABLE IF NOT EXISTS token (
-      name TEXT NOT NULL, feed TEXT NOT NULL, hash TEXT NOT NULL UNIQUE, role TEXT NOT NULL,
-      attributes TEXT NOT NULL, created_at TEXT NOT NULL, seen_at TEXT, PRIMARY KEY (feed, name))`);
-    const version = this.#db.prepare('PRAGMA data_version').pluck();
-    this.#versionOf = () => version.get();
+    this.#db.exec('CREATE TABLE IF NOT EXISTS seen (sha256 TEXT PRIMARY KEY, at TEXT NOT NULL)');
+    takeOver(this.#db, this.#file);
   }
 
-  /** Makes a token and returns it, the only time that it can be seen. Throws request_invalid when the name is taken. */
+  /** Makes a token and returns it, the only time that it can be seen. Throws usage when the name is taken. */
   add(bearer: Pick<Bearer, 'name' | 'role' | 'feed' | 'attributes'>, now: Date): string {
     const token = `tm_${randomBytes(32).toString('base64url')}`;
-    const { changes } = this.#db
-      .prepare('INSERT OR IGNORE INTO token (name, feed, hash, role, attributes, created_at) VALUES (?, ?, ?, ?, ?, ?)')
-      .run(bearer.name, bearer.feed, hashOf(token), bearer.role, JSON.stringify(bearer.attributes), now.toISOString());
-    if (changes === 0)
-      throw new TidemarkError('usage', {
-        detail: `--name: ${bearer.name} has a token for ${bearer.feed}; revoke it first`,
-      });
-    return token;
+    return this.#file.change((tokens) => {
+      if (tokens.some(isOf(bearer.name, bearer.feed)))
+        throw new TidemarkError('usage', {
+          detail: `--name: ${bearer.name} has a token for ${bearer.feed}; revoke it first`,
+        });
+      const { name, feed, role, attributes } = bearer;
+      const stored = { name, feed, role, attributes, createdAt: now.toISOString(), sha256: hashOf(token) };
+      return { tokens: [...tokens, stored], result: token };
+    });
   }
 
   /** Gives the holder of a name other attributes; its token stays. Says how many were found. */
   set(name: string, feed: string, attributes: Bearer['attributes']): number {
-    return this.#db
-      .prepare('UPDATE token SET attributes = ? WHERE name = ? AND feed = ?')
-      .run(JSON.stringify(attributes), name, feed).changes;
+    return this.#file.change((tokens) => {
+      const changed = tokens.map((each) => (isOf(name, feed)(each) ? { ...each, attributes } : each));
+      return { tokens: changed, result: tokens.filter(isOf(name, feed)).length };
+    });
   }
 
   /** Ends the tokens of a name; says how many. */
   revoke(name: string, feed?: string): number {
-    return this.#db
-      .prepare('DELETE FROM token WHERE name = ? AND (? IS NULL OR feed = ?)')
-      .run(name, feed ?? null, feed ?? null).changes;
+    return this.#file.change((tokens) => {
+      const left = tokens.filter((each) => !isOf(name, feed ?? each.feed)(each));
+      return { tokens: left, result: tokens.length - left.length };
+    });
   }
 
   list(): Bearer[] {
-    return this.#rows().map(({ bearer }) => bearer);
+    return this.#bearers().map(({ bearer }) => bearer);
   }
 
   /** Who sent this token; null when nobody may. Notices within one call what another process added or revoked. */
   find(token: string, nowMs: number): Bearer | null {
-    // Changes when another connection has written: cheaper than reading the token each time.
-    const version = this.#versionOf();
+    const version = this.#file.version();
     if (version !== this.#version) {
       this.#known.clear();
-      for (const { hash, bearer } of this.#rows()) this.#known.set(hash, bearer);
+      for (const { sha256, bearer } of this.#bearers()) this.#known.set(sha256, bearer);
       this.#version = version;
     }
     const hash = hashOf(token);
@@ -86,8 +82,8 @@ export class Tokens {
   /** Writes down who was seen since the last time: now and then, for no answer waits for it. Throws disk_full, db_*. */
   writeSeen(): void {
     transaction(this.#db, () => {
-      const update = this.#db.prepare('UPDATE token SET seen_at = ? WHERE hash = ?');
-      for (const [hash, at] of this.#seen) update.run(new Date(at).toISOString(), hash);
+      const write = prepared(this.#db, 'INSERT OR REPLACE INTO seen (sha256, at) VALUES (?, ?)');
+      for (const [hash, at] of this.#seen) write.run(hash, new Date(at).toISOString());
     });
     this.#seen.clear();
   }
@@ -96,17 +92,34 @@ export class Tokens {
     this.#db.close();
   }
 
-  #rows(): { hash: string; bearer: Bearer }[] {
-    const rows = this.#db
-      .prepare(
-        'SELECT hash, name, feed, role, attributes, created_at AS createdAt, seen_at AS seenAt FROM token ORDER BY feed, name',
-      )
-      .all() as { hash: string; attributes: string }[];
-    return rows.map(({ hash, attributes, ...row }) => ({
-      hash,
-      bearer: Bearer.parse({ ...row, attributes: JSON.parse(attributes) }),
-    }));
+  #bearers(): { sha256: string; bearer: Bearer }[] {
+    const seenAt = prepared(this.#db, 'SELECT at FROM seen WHERE sha256 = ?').pluck();
+    return this.#file
+      .read()
+      .map(({ sha256, ...rest }) => ({
+        sha256,
+        bearer: { ...rest, seenAt: (seenAt.get(sha256) as string | undefined) ?? null },
+      }))
+      .sort(({ bearer: a }, { bearer: b }) => (a.feed === b.feed ? order(a.name, b.name) : order(a.feed, b.feed)));
   }
+}
+
+const order = (a: string, b: string) => (a < b ? -1 : 1);
+const isOf = (name: string, feed: string) => (each: { name: string; feed: string }) =>
+  each.name === name && each.feed === feed;
+
+/** Relays kept their tokens among the data before. */
+function takeOver(db: Writer, file: TokenFile): void {
+  if (!db.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'token'").get()) return;
+  const rows = db
+    .prepare('SELECT name, feed, role, attributes, created_at AS createdAt, hash AS sha256 FROM token')
+    .all() as { attributes: string }[];
+  const old = rows.map((row) => StoredToken.parse({ ...row, attributes: JSON.parse(row.attributes) }));
+  file.change((tokens) => {
+    const missing = old.filter(({ name, feed }) => !tokens.some(isOf(name, feed)));
+    return { tokens: [...tokens, ...missing], result: undefined };
+  });
+  db.exec('DROP TABLE token');
 }
 
 function hashOf(token: string): string {

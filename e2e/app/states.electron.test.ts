@@ -151,7 +151,7 @@ test('looks: a relay that lost its feed, its newest data, or all of it', async (
   await shoot(app, '22-rewound', 'rewound');
 
   await system.relay?.stop('SIGTERM');
-  rmSync(path.join(data, 'shop'), { recursive: true });
+  rmSync(data, { recursive: true });
   await system.startRelay();
   system.startFeed();
   await system.settled();

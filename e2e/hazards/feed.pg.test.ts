@@ -167,7 +167,7 @@ describe('against a master that is ready', () => {
     const { epoch } = (await system.status()).head ?? {};
     await system.feed?.stop('SIGTERM');
     await system.relay?.stop('SIGKILL');
-    rmSync(path.join(system.folder, 'relay-data', 'shop'), { recursive: true });
+    rmSync(path.join(system.folder, 'relay-data'), { recursive: true });
     await system.startRelay();
     await master.query("UPDATE note SET body = 'later' WHERE id = 7");
     system.startFeed();

@@ -1,7 +1,8 @@
-import { writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { RelayStatus } from '@tidemark/protocol/api.ts';
 import type { BatchLine } from '@tidemark/protocol/lines.ts';
+import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { run } from '../system/processes.ts';
 import { batchOf, ITEM, position, TestRelay } from '../system/test-relay.ts';
@@ -47,6 +48,62 @@ describe('who may ask', () => {
     const revoked = await run('relay', ['token', 'revoke', '--config', relay.config, '--name', 'branch-7']);
     expect(revoked).toMatchObject({ code: 0 });
     expect((await relay.get('/v1/feeds/shop/status')).status).toBe(401);
+  });
+
+  const tokenFile = () => path.join(relay.folder, 'relay.tokens.json');
+  const data = () => path.join(relay.folder, 'relay-data');
+
+  test('lost-relay-disk: the tokens are not among the data, and go on', async () => {
+    await relay.restart('{}', Date.now(), () => rmSync(data(), { recursive: true }));
+    expect((await relay.get('/v1/feeds/shop/status')).status).toBe(200);
+    expect(readFileSync(tokenFile(), 'utf8')).not.toContain(relay.token('terminal'));
+  });
+
+  test('tokens that an older relay kept among the data are taken over', async () => {
+    const { tokens } = JSON.parse(readFileSync(tokenFile(), 'utf8')) as { tokens: Record<string, unknown>[] };
+    await relay.restart('{}', Date.now(), () => {
+      rmSync(tokenFile());
+      const db = new Database(path.join(data(), 'relay.sqlite'));
+      db.exec(`CREATE TABLE token (name TEXT NOT NULL, feed TEXT NOT NULL, hash TEXT NOT NULL UNIQUE, role TEXT NOT NULL,
+        attributes TEXT NOT NULL, created_at TEXT NOT NULL, seen_at TEXT, PRIMARY KEY (feed, name))`);
+      const insert = db.prepare(
+        'INSERT INTO token VALUES (@name, @feed, @sha256, @role, @attributes, @createdAt, NULL)',
+      );
+      for (const each of tokens) insert.run({ ...each, attributes: JSON.stringify(each.attributes) });
+      db.close();
+    });
+    expect((await relay.get('/v1/feeds/shop/status')).status).toBe(200);
+    expect(JSON.parse(readFileSync(tokenFile(), 'utf8'))).toEqual({ tokens });
+    const revoked = await run('relay', ['token', 'revoke', '--config', relay.config, '--name', 'branch-7']);
+    expect(revoked).toMatchObject({ code: 0 });
+    await relay.restart('{}', Date.now());
+    expect((await relay.get('/v1/feeds/shop/status')).status).toBe(401);
+  });
+
+  test('commands that add tokens at the same time wait for each other, also after one that was killed', async () => {
+    writeFileSync(`${tokenFile()}.new`, 'half');
+    utimesSync(`${tokenFile()}.new`, 1, 1);
+    const at = ['--config', relay.config, '--feed', 'shop'];
+    const added = await Promise.all(
+      [1, 2, 3, 4].map((n) => run('relay', ['token', 'add', ...at, '--role', 'terminal', '--name', `pc-${n}`])),
+    );
+    expect(added.map(({ code, stderr }) => [code, stderr])).toEqual(added.map(() => [0, '']));
+    for (const { stdout } of added)
+      expect((await relay.get('/v1/feeds/shop/status', stdout.trim())).status, stdout).toBe(200);
+  });
+
+  test('a spoilt file of tokens is named, and left as it is', async () => {
+    writeFileSync(tokenFile(), '{"tokens": [{"name": 1}]}');
+    for (const args of [
+      ['serve'],
+      ['token', 'list'],
+      ['token', 'add', '--feed', 'shop', '--role', 'terminal', '--name', 'x'],
+    ]) {
+      const ended = await run('relay', [...args, '--config', relay.config]);
+      expect(ended).toMatchObject({ code: 78, stderr: expect.stringContaining('relay.tokens.json cannot be read') });
+    }
+    expect(readFileSync(tokenFile(), 'utf8')).toBe('{"tokens": [{"name": 1}]}');
+    expect(existsSync(`${tokenFile()}.new`)).toBe(false);
   });
 });
 

@@ -1,7 +1,7 @@
-import path from 'node:path';
 import type { BatchLine, WireRow } from '@tidemark/protocol/lines.ts';
 import type { TableSchema } from '@tidemark/protocol/schema.ts';
 import type { Run } from '@tidemark/protocol/status/facts.ts';
+import { readConfig } from '@tidemark/relay-server/config.ts';
 import { Tokens } from '@tidemark/relay-server/tokens.ts';
 import Database from 'better-sqlite3';
 import { afterEach, expect, test } from 'vitest';
@@ -61,7 +61,7 @@ test('C9: another attribute: the rows that differ come, not a copy; readers see 
     ['s', 1, PRODUCT],
     ['u', 1, [[5, 'newer']]],
   ]);
-  const tokens = new Tokens(path.join(at.relay.folder, 'relay-data'));
+  const tokens = new Tokens(readConfig(at.relay.config));
   expect(tokens.set('branch', 'shop', { branch: '8,9' })).toBe(1);
   tokens.close();
   const reader = new Database(at.database, { readonly: true });
@@ -116,7 +116,7 @@ test('C9: another `where`, and other columns: rows leave, the table is made anew
 test('C9: a set of which nothing is here comes as a copy, where that costs less', async () => {
   const at = await synced();
   at.tamper('DELETE FROM product');
-  const tokens = new Tokens(path.join(at.relay.folder, 'relay-data'));
+  const tokens = new Tokens(readConfig(at.relay.config));
   tokens.set('branch', 'shop', { branch: '8' });
   tokens.close();
   expect(await at.run('now', { giveUpAfterMs: 30_000 })).toMatchObject({ outcome: 'done', snapshot: 'scopes_changed' });

@@ -60,7 +60,7 @@ export class TestRelay {
   static async start(feed = '{}', terminals: Record<string, Record<string, string>> = {}): Promise<TestRelay> {
     const folder = mkdtempSync(path.join(os.tmpdir(), 'tidemark-relay-'));
     const config = configOf(folder, feed);
-    const tokens = new Tokens(config.data);
+    const tokens = new Tokens(config);
     const add = (name: string, role: 'feed' | 'terminal', of: string, attributes: Record<string, string> = {}) =>
       tokens.add({ name, role, feed: of, attributes }, new Date());
     const made: Record<string, string> = {
@@ -74,9 +74,10 @@ export class TestRelay {
     return new TestRelay(folder, await listen(config, Date.now), made);
   }
 
-  /** Stops it and starts it again, with other settings of the feed and its clock at `now`. */
-  async restart(feed: string, now: number): Promise<void> {
+  /** Stops it and starts it again, with other settings of the feed and its clock at `now`; `between` is done meanwhile. */
+  async restart(feed: string, now: number, between: () => void = () => undefined): Promise<void> {
     await this.#relay.stop();
+    between();
     this.#relay = await listen(configOf(this.folder, feed), () => now);
     this.link = new RelayLink(this.#relay.url, 'shop', this.token('feed'));
   }
