@@ -57,8 +57,8 @@ export async function runFeed(deps: FeedDeps, signal: AbortSignal): Promise<void
 
 async function runOnce({ source, relay, version, log }: FeedDeps, signal: AbortSignal): Promise<void> {
   try {
-    const id = await source.open();
-    const session = await relay.session({ protocol: PROTOCOL_VERSION, source: id, version });
+    const about = await source.open();
+    const session = await relay.session({ protocol: PROTOCOL_VERSION, ...about, version });
     log('session', { head: session.head, position: session.position });
     await source.run(session, new Outbox(relay.sender(session.session), session.position), signal);
   } finally {

@@ -6,8 +6,8 @@ export type Log = (event: string, fields?: Record<string, unknown>) => void;
 
 /** A master whose log can be read: one folder implements it for each kind of database. */
 export interface Source {
-  /** Connects, and says which master this is. Throws source_unreachable, source_denied. */
-  open(): Promise<SessionRequest['source']>;
+  /** Connects, and says which master this is, and whether a base is to come. Throws source_unreachable, source_denied. */
+  open(): Promise<Pick<SessionRequest, 'source' | 'base'>>;
   /**
    * Checks all that the master needs (source_not_ready names all that is missing), then reads from where the relay is, taking a base first when that is not possible, and writes to the outbox
    * until `signal` is aborted; then it returns. It also returns when it is to be opened anew though nothing is wrong, as after

@@ -56,6 +56,8 @@ export const SessionRequest = z.object({
   protocol: z.int(),
   /** Which master this is, so that another one is noticed: for Postgres its system identifier and database. */
   source: z.object({ kind: z.enum(['postgres', 'mariadb']), id: z.string().min(1) }),
+  /** A base comes: the relay's position means nothing any more. `setBack`: the relay lost what it had told terminals before, so its numbers begin anew. */
+  base: z.object({ setBack: z.boolean() }).optional(),
   version: z.string(),
 });
 export type SessionRequest = z.infer<typeof SessionRequest>;

@@ -185,7 +185,7 @@ export class FeedService {
   async session(request: SessionRequest): Promise<SessionAnswer> {
     const session: Session = { id: randomUUID(), batch: 0, answer: null, busy: false };
     this.#session = session;
-    const state = await this.#writer.session(`${request.source.kind} ${request.source.id}`);
+    const state = await this.#writer.session(`${request.source.kind} ${request.source.id}`, request.base);
     this.#feed = state.feed;
     this.#deps.log('session', {
       feed: this.name,

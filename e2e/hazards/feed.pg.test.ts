@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { cpSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import type pg from 'pg';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -134,6 +134,25 @@ describe('against a master that is ready', () => {
     await equal();
   });
 
+  test('toasted-values: a row that one transaction changes several times has what each change said', async () => {
+    await master.query('CREATE TABLE doc (id text PRIMARY KEY, body text, other text)');
+    await master.query('ALTER TABLE doc ALTER body SET STORAGE EXTERNAL, ALTER other SET STORAGE EXTERNAL');
+    await master.query("INSERT INTO doc SELECT n, repeat('a', 3000), repeat('b', 3000) FROM generate_series(1, 3) n");
+    await system.settled();
+    await system.pull();
+    await master.query('BEGIN');
+    await master.query("UPDATE doc SET body = repeat('A', 3000) WHERE id = '1'");
+    await master.query("UPDATE doc SET other = repeat('B', 3000) WHERE id = '1'");
+    await master.query("UPDATE doc SET id = 'passing' WHERE id = '2'");
+    await master.query("UPDATE doc SET id = 'there' WHERE id = 'passing'");
+    await master.query("UPDATE doc SET body = 'short' WHERE id = 'there'");
+    await master.query('COMMIT');
+    await system.settled();
+    await system.pull();
+    const columns = ['id', 'body', 'other'].map((name) => ({ name, rule: 'text' as const }));
+    expect(await differences(master, system.database(), 'doc', columns)).toEqual([]);
+  });
+
   test('restarted-postgres, killed-postgres: the feed comes back by itself', async () => {
     await master.end();
     await postgres.restart();
@@ -177,6 +196,45 @@ describe('against a master that is ready', () => {
     expect(after.feed.base?.why).toBe('the relay has no data');
     await master.query("UPDATE note SET body = 'by pages again' WHERE id = 7");
     await equal();
+  });
+
+  test('relay-set-back: numbers that terminals know are not given out again, and they copy once, by themselves', async () => {
+    await equal();
+    const data = path.join(system.folder, 'relay-data');
+    await system.relay?.stop('SIGTERM');
+    cpSync(data, `${data}-backup`, { recursive: true });
+    await system.startRelay();
+    for (let n = 1; n <= 5; n++) await master.query('UPDATE note SET n = -n WHERE id = $1', [n]);
+    await equal();
+    const before = (await system.status()).head;
+    await system.relay?.stop('SIGTERM');
+    rmSync(data, { recursive: true });
+    renameSync(`${data}-backup`, data);
+    await system.startRelay();
+    await equal();
+    const after = await system.status();
+    expect(after.head?.epoch).not.toBe(before?.epoch);
+    expect(after.feed.base?.why).toBe('the slot is ahead of the relay, which was set back');
+    for (let n = 1; n <= 9; n++) await master.query("UPDATE note SET body = 'later' WHERE id = $1", [n]);
+    await equal();
+  });
+
+  test('base-cut-short: it is no sign of a relay that was set back, and cursors stay valid', async () => {
+    await equal();
+    const { epoch } = (await system.status()).head ?? {};
+    await system.feed?.stop('SIGTERM');
+    await master.query('SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots');
+    const way = await throughProxy();
+    way.trouble = { kind: 'withhold', words: '"B"' };
+    await until(
+      async () => (await master.query('SELECT FROM pg_replication_slots')).rowCount === 1,
+      () => 'no base was begun',
+    );
+    await system.feed?.stop('SIGKILL');
+    await master.query("UPDATE note SET body = 'meanwhile' WHERE id = 7");
+    system.startFeed();
+    await equal();
+    expect((await system.status()).head?.epoch).toBe(epoch);
   });
 
   test('quiet-publication: the slot advances though no published table changes', async () => {

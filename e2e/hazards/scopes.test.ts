@@ -3,7 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { RelayStatus, type TableList, type TransactionList } from '@tidemark/protocol/api.ts';
 import type { TidemarkError } from '@tidemark/protocol/errors.ts';
-import type { BatchLine, WireRow } from '@tidemark/protocol/lines.ts';
+import type { BatchLine, PartialLine, WireRow } from '@tidemark/protocol/lines.ts';
 import type { TableSchema } from '@tidemark/protocol/schema.ts';
 import Database from 'better-sqlite3';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -27,6 +27,8 @@ const table = (name: string, columns: Record<string, 'integer' | 'text' | 'numer
     })),
     key,
   }) satisfies TableSchema;
+
+type PartialRow = PartialLine[2][number];
 
 const PRODUCT: TableSchema = table('product', { id: 'integer', name: 'text' }, ['id']);
 const STOCK: TableSchema = table('stock', { sku: 'integer', branch: 'integer', amount: 'numeric' }, ['sku']);
@@ -147,10 +149,17 @@ class Master {
     next[0] = old[0] ?? null;
     rows.set(key, next);
     if (kind < 0.7) {
-      const present = schema.columns.map((_, n) => n).filter((n) => n === 0 || random.chance(0.6));
-      const row = next.map((value, n) => (present.includes(n) ? value : (old[n] ?? null)));
+      let row = old;
+      const partial = (wanted: WireRow): PartialRow => {
+        const present = schema.columns.map((_, n) => n).filter((n) => n === 0 || random.chance(0.6));
+        row = row.map((value, n) => (present.includes(n) ? (wanted[n] ?? null) : value));
+        return [null, present, present.map((n) => row[n] ?? null)];
+      };
+      const changes = [partial(next)];
+      // The same row again: what the first said holds for what the second leaves out.
+      if (random.chance(0.5)) changes.push(partial([next[0] ?? null, ...randomRow(random, schema).slice(1)]));
       rows.set(key, row);
-      return [['p', id, [[null, present, present.map((n) => row[n] ?? null)]]]];
+      return [['p', id, changes]];
     }
     // Twice in one line: the second is told apart from the first.
     if (kind < 0.8) {

@@ -14,7 +14,7 @@ import { type Checked, checkMaster, identify } from './prerequisites.ts';
 import { publish } from './publication.ts';
 import { resync } from './resync.ts';
 import { type Numbered, planResync, type ResyncPlan, type Standing } from './resync-plan.ts';
-import { dropSlot, freed, makeSlot, whyNotFrom } from './slot.ts';
+import { dropSlot, freed, makeSlot, SET_BACK, whyNotFrom } from './slot.ts';
 import { Stream } from './stream.ts';
 import { TableWatch } from './table-watch.ts';
 import { SchemaChanged, TransactionWriter } from './transaction-writer.ts';
@@ -55,9 +55,11 @@ export class PostgresSource implements Source {
     this.#name = `tidemark_${feed.replaceAll('-', '_')}`;
   }
 
-  async open(): Promise<SessionRequest['source']> {
+  async open(): Promise<Pick<SessionRequest, 'source' | 'base'>> {
     this.#control = await connect(this.#url, false);
-    return { kind: 'postgres', id: await identify(this.#control.client) };
+    const source = { kind: 'postgres' as const, id: await identify(this.#control.client) };
+    const why = this.#baseNeeded;
+    return why === null ? { source } : { source, base: { setBack: why === SET_BACK } };
   }
 
   async close(): Promise<void> {
@@ -76,7 +78,12 @@ export class PostgresSource implements Source {
     await freed(client, this.#name);
     this.#replication = await connect(this.#url, true);
     const run: Run = { session, listed, checked, fingerprint, lines: new LineWriter(outbox), outbox, signal };
-    const why = this.#baseNeeded ?? (await whyNotFrom(client, this.#name, session.position));
+    const why = this.#baseNeeded ?? (await whyNotFrom(client, this.#name, session));
+    if (why !== null && session.position !== null) {
+      // It forgets its position first: a base that is cut short must not look like a relay that was set back.
+      this.#baseNeeded = why;
+      return;
+    }
     if (why !== null) {
       this.#log('base', { why });
       await this.#stream(run, await this.#base(why, run));

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { SessionAnswer } from '@tidemark/protocol/api.ts';
 import { TidemarkError } from '@tidemark/protocol/errors.ts';
 import type pg from 'pg';
 import type { Log } from '../source.ts';
@@ -52,8 +53,15 @@ export async function freed(client: pg.Client, name: string): Promise<void> {
   }
 }
 
+/** The relay had confirmed more than it has: what it told terminals since then is lost. */
+export const SET_BACK = 'the slot is ahead of the relay, which was set back';
+
 /** Why the stream cannot go on from where the relay is; null when it can. */
-export async function whyNotFrom(client: pg.Client, name: string, durable: string | null): Promise<string | null> {
+export async function whyNotFrom(
+  client: pg.Client,
+  name: string,
+  { position: durable, head }: Pick<SessionAnswer, 'position' | 'head'>,
+): Promise<string | null> {
   const [slot] = await rows(
     client,
     `SELECT confirmed_flush_lsn AS confirmed, wal_status AS status, database, database = current_database() AS here, pg_current_wal_flush_lsn() AS written
@@ -64,12 +72,14 @@ export async function whyNotFrom(client: pg.Client, name: string, durable: strin
     const detail = `The slot ${name} belongs to the database ${slot.database}. Give this feed another name, or, if that slot is not needed, run there: SELECT pg_drop_replication_slot('${name}');`;
     throw new TidemarkError('source_not_ready', { detail });
   }
-  if (durable === null) return 'the relay has no data';
+  if (durable === null)
+    return head === 0
+      ? 'the relay has no data'
+      : 'the relay has data of another log, or of a base that was not finished';
   if (!slot) return 'the slot is gone';
   if (slot.status === 'lost') return 'the master dropped the log that the slot needs';
   const position = fromPosition(durable);
-  if (slot.confirmed && parseLsn(slot.confirmed) > position + 1n)
-    return 'the slot is ahead of the relay, which was set back';
+  if (slot.confirmed && parseLsn(slot.confirmed) > position + 1n) return SET_BACK;
   if (slot.written && parseLsn(slot.written) < position) return 'the master was set back';
   return null;
 }

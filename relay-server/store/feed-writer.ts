@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads';
+import type { SessionRequest } from '@tidemark/protocol/api.ts';
 import { TidemarkError } from '@tidemark/protocol/errors.ts';
 import type { Filters } from '../scopes/filters.ts';
 import type { Ingested } from './ingest.ts';
@@ -30,8 +31,8 @@ export class FeedWriter {
     await this.#call({ kind: 'open' });
   }
 
-  session(source: string): Promise<SessionState> {
-    return this.#call({ kind: 'session', source }) as Promise<SessionState>;
+  session(source: string, base: SessionRequest['base']): Promise<SessionState> {
+    return this.#call({ kind: 'session', source, base }) as Promise<SessionState>;
   }
 
   /** The bytes move to the thread: the caller's buffer is gone afterwards. */

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { SessionRequest } from '@tidemark/protocol/api.ts';
 import { type Seq, seq } from '@tidemark/protocol/cursor.ts';
 import { TidemarkError } from '@tidemark/protocol/errors.ts';
 import {
@@ -12,10 +13,10 @@ import {
 import { BatchTrailer } from '@tidemark/protocol/page.ts';
 import { sameSchema, type TableSchema } from '@tidemark/protocol/schema.ts';
 import { FeedTables } from '@tidemark/replica/feed-tables.ts';
-import { databaseError, prepared, type Writer } from '@tidemark/replica/sqlite.ts';
+import { databaseError, prepared, transaction, type Writer } from '@tidemark/replica/sqlite.ts';
 import type { Filters } from '../scopes/filters.ts';
 import { BaseLoad } from './base-load.ts';
-import { ensureLog, FEED_SQL, type FeedRow } from './log-format.ts';
+import { beginEpoch, ensureLog, FEED_SQL, type FeedRow } from './log-format.ts';
 import { LogTotals, LogWriter } from './log-writer.ts';
 import { dropOldest, type Retention } from './retention.ts';
 import { RoutedWriter, Routers } from './routed-writer.ts';
@@ -102,11 +103,21 @@ export class Ingest {
     return this.#tables.list();
   }
 
-  /** Drops what is not committed: a new session begins. Positions of another master mean nothing: it starts with a base. */
-  reset(source?: string): void {
+  /**
+   * Drops what is not committed: a new session begins. Positions of another master, and before a base, mean nothing. A
+   * relay that was set back would give numbers out again that terminals know: it begins a new epoch.
+   */
+  reset(session?: { source: string; base: SessionRequest['base'] }): void {
     this.#rollback();
-    if (source === undefined || source === this.#feed.source) return;
-    prepared(this.#db, 'UPDATE tidemark_feed SET source = ?, position = NULL').run(source);
+    if (!session || (session.source === this.#feed.source && !session.base)) return;
+    transaction(this.#db, () => {
+      prepared(this.#db, 'UPDATE tidemark_feed SET source = ?, position = NULL').run(session.source);
+      if (!session.base?.setBack) return;
+      beginEpoch(this.#db);
+      const { head, committedAt } = this.#feed;
+      if (committedAt !== null) countRows(this.#db, this.#tables.list(), this.#routers, head, committedAt);
+    });
+    this.#totals.clear();
     this.#feed = this.#readFeed();
   }
 
@@ -237,9 +248,7 @@ export class Ingest {
         state.load.table.insert(line[2]);
         return;
       }
-      if (line[0] === 'p')
-        for (const whole of this.#complete(line))
-          this.#write(state.log, whole, Buffer.from(`${JSON.stringify(whole)}\n`));
+      if (line[0] === 'p') this.#partial(state.log, line);
       else this.#write(state.log, line, bytes);
     } catch (error) {
       throw faultOf(error, number);
@@ -276,27 +285,31 @@ export class Ingest {
     this.#writer.write(log, line, bytes);
   }
 
-  /** Rows whose unchanged columns the master left out, made whole from the mirror. */
-  #complete([, id, rows]: PartialLine): ChangeLine[] {
+  /** Rows whose unchanged columns the master left out: each is written before the next one, which may be the same row again. */
+  #partial(log: LogWriter, [, id, rows]: PartialLine): void {
+    for (const row of rows)
+      for (const whole of this.#complete(id, row)) this.#write(log, whole, Buffer.from(`${JSON.stringify(whole)}\n`));
+  }
+
+  /** Such a row, made whole from the mirror. */
+  #complete(id: number, [oldKey, present, values]: PartialLine[2][number]): ChangeLine[] {
     const schema = this.#schemas.get(id);
     if (!schema) return [];
     const keyAt = schema.key.map((name) => schema.columns.findIndex((column) => column.name === name));
-    return rows.flatMap(([oldKey, present, values]): ChangeLine[] => {
-      const sent = new Map(present.map((column, i) => [column, values[i] ?? null]));
-      const key = oldKey ?? keyAt.map((column) => sent.get(column) ?? null);
-      const old = this.#tables.readByKey(id, key);
-      if (!old)
-        throw new TidemarkError('batch_invalid', {
-          detail: `a row of ${schema.name} was updated that the mirror does not hold`,
-        });
-      const row: WireRow = old.map((value, column) => (sent.has(column) ? (sent.get(column) ?? null) : value));
-      return oldKey === null
-        ? [['u', id, [row]]]
-        : [
-            ['d', id, [oldKey]],
-            ['i', id, [row]],
-          ];
-    });
+    const sent = new Map(present.map((column, i) => [column, values[i] ?? null]));
+    const key = oldKey ?? keyAt.map((column) => sent.get(column) ?? null);
+    const old = this.#tables.readByKey(id, key);
+    if (!old)
+      throw new TidemarkError('batch_invalid', {
+        detail: `a row of ${schema.name} was updated that the mirror does not hold`,
+      });
+    const row: WireRow = old.map((value, column) => (sent.has(column) ? (sent.get(column) ?? null) : value));
+    return oldKey === null
+      ? [['u', id, [row]]]
+      : [
+          ['d', id, [oldKey]],
+          ['i', id, [row]],
+        ];
   }
 
   #end(changes: number, number: number): void {

@@ -78,12 +78,19 @@ export function ensureLog(db: Writer): void {
         UPDATE tidemark_feed SET horizon = head`);
     }
     db.exec(FEED_DDL + LOG_DDL);
-    const epoch = Epoch.parse(randomBytes(8).toString('hex'));
     db.prepare(
       'INSERT OR IGNORE INTO tidemark_feed (one, epoch, head, horizon, next_table_id) VALUES (1, ?, 0, 0, 1)',
-    ).run(epoch);
+    ).run(newEpoch());
     db.pragma(`user_version = ${FORMAT_VERSION}`);
   });
+}
+
+const newEpoch = () => Epoch.parse(randomBytes(8).toString('hex'));
+
+/** Begins a new epoch with the mirror as it is. */
+export function beginEpoch(db: Writer): void {
+  clearLog(db);
+  db.prepare('UPDATE tidemark_feed SET epoch = ?').run(newEpoch());
 }
 
 /** Drops all increments: what they were routed by no longer holds. */

@@ -1,3 +1,4 @@
+import type { SessionRequest } from '@tidemark/protocol/api.ts';
 import type { Seq } from '@tidemark/protocol/cursor.ts';
 import type { TableSchema } from '@tidemark/protocol/schema.ts';
 import type { Fault } from '@tidemark/protocol/status/facts.ts';
@@ -8,7 +9,7 @@ import type { Retention } from './retention.ts';
 /** What the main thread asks of a feed's writer thread. */
 export type WriterRequest =
   | { id: number; kind: 'open' }
-  | { id: number; kind: 'session'; source: string }
+  | { id: number; kind: 'session'; source: string; base: SessionRequest['base'] }
   | { id: number; kind: 'batch'; bytes: Uint8Array }
   | { id: number; kind: 'drop-oldest'; keep: Retention; now: number }
   | { id: number; kind: 'reset' }

@@ -32,7 +32,7 @@ function answer(request: WriterRequest): WriterReply {
       case 'open':
         return { id: request.id, ok: true, value: null };
       case 'session': {
-        ingest.reset(request.source);
+        ingest.reset(request);
         return { id: request.id, ok: true, value: { feed: ingest.feed, tables: ingest.tables() } };
       }
       case 'batch':
