@@ -19,6 +19,9 @@ const LONGEST_WAIT_MS = 30_000;
 /** A run that lasted this long was a good one: the next fault waits little again. */
 const GOOD_MS = 60_000;
 
+/** Faults of the master that end a feed at its start, where somebody looks; one that has sent anything waits for them to be mended. */
+const AT_START = new Set(['source_not_ready', 'source_denied']);
+
 /** Faults that waiting cannot mend; the feed ends with them. */
 const FINAL = new Set([
   'token_invalid',
@@ -27,8 +30,6 @@ const FINAL = new Set([
   'feed_unknown',
   'protocol_unsupported',
   'session_superseded',
-  'source_not_ready',
-  'source_denied',
   'batch_invalid',
 ]);
 
@@ -38,15 +39,18 @@ const FINAL = new Set([
  */
 export async function runFeed(deps: FeedDeps, signal: AbortSignal): Promise<void> {
   let attempt = 0;
+  let sent = false;
   while (!signal.aborted) {
     const from = deps.now();
     try {
-      await runOnce(deps, signal);
+      await runOnce(deps, signal, () => {
+        sent = true;
+      });
       attempt = 0;
     } catch (thrown) {
       const error = asTidemarkError(thrown);
       if (signal.aborted) return;
-      if (FINAL.has(error.code)) throw error;
+      if (FINAL.has(error.code) || (!sent && AT_START.has(error.code))) throw error;
       if (deps.now() - from > GOOD_MS) attempt = 0;
       const waitMs = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** attempt++) * (0.5 + deps.random() / 2);
       logFault(deps.log, error, waitMs);
@@ -55,12 +59,21 @@ export async function runFeed(deps: FeedDeps, signal: AbortSignal): Promise<void
   }
 }
 
-async function runOnce({ source, relay, version, log }: FeedDeps, signal: AbortSignal): Promise<void> {
+async function runOnce(
+  { source, relay, version, log }: FeedDeps,
+  signal: AbortSignal,
+  sent: () => void,
+): Promise<void> {
   try {
     const about = await source.open();
     const session = await relay.session({ protocol: PROTOCOL_VERSION, ...about, version });
     log('session', { head: session.head, position: session.position });
-    await source.run(session, new Outbox(relay.sender(session.session), session.position), signal);
+    const outbox = new Outbox(relay.sender(session.session), session.position);
+    try {
+      await source.run(session, outbox, signal);
+    } finally {
+      if (outbox.durable !== session.position) sent();
+    }
   } finally {
     await source.close();
   }

@@ -83,6 +83,8 @@ export class FeedService {
   #session: Session | null = null;
   #heardAt: number | null = null;
   #lagMs: number | null = null;
+  /** When the relay last held all that the master had, by the master's clock, ms. */
+  #wholeAt = 0;
   readonly #snapshotFaults = new Map<string, TidemarkError>();
   #retention: ReturnType<typeof setTimeout> | undefined;
 
@@ -233,19 +235,22 @@ export class FeedService {
     const moved = ingested.feed.head !== this.#feed.head;
     this.#feed = ingested.feed;
     this.#heardAt = this.#deps.now();
-    this.#lagMs = this.#lagAfter(ingested.heartbeat, ingested.readTo);
+    this.#lagMs = this.#lagAfter(ingested.heartbeat);
     if (!moved) return;
     // Whoever gets nothing of it goes on waiting.
     for (const { scopes, wake } of [...this.#waiters]) if (ingested.scopes.some((scope) => scopes.has(scope))) wake();
   }
 
-  /** A heartbeat at the log's end is a fact; while transactions stream, the newest one's age is how far the feed is behind. */
-  #lagAfter(heartbeat: Heartbeat | null, readTo: string | null): number | null {
-    if (heartbeat?.current) return 0;
-    const newest = readTo ?? this.#feed.committedAt;
-    if (newest === null) return null;
+  /** How long ago the relay held all that the master had: at a heartbeat at the log's end, or by its newest transaction. What is read and not committed counts for nothing. */
+  #lagAfter(heartbeat: Heartbeat | null): number | null {
+    if (heartbeat?.current) {
+      this.#wholeAt = Date.parse(heartbeat.masterTime);
+      return 0;
+    }
+    const { committedAt } = this.#feed;
+    if (committedAt === null) return null;
     const clock = heartbeat ? Date.parse(heartbeat.masterTime) : this.#deps.now();
-    return Math.max(0, clock - Date.parse(newest));
+    return Math.max(0, clock - Math.max(Date.parse(committedAt), this.#wholeAt));
   }
 
   // --- the terminals' side

@@ -95,8 +95,8 @@ export async function connect(url: string, replication: boolean): Promise<Connec
 
 function connectError(error: unknown): TidemarkError {
   const { code, message } = error as { code?: string; message: string };
-  // 28: sign-in refused; 3D000: no such database; 42501: not allowed.
-  const denied = code?.startsWith('28') || code === '3D000' || code === '42501';
+  // 28: sign-in refused; 42501: not allowed. A database that is not there may be about to be restored.
+  const denied = code?.startsWith('28') || code === '42501';
   const shutting = code?.startsWith('57P');
   return new TidemarkError(denied && !shutting ? 'source_denied' : 'source_unreachable', { detail: message }, error);
 }

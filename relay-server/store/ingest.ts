@@ -37,8 +37,6 @@ export interface Heartbeat {
 export interface Ingested {
   feed: FeedRow;
   heartbeat: Heartbeat | null;
-  /** Commit time at the master of the newest transaction read, whole or not. */
-  readTo: string | null;
   /** The scopes that got changes. */
   scopes: string[];
 }
@@ -144,7 +142,6 @@ export class Ingest {
     this.#touched = new Set();
     const lastEnd = body.lastIndexOf('\n["c",');
     let heartbeat: Heartbeat | null = null;
-    let readTo: string | null = null;
     let number = 0;
     for (let from = 0; from < body.length; ) {
       const end = body.indexOf(NEWLINE, from);
@@ -156,7 +153,6 @@ export class Ingest {
           this.#declare(line[1], line[2]);
           break;
         case 'b':
-          readTo = line[2];
           // What ended before a transaction that this batch does not end must not wait for it.
           if (from > lastEnd) this.#commit();
           this.#begin(line[1], line[2], number);
@@ -184,7 +180,7 @@ export class Ingest {
       from = end + 1;
     }
     if (this.#state.kind === 'none' || this.#state.kind === 'skip') this.#commit();
-    return { feed: this.#feed, heartbeat, readTo, scopes: [...this.#touched] };
+    return { feed: this.#feed, heartbeat, scopes: [...this.#touched] };
   }
 
   /** Nothing was committed up to there that the relay lacks; the feed may confirm it once it is on disk. */
