@@ -464,3 +464,25 @@ test('no-slot-left: a master that has no further slot is read as a whole', async
     'the master has no slot or connection left for reading altered tables alone',
   ]);
 });
+
+test('G6: a column that a filter names is dropped: the feed says so with file and line, and goes on when relay.yaml is mended', async () => {
+  await begin(OTHER + ITEM, ['other', 'item']);
+  const listed = await readFile(system.config, 'utf8');
+  await system.relay?.stop('SIGTERM');
+  await writeFile(system.config, listed.replace('"item": {}', '"item": { where: { note: "note 1" } }'));
+  await system.startRelay();
+  await system.settled();
+  forget();
+  await master.query('ALTER TABLE item DROP COLUMN note');
+  await until(
+    async () => events('fault').length > 0,
+    () => 'nothing is said',
+  );
+  const [fault] = events('fault');
+  expect(fault).toMatchObject({ code: 'filter_invalid' });
+  expect(String(fault?.message)).toMatch(/relay\.yaml line \d+: feeds\.shop\.tables\.item\.where\.note/);
+  await system.relay?.stop('SIGTERM');
+  await writeFile(system.config, listed);
+  await system.startRelay();
+  await equal();
+});

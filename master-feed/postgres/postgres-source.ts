@@ -234,6 +234,7 @@ function schemaChanged(error: unknown): SchemaChanged | null {
 
 /** Whether the master refused a further slot or connection. */
 function isNoneLeft(error: unknown): boolean {
-  const { code } = (error instanceof TidemarkError ? error.cause : error) as { code?: string };
+  const cause = error instanceof TidemarkError ? error.cause : error;
+  const { code } = (cause ?? {}) as { code?: string };
   return code === '53400' || code === '53300';
 }
