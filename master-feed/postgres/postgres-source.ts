@@ -211,7 +211,7 @@ export class PostgresSource implements Source {
     } catch (error) {
       const changed = schemaChanged(error);
       if (!changed) throw error;
-      this.#suspects.add(changed.oid);
+      for (const oid of changed.oids) this.#suspects.add(oid);
       this.#log('altered', { why: changed.message });
     } finally {
       stream.end();
