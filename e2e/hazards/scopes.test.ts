@@ -358,6 +358,52 @@ test('G1 many-scopes: a terminal of a thousand branches gets their rows in order
   );
 });
 
+test('G1 zeros-and-blanks: numeric(20,6) and char(5) are compared as the master does, in copies and increments', async () => {
+  const tariff: TableSchema = {
+    name: 'tariff',
+    columns: [
+      { name: 'id', type: 'integer', source: 'integer' },
+      { name: 'rate', type: 'text', source: 'numeric(20,6)' },
+      { name: 'zone', type: 'text', source: 'character(5)' },
+    ],
+    key: ['id'],
+  };
+  const filter = '{ tables: { tariff: { where: { rate: [10.5, "11.00"], zone: $zone } } } }';
+  const relay = await TestRelay.start(filter, { one: { zone: 'AB' } });
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'tidemark-scopes-'));
+  cleanup.push(
+    () => relay.stop(),
+    () => rmSync(folder, { recursive: true, force: true }),
+  );
+  const database = path.join(folder, 'one.sqlite');
+  const held = async () => {
+    expect(await agentRun({ relayUrl: relay.url, token: relay.token('one'), database })).toMatchObject({ fault: null });
+    const db = new Database(database, { readonly: true });
+    const ids = db.prepare('SELECT id FROM tariff ORDER BY id').pluck().all();
+    db.close();
+    return ids;
+  };
+  const rows = (from: number): WireRow[] => [
+    [from, '10.500000', 'AB   '],
+    [from + 1, '11.000000', 'AB   '],
+    [from + 2, '10.500000', 'AC   '],
+    [from + 3, '12.000000', 'AB   '],
+  ];
+  await relay.session();
+  await relay.baseOf([
+    ['s', 1, tariff],
+    ['i', 1, rows(1)],
+  ]);
+  expect(await held()).toEqual([1, 2]);
+  await relay.transaction([['i', 1, rows(11)]]);
+  expect(await held()).toEqual([1, 2, 11, 12]);
+  const wrong = '{ tables: { tariff: { where: { rate: ten } } } }';
+  await expect(relay.restart(wrong, Date.now())).rejects.toThrow(
+    'relay.yaml line 5: feeds.shop.tables.tariff.where.rate: "ten" is no value of the column rate (numeric(20,6)): write a number',
+  );
+  await relay.restart(filter, Date.now());
+});
+
 describe('bad filters are refused when the relay starts, with file and line', () => {
   const bad = (feed: string) => TestRelay.start(feed, TERMINALS).then((relay) => relay.stop());
   test.each([

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { WireRow, WireValue } from '@tidemark/protocol/lines.ts';
 import { EVERYONE, type ScopeSet } from '@tidemark/protocol/page.ts';
 import type { ColumnSchema, TableSchema } from '@tidemark/protocol/schema.ts';
+import { type Comparison, comparisonOf } from './comparing.ts';
 
 /** The scope of rows that every terminal gets. */
 export const EVERYONE_SCOPE = '*';
@@ -30,6 +31,9 @@ export interface EntitledSet {
   attributes: Attributes;
 }
 
+/** Counts the ways in which values were compared: what was routed in another way is routed anew. */
+const COMPARED_BY = 2;
+
 /** Says in short what the filters are: what was stored under another fingerprint was routed otherwise. */
 export function fingerprint(filters: Filters): string {
   const said = Object.entries(filters)
@@ -40,7 +44,11 @@ export function fingerprint(filters: Filters): string {
       columns?.names ?? null,
       indexes.map(({ names }) => names),
     ]);
-  return said.length === 0 ? '' : createHash('sha256').update(JSON.stringify(said)).digest('hex');
+  return said.length === 0
+    ? ''
+    : createHash('sha256')
+        .update(JSON.stringify([COMPARED_BY, ...said]))
+        .digest('hex');
 }
 
 /** The scopes of a terminal's attributes. */
@@ -84,18 +92,23 @@ const byAttribute = (a: Named, b: Named) =>
   `${a.attribute ?? ''} ${a.column}` < `${b.attribute ?? ''} ${b.column}` ? -1 : 1;
 
 function valuesOf(attributes: Attributes, name: string): string[] {
-  const values = (attributes[name] ?? '').split(',').map((value) => value.trim());
+  const said = Object.hasOwn(attributes, name) ? attributes[name] : undefined;
+  const values = (said ?? '').split(',').map((value) => value.trim());
   return [...new Set(values.filter((value) => value !== ''))];
 }
 
-/** A value as texts in relay.yaml and attributes name it: numbers without needless digits, true and false. */
-function textOf(value: WireValue, column: ColumnSchema): string | null {
-  if (value === null) return null;
-  if (isBoolean(column)) return value === 1 ? 'true' : 'false';
-  return String(value);
+/** A column that decides who gets a row. */
+interface Deciding {
+  at: number;
+  column: ColumnSchema;
+  by: Comparison;
 }
 
-const isBoolean = (column: ColumnSchema) => column.type === 'integer' && column.source === 'boolean';
+/** A value as texts in relay.yaml and attributes name it: numbers without needless digits, true and false. */
+function textOf(row: WireRow, { at, by }: Deciding): string | null {
+  const value = row[at] ?? null;
+  return value === null ? null : by.textOf(value);
+}
 
 /** A part of a mirror's table, for SQL on that table. */
 export interface Part {
@@ -113,8 +126,8 @@ export class Router {
   readonly plain: boolean;
   /** The columns that decide who gets a row, attributes' first. */
   readonly columns: ReadonlySet<string>;
-  readonly #constants: { at: number; column: ColumnSchema; values: Set<string | null> }[] = [];
-  readonly #attributes: { at: number; column: ColumnSchema; attribute: string }[] = [];
+  readonly #constants: (Deciding & { values: Set<string | null> })[] = [];
+  readonly #attributes: (Deciding & { attribute: string })[] = [];
   readonly #keep: number[] | null;
   readonly #keyAt: number[];
   #lastValue: WireValue = null;
@@ -136,14 +149,16 @@ export class Router {
     for (const condition of filter?.where ?? []) {
       const found = find(condition.column, condition.at);
       if (!found) continue;
-      if (found.column.type === 'real' || found.column.type === 'blob')
-        mistakes.push(`${condition.at}: a column of the type ${found.column.source} cannot be compared exactly`);
-      else if ('values' in condition) this.#constants.push({ ...found, values: new Set(condition.values) });
+      const by = comparisonOf(found.column);
+      if (!by) mistakes.push(`${condition.at}: a column of the type ${found.column.source} cannot be compared exactly`);
+      else if ('values' in condition)
+        this.#constants.push({ ...found, by, values: constantsOf(condition, found.column, by, mistakes) });
     }
-    for (const { column, attribute } of attributeConditions(filter)) {
-      const at = places.get(column);
-      const known = at === undefined ? undefined : schema.columns[at];
-      if (at !== undefined && known) this.#attributes.push({ at, column: known, attribute });
+    for (const { column: name, attribute } of attributeConditions(filter)) {
+      const at = places.get(name);
+      const column = at === undefined ? undefined : schema.columns[at];
+      const by = column ? comparisonOf(column) : null;
+      if (at !== undefined && column && by) this.#attributes.push({ at, column, by, attribute });
     }
     this.columns = new Set([...this.#attributes, ...this.#constants].map(({ column }) => column.name));
     this.#keep = keptColumns(schema, filter, places, find, mistakes);
@@ -160,7 +175,7 @@ export class Router {
 
   /** The scope of a row; null: no terminal gets it. */
   scopeOf(row: WireRow): string | null {
-    for (const { at, column, values } of this.#constants) if (!values.has(textOf(row[at] ?? null, column))) return null;
+    for (const each of this.#constants) if (!each.values.has(textOf(row, each))) return null;
     const [first, second] = this.#attributes;
     if (!first) return EVERYONE_SCOPE;
     if (second) return this.#scopeOf(row);
@@ -175,10 +190,10 @@ export class Router {
 
   #scopeOf(row: WireRow): string | null {
     let name = '';
-    for (const { at, column, attribute } of this.#attributes) {
-      const value = textOf(row[at] ?? null, column);
+    for (const each of this.#attributes) {
+      const value = textOf(row, each);
       if (value === null) return null;
-      name = joined(name, attribute, value);
+      name = joined(name, each.attribute, value);
     }
     return name;
   }
@@ -186,6 +201,11 @@ export class Router {
   /** Whether two rows have the same values where it is decided who gets them. */
   decidesAlike(a: WireRow, b: WireRow): boolean {
     return this.#attributes.every(({ at }) => a[at] === b[at]) && this.#constants.every(({ at }) => a[at] === b[at]);
+  }
+
+  /** SQL of what {@link part} compares: an index on these finds a terminal's rows. */
+  get compared(): string[] {
+    return [...new Set([...this.#attributes, ...this.#constants].map(comparedSql))];
   }
 
   /** Whether rows come to a terminal as they are. */
@@ -235,9 +255,9 @@ export class Router {
   part(attributes: Attributes): Part {
     const part: Part = { where: '', params: [] };
     const tests = [
-      ...this.#constants.map(({ column, values }) => ({ column, values: [...values] })),
-      ...this.#attributes.map(({ column, attribute }) => ({ column, values: valuesOf(attributes, attribute) })),
-    ].map(({ column, values }) => oneOf(column, values, part.params));
+      ...this.#constants.map(({ values, ...each }) => ({ ...each, values: [...values] })),
+      ...this.#attributes.map((each) => ({ ...each, values: valuesOf(attributes, each.attribute) })),
+    ].map((each) => oneOf(each, each.values, part.params));
     part.where = tests.length === 0 ? 'TRUE' : tests.join(' AND ');
     return part;
   }
@@ -259,23 +279,35 @@ function keptColumns(
   return [...places].flatMap(([name, at]) => (columns.names.includes(name) ? [at] : []));
 }
 
-/** SQL that says what {@link Router.scopeOf} does: values are compared by their texts, so `007` is not 7. */
-function oneOf(column: ColumnSchema, values: (string | null)[], params: (string | number | bigint)[]): string {
-  const name = `"${column.name.replaceAll('"', '""')}"`;
-  const bound = values.flatMap((value) => (value === null ? [] : (stored(column, value) ?? [])));
-  params.push(...bound);
-  const tests = [
-    ...(bound.length > 0 ? [`${name} IN (${bound.map(() => '?').join(', ')})`] : []),
-    ...(values.includes(null) ? [`${name} IS NULL`] : []),
-  ];
-  return tests.length === 0 ? 'FALSE' : `(${tests.join(' OR ')})`;
+/** The texts that a condition's constants stand for. */
+function constantsOf(
+  { at, values }: { at: string; values: (string | null)[] },
+  { name, source }: ColumnSchema,
+  by: Comparison,
+  mistakes: string[],
+): Set<string | null> {
+  const texts = new Set<string | null>();
+  for (const value of values) {
+    const text = value === null ? null : by.constant(value);
+    if (value !== null && text === null)
+      mistakes.push(
+        `${at}: ${JSON.stringify(value)} is no value of the column ${name} (${source}): write ${by.written}`,
+      );
+    else texts.add(text);
+  }
+  return texts;
 }
 
-/** The value that the column holds when its text is this; null: it never does. */
-function stored(column: ColumnSchema, text: string): string | number | bigint | null {
-  if (isBoolean(column)) return text === 'true' ? 1n : text === 'false' ? 0n : null;
-  if (column.type === 'integer') return /^(0|-?[1-9]\d{0,18})$/.test(text) ? BigInt(text) : null;
-  if (column.type === 'numeric')
-    return String(Number(text)) === text && text !== 'NaN' ? Number(text) : text === 'NaN' ? text : null;
-  return text;
+const comparedSql = ({ column, by }: Deciding) => by.sql(`"${column.name.replaceAll('"', '""')}"`);
+
+/** SQL that says what {@link Router.scopeOf} does: values are compared by their texts, so `007` is not 7. */
+function oneOf(deciding: Deciding, values: (string | null)[], params: (string | number | bigint)[]): string {
+  const sql = comparedSql(deciding);
+  const bound = values.flatMap((value) => (value === null ? [] : (deciding.by.stored(value) ?? [])));
+  params.push(...bound);
+  const tests = [
+    ...(bound.length > 0 ? [`${sql} IN (${bound.map(() => '?').join(', ')})`] : []),
+    ...(values.includes(null) ? [`${sql} IS NULL`] : []),
+  ];
+  return tests.length === 0 ? 'FALSE' : `(${tests.join(' OR ')})`;
 }

@@ -131,10 +131,9 @@ export class RoutedWriter {
 
 /** The rows of a scope are found by an index, not by reading the table. */
 export function indexScopes(db: Writer, router: Router, table: string): void {
-  const columns = [...router.columns];
-  if (columns.length === 0) return;
+  if (router.columns.size === 0) return;
   db.exec(
-    `CREATE INDEX IF NOT EXISTS ${ident(`tidemark_scope_${table}`)} ON ${ident(table)} (${columns.map(ident).join(', ')})`,
+    `CREATE INDEX IF NOT EXISTS ${ident(`tidemark_scope_${table}`)} ON ${ident(table)} (${router.compared.join(', ')})`,
   );
 }
 
