@@ -1,6 +1,7 @@
 import { TidemarkError } from '@tidemark/protocol/errors.ts';
-import { ident, type Reader, transaction, type Writer } from './sqlite.ts';
+import { type Reader, transaction, type Writer } from './sqlite.ts';
 import { isNonsense } from './standing.ts';
+import { clearName } from './table-ddl.ts';
 
 /** 'Tide' in ASCII: marks a file as a replica, in SQLite's application_id. */
 const APPLICATION_ID = 0x54696465;
@@ -45,7 +46,7 @@ const TABLES: Record<string, string[]> = {
   tidemark_run: ['id TEXT PRIMARY KEY', 'started_at TEXT NOT NULL', 'run TEXT NOT NULL'],
   tidemark_sample: ['at INTEGER PRIMARY KEY', 'waiting INTEGER', 'lag_ms REAL', 'source_lag_ms REAL'],
 };
-const RUN_INDEX = 'CREATE INDEX IF NOT EXISTS tidemark_run_started ON tidemark_run (started_at)';
+const RUN_INDEX = 'CREATE INDEX tidemark_run_started ON tidemark_run (started_at)';
 /** Columns that format 2 added to tidemark_meta. */
 const ADDED = ['squashed', 'tables'];
 
@@ -66,6 +67,7 @@ export function ensureFormat(db: Writer, feed: string): void {
   if (isRight(db)) return;
   transaction(db, () => {
     for (const table of Object.keys(TABLES)) ensureTable(db, table);
+    clearName(db, 'tidemark_run_started');
     db.exec(RUN_INDEX);
     db.prepare('INSERT OR IGNORE INTO tidemark_meta (one, feed) VALUES (1, ?)').run(feed);
     if (isNonsense(db) || lostTables(db))
@@ -103,17 +105,17 @@ function ensureTable(db: Writer, table: string): void {
     for (const column of lacks) db.exec(`ALTER TABLE tidemark_meta ADD COLUMN ${column}`);
     return;
   }
-  const type = db.prepare('SELECT type FROM sqlite_schema WHERE lower(name) = ?').pluck().get(table) as
-    | string
-    | undefined;
-  if (type !== undefined) db.exec(`DROP ${type === 'view' ? 'VIEW' : 'TABLE'} ${ident(table)}`);
+  clearName(db, table);
   db.exec(createSql(table));
 }
 
 /** The columns that a table of ours should have and has not; all when there is no such table. */
 function lacking(db: Writer | Reader, table: string): string[] {
   const columns = TABLES[table] ?? [];
-  const type = db.prepare('SELECT type FROM main.sqlite_schema WHERE lower(name) = ?').pluck().get(table);
+  const type = db
+    .prepare("SELECT type FROM main.sqlite_schema WHERE lower(name) = ? AND type <> 'trigger'")
+    .pluck()
+    .get(table);
   if (type !== 'table') return columns;
   const there = new Set(db.prepare("SELECT name FROM pragma_table_info(?, 'main')").pluck().all(table));
   return columns.filter((column) => !there.has(nameOf(column)));
