@@ -1,7 +1,9 @@
+import { existsSync } from 'node:fs';
 import { HEADERS } from '@tidemark/protocol/api.ts';
 import type { BatchLine } from '@tidemark/protocol/lines.ts';
 import type { TableSchema } from '@tidemark/protocol/schema.ts';
 import type { Run } from '@tidemark/protocol/status/facts.ts';
+import { Replica } from '@tidemark/replica/replica.ts';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { Branch } from '../system/branch.ts';
 import { run as command, start, until } from '../system/processes.ts';
@@ -336,6 +338,22 @@ describe('a comparison', () => {
     expect(branch.all("SELECT count(*) FROM item WHERE name LIKE 'x%'")).toEqual([[0]]);
     expect(await branch.run('verify')).toMatchObject({ outcome: 'done', differences: [] });
   }, 60_000);
+
+  test('C8: only showing brings no data: where there is none it says so, and makes no file', async () => {
+    await branch.relay.base(300);
+    const shown = () => command('terminal', [...branch.args('verify'), '--no-repair']);
+    const empty = { code: 1, stdout: '', stderr: expect.stringMatching(/^replica_empty: There is no data here yet/) };
+    expect(await shown()).toMatchObject(empty);
+    expect(existsSync(branch.database)).toBe(false);
+    Replica.open(branch.database, 'shop').close();
+    expect(await shown()).toMatchObject(empty);
+    expect(branch.all('SELECT epoch FROM tidemark_meta')).toEqual([[null]]);
+    await branch.synced();
+    branch.tamper("UPDATE tidemark_meta SET epoch = 'aaaaaaaa'");
+    expect((await branch.run('verify', { repair: false })).fault).toMatchObject({ code: 'epoch_changed' });
+    expect(branch.epoch).toBe('aaaaaaaa');
+    expect(await branch.run('verify', { giveUpAfterMs: 30_000 })).toMatchObject({ snapshot: 'epoch_changed' });
+  });
 
   test('C8: many rows are fetched in several answers', async () => {
     await branch.relay.base(60_000, (n) => `item ${Math.sin(n)} ${Math.cos(n)}`);

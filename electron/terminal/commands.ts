@@ -36,8 +36,9 @@ export async function pull(call: Call): Promise<void> {
   await once(call, 'now', true, ({ run }) => [summary(run)]);
 }
 
-/** Compares with the relay and, with `repair`, fetches what differs. Throws the fault that it ends with, replica_differs among them. */
+/** Compares with the relay and, with `repair`, fetches what differs. Throws the fault that it ends with, replica_differs and replica_empty among them. */
 export async function verify(call: Call, repair: boolean): Promise<void> {
+  if (!repair && !existsSync(call.database)) throw new TidemarkError('replica_empty');
   await once(call, 'verify', repair, verifyLines);
 }
 

@@ -32,6 +32,7 @@ const ENDED_BY_AN_ANSWER: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'behind_horizon',
   'epoch_changed',
   'cursor_ahead',
+  'replica_empty',
 ]);
 
 /** What the rules ask of the facts, worked out once. Times are ms since 1970. */
