@@ -404,6 +404,9 @@ describe('the command', () => {
     expect(cut).toMatchObject({ code: 1 });
     expect(cut.stderr).toMatch(/^relay_unreachable: /);
     expect(cut.stdout).toContain('Position 1');
+    expect(cut.stdout).toMatch(
+      /^Cannot reach the relay\. \S+ did not answer .*\. It last answered .*\. Showing data as of .*\. Local data is safe\n/,
+    );
   });
 
   test('what is under way is shown in one line, which is gone when it has ended', async () => {

@@ -37,6 +37,16 @@ const CASES: Case[] = [
   },
   {
     code: 'unknown',
+    name: 'the relay was not asked yet',
+    severity: 'unknown',
+    facts: { probe: null, waiting: null },
+    headline: 'Status not known yet',
+    detail: 'The last sync ended at 10:41; the relay was not asked since',
+    short: 'Status not known',
+    primary: 'check',
+  },
+  {
+    code: 'unknown',
     name: 'an answer from the future',
     severity: 'unknown',
     facts: { probe: probe({}, -HOUR) },

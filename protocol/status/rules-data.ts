@@ -297,17 +297,21 @@ export function upToDate(reading: Reading): Found | null {
 }
 
 /** Where nothing else is certain. */
-export function unknown({ answeredAt, answerAge, format, now }: Reading): Found {
-  const detail =
-    answeredAt === null
-      ? 'Waiting for the first answer from the sync agent'
-      : Number.isFinite(answerAge)
-        ? `The answer from ${format.moment(answeredAt, now)} does not tell how far this PC is`
-        : `The last answer is dated ${format.moment(answeredAt, now)}: the clock of this PC was probably set back`;
+export function unknown(reading: Reading): Found {
+  const detail = whyUnknown(reading);
   return found(
     'unknown',
     'unknown',
     { headline: 'Status not known yet', detail, short: 'Status not known' },
     { primary: action('check') },
   );
+}
+
+function whyUnknown({ facts, answeredAt, answerAge, format, now }: Reading): string {
+  if (answeredAt === null) return 'Waiting for the first answer from the sync agent';
+  const when = format.moment(answeredAt, now);
+  if (!Number.isFinite(answerAge))
+    return `The last answer is dated ${when}: the clock of this PC was probably set back`;
+  if (facts.probe === null) return `The last sync ended ${format.at(answeredAt, now)}; the relay was not asked since`;
+  return `The answer from ${when} does not tell how far this PC is`;
 }
