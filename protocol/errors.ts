@@ -112,6 +112,7 @@ export const ERRORS = {
     '{rows} rows here differ from the relay, in {tables}.',
     'Run verify without --no-repair: just those rows are fetched.',
   ),
+  replica_empty: info(409, false, 'There is no data here yet, so nothing to compare.', 'Sync first.'),
   snapshot_building: info(503, true, 'The relay is preparing the copy.', 'Wait: this goes on by itself.'),
   snapshot_gone: info(404, true, 'The copy was replaced by a newer one.', 'Ask for the newer one.'),
   snapshot_corrupt: info(502, true, 'The downloaded copy was damaged on the way. Nothing was changed.', 'Try again.'),

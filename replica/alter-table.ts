@@ -2,7 +2,7 @@ import { TidemarkError } from '@tidemark/protocol/errors.ts';
 import type { ColumnSchema, TableSchema } from '@tidemark/protocol/schema.ts';
 import { foreignObjects, restoreObjects } from './foreign-objects.ts';
 import { ident, type Writer } from './sqlite.ts';
-import { columnList, columnSql, createTableSql, ensureIndexes, ROWID_NAMES } from './table-ddl.ts';
+import { clearName, columnList, columnSql, createTableSql, ensureIndexes, ROWID_NAMES } from './table-ddl.ts';
 
 /** What a table becomes: see AlterLine. */
 export interface Alteration {
@@ -51,6 +51,7 @@ function rename(db: Writer, from: string, to: string): void {
   if (from === to) return;
   const move = (a: string, b: string) => db.exec(`ALTER TABLE main.${ident(a)} RENAME TO ${ident(b)}`);
   if (from.toLowerCase() === to.toLowerCase()) {
+    clearName(db, BESIDE);
     move(from, BESIDE);
     move(BESIDE, to);
     return;
@@ -82,7 +83,7 @@ function append(db: Writer, { from, to }: Alteration): string[] {
 function rebuild(db: Writer, { from, to, columns }: Alteration): string[] {
   const foreign = foreignObjects(db, to.name);
   const values = to.columns.map((column, at) => valueSql(from, columns[at] ?? null, column));
-  db.exec(`DROP TABLE IF EXISTS main.${BESIDE}`);
+  clearName(db, BESIDE);
   db.exec(createTableSql({ ...to, name: BESIDE }));
   db.exec(
     `INSERT INTO main.${BESIDE} (${columnList(to.columns.map(({ name }) => name))}) SELECT ${values.join(', ')} FROM main.${ident(to.name)}`,

@@ -50,6 +50,7 @@ interface Stored {
 const SAYS: Record<Exclude<Structure, 'same'>, string> = {
   none: 'it is gone',
   other: 'its columns are not those of head office',
+  view: 'a view stands in its place',
 };
 
 /**

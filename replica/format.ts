@@ -1,6 +1,7 @@
 import { TidemarkError } from '@tidemark/protocol/errors.ts';
-import { ident, type Reader, transaction, type Writer } from './sqlite.ts';
+import { type Reader, transaction, type Writer } from './sqlite.ts';
 import { isNonsense } from './standing.ts';
+import { clearName } from './table-ddl.ts';
 
 /** 'Tide' in ASCII: marks a file as a replica, in SQLite's application_id. */
 const APPLICATION_ID = 0x54696465;
@@ -45,7 +46,7 @@ const TABLES: Record<string, string[]> = {
   tidemark_run: ['id TEXT PRIMARY KEY', 'started_at TEXT NOT NULL', 'run TEXT NOT NULL'],
   tidemark_sample: ['at INTEGER PRIMARY KEY', 'waiting INTEGER', 'lag_ms REAL', 'source_lag_ms REAL'],
 };
-const RUN_INDEX = 'CREATE INDEX IF NOT EXISTS tidemark_run_started ON tidemark_run (started_at)';
+const RUN_INDEX = 'CREATE INDEX tidemark_run_started ON tidemark_run (started_at)';
 /** Columns that format 2 added to tidemark_meta. */
 const ADDED = ['squashed', 'tables'];
 
@@ -63,11 +64,14 @@ export const TABLE_DDL = createSql('tidemark_table');
 export function ensureFormat(db: Writer, feed: string): void {
   if (checkFormat(db) === null) refuseForeign(db);
   else requireFeed(db, feed);
-  if (isRight(db)) return;
+  if (isRight(db, feed)) return;
   transaction(db, () => {
     for (const table of Object.keys(TABLES)) ensureTable(db, table);
+    clearName(db, 'tidemark_run_started');
     db.exec(RUN_INDEX);
     db.prepare('INSERT OR IGNORE INTO tidemark_meta (one, feed) VALUES (1, ?)').run(feed);
+    // What holds no data yet may have been begun for another feed, which the relay refused.
+    for (const table of ['tidemark_meta', 'tidemark_status']) db.prepare(`UPDATE ${table} SET feed = ?`).run(feed);
     if (isNonsense(db) || lostTables(db))
       db.exec(
         'UPDATE tidemark_meta SET epoch = NULL, seq = 0, part = 0, committed_at = NULL, scopes = NULL, squashed = NULL; DELETE FROM tidemark_spool',
@@ -85,12 +89,12 @@ function refuseForeign(db: Writer): void {
     throw new TidemarkError('name_clash', { table: 'tidemark_*' });
 }
 
-function isRight(db: Writer): boolean {
+function isRight(db: Writer, feed: string): boolean {
   return (
     db.pragma('application_id', { simple: true }) === APPLICATION_ID &&
     db.pragma('user_version', { simple: true }) === FORMAT_VERSION &&
     Object.keys(TABLES).every((table) => lacking(db, table).length === 0) &&
-    db.prepare('SELECT tables IS NOT NULL FROM tidemark_meta').pluck().get() === 1 &&
+    db.prepare('SELECT feed = ? AND tables IS NOT NULL FROM tidemark_meta').pluck().get(feed) === 1 &&
     !isNonsense(db) &&
     !lostTables(db)
   );
@@ -103,17 +107,17 @@ function ensureTable(db: Writer, table: string): void {
     for (const column of lacks) db.exec(`ALTER TABLE tidemark_meta ADD COLUMN ${column}`);
     return;
   }
-  const type = db.prepare('SELECT type FROM sqlite_schema WHERE lower(name) = ?').pluck().get(table) as
-    | string
-    | undefined;
-  if (type !== undefined) db.exec(`DROP ${type === 'view' ? 'VIEW' : 'TABLE'} ${ident(table)}`);
+  clearName(db, table);
   db.exec(createSql(table));
 }
 
 /** The columns that a table of ours should have and has not; all when there is no such table. */
 function lacking(db: Writer | Reader, table: string): string[] {
   const columns = TABLES[table] ?? [];
-  const type = db.prepare('SELECT type FROM main.sqlite_schema WHERE lower(name) = ?').pluck().get(table);
+  const type = db
+    .prepare("SELECT type FROM main.sqlite_schema WHERE lower(name) = ? AND type <> 'trigger'")
+    .pluck()
+    .get(table);
   if (type !== 'table') return columns;
   const there = new Set(db.prepare("SELECT name FROM pragma_table_info(?, 'main')").pluck().all(table));
   return columns.filter((column) => !there.has(nameOf(column)));
@@ -138,7 +142,7 @@ export function saveTables(db: Writer): void {
 }
 
 /** Names of the tables that the feed had here when they last changed. */
-export function rememberedTables(db: Writer): string[] {
+export function rememberedTables(db: Writer | Reader): string[] {
   return db
     .prepare(
       "SELECT value FROM tidemark_meta, json_each(CASE WHEN json_valid(tables) THEN tables ELSE '[]' END) WHERE json_each.type = 'text'",
@@ -147,14 +151,21 @@ export function rememberedTables(db: Writer): string[] {
     .all() as string[];
 }
 
-/** Throws db_other_feed unless the database is a replica of the feed, or says of none. */
+/** Throws db_other_feed unless the database is a replica of the feed, says of none, or holds no data yet. */
 export function requireFeed(db: Writer | Reader, feed: string): void {
   const other = (found: string) => new TidemarkError('db_other_feed', { file: db.name, found, expected: feed });
   if (checkFormat(db) === null) throw other('none');
   const found = isReadable(db, 'tidemark_meta')
     ? (db.prepare('SELECT feed FROM tidemark_meta').pluck().get() as string | undefined)
     : undefined;
-  if (found !== undefined && found !== feed) throw other(found);
+  if (found !== undefined && found !== feed && !isEmpty(db)) throw other(found);
+}
+
+/** Whether a replica holds no data, and has lost none. */
+function isEmpty(db: Writer | Reader): boolean {
+  if (['tidemark_meta', 'tidemark_table'].some((table) => lacking(db, table).length > 0)) return false;
+  const sql = 'SELECT epoch IS NULL AND NOT EXISTS (SELECT 1 FROM tidemark_table) FROM tidemark_meta';
+  return db.prepare(sql).pluck().get() === 1 && rememberedTables(db).length === 0;
 }
 
 /** The format version of a replica; null when the database is not (yet) ours. Throws db_newer_version. */

@@ -69,7 +69,7 @@ export class Repair {
   /** Names of the feed's tables here, also where another program removed them from the catalogue. */
   readonly #ours: Set<string>;
 
-  /** Throws name_clash when another program made a table of a name that the feed uses and did not have here. */
+  /** Throws name_clash when another program made a view of a name that the feed uses, or a table and the feed had none here. */
   constructor(db: Writer, target: CompareTarget) {
     this.#db = db;
     this.target = target;
@@ -90,7 +90,8 @@ export class Repair {
 
   #stage({ id, name, rows, schema }: CompareTarget['tables'][number]): Staged {
     const structure = structureOf(this.#reader, schema);
-    if (!this.#ours.has(nameKey(name)) && structure === 'other') throw new TidemarkError('name_clash', { table: name });
+    const foreign = structure === 'view' || (structure === 'other' && !this.#ours.has(nameKey(name)));
+    if (foreign) throw new TidemarkError('name_clash', { table: name });
     const replaces = structure === 'other';
     return {
       ...{ id, schema, rows, replaces, made: false, into: null },
@@ -109,7 +110,7 @@ export class Repair {
         .pluck()
         .get() as number;
     } catch (error) {
-      // A view that does not hold: nothing of ours is in it.
+      // What cannot be read, such as a virtual table of a module that is not here, holds nothing of ours.
       if ((error as { code?: unknown }).code === 'SQLITE_ERROR') return 0;
       throw error;
     }
@@ -276,10 +277,9 @@ export class Repair {
   }
 
   #drop(name: string): void {
-    const found = this.#db
-      .prepare("SELECT type, name FROM main.sqlite_schema WHERE lower(name) = lower(?) AND type IN ('table', 'view')")
-      .get(name) as { type: 'table' | 'view'; name: string } | undefined;
-    if (found) this.#db.exec(`DROP ${found.type === 'view' ? 'VIEW' : 'TABLE'} main.${ident(found.name)}`);
+    const sql = "SELECT name FROM main.sqlite_schema WHERE lower(name) = lower(?) AND type = 'table'";
+    const found = this.#db.prepare(sql).pluck().get(name) as string | undefined;
+    if (found !== undefined) this.#db.exec(`DROP TABLE main.${ident(found)}`);
   }
 
   #writeTable(table: Staged): void {

@@ -246,6 +246,26 @@ describe('tables of the feed that another program changed', () => {
     expect(here()).toEqual(there());
   });
 
+  test.each([
+    ['an index of another table', 'CREATE TABLE zone (v); CREATE INDEX tidemark_all_3 ON zone (v)'],
+    ['an index of another table, in capitals', 'CREATE TABLE zone (v); CREATE INDEX TIDEMARK_ALL_3 ON zone (v)'],
+    ['an index of another table of the feed', 'CREATE INDEX tidemark_all_3 ON item (price)'],
+    ['a unique index', 'CREATE UNIQUE INDEX tidemark_all_3 ON item (id)'],
+    ['a table', 'CREATE TABLE tidemark_all_3 (v); CREATE INDEX mine ON tidemark_all_3 (v)'],
+    ['a view', 'CREATE VIEW tidemark_all_3 AS SELECT name FROM item'],
+  ])('T3: %s under the name of an index of ours makes room for it, and nothing fails', (_, sql) => {
+    for (const [n, again] of [pull, install].entries()) {
+      another(`DROP INDEX tidemark_all_3; ${sql}`);
+      change(n);
+      again();
+      expect(replica.altered()).toEqual([]);
+      const index = "SELECT tbl_name FROM sqlite_schema WHERE name = 'tidemark_all_3' AND type = 'index'";
+      expect(inFile((db) => db.prepare(index).pluck().all())).toEqual(['loose']);
+      expect(here()).toEqual(there());
+      another('DROP TABLE IF EXISTS zone');
+    }
+  });
+
   test('T3: an index of ours that another program dropped is made again', () => {
     another('DROP INDEX tidemark_all_3');
     expect(replica.altered()).toEqual([]);
@@ -304,7 +324,9 @@ describe('what the replica knows of itself', () => {
   test.each([
     ['status dropped', 'DROP TABLE tidemark_status'],
     ['status made a view', 'DROP TABLE tidemark_status; CREATE VIEW tidemark_status AS SELECT 1 AS one'],
+    ['status made an index', 'DROP TABLE tidemark_status; CREATE INDEX tidemark_status ON pair (b)'],
     ['runs dropped', 'DROP TABLE tidemark_run'],
+    ['a table in the place of an index', 'DROP TABLE tidemark_run; CREATE TABLE tidemark_run_started (v)'],
     ['samples dropped', 'DROP TABLE tidemark_sample'],
     [
       'runs of no form',

@@ -1,8 +1,8 @@
 import type { TableSchema } from '@tidemark/protocol/schema.ts';
 import { ident, type Reader, type Writer } from './sqlite.ts';
 
-/** What stands in a database under a name of the feed. */
-export type Structure = 'same' | 'other' | 'none';
+/** What stands in a database under a name of the feed. A view is always another program's. */
+export type Structure = 'same' | 'other' | 'view' | 'none';
 
 interface Column {
   name: string;
@@ -23,7 +23,8 @@ export function structureOf(db: Reader | Writer, schema: TableSchema): Structure
     )
     .get(schema.name) as { type: string; name: string; sql: string } | undefined;
   if (!found) return 'none';
-  if (found.type !== 'table' || found.name !== schema.name || !isPlain(found.sql)) return 'other';
+  if (found.type === 'view') return 'view';
+  if (found.name !== schema.name || !isPlain(found.sql)) return 'other';
   const columns = db.prepare(`PRAGMA main.table_xinfo(${ident(schema.name)})`).all() as Column[];
   if (columns.length !== schema.columns.length) return 'other';
   const same = schema.columns.every((wanted, i) => {

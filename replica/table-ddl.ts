@@ -27,7 +27,10 @@ export function ensureIndexes(db: Writer, id: number, schema: TableSchema): void
   for (const sql of indexChanges(db, id, schema)) db.exec(sql);
 }
 
-/** The SQL that {@link ensureIndexes} runs; none when the indexes are right. */
+/**
+ * The SQL that {@link ensureIndexes} runs; none when the indexes are right. What another program made under a name that
+ * one of ours needs goes: names that begin with `tidemark_` are ours.
+ */
 export function indexChanges(db: Writer, id: number, schema: TableSchema): string[] {
   const standing = db
     .prepare(
@@ -39,14 +42,32 @@ export function indexChanges(db: Writer, id: number, schema: TableSchema): strin
     on: `ON ${ident(schema.name)} (${index.columns})`,
   }));
   const serves = (sql: string, on: string) => sql.startsWith('CREATE INDEX ') && sql.endsWith(` ${on}`);
+  // One that bears the name of another would keep that one from being made.
+  const misnamed = (name: string, sql: string) =>
+    wanted.some((index) => index.name === name.toLowerCase() && !serves(sql, index.on));
+  const right = standing.filter(({ name, sql }) => wanted.some(({ on }) => serves(sql, on)) && !misnamed(name, sql));
+  const missing = wanted.filter(({ on }) => !right.some(({ sql }) => serves(sql, on)));
+  const wrong = standing.filter((index) => !right.includes(index)).map(({ name }) => name);
+  const dropped = new Set([...wrong, ...missing.map(({ name }) => name)]);
   return [
-    ...standing
-      .filter(({ sql }) => !wanted.some(({ on }) => serves(sql, on)))
-      .map(({ name }) => `DROP INDEX main.${ident(name)}`),
-    ...wanted
-      .filter(({ on }) => !standing.some(({ sql }) => serves(sql, on)))
-      .map(({ name, on }) => `CREATE INDEX main.${ident(name)} ${on}`),
+    ...[...dropped].flatMap((name) => dropSql(db, name)),
+    ...missing.map(({ name, on }) => `CREATE INDEX main.${ident(name)} ${on}`),
   ];
+}
+
+/** The SQL that removes what stands under a name of ours, whatever another program made of it; none when it is free. */
+function dropSql(db: Writer, name: string): string[] {
+  const found = db
+    .prepare(
+      "SELECT type, name FROM main.sqlite_schema WHERE lower(name) = lower(?) AND type IN ('table', 'view', 'index')",
+    )
+    .all(name) as { type: string; name: string }[];
+  return found.map((object) => `DROP ${object.type.toUpperCase()} main.${ident(object.name)}`);
+}
+
+/** Removes what stands under a name of ours, whatever another program made of it. */
+export function clearName(db: Writer, name: string): void {
+  for (const sql of dropSql(db, name)) db.exec(sql);
 }
 
 function indexesOf(id: number, schema: TableSchema): { name: string; columns: string }[] {

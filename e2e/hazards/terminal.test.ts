@@ -298,8 +298,16 @@ describe('the local database', () => {
     db.close();
     await refused(newer, 'db_newer_version');
     const other = path.join(folder, 'other.sqlite');
-    Replica.open(other, 'another').close();
+    copyFileSync(database(), other);
+    const another = new Database(other);
+    another.exec("UPDATE tidemark_meta SET feed = 'another'");
+    // Data whose position was lost is data still.
+    for (const lost of ['epoch = NULL', 'seq = -1']) {
+      await refused(other, 'db_other_feed');
+      another.exec(`UPDATE tidemark_meta SET ${lost}`);
+    }
     await refused(other, 'db_other_feed');
+    another.close();
     const held = Replica.open(database(), 'shop');
     await refused(database(), 'db_in_use');
     held.close();
@@ -362,6 +370,22 @@ describe('the command', () => {
     expect(denied.stdout + denied.stderr).not.toContain('a-secret-that-is-wrong');
   });
 
+  test('a feed that the relay refused leaves the file free for the right one', async () => {
+    await relay.base(3);
+    const wrong = (command: string) => args(command).map((word) => (word === 'shop' ? 'nope' : word));
+    expect((await run('terminal', wrong('pull'))).stderr).toMatch(/^feed_denied: /);
+    const before = await run('terminal', [...args('status'), '--json']);
+    expect(before).toMatchObject({ code: 0, stderr: '' });
+    expect(JSON.parse(before.stdout)).toMatchObject({ status: { code: 'never-synced' } });
+    expect(await run('terminal', args('pull'))).toMatchObject({ code: 0, stderr: '' });
+    expect(rows()).toHaveLength(3);
+    const here = new Database(database(), { readonly: true });
+    const feeds = 'SELECT feed FROM tidemark_meta UNION ALL SELECT feed FROM tidemark_status';
+    expect(here.prepare(feeds).pluck().all()).toEqual(['shop', 'shop']);
+    here.close();
+    expect((await run('terminal', wrong('pull'))).stderr).toMatch(/^db_other_feed: /);
+  });
+
   test('status says where it stands without writing, and without making the file', async () => {
     await relay.base(3);
     const before = await run('terminal', [...args('status'), '--json']);
@@ -380,6 +404,9 @@ describe('the command', () => {
     expect(cut).toMatchObject({ code: 1 });
     expect(cut.stderr).toMatch(/^relay_unreachable: /);
     expect(cut.stdout).toContain('Position 1');
+    expect(cut.stdout).toMatch(
+      /^Cannot reach the relay\. \S+ did not answer .*\. It last answered .*\. Showing data as of .*\. Local data is safe\n/,
+    );
   });
 
   test('what is under way is shown in one line, which is gone when it has ended', async () => {

@@ -1,7 +1,9 @@
+import { existsSync } from 'node:fs';
 import { HEADERS } from '@tidemark/protocol/api.ts';
 import type { BatchLine } from '@tidemark/protocol/lines.ts';
 import type { TableSchema } from '@tidemark/protocol/schema.ts';
 import type { Run } from '@tidemark/protocol/status/facts.ts';
+import { Replica } from '@tidemark/replica/replica.ts';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { Branch } from '../system/branch.ts';
 import { run as command, start, until } from '../system/processes.ts';
@@ -83,8 +85,8 @@ describe('what another program did to a replica', () => {
     ],
     ['a table dropped', 'DROP TABLE price', [['price', 300, 0, 0]]],
     [
-      'a table replaced by a view',
-      "DROP TABLE price; CREATE VIEW price AS SELECT 'mine' AS shop",
+      'a table replaced by another',
+      "DROP TABLE price; CREATE TABLE price (shop); INSERT INTO price VALUES ('mine')",
       [['price', 300, 1, 0]],
     ],
     ['a column added', 'ALTER TABLE item ADD COLUMN mine TEXT', [['item', 300, 300, 0]]],
@@ -114,6 +116,7 @@ describe('what another program did to a replica', () => {
     ],
     ['wrong counts of rows', 'UPDATE tidemark_table SET rows = 7', []],
     ['an index of ours gone', 'DROP INDEX tidemark_all_3', []],
+    ['an index of ours made elsewhere', 'DROP INDEX tidemark_all_3; CREATE INDEX tidemark_all_3 ON item (name)', []],
   ])('C5: %s: is found, counted and repaired', async (_, sql, differences) => {
     branch.tamper(sql);
     const verified = await branch.run('verify');
@@ -121,7 +124,7 @@ describe('what another program did to a replica', () => {
     expect(found(verified)).toEqual(differences);
     expect(branch.dump()).toEqual(before);
     expect(branch.all('SELECT rows FROM tidemark_table')).toEqual([[300], [300], [300]]);
-    expect(branch.all("SELECT name FROM sqlite_schema WHERE name LIKE 'tidemark_all%'")).toHaveLength(1);
+    expect(branch.all("SELECT tbl_name FROM sqlite_schema WHERE name LIKE 'tidemark_all%'")).toEqual([['note']]);
     expect(branch.all('PRAGMA integrity_check')).toEqual([['ok']]);
     const again = await branch.run('verify');
     expect(again).toMatchObject({ outcome: 'done', differences: [], inserted: 0, updated: 0, deleted: 0 });
@@ -225,7 +228,7 @@ describe('a comparison', () => {
   test.each<[string, string]>([
     ['drops a table', 'DROP TABLE item'],
     ['renames a column', 'ALTER TABLE item RENAME COLUMN name TO mine'],
-    ['puts a view in its place', "DROP TABLE item; CREATE VIEW item AS SELECT 1 AS id, 'x' AS name"],
+    ['puts a table of its own in its place', 'DROP TABLE item; CREATE TABLE item (id, name, mine)'],
     ['refuses rows by a trigger', "CREATE TRIGGER mine BEFORE INSERT ON item BEGIN SELECT RAISE(ABORT, 'mine'); END"],
     [
       'makes a table with a check',
@@ -256,6 +259,39 @@ describe('a comparison', () => {
     },
     60_000,
   );
+
+  test("T1: a view in the place of a table is another program's: a clash, not touched, and healed when it is gone", async () => {
+    await branch.relay.base(300);
+    await branch.synced();
+    branch.tamper('DROP TABLE item; CREATE TABLE mine (n); CREATE VIEW Item AS SELECT n FROM mine');
+    for (const [mode, repair] of [
+      ['now', true],
+      ['verify', false],
+      ['verify', true],
+    ] as const) {
+      await branch.relay.commit('u', [[1, 'newer']]);
+      const clash = { code: 'name_clash', params: { table: 'item' } };
+      expect((await branch.run(mode, { repair, giveUpAfterMs: 30_000 })).fault).toMatchObject(clash);
+      expect(branch.all('SELECT n FROM Item')).toEqual([]);
+      expect(branch.seq).toBe(1);
+    }
+    branch.tamper('DROP VIEW Item');
+    expect(await branch.run('now', { giveUpAfterMs: 30_000 })).toMatchObject({ outcome: 'done', fault: null });
+    expect(branch.all('SELECT id, name FROM item LIMIT 1')).toEqual([[1, 'newer']]);
+    expect(branch.seq).toBe(4);
+    // Also when head office drops the table meanwhile: then it is in nobody's way.
+    branch.tamper('DROP TABLE item; CREATE VIEW item AS SELECT n FROM mine');
+    await branch.relay.send(
+      batchOf([
+        ['b', position(5), AT],
+        ['x', 'item'],
+        ['c', 1],
+      ]),
+    );
+    expect(await branch.run('now', { giveUpAfterMs: 30_000 })).toMatchObject({ outcome: 'done', fault: null });
+    expect(branch.all('SELECT n FROM item')).toEqual([]);
+    expect(branch.seq).toBe(5);
+  });
 
   test('C4: one changed byte in a million rows costs less than 100 kB over the wire', async () => {
     const rows = 1_000_000;
@@ -335,6 +371,22 @@ describe('a comparison', () => {
     expect(branch.all("SELECT count(*) FROM item WHERE name LIKE 'x%'")).toEqual([[0]]);
     expect(await branch.run('verify')).toMatchObject({ outcome: 'done', differences: [] });
   }, 60_000);
+
+  test('C8: only showing brings no data: where there is none it says so, and makes no file', async () => {
+    await branch.relay.base(300);
+    const shown = () => command('terminal', [...branch.args('verify'), '--no-repair']);
+    const empty = { code: 1, stdout: '', stderr: expect.stringMatching(/^replica_empty: There is no data here yet/) };
+    expect(await shown()).toMatchObject(empty);
+    expect(existsSync(branch.database)).toBe(false);
+    Replica.open(branch.database, 'shop').close();
+    expect(await shown()).toMatchObject(empty);
+    expect(branch.all('SELECT epoch FROM tidemark_meta')).toEqual([[null]]);
+    await branch.synced();
+    branch.tamper("UPDATE tidemark_meta SET epoch = 'aaaaaaaa'");
+    expect((await branch.run('verify', { repair: false })).fault).toMatchObject({ code: 'epoch_changed' });
+    expect(branch.epoch).toBe('aaaaaaaa');
+    expect(await branch.run('verify', { giveUpAfterMs: 30_000 })).toMatchObject({ snapshot: 'epoch_changed' });
+  });
 
   test('C8: many rows are fetched in several answers', async () => {
     await branch.relay.base(60_000, (n) => `item ${Math.sin(n)} ${Math.cos(n)}`);

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { asTidemarkError, TidemarkError } from '@tidemark/protocol/errors.ts';
 import { deriveStatus } from '@tidemark/protocol/status/derive.ts';
@@ -9,8 +10,11 @@ import { createAgent } from './agent.ts';
 import type { Agent, AgentSettings, Log } from './agent-api.ts';
 import { FactBook } from './fact-book.ts';
 import { initial } from './machine.ts';
+import { newRun } from './machine-steps.ts';
+import type { State } from './machine-types.ts';
 import { RelayClient } from './relay-client.ts';
 import { failureOf } from './relay-errors.ts';
+import { RunRecord } from './run-record.ts';
 
 /** What a command is called with. */
 export interface Call {
@@ -36,8 +40,9 @@ export async function pull(call: Call): Promise<void> {
   await once(call, 'now', true, ({ run }) => [summary(run)]);
 }
 
-/** Compares with the relay and, with `repair`, fetches what differs. Throws the fault that it ends with, replica_differs among them. */
+/** Compares with the relay and, with `repair`, fetches what differs. Throws the fault that it ends with, replica_differs and replica_empty among them. */
 export async function verify(call: Call, repair: boolean): Promise<void> {
+  if (!repair && !existsSync(call.database)) throw new TidemarkError('replica_empty');
   await once(call, 'verify', repair, verifyLines);
 }
 
@@ -93,6 +98,16 @@ export async function status(call: Call): Promise<void> {
   const book = new FactBook();
   const look = existsSync(call.database) ? lookAt(call.database, feed) : null;
   if (look) book.opened(look);
+  const policy = {
+    ...POLICY,
+    everyMs: null,
+    automatic: 'check',
+    watch: false,
+    freshCopy: 'ask',
+    giveUpAfterMs: null,
+    repair: false,
+  } as const;
+  const state = { ...initial(policy, null), at: 'idle', configured: true, cursor: look?.cursor ?? null } as const;
   let failed: Fault | null = null;
   if (token) {
     const relay = new RelayClient({ relayUrl, feed, token, version: call.version });
@@ -103,24 +118,22 @@ export async function status(call: Call): Promise<void> {
       book.probed(await relay.status({ cursor, scopes }, 0, call.signal), cursor, asked, Date.now());
     } catch (error) {
       failed = failureOf(asTidemarkError(error), false).fault;
+      book.failing(failedCheck(state, failed, asked));
     } finally {
       relay.close();
     }
   }
-  const policy = {
-    ...POLICY,
-    everyMs: null,
-    automatic: 'check',
-    watch: false,
-    freshCopy: 'ask',
-    giveUpAfterMs: null,
-    repair: false,
-  } as const;
-  const state = { ...initial(policy, null), at: 'idle', configured: true } as const;
   const facts = book.facts(state, call.settings, null, Date.now());
   const derived = deriveStatus(facts, Date.now());
   call.print(call.json ? JSON.stringify({ status: derived, facts }) : statusLines(derived, facts).join('\n'));
   if (failed) throw faultError(failed);
+}
+
+/** Asking the relay, as a check that failed: what is told then rests on it. */
+function failedCheck(state: State, fault: Fault, startedAt: number): Run {
+  const context = { now: startedAt, random: Math.random, newId: randomUUID };
+  const run = newRun(state, { mode: 'check', trigger: 'command', wanted: null }, context);
+  return new RunRecord(run).end(run, 'failed', fault, { now: Date.now(), to: state.cursor, left: null });
 }
 
 /** Follows the relay, pulling whatever comes, until it is ended. */

@@ -30,7 +30,8 @@ export function compared(
       retryAfterMs: null,
       progressed: false,
     });
-  if (!needed || onlyShow) return proceed(state, run, manifest, context);
+  if (onlyShow) return ended(state, run, 'done', context);
+  if (!needed) return proceed(state, run, manifest, context);
   return step(
     { ...shared(state), at: 'repairing', run, manifest },
     { do: 'repair', manifest, strict: run.compare === 'altered' },

@@ -16,7 +16,7 @@ export type Decision =
   | { by: 'compare'; why: NonNullable<RunState['compare']>; target: Cursor | null }
   | { by: 'failure'; fault: Fault };
 
-type Standing = { cursor: Cursor | null; start: Start; policy: Pick<Policy, 'freshCopy'> };
+type Standing = { cursor: Cursor | null; start: Start; policy: Pick<Policy, 'freshCopy' | 'repair'> };
 /** `oldest`: the first transaction that the terminal lacks. */
 type Head = { epoch: Epoch; seq: Seq; oldest?: Seq | undefined };
 
@@ -39,10 +39,13 @@ export function decide(status: RelayStatus, run: RunState, standing: Standing): 
   }
   const compared = comparison(status, run, cursor, head);
   if (compared !== null) return compared;
+  const onlyShows = run.mode === 'verify' && !policy.repair;
+  if (onlyShows && cursor === null) return failure('replica_empty');
   if (plan.by === 'none') return { by: 'nothing' };
   if (plan.by === 'pages')
     return pages(run, standing, head, { ...plan, squashed: plan.squashed && !isFollowing(run, status) });
   if (plan.by === 'difference') return failure('scopes_changed');
+  if (onlyShows && plan.reason !== 'cheaper' && plan.reason !== 'first') return failure(plan.reason);
   switch (plan.reason) {
     case 'cheaper':
       // Whoever wants a certain transaction cannot have it from a copy, which is newer.

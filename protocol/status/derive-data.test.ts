@@ -37,6 +37,16 @@ const CASES: Case[] = [
   },
   {
     code: 'unknown',
+    name: 'the relay was not asked yet',
+    severity: 'unknown',
+    facts: { probe: null, waiting: null },
+    headline: 'Status not known yet',
+    detail: 'The last sync ended at 10:41; the relay was not asked since',
+    short: 'Status not known',
+    primary: 'check',
+  },
+  {
+    code: 'unknown',
     name: 'an answer from the future',
     severity: 'unknown',
     facts: { probe: probe({}, -HOUR) },
@@ -75,15 +85,15 @@ const CASES: Case[] = [
     severity: 'ok',
     facts: {},
     headline: 'Up to date',
-    detail: 'As of 10:41 · 0 changes waiting · position 5,310',
-    short: 'Up to date as of 10:41',
+    detail: 'As of 10:40 · 0 changes waiting · position 5,310',
+    short: 'Up to date as of 10:40',
     primary: 'check',
   },
   {
     code: 'up-to-date-old',
     severity: 'info',
     facts: { probe: probe({}, 3 * HOUR) },
-    headline: 'Was up to date at 07:42',
+    headline: 'Was up to date at 07:41',
     detail: 'Not checked for 3 hours',
     short: 'Last checked 3 h ago',
     primary: 'check',
@@ -249,8 +259,8 @@ const CASES: Case[] = [
     severity: 'ok',
     facts: elsewhere({ by: 'none' }),
     headline: 'Up to date',
-    detail: 'As of 10:41 · 0 changes waiting · position 5,310',
-    short: 'Up to date as of 10:41',
+    detail: 'As of 10:40 · 0 changes waiting · position 5,310',
+    short: 'Up to date as of 10:40',
     primary: 'check',
   },
   {
@@ -259,8 +269,8 @@ const CASES: Case[] = [
     severity: 'ok',
     facts: elsewhere({ by: 'pages', scopes: 'all', bytes: 120, squashed: false }),
     headline: 'Up to date',
-    detail: 'As of 10:41 · 0 changes waiting · position 5,310',
-    short: 'Up to date as of 10:41',
+    detail: 'As of 10:40 · 0 changes waiting · position 5,310',
+    short: 'Up to date as of 10:40',
     primary: 'check',
   },
   {
@@ -379,6 +389,38 @@ describe('no false green', () => {
         lastRun: failedRun({ code: 'page_invalid', params: { detail: 'x' } }, { endedAt: at(90_000) }),
       }).code,
     ).toBe('failed');
+  });
+});
+
+describe('a feed that is silent', () => {
+  const silent = (msAgo: number, connected: boolean) =>
+    status({ probe: probe({ now: at(0), feed: { connected, heardAt: at(msAgo), lagMs: 1000 } }, 0) });
+
+  test('the data is as of when it was last heard, and that is told besides, before the relay counts as behind', () => {
+    const shown = silent(3 * 60_000, false);
+    expect(shown).toMatchObject({
+      ...{ code: 'up-to-date', short: 'Up to date as of 10:38' },
+      detail: 'As of 10:38 · 0 changes waiting · position 5,310',
+    });
+    expect(shown.attention).toMatchObject([
+      {
+        ...{ code: 'relay-behind', severity: 'warn', since: at(3 * 60_000) },
+        text: 'The relay has not heard from head office since 10:39. Newer data may exist there. It comes when the relay hears from it again',
+      },
+    ]);
+  });
+
+  test('one that is heard leaves nothing to tell; one silent for long makes the relay behind, told once', () => {
+    expect(silent(4000, true)).toMatchObject({ code: 'up-to-date', attention: [] });
+    expect(silent(6 * 60_000, false)).toMatchObject({ code: 'relay-behind', attention: [] });
+  });
+
+  test('it is told beside what waits', () => {
+    const { probe: probed, ...rest } = waiting(12);
+    const feed = { connected: false, heardAt: at(3 * 60_000), lagMs: 0 };
+    const shown = status({ ...rest, probe: { ...probed, status: { ...probed.status, feed } } });
+    expect(shown.code).toBe('behind');
+    expect(shown.attention.map(({ code }) => code)).toEqual(['relay-behind']);
   });
 });
 

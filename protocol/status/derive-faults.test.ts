@@ -23,7 +23,8 @@ const CASES: Case[] = [
       retry: { attempt: 3, nextAt: at(-25_000) },
     },
     headline: 'Cannot reach the relay',
-    detail: 'relay.example:443 did not answer (timed out after 10 s). Local data is safe. Retrying in 0:25 (attempt 3)',
+    detail:
+      'relay.example:443 did not answer (timed out after 10 s). It last answered at 10:41. Showing data as of 10:40. Local data is safe. Retrying in 0:25 (attempt 3)',
     short: 'Relay not reachable',
     primary: 'retry',
   },

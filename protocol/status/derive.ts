@@ -3,7 +3,18 @@ import { FORMAT, type Format } from './format.ts';
 import { action, type Found, type Reading, read } from './reading.ts';
 import { cancelling, checking, finishing, firstSync, paused, stalled, syncing } from './rules-activity.ts';
 import { altered, comparing, differs, repairing, scopesChanged } from './rules-compare.ts';
-import { behind, cancelled, clock, horizon, neverSynced, relayBehind, stale, unknown, upToDate } from './rules-data.ts';
+import {
+  behind,
+  cancelled,
+  clock,
+  horizon,
+  neverSynced,
+  relayBehind,
+  silent,
+  stale,
+  unknown,
+  upToDate,
+} from './rules-data.ts';
 import { agentDown, agentRestarting, setup, starting } from './rules-engine.ts';
 import {
   busy,
@@ -67,6 +78,8 @@ const PRECEDENCE: readonly Rule[] = [
   clock,
   stale,
   upToDate,
+  // After what it qualifies: it is told besides.
+  silent,
 ];
 
 /** Rules that rest on the fault of the last run. Data that flows is the proof that a new try got past it, so it waits in attention meanwhile. */

@@ -32,6 +32,7 @@ const ENDED_BY_AN_ANSWER: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'behind_horizon',
   'epoch_changed',
   'cursor_ahead',
+  'replica_empty',
 ]);
 
 /** What the rules ask of the facts, worked out once. Times are ms since 1970. */
@@ -55,6 +56,8 @@ export interface Reading {
   bytes: number | null;
   /** When the relay last answered; null: never. */
   answeredAt: number | null;
+  /** Up to when, by this PC's clock, the last answer knows what the master committed: it may be older than the answer. */
+  asOf: number | null;
   /** Age of the last answer; Infinity when not known. */
   answerAge: number;
   /** How far the relay was behind the master at the last answer. `lost`: it never heard from the feed. */
@@ -97,6 +100,7 @@ export function read(facts: Facts, now: number, format: Format): Reading {
   const waiting = facts.waiting?.changes ?? null;
   const atHead = caughtUp(facts);
   const answeredAt = probedAt ?? time(facts.lastSuccess?.endedAt);
+  const lag = probe === null ? null : sourceLag(probe.status);
   const age = answeredAt === null ? Number.POSITIVE_INFINITY : now - answeredAt;
   return {
     facts,
@@ -115,8 +119,9 @@ export function read(facts: Facts, now: number, format: Format): Reading {
     atHead,
     bytes: bytesToCome(facts),
     answeredAt,
+    asOf: answeredAt === null ? null : answeredAt - (typeof lag === 'number' ? lag : 0),
     answerAge: Number.isFinite(age) && age >= -FUTURE_MS ? Math.max(0, age) : Number.POSITIVE_INFINITY,
-    sourceLag: probe === null ? null : sourceLag(probe.status),
+    sourceLag: lag,
     plan: planOf(facts),
     trend: trendOf(facts.trend),
   };

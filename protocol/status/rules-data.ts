@@ -177,6 +177,33 @@ export function relayBehind(reading: Reading): Found | null {
   );
 }
 
+/** The relay has not heard from head office for a while, though not yet for as long as makes it behind. */
+export function silent({
+  facts: { probe, replica, thresholds },
+  answeredAt,
+  answerAge,
+  format,
+  now,
+}: Reading): Found | null {
+  if (probe === null || replica.cursor === null || answeredAt === null || answerAge > thresholds.freshMs) return null;
+  const { feed, now: relayNow } = probe.status;
+  const heardAt = time(feed.heardAt);
+  const askedAt = time(relayNow);
+  if (feed.connected || heardAt === null || askedAt === null) return null;
+  const since = format.moment(answeredAt - Math.max(0, askedAt - heardAt), now);
+  return found(
+    'relay-behind',
+    'warn',
+    {
+      headline: `The relay has not heard from head office since ${since}`,
+      detail: 'Newer data may exist there. It comes when the relay hears from it again',
+      short: `Head office not heard since ${since}`,
+    },
+    { primary: action('check', 'Check again'), secondary: [action('copy-details')] },
+    feed.heardAt,
+  );
+}
+
 export function clock({ facts: { clockSkewMs }, format }: Reading): Found | null {
   if (clockSkewMs === null || !(Math.abs(clockSkewMs) >= CLOCK_WARN_MS)) return null;
   return found(
@@ -239,16 +266,16 @@ function matched({ facts, atHead, behind: more, waiting, sourceLag, fault }: Rea
 }
 
 export function upToDate(reading: Reading): Found | null {
-  const { facts, answeredAt, answerAge, format, now } = reading;
-  if (facts.probe === null || facts.replica.cursor === null || answeredAt === null || !matched(reading)) return null;
+  const { facts, answeredAt, asOf, answerAge, format, now } = reading;
+  if (facts.probe === null || facts.replica.cursor === null || asOf === null || !matched(reading)) return null;
   if (!Number.isFinite(answerAge)) return null;
-  const when = format.moment(answeredAt, now);
+  const when = format.moment(asOf, now);
   if (answerAge > facts.thresholds.freshMs) {
     return found(
       'up-to-date-old',
       'info',
       {
-        headline: `Was up to date ${format.at(answeredAt, now)}`,
+        headline: `Was up to date ${format.at(asOf, now)}`,
         detail: `Not checked for ${format.words(answerAge)}`,
         short: `Last checked ${format.span(answerAge)} ago`,
       },
@@ -270,17 +297,21 @@ export function upToDate(reading: Reading): Found | null {
 }
 
 /** Where nothing else is certain. */
-export function unknown({ answeredAt, answerAge, format, now }: Reading): Found {
-  const detail =
-    answeredAt === null
-      ? 'Waiting for the first answer from the sync agent'
-      : Number.isFinite(answerAge)
-        ? `The answer from ${format.moment(answeredAt, now)} does not tell how far this PC is`
-        : `The last answer is dated ${format.moment(answeredAt, now)}: the clock of this PC was probably set back`;
+export function unknown(reading: Reading): Found {
+  const detail = whyUnknown(reading);
   return found(
     'unknown',
     'unknown',
     { headline: 'Status not known yet', detail, short: 'Status not known' },
     { primary: action('check') },
   );
+}
+
+function whyUnknown({ facts, answeredAt, answerAge, format, now }: Reading): string {
+  if (answeredAt === null) return 'Waiting for the first answer from the sync agent';
+  const when = format.moment(answeredAt, now);
+  if (!Number.isFinite(answerAge))
+    return `The last answer is dated ${when}: the clock of this PC was probably set back`;
+  if (facts.probe === null) return `The last sync ended ${format.at(answeredAt, now)}; the relay was not asked since`;
+  return `The answer from ${when} does not tell how far this PC is`;
 }

@@ -263,17 +263,22 @@ export function rewound(reading: Reading): Found | null {
   );
 }
 
+/** How old the data here is. */
+function dataAsOf({ facts: { replica }, format, now }: Reading): string {
+  const asOf = time(replica.committedAt);
+  return asOf === null ? 'No data here yet' : `Showing data as of ${format.moment(asOf, now)}`;
+}
+
 export function offline(reading: Reading): Found | null {
   const { facts, format, now } = reading;
   if (facts.online !== false) return null;
   const asOf = time(facts.replica.committedAt);
-  const data = asOf === null ? 'No data here yet' : `Showing data as of ${format.moment(asOf, now)}`;
   return found(
     'offline',
     'warn',
     {
       headline: 'This PC is offline',
-      detail: `No network connection. ${data}. Will retry when the network is back`,
+      detail: `No network connection. ${dataAsOf(reading)}. Will retry when the network is back`,
       short: asOf === null ? 'Offline' : `Offline – data as of ${format.moment(asOf, now)}`,
     },
     { primary: action('retry', 'Retry now') },
@@ -287,12 +292,20 @@ export function unreachable(reading: Reading): Found | null {
     return null;
   const address = fault?.params.relay ? String(fault.params.relay) : reading.names.relay;
   const how = fault?.params.detail ? ` (${fault.params.detail})` : fault?.code === 'relay_timeout' ? ' in time' : '';
+  const { answeredAt, format, now } = reading;
+  const last = answeredAt === null ? null : `It last answered ${format.at(answeredAt, now)}`;
   return found(
     'unreachable',
     'warn',
     {
       headline: 'Cannot reach the relay',
-      detail: sentences(`${address} did not answer${how}`, 'Local data is safe', retrying(reading)),
+      detail: sentences(
+        `${address} did not answer${how}`,
+        last,
+        dataAsOf(reading),
+        'Local data is safe',
+        retrying(reading),
+      ),
       short: 'Relay not reachable',
     },
     {
