@@ -2,13 +2,14 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { FeedName } from '@tidemark/protocol/api.ts';
 import { TidemarkError } from '@tidemark/protocol/errors.ts';
-import { isNode, LineCounter, type Node, parseDocument } from 'yaml';
 import { z } from 'zod';
+import { readYaml, type YamlText } from './config-yaml.ts';
 import type { Condition, Filters, TableFilter } from './scopes/filters.ts';
 
+const ADDRESS = 'write it as address:port, such as 127.0.0.1:4600';
 const Listen = z
-  .string()
-  .regex(/^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$/, 'write it as address:port, such as 127.0.0.1:4600')
+  .string(ADDRESS)
+  .regex(/^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$/, ADDRESS)
   .refine((text) => Number(text.slice(text.lastIndexOf(':') + 1)) <= 65_535, 'a port is at most 65535')
   .transform((text) => {
     const colon = text.lastIndexOf(':');
@@ -17,13 +18,12 @@ const Listen = z
 
 /** A constant as text, as filters compare it. */
 const Constant = z
-  .union([
-    z.string(),
-    z.boolean(),
-    z.null(),
-    z.number().refine((value) => !Number.isInteger(value) || Number.isSafeInteger(value), 'write it in quotes'),
-  ])
-  .transform((value) => (value === null ? null : String(value)));
+  .union([z.string(), z.boolean(), z.null(), z.number()])
+  .transform((value) => (value === null ? null : String(value)))
+  .refine(
+    (value) => !value?.startsWith('$') || value.startsWith('$$') || isAttribute(value),
+    'after $ stands the name of an attribute (letters, digits and _); a text that begins with $ is written with two',
+  );
 
 const Values = z
   .array(
@@ -42,13 +42,7 @@ const Columns = z
 const Table = z.strictObject({
   /** Columns with what they must equal: `$attribute` of the terminal, a constant, or a list of constants. */
   where: z
-    .record(
-      z.string().min(1),
-      z.union(
-        [Constant, Values],
-        'write a value, a list of values, or $attribute; a number of more than 15 digits in quotes',
-      ),
-    )
+    .record(z.string().min(1), z.union([Constant, Values], 'write a value, a list of values, or $attribute'))
     .default({}),
   /** Columns that terminals get; left out: all. */
   columns: Columns.optional(),
@@ -103,6 +97,8 @@ export interface Config extends Omit<z.infer<typeof File>, 'feeds'> {
   feeds: Record<string, FeedConfig>;
   /** The file that says who may ask: beside the config, `relay.tokens.json` for `relay.yaml`. */
   tokens: string;
+  /** Where fields stand, for what is found of them later: `relay.yaml line 2: data`. */
+  places: { listen: string; data: string };
 }
 
 /** Says where a field stands: `relay.yaml line 9: feeds.shop`. */
@@ -121,21 +117,24 @@ export function readConfig(file: string): Config {
       error,
     );
   }
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true });
-  for (const error of document.errors)
-    mistakes.push(`line ${lines.linePos(error.pos[0]).line}: ${error.message.split('\n')[0]}`);
-  if (mistakes.length === 0) {
-    const parsed = File.safeParse(document.toJS() ?? {});
-    const place: Place = (field) => {
-      const line = lineOf(document, lines, field);
-      return `${line === null ? '' : `line ${line}: `}${field.join('.') || 'the file'}`;
-    };
-    if (parsed.success) return configOf(parsed.data, file, (field) => `${path.basename(file)} ${place(field)}`);
-    for (const issue of parsed.error.issues) mistakes.push(...explain(issue, place));
-  }
+  const read = readYaml(text, mistakes);
+  const place: Place = (field) => placeOf(read, field);
+  mistakes.push(...(read?.unclear(isConstant, place) ?? []));
+  const parsed = read && File.safeParse(read.value ?? {});
+  for (const issue of parsed?.error?.issues ?? []) mistakes.push(...explain(issue, place));
+  if (mistakes.length === 0 && parsed?.data)
+    return configOf(parsed.data, file, (field) => `${path.basename(file)} ${place(field)}`);
   throw new TidemarkError('config_invalid', { detail: `${file}: ${mistakes.join('; ')}` });
 }
+
+function placeOf(read: YamlText | null, field: PropertyKey[]): string {
+  const line = read?.lineOf(field) ?? null;
+  return `${line === null ? '' : `line ${line}: `}${field.join('.') || 'the file'}`;
+}
+
+/** `feeds.shop.tables.stock.where.branch`. */
+const isConstant = (field: string[]) =>
+  field.length === 6 && field[0] === 'feeds' && field[2] === 'tables' && field[4] === 'where';
 
 function configOf(parsed: z.infer<typeof File>, file: string, place: Place): Config {
   const feeds = Object.entries(parsed.feeds).map(([name, { tables, retention }]): [string, FeedConfig] => {
@@ -153,6 +152,7 @@ function configOf(parsed: z.infer<typeof File>, file: string, place: Place): Con
     ...parsed,
     data: path.resolve(dir, parsed.data),
     tokens: path.join(dir, `${name}.tokens.json`),
+    places: { listen: place(['listen']), data: place(['data']) },
     feeds: Object.fromEntries(feeds),
   };
 }
@@ -176,17 +176,44 @@ function isAttribute(value: unknown): value is string {
   return typeof value === 'string' && /^\$[A-Za-z_]\w*$/.test(value);
 }
 
-function explain(issue: z.core.$ZodIssue, place: Place): string[] {
-  const say = (at: PropertyKey[], message: string) => `${place(at)}: ${message}`;
-  if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => say([...issue.path, key], 'no such field'));
-  if (issue.code === 'invalid_key') return [say(issue.path, issue.issues[0]?.message ?? issue.message)];
-  return [say(issue.path, issue.message)];
+const WRITE: Record<string, string> = {
+  object: 'write fields below it, each as name: value',
+  record: 'write names below it, each as name: value',
+  array: 'write a list, such as [a, b]',
+  string: 'write a text',
+  number: 'write a number',
+};
+
+const nameMessage = (issue?: z.core.$ZodIssue) =>
+  issue?.code === 'invalid_format' ? issue.message : 'the name is empty';
+
+function typeMessage({ message, expected }: z.core.$ZodIssueInvalidType): string {
+  if (!message.startsWith('Invalid input')) return message;
+  return `${message.endsWith('received undefined') ? 'is missing: ' : ''}${WRITE[expected] ?? message}`;
 }
 
-function lineOf(document: ReturnType<typeof parseDocument>, lines: LineCounter, at: PropertyKey[]): number | null {
-  for (let length = at.length; length > 0; length--) {
-    const node = document.getIn(at.slice(0, length), true) as Node | undefined;
-    if (isNode(node) && node.range) return lines.linePos(node.range[0]).line;
+function explain(issue: z.core.$ZodIssue, place: Place): string[] {
+  const say = (at: PropertyKey[], message: string) => `${place(at)}: ${message}`;
+  switch (issue.code) {
+    case 'unrecognized_keys':
+      return issue.keys.map((key) => say([...issue.path, key], 'no such field'));
+    case 'invalid_key':
+      return [say(issue.path, nameMessage(issue.issues[0]))];
+    case 'invalid_type':
+      return [say(issue.path, typeMessage(issue))];
+    case 'too_small':
+    case 'too_big':
+      return [say(issue.path, sizeOf(issue))];
+    default:
+      return [say(issue.path, issue.message)];
   }
-  return null;
+}
+
+function sizeOf(issue: z.core.$ZodIssueTooSmall | z.core.$ZodIssueTooBig): string {
+  const own = issue.message.startsWith('Too ') ? null : issue.message;
+  if (own !== null) return own;
+  const characters = issue.origin === 'string' ? ' characters' : '';
+  if (issue.code === 'too_big') return `at most ${issue.maximum}${characters}`;
+  if (issue.origin === 'string') return 'is empty';
+  return `${issue.inclusive ? 'at least' : 'more than'} ${issue.minimum}`;
 }

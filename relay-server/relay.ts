@@ -28,7 +28,7 @@ const SEEN_MS = 60_000;
 
 /** Starts the relay of a config. Throws db_*, disk_full, or config_invalid about a folder or an address that cannot be had. */
 export async function startRelay(config: Config, deps: RelayDeps): Promise<Relay> {
-  makeFolder(config.data);
+  makeFolder(config);
   const tokens = new Tokens(config);
   const feeds = new Map<string, FeedService>();
   try {
@@ -62,7 +62,7 @@ export async function startRelay(config: Config, deps: RelayDeps): Promise<Relay
   } catch (error) {
     for (const feed of feeds.values()) await feed.close();
     tokens.close();
-    throw unusable(`listen: ${config.listen.host}:${config.listen.port}`, error);
+    throw unusable(`${config.places.listen}: ${config.listen.host}:${config.listen.port}`, error);
   }
   const writeSeen = () => {
     try {
@@ -110,12 +110,12 @@ function requireAttributes({ filters }: FeedConfig, terminals: Bearer[]): void {
   if (mistakes.length > 0) throw new TidemarkError('config_invalid', { detail: mistakes.join('; ') });
 }
 
-function makeFolder(folder: string): void {
+function makeFolder({ data: folder, places }: Config): void {
   try {
     mkdirSync(folder, { recursive: true });
     accessSync(folder, constants.W_OK);
   } catch (error) {
-    throw unusable(`data: ${folder}`, error);
+    throw unusable(`${places.data}: ${folder}`, error);
   }
 }
 

@@ -2,6 +2,7 @@ import { existsSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'nod
 import path from 'node:path';
 import { RelayStatus } from '@tidemark/protocol/api.ts';
 import type { BatchLine } from '@tidemark/protocol/lines.ts';
+import { readConfig } from '@tidemark/relay-server/config.ts';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { run } from '../system/processes.ts';
@@ -221,15 +222,52 @@ test('config-three-mistakes: all three are named with their lines, exit code 78'
     expect(ended.stderr).toContain(words);
 });
 
+test.each([
+  [
+    'listen: 4600\ndata: ./d\nfeeds: [shop]\n',
+    ['line 1: listen: write it as address:port', 'line 3: feeds: write names below it'],
+  ],
+  ['feeds:\n  shop: all\n', ['data: is missing: write a text', 'line 2: feeds.shop: write fields below it']],
+  ['data: ./d\nfeeds:\n  shop:\n    tables: [item]\n', ['line 4: feeds.shop.tables: write names below it']],
+  [
+    'data: ./d\nfeeds:\n  shop:\n    retention: { days: "3", megabytes: 0 }\n',
+    ['line 4: feeds.shop.retention.days: write a number', 'line 4: feeds.shop.retention.megabytes: more than 0'],
+  ],
+  ['data: ./d\nfeeds:\n  shop:\n    retention: { days: 40000 }\n', ['days: at most 36500']],
+  [
+    'data: ./d\nfeeds:\n  shop:\n    tables:\n      item: { columns: id }\n',
+    ['line 5: feeds.shop.tables.item.columns: write a list'],
+  ],
+  ['data: ./d\n---\nfeeds: {}\n', ['line 2: a second document begins']],
+  ['data: ./d\nfeeds:\n  Shop: {}\n', ['line 3: feeds.Shop: a feed name has']],
+  ['data: ./d\nfeeds:\n  shop:\n    tables: *nothing\n', ['line 4: *nothing: there is no &nothing above']],
+  [
+    'data: &a [x,x,x,x,x,x,x,x,x]\nfeeds: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: [*c,*c,*c,*c]\n',
+    ['line 4: too many aliases'],
+  ],
+])('config-mistakes are named with line and what to write: %j', async (text, says) => {
+  const file = path.join(relay.folder, 'bad.yaml');
+  writeFileSync(file, text);
+  expect(() => readConfig(file)).toThrow(expect.objectContaining({ code: 'config_invalid' }));
+  for (const words of says) expect(() => readConfig(file)).toThrow(words);
+  expect(() => readConfig(file)).not.toThrow(/expected|received|Invalid|Too /);
+});
+
 test('an address in use and a folder that cannot be are named, exit code 78', async () => {
   const taken = path.join(relay.folder, 'taken.yaml');
   writeFileSync(taken, `listen: ${relay.url.slice('http://'.length)}\ndata: ./other\nfeeds:\n  shop: {}\n`);
   const first = await run('relay', ['serve', '--config', taken]);
-  expect(first).toMatchObject({ code: 78, stderr: expect.stringContaining('another program uses it') });
+  expect(first).toMatchObject({
+    code: 78,
+    stderr: expect.stringMatching(/taken.yaml line 1: listen: .* another program uses it/),
+  });
   const folder = path.join(relay.folder, 'folder.yaml');
   writeFileSync(folder, 'listen: 127.0.0.1:0\ndata: ./taken.yaml\nfeeds:\n  shop: {}\n');
   const second = await run('relay', ['serve', '--config', folder]);
-  expect(second).toMatchObject({ code: 78, stderr: expect.stringContaining('it is not a folder') });
+  expect(second).toMatchObject({
+    code: 78,
+    stderr: expect.stringMatching(/folder.yaml line 2: data: .* it is not a folder/),
+  });
 });
 
 test.each([
