@@ -6,9 +6,10 @@ import { z } from 'zod';
 import { readYaml, type YamlText } from './config-yaml.ts';
 import type { Condition, Filters, TableFilter } from './scopes/filters.ts';
 
+const ADDRESS = 'write it as address:port, such as 127.0.0.1:4600';
 const Listen = z
-  .string()
-  .regex(/^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$/, 'write it as address:port, such as 127.0.0.1:4600')
+  .string(ADDRESS)
+  .regex(/^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$/, ADDRESS)
   .refine((text) => Number(text.slice(text.lastIndexOf(':') + 1)) <= 65_535, 'a port is at most 65535')
   .transform((text) => {
     const colon = text.lastIndexOf(':');
@@ -186,7 +187,10 @@ const WRITE: Record<string, string> = {
 const nameMessage = (issue?: z.core.$ZodIssue) =>
   issue?.code === 'invalid_format' ? issue.message : 'the name is empty';
 
-const missing = ({ message }: z.core.$ZodIssue) => message.endsWith('received undefined');
+function typeMessage({ message, expected }: z.core.$ZodIssueInvalidType): string {
+  if (!message.startsWith('Invalid input')) return message;
+  return `${message.endsWith('received undefined') ? 'is missing: ' : ''}${WRITE[expected] ?? message}`;
+}
 
 function explain(issue: z.core.$ZodIssue, place: Place): string[] {
   const say = (at: PropertyKey[], message: string) => `${place(at)}: ${message}`;
@@ -196,7 +200,7 @@ function explain(issue: z.core.$ZodIssue, place: Place): string[] {
     case 'invalid_key':
       return [say(issue.path, nameMessage(issue.issues[0]))];
     case 'invalid_type':
-      return [say(issue.path, `${missing(issue) ? 'is missing: ' : ''}${WRITE[issue.expected] ?? issue.message}`)];
+      return [say(issue.path, typeMessage(issue))];
     case 'too_small':
     case 'too_big':
       return [say(issue.path, sizeOf(issue))];

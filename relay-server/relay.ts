@@ -1,10 +1,13 @@
 import { accessSync, constants, mkdirSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import path from 'node:path';
 import { TidemarkError } from '@tidemark/protocol/errors.ts';
 import type { Config, FeedConfig } from './config.ts';
 import { FeedService } from './feed-service.ts';
+import { namedAttributes } from './scopes/filters.ts';
 import { createApp } from './server.ts';
+import { isRoutedBy } from './store/scope-counts.ts';
 import { type Bearer, Tokens } from './tokens.ts';
 
 export interface Relay {
@@ -28,15 +31,17 @@ const SEEN_MS = 60_000;
 
 /** Starts the relay of a config. Throws db_*, disk_full, or config_invalid about a folder or an address that cannot be had. */
 export async function startRelay(config: Config, deps: RelayDeps): Promise<Relay> {
-  makeFolder(config.data);
+  makeFolder(config);
   const tokens = new Tokens(config);
   const feeds = new Map<string, FeedService>();
   try {
     for (const [name, feed] of Object.entries(config.feeds)) {
-      requireAttributes(
-        feed,
-        tokens.list().filter((bearer) => bearer.feed === name && bearer.role === 'terminal'),
-      );
+      const terminals = tokens.list().filter((bearer) => bearer.feed === name && bearer.role === 'terminal');
+      const lacking = attributesOfNobody(feed, terminals);
+      // With filters that were in use, terminals came and went: that is no reason to leave the others without a relay.
+      if (lacking.length > 0 && !isRoutedBy(path.join(config.data, name, 'feed.sqlite'), feed.filters))
+        throw new TidemarkError('config_invalid', { detail: lacking.join('; ') });
+      for (const detail of lacking) deps.log('attribute-of-nobody', { feed: name, detail });
       const about = { name: config.name, version: deps.version };
       feeds.set(name, await FeedService.open(name, config.data, feed, about, deps));
     }
@@ -62,7 +67,7 @@ export async function startRelay(config: Config, deps: RelayDeps): Promise<Relay
   } catch (error) {
     for (const feed of feeds.values()) await feed.close();
     tokens.close();
-    throw unusable(`listen: ${config.listen.host}:${config.listen.port}`, error);
+    throw unusable(`${config.places.listen}: ${config.listen.host}:${config.listen.port}`, error);
   }
   const writeSeen = () => {
     try {
@@ -94,28 +99,25 @@ export async function startRelay(config: Config, deps: RelayDeps): Promise<Relay
   };
 }
 
-/** Throws config_invalid when a filter names an attribute that none of the feed's terminals has. */
-function requireAttributes({ filters }: FeedConfig, terminals: Bearer[]): void {
-  if (terminals.length === 0) return;
+/** What to say of the attributes that filters name and none of the feed's terminals has. */
+function attributesOfNobody({ filters }: FeedConfig, terminals: Bearer[]): string[] {
+  if (terminals.length === 0) return [];
   const known = new Set(terminals.flatMap(({ attributes }) => Object.keys(attributes)));
-  const mistakes = Object.values(filters).flatMap(({ where }) =>
-    where.flatMap((condition) =>
-      'attribute' in condition && !known.has(condition.attribute)
-        ? [
-            `${condition.at}: no terminal has the attribute ${condition.attribute} (known: ${[...known].join(', ') || 'none'}). Correct it, or give it with token set`,
-          ]
-        : [],
-    ),
+  return [...namedAttributes(filters)].flatMap(([attribute, at]) =>
+    known.has(attribute)
+      ? []
+      : [
+          `${at}: no terminal has the attribute ${attribute} (known: ${[...known].join(', ') || 'none'}). Correct it, or give it with token set`,
+        ],
   );
-  if (mistakes.length > 0) throw new TidemarkError('config_invalid', { detail: mistakes.join('; ') });
 }
 
-function makeFolder(folder: string): void {
+function makeFolder({ data: folder, places }: Config): void {
   try {
     mkdirSync(folder, { recursive: true });
     accessSync(folder, constants.W_OK);
   } catch (error) {
-    throw unusable(`data: ${folder}`, error);
+    throw unusable(`${places.data}: ${folder}`, error);
   }
 }
 

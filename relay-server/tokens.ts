@@ -45,11 +45,21 @@ export class Tokens {
     });
   }
 
-  /** Gives the holder of a name other attributes; its token stays. Says how many were found. */
-  set(name: string, feed: string, attributes: Bearer['attributes']): number {
+  /**
+   * Changes attributes of the holder of a name, and keeps its others and its token. Returns what it has now; null: nobody
+   * has this name. Throws usage when it has none that is to be unset.
+   */
+  set(
+    name: string,
+    feed: string,
+    change: { set: Bearer['attributes']; unset?: string[] },
+  ): Pick<Bearer, 'role' | 'attributes'> | null {
     return this.#file.change((tokens) => {
-      const changed = tokens.map((each) => (isOf(name, feed)(each) ? { ...each, attributes } : each));
-      return { tokens: changed, result: tokens.filter(isOf(name, feed)).length };
+      const at = tokens.findIndex(isOf(name, feed));
+      const found = tokens[at];
+      if (!found) return { tokens, result: null };
+      const next = { ...found, attributes: changed(found, change) };
+      return { tokens: tokens.with(at, next), result: next };
     });
   }
 
@@ -107,6 +117,18 @@ export class Tokens {
 const order = (a: string, b: string) => (a < b ? -1 : 1);
 const isOf = (name: string, feed: string) => (each: { name: string; feed: string }) =>
   each.name === name && each.feed === feed;
+
+function changed(
+  { name, attributes }: StoredToken,
+  { set, unset = [] }: { set: Bearer['attributes']; unset?: string[] },
+): Bearer['attributes'] {
+  for (const each of unset)
+    if (!Object.hasOwn(attributes, each))
+      throw new TidemarkError('usage', {
+        detail: `--unset: ${name} has no attribute ${each} (it has: ${Object.keys(attributes).join(', ') || 'none'})`,
+      });
+  return Object.fromEntries(Object.entries({ ...attributes, ...set }).filter(([key]) => !unset.includes(key)));
+}
 
 /** Relays kept their tokens among the data before. */
 function takeOver(db: Writer, file: TokenFile): void {

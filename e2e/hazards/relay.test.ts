@@ -223,7 +223,10 @@ test('config-three-mistakes: all three are named with their lines, exit code 78'
 });
 
 test.each([
-  ['listen: 4600\ndata: ./d\nfeeds: [shop]\n', ['line 1: listen: write a text', 'line 3: feeds: write names below it']],
+  [
+    'listen: 4600\ndata: ./d\nfeeds: [shop]\n',
+    ['line 1: listen: write it as address:port', 'line 3: feeds: write names below it'],
+  ],
   ['feeds:\n  shop: all\n', ['data: is missing: write a text', 'line 2: feeds.shop: write fields below it']],
   ['data: ./d\nfeeds:\n  shop:\n    tables: [item]\n', ['line 4: feeds.shop.tables: write names below it']],
   [

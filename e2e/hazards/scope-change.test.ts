@@ -62,7 +62,7 @@ test('C9: another attribute: the rows that differ come, not a copy; readers see 
     ['u', 1, [[5, 'newer']]],
   ]);
   const tokens = new Tokens(readConfig(at.relay.config));
-  expect(tokens.set('branch', 'shop', { branch: '8,9' })).toBe(1);
+  expect(tokens.set('branch', 'shop', { set: { branch: '8,9' } })).toMatchObject({ attributes: { branch: '8,9' } });
   tokens.close();
   const reader = new Database(at.database, { readonly: true });
   const seen = reader.prepare('SELECT group_concat(DISTINCT branch) FROM stock').pluck();
@@ -117,7 +117,7 @@ test('C9: a set of which nothing is here comes as a copy, where that costs less'
   const at = await synced();
   at.tamper('DELETE FROM product');
   const tokens = new Tokens(readConfig(at.relay.config));
-  tokens.set('branch', 'shop', { branch: '8' });
+  tokens.set('branch', 'shop', { set: { branch: '8' } });
   tokens.close();
   expect(await at.run('now', { giveUpAfterMs: 30_000 })).toMatchObject({ outcome: 'done', snapshot: 'scopes_changed' });
   expect(branches(at)).toEqual([[8, STOCKS / 4]]);

@@ -1,3 +1,9 @@
+import path from 'node:path';
+import { TableSchema } from '@tidemark/protocol/schema.ts';
+import { comparisonOf } from '@tidemark/relay-server/scopes/comparing.ts';
+import { toWire } from '@tidemark/replica/row-statements.ts';
+import { ident } from '@tidemark/replica/sqlite.ts';
+import Database from 'better-sqlite3';
 import type pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type EmbeddedPostgres, startPostgres } from '../../scripts/postgres/embedded.ts';
@@ -149,6 +155,32 @@ test('every-type: the same by the log, and when changed', async () => {
   await equal();
 });
 
+test('G1 every-type: each value can be named by a constant, which finds it', () => {
+  const db = new Database(path.join(system.folder, 'relay-data/shop/feed.sqlite'), { readonly: true });
+  const text = db.prepare("SELECT schema FROM tidemark_table WHERE name = 'every'").pluck().get() as string;
+  const { columns } = TableSchema.parse(JSON.parse(text));
+  const wrong: unknown[] = [];
+  for (const column of columns) {
+    const by = comparisonOf(column);
+    if (!by) continue;
+    const name = ident(column.name);
+    const values = db.prepare(`SELECT DISTINCT ${name} FROM every WHERE ${name} IS NOT NULL`).safeIntegers().pluck();
+    const find = db.prepare(`SELECT count(*) FROM every WHERE ${name} = ? AND ${by.sql(name)} IN (?)`).pluck();
+    for (const value of values.all()) {
+      const said = by.textOf(toWire(value) as string | number);
+      const stored = by.stored(said);
+      if (by.constant(said) !== said || stored === null || find.get(value, stored) === 0)
+        wrong.push([column.name, column.source, value, said]);
+    }
+  }
+  db.close();
+  expect(wrong).toEqual([]);
+  // What the comparisons of types go by is what Postgres calls them.
+  expect(columns.map(({ source }) => source)).toEqual(
+    expect.arrayContaining(['character(5)', 'uuid', 'date', 'numeric', 'timestamp(0) with time zone', 'boolean']),
+  );
+});
+
 test('enum-value-added: a new value of an enum arrives', async () => {
   await master.query("ALTER TYPE mood ADD VALUE 'elated'");
   await master.query("INSERT INTO every (m, moods) VALUES ('elated', '{elated}')");
@@ -176,7 +208,6 @@ test('odd names, another schema, a key in another order, nothing but a key, an i
   await master.query("UPDATE only_key SET b = 'b'; UPDATE by_index SET n = 2; UPDATE by_index SET code = 'l'");
   await system.settled();
   await system.pull();
-  const { default: Database } = await import('better-sqlite3');
   const db = new Database(system.database(), { readonly: true });
   expect(db.prepare('SELECT "Order", "line-no", note FROM "Sales.Order Line" ORDER BY 1').raw().all()).toEqual([
     [1, 2, 'y'],

@@ -37,20 +37,25 @@ function configOf(folder: string, feed: string): Config {
   return readConfig(file);
 }
 
-const listen = (config: Config, now: () => number): Promise<Relay> =>
-  startRelay(config, { now, log: () => undefined, version: 'test' });
+type Event = Record<string, unknown> & { event: string };
+
+const listen = (config: Config, now: () => number, events: Event[]): Promise<Relay> =>
+  startRelay(config, { now, log: (event, fields) => events.push({ event, ...fields }), version: 'test' });
 
 /** The real relay in this process, on loopback, with a hand-driven feed `shop` of the table {@link ITEM}. */
 export class TestRelay {
   readonly folder: string;
+  /** What it logged. */
+  readonly events: Event[];
   #relay: Relay;
   readonly #send: Record<string, string>;
   link: RelayLink;
   send: (batch: Buffer) => Promise<BatchAnswer> = () => Promise.reject(new Error('no session'));
   #at = 0;
 
-  private constructor(folder: string, relay: Relay, tokens: Record<string, string>) {
+  private constructor(folder: string, relay: Relay, tokens: Record<string, string>, events: Event[]) {
     this.folder = folder;
+    this.events = events;
     this.#relay = relay;
     this.#send = tokens;
     this.link = new RelayLink(relay.url, 'shop', tokens.feed ?? '');
@@ -71,14 +76,15 @@ export class TestRelay {
     for (const [name, attributes] of Object.entries(terminals)) made[name] = add(name, 'terminal', 'shop', attributes);
     tokens.close();
     for (const [name, token] of Object.entries(made)) writeFileSync(path.join(folder, `${name}.token`), token);
-    return new TestRelay(folder, await listen(config, Date.now), made);
+    const events: Event[] = [];
+    return new TestRelay(folder, await listen(config, Date.now, events), made, events);
   }
 
   /** Stops it and starts it again, with other settings of the feed and its clock at `now`; `between` is done meanwhile. */
   async restart(feed: string, now: number, between: () => void = () => undefined): Promise<void> {
     await this.#relay.stop();
     between();
-    this.#relay = await listen(configOf(this.folder, feed), () => now);
+    this.#relay = await listen(configOf(this.folder, feed), () => now, this.events);
     this.link = new RelayLink(this.#relay.url, 'shop', this.token('feed'));
   }
 

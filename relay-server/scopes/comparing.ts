@@ -68,13 +68,13 @@ function decimal(source: string, asNumber: boolean): Comparison {
     textOf: (value) => shortest(typeof value === 'number' ? digitsOf(value) : value),
     constant: (text) => {
       if (NO_NUMBER.test(text)) return text;
-      const short = DECIMAL.test(text) ? shortest(text) : null;
+      const short = shortDecimal(text);
       return short !== null && (DECIMAL.exec(short)?.[1] ?? '').length <= places ? short : null;
     },
     written: `a number${places < Number.POSITIVE_INFINITY ? ` of ${places} decimals or fewer` : ''}, such as ${places === 0 ? '10' : '10.5'}`,
     stored: (text) => {
       if (NO_NUMBER.test(text)) return text;
-      if (!DECIMAL.test(text) || shortest(text) !== text) return null;
+      if (shortDecimal(text) !== text) return null;
       if (!asNumber) return text;
       return digitsOf(Number(text)) === text ? Number(text) : null;
     },
@@ -82,6 +82,11 @@ function decimal(source: string, asNumber: boolean): Comparison {
       ? plainSql
       : (name) => `CASE WHEN instr(${name}, '.') THEN rtrim(rtrim(${name}, '0'), '.') ELSE ${name} END`,
   };
+}
+
+/** How a decimal column is compared with what is written as this; null: it is no decimal number. */
+export function shortDecimal(text: string): string | null {
+  return DECIMAL.test(text) ? shortest(text) : null;
 }
 
 /** Without trailing zeros behind the point. */

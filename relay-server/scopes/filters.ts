@@ -79,6 +79,14 @@ export function scopesOf(filter: TableFilter | undefined, attributes: Attributes
   return names;
 }
 
+/** The attributes that filters name, and where relay.yaml does so first. */
+export function namedAttributes(filters: Filters): Map<string, string> {
+  const named = new Map<string, string>();
+  for (const { where } of Object.values(filters))
+    for (const each of where) if ('attribute' in each && !named.has(each.attribute)) named.set(each.attribute, each.at);
+  return named;
+}
+
 function joined(name: string, attribute: string, value: string): string {
   return `${name}${name === '' ? '' : '&'}${attribute}=${encodeURIComponent(value)}`;
 }
@@ -91,7 +99,8 @@ type Named = { column: string; attribute?: string };
 const byAttribute = (a: Named, b: Named) =>
   `${a.attribute ?? ''} ${a.column}` < `${b.attribute ?? ''} ${b.column}` ? -1 : 1;
 
-function valuesOf(attributes: Attributes, name: string): string[] {
+/** The values that an attribute holds. */
+export function valuesOf(attributes: Attributes, name: string): string[] {
   const said = Object.hasOwn(attributes, name) ? attributes[name] : undefined;
   const values = (said ?? '').split(',').map((value) => value.trim());
   return [...new Set(values.filter((value) => value !== ''))];

@@ -1,8 +1,9 @@
+import { existsSync } from 'node:fs';
 import { TidemarkError } from '@tidemark/protocol/errors.ts';
 import type { WireRow } from '@tidemark/protocol/lines.ts';
 import type { FeedTable } from '@tidemark/replica/feed-tables.ts';
 import { toWire } from '@tidemark/replica/row-statements.ts';
-import { ident, prepared, transaction, type Writer } from '@tidemark/replica/sqlite.ts';
+import { ident, openReader, prepared, transaction, type Writer } from '@tidemark/replica/sqlite.ts';
 import { EVERYONE_SCOPE, type Filters, fingerprint, type Router } from '../scopes/filters.ts';
 import { clearLog } from './log-format.ts';
 import { indexScopes, Routers } from './routed-writer.ts';
@@ -40,6 +41,18 @@ function countByScope(
     if (scope !== null) counts.set(scope, (counts.get(scope) ?? 0) + Number(count));
   }
   return counts;
+}
+
+/** Whether the log of a feed's store was routed by these filters. Throws db_*. */
+export function isRoutedBy(file: string, filters: Filters): boolean {
+  if (!existsSync(file)) return false;
+  const db = openReader(file);
+  try {
+    const kept = db.prepare("SELECT 1 FROM pragma_table_info('tidemark_feed') WHERE name = 'filters'").get();
+    return kept !== undefined && db.prepare('SELECT filters FROM tidemark_feed').pluck().get() === fingerprint(filters);
+  } finally {
+    db.close();
+  }
 }
 
 /**
