@@ -15,7 +15,7 @@ import { publish } from './publication.ts';
 import { resync } from './resync.ts';
 import { type Numbered, planResync, type ResyncPlan, type Standing } from './resync-plan.ts';
 import { dropSlot, freed, makeSlot, whyNotFrom } from './slot.ts';
-import { Stream } from './stream.ts';
+import { PublicationMissing, Stream } from './stream.ts';
 import { TableWatch } from './table-watch.ts';
 import { SchemaChanged, TransactionWriter } from './transaction-writer.ts';
 
@@ -68,6 +68,18 @@ export class PostgresSource implements Source {
   }
 
   async run(session: SessionAnswer, outbox: Outbox, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#run(session, outbox, signal);
+    } catch (error) {
+      const missing = causeOf(error);
+      if (!(missing instanceof PublicationMissing)) throw error;
+      // The slot would tell the same each time.
+      this.#baseNeeded = 'the publication was dropped for a while';
+      this.#log('publication-missing', { why: missing.message });
+    }
+  }
+
+  async #run(session: SessionAnswer, outbox: Outbox, signal: AbortSignal): Promise<void> {
     const { client } = this.#need(this.#control);
     const listed = session.publish?.map(({ name }) => name) ?? null;
     const fingerprint = await readFingerprint(client);
@@ -76,7 +88,7 @@ export class PostgresSource implements Source {
     await freed(client, this.#name);
     this.#replication = await connect(this.#url, true);
     const run: Run = { session, listed, checked, fingerprint, lines: new LineWriter(outbox), outbox, signal };
-    const why = this.#baseNeeded ?? (await whyNotFrom(client, this.#name, session.position));
+    const why = (await whyNotFrom(client, this.#name, session.position)) ?? this.#baseNeeded;
     if (why !== null) {
       this.#log('base', { why });
       await this.#stream(run, await this.#base(why, run));
@@ -227,14 +239,15 @@ export class PostgresSource implements Source {
 
 const standingOf = ({ tables, nextTableId }: SessionAnswer) => ({ relay: tables, nextTableId });
 
+const causeOf = (error: unknown): unknown => (error instanceof TidemarkError ? error.cause : error);
+
 function schemaChanged(error: unknown): SchemaChanged | null {
-  const inner = error instanceof TidemarkError ? error.cause : error;
+  const inner = causeOf(error);
   return inner instanceof SchemaChanged ? inner : null;
 }
 
 /** Whether the master refused a further slot or connection. */
 function isNoneLeft(error: unknown): boolean {
-  const cause = error instanceof TidemarkError ? error.cause : error;
-  const { code } = (cause ?? {}) as { code?: string };
+  const { code } = (causeOf(error) ?? {}) as { code?: string };
   return code === '53400' || code === '53300';
 }
