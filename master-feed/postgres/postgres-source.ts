@@ -24,8 +24,6 @@ const HEARTBEAT_MS = 5_000;
 /** One session's way to the relay. */
 interface Run {
   session: SessionAnswer;
-  /** Names that relay.yaml lists; null: all. */
-  listed: string[] | null;
   checked: Checked;
   /** What the catalogue said of itself before it was read. */
   fingerprint: string;
@@ -81,13 +79,12 @@ export class PostgresSource implements Source {
 
   async #run(session: SessionAnswer, outbox: Outbox, signal: AbortSignal): Promise<void> {
     const { client } = this.#need(this.#control);
-    const listed = session.publish?.map(({ name }) => name) ?? null;
     const fingerprint = await readFingerprint(client);
-    const checked = await checkMaster(client, listed);
+    const checked = await checkMaster(client, session.publish);
     for (const oid of await publish(client, this.#name, checked.tables, checked.version)) this.#suspects.add(oid);
     await freed(client, this.#name);
     this.#replication = await connect(this.#url, true);
-    const run: Run = { session, listed, checked, fingerprint, lines: new LineWriter(outbox), outbox, signal };
+    const run: Run = { session, checked, fingerprint, lines: new LineWriter(outbox), outbox, signal };
     const why = (await whyNotFrom(client, this.#name, session.position)) ?? this.#baseNeeded;
     if (why !== null) {
       this.#log('base', { why });
@@ -123,7 +120,7 @@ export class PostgresSource implements Source {
   }
 
   /** Makes a new slot and sends all rows as they were at its start. */
-  async #base(why: string, { session, checked, listed, lines, outbox }: Run): Promise<Numbered[]> {
+  async #base(why: string, { session, checked, lines, outbox }: Run): Promise<Numbered[]> {
     const control = this.#need(this.#control).client;
     // From here on the relay may hold any of them anyhow.
     await this.#hold([]);
@@ -133,7 +130,7 @@ export class PostgresSource implements Source {
     try {
       // As they were in that snapshot: what was altered since is told by the stream.
       const published = new Set(checked.tables.map(({ oid }) => oid));
-      const tables = (await checkMaster(copy.client, listed)).tables.filter(({ oid }) => published.has(oid));
+      const tables = (await checkMaster(copy.client, session.publish)).tables.filter(({ oid }) => published.has(oid));
       let next = session.nextTableId;
       lines.beginBase(toPosition(slot.start - 1n), (await logEnd(copy)).at, why);
       const numbered: Numbered[] = [];
@@ -161,7 +158,7 @@ export class PostgresSource implements Source {
   }
 
   /** Reads the altered tables anew. The next session goes on from there. */
-  async #resync({ session, listed, checked, lines, outbox, signal }: Run): Promise<void> {
+  async #resync({ session, checked, lines, outbox, signal }: Run): Promise<void> {
     const url = this.#url;
     const [name, log] = [this.#name, this.#log];
     const [control, replication] = [this.#need(this.#control), this.#need(this.#replication)];
@@ -170,7 +167,7 @@ export class PostgresSource implements Source {
     const published = new Set(checked.tables.map(({ oid }) => oid));
     try {
       const deps = { url, name, control, replication, lines, outbox, log, signal, plan, begin };
-      const tables = await resync(deps, published, listed);
+      const tables = await resync(deps, published, session.publish);
       if (tables === null) return;
       this.#suspects.clear();
       await this.#hold(tables.map(held));
@@ -183,7 +180,7 @@ export class PostgresSource implements Source {
 
   /** Streams until the signal is aborted or tables of the master are found altered. */
   async #stream(run: Run, tables: Numbered[]): Promise<void> {
-    const { listed, fingerprint, lines, outbox, signal } = run;
+    const { session, fingerprint, lines, outbox, signal } = run;
     const control = this.#need(this.#control);
     const replication = this.#need(this.#replication);
     const { durable } = outbox;
@@ -197,7 +194,7 @@ export class PostgresSource implements Source {
       {
         client: control.client,
         publication: this.#name,
-        listed,
+        listed: session.publish,
         log: this.#log,
         plan: (found, standing) => this.#plan(found, standing),
         refresh: (found) => this.#refresh(found.map(held)),
