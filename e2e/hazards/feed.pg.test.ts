@@ -181,6 +181,44 @@ describe('against a master that is ready', () => {
     expect(after.feed.base?.why).toBe('the slot is gone');
   });
 
+  const gap = async (then = '') => {
+    await master.query("DROP PUBLICATION tidemark_shop; UPDATE note SET body = 'missed' WHERE id = 7");
+    await master.query(`DELETE FROM note WHERE id = 8; ${then}`);
+  };
+  const dropped = async () => {
+    await equal();
+    expect((await system.status()).feed.base?.why).toBe('the publication was dropped for a while');
+    await master.query("UPDATE note SET body = 'streams' WHERE id = 9");
+    await equal();
+    expect(system.feed?.stdout.match(/"event":"base"/g)).toHaveLength(1);
+    expect(system.feed?.stdout).not.toContain('"event":"fault"');
+  };
+
+  test('lost-publication: dropped while the feed runs, what the log does not tell is compared', async () => {
+    await equal();
+    await system.feed?.stop('SIGTERM');
+    system.startFeed();
+    await system.settled();
+    await gap();
+    await dropped();
+  });
+
+  test('lost-publication: dropped while the feed is down', async () => {
+    await equal();
+    await system.feed?.stop('SIGTERM');
+    await gap();
+    system.startFeed();
+    await dropped();
+  });
+
+  test('lost-publication: dropped and made anew by hand while the feed is down', async () => {
+    await equal();
+    await system.feed?.stop('SIGTERM');
+    await gap('CREATE PUBLICATION tidemark_shop FOR TABLE ONLY public.note WITH (publish_via_partition_root = true);');
+    system.startFeed();
+    await dropped();
+  });
+
   test('lost-relay-disk: a new epoch, and a terminal copies once, by itself', async () => {
     await equal();
     const { epoch } = (await system.status()).head ?? {};

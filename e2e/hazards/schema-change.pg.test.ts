@@ -447,7 +447,7 @@ test('F12: without REPLICA IDENTITY FULL, and what has no log, is refused by nam
   await system.relay?.stop('SIGTERM');
   await appendFile(
     system.config,
-    ['keyless', 'counter', 'seen', 'fast', 'parted'].map((name) => `      ${name}: {}\n`).join(''),
+    ['keyless', 'counter', 'seen', 'fast', 'parted', 'nowhere'].map((name) => `      ${name}: {}\n`).join(''),
   );
   await system.startRelay();
   system.startFeed();
@@ -459,6 +459,8 @@ test('F12: without REPLICA IDENTITY FULL, and what has no log, is refused by nam
   expect(ended?.stderr).toContain('seen is a view');
   expect(ended?.stderr).toContain('fast is unlogged');
   expect(ended?.stderr).toContain('ALTER TABLE public.parted_1 REPLICA IDENTITY FULL;');
+  for (const name of ['keyless', 'counter', 'seen', 'fast', 'parted', 'nowhere'])
+    expect(ended?.stderr).toMatch(new RegExp(`- relay\\.yaml line \\d+: feeds\\.shop\\.tables\\.${name}: .*${name}`));
 });
 
 test('publication: a table that relay.yaml lists or no longer lists is added or dropped alone', async () => {
@@ -557,4 +559,74 @@ test('G6: a column that a filter names is dropped: the feed says so with file an
   await writeFile(system.config, listed);
   await system.startRelay();
   await equal();
+});
+
+describe('same-names: tables that SQLite cannot tell apart', () => {
+  const TWO = `${OTHER} CREATE TABLE "A" (id int PRIMARY KEY, body text); CREATE TABLE a (LIKE "A" INCLUDING ALL);
+    INSERT INTO "A" VALUES (1, 'upper'); INSERT INTO a VALUES (1, 'lower'), (2, 'lower');`;
+  const BOTH = '"public"."A" and "public"."a" cannot both stand in SQLite';
+
+  test.each([
+    ['all tables', null],
+    ['listed ones', ['A', 'a', 'other']],
+  ])('are refused by name at the start: %s', async (_, tables) => {
+    await master.query(TWO);
+    system = await System.start(postgres.url, tables);
+    cleanup.push(() => system.stop());
+    const ended = await system.feed?.ended;
+    expect(ended?.code).toBe(1);
+    expect(ended?.stderr).toContain(`source_not_ready: The master is not ready:\n- ${BOTH}`);
+  });
+
+  test('of one that is listed alone nothing is refused', async () => {
+    await begin(TWO, ['A', 'other']);
+    await equal();
+    await master.query('UPDATE "A" SET body = \'b\'; DELETE FROM a');
+    await equal();
+  });
+
+  test('are named when they appear later, and the others go on; renamed, they end the feed', async () => {
+    await begin(`${OTHER} CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int PRIMARY KEY)`);
+    await master.query('CREATE TABLE "A" (id int PRIMARY KEY); INSERT INTO "A" VALUES (1); INSERT INTO a VALUES (2)');
+    await until(
+      async () => events('not-ready').length > 0,
+      () => 'it is not named',
+    );
+    expect(String(events('not-ready')[0]?.detail)).toContain(BOTH);
+    const before = await head();
+    await master.query("INSERT INTO other (body) VALUES ('goes on')");
+    await equal();
+    expect(await head()).toBe(before + 1);
+    await master.query('DROP TABLE "A"; ALTER TABLE b RENAME TO "A"; INSERT INTO "A" VALUES (3)');
+    const ended = await system.feed?.ended;
+    expect(ended?.stderr).toContain(BOTH);
+    await master.query('ALTER TABLE "A" RENAME TO c');
+    system.startFeed();
+    await equal();
+  });
+
+  test('of other schemas: a name with its schema is another one, until a table is named like that', async () => {
+    await begin(
+      `${OTHER} CREATE SCHEMA s; CREATE TABLE s.other (LIKE other INCLUDING ALL); INSERT INTO s.other VALUES (1, 'of s')`,
+    );
+    const bodies = () => {
+      const db = new Sqlite(system.database(), { readonly: true });
+      const found = ['other', 's.other'].map((name) =>
+        db.prepare(`SELECT body FROM "${name}" WHERE id = 1`).pluck().get(),
+      );
+      db.close();
+      return found;
+    };
+    expect(bodies()).toEqual(['row 1', 'of s']);
+    await master.query("UPDATE s.other SET body = 'changed'");
+    await system.settled();
+    await system.pull();
+    expect(bodies()).toEqual(['row 1', 'changed']);
+    await master.query('CREATE TABLE "S.Other" (id int PRIMARY KEY)');
+    await until(
+      async () => events('not-ready').length > 0,
+      () => 'it is not named',
+    );
+    expect(String(events('not-ready')[0]?.detail)).toContain('"public"."S.Other" and "s"."other" cannot both stand');
+  });
 });

@@ -11,6 +11,7 @@ const STYLES = [
   'lc_monetary=C',
   'statement_timeout=0',
   'idle_in_transaction_session_timeout=0',
+  'client_min_messages=warning',
 ];
 
 const CONNECT_MS = 10_000;

@@ -15,7 +15,7 @@ import { publish } from './publication.ts';
 import { resync } from './resync.ts';
 import { type Numbered, planResync, type ResyncPlan, type Standing } from './resync-plan.ts';
 import { dropSlot, freed, makeSlot, SET_BACK, whyNotFrom } from './slot.ts';
-import { Stream } from './stream.ts';
+import { PublicationMissing, Stream } from './stream.ts';
 import { TableWatch } from './table-watch.ts';
 import { SchemaChanged, TransactionWriter } from './transaction-writer.ts';
 
@@ -24,8 +24,6 @@ const HEARTBEAT_MS = 5_000;
 /** One session's way to the relay. */
 interface Run {
   session: SessionAnswer;
-  /** Names that relay.yaml lists; null: all. */
-  listed: string[] | null;
   checked: Checked;
   /** What the catalogue said of itself before it was read. */
   fingerprint: string;
@@ -70,15 +68,27 @@ export class PostgresSource implements Source {
   }
 
   async run(session: SessionAnswer, outbox: Outbox, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#run(session, outbox, signal);
+    } catch (error) {
+      const missing = causeOf(error);
+      if (!(missing instanceof PublicationMissing)) throw error;
+      // The slot would tell the same each time.
+      this.#baseNeeded = 'the publication was dropped for a while';
+      this.#log('publication-missing', { why: missing.message });
+    }
+  }
+
+  async #run(session: SessionAnswer, outbox: Outbox, signal: AbortSignal): Promise<void> {
     const { client } = this.#need(this.#control);
-    const listed = session.publish?.map(({ name }) => name) ?? null;
     const fingerprint = await readFingerprint(client);
-    const checked = await checkMaster(client, listed);
+    const checked = await checkMaster(client, session.publish);
     for (const oid of await publish(client, this.#name, checked.tables, checked.version)) this.#suspects.add(oid);
     await freed(client, this.#name);
     this.#replication = await connect(this.#url, true);
-    const run: Run = { session, listed, checked, fingerprint, lines: new LineWriter(outbox), outbox, signal };
-    const why = this.#baseNeeded ?? (await whyNotFrom(client, this.#name, session));
+    const run: Run = { session, checked, fingerprint, lines: new LineWriter(outbox), outbox, signal };
+    const found = await whyNotFrom(client, this.#name, session);
+    const why = found === SET_BACK ? found : (this.#baseNeeded ?? found);
     if (why !== null && session.position !== null) {
       // It forgets its position first: a base that is cut short must not look like a relay that was set back.
       this.#baseNeeded = why;
@@ -118,7 +128,7 @@ export class PostgresSource implements Source {
   }
 
   /** Makes a new slot and sends all rows as they were at its start. */
-  async #base(why: string, { session, checked, listed, lines, outbox }: Run): Promise<Numbered[]> {
+  async #base(why: string, { session, checked, lines, outbox }: Run): Promise<Numbered[]> {
     const control = this.#need(this.#control).client;
     // From here on the relay may hold any of them anyhow.
     await this.#hold([]);
@@ -128,7 +138,7 @@ export class PostgresSource implements Source {
     try {
       // As they were in that snapshot: what was altered since is told by the stream.
       const published = new Set(checked.tables.map(({ oid }) => oid));
-      const tables = (await checkMaster(copy.client, listed)).tables.filter(({ oid }) => published.has(oid));
+      const tables = (await checkMaster(copy.client, session.publish)).tables.filter(({ oid }) => published.has(oid));
       let next = session.nextTableId;
       lines.beginBase(toPosition(slot.start - 1n), (await logEnd(copy)).at, why);
       const numbered: Numbered[] = [];
@@ -156,7 +166,7 @@ export class PostgresSource implements Source {
   }
 
   /** Reads the altered tables anew. The next session goes on from there. */
-  async #resync({ session, listed, checked, lines, outbox, signal }: Run): Promise<void> {
+  async #resync({ session, checked, lines, outbox, signal }: Run): Promise<void> {
     const url = this.#url;
     const [name, log] = [this.#name, this.#log];
     const [control, replication] = [this.#need(this.#control), this.#need(this.#replication)];
@@ -165,7 +175,7 @@ export class PostgresSource implements Source {
     const published = new Set(checked.tables.map(({ oid }) => oid));
     try {
       const deps = { url, name, control, replication, lines, outbox, log, signal, plan, begin };
-      const tables = await resync(deps, published, listed);
+      const tables = await resync(deps, published, session.publish);
       if (tables === null) return;
       this.#suspects.clear();
       await this.#hold(tables.map(held));
@@ -178,7 +188,7 @@ export class PostgresSource implements Source {
 
   /** Streams until the signal is aborted or tables of the master are found altered. */
   async #stream(run: Run, tables: Numbered[]): Promise<void> {
-    const { listed, fingerprint, lines, outbox, signal } = run;
+    const { session, fingerprint, lines, outbox, signal } = run;
     const control = this.#need(this.#control);
     const replication = this.#need(this.#replication);
     const { durable } = outbox;
@@ -192,7 +202,7 @@ export class PostgresSource implements Source {
       {
         client: control.client,
         publication: this.#name,
-        listed,
+        listed: session.publish,
         log: this.#log,
         plan: (found, standing) => this.#plan(found, standing),
         refresh: (found) => this.#refresh(found.map(held)),
@@ -234,14 +244,15 @@ export class PostgresSource implements Source {
 
 const standingOf = ({ tables, nextTableId }: SessionAnswer) => ({ relay: tables, nextTableId });
 
+const causeOf = (error: unknown): unknown => (error instanceof TidemarkError ? error.cause : error);
+
 function schemaChanged(error: unknown): SchemaChanged | null {
-  const inner = error instanceof TidemarkError ? error.cause : error;
+  const inner = causeOf(error);
   return inner instanceof SchemaChanged ? inner : null;
 }
 
 /** Whether the master refused a further slot or connection. */
 function isNoneLeft(error: unknown): boolean {
-  const cause = error instanceof TidemarkError ? error.cause : error;
-  const { code } = (cause ?? {}) as { code?: string };
+  const { code } = (causeOf(error) ?? {}) as { code?: string };
   return code === '53400' || code === '53300';
 }

@@ -14,6 +14,12 @@ export interface Checked {
   tables: SourceTable[];
 }
 
+/** A table to publish, and where relay.yaml names it (`relay.yaml line 9: …`). */
+export interface Listed {
+  name: string;
+  at?: string;
+}
+
 /** Which master this is: its cluster and database. */
 export async function identify(client: pg.Client): Promise<string> {
   const [row] = await rows(
@@ -24,7 +30,7 @@ export async function identify(client: pg.Client): Promise<string> {
 }
 
 /** Checks all that the master needs. Throws source_not_ready that names everything missing, each with its remedy. */
-export async function checkMaster(client: pg.Client, publish: readonly string[] | null): Promise<Checked> {
+export async function checkMaster(client: pg.Client, publish: readonly Listed[] | null): Promise<Checked> {
   const [server] = await rows(
     client,
     `SELECT current_setting('server_version_num') AS version, current_setting('wal_level') AS wal_level, current_user AS "user",
@@ -65,27 +71,40 @@ export async function checkMaster(client: pg.Client, publish: readonly string[] 
 /** The tables to publish, and what is wrong with them. */
 function chooseTables(
   all: SourceTable[],
-  publish: readonly string[] | null,
+  publish: readonly Listed[] | null,
   user: string,
 ): { tables: SourceTable[]; problems: string[] } {
   const problems: string[] = [];
   const tables: SourceTable[] = [];
-  const wanted =
-    publish?.map((name) => ({ name, table: all.find((table) => table.name === name) })) ??
-    all
-      .filter(({ kind, unlogged }) => (kind === 'r' || kind === 'p') && !unlogged)
-      .map((table) => ({ name: table.name, table }));
-  for (const { name, table } of wanted) {
-    const problem =
-      table === undefined
-        ? `There is no table ${name}. Correct its name in relay.yaml, or create it.`
-        : problemOf(table, user);
-    if (problem !== null) problems.push(problem);
-    else if (table) tables.push(table);
+  const take = (table: SourceTable, at?: string) => {
+    const problem = problemOf(table, user);
+    if (problem === null) tables.push(table);
+    else problems.push(placed(problem, at));
+  };
+  for (const { name, at } of publish ?? []) {
+    const named = all.filter((table) => table.name === name);
+    if (named.length === 0)
+      problems.push(placed(`There is no table ${name}. Correct its name in relay.yaml, or create it.`, at));
+    for (const table of named) take(table, at);
   }
-  if (wanted.length === 0)
+  if (publish === null)
+    for (const table of all) if ((table.kind === 'r' || table.kind === 'p') && !table.unlogged) take(table);
+  problems.push(...namesakes(tables));
+  if (tables.length === 0 && problems.length === 0)
     problems.push('The database has no table to publish. Create one, or connect to another database.');
   return { tables, problems };
+}
+
+const placed = (problem: string, at: string | undefined) => (at === undefined ? problem : `${at}: ${problem}`);
+
+/** Says which tables would be one at a terminal. */
+function namesakes(tables: readonly SourceTable[]): string[] {
+  return [...Map.groupBy(tables, ({ name }) => name.toLowerCase()).values()]
+    .filter((group) => group.length > 1)
+    .map(
+      (group) =>
+        `${group.map(qualified).join(' and ')} cannot both stand in SQLite: their names there, ${group.map(({ name }) => name).join(' and ')}, are the same to it, which does not tell upper from lower case. Rename all but one, or list only one in relay.yaml.`,
+    );
 }
 
 function problemOf(table: SourceTable, user: string): string | null {

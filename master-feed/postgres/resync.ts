@@ -8,7 +8,7 @@ import { type Connection, connect } from './connection.ts';
 import { logEnd } from './log-end.ts';
 import { fromPosition, type Lsn, toPosition } from './lsn.ts';
 import { MergeWriter } from './merge-writer.ts';
-import { checkMaster } from './prerequisites.ts';
+import { checkMaster, type Listed } from './prerequisites.ts';
 import type { Load, Numbered, ResyncPlan } from './resync-plan.ts';
 import { RowWriter } from './row-writer.ts';
 import { makeSlot } from './slot.ts';
@@ -42,7 +42,7 @@ export interface ResyncDeps {
 export async function resync(
   deps: ResyncDeps,
   published: ReadonlySet<number>,
-  publish: string[] | null,
+  publish: readonly Listed[] | null,
 ): Promise<SourceTable[] | null> {
   const { url, control, lines, outbox, log } = deps;
   const second = await connect(url, true);

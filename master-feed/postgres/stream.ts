@@ -14,6 +14,11 @@ const DATA_AT = 25;
 /** Microseconds from 1970 to 2000, where Postgres' clock begins. */
 const EPOCH_US = 946_684_800_000_000n;
 
+/** In a part of the master's log there is no such publication: what was changed then is not told. */
+export class PublicationMissing extends Error {
+  override readonly name = 'PublicationMissing';
+}
+
 /** What becomes of the stream's messages. */
 export interface StreamTaker {
   /** Whether a transaction has begun and not ended. */
@@ -29,6 +34,7 @@ export interface StreamTaker {
  * received is not durable, and a slot that ran ahead cannot be set back.
  */
 export class Stream extends CopyQuery {
+  readonly #publication: string;
   readonly #outbox: Outbox;
   readonly #writer: StreamTaker;
   readonly #fail: (error: unknown) => void;
@@ -50,6 +56,7 @@ export class Stream extends CopyQuery {
     super(
       `START_REPLICATION SLOT ${slot} LOGICAL ${formatLsn(from)} (proto_version '1', publication_names ${literal(publication)})`,
     );
+    this.#publication = publication;
     this.#outbox = outbox;
     this.#writer = writer;
     this.#received = from;
@@ -59,6 +66,10 @@ export class Stream extends CopyQuery {
   }
 
   start(client: pg.Client): void {
+    // Postgres 18 goes on without the publication and its changes, and says so.
+    client.on('notice', (notice) => {
+      if (this.#isMissing(notice, '55000')) this.#stop(new PublicationMissing(notice.message));
+    });
     client.query(this as unknown as pg.Submittable);
   }
 
@@ -93,6 +104,10 @@ export class Stream extends CopyQuery {
   }
 
   override handleError(error: Error): void {
+    if (this.#isMissing(error, '42704')) {
+      this.#stop(new PublicationMissing(error.message));
+      return;
+    }
     const { code } = error as { code?: string };
     // 55006: the slot is active for another process.
     this.#stop(
@@ -133,6 +148,14 @@ export class Stream extends CopyQuery {
       this.#outbox.flush();
     }
     if (chunk[17] === 1) this.confirm(false);
+  }
+
+  /** Whether that is what the master says; its words are in its own language. */
+  #isMissing(
+    { code, message }: { code?: string | undefined; message?: string | undefined },
+    codeOfIt: string,
+  ): boolean {
+    return code === codeOfIt && message?.includes(`"${this.#publication}"`) === true;
   }
 
   #pause(): void {

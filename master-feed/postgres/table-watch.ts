@@ -2,7 +2,7 @@ import { TidemarkError } from '@tidemark/protocol/errors.ts';
 import type pg from 'pg';
 import type { Log } from '../source.ts';
 import { readFingerprint, type SourceTable } from './catalog.ts';
-import { checkMaster } from './prerequisites.ts';
+import { checkMaster, type Listed } from './prerequisites.ts';
 import { publishes, readPublished } from './publication.ts';
 import type { Numbered, ResyncPlan, Standing } from './resync-plan.ts';
 
@@ -12,8 +12,8 @@ const LOOKING = 1 / 50;
 export interface TableWatchDeps {
   client: pg.Client;
   publication: string;
-  /** Names that relay.yaml lists; null: all. */
-  listed: string[] | null;
+  /** What relay.yaml lists; null: all. */
+  listed: readonly Listed[] | null;
   log: Log;
   plan(tables: SourceTable[], relay: Pick<Standing, 'relay' | 'nextTableId'>): ResyncPlan;
   /** Told how the tables look now that need not be read anew though the catalogue changed. */
@@ -79,7 +79,7 @@ export class TableWatch {
     try {
       const { tables } = await checkMaster(
         this.#deps.client,
-        this.#tables.map(({ table }) => table.name),
+        this.#tables.map(({ table: { name } }) => ({ name })),
       );
       this.#deps.log('not-ready', { detail: why.params.detail });
       return tables;
