@@ -1,11 +1,12 @@
 import { z } from 'zod';
+import { FORMAT } from './status/format.ts';
 
 interface ErrorInfo {
   /** HTTP status when the relay answers with it. */
   status: number;
   /** Whether trying again, unchanged, can help. */
   retry: boolean;
-  /** What it means, in a sentence that a branch clerk can act on. `{name}` is filled from the error's params. */
+  /** What it means, in a sentence that a branch clerk can act on. `{name}` is filled from the error's params, see {@link fill}. */
   means: string;
   /** What to do. */
   todo: string;
@@ -109,7 +110,7 @@ export const ERRORS = {
   replica_differs: info(
     409,
     false,
-    '{rows} rows here differ from the relay, in {tables}.',
+    'Data here differs from the relay: {rows:row} in {tables}.',
     'Run verify without --no-repair: just those rows are fetched.',
   ),
   replica_empty: info(409, false, 'There is no data here yet, so nothing to compare.', 'Sync first.'),
@@ -272,9 +273,12 @@ export const ErrorCode = z.enum(Object.keys(ERRORS) as [ErrorCode, ...ErrorCode[
 
 export type ErrorParams = Record<string, string | number>;
 
-/** Fills `{name}` places of a sentence from params. */
+/** Fills `{name}` places of a sentence from params; `{n:row}` is filled as `1 row`, `1,204 rows`. */
 export function fill(sentence: string, params: ErrorParams): string {
-  return sentence.replace(/\{(\w+)\}/g, (_, name: string) => String(params[name] ?? '?'));
+  return sentence.replace(/\{(\w+)(?::(\w+))?\}/g, (_, name: string, one?: string) => {
+    const value = params[name];
+    return one !== undefined && typeof value === 'number' ? FORMAT.counted(value, one) : String(value ?? '?');
+  });
 }
 
 /** An error with a stable code. `params` fill the sentence and must hold no secret. */

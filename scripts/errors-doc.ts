@@ -9,7 +9,7 @@ export function errorsMarkdown(): string {
   const cell = (text: string) => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
   const rows = Object.entries(ERRORS).map(
     ([code, error]) =>
-      `| \`${code}\` | ${error.status} | ${cell(error.means)} | ${cell(error.todo)} | ${error.retry ? 'yes' : 'no'} |`,
+      `| \`${code}\` | ${error.status} | ${cell(error.means.replaceAll(/\{(\w+):\w+\}/g, '{$1}'))} | ${cell(error.todo)} | ${error.retry ? 'yes' : 'no'} |`,
   );
   return [
     '# Errors',

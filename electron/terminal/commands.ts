@@ -208,7 +208,8 @@ function verifyLines({ run, facts }: { run: Run; facts: Facts }): string[] {
   const { differences } = run;
   const { tables, rows } = facts.replica;
   const at = run.to === null ? '' : ` at position ${FORMAT.count(run.to.seq)}`;
-  const whole = `All ${FORMAT.counted(rows, 'row')} in ${FORMAT.counted(tables, 'table')} equal the relay${at}.`;
+  const all = `${FORMAT.counted(rows, 'row')} in ${FORMAT.counted(tables, 'table')}`;
+  const whole = `${rows === 1 ? `${all} equals` : `All ${all} equal`} the relay${at}.`;
   if (differences === undefined)
     return [
       `A fresh copy was taken: it cost less than the rows that differed, or there was nothing to compare.`,

@@ -385,7 +385,7 @@ function savedBy(run: Run, { format }: Reading): string | null {
   if (run.mode === 'check' || (run.mode === 'verify' && done === 0)) return null;
   return run.left === null || run.mode === 'verify'
     ? `${format.counted(done, 'change')} ${done === 1 ? 'was' : 'were'} saved`
-    : `${format.count(done)} of ${format.counted(done + run.left, 'change')} were saved`;
+    : `${format.count(done)} of ${format.counted(done + run.left, 'change')} ${done + run.left === 1 ? 'was' : 'were'} saved`;
 }
 
 export function failed(reading: Reading): Found | null {

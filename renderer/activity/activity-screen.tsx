@@ -193,7 +193,7 @@ function sayChanges(run: Run): string {
   if (run.mode === 'verify' && hasDifferences(run)) return `${FORMAT.counted(rowsApart(run), 'row')} differed`;
   const changes = changesOf(run);
   if (changes === 0) return '—';
-  return run.snapshot ? `${FORMAT.count(changes)} rows` : shortParts(run);
+  return run.snapshot ? FORMAT.counted(changes, 'row') : shortParts(run);
 }
 
 function positions({ from, to }: Run): string {

@@ -79,7 +79,7 @@ test('what was not repaired is never said to be', () => {
   const found: Run = { ...APART, outcome: 'failed', fault };
   expect([sayOutcome(found), sayRun(found)]).toEqual([
     'Failed',
-    '15 rows here differ from the relay, in orders, customer.',
+    'Data here differs from the relay: 15 rows in orders, customer.',
   ]);
   expect(sayRun({ ...VERIFY, outcome: 'cancelled' })).toBe('The comparison was cancelled before it ended');
 });
