@@ -516,6 +516,11 @@ test('a table that cannot be published is named, and does not end the stream of 
   expect(String(events('not-ready')[0]?.detail)).toContain('keyless');
   await master.query("INSERT INTO other (body) VALUES ('goes on')");
   await equal();
+  // Nor does it keep the feed from coming back, or from reading another one anew.
+  await system.feed?.stop('SIGKILL');
+  system.startFeed();
+  await master.query("ALTER TABLE other ADD COLUMN more int DEFAULT 7; INSERT INTO other (body) VALUES ('after')");
+  await equal();
   await master.query('ALTER TABLE keyless REPLICA IDENTITY FULL; INSERT INTO keyless VALUES (1), (1)');
   await equal();
   await until(

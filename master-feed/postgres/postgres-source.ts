@@ -82,7 +82,8 @@ export class PostgresSource implements Source {
   async #run(session: SessionAnswer, outbox: Outbox, signal: AbortSignal): Promise<void> {
     const { client } = this.#need(this.#control);
     const fingerprint = await readFingerprint(client);
-    const checked = await checkMaster(client, session.publish);
+    const checked = await checkMaster(client, session.publish, heldNames(session));
+    if (checked.leftOut.length > 0) this.#log('not-ready', { detail: checked.leftOut.join('\n') });
     for (const oid of await publish(client, this.#name, checked.tables, checked.version)) this.#suspects.add(oid);
     await freed(client, this.#name);
     this.#replication = await connect(this.#url, true);
@@ -138,7 +139,9 @@ export class PostgresSource implements Source {
     try {
       // As they were in that snapshot: what was altered since is told by the stream.
       const published = new Set(checked.tables.map(({ oid }) => oid));
-      const tables = (await checkMaster(copy.client, session.publish)).tables.filter(({ oid }) => published.has(oid));
+      const tables = (await checkMaster(copy.client, session.publish, heldNames(session))).tables.filter(({ oid }) =>
+        published.has(oid),
+      );
       let next = session.nextTableId;
       lines.beginBase(toPosition(slot.start - 1n), (await logEnd(copy)).at, why);
       const numbered: Numbered[] = [];
@@ -175,7 +178,9 @@ export class PostgresSource implements Source {
     const published = new Set(checked.tables.map(({ oid }) => oid));
     try {
       const deps = { url, name, control, replication, lines, outbox, log, signal, plan, begin };
-      const tables = await resync(deps, published, session.publish);
+      const tables = await resync(deps, published, (client) =>
+        checkMaster(client, session.publish, heldNames(session)),
+      );
       if (tables === null) return;
       this.#suspects.clear();
       await this.#hold(tables.map(held));
@@ -250,6 +255,8 @@ function schemaChanged(error: unknown): SchemaChanged | null {
   const inner = causeOf(error);
   return inner instanceof SchemaChanged ? inner : null;
 }
+
+const heldNames = ({ tables }: SessionAnswer) => new Set(tables.map(({ schema }) => schema.name));
 
 /** Whether the master refused a further slot or connection. */
 function isNoneLeft(error: unknown): boolean {

@@ -12,6 +12,8 @@ const KINDS: Record<string, string> = { v: 'a view', m: 'a materialized view', f
 export interface Checked {
   version: number;
   tables: SourceTable[];
+  /** What is wrong with tables that came since and are left out. */
+  leftOut: string[];
 }
 
 /** A table to publish, and where relay.yaml names it (`relay.yaml line 9: …`). */
@@ -29,8 +31,18 @@ export async function identify(client: pg.Client): Promise<string> {
   return `${row?.system}/${row?.database}`;
 }
 
-/** Checks all that the master needs. Throws source_not_ready that names everything missing, each with its remedy. */
-export async function checkMaster(client: pg.Client, publish: readonly Listed[] | null): Promise<Checked> {
+const NONE: ReadonlySet<string> = new Set();
+
+/**
+ * Checks all that the master needs. Throws source_not_ready that names everything missing, each with its remedy. `held`:
+ * names of tables that the relay has; where relay.yaml lists none, another one that cannot be published is left out and
+ * does not end the stream of those.
+ */
+export async function checkMaster(
+  client: pg.Client,
+  publish: readonly Listed[] | null,
+  held: ReadonlySet<string> = NONE,
+): Promise<Checked> {
   const [server] = await rows(
     client,
     `SELECT current_setting('server_version_num') AS version, current_setting('wal_level') AS wal_level, current_user AS "user",
@@ -57,15 +69,12 @@ export async function checkMaster(client: pg.Client, publish: readonly Listed[] 
     problems.push(
       'The database has the encoding SQL_ASCII: its texts have no known characters. Use a database with UTF8.',
     );
-  const { tables, problems: more } = chooseTables(
-    await readTables(client, version >= PUBLISHES_GENERATED),
-    publish,
-    server.user ?? '',
-  );
+  const all = await readTables(client, version >= PUBLISHES_GENERATED);
+  const { tables, leftOut, problems: more } = chooseTables(all, publish, server.user ?? '', held);
   problems.push(...more);
   if (problems.length > 0)
     throw new TidemarkError('source_not_ready', { detail: problems.map((problem) => `- ${problem}`).join('\n') });
-  return { version, tables };
+  return { version, tables, leftOut };
 }
 
 /** The tables to publish, and what is wrong with them. */
@@ -73,12 +82,16 @@ function chooseTables(
   all: SourceTable[],
   publish: readonly Listed[] | null,
   user: string,
-): { tables: SourceTable[]; problems: string[] } {
+  held: ReadonlySet<string>,
+): Omit<Checked, 'version'> & { problems: string[] } {
   const problems: string[] = [];
+  const leftOut: string[] = [];
   const tables: SourceTable[] = [];
+  const isNew = ({ name }: SourceTable) => publish === null && held.size > 0 && !held.has(name);
   const take = (table: SourceTable, at?: string) => {
     const problem = problemOf(table, user);
     if (problem === null) tables.push(table);
+    else if (isNew(table)) leftOut.push(problem);
     else problems.push(placed(problem, at));
   };
   for (const { name, at } of publish ?? []) {
@@ -89,13 +102,20 @@ function chooseTables(
   }
   if (publish === null)
     for (const table of all) if ((table.kind === 'r' || table.kind === 'p') && !table.unlogged) take(table);
-  problems.push(...namesakes(tables));
-  if (tables.length === 0 && problems.length === 0)
+  const chosen = tables.filter((table) => {
+    const clash = isNew(table) ? namesakes(tables.filter((each) => isNamesake(each, table))) : [];
+    leftOut.push(...clash);
+    return clash.length === 0;
+  });
+  problems.push(...namesakes(chosen));
+  if (chosen.length === 0 && problems.length === 0)
     problems.push('The database has no table to publish. Create one, or connect to another database.');
-  return { tables, problems };
+  return { tables: chosen, leftOut, problems };
 }
 
 const placed = (problem: string, at: string | undefined) => (at === undefined ? problem : `${at}: ${problem}`);
+
+const isNamesake = (a: SourceTable, b: SourceTable) => a.name.toLowerCase() === b.name.toLowerCase();
 
 /** Says which tables would be one at a terminal. */
 function namesakes(tables: readonly SourceTable[]): string[] {

@@ -1,4 +1,5 @@
 import { TidemarkError } from '@tidemark/protocol/errors.ts';
+import type pg from 'pg';
 import type { LineWriter } from '../line-writer.ts';
 import type { Outbox } from '../outbox.ts';
 import type { Log } from '../source.ts';
@@ -8,7 +9,7 @@ import { type Connection, connect } from './connection.ts';
 import { logEnd } from './log-end.ts';
 import { fromPosition, type Lsn, toPosition } from './lsn.ts';
 import { MergeWriter } from './merge-writer.ts';
-import { checkMaster, type Listed } from './prerequisites.ts';
+import type { Checked } from './prerequisites.ts';
 import type { Load, Numbered, ResyncPlan } from './resync-plan.ts';
 import { RowWriter } from './row-writer.ts';
 import { makeSlot } from './slot.ts';
@@ -42,7 +43,7 @@ export interface ResyncDeps {
 export async function resync(
   deps: ResyncDeps,
   published: ReadonlySet<number>,
-  publish: readonly Listed[] | null,
+  check: (client: pg.Client) => Promise<Checked>,
 ): Promise<SourceTable[] | null> {
   const { url, control, lines, outbox, log } = deps;
   const second = await connect(url, true);
@@ -50,7 +51,7 @@ export async function resync(
   try {
     const slot = await makeSlot(second.client, `${deps.name}_${process.pid}`, true, log);
     copy = await connectIn(url, slot.snapshot);
-    const checked = await checkMaster(copy.client, publish);
+    const checked = await check(copy.client);
     const tables = checked.tables.filter(({ oid }) => published.has(oid));
     const plan = deps.plan(tables);
     await deps.begin(plan);

@@ -59,36 +59,22 @@ export class TableWatch {
 
   /** The tables to publish; null when that is to be seen the next time. */
   async #find(): Promise<SourceTable[] | null> {
-    const { client, listed } = this.#deps;
+    const { client, listed, log } = this.#deps;
     try {
-      const { tables } = await checkMaster(client, listed);
+      const { tables, leftOut } = await checkMaster(
+        client,
+        listed,
+        new Set(this.#tables.map(({ table }) => table.name)),
+      );
+      if (leftOut.length > 0) log('not-ready', { detail: leftOut.join('\n') });
       this.#unready = false;
       return tables;
     } catch (error) {
-      if (!isUnready(error)) throw error;
-      const ready = listed === null ? await this.#withoutNew(error) : null;
       // A table may lose its key to get another one a moment later.
-      if (ready === null && this.#unready) throw error;
-      this.#unready = ready === null;
-      return ready;
-    }
-  }
-
-  /** A table made now that cannot be published does not end the stream of the others, while they are as they should be. */
-  async #withoutNew(why: TidemarkError): Promise<SourceTable[] | null> {
-    try {
-      const { tables } = await checkMaster(
-        this.#deps.client,
-        this.#tables.map(({ table: { name } }) => ({ name })),
-      );
-      this.#deps.log('not-ready', { detail: why.params.detail });
-      return tables;
-    } catch (error) {
-      if (isUnready(error)) return null;
-      throw error;
+      const isFirst = error instanceof TidemarkError && error.code === 'source_not_ready' && !this.#unready;
+      if (!isFirst) throw error;
+      this.#unready = true;
+      return null;
     }
   }
 }
-
-const isUnready = (error: unknown): error is TidemarkError =>
-  error instanceof TidemarkError && error.code === 'source_not_ready';
