@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { TableSchema } from '@tidemark/protocol/schema.ts';
 import type pg from 'pg';
-import { ident, rows } from './connection.ts';
+import { ident, literal, rows } from './connection.ts';
 import { type Form, mapType } from './values.ts';
 
 export interface SourceColumn {
@@ -30,6 +30,8 @@ export interface Version {
   shape: string;
   attributes: string;
   file: string;
+  /** Since when the publication has published it as it does: what it left out before is in no log. */
+  published: string;
 }
 
 /** A table of the master that can be published, or why it cannot. */
@@ -54,12 +56,16 @@ export interface SourceTable {
   leaves: Leaf[];
   version: Version;
   readable: boolean;
+  /** Whether policies (row-level security) hide rows from the user: the log would have them all. */
+  policed: boolean;
   schema: TableSchema;
 }
 
-const TABLES_SQL = `
+const tablesSql = (publication: string) => `
 SELECT c.oid, n.nspname AS namespace, c.relname AS relation, c.relkind AS kind, c.relpersistence AS persistence, c.relreplident AS identity, c.relfilenode AS file,
-  has_table_privilege(c.oid, 'SELECT') AS readable,
+  has_table_privilege(c.oid, 'SELECT') AS readable, row_security_active(c.oid) AS policed,
+  (SELECT concat_ws(' ', p.oid, p.xmin, r.oid) FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid
+   WHERE p.pubname = ${literal(publication)} AND r.prrelid = c.oid) AS published,
   (SELECT array_to_json(array_agg(json_build_array(a.attname, b.oid::int8, b.modifier, format_type(a.atttypid, a.atttypmod), a.attgenerated, a.atttypid::int8, a.atttypmod, a.attnum, a.xmin::text,
      (SELECT string_agg(e.enumlabel, ',' ORDER BY e.oid) FROM pg_enum e WHERE e.enumtypid IN (b.oid, bt.typelem)),
      (SELECT string_agg(f.atttypid::text, ',' ORDER BY f.attnum) FROM pg_attribute f WHERE f.attrelid = bt.typrelid AND f.attnum > 0 AND NOT f.attisdropped)) ORDER BY a.attnum))
@@ -102,8 +108,8 @@ type ColumnJson = [
 type LeafJson = [name: string, identity: string, oid: number, file: number];
 
 /** All relations of the database that a name in relay.yaml could mean. `generated`: whether the master publishes stored generated columns. */
-export async function readTables(client: pg.Client, generated: boolean): Promise<SourceTable[]> {
-  return (await rows(client, TABLES_SQL)).map((row) => {
+export async function readTables(client: pg.Client, generated: boolean, publication: string): Promise<SourceTable[]> {
+  return (await rows(client, tablesSql(publication))).map((row) => {
     const all = JSON.parse(row.columns ?? '[]') as ColumnJson[];
     const travels = ([, , , , kind]: ColumnJson) => kind === '' || (kind === 's' && generated);
     const namespace = row.namespace ?? '';
@@ -153,8 +159,10 @@ export async function readTables(client: pg.Client, generated: boolean): Promise
         ]),
         attributes: digest(columns.map(([, , , , , , , , xmin]) => xmin)),
         file: row.file ?? '',
+        published: row.published ?? '',
       },
       readable: row.readable === 't',
+      policed: row.policed === 't',
       schema: { name, columns: mapped.map(({ name: column, type, source }) => ({ name: column, type, source })), key },
     };
   });
@@ -180,7 +188,8 @@ SELECT md5(concat_ws('/',
   (SELECT string_agg(concat_ws(' ', a.attrelid, a.attnum, a.atttypid), ',' ORDER BY a.attrelid, a.attnum)
    FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid WHERE c.relkind = 'c' AND NOT a.attisdropped),
   (SELECT string_agg(concat_ws(' ', oid, nspname), ',' ORDER BY oid) FROM pg_namespace WHERE nspname NOT LIKE 'pg\\_%'),
-  (SELECT string_agg(prrelid::text, ',' ORDER BY prrelid) FROM pg_publication_rel)
+  (SELECT string_agg(concat_ws(' ', oid, xmin), ',' ORDER BY oid) FROM pg_publication),
+  (SELECT string_agg(concat_ws(' ', classid, objid), ',' ORDER BY classid, objid) FROM pg_depend WHERE refclassid = 'pg_publication'::regclass)
 )) AS fingerprint`;
 
 /** One text that changes when anything changes of which {@link readTables} speaks. Cheap enough for every heartbeat. */

@@ -73,7 +73,7 @@ export class PostgresSource implements Source {
     const { client } = this.#need(this.#control);
     const listed = session.publish?.map(({ name }) => name) ?? null;
     const fingerprint = await readFingerprint(client);
-    const checked = await checkMaster(client, listed);
+    const checked = await checkMaster(client, listed, this.#name);
     for (const oid of await publish(client, this.#name, checked.tables, checked.version)) this.#suspects.add(oid);
     await freed(client, this.#name);
     this.#replication = await connect(this.#url, true);
@@ -95,7 +95,6 @@ export class PostgresSource implements Source {
       await this.#resync(run);
       return;
     }
-    if (this.#held === null) await this.#hold(checked.tables.map(held));
     await this.#stream(run, kept);
   }
 
@@ -107,7 +106,11 @@ export class PostgresSource implements Source {
   async #hold(tables: HeldTable[]): Promise<void> {
     this.#held = tables;
     const written = await writeHeld(this.#need(this.#control).client, this.#name, tables);
-    if (!written) this.#log('comment-not-written', { publication: this.#name, why: 'it is not the own one' });
+    if (!written)
+      this.#log('comment-not-written', {
+        publication: this.#name,
+        why: 'it is not the own one: each start of the feed reads all tables anew',
+      });
   }
 
   /** The tables are as they were, but for what tells it. Files alone change with each TRUNCATE: that is not worth a write. */
@@ -128,7 +131,9 @@ export class PostgresSource implements Source {
     try {
       // As they were in that snapshot: what was altered since is told by the stream.
       const published = new Set(checked.tables.map(({ oid }) => oid));
-      const tables = (await checkMaster(copy.client, listed)).tables.filter(({ oid }) => published.has(oid));
+      const tables = (await checkMaster(copy.client, listed, this.#name)).tables.filter(({ oid }) =>
+        published.has(oid),
+      );
       let next = session.nextTableId;
       lines.beginBase(toPosition(slot.start - 1n), (await logEnd(copy)).at, why);
       const numbered: Numbered[] = [];

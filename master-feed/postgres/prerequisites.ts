@@ -24,7 +24,11 @@ export async function identify(client: pg.Client): Promise<string> {
 }
 
 /** Checks all that the master needs. Throws source_not_ready that names everything missing, each with its remedy. */
-export async function checkMaster(client: pg.Client, publish: readonly string[] | null): Promise<Checked> {
+export async function checkMaster(
+  client: pg.Client,
+  publish: readonly string[] | null,
+  publication: string,
+): Promise<Checked> {
   const [server] = await rows(
     client,
     `SELECT current_setting('server_version_num') AS version, current_setting('wal_level') AS wal_level, current_user AS "user",
@@ -52,7 +56,7 @@ export async function checkMaster(client: pg.Client, publish: readonly string[] 
       'The database has the encoding SQL_ASCII: its texts have no known characters. Use a database with UTF8.',
     );
   const { tables, problems: more } = chooseTables(
-    await readTables(client, version >= PUBLISHES_GENERATED),
+    await readTables(client, version >= PUBLISHES_GENERATED, publication),
     publish,
     server.user ?? '',
   );
@@ -96,6 +100,8 @@ function problemOf(table: SourceTable, user: string): string | null {
     return `${name} is unlogged. Run: ALTER TABLE ${qualified(table)} SET LOGGED; or take it out of relay.yaml.`;
   if (!table.readable)
     return `The user ${user} may not read ${name}. Run: GRANT SELECT ON ${qualified(table)} TO ${user};`;
+  if (table.policed)
+    return `Policies (row-level security) of ${name} hide rows from the user ${user}. Run: ALTER ROLE ${user} BYPASSRLS;`;
   if (key.length === 0 && !table.full) return keyless(table);
   const missing = key.filter((column) => !table.columns.some(({ name: present }) => present === column));
   if (missing.length > 0)

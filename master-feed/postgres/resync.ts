@@ -50,7 +50,7 @@ export async function resync(
   try {
     const slot = await makeSlot(second.client, `${deps.name}_${process.pid}`, true, log);
     copy = await connectIn(url, slot.snapshot);
-    const checked = await checkMaster(copy.client, publish);
+    const checked = await checkMaster(copy.client, publish, deps.name);
     const tables = checked.tables.filter(({ oid }) => published.has(oid));
     const plan = deps.plan(tables);
     await deps.begin(plan);
