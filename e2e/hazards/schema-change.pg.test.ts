@@ -310,6 +310,75 @@ test('partitions: attached, detached, dropped and truncated ones change the root
   expect(events('base')).toEqual([]);
 });
 
+const PARTED = `CREATE TABLE p (id int, n int, body text, PRIMARY KEY (id, n)) PARTITION BY RANGE (n);
+  CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10);
+  CREATE TABLE p2 PARTITION OF p FOR VALUES FROM (10) TO (20) PARTITION BY LIST (n);
+  CREATE TABLE p2_10 PARTITION OF p2 FOR VALUES IN (10);
+  CREATE TABLE "P2 rest" (body text, n int NOT NULL, gone int, id int NOT NULL, PRIMARY KEY (id, n)); ALTER TABLE "P2 rest" DROP COLUMN gone;
+  ALTER TABLE p2 ATTACH PARTITION "P2 rest" DEFAULT;
+  INSERT INTO p SELECT n, n, 'row ' || n FROM generate_series(0, 19) n;`;
+
+test('partitions: changes of rows stream, whichever partition holds them, also while a transaction is open', async () => {
+  await begin(`${OTHER}${PARTED}`);
+  const open = await connect(postgres.url);
+  cleanup.push(() => open.end());
+  await open.query("BEGIN; INSERT INTO other (body) VALUES ('open')");
+  const before = await head();
+  for (let n = 0; n < 20; n++) await master.query('INSERT INTO p VALUES ($1, $2)', [100 + n, n]);
+  await master.query("UPDATE p SET body = 'changed' WHERE id = 15");
+  await master.query('UPDATE p SET n = 3 WHERE id = 16');
+  await master.query('DELETE FROM p WHERE id = 17');
+  await system.settled();
+  expect((await head()) - before).toBe(23);
+  expect(events('altered').concat(events('resync'), events('waiting-for-open-transactions'))).toEqual([]);
+  await open.query('COMMIT');
+  await equal();
+});
+
+test('partitions: one that is attached later arrives with what it held, also while the feed is down', async () => {
+  await begin(`${OTHER}${PARTED}`);
+  const attach = (from: number) => `CREATE TABLE p_${from} (LIKE p INCLUDING ALL);
+    INSERT INTO p_${from} VALUES (1, ${from}, 'before'), (2, ${from}, 'before'); BEGIN;
+    ALTER TABLE p ATTACH PARTITION p_${from} FOR VALUES FROM (${from}) TO (${from + 10}); COMMIT;
+    UPDATE p SET body = 'after' WHERE id = 1; INSERT INTO p VALUES (3, ${from}, 'after')`;
+  await master.query(attach(20));
+  await equal();
+  await system.feed?.stop('SIGTERM');
+  await master.query(attach(30));
+  system.startFeed();
+  await equal();
+  expect(copied()).toEqual(['p']);
+  expect(events('base')).toEqual([]);
+});
+
+test('partitions: one that came and went while the feed was down leaves no rows, whatever else was altered', async () => {
+  await begin(`${OTHER}${PARTED}`);
+  const sql = `CREATE TABLE p_x PARTITION OF p FOR VALUES FROM (50) TO (60); INSERT INTO p VALUES (1, 50), (1, 1000 % 7); DROP TABLE p_x`;
+  for (const also of ['', 'ALTER TABLE other ADD COLUMN extra int']) {
+    await system.feed?.stop('SIGTERM');
+    await master.query('DELETE FROM p WHERE id = 1');
+    await master.query(sql);
+    await master.query(also);
+    system.startFeed();
+    await equal();
+  }
+  expect(events('base')).toEqual([]);
+});
+
+test('partitions: one whose log knows rows by other columns than the table does is refused by name, with what to run', async () => {
+  await begin(`${OTHER}${PARTED}`);
+  await master.query('CREATE UNIQUE INDEX p1_body ON p1 (n, body); ALTER TABLE p1 ALTER body SET NOT NULL');
+  await equal();
+  await master.query('ALTER TABLE p1 REPLICA IDENTITY USING INDEX p1_body; DELETE FROM p WHERE id = 4');
+  const ended = await system.feed?.ended;
+  expect(ended?.stderr).toMatch(
+    /source_not_ready[\s\S]*Partitions of p [\s\S]*ALTER TABLE public\.p1 REPLICA IDENTITY/,
+  );
+  await master.query('ALTER TABLE p1 REPLICA IDENTITY DEFAULT');
+  system.startFeed();
+  await equal();
+});
+
 test('enum-value-renamed: rows that no one wrote show it', async () => {
   await begin(
     `${OTHER}CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE TABLE person (id int PRIMARY KEY, m mood, all_m mood[]); INSERT INTO person VALUES (1, 'sad', '{sad,ok}'), (2, 'ok', '{}')`,
@@ -463,4 +532,26 @@ test('no-slot-left: a master that has no further slot is read as a whole', async
   expect(events('base').map(({ why }) => why)).toEqual([
     'the master has no slot or connection left for reading altered tables alone',
   ]);
+});
+
+test('G6: a column that a filter names is dropped: the feed says so with file and line, and goes on when relay.yaml is mended', async () => {
+  await begin(OTHER + ITEM, ['other', 'item']);
+  const listed = await readFile(system.config, 'utf8');
+  await system.relay?.stop('SIGTERM');
+  await writeFile(system.config, listed.replace('"item": {}', '"item": { where: { note: "note 1" } }'));
+  await system.startRelay();
+  await system.settled();
+  forget();
+  await master.query('ALTER TABLE item DROP COLUMN note');
+  await until(
+    async () => events('fault').length > 0,
+    () => 'nothing is said',
+  );
+  const [fault] = events('fault');
+  expect(fault).toMatchObject({ code: 'filter_invalid' });
+  expect(String(fault?.message)).toMatch(/relay\.yaml line \d+: feeds\.shop\.tables\.item\.where\.note/);
+  await system.relay?.stop('SIGTERM');
+  await writeFile(system.config, listed);
+  await system.startRelay();
+  await equal();
 });

@@ -16,9 +16,12 @@ export interface SourceColumn {
 
 /** A partition that holds rows. */
 export interface Leaf {
+  oid: number;
   /** For SQL. */
   name: string;
   full: boolean;
+  /** The columns by which the log knows its rows: its primary key, or its replica identity index. Empty: none, or whole rows. */
+  identity: string[];
 }
 
 /**
@@ -83,7 +86,11 @@ SELECT c.oid, n.nspname AS namespace, c.relname AS relation, c.relkind AS kind, 
   CASE c.relkind WHEN 'p' THEN (WITH RECURSIVE part(oid) AS (
       SELECT h.inhrelid FROM pg_inherits h WHERE h.inhparent = c.oid
       UNION ALL SELECT h.inhrelid FROM pg_inherits h JOIN part ON h.inhparent = part.oid)
-    SELECT array_to_json(array_agg(json_build_array(format('%I.%I', ln.nspname, l.relname), l.relreplident, l.oid::int8, l.relfilenode::int8) ORDER BY l.oid))
+    SELECT array_to_json(array_agg(json_build_array(format('%I.%I', ln.nspname, l.relname), l.relreplident, l.oid::int8, l.relfilenode::int8,
+      (SELECT array_to_json(array_agg(a.attname ORDER BY k.n))
+       FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY k(attnum, n) JOIN pg_attribute a ON a.attrelid = l.oid AND a.attnum = k.attnum
+       WHERE i.indrelid = l.oid AND i.indisvalid AND k.n <= i.indnkeyatts
+         AND CASE l.relreplident WHEN 'i' THEN i.indisreplident WHEN 'd' THEN i.indisprimary ELSE false END)) ORDER BY l.oid))
     FROM part JOIN pg_class l ON l.oid = part.oid JOIN pg_namespace ln ON ln.oid = l.relnamespace WHERE l.relkind <> 'p') END AS leaves
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND NOT c.relispartition AND n.nspname NOT IN ('pg_catalog', 'information_schema')
@@ -105,7 +112,7 @@ type ColumnJson = [
   /** Of a composite or an array of one. */
   fields: string | null,
 ];
-type LeafJson = [name: string, identity: string, oid: number, file: number];
+type LeafJson = [name: string, identity: string, oid: number, file: number, columns: string[] | null];
 
 /** All relations of the database that a name in relay.yaml could mean. `generated`: whether the master publishes stored generated columns. */
 export async function readTables(client: pg.Client, generated: boolean, publication: string): Promise<SourceTable[]> {
@@ -143,7 +150,12 @@ export async function readTables(client: pg.Client, generated: boolean, publicat
       computed: all.filter((column) => !travels(column)).map(([column]) => column),
       key,
       full: row.identity === 'f' && leaves.every(([, identity]) => identity === 'f'),
-      leaves: leaves.map(([leaf, identity]) => ({ name: leaf, full: identity === 'f' })),
+      leaves: leaves.map(([leaf, identity, oid, , columns]) => ({
+        oid,
+        name: leaf,
+        full: identity === 'f',
+        identity: columns ?? [],
+      })),
       version: {
         shape: digest([
           mapped.map(({ name: column, source, typeOid, modifier, attnum }) => [

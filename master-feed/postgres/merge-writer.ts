@@ -1,7 +1,7 @@
 import type { Lsn } from './lsn.ts';
 import type { Message } from './pgoutput.ts';
 import type { Numbered } from './resync-plan.ts';
-import { isAs, type RowWriter } from './row-writer.ts';
+import type { RowWriter } from './row-writer.ts';
 import type { StreamTaker } from './stream.ts';
 
 /**
@@ -43,13 +43,9 @@ export class MergeWriter implements StreamTaker {
       case 'commit':
         this.#inside = false;
         return;
-      case 'relation': {
-        const known = this.#rows.find(message.relation.oid);
-        if (known === null || isAs(known.table, message.relation)) return;
-        this.altered.push(known);
-        this.#rows.forget(message.relation.oid);
+      case 'relation':
+        for (const oid of this.#rows.unlike(message.relation)) this.#alter(oid);
         return;
-      }
       case 'insert':
       case 'update':
       case 'delete':
@@ -61,5 +57,12 @@ export class MergeWriter implements StreamTaker {
       case 'other':
         return;
     }
+  }
+
+  #alter(oid: number): void {
+    const known = this.#rows.find(oid);
+    if (known === null) return;
+    this.altered.push(known);
+    this.#rows.forget(oid);
   }
 }

@@ -223,7 +223,7 @@ export class PostgresSource implements Source {
     } catch (error) {
       const changed = schemaChanged(error);
       if (!changed) throw error;
-      this.#suspects.add(changed.oid);
+      for (const oid of changed.oids) this.#suspects.add(oid);
       this.#log('altered', { why: changed.message });
     } finally {
       stream.end();
@@ -246,6 +246,7 @@ function schemaChanged(error: unknown): SchemaChanged | null {
 
 /** Whether the master refused a further slot or connection. */
 function isNoneLeft(error: unknown): boolean {
-  const { code } = (error instanceof TidemarkError ? error.cause : error) as { code?: string };
+  const cause = error instanceof TidemarkError ? error.cause : error;
+  const { code } = (cause ?? {}) as { code?: string };
   return code === '53400' || code === '53300';
 }

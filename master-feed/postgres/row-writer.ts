@@ -16,17 +16,38 @@ export type RowMessage = Extract<Message, { kind: 'insert' | 'update' | 'delete'
 export class RowWriter {
   readonly #lines: LineWriter;
   readonly #byOid = new Map<number, Known>();
+  /** OID of the table that a partition is of, by the partition's. */
+  readonly #roots = new Map<number, number>();
+  /** The partitioned table that was described last: the partition whose rows come as its own is described next. */
+  #root: number | null = null;
 
   constructor(lines: LineWriter, tables: readonly Numbered[]) {
     this.#lines = lines;
     for (const { id, table } of tables) {
       const keyAt = table.key.map((name) => table.columns.findIndex((column) => column.name === name));
       this.#byOid.set(table.oid, { id, table, keyAt: keyAt.length > 0 ? keyAt : table.columns.map((_, i) => i) });
+      for (const leaf of table.leaves) this.#roots.set(leaf.oid, table.oid);
     }
   }
 
   find(oid: number): Numbered | null {
     return this.#byOid.get(oid) ?? null;
+  }
+
+  /**
+   * OIDs of what the stream describes otherwise than it is known, or of which nothing is known: the relation's, and of a
+   * partition the table's. A partition that came and went leaves its table as it looked, without the rows that went with it.
+   */
+  unlike(relation: Relation): number[] {
+    const { oid } = relation;
+    const [root, known] = [this.#root, this.find(oid)];
+    this.#root = known?.table.kind === 'p' ? oid : null;
+    if (known) return isAs(known.table, relation) ? [] : [oid];
+    const whole = this.#roots.get(oid) ?? null;
+    const table = whole === root && root !== null ? this.find(root)?.table : undefined;
+    // Its rows come in the columns of the whole table, but with what the partition's own log holds of old rows.
+    if (table && logsKey(table, relation)) return [];
+    return [oid, root, whole].filter((each) => each !== null);
   }
 
   forget(oid: number): void {
@@ -71,7 +92,7 @@ export class RowWriter {
 }
 
 /** Whether a table still is what the stream says it was. */
-export function isAs(table: SourceTable, relation: Relation): boolean {
+function isAs(table: SourceTable, relation: Relation): boolean {
   return (
     table.namespace === relation.namespace &&
     table.relation === relation.name &&
@@ -90,6 +111,12 @@ function keyIsAs({ key }: SourceTable, { identity, columns }: Relation): boolean
   if (identity === 'f') return true;
   const sent = columns.filter((column) => column.key).map(({ name }) => name);
   return key.length > 0 && key.length === sent.length && key.every((name) => sent.includes(name));
+}
+
+/** Whether the log of a table's partition holds the key of old rows. */
+function logsKey({ key }: SourceTable, { identity, columns }: Relation): boolean {
+  if (identity === 'f') return true;
+  return key.length > 0 && key.every((name) => columns.some((column) => column.key && column.name === name));
 }
 
 function valueJson(known: Known, row: Tuple, column: number, fill: Tuple | null): string {

@@ -3,17 +3,17 @@ import type { LineWriter } from '../line-writer.ts';
 import { toPosition } from './lsn.ts';
 import type { Message } from './pgoutput.ts';
 import type { Numbered } from './resync-plan.ts';
-import { isAs, RowWriter } from './row-writer.ts';
+import { RowWriter } from './row-writer.ts';
 import type { StreamTaker } from './stream.ts';
 
-/** A table of the master no longer looks as it did when the session began: it is to be read anew. */
+/** Tables of the master, by OID, no longer look as they did when the session began: they are to be read anew. */
 export class SchemaChanged extends Error {
   override readonly name = 'SchemaChanged';
-  readonly oid: number;
+  readonly oids: number[];
 
-  constructor(oid: number, message: string) {
+  constructor(oids: number[], message: string) {
     super(message);
-    this.oid = oid;
+    this.oids = oids;
   }
 }
 
@@ -51,10 +51,9 @@ export class TransactionWriter implements StreamTaker {
         this.#begun = null;
         return;
       case 'relation': {
-        const { oid, namespace, name } = message.relation;
-        const known = this.#rows.find(oid);
-        if (!known) throw new SchemaChanged(oid, `${namespace}.${name} is new`);
-        if (!isAs(known.table, message.relation)) throw new SchemaChanged(oid, `${namespace}.${name} was altered`);
+        const { namespace, name } = message.relation;
+        const unlike = this.#rows.unlike(message.relation);
+        if (unlike.length > 0) throw new SchemaChanged(unlike, `${namespace}.${name} is new or was altered`);
         return;
       }
       case 'insert':
