@@ -206,3 +206,75 @@ test("settings-of-the-database: none of the admin's limits ends or refuses the f
     () => 'it does not go on',
   );
 });
+
+const IDENTITIES = `CREATE TABLE root_by_index (id int PRIMARY KEY, u int NOT NULL, body text, UNIQUE (id, u)) PARTITION BY RANGE (id);
+  CREATE TABLE root_by_index_1 PARTITION OF root_by_index FOR VALUES FROM (0) TO (100);
+  CREATE TABLE root_by_index_2 PARTITION OF root_by_index DEFAULT; ALTER TABLE root_by_index REPLICA IDENTITY USING INDEX root_by_index_id_u_key;
+  CREATE TABLE whole (id int PRIMARY KEY, u int NOT NULL, body text) PARTITION BY RANGE (id);
+  CREATE TABLE whole_1 PARTITION OF whole FOR VALUES FROM (0) TO (100); CREATE TABLE whole_2 PARTITION OF whole DEFAULT;
+  ALTER TABLE whole REPLICA IDENTITY FULL; ALTER TABLE whole_1 REPLICA IDENTITY FULL; ALTER TABLE whole ALTER body SET STORAGE EXTERNAL;
+  CREATE TABLE part_by_index (id int PRIMARY KEY, u int NOT NULL, body text) PARTITION BY RANGE (id);
+  CREATE TABLE part_by_index_1 PARTITION OF part_by_index FOR VALUES FROM (0) TO (100); CREATE TABLE part_by_index_2 PARTITION OF part_by_index DEFAULT;
+  CREATE UNIQUE INDEX by_u ON part_by_index_1 (u);`;
+const PARTS = ['root_by_index', 'whole', 'part_by_index'];
+
+test('replica-identity-of-partitions: deletes and changed keys arrive whatever the table itself says, by the log and by a merge', async () => {
+  await begin(IDENTITIES);
+  for (const name of PARTS)
+    await master.query(`INSERT INTO ${name} SELECT n, n, repeat('long ' || n, 1000) FROM generate_series(1, 150) n`);
+  const same = async () => {
+    await system.settled();
+    await system.pull();
+    for (const name of PARTS)
+      expect(
+        await differences(master, system.database(), name, [
+          { name: 'id', rule: 'integer' },
+          { name: 'u', rule: 'integer' },
+          { name: 'body', rule: 'text' },
+        ]),
+      ).toEqual([]);
+  };
+  await same();
+  forget();
+  const write = async (n: number) => {
+    for (const name of PARTS)
+      for (const sql of [
+        `DELETE FROM ${name} WHERE id IN (${n}, ${n + 1}, ${n + 120})`,
+        `UPDATE ${name} SET u = u + 10000 WHERE id IN (${n + 2}, ${n + 122})`,
+        `UPDATE ${name} SET id = ${n + 900}, u = -id WHERE id = ${n + 3}`,
+        `UPDATE ${name} SET id = ${n + 950} WHERE id = ${n + 4}`,
+      ])
+        await master.query(sql);
+  };
+  await write(1);
+  await same();
+  expect(copied()).toEqual([]);
+  await system.feed?.stop('SIGTERM');
+  await write(11);
+  await master.query('CREATE TABLE more (id int PRIMARY KEY)');
+  system.startFeed();
+  await same();
+  expect(copied()).toEqual(['more']);
+  // For a while one partition logs less than the table's key.
+  await system.feed?.stop('SIGTERM');
+  forget();
+  const [less, back] = ['USING INDEX by_u', 'DEFAULT'].map(
+    (as) => `ALTER TABLE part_by_index_1 REPLICA IDENTITY ${as}`,
+  );
+  await master.query(less ?? '');
+  await write(21);
+  await master.query(back ?? '');
+  system.startFeed();
+  await same();
+  expect(copied()).toEqual(['part_by_index']);
+});
+
+test('replica-identity-of-partitions: one that does not log the key is refused by name, with what to run', async () => {
+  await begin(`${IDENTITIES} ALTER TABLE part_by_index_1 REPLICA IDENTITY USING INDEX by_u`);
+  const said = await refusal();
+  expect(said).toMatch(/part_by_index do not log its key \(id\)/);
+  expect(said).not.toMatch(/root_by_index|whole/);
+  const [run] = /ALTER TABLE public.part_by_index_1 .*? FULL;/.exec(said) ?? [''];
+  await restart(run);
+  await system.settled();
+});

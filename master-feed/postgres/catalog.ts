@@ -22,6 +22,8 @@ export interface Leaf {
   full: boolean;
   /** The columns by which the log knows its rows: its primary key, or its replica identity index. Empty: none, or whole rows. */
   identity: string[];
+  /** Number of the file that holds it: another when it was rewritten or emptied. */
+  file: number;
 }
 
 /**
@@ -64,6 +66,12 @@ export interface SourceTable {
   schema: TableSchema;
 }
 
+/** The columns of an index of the relation `r`, in order; `which`: of `i` in pg_index. */
+const indexColumns = (r: string, which: string) => `
+  (SELECT array_to_json(array_agg(a.attname ORDER BY k.n))
+   FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY k(attnum, n) JOIN pg_attribute a ON a.attrelid = ${r}.oid AND a.attnum = k.attnum
+   WHERE i.indrelid = ${r}.oid AND i.indisvalid AND i.indimmediate AND k.n <= i.indnkeyatts AND ${which})`;
+
 const tablesSql = (publication: string) => `
 SELECT c.oid, n.nspname AS namespace, c.relname AS relation, c.relkind AS kind, c.relpersistence AS persistence, c.relreplident AS identity, c.relfilenode AS file,
   has_table_privilege(c.oid, 'SELECT') AS readable, row_security_active(c.oid) AS policed,
@@ -79,18 +87,13 @@ SELECT c.oid, n.nspname AS namespace, c.relname AS relation, c.relkind AS kind, 
          FROM base JOIN pg_type t ON t.oid = base.oid WHERE t.typtype = 'd')
      SELECT oid, modifier FROM base ORDER BY depth DESC LIMIT 1) b JOIN pg_type bt ON bt.oid = b.oid
    WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns,
-  (SELECT array_to_json(array_agg(a.attname ORDER BY k.n))
-   FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY k(attnum, n) JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum
-   WHERE i.indrelid = c.oid AND i.indisvalid AND i.indimmediate AND k.n <= i.indnkeyatts
-     AND CASE c.relreplident WHEN 'i' THEN i.indisreplident WHEN 'n' THEN false ELSE i.indisprimary END) AS key,
+  ${indexColumns('c', "CASE c.relreplident WHEN 'i' THEN i.indisreplident WHEN 'n' THEN false ELSE i.indisprimary END")} AS key,
+  ${indexColumns('c', 'i.indisprimary')} AS primary,
   CASE c.relkind WHEN 'p' THEN (WITH RECURSIVE part(oid) AS (
       SELECT h.inhrelid FROM pg_inherits h WHERE h.inhparent = c.oid
       UNION ALL SELECT h.inhrelid FROM pg_inherits h JOIN part ON h.inhparent = part.oid)
     SELECT array_to_json(array_agg(json_build_array(format('%I.%I', ln.nspname, l.relname), l.relreplident, l.oid::int8, l.relfilenode::int8,
-      (SELECT array_to_json(array_agg(a.attname ORDER BY k.n))
-       FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY k(attnum, n) JOIN pg_attribute a ON a.attrelid = l.oid AND a.attnum = k.attnum
-       WHERE i.indrelid = l.oid AND i.indisvalid AND k.n <= i.indnkeyatts
-         AND CASE l.relreplident WHEN 'i' THEN i.indisreplident WHEN 'd' THEN i.indisprimary ELSE false END)) ORDER BY l.oid))
+      ${indexColumns('l', "CASE l.relreplident WHEN 'i' THEN i.indisreplident WHEN 'd' THEN i.indisprimary ELSE false END")}) ORDER BY l.oid))
     FROM part JOIN pg_class l ON l.oid = part.oid JOIN pg_namespace ln ON ln.oid = l.relnamespace WHERE l.relkind <> 'p') END AS leaves
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND NOT c.relispartition AND n.nspname NOT IN ('pg_catalog', 'information_schema')
@@ -122,8 +125,18 @@ export async function readTables(client: pg.Client, generated: boolean, publicat
     const namespace = row.namespace ?? '';
     const relation = row.relation ?? '';
     const name = namespace === 'public' ? relation : `${namespace}.${relation}`;
-    const key = JSON.parse(row.key ?? '[]') as string[];
-    const leaves = JSON.parse(row.leaves ?? '[]') as LeafJson[];
+    const leaves = (JSON.parse(row.leaves ?? '[]') as LeafJson[]).map(([leaf, identity, oid, file, logged]) => ({
+      oid,
+      name: leaf,
+      full: identity === 'f',
+      identity: logged ?? [],
+      file,
+    }));
+    const identity = JSON.parse(row.key ?? '[]') as string[];
+    // Postgres passes a partitioned table's replica identity on to no partition, and the log is the partitions'.
+    const primary = row.kind === 'p' ? (JSON.parse(row.primary ?? '[]') as string[]) : [];
+    const key =
+      [identity, primary].find((columns) => columns.length > 0 && strays(leaves, columns).length === 0) ?? identity;
     const columns = all.filter(travels);
     const mapped = columns.map(([column, baseOid, baseModifier, source, , typeOid, modifier, attnum]) => ({
       name: column,
@@ -149,13 +162,8 @@ export async function readTables(client: pg.Client, generated: boolean, publicat
       })),
       computed: all.filter((column) => !travels(column)).map(([column]) => column),
       key,
-      full: row.identity === 'f' && leaves.every(([, identity]) => identity === 'f'),
-      leaves: leaves.map(([leaf, identity, oid, , columns]) => ({
-        oid,
-        name: leaf,
-        full: identity === 'f',
-        identity: columns ?? [],
-      })),
+      full: row.identity === 'f' && leaves.every(({ full }) => full),
+      leaves,
       version: {
         shape: digest([
           mapped.map(({ name: column, source, typeOid, modifier, attnum }) => [
@@ -167,7 +175,7 @@ export async function readTables(client: pg.Client, generated: boolean, publicat
           ]),
           columns.map(([, , , , , , , , , labels, fields]) => [labels, fields]),
           key,
-          leaves.map(([, , oid, file]) => [oid, file]),
+          leaves.map(({ oid, file }) => [oid, file]),
         ]),
         attributes: digest(columns.map(([, , , , , , , , xmin]) => xmin)),
         file: row.file ?? '',
@@ -178,6 +186,11 @@ export async function readTables(client: pg.Client, generated: boolean, publicat
       schema: { name, columns: mapped.map(({ name: column, type, source }) => ({ name: column, type, source })), key },
     };
   });
+}
+
+/** The partitions whose log does not hold the key of old rows. */
+export function strays(leaves: readonly Leaf[], key: readonly string[]): Leaf[] {
+  return leaves.filter(({ full, identity }) => !full && !key.every((column) => identity.includes(column)));
 }
 
 /** The table's name for SQL. */
