@@ -243,6 +243,8 @@ test('replica-identity-of-partitions: deletes and changed keys arrive whatever t
         `UPDATE ${name} SET u = u + 10000 WHERE id IN (${n + 2}, ${n + 122})`,
         `UPDATE ${name} SET id = ${n + 900}, u = -id WHERE id = ${n + 3}`,
         `UPDATE ${name} SET id = ${n + 950} WHERE id = ${n + 4}`,
+        `UPDATE ${name} SET id = ${n + 1000} WHERE id = ${n + 125}`,
+        `UPDATE ${name} SET id = 0 WHERE id = ${n + 5}; UPDATE ${name} SET id = ${n + 5} WHERE id = 0`,
       ])
         await master.query(sql);
   };
