@@ -3,7 +3,7 @@ import { z } from 'zod';
 /**
  * Storage class of a column at a replica, by design.md's table of types.
  * - `integer`: exact over 64 bits, also booleans (0, 1). Travels as a number up to 15 digits, else as a decimal string.
- * - `numeric`: numeric(p ≤ 15, s). Travels as a number up to 15 digits, else (NaN) as a string.
+ * - `numeric`: numeric(p, s), 0 ≤ s ≤ p ≤ 15. Travels as a number up to 15 digits, else (NaN) as a string.
  * - `real`: travels as a number; NaN and infinities as the strings 'NaN', 'Infinity', '-Infinity'.
  * - `text`: travels as a string.
  * - `blob`: travels as base64.

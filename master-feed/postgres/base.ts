@@ -33,7 +33,9 @@ export async function alteredSince(
   copied: readonly SourceTable[],
   version: number,
 ): Promise<SourceTable[]> {
-  const now = new Map((await readTables(control, version >= PUBLISHES_GENERATED)).map((table) => [table.oid, table]));
+  const now = new Map(
+    (await readTables(control, version >= PUBLISHES_GENERATED, '')).map((table) => [table.oid, table]),
+  );
   return copied.filter(({ oid, version: before }) => {
     const after = now.get(oid)?.version;
     return after?.shape !== before.shape || after.attributes !== before.attributes || after.file !== before.file;

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { TableSchema } from '@tidemark/protocol/schema.ts';
 import type pg from 'pg';
-import { ident, rows } from './connection.ts';
+import { ident, literal, rows } from './connection.ts';
 import { type Form, mapType } from './values.ts';
 
 export interface SourceColumn {
@@ -22,6 +22,8 @@ export interface Leaf {
   full: boolean;
   /** The columns by which the log knows its rows: its primary key, or its replica identity index. Empty: none, or whole rows. */
   identity: string[];
+  /** Number of the file that holds it: another when it was rewritten or emptied. */
+  file: number;
 }
 
 /**
@@ -33,6 +35,8 @@ export interface Version {
   shape: string;
   attributes: string;
   file: string;
+  /** Since when the publication has published it as it does: what it left out before is in no log. */
+  published: string;
 }
 
 /** A table of the master that can be published, or why it cannot. */
@@ -57,12 +61,22 @@ export interface SourceTable {
   leaves: Leaf[];
   version: Version;
   readable: boolean;
+  /** Whether policies (row-level security) hide rows from the user: the log would have them all. */
+  policed: boolean;
   schema: TableSchema;
 }
 
-const TABLES_SQL = `
+/** The columns of an index of the relation `r`, in order; `which`: of `i` in pg_index. */
+const indexColumns = (r: string, which: string) => `
+  (SELECT array_to_json(array_agg(a.attname ORDER BY k.n))
+   FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY k(attnum, n) JOIN pg_attribute a ON a.attrelid = ${r}.oid AND a.attnum = k.attnum
+   WHERE i.indrelid = ${r}.oid AND i.indisvalid AND i.indimmediate AND k.n <= i.indnkeyatts AND ${which})`;
+
+const tablesSql = (publication: string) => `
 SELECT c.oid, n.nspname AS namespace, c.relname AS relation, c.relkind AS kind, c.relpersistence AS persistence, c.relreplident AS identity, c.relfilenode AS file,
-  has_table_privilege(c.oid, 'SELECT') AS readable,
+  has_table_privilege(c.oid, 'SELECT') AS readable, row_security_active(c.oid) AS policed,
+  (SELECT concat_ws(' ', p.oid, p.xmin, r.oid) FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid
+   WHERE p.pubname = ${literal(publication)} AND r.prrelid = c.oid) AS published,
   (SELECT array_to_json(array_agg(json_build_array(a.attname, b.oid::int8, b.modifier, format_type(a.atttypid, a.atttypmod), a.attgenerated, a.atttypid::int8, a.atttypmod, a.attnum, a.xmin::text,
      (SELECT string_agg(e.enumlabel, ',' ORDER BY e.oid) FROM pg_enum e WHERE e.enumtypid IN (b.oid, bt.typelem)),
      (SELECT string_agg(f.atttypid::text, ',' ORDER BY f.attnum) FROM pg_attribute f WHERE f.attrelid = bt.typrelid AND f.attnum > 0 AND NOT f.attisdropped)) ORDER BY a.attnum))
@@ -73,18 +87,13 @@ SELECT c.oid, n.nspname AS namespace, c.relname AS relation, c.relkind AS kind, 
          FROM base JOIN pg_type t ON t.oid = base.oid WHERE t.typtype = 'd')
      SELECT oid, modifier FROM base ORDER BY depth DESC LIMIT 1) b JOIN pg_type bt ON bt.oid = b.oid
    WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns,
-  (SELECT array_to_json(array_agg(a.attname ORDER BY k.n))
-   FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY k(attnum, n) JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum
-   WHERE i.indrelid = c.oid AND i.indisvalid AND i.indimmediate AND k.n <= i.indnkeyatts
-     AND CASE c.relreplident WHEN 'i' THEN i.indisreplident WHEN 'n' THEN false ELSE i.indisprimary END) AS key,
+  ${indexColumns('c', "CASE c.relreplident WHEN 'i' THEN i.indisreplident WHEN 'n' THEN false ELSE i.indisprimary END")} AS key,
+  ${indexColumns('c', 'i.indisprimary')} AS primary,
   CASE c.relkind WHEN 'p' THEN (WITH RECURSIVE part(oid) AS (
       SELECT h.inhrelid FROM pg_inherits h WHERE h.inhparent = c.oid
       UNION ALL SELECT h.inhrelid FROM pg_inherits h JOIN part ON h.inhparent = part.oid)
     SELECT array_to_json(array_agg(json_build_array(format('%I.%I', ln.nspname, l.relname), l.relreplident, l.oid::int8, l.relfilenode::int8,
-      (SELECT array_to_json(array_agg(a.attname ORDER BY k.n))
-       FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY k(attnum, n) JOIN pg_attribute a ON a.attrelid = l.oid AND a.attnum = k.attnum
-       WHERE i.indrelid = l.oid AND i.indisvalid AND k.n <= i.indnkeyatts
-         AND CASE l.relreplident WHEN 'i' THEN i.indisreplident WHEN 'd' THEN i.indisprimary ELSE false END)) ORDER BY l.oid))
+      ${indexColumns('l', "CASE l.relreplident WHEN 'i' THEN i.indisreplident WHEN 'd' THEN i.indisprimary ELSE false END")}) ORDER BY l.oid))
     FROM part JOIN pg_class l ON l.oid = part.oid JOIN pg_namespace ln ON ln.oid = l.relnamespace WHERE l.relkind <> 'p') END AS leaves
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND NOT c.relispartition AND n.nspname NOT IN ('pg_catalog', 'information_schema')
@@ -109,15 +118,25 @@ type ColumnJson = [
 type LeafJson = [name: string, identity: string, oid: number, file: number, columns: string[] | null];
 
 /** All relations of the database that a name in relay.yaml could mean. `generated`: whether the master publishes stored generated columns. */
-export async function readTables(client: pg.Client, generated: boolean): Promise<SourceTable[]> {
-  return (await rows(client, TABLES_SQL)).map((row) => {
+export async function readTables(client: pg.Client, generated: boolean, publication: string): Promise<SourceTable[]> {
+  return (await rows(client, tablesSql(publication))).map((row) => {
     const all = JSON.parse(row.columns ?? '[]') as ColumnJson[];
     const travels = ([, , , , kind]: ColumnJson) => kind === '' || (kind === 's' && generated);
     const namespace = row.namespace ?? '';
     const relation = row.relation ?? '';
     const name = namespace === 'public' ? relation : `${namespace}.${relation}`;
-    const key = JSON.parse(row.key ?? '[]') as string[];
-    const leaves = JSON.parse(row.leaves ?? '[]') as LeafJson[];
+    const leaves = (JSON.parse(row.leaves ?? '[]') as LeafJson[]).map(([leaf, identity, oid, file, logged]) => ({
+      oid,
+      name: leaf,
+      full: identity === 'f',
+      identity: logged ?? [],
+      file,
+    }));
+    const identity = JSON.parse(row.key ?? '[]') as string[];
+    // Postgres passes a partitioned table's replica identity on to no partition, and the log is the partitions'.
+    const primary = row.kind === 'p' ? (JSON.parse(row.primary ?? '[]') as string[]) : [];
+    const key =
+      [identity, primary].find((columns) => columns.length > 0 && strays(leaves, columns).length === 0) ?? identity;
     const columns = all.filter(travels);
     const mapped = columns.map(([column, baseOid, baseModifier, source, , typeOid, modifier, attnum]) => ({
       name: column,
@@ -143,13 +162,8 @@ export async function readTables(client: pg.Client, generated: boolean): Promise
       })),
       computed: all.filter((column) => !travels(column)).map(([column]) => column),
       key,
-      full: row.identity === 'f' && leaves.every(([, identity]) => identity === 'f'),
-      leaves: leaves.map(([leaf, identity, oid, , columns]) => ({
-        oid,
-        name: leaf,
-        full: identity === 'f',
-        identity: columns ?? [],
-      })),
+      full: row.identity === 'f' && leaves.every(({ full }) => full),
+      leaves,
       version: {
         shape: digest([
           mapped.map(({ name: column, source, typeOid, modifier, attnum }) => [
@@ -161,15 +175,22 @@ export async function readTables(client: pg.Client, generated: boolean): Promise
           ]),
           columns.map(([, , , , , , , , , labels, fields]) => [labels, fields]),
           key,
-          leaves.map(([, , oid, file]) => [oid, file]),
+          leaves.map(({ oid, file }) => [oid, file]),
         ]),
         attributes: digest(columns.map(([, , , , , , , , xmin]) => xmin)),
         file: row.file ?? '',
+        published: row.published ?? '',
       },
       readable: row.readable === 't',
+      policed: row.policed === 't',
       schema: { name, columns: mapped.map(({ name: column, type, source }) => ({ name: column, type, source })), key },
     };
   });
+}
+
+/** The partitions whose log does not hold the key of old rows. */
+export function strays(leaves: readonly Leaf[], key: readonly string[]): Leaf[] {
+  return leaves.filter(({ full, identity }) => !full && !key.every((column) => identity.includes(column)));
 }
 
 /** The table's name for SQL. */
@@ -192,7 +213,8 @@ SELECT md5(concat_ws('/',
   (SELECT string_agg(concat_ws(' ', a.attrelid, a.attnum, a.atttypid), ',' ORDER BY a.attrelid, a.attnum)
    FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid WHERE c.relkind = 'c' AND NOT a.attisdropped),
   (SELECT string_agg(concat_ws(' ', oid, nspname), ',' ORDER BY oid) FROM pg_namespace WHERE nspname NOT LIKE 'pg\\_%'),
-  (SELECT string_agg(prrelid::text, ',' ORDER BY prrelid) FROM pg_publication_rel)
+  (SELECT string_agg(concat_ws(' ', oid, xmin), ',' ORDER BY oid) FROM pg_publication),
+  (SELECT string_agg(concat_ws(' ', classid, objid), ',' ORDER BY classid, objid) FROM pg_depend WHERE refclassid = 'pg_publication'::regclass)
 )) AS fingerprint`;
 
 /** One text that changes when anything changes of which {@link readTables} speaks. Cheap enough for every heartbeat. */

@@ -9,10 +9,16 @@ const STYLES = [
   'extra_float_digits=3',
   'bytea_output=hex',
   'lc_monetary=C',
+  'row_security=off',
+  'default_transaction_read_only=off',
   'statement_timeout=0',
+  'lock_timeout=0',
   'idle_in_transaction_session_timeout=0',
   'client_min_messages=warning',
 ];
+
+/** Limits that servers of before Postgres 14 and 17 do not know: named when connecting, they would be refused. */
+const LATER_LIMITS = `SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN ('idle_session_timeout', 'transaction_timeout')`;
 
 const CONNECT_MS = 10_000;
 
@@ -80,6 +86,7 @@ export async function connect(url: string, replication: boolean): Promise<Connec
   lost.catch(() => undefined);
   try {
     await client.connect();
+    await client.query(LATER_LIMITS);
   } catch (error) {
     client.end().catch(() => undefined);
     throw connectError(error);

@@ -10,7 +10,13 @@ const HeldTable = z.object({
   name: z.string(),
   /** The numbers of the columns that travel, in order. */
   attnums: z.array(z.int()),
-  version: z.object({ shape: z.string(), attributes: z.string(), file: z.string() }),
+  version: z.object({
+    shape: z.string(),
+    attributes: z.string(),
+    file: z.string(),
+    // Of a comment that does not tell yet: not known.
+    published: z.string().default(''),
+  }),
 });
 export type HeldTable = z.infer<typeof HeldTable>;
 

@@ -49,7 +49,7 @@ export class MergeWriter implements StreamTaker {
       case 'insert':
       case 'update':
       case 'delete':
-        if (this.#rows.find(message.oid)) this.#rows.row(message);
+        if (this.#rows.find(message.oid) && !this.#rows.row(message)) this.#alter(message.oid);
         return;
       case 'truncate':
         for (const oid of message.oids) if (this.#rows.find(oid)) this.#rows.truncate(oid);

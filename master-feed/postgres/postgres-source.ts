@@ -82,7 +82,7 @@ export class PostgresSource implements Source {
   async #run(session: SessionAnswer, outbox: Outbox, signal: AbortSignal): Promise<void> {
     const { client } = this.#need(this.#control);
     const fingerprint = await readFingerprint(client);
-    const checked = await checkMaster(client, session.publish, heldNames(session));
+    const checked = await checkMaster(client, session.publish, this.#name, heldNames(session));
     if (checked.leftOut.length > 0) this.#log('not-ready', { detail: checked.leftOut.join('\n') });
     for (const oid of await publish(client, this.#name, checked.tables, checked.version)) this.#suspects.add(oid);
     await freed(client, this.#name);
@@ -106,7 +106,6 @@ export class PostgresSource implements Source {
       await this.#resync(run);
       return;
     }
-    if (this.#held === null) await this.#hold(checked.tables.map(held));
     await this.#stream(run, kept);
   }
 
@@ -118,7 +117,11 @@ export class PostgresSource implements Source {
   async #hold(tables: HeldTable[]): Promise<void> {
     this.#held = tables;
     const written = await writeHeld(this.#need(this.#control).client, this.#name, tables);
-    if (!written) this.#log('comment-not-written', { publication: this.#name, why: 'it is not the own one' });
+    if (!written)
+      this.#log('comment-not-written', {
+        publication: this.#name,
+        why: 'it is not the own one: each start of the feed reads all tables anew',
+      });
   }
 
   /** The tables are as they were, but for what tells it. Files alone change with each TRUNCATE: that is not worth a write. */
@@ -139,8 +142,8 @@ export class PostgresSource implements Source {
     try {
       // As they were in that snapshot: what was altered since is told by the stream.
       const published = new Set(checked.tables.map(({ oid }) => oid));
-      const tables = (await checkMaster(copy.client, session.publish, heldNames(session))).tables.filter(({ oid }) =>
-        published.has(oid),
+      const tables = (await checkMaster(copy.client, session.publish, this.#name, heldNames(session))).tables.filter(
+        ({ oid }) => published.has(oid),
       );
       let next = session.nextTableId;
       lines.beginBase(toPosition(slot.start - 1n), (await logEnd(copy)).at, why);
@@ -179,7 +182,7 @@ export class PostgresSource implements Source {
     try {
       const deps = { url, name, control, replication, lines, outbox, log, signal, plan, begin };
       const tables = await resync(deps, published, (client) =>
-        checkMaster(client, session.publish, heldNames(session)),
+        checkMaster(client, session.publish, this.#name, heldNames(session)),
       );
       if (tables === null) return;
       this.#suspects.clear();

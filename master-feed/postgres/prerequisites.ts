@@ -1,7 +1,7 @@
 import { TidemarkError } from '@tidemark/protocol/errors.ts';
 import { TableSchema } from '@tidemark/protocol/schema.ts';
 import type pg from 'pg';
-import { type Leaf, qualified, readTables, type SourceTable } from './catalog.ts';
+import { type Leaf, qualified, readTables, type SourceTable, strays } from './catalog.ts';
 import { rows } from './connection.ts';
 import { PUBLISHES_GENERATED } from './publication.ts';
 
@@ -41,6 +41,7 @@ const NONE: ReadonlySet<string> = new Set();
 export async function checkMaster(
   client: pg.Client,
   publish: readonly Listed[] | null,
+  publication: string,
   held: ReadonlySet<string> = NONE,
 ): Promise<Checked> {
   const [server] = await rows(
@@ -69,7 +70,7 @@ export async function checkMaster(
     problems.push(
       'The database has the encoding SQL_ASCII: its texts have no known characters. Use a database with UTF8.',
     );
-  const all = await readTables(client, version >= PUBLISHES_GENERATED);
+  const all = await readTables(client, version >= PUBLISHES_GENERATED, publication);
   const { tables, leftOut, problems: more } = chooseTables(all, publish, server.user ?? '', held);
   problems.push(...more);
   if (problems.length > 0)
@@ -135,22 +136,22 @@ function problemOf(table: SourceTable, user: string): string | null {
     return `${name} is unlogged. Run: ALTER TABLE ${qualified(table)} SET LOGGED; or take it out of relay.yaml.`;
   if (!table.readable)
     return `The user ${user} may not read ${name}. Run: GRANT SELECT ON ${qualified(table)} TO ${user};`;
+  if (table.policed)
+    return `Policies (row-level security) of ${name} hide rows from the user ${user}. Run: ALTER ROLE ${user} BYPASSRLS;`;
   if (key.length === 0 && !table.full) return keyless(table);
   const missing = key.filter((column) => !table.columns.some(({ name: present }) => present === column));
   if (missing.length > 0)
     return `The key of ${name} holds the computed column ${missing.join(', ')}, which the master does not publish.`;
-  const strays = table.leaves.filter(
-    ({ full, identity }) => !full && !key.every((column) => identity.includes(column)),
-  );
-  if (strays.length > 0) return keyNotLogged(table, strays);
+  const astray = strays(table.leaves, key);
+  if (astray.length > 0) return keyNotLogged(table, astray);
   const fits = TableSchema.safeParse(table.schema);
   return fits.success
     ? null
     : `${name} cannot stand in SQLite: ${fits.error.issues.map((issue) => issue.message).join('; ')}.`;
 }
 
-function keyNotLogged({ name, key }: SourceTable, strays: Leaf[]): string {
-  const full = strays.map((leaf) => `ALTER TABLE ${leaf.name} REPLICA IDENTITY FULL;`).join(' ');
+function keyNotLogged({ name, key }: SourceTable, leaves: Leaf[]): string {
+  const full = leaves.map((leaf) => `ALTER TABLE ${leaf.name} REPLICA IDENTITY FULL;`).join(' ');
   return `Partitions of ${name} do not log its key (${key.join(', ')}). Run: ${full} or, with an index over the key: ALTER TABLE … REPLICA IDENTITY USING INDEX …;`;
 }
 

@@ -6,42 +6,88 @@ import { ident, literal, rows } from './connection.ts';
 /** First server that can publish stored generated columns. */
 export const PUBLISHES_GENERATED = 180_000;
 
-/** OIDs of the publication's tables; null: there is none. */
-export async function readPublished(client: pg.Client, publication: string): Promise<Set<number> | null> {
-  const found = await rows(
+/** What a publication publishes. */
+export interface Publication {
+  /** FOR ALL TABLES: it has no list that could be altered. */
+  everything: boolean;
+  /** Whether it holds whole schemas. */
+  schemas: boolean;
+  /** Whether it publishes changes of every kind, partitions as their root, and all columns that can be. */
+  options: boolean;
+  /** OIDs of its tables, and whether each is published whole: without WHERE, with all columns. */
+  tables: Map<number, boolean>;
+}
+
+/** Null: there is none. Filters, schemas and generated columns came with later servers than the oldest that we take. */
+export async function readPublication(client: pg.Client, publication: string): Promise<Publication | null> {
+  const [found] = await rows(
     client,
-    `SELECT r.prrelid AS oid FROM pg_publication p LEFT JOIN pg_publication_rel r ON r.prpubid = p.oid WHERE p.pubname = ${literal(publication)}`,
+    `SELECT p.puballtables AS everything,
+       EXISTS (SELECT FROM pg_depend d WHERE d.refclassid = 'pg_publication'::regclass AND d.refobjid = p.oid AND d.classid <> 'pg_publication_rel'::regclass) AS schemas,
+       p.pubinsert AND p.pubupdate AND p.pubdelete AND p.pubtruncate AND p.pubviaroot AND coalesce(to_jsonb(p) ->> 'pubgencols', 's') = 's' AS options,
+       (SELECT json_agg(json_build_array(r.prrelid::int8, coalesce(to_jsonb(r) ->> 'prqual', to_jsonb(r) ->> 'prattrs') IS NULL))
+        FROM pg_publication_rel r WHERE r.prpubid = p.oid) AS tables
+     FROM pg_publication p WHERE p.pubname = ${literal(publication)}`,
   );
-  return found.length === 0 ? null : new Set(found.flatMap(({ oid }) => (oid === null ? [] : [Number(oid)])));
+  if (!found) return null;
+  return {
+    everything: found.everything === 't',
+    schemas: found.schemas === 't',
+    options: found.options === 't',
+    tables: new Map(JSON.parse(found.tables ?? '[]') as [number, boolean][]),
+  };
 }
 
-/** Whether the publication holds these tables and no others. */
-export function publishes(present: Set<number> | null, tables: readonly SourceTable[]): boolean {
-  return present?.size === tables.length && tables.every(({ oid }) => present.has(oid));
+/** Whether the publication publishes all of these tables and nothing else. */
+export function publishes(present: Publication | null, tables: readonly SourceTable[]): boolean {
+  return present?.options === true && !present.everything && lists(present, tables);
 }
 
-/** Brings the publication to the tables. The OIDs of those that were not in it: what they held before is in no log. */
+function lists({ schemas, tables: listed }: Publication, tables: readonly SourceTable[]): boolean {
+  return !schemas && listed.size === tables.length && tables.every(({ oid }) => listed.get(oid) === true);
+}
+
+/** Brings the publication to the tables. The OIDs of those of which it may have left out something: that is in no log. */
 export async function publish(
   client: pg.Client,
   publication: string,
   tables: readonly SourceTable[],
   version: number,
 ): Promise<number[]> {
-  const name = ident(publication);
-  const present = await readPublished(client, publication);
+  const present = await readPublication(client, publication);
   if (publishes(present, tables)) return [];
-  // ONLY: tables that inherit are listed themselves, or not wanted.
-  const wanted = tables.map((table) => `ONLY ${qualified(table)}`).sort();
-  const options =
-    version >= PUBLISHES_GENERATED
-      ? 'publish_via_partition_root = true, publish_generated_columns = stored'
-      : 'publish_via_partition_root = true';
+  const sql = statements(ident(publication), present, tables, version).join(' ');
   try {
-    if (present) await client.query(`ALTER PUBLICATION ${name} SET TABLE ${wanted.join(', ')}`);
-    else await client.query(`CREATE PUBLICATION ${name} FOR TABLE ${wanted.join(', ')} WITH (${options})`);
+    await client.query(sql);
   } catch (error) {
-    const remedy = `The publication ${publication} cannot be made: ${(error as Error).message}. The user needs CREATE on the database and must own the tables; or an owner runs: CREATE PUBLICATION ${name} FOR TABLE ${wanted.join(', ')} WITH (${options});`;
+    const [me] = await rows(client, 'SELECT quote_ident(current_user) AS name');
+    const what = present ? 'does not publish what it must and cannot be altered' : 'cannot be made';
+    const remedy = `The publication ${publication} ${what}: ${(error as Error).message}. The user ${me?.name} needs CREATE on the database and must own the publication and the tables; or a superuser runs: ${sql} ALTER PUBLICATION ${ident(publication)} OWNER TO ${me?.name};`;
     throw new TidemarkError('source_not_ready', { detail: `- ${remedy}` }, error);
   }
-  return tables.filter(({ oid }) => !present?.has(oid)).map(({ oid }) => oid);
+  const whole = present?.options && !present.everything ? present.tables : null;
+  return tables.filter(({ oid }) => whole?.get(oid) !== true).map(({ oid }) => oid);
+}
+
+/** What brings it there. */
+function statements(
+  name: string,
+  present: Publication | null,
+  tables: readonly SourceTable[],
+  version: number,
+): string[] {
+  // ONLY: tables that inherit are listed themselves, or not wanted.
+  const wanted = tables
+    .map((table) => `ONLY ${qualified(table)}`)
+    .sort()
+    .join(', ');
+  const generated = version >= PUBLISHES_GENERATED ? ', publish_generated_columns = stored' : '';
+  const options = `publish = 'insert, update, delete, truncate', publish_via_partition_root = true${generated}`;
+  const create = `CREATE PUBLICATION ${name} FOR TABLE ${wanted} WITH (${options});`;
+  if (present === null) return [create];
+  if (present.everything) return [`DROP PUBLICATION ${name};`, create];
+  return [
+    ...(lists(present, tables) ? [] : [`ALTER PUBLICATION ${name} SET TABLE ${wanted};`]),
+    ...(present.options ? [] : [`ALTER PUBLICATION ${name} SET (${options});`]),
+  ];
 }

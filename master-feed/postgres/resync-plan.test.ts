@@ -34,7 +34,8 @@ function table(
     full: false,
     leaves: [],
     readable: true,
-    version: { shape: JSON.stringify(columns), attributes: 'a0', file: 'f0', ...version },
+    policed: false,
+    version: { shape: JSON.stringify(columns), attributes: 'a0', file: 'f0', published: 'p0', ...version },
     schema: {
       name,
       columns: listed.map(([, column]) => ({ name: column, type: 'text', source: 'text' })),
@@ -75,6 +76,7 @@ describe('F10: which tables are read anew', () => {
       loads(plan([table('item')], [table('item', { version })])).map(({ id, from }) => [id, from]);
     expect(read({ attributes: 'a1', file: 'f1' })).toEqual([[1, 1]]);
     expect(read({ shape: 'other' })).toEqual([[1, 1]]);
+    expect(read({ published: 'p1' })).toEqual([[1, 1]]);
     expect(read({ attributes: 'a1' })).toEqual([]);
     expect(read({ file: 'f1' })).toEqual([]);
   });
@@ -91,13 +93,16 @@ describe('F10: which tables are read anew', () => {
     expect(found.gone).toEqual(['gone']);
   });
 
-  test('by name alone when nothing else is known', () => {
+  test('all, known by their names, when nothing else is known', () => {
     const before = [table('item'), table('other', { oid: 2 })];
     const after = [
       table('item', { oid: 8, version: { shape: 'x' } }),
       table('other', { oid: 9, columns: { 1: 'id', 4: 'a' } }),
     ];
-    expect(loads(plan(before, after, false))).toEqual([{ name: 'other', id: 3, from: 2, columns: ['id', 'a'] }]);
+    expect(loads(plan(before, after, false))).toEqual([
+      { name: 'item', id: 1, from: 1, columns: ['id', 'a', 'b'] },
+      { name: 'other', id: 3, from: 2, columns: ['id', 'a'] },
+    ]);
   });
 });
 
@@ -121,7 +126,7 @@ describe('F10: what a table and its columns were', () => {
     const after = [table('article'), table('other', { oid: 2, columns: { 1: 'id' } })];
     for (const known of [true, false]) {
       const found = plan(before, after, known);
-      expect(loads(found)).toEqual([{ name: 'article', id: 3, from: 1, columns: ['id', 'a', 'b'] }]);
+      expect(loads(found)[0]).toEqual({ name: 'article', id: 3, from: 1, columns: ['id', 'a', 'b'] });
       expect(found.gone).toEqual([]);
     }
   });

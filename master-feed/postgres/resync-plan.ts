@@ -30,7 +30,7 @@ export interface Standing {
   /** The relay's tables. */
   relay: readonly RelayTable[];
   nextTableId: number;
-  /** What the relay held of the master's tables; null: not known, and names are all there is to go by. */
+  /** What the relay held of the master's tables; null: not known, so all are read anew, and names are all there is to go by. */
   held: readonly HeldTable[] | null;
   /** Tables to be read anew whatever else is known, by OID. */
   suspects: ReadonlySet<number>;
@@ -78,12 +78,11 @@ function findOrigins(tables: readonly SourceTable[], { relay, held }: Standing):
 }
 
 function isHeld(table: SourceTable, held: readonly HeldTable[] | null): boolean {
-  if (held === null) return true;
-  const before = held.find(({ oid }) => oid === table.oid);
+  const before = held?.find(({ oid }) => oid === table.oid);
   if (before?.name !== table.name) return false;
-  const { shape, attributes, file } = before.version;
+  const { shape, attributes, file, published } = before.version;
   const rewritten = attributes !== table.version.attributes && file !== table.version.file;
-  return shape === table.version.shape && !rewritten;
+  return shape === table.version.shape && published === table.version.published && !rewritten;
 }
 
 /** The old name of each column: by its number when that is known, else by its name, else that of the same type that stood in its place. */

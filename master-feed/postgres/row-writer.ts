@@ -58,17 +58,21 @@ export class RowWriter {
     this.#lines.truncate(this.#declared(oid).id);
   }
 
-  row(message: RowMessage): void {
+  /** False: the log does not hold the key of the old row, so nothing was written, and only reading the table anew tells what became of it. */
+  row(message: RowMessage): boolean {
     const known = this.#declared(message.oid);
+    if (message.kind !== 'insert' && message.old !== null && lacksKey(known, message.old)) return false;
     if (message.kind === 'insert') this.#lines.row('i', known.id, rowJson(known, message.row, null));
     else if (message.kind === 'delete') this.#lines.row('d', known.id, keyJson(known, message.old));
     else this.#update(known, message.old, message.oldIsKey, message.row);
+    return true;
   }
 
   #update(known: Known, old: Tuple | null, oldIsKey: boolean, row: Tuple): void {
     const { id, table } = known;
-    // Only a whole old row can stand in for what the master left out.
-    const filled = old !== null && !oldIsKey ? old : null;
+    // Only a whole old row can stand in for what the master left out. Of a partitioned table that says it sends
+    // whole ones, a partition that does not sends NULL in their place.
+    const filled = !oldIsKey && table.full ? old : null;
     const oldKey = old === null ? null : keyJson(known, old);
     const moved = oldKey !== null && oldKey !== keyJson(known, row, filled);
     // Of rows that are equal nobody can tell which one was meant.
@@ -107,15 +111,17 @@ function isAs(table: SourceTable, relation: Relation): boolean {
   );
 }
 
-function keyIsAs({ key }: SourceTable, { identity, columns }: Relation): boolean {
+function keyIsAs({ key, kind }: SourceTable, { identity, columns }: Relation): boolean {
   if (identity === 'f') return true;
+  // What the log holds of a partitioned table's rows, its partitions say.
+  if (kind === 'p') return key.length > 0;
   const sent = columns.filter((column) => column.key).map(({ name }) => name);
   return key.length > 0 && key.length === sent.length && key.every((name) => sent.includes(name));
 }
 
-/** Whether the log of a table's partition holds the key of old rows. */
-function logsKey({ key }: SourceTable, { identity, columns }: Relation): boolean {
-  if (identity === 'f') return true;
+/** Whether the log of a table's partition holds of old rows what the table's must. */
+function logsKey({ key, full }: SourceTable, { identity, columns }: Relation): boolean {
+  if (identity === 'f' || full) return identity === 'f';
   return key.length > 0 && key.every((name) => columns.some((column) => column.key && column.name === name));
 }
 
@@ -126,6 +132,11 @@ function valueJson(known: Known, row: Tuple, column: number, fill: Tuple | null)
   if (kind === UNCHANGED)
     throw new TidemarkError('source_unsupported', { detail: `a value of ${known.table.name} was left out` });
   return toJson(known.table.columns[column]?.form ?? 'text', from.bytes, from.from[column] ?? 0, from.to[column] ?? 0);
+}
+
+/** A column that the log leaves out of an old row comes as NULL, which no key column is. */
+function lacksKey({ table, keyAt }: Known, old: Tuple): boolean {
+  return table.key.length > 0 && keyAt.some((column) => old.kinds[column] === NULL);
 }
 
 function rowJson(known: Known, row: Tuple, fill: Tuple | null): string {

@@ -3,7 +3,7 @@ import type pg from 'pg';
 import type { Log } from '../source.ts';
 import { readFingerprint, type SourceTable } from './catalog.ts';
 import { checkMaster, type Listed } from './prerequisites.ts';
-import { publishes, readPublished } from './publication.ts';
+import { publishes, readPublication } from './publication.ts';
 import type { Numbered, ResyncPlan, Standing } from './resync-plan.ts';
 
 /** Of the master's time at most this part goes into looking. */
@@ -48,7 +48,7 @@ export class TableWatch {
     if (found === null) return false;
     const relay = this.#tables.map(({ id, table }) => ({ id, schema: table.schema }));
     const { kept, loads, gone } = this.#deps.plan(found, { relay, nextTableId: 1 });
-    if (loads.length > 0 || gone.length > 0 || !publishes(await readPublished(client, publication), found)) {
+    if (loads.length > 0 || gone.length > 0 || !publishes(await readPublication(client, publication), found)) {
       log('altered', { tables: [...loads.map(({ table }) => table.name), ...gone] });
       return true;
     }
@@ -59,11 +59,12 @@ export class TableWatch {
 
   /** The tables to publish; null when that is to be seen the next time. */
   async #find(): Promise<SourceTable[] | null> {
-    const { client, listed, log } = this.#deps;
+    const { client, listed, publication, log } = this.#deps;
     try {
       const { tables, leftOut } = await checkMaster(
         client,
         listed,
+        publication,
         new Set(this.#tables.map(({ table }) => table.name)),
       );
       if (leftOut.length > 0) log('not-ready', { detail: leftOut.join('\n') });

@@ -60,7 +60,11 @@ export class TransactionWriter implements StreamTaker {
       case 'update':
       case 'delete':
         this.#begin();
-        this.#rows.row(message);
+        if (!this.#rows.row(message))
+          throw new SchemaChanged(
+            [message.oid],
+            `the log does not hold the key of an old row of the table ${message.oid}`,
+          );
         return;
       case 'truncate':
         this.#begin();

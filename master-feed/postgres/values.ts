@@ -37,8 +37,7 @@ export function mapType(oid: number, modifier: number): Mapped {
     case OID.bool:
       return { type: 'integer', form: 'boolean' };
     case OID.numeric: {
-      const precision = modifier < 4 ? Number.POSITIVE_INFINITY : ((modifier - 4) >> 16) & 0xffff;
-      return precision <= EXACT_DIGITS ? { type: 'numeric', form: 'number' } : { type: 'text', form: 'text' };
+      return isExact(modifier) ? { type: 'numeric', form: 'number' } : { type: 'text', form: 'text' };
     }
     case OID.float4:
     case OID.float8:
@@ -52,6 +51,14 @@ export function mapType(oid: number, modifier: number): Mapped {
     default:
       return { type: 'text', form: 'text' };
   }
+}
+
+/** Whether a double holds each value of a numeric. A scale that is negative or beyond the precision reaches where none does. */
+function isExact(modifier: number): boolean {
+  if (modifier < 4) return false;
+  const precision = ((modifier - 4) >> 16) & 0xffff;
+  const scale = ((modifier - 4) << 21) >> 21;
+  return precision <= EXACT_DIGITS && scale >= 0 && scale <= precision;
 }
 
 /** Sign, point and 15 digits: what is longer may not be exact as a number. */

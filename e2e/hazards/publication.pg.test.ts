@@ -1,0 +1,282 @@
+import type pg from 'pg';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { type EmbeddedPostgres, startPostgres } from '../../scripts/postgres/embedded.ts';
+import { connect, differences } from '../system/oracle.ts';
+import { until } from '../system/processes.ts';
+import { System } from '../system/system.ts';
+
+const cleanup: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const stop of cleanup.splice(0).reverse()) await stop();
+});
+
+let postgres: EmbeddedPostgres;
+let master: pg.Client;
+let system: System;
+
+beforeEach(async () => {
+  postgres = await startPostgres({ walLevel: 'logical' });
+  cleanup.push(() => postgres.stop());
+  master = await connect(postgres.url);
+  cleanup.push(() => master.end());
+});
+
+const table = (name: string, more = '') =>
+  `CREATE TABLE ${name} (id int PRIMARY KEY, body text, n int) ${more}; ${more ? `CREATE TABLE ${name}_1 PARTITION OF ${name} DEFAULT;` : ''}
+   INSERT INTO ${name} SELECT n, 'row ' || n, n FROM generate_series(1, 60) n;`;
+const [ITEM, OTHER, PARTED] = [table('item'), table('other'), table('parted', 'PARTITION BY RANGE (id)')];
+
+/** A user of the feed who may do as little as possible; the URL by which it comes. */
+async function weak(rights = ''): Promise<string> {
+  await master.query(
+    `CREATE ROLE weak LOGIN REPLICATION PASSWORD 'weak'; GRANT SELECT ON ALL TABLES IN SCHEMA public TO weak; ${rights}`,
+  );
+  const url = new URL(postgres.url);
+  [url.username, url.password] = ['weak', 'weak'];
+  return url.href;
+}
+
+async function begin(sql: string, source = postgres.url): Promise<void> {
+  await master.query(sql);
+  system = await System.start(source);
+  cleanup.push(() => system.stop());
+}
+
+async function problems(tables: string[]): Promise<unknown[]> {
+  const columns: Parameters<typeof differences>[3] = [
+    { name: 'id', rule: 'integer' },
+    { name: 'body', rule: 'text' },
+    { name: 'n', rule: 'integer' },
+  ];
+  const found: unknown[] = [];
+  for (const name of tables) found.push(...(await differences(master, system.database(), name, columns)));
+  return found;
+}
+
+/** Waits until a terminal holds what the master does: a change of tables is noticed some seconds later. */
+async function equal(...tables: string[]): Promise<void> {
+  let found: unknown[] = [];
+  const end = Date.now() + 25_000;
+  do {
+    await system.settled();
+    await system.pull();
+    found = await problems(tables);
+  } while (found.length > 0 && Date.now() < end);
+  expect(found, system.feed?.stdout.slice(-3000)).toEqual([]);
+}
+
+const events = (event: string) =>
+  (system.feed?.stdout ?? '')
+    .split('\n')
+    .filter((line) => line.includes(`"event":"${event}"`))
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+const copied = () => events('copied').map(({ table: name }) => name);
+const forget = () => {
+  if (system.feed) system.feed.stdout = '';
+};
+const restart = async (meanwhile: string) => {
+  await system.feed?.stop('SIGTERM');
+  await master.query(meanwhile);
+  system.startFeed();
+};
+/** What the feed ends with, which it is to do by itself. */
+async function refusal(): Promise<string> {
+  const ended = await system.feed?.ended;
+  expect(ended?.code).toBe(1);
+  expect(ended?.stderr).toContain('source_not_ready');
+  return ended?.stderr ?? '';
+}
+
+const P = 'tidemark_shop';
+const write = (name: string) =>
+  `INSERT INTO ${name} VALUES (100, 'missed', 1); UPDATE ${name} SET body = 'missed' WHERE id IN (7, 50); DELETE FROM ${name} WHERE id = 8;`;
+
+test('publication-edited-and-back: a table that was out of it for a while is read anew, whether the feed runs or not', async () => {
+  await begin(ITEM + OTHER);
+  await equal('item', 'other');
+  forget();
+  const edit = `ALTER PUBLICATION ${P} DROP TABLE ONLY item; ${write('item')} ALTER PUBLICATION ${P} ADD TABLE ONLY item;`;
+  for (const sql of edit.split(';')) await master.query(sql);
+  await equal('item', 'other');
+  await restart('UPDATE item SET id = 200 WHERE id = 100');
+  await equal('item', 'other');
+  forget();
+  await system.feed?.stop('SIGTERM');
+  for (const sql of edit.split(';')) await master.query(sql);
+  system.startFeed();
+  await equal('item', 'other');
+  expect(copied()).toEqual(['item']);
+  expect(events('base')).toEqual([]);
+});
+
+test.each([
+  ['a filter', `ALTER PUBLICATION ${P} SET TABLE ONLY item WHERE (id < 10), ONLY other, ONLY parted`],
+  ['a list of columns', `ALTER PUBLICATION ${P} SET TABLE ONLY item (id, body), ONLY other, ONLY parted`],
+  ['only inserts', `ALTER PUBLICATION ${P} SET (publish = 'insert')`],
+  ['partitions as tables', `ALTER PUBLICATION ${P} SET (publish_via_partition_root = false)`],
+  ['a whole schema', `ALTER PUBLICATION ${P} ADD TABLES IN SCHEMA public`],
+  [
+    'all tables',
+    `DROP PUBLICATION ${P}; CREATE PUBLICATION ${P} FOR ALL TABLES WITH (publish_via_partition_root = true, publish_generated_columns = stored)`,
+  ],
+])('publication-altered: one that publishes %s is put right, and what it left out is read', async (_, edit) => {
+  await begin(ITEM + OTHER + PARTED);
+  await equal('item', 'other', 'parted');
+  const all = () => write('item') + write('parted');
+  await master.query(edit);
+  await master.query(all());
+  await equal('item', 'other', 'parted');
+  await master.query('DELETE FROM item WHERE id = 100; DELETE FROM parted WHERE id = 100');
+  await restart(`${edit}; ${all()} INSERT INTO item VALUES (8); INSERT INTO parted VALUES (8)`);
+  await equal('item', 'other', 'parted');
+  await master.query('UPDATE item SET n = n + 1; UPDATE parted SET n = n + 1');
+  await equal('item', 'other', 'parted');
+  expect(events('base')).toEqual([]);
+});
+
+test.each([
+  ['which was made without its options', `CREATE PUBLICATION ${P} FOR TABLE item, parted`],
+  ['of all tables', `CREATE PUBLICATION ${P} FOR ALL TABLES`],
+  [
+    'that leaves out rows',
+    `CREATE PUBLICATION ${P} FOR TABLE item WHERE (id < 9), parted WITH (publish_via_partition_root = true)`,
+  ],
+  ['that is missing', ''],
+])("publication-altered: another's %s is refused with what to run, and taken once that was run", async (_, make) => {
+  await begin(ITEM + PARTED + make, await weak());
+  // The tables came after the grant.
+  await refusal();
+  await restart('GRANT SELECT ON ALL TABLES IN SCHEMA public TO weak');
+  const said = await refusal();
+  const [run] = /(?<=a superuser runs: ).*;/.exec(said) ?? [];
+  if (run === undefined) throw new Error(`it does not say what to run: ${said}`);
+  await restart(run);
+  await equal('item', 'parted');
+  await master.query(write('item') + write('parted'));
+  await equal('item', 'parted');
+  expect(events('comment-not-written')).toEqual([]);
+});
+
+test('publication-of-another: what was altered while the feed was down is read though its state could not be kept', async () => {
+  await begin(
+    `${ITEM}${OTHER}CREATE PUBLICATION ${P} FOR TABLE ONLY item, ONLY other WITH (publish_via_partition_root = true, publish_generated_columns = stored)`,
+    await weak('ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO weak'),
+  );
+  await equal('item', 'other');
+  expect(String(events('comment-not-written')[0]?.why)).toContain('reads all tables anew');
+  await restart('ALTER TABLE item ALTER n TYPE int USING n * 100');
+  await equal('item', 'other');
+  expect(events('base')).toEqual([]);
+  await restart(`GRANT CREATE ON DATABASE postgres TO weak; ALTER PUBLICATION ${P} OWNER TO weak`);
+  await equal('item', 'other');
+  forget();
+  await restart('INSERT INTO item VALUES (300)');
+  await equal('item', 'other');
+  expect(copied()).toEqual([]);
+});
+
+test('policies: a table of which the user sees only some rows is refused by name, with what to run', async () => {
+  await begin(
+    `${ITEM}${OTHER}ALTER TABLE item ENABLE ROW LEVEL SECURITY; CREATE POLICY few ON item USING (id < 9);
+     CREATE PUBLICATION ${P} FOR TABLE ONLY item, ONLY other WITH (publish_via_partition_root = true, publish_generated_columns = stored)`,
+    await weak('ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO weak'),
+  );
+  const said = await refusal();
+  expect(said).toMatch(/of item hide rows/);
+  expect(said).not.toMatch(/of other/);
+  const [run] = /ALTER ROLE .*;/.exec(said) ?? [''];
+  await restart(run);
+  await equal('item', 'other');
+  await master.query('ALTER ROLE weak NOBYPASSRLS');
+  await restart('ALTER TABLE other ENABLE ROW LEVEL SECURITY');
+  expect(await refusal()).toMatch(/of item[\s\S]*of other/);
+});
+
+test("settings-of-the-database: none of the admin's limits ends or refuses the feed", async () => {
+  await master.query(`ALTER DATABASE postgres SET idle_session_timeout = '1s'; ALTER DATABASE postgres SET transaction_timeout = '1s';
+    ALTER DATABASE postgres SET lock_timeout = '100ms'; ALTER DATABASE postgres SET default_transaction_read_only = on`);
+  await begin(ITEM);
+  await equal('item');
+  await new Promise((resolve) => setTimeout(resolve, 7_000));
+  await master.query(write('item'));
+  await equal('item');
+  expect(events('streaming').length).toBe(1);
+  await until(
+    async () => (await system.status()).feed.lagMs === 0,
+    () => 'it does not go on',
+  );
+});
+
+const IDENTITIES = `CREATE TABLE root_by_index (id int PRIMARY KEY, u int NOT NULL, body text, UNIQUE (id, u)) PARTITION BY RANGE (id);
+  CREATE TABLE root_by_index_1 PARTITION OF root_by_index FOR VALUES FROM (0) TO (100);
+  CREATE TABLE root_by_index_2 PARTITION OF root_by_index DEFAULT; ALTER TABLE root_by_index REPLICA IDENTITY USING INDEX root_by_index_id_u_key;
+  CREATE TABLE whole (id int PRIMARY KEY, u int NOT NULL, body text) PARTITION BY RANGE (id);
+  CREATE TABLE whole_1 PARTITION OF whole FOR VALUES FROM (0) TO (100); CREATE TABLE whole_2 PARTITION OF whole DEFAULT;
+  ALTER TABLE whole REPLICA IDENTITY FULL; ALTER TABLE whole_1 REPLICA IDENTITY FULL; ALTER TABLE whole ALTER body SET STORAGE EXTERNAL;
+  CREATE TABLE part_by_index (id int PRIMARY KEY, u int NOT NULL, body text) PARTITION BY RANGE (id);
+  CREATE TABLE part_by_index_1 PARTITION OF part_by_index FOR VALUES FROM (0) TO (100); CREATE TABLE part_by_index_2 PARTITION OF part_by_index DEFAULT;
+  CREATE UNIQUE INDEX by_u ON part_by_index_1 (u);`;
+const PARTS = ['root_by_index', 'whole', 'part_by_index'];
+
+test('replica-identity-of-partitions: deletes and changed keys arrive whatever the table itself says, by the log and by a merge', async () => {
+  await begin(IDENTITIES);
+  for (const name of PARTS)
+    await master.query(`INSERT INTO ${name} SELECT n, n, repeat('long ' || n, 1000) FROM generate_series(1, 150) n`);
+  const same = async () => {
+    await system.settled();
+    await system.pull();
+    for (const name of PARTS)
+      expect(
+        await differences(master, system.database(), name, [
+          { name: 'id', rule: 'integer' },
+          { name: 'u', rule: 'integer' },
+          { name: 'body', rule: 'text' },
+        ]),
+      ).toEqual([]);
+  };
+  await same();
+  forget();
+  const write = async (n: number) => {
+    for (const name of PARTS)
+      for (const sql of [
+        `DELETE FROM ${name} WHERE id IN (${n}, ${n + 1}, ${n + 120})`,
+        `UPDATE ${name} SET u = u + 10000 WHERE id IN (${n + 2}, ${n + 122})`,
+        `UPDATE ${name} SET id = ${n + 900}, u = -id WHERE id = ${n + 3}`,
+        `UPDATE ${name} SET id = ${n + 950} WHERE id = ${n + 4}`,
+        `UPDATE ${name} SET id = ${n + 1000} WHERE id = ${n + 125}`,
+        `UPDATE ${name} SET id = 0 WHERE id = ${n + 5}; UPDATE ${name} SET id = ${n + 5} WHERE id = 0`,
+      ])
+        await master.query(sql);
+  };
+  await write(1);
+  await same();
+  expect(copied()).toEqual([]);
+  await system.feed?.stop('SIGTERM');
+  await write(11);
+  await master.query('CREATE TABLE more (id int PRIMARY KEY)');
+  system.startFeed();
+  await same();
+  expect(copied()).toEqual(['more']);
+  // For a while one partition logs less than the table's key.
+  await system.feed?.stop('SIGTERM');
+  forget();
+  const [less, back] = ['USING INDEX by_u', 'DEFAULT'].map(
+    (as) => `ALTER TABLE part_by_index_1 REPLICA IDENTITY ${as}`,
+  );
+  await master.query(less ?? '');
+  await write(21);
+  await master.query(back ?? '');
+  system.startFeed();
+  await same();
+  expect(copied()).toEqual(['part_by_index']);
+});
+
+test('replica-identity-of-partitions: one that does not log the key is refused by name, with what to run', async () => {
+  await begin(`${IDENTITIES} ALTER TABLE part_by_index_1 REPLICA IDENTITY USING INDEX by_u`);
+  const said = await refusal();
+  expect(said).toMatch(/part_by_index do not log its key \(id\)/);
+  expect(said).not.toMatch(/root_by_index|whole/);
+  const [run] = /ALTER TABLE public.part_by_index_1 .*? FULL;/.exec(said) ?? [''];
+  await restart(run);
+  await system.settled();
+});
