@@ -1,12 +1,18 @@
 import type { WireRow, WireValue } from '@tidemark/protocol/lines.ts';
 import type { ColumnSchema, TableSchema } from '@tidemark/protocol/schema.ts';
+import {
+  type Attributes,
+  type Condition,
+  Router,
+  scopesOf,
+  type TableFilter,
+} from '@tidemark/relay-server/scopes/filters.ts';
+import { indexScopes } from '@tidemark/relay-server/store/routed-writer.ts';
 import { RowStatements } from '@tidemark/replica/row-statements.ts';
 import { openWriter } from '@tidemark/replica/sqlite.ts';
 import { createTableSql } from '@tidemark/replica/table-ddl.ts';
 import { expect, test } from 'vitest';
-import { Random } from '../../e2e/system/random.ts';
-import { indexScopes } from '../store/routed-writer.ts';
-import { type Attributes, type Condition, Router, scopesOf, type TableFilter } from './filters.ts';
+import { Random } from '../system/random.ts';
 
 /** Columns, values as the feed sends them, and texts that someone may write. */
 const KINDS: { column: Omit<ColumnSchema, 'name'>; values: WireValue[]; texts: string[] }[] = [
