@@ -65,11 +65,7 @@ async function equal(...tables: string[]): Promise<void> {
   expect(found, system.feed?.stdout.slice(-3000)).toEqual([]);
 }
 
-const events = (event: string) =>
-  (system.feed?.stdout ?? '')
-    .split('\n')
-    .filter((line) => line.includes(`"event":"${event}"`))
-    .map((line) => JSON.parse(line) as Record<string, unknown>);
+const events = (event: string) => system.events(event);
 const copied = () => events('copied').map(({ table: name }) => name);
 const forget = () => {
   if (system.feed) system.feed.stdout = '';

@@ -83,12 +83,7 @@ async function equal(database = system.database()): Promise<void> {
   expect(found, system.feed?.stdout.slice(-3000)).toEqual([]);
 }
 
-/** What the feed of now says of one event. */
-const events = (event: string) =>
-  (system.feed?.stdout ?? '')
-    .split('\n')
-    .filter((line) => line.includes(`"event":"${event}"`))
-    .map((line) => JSON.parse(line) as Record<string, unknown>);
+const events = (event: string) => system.events(event);
 /** What a feed that runs says of a master that is not ready: it waits for it to be mended. */
 async function refusal(): Promise<string> {
   const told = () => events('fault').filter(({ code }) => code === 'source_not_ready');

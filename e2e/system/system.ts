@@ -151,6 +151,14 @@ export class System {
     return TransactionList.parse(await answer.json()).transactions;
   }
 
+  /** What the feed of now says of one event. */
+  events(event: string): Record<string, unknown>[] {
+    return (this.feed?.stdout ?? '')
+      .split('\n')
+      .filter((line) => line.includes(`"event":"${event}"`))
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+  }
+
   /** Waits until the relay knows, by a heartbeat sent after now, that it holds all that the master has committed. */
   async settled(): Promise<void> {
     const from = new Date().toISOString();
