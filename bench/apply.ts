@@ -1,10 +1,10 @@
 import { copyFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import type { PageStart } from '@tidemark/protocol/cursor.ts';
-import { trailerOf } from '@tidemark/replica/page-reader.ts';
-import { Replica } from '@tidemark/replica/replica.ts';
+import type { PageStart } from '@tidemark/protocol/cursor';
+import { trailerOf } from '@tidemark/replica/page-reader';
+import { Replica } from '@tidemark/replica/replica';
+import { readToken } from '@tidemark/testing/test-relay';
 import Database from 'better-sqlite3';
-import { readToken } from '../e2e/system/test-relay.ts';
 import { inTurn, type Result, seconds, thousands } from './lib.ts';
 import { type Office, ROWS } from './office.ts';
 

@@ -1,7 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import { until } from '../e2e/system/processes.ts';
+import { until } from '@tidemark/testing/processes';
 import { inTurn, type Result, thousands } from './lib.ts';
 import { type Office, ROWS, row } from './office.ts';
 

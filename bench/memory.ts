@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs';
 import path from 'node:path';
-import { until } from '../e2e/system/processes.ts';
+import { until } from '@tidemark/testing/processes';
 import { usage } from './lib.ts';
 import { Office, row } from './office.ts';
 

@@ -1,10 +1,10 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { connect } from '@tidemark/testing/oracle';
+import { type EmbeddedPostgres, startPostgres } from '@tidemark/testing/postgres/embedded';
+import { System } from '@tidemark/testing/system';
 import type pg from 'pg';
-import { connect } from '../e2e/system/oracle.ts';
-import { System } from '../e2e/system/system.ts';
-import { type EmbeddedPostgres, startPostgres } from '../scripts/postgres/embedded.ts';
 
 export const ROWS = Number(process.env.BENCH_ROWS ?? 500_000);
 /** Rows of one transaction of the log that pages are made of. */

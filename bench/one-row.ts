@@ -1,5 +1,5 @@
+import { until } from '@tidemark/testing/processes';
 import Database from 'better-sqlite3';
-import { until } from '../e2e/system/processes.ts';
 import { quantile, type Result } from './lib.ts';
 import type { Office } from './office.ts';
 

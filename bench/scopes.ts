@@ -2,15 +2,15 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import type { WireRow } from '@tidemark/protocol/lines.ts';
-import type { TableSchema } from '@tidemark/protocol/schema.ts';
-import { readConfig } from '@tidemark/relay-server/config.ts';
-import { startRelay } from '@tidemark/relay-server/relay.ts';
-import type { Filters } from '@tidemark/relay-server/scopes/filters.ts';
-import { Ingest } from '@tidemark/relay-server/store/ingest.ts';
-import { Tokens } from '@tidemark/relay-server/tokens.ts';
-import { openWriter } from '@tidemark/replica/sqlite.ts';
-import { TestRelay } from '../e2e/system/test-relay.ts';
+import type { WireRow } from '@tidemark/protocol/lines';
+import type { TableSchema } from '@tidemark/protocol/schema';
+import { readConfig } from '@tidemark/relay-server/config';
+import { startRelay } from '@tidemark/relay-server/relay';
+import type { Filters } from '@tidemark/relay-server/scopes/filters';
+import { Ingest } from '@tidemark/relay-server/store/ingest';
+import { Tokens } from '@tidemark/relay-server/tokens';
+import { openWriter } from '@tidemark/table-store/sqlite';
+import { TestRelay } from '@tidemark/testing/test-relay';
 import { inTurn, median, type Result, RUNS, thousands } from './lib.ts';
 
 /** What scopes and the length of the log cost: routing a change, and a pull. */

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
-import { readToken } from '../e2e/system/test-relay.ts';
+import { readToken } from '@tidemark/testing/test-relay';
 import { Helper, inTurn, type Result, seconds } from './lib.ts';
 import type { Office } from './office.ts';
 

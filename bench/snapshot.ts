@@ -1,10 +1,10 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { FeedTables } from '@tidemark/replica/feed-tables.ts';
-import { buildSnapshot } from '@tidemark/replica/snapshot.ts';
-import { openWriter } from '@tidemark/replica/sqlite.ts';
-import { createTableSql } from '@tidemark/replica/table-ddl.ts';
+import { FeedTables } from '@tidemark/table-store/feed-tables';
+import { buildSnapshot } from '@tidemark/table-store/snapshot';
+import { openWriter } from '@tidemark/table-store/sqlite';
+import { createTableSql } from '@tidemark/table-store/table-ddl';
 import { inTurn, type Result, thousands } from './lib.ts';
 
 const ROWS = 500_000;

@@ -1,8 +1,8 @@
-import type { Run } from '@tidemark/protocol/status/facts.ts';
-import { createAgent } from '@tidemark/terminal/terminal/agent.ts';
-import type { Agent, AgentSettings } from '@tidemark/terminal/terminal/agent-api.ts';
-import { Secret } from '@tidemark/terminal/terminal/secret.ts';
-import { readToken } from '../e2e/system/test-relay.ts';
+import type { Run } from '@tidemark/protocol/run';
+import { createAgent } from '@tidemark/terminal/agent';
+import type { Agent, AgentSettings } from '@tidemark/terminal/agent-api';
+import { Secret } from '@tidemark/terminal/secret';
+import { readToken } from '@tidemark/testing/test-relay';
 import type { Office } from './office.ts';
 
 /** The terminal's agent in this process, as the app runs it. */

@@ -1,8 +1,8 @@
-import type { BatchLine } from '@tidemark/protocol/lines.ts';
-import type { TableSchema } from '@tidemark/protocol/schema.ts';
+import type { BatchLine } from '@tidemark/protocol/lines';
+import type { TableSchema } from '@tidemark/protocol/schema';
+import { Branch } from '@tidemark/testing/branch';
+import { batchOf, position } from '@tidemark/testing/test-relay';
 import Database from 'better-sqlite3';
-import { Branch } from '../e2e/system/branch.ts';
-import { batchOf, position } from '../e2e/system/test-relay.ts';
 import { inTurn, type Result, seconds, thousands } from './lib.ts';
 
 const ROWS = Number(process.env.BENCH_VERIFY_ROWS ?? 1_000_000);

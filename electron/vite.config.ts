@@ -33,7 +33,7 @@ export default defineConfig({
   publicDir: false,
   builder: {
     async buildApp(builder) {
-      for (const name of ['main', 'preload', 'terminal']) {
+      for (const name of ['main', 'preload', 'agent']) {
         const built = builder.environments[name];
         if (!built) throw new Error(`no environment ${name}`);
         await builder.build(built);
@@ -43,6 +43,6 @@ export default defineConfig({
   environments: {
     main: environment('main', './main/main.ts'),
     preload: environment('preload', './preload/main.ts'),
-    terminal: environment('terminal', './agent/main.ts'),
+    agent: environment('agent', '../terminal/agent/main.ts'),
   },
 });

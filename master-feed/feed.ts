@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { asTidemarkError, ERRORS, type TidemarkError } from '@tidemark/protocol/errors.ts';
-import { PROTOCOL_VERSION } from '@tidemark/protocol/page.ts';
+import { asTidemarkError, ERRORS, type TidemarkError } from '@tidemark/protocol/errors';
+import { PROTOCOL_VERSION } from '@tidemark/protocol/page';
 import { Outbox } from './outbox.ts';
 import type { RelayLink } from './relay-link.ts';
 import type { Log, Source } from './source.ts';

@@ -1,5 +1,5 @@
-import { LINE_BYTES } from '@tidemark/protocol/page.ts';
-import type { TableSchema } from '@tidemark/protocol/schema.ts';
+import { LINE_BYTES } from '@tidemark/protocol/page';
+import type { TableSchema } from '@tidemark/protocol/schema';
 import type { Outbox } from './outbox.ts';
 
 type RowKind = 'i' | 'u' | 'd' | 'p';

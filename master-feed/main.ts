@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
-import { FeedName } from '@tidemark/protocol/api.ts';
-import { endOf, tokenOf } from '@tidemark/protocol/command.ts';
-import { TidemarkError } from '@tidemark/protocol/errors.ts';
+import { endOf, tokenOf } from '@tidemark/command-line/command';
+import { FeedName } from '@tidemark/protocol/api';
+import { TidemarkError } from '@tidemark/protocol/errors';
 import { Command } from 'commander';
 import { pino } from 'pino';
 import { runFeed } from './feed.ts';

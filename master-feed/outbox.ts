@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import type { BatchAnswer } from '@tidemark/protocol/api.ts';
-import type { SourcePosition } from '@tidemark/protocol/lines.ts';
+import type { BatchAnswer } from '@tidemark/protocol/api';
+import type { SourcePosition } from '@tidemark/protocol/lines';
 
 /** Sends one batch; resolves when the relay has it on disk. */
 export type SendBatch = (batch: Buffer) => Promise<BatchAnswer>;

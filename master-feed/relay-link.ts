@@ -1,8 +1,8 @@
 import http from 'node:http';
 import https from 'node:https';
-import { BatchAnswer, HEADERS, PATHS, SessionAnswer, type SessionRequest } from '@tidemark/protocol/api.ts';
-import { ErrorCode, Problem, TidemarkError } from '@tidemark/protocol/errors.ts';
-import { PROTOCOL_VERSION } from '@tidemark/protocol/page.ts';
+import { BatchAnswer, HEADERS, PATHS, SessionAnswer, type SessionRequest } from '@tidemark/protocol/api';
+import { ErrorCode, Problem, TidemarkError } from '@tidemark/protocol/errors';
+import { PROTOCOL_VERSION } from '@tidemark/protocol/page';
 import axios, { type AxiosInstance, type AxiosResponse } from 'axios';
 
 /** A batch may hold a large base's last part: the relay compares and syncs to disk before it answers. */

@@ -1,4 +1,4 @@
-import type { SessionAnswer, SessionRequest } from '@tidemark/protocol/api.ts';
+import type { SessionAnswer, SessionRequest } from '@tidemark/protocol/api';
 import type { Outbox } from './outbox.ts';
 
 /** Something happened that an operator may want to know. */

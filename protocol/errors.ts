@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { FORMAT } from './status/format.ts';
 
 interface ErrorInfo {
   /** HTTP status when the relay answers with it. */
@@ -273,11 +272,14 @@ export const ErrorCode = z.enum(Object.keys(ERRORS) as [ErrorCode, ...ErrorCode[
 
 export type ErrorParams = Record<string, string | number>;
 
-/** Fills `{name}` places of a sentence from params; `{n:row}` is filled as `1 row`, `1,204 rows`. */
+const NUMBERS = new Intl.NumberFormat('en-GB');
+
+/** Fills the `{name}` places of a sentence. `{rows:row}` becomes `1 row` or `1,204 rows`. */
 export function fill(sentence: string, params: ErrorParams): string {
-  return sentence.replace(/\{(\w+)(?::(\w+))?\}/g, (_, name: string, one?: string) => {
-    const value = params[name];
-    return one !== undefined && typeof value === 'number' ? FORMAT.counted(value, one) : String(value ?? '?');
+  return sentence.replace(/\{(\w+)(?::(\w+))?\}/g, (_, name: string, noun?: string) => {
+    const value = params[name] ?? '?';
+    if (noun === undefined || typeof value !== 'number') return String(value);
+    return `${NUMBERS.format(value)} ${noun}${value === 1 ? '' : 's'}`;
   });
 }
 

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { TidemarkError } from '@tidemark/protocol/errors.ts';
+import { TidemarkError } from '@tidemark/protocol/errors';
 
 /** All bytes of a request, in memory of their own, so that they can move to another thread. Throws body_too_large. */
 export async function readBody(request: IncomingMessage, limit: number): Promise<Uint8Array<ArrayBuffer>> {

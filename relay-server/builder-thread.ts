@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parentPort, Worker } from 'node:worker_threads';
-import { asTidemarkError, TidemarkError } from '@tidemark/protocol/errors.ts';
-import type { Fault } from '@tidemark/protocol/status/facts.ts';
+import { asTidemarkError, TidemarkError } from '@tidemark/protocol/errors';
+import type { Fault } from '@tidemark/protocol/fault';
 
 /** How long a thread that is at work may take to end by itself, ms. */
 const GRACE_MS = 5_000;

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { FeedName } from '@tidemark/protocol/api.ts';
-import { TidemarkError } from '@tidemark/protocol/errors.ts';
+import { FeedName } from '@tidemark/protocol/api';
+import { TidemarkError } from '@tidemark/protocol/errors';
 import { z } from 'zod';
 import { readYaml, type YamlText } from './config-yaml.ts';
 import type { Condition, Filters, TableFilter } from './scopes/filters.ts';

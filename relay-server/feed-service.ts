@@ -11,11 +11,11 @@ import type {
   SnapshotReason,
   TableList,
   TransactionList,
-} from '@tidemark/protocol/api.ts';
-import { type Cursor, formatStart, type PageStart, type Seq, seq } from '@tidemark/protocol/cursor.ts';
-import { TidemarkError } from '@tidemark/protocol/errors.ts';
-import { PROTOCOL_VERSION } from '@tidemark/protocol/page.ts';
-import type { SnapshotSource } from '@tidemark/replica/snapshot.ts';
+} from '@tidemark/protocol/api';
+import { type Cursor, formatStart, type PageStart, type Seq, seq } from '@tidemark/protocol/cursor';
+import { TidemarkError } from '@tidemark/protocol/errors';
+import { PROTOCOL_VERSION } from '@tidemark/protocol/page';
+import type { SnapshotSource } from '@tidemark/table-store/snapshot';
 import { Comparer } from './compare/comparer.ts';
 import type { FeedConfig } from './config.ts';
 import { type Attributes, type EntitledSet, entitledSet, Router } from './scopes/filters.ts';

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { endOf } from '@tidemark/protocol/command.ts';
+import { endOf } from '@tidemark/command-line/command';
 import closeWithGrace from 'close-with-grace';
 import { Command } from 'commander';
 import { pino } from 'pino';

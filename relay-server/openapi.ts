@@ -1,5 +1,5 @@
 import { OpenAPIRegistry, OpenApiGeneratorV31 } from '@asteasolutions/zod-to-openapi';
-import { Problem } from '@tidemark/protocol/errors.ts';
+import { Problem } from '@tidemark/protocol/errors';
 import type { z } from 'zod';
 import type { Route } from './route.ts';
 

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Role } from '@tidemark/protocol/api.ts';
+import type { Role } from '@tidemark/protocol/api';
 import type { z } from 'zod';
 import type { FeedService } from './feed-service.ts';
 import type { Bearer } from './tokens.ts';

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { HEADERS } from '@tidemark/protocol/api.ts';
-import { asTidemarkError, TidemarkError, toProblem } from '@tidemark/protocol/errors.ts';
-import { PROTOCOL_VERSION } from '@tidemark/protocol/page.ts';
+import { HEADERS } from '@tidemark/protocol/api';
+import { asTidemarkError, TidemarkError, toProblem } from '@tidemark/protocol/errors';
+import { PROTOCOL_VERSION } from '@tidemark/protocol/page';
 import express, { type Express, type NextFunction, type Request, type Response } from 'express';
 import { rateLimit } from 'express-rate-limit';
 import type { FeedService } from './feed-service.ts';

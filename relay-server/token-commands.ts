@@ -1,5 +1,5 @@
-import { Role } from '@tidemark/protocol/api.ts';
-import { TidemarkError } from '@tidemark/protocol/errors.ts';
+import { Role } from '@tidemark/protocol/api';
+import { TidemarkError } from '@tidemark/protocol/errors';
 import type { Command } from 'commander';
 import { command } from './command.ts';
 import { type Config, readConfig } from './config.ts';

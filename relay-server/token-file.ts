@@ -1,6 +1,6 @@
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
-import { Role } from '@tidemark/protocol/api.ts';
-import { TidemarkError } from '@tidemark/protocol/errors.ts';
+import { Role } from '@tidemark/protocol/api';
+import { TidemarkError } from '@tidemark/protocol/errors';
 import { z } from 'zod';
 
 /** Whose a token is, and what of it is kept. */

@@ -1,8 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
-import { TidemarkError } from '@tidemark/protocol/errors.ts';
-import { openWriter, prepared, transaction, type Writer } from '@tidemark/replica/sqlite.ts';
+import { TidemarkError } from '@tidemark/protocol/errors';
+import { openWriter, prepared, transaction, type Writer } from '@tidemark/table-store/sqlite';
 import { z } from 'zod';
 import type { Config } from './config.ts';
 import { StoredToken, TokenFile } from './token-file.ts';

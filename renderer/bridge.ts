@@ -1,6 +1,6 @@
-import { ERRORS, fill } from '@tidemark/protocol/errors.ts';
-import type { Fault } from '@tidemark/protocol/status/facts.ts';
-import type { Bridge, Input, MethodName, Output } from '@tidemark/terminal/contract/contract.ts';
+import type { Bridge, Input, MethodName, Output } from '@tidemark/electron/contract/contract';
+import { ERRORS, fill } from '@tidemark/protocol/errors';
+import type { Fault } from '@tidemark/protocol/fault';
 
 declare global {
   interface Window {

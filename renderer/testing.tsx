@@ -1,7 +1,5 @@
 import { MantineProvider } from '@mantine/core';
 import { cleanup, render } from '@testing-library/react';
-import type { Facts } from '@tidemark/protocol/status/facts.ts';
-import { facts, NOW } from '@tidemark/protocol/status/testing.ts';
 import {
   type AppState,
   type Bridge,
@@ -13,7 +11,9 @@ import {
   type Output,
   type Reply,
   type Settings,
-} from '@tidemark/terminal/contract/contract.ts';
+} from '@tidemark/electron/contract/contract';
+import type { Facts } from '@tidemark/status/facts';
+import { facts, NOW } from '@tidemark/testing/facts';
 import type { ReactNode } from 'react';
 import { onTestFinished } from 'vitest';
 import { makeApi } from './bridge.ts';

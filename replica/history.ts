@@ -1,5 +1,5 @@
-import { Run } from '@tidemark/protocol/status/facts.ts';
-import { prepared, type Reader, type Writer } from './sqlite.ts';
+import { Run } from '@tidemark/protocol/run';
+import { prepared, type Reader, type Writer } from '@tidemark/table-store/sqlite';
 
 const KEEP_RUNS = 2000;
 const KEEP_SAMPLES_MS = 8 * 24 * 3_600_000;

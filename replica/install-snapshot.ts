@@ -1,13 +1,13 @@
 import { renameSync, rmSync, statfsSync, statSync } from 'node:fs';
 import path from 'node:path';
-import type { Cursor } from '@tidemark/protocol/cursor.ts';
-import { TidemarkError } from '@tidemark/protocol/errors.ts';
-import { TableSchema } from '@tidemark/protocol/schema.ts';
-import { type ForeignObject, foreignObjects, restoreObjects } from './foreign-objects.ts';
-import { checkFormat, ensureFormat, rememberedTables, saveTables } from './format.ts';
-import { guard, ident, openReader, openWriter, transaction, type Writer } from './sqlite.ts';
-import { structureOf } from './structure.ts';
-import { createTableSql, ensureIndexes } from './table-ddl.ts';
+import type { Cursor } from '@tidemark/protocol/cursor';
+import { TidemarkError } from '@tidemark/protocol/errors';
+import { TableSchema } from '@tidemark/protocol/schema';
+import { type ForeignObject, foreignObjects, restoreObjects } from '@tidemark/table-store/foreign-objects';
+import { checkFormat, ensureFormat, rememberedTables, saveTables } from '@tidemark/table-store/format';
+import { guard, ident, openReader, openWriter, transaction, type Writer } from '@tidemark/table-store/sqlite';
+import { structureOf } from '@tidemark/table-store/structure';
+import { createTableSql, ensureIndexes } from '@tidemark/table-store/table-ddl';
 
 /** What a snapshot must be, from its manifest. */
 export interface SnapshotName {

@@ -1,5 +1,5 @@
-import { TidemarkError } from '@tidemark/protocol/errors.ts';
-import { databaseError, openLockFile } from './sqlite.ts';
+import { TidemarkError } from '@tidemark/protocol/errors';
+import { databaseError, openLockFile } from '@tidemark/table-store/sqlite';
 
 /**
  * The one writer of a replica, across processes. Held on a file of its own beside the replica, so that

@@ -1,8 +1,8 @@
-import { TidemarkError } from '@tidemark/protocol/errors.ts';
-import { type ChangeLine, changesIn, PageLine } from '@tidemark/protocol/lines.ts';
-import type { TableSchema } from '@tidemark/protocol/schema.ts';
-import type { Counts, FeedTables } from './feed-tables.ts';
-import { isMisfit } from './foreign-objects.ts';
+import { TidemarkError } from '@tidemark/protocol/errors';
+import { type ChangeLine, changesIn, PageLine } from '@tidemark/protocol/lines';
+import type { TableSchema } from '@tidemark/protocol/schema';
+import type { Counts, FeedTables } from '@tidemark/table-store/feed-tables';
+import { isMisfit } from '@tidemark/table-store/foreign-objects';
 import { linesOf } from './page-reader.ts';
 
 /** Lines whose rows are checked where they are applied: a schema check of each value would cost more than the apply. */

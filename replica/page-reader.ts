@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import type { Epoch } from '@tidemark/protocol/cursor.ts';
-import { TidemarkError } from '@tidemark/protocol/errors.ts';
-import { PageHeader, PageTrailer, type ScopeSet } from '@tidemark/protocol/page.ts';
+import type { Epoch } from '@tidemark/protocol/cursor';
+import { TidemarkError } from '@tidemark/protocol/errors';
+import { PageHeader, PageTrailer, type ScopeSet } from '@tidemark/protocol/page';
 
 const NEWLINE = 0x0a;
 

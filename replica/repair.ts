@@ -1,18 +1,24 @@
-import type { KeyRange } from '@tidemark/protocol/api.ts';
-import type { Cursor } from '@tidemark/protocol/cursor.ts';
-import { TidemarkError } from '@tidemark/protocol/errors.ts';
-import type { WireRow } from '@tidemark/protocol/lines.ts';
-import type { ScopeSet } from '@tidemark/protocol/page.ts';
-import type { TableId, TableSchema } from '@tidemark/protocol/schema.ts';
-import type { Difference } from '@tidemark/protocol/status/facts.ts';
-import { EVERYTHING, rowSql, TableRanges } from './digest.ts';
-import type { Counts } from './feed-tables.ts';
-import { type ForeignObject, foreignObjects, OUR_TABLES, removeObjects, restoreObjects } from './foreign-objects.ts';
-import { rememberedTables, saveTables } from './format.ts';
-import { RowStatements } from './row-statements.ts';
-import { ident, openReader, prepared, type Reader, type Writer } from './sqlite.ts';
-import { structureOf, uniqueIndexes } from './structure.ts';
-import { columnList, createTableSql, ensureIndexes, indexChanges } from './table-ddl.ts';
+import type { KeyRange } from '@tidemark/protocol/api';
+import type { Cursor } from '@tidemark/protocol/cursor';
+import { TidemarkError } from '@tidemark/protocol/errors';
+import type { WireRow } from '@tidemark/protocol/lines';
+import type { ScopeSet } from '@tidemark/protocol/page';
+import type { Difference } from '@tidemark/protocol/run';
+import type { TableId, TableSchema } from '@tidemark/protocol/schema';
+import { EVERYTHING, rowSql, TableRanges } from '@tidemark/table-store/digest';
+import type { Counts } from '@tidemark/table-store/feed-tables';
+import {
+  type ForeignObject,
+  foreignObjects,
+  OUR_TABLES,
+  removeObjects,
+  restoreObjects,
+} from '@tidemark/table-store/foreign-objects';
+import { rememberedTables, saveTables } from '@tidemark/table-store/format';
+import { RowStatements } from '@tidemark/table-store/row-statements';
+import { ident, openReader, prepared, type Reader, type Writer } from '@tidemark/table-store/sqlite';
+import { structureOf, uniqueIndexes } from '@tidemark/table-store/structure';
+import { columnList, createTableSql, ensureIndexes, indexChanges } from '@tidemark/table-store/table-ddl';
 
 /** What a replica is compared with, from a snapshot's manifest. */
 export interface CompareTarget {

@@ -1,13 +1,13 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import type { TidemarkError } from '@tidemark/protocol/errors.ts';
+import type { TidemarkError } from '@tidemark/protocol/errors';
+import { openReader } from '@tidemark/table-store/sqlite';
+import { EPOCH, rowsOf, schemaOf, sorted, TestFeed } from '@tidemark/testing/test-feed';
 import Database from 'better-sqlite3';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { lookAt, Replica } from './replica.ts';
-import { openReader } from './sqlite.ts';
-import { EPOCH, rowsOf, schemaOf, sorted, TestFeed } from './test-feed.ts';
 
 const ITEM = schemaOf('item', { id: 'integer', name: 'text', price: 'numeric' }, ['id']);
 const PAIR = schemaOf('pair', { a: 'text', b: 'text' }, ['a', 'b']);

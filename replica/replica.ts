@@ -1,19 +1,27 @@
 import { existsSync, rmSync, statSync } from 'node:fs';
-import type { Seq } from '@tidemark/protocol/cursor.ts';
-import { TidemarkError } from '@tidemark/protocol/errors.ts';
-import type { Run } from '@tidemark/protocol/status/facts.ts';
-import { type Altered, type Counts, FeedTables } from './feed-tables.ts';
-import { type ForeignObject, isMisfit, obstacles, removeObjects } from './foreign-objects.ts';
-import { ensureFormat, isReadable, requireFeed, saveTables } from './format.ts';
+import type { Seq } from '@tidemark/protocol/cursor';
+import { TidemarkError } from '@tidemark/protocol/errors';
+import type { Run } from '@tidemark/protocol/run';
+import { type Altered, type Counts, FeedTables } from '@tidemark/table-store/feed-tables';
+import { type ForeignObject, isMisfit, obstacles, removeObjects } from '@tidemark/table-store/foreign-objects';
+import { ensureFormat, isReadable, requireFeed, saveTables } from '@tidemark/table-store/format';
+import {
+  guard,
+  openReader,
+  openWriter,
+  prepared,
+  transaction,
+  transactionInSteps,
+  type Writer,
+} from '@tidemark/table-store/sqlite';
+import { NOWHERE, type Standing, standingOf } from '@tidemark/table-store/standing';
+import { atOnce, type Steps } from '@tidemark/table-store/steps';
 import { History, lastRuns } from './history.ts';
 import { installSnapshot, type SnapshotName } from './install-snapshot.ts';
 import { WriterLock } from './lock.ts';
 import { PageApplier } from './page-apply.ts';
 import { expectPage, linesOf, type VerifiedPage, verifyPage } from './page-reader.ts';
 import { type CompareTarget, Repair } from './repair.ts';
-import { guard, openReader, openWriter, prepared, transaction, transactionInSteps, type Writer } from './sqlite.ts';
-import { NOWHERE, type Standing, standingOf } from './standing.ts';
-import { atOnce, type Steps } from './steps.ts';
 
 /** What applying a page did. */
 export interface Applied extends Standing {

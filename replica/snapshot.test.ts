@@ -1,10 +1,10 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { openReader } from '@tidemark/table-store/sqlite';
+import { EPOCH, rowsOf, schemaOf, sorted, TestFeed } from '@tidemark/testing/test-feed';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Replica } from './replica.ts';
-import { openReader } from './sqlite.ts';
-import { EPOCH, rowsOf, schemaOf, sorted, TestFeed } from './test-feed.ts';
 
 let folder: string;
 let feed: TestFeed;

@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { ERRORS } from '@tidemark/protocol/errors.ts';
+import { ERRORS } from '@tidemark/protocol/errors';
 
 export const ERRORS_FILE = path.resolve(import.meta.dirname, '../docs/errors.md');
 

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { build, type Configuration } from 'electron-builder';
 import { parse } from 'yaml';
 import { APP, buildApp, hasDisplay, ROOT, sandboxArgs } from './app.ts';
-import { type ElectronRuntime, findElectron } from './electron/runtime.ts';
+import { type ElectronRuntime, findElectron } from './electron-runtime/runtime.ts';
 import { ensureSystem } from './setup.ts';
 
 /**
@@ -41,7 +41,10 @@ function stage(): void {
   const about = JSON.parse(readFileSync(path.join(APP, 'package.json'), 'utf8')) as Record<string, unknown> & {
     dependencies: Record<string, string>;
   };
-  const sqlite = path.dirname(createRequire(path.join(ROOT, 'replica/x.js')).resolve('better-sqlite3/package.json'));
+  const tableStore = JSON.parse(readFileSync(path.join(ROOT, 'table-store/package.json'), 'utf8')) as typeof about;
+  const sqlite = path.dirname(
+    createRequire(path.join(ROOT, 'table-store/x.js')).resolve('better-sqlite3/package.json'),
+  );
   cpSync(sqlite, path.join(STAGE, 'node_modules/better-sqlite3'), {
     recursive: true,
     dereference: true,
@@ -54,7 +57,7 @@ function stage(): void {
     description: 'Keeps this PC’s copy of the head office’s data.',
     author: 'Tidemark',
     main: about.main,
-    dependencies: { 'better-sqlite3': about.dependencies['better-sqlite3'] },
+    dependencies: { 'better-sqlite3': tableStore.dependencies['better-sqlite3'] },
   };
   writeFileSync(path.join(STAGE, 'package.json'), JSON.stringify(packed, null, 2));
 }

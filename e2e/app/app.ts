@@ -4,7 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { type ElectronApplication, _electron as electron, expect, type Locator, type Page } from '@playwright/test';
 import { APP, sandboxArgs } from '../../scripts/app.ts';
-import { type ElectronRuntime, electronEnv } from '../../scripts/electron/runtime.ts';
+import { type ElectronRuntime, electronEnv } from '../../scripts/electron-runtime/runtime.ts';
 
 export interface Preset {
   relayUrl: string;

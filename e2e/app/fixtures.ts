@@ -1,12 +1,12 @@
 import { rmSync } from 'node:fs';
 import { test as base } from '@playwright/test';
+import { FaultProxy } from '@tidemark/testing/fault-proxy';
+import { connect } from '@tidemark/testing/oracle';
+import { type EmbeddedPostgres, startPostgres } from '@tidemark/testing/postgres/embedded';
+import { System } from '@tidemark/testing/system';
 import type pg from 'pg';
 import { createRetail, type RetailSize } from '../../scripts/demo/retail.ts';
-import { type ElectronRuntime, findElectron } from '../../scripts/electron/runtime.ts';
-import { type EmbeddedPostgres, startPostgres } from '../../scripts/postgres/embedded.ts';
-import { FaultProxy } from '../system/fault-proxy.ts';
-import { connect } from '../system/oracle.ts';
-import { System } from '../system/system.ts';
+import { type ElectronRuntime, findElectron } from '../../scripts/electron-runtime/runtime.ts';
 import { App, type Preset } from './app.ts';
 
 /** Enough rows for a copy to take a moment. */

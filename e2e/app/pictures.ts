@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import AxeBuilder from '@axe-core/playwright';
 import { expect } from '@playwright/test';
-import type { SettingsChange } from '@tidemark/terminal/contract/contract.ts';
+import type { SettingsChange } from '@tidemark/electron/contract/contract';
 import { ROOT } from '../../scripts/app.ts';
 import type { App } from './app.ts';
 

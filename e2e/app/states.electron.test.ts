@@ -1,6 +1,6 @@
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { run } from '../system/processes.ts';
+import { run } from '@tidemark/testing/processes';
 import type { App } from './app.ts';
 import { expect, test } from './fixtures.ts';
 import { set, shoot } from './pictures.ts';

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
+import { differences } from '@tidemark/testing/oracle';
 import Database from 'better-sqlite3';
-import { differences } from '../system/oracle.ts';
 import { expect, test } from './fixtures.ts';
 
 const TABLES: Record<string, Parameters<typeof differences>[3]> = {

@@ -1,7 +1,7 @@
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { differences } from '@tidemark/testing/oracle';
 import Database from 'better-sqlite3';
-import { differences } from '../system/oracle.ts';
 import type { App } from './app.ts';
 import { expect, test } from './fixtures.ts';
 import { set, shoot } from './pictures.ts';

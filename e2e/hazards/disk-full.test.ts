@@ -1,13 +1,13 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { RelayLink } from '@tidemark/master-feed/relay-link.ts';
-import { RelayStatus } from '@tidemark/protocol/api.ts';
+import { RelayLink } from '@tidemark/master-feed/relay-link';
+import { RelayStatus } from '@tidemark/protocol/api';
+import { freePort } from '@tidemark/testing/postgres/embedded';
+import { until } from '@tidemark/testing/processes';
+import { SmallDisk } from '@tidemark/testing/small-disk';
+import { batchOf, ITEM, position, TestRelay } from '@tidemark/testing/test-relay';
 import { afterEach, expect, test } from 'vitest';
-import { freePort } from '../../scripts/postgres/embedded.ts';
-import { until } from '../system/processes.ts';
-import { SmallDisk } from '../system/small-disk.ts';
-import { batchOf, ITEM, position, TestRelay } from '../system/test-relay.ts';
 
 const cleanup: (() => Promise<unknown>)[] = [];
 afterEach(async () => {

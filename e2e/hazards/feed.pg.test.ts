@@ -1,12 +1,12 @@
 import { cpSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
+import { FaultProxy } from '@tidemark/testing/fault-proxy';
+import { connect, differences } from '@tidemark/testing/oracle';
+import { type EmbeddedPostgres, startPostgres } from '@tidemark/testing/postgres/embedded';
+import { run, start, until } from '@tidemark/testing/processes';
+import { System } from '@tidemark/testing/system';
 import type pg from 'pg';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type EmbeddedPostgres, startPostgres } from '../../scripts/postgres/embedded.ts';
-import { FaultProxy } from '../system/fault-proxy.ts';
-import { connect, differences } from '../system/oracle.ts';
-import { run, start, until } from '../system/processes.ts';
-import { System } from '../system/system.ts';
 
 const cleanup: (() => Promise<unknown>)[] = [];
 afterEach(async () => {

@@ -1,18 +1,18 @@
-import type { WireRow, WireValue } from '@tidemark/protocol/lines.ts';
-import type { ColumnSchema, TableSchema } from '@tidemark/protocol/schema.ts';
+import type { WireRow, WireValue } from '@tidemark/protocol/lines';
+import type { ColumnSchema, TableSchema } from '@tidemark/protocol/schema';
 import {
   type Attributes,
   type Condition,
   Router,
   scopesOf,
   type TableFilter,
-} from '@tidemark/relay-server/scopes/filters.ts';
-import { indexScopes } from '@tidemark/relay-server/store/routed-writer.ts';
-import { RowStatements } from '@tidemark/replica/row-statements.ts';
-import { openWriter } from '@tidemark/replica/sqlite.ts';
-import { createTableSql } from '@tidemark/replica/table-ddl.ts';
+} from '@tidemark/relay-server/scopes/filters';
+import { indexScopes } from '@tidemark/relay-server/store/routed-writer';
+import { RowStatements } from '@tidemark/table-store/row-statements';
+import { openWriter } from '@tidemark/table-store/sqlite';
+import { createTableSql } from '@tidemark/table-store/table-ddl';
+import { Random } from '@tidemark/testing/random';
 import { expect, test } from 'vitest';
-import { Random } from '../system/random.ts';
 
 /** Columns, values as the feed sends them, and texts that someone may write. */
 const KINDS: { column: Omit<ColumnSchema, 'name'>; values: WireValue[]; texts: string[] }[] = [

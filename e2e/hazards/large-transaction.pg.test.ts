@@ -1,16 +1,17 @@
 import { copyFileSync } from 'node:fs';
-import type { Progress, Run } from '@tidemark/protocol/status/facts.ts';
-import type { Agent } from '@tidemark/terminal/terminal/agent-api.ts';
+import type { Run } from '@tidemark/protocol/run';
+import type { Progress } from '@tidemark/status/facts';
+import type { Agent } from '@tidemark/terminal/agent-api';
+import { agentRun } from '@tidemark/testing/agent-run';
+import { MemoryWatch } from '@tidemark/testing/memory';
+import { connect } from '@tidemark/testing/oracle';
+import { type EmbeddedPostgres, startPostgres } from '@tidemark/testing/postgres/embedded';
+import { type Running, until } from '@tidemark/testing/processes';
+import { System } from '@tidemark/testing/system';
+import { readToken } from '@tidemark/testing/test-relay';
 import Database from 'better-sqlite3';
 import type pg from 'pg';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { type EmbeddedPostgres, startPostgres } from '../../scripts/postgres/embedded.ts';
-import { agentRun } from '../system/agent-run.ts';
-import { MemoryWatch } from '../system/memory.ts';
-import { connect } from '../system/oracle.ts';
-import { type Running, until } from '../system/processes.ts';
-import { System } from '../system/system.ts';
-import { readToken } from '../system/test-relay.ts';
 
 /** Changes of the one transaction. By hand, with some minutes: TIDEMARK_LARGE=10000000. */
 const LARGE = Number(process.env.TIDEMARK_LARGE ?? 300_000);

@@ -1,9 +1,9 @@
+import { connect, differences } from '@tidemark/testing/oracle';
+import { type EmbeddedPostgres, startPostgres } from '@tidemark/testing/postgres/embedded';
+import { until } from '@tidemark/testing/processes';
+import { System } from '@tidemark/testing/system';
 import type pg from 'pg';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { type EmbeddedPostgres, startPostgres } from '../../scripts/postgres/embedded.ts';
-import { connect, differences } from '../system/oracle.ts';
-import { until } from '../system/processes.ts';
-import { System } from '../system/system.ts';
 
 const cleanup: (() => Promise<unknown>)[] = [];
 afterEach(async () => {

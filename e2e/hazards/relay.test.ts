@@ -1,12 +1,12 @@
 import { existsSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { RelayStatus } from '@tidemark/protocol/api.ts';
-import type { BatchLine } from '@tidemark/protocol/lines.ts';
-import { readConfig } from '@tidemark/relay-server/config.ts';
+import { RelayStatus } from '@tidemark/protocol/api';
+import type { BatchLine } from '@tidemark/protocol/lines';
+import { readConfig } from '@tidemark/relay-server/config';
+import { run } from '@tidemark/testing/processes';
+import { batchOf, ITEM, position, TestRelay } from '@tidemark/testing/test-relay';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { run } from '../system/processes.ts';
-import { batchOf, ITEM, position, TestRelay } from '../system/test-relay.ts';
 
 let relay: TestRelay;
 beforeEach(async () => {

@@ -1,10 +1,10 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { run } from '@tidemark/testing/processes';
+import { TestRelay } from '@tidemark/testing/test-relay';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { run } from '../system/processes.ts';
-import { TestRelay } from '../system/test-relay.ts';
 
 let relay: TestRelay;
 let folder: string;

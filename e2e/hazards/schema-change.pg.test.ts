@@ -2,14 +2,14 @@ import { appendFile, readFile, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
+import type { Rule } from '@tidemark/testing/kinds';
+import { connect, differences } from '@tidemark/testing/oracle';
+import { type EmbeddedPostgres, startPostgres } from '@tidemark/testing/postgres/embedded';
+import { until } from '@tidemark/testing/processes';
+import { System } from '@tidemark/testing/system';
 import type BetterSqlite3 from 'better-sqlite3';
 import type pg from 'pg';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type EmbeddedPostgres, startPostgres } from '../../scripts/postgres/embedded.ts';
-import type { Rule } from '../system/kinds.ts';
-import { connect, differences } from '../system/oracle.ts';
-import { until } from '../system/processes.ts';
-import { System } from '../system/system.ts';
 
 const Sqlite = createRequire(import.meta.url)('better-sqlite3') as typeof BetterSqlite3;
 

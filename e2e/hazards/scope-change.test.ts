@@ -1,11 +1,11 @@
-import type { BatchLine, WireRow } from '@tidemark/protocol/lines.ts';
-import type { TableSchema } from '@tidemark/protocol/schema.ts';
-import type { Run } from '@tidemark/protocol/status/facts.ts';
-import { readConfig } from '@tidemark/relay-server/config.ts';
-import { Tokens } from '@tidemark/relay-server/tokens.ts';
+import type { BatchLine, WireRow } from '@tidemark/protocol/lines';
+import type { Run } from '@tidemark/protocol/run';
+import type { TableSchema } from '@tidemark/protocol/schema';
+import { readConfig } from '@tidemark/relay-server/config';
+import { Tokens } from '@tidemark/relay-server/tokens';
+import { Branch } from '@tidemark/testing/branch';
 import Database from 'better-sqlite3';
 import { afterEach, expect, test } from 'vitest';
-import { Branch } from '../system/branch.ts';
 
 const column = (name: string, type: TableSchema['columns'][number]['type']) => ({ name, type, source: type });
 const PRODUCT: TableSchema = {

@@ -1,16 +1,16 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { RelayStatus, type TableList, type TransactionList } from '@tidemark/protocol/api.ts';
-import type { TidemarkError } from '@tidemark/protocol/errors.ts';
-import type { BatchLine, PartialLine, WireRow } from '@tidemark/protocol/lines.ts';
-import type { TableSchema } from '@tidemark/protocol/schema.ts';
+import { RelayStatus, type TableList, type TransactionList } from '@tidemark/protocol/api';
+import type { TidemarkError } from '@tidemark/protocol/errors';
+import type { BatchLine, PartialLine, WireRow } from '@tidemark/protocol/lines';
+import type { TableSchema } from '@tidemark/protocol/schema';
+import { agentRun } from '@tidemark/testing/agent-run';
+import { run } from '@tidemark/testing/processes';
+import { Random } from '@tidemark/testing/random';
+import { TestRelay } from '@tidemark/testing/test-relay';
 import Database from 'better-sqlite3';
 import { afterEach, describe, expect, test } from 'vitest';
-import { agentRun } from '../system/agent-run.ts';
-import { run } from '../system/processes.ts';
-import { Random } from '../system/random.ts';
-import { TestRelay } from '../system/test-relay.ts';
 
 const cleanup: (() => unknown)[] = [];
 afterEach(async () => {

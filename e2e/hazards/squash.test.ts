@@ -1,20 +1,20 @@
 import { copyFileSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { PATHS, RelayStatus } from '@tidemark/protocol/api.ts';
-import type { ChangeLine, WireRow } from '@tidemark/protocol/lines.ts';
-import type { TableSchema } from '@tidemark/protocol/schema.ts';
-import type { Mode } from '@tidemark/protocol/status/facts.ts';
-import { trailerOf } from '@tidemark/replica/page-reader.ts';
-import { Replica } from '@tidemark/replica/replica.ts';
+import { PATHS, RelayStatus } from '@tidemark/protocol/api';
+import type { ChangeLine, WireRow } from '@tidemark/protocol/lines';
+import type { Mode } from '@tidemark/protocol/run';
+import type { TableSchema } from '@tidemark/protocol/schema';
+import { trailerOf } from '@tidemark/replica/page-reader';
+import { Replica } from '@tidemark/replica/replica';
+import { agentRun } from '@tidemark/testing/agent-run';
+import { FaultProxy } from '@tidemark/testing/fault-proxy';
+import { KeyedWorkload, text } from '@tidemark/testing/keyed-workload';
+import { start, until } from '@tidemark/testing/processes';
+import { Random } from '@tidemark/testing/random';
+import { batchOf, ITEM, position, TestRelay } from '@tidemark/testing/test-relay';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { agentRun } from '../system/agent-run.ts';
-import { FaultProxy } from '../system/fault-proxy.ts';
-import { KeyedWorkload, text } from '../system/keyed-workload.ts';
-import { start, until } from '../system/processes.ts';
-import { Random } from '../system/random.ts';
-import { batchOf, ITEM, position, TestRelay } from '../system/test-relay.ts';
 
 const STOCK: TableSchema = {
   name: 'stock',

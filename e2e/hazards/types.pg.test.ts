@@ -1,15 +1,15 @@
 import path from 'node:path';
-import { TableSchema } from '@tidemark/protocol/schema.ts';
-import { comparisonOf } from '@tidemark/relay-server/scopes/comparing.ts';
-import { toWire } from '@tidemark/replica/row-statements.ts';
-import { ident } from '@tidemark/replica/sqlite.ts';
+import { TableSchema } from '@tidemark/protocol/schema';
+import { comparisonOf } from '@tidemark/relay-server/scopes/comparing';
+import { toWire } from '@tidemark/table-store/row-statements';
+import { ident } from '@tidemark/table-store/sqlite';
+import type { Rule } from '@tidemark/testing/kinds';
+import { connect, differences } from '@tidemark/testing/oracle';
+import { type EmbeddedPostgres, startPostgres } from '@tidemark/testing/postgres/embedded';
+import { System } from '@tidemark/testing/system';
 import Database from 'better-sqlite3';
 import type pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type EmbeddedPostgres, startPostgres } from '../../scripts/postgres/embedded.ts';
-import type { Rule } from '../system/kinds.ts';
-import { connect, differences } from '../system/oracle.ts';
-import { System } from '../system/system.ts';
 
 let postgres: EmbeddedPostgres;
 let master: pg.Client;

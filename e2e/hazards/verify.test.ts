@@ -1,13 +1,13 @@
 import { existsSync } from 'node:fs';
-import { HEADERS } from '@tidemark/protocol/api.ts';
-import type { BatchLine } from '@tidemark/protocol/lines.ts';
-import type { TableSchema } from '@tidemark/protocol/schema.ts';
-import type { Run } from '@tidemark/protocol/status/facts.ts';
-import { Replica } from '@tidemark/replica/replica.ts';
+import { HEADERS } from '@tidemark/protocol/api';
+import type { BatchLine } from '@tidemark/protocol/lines';
+import type { Run } from '@tidemark/protocol/run';
+import type { TableSchema } from '@tidemark/protocol/schema';
+import { Replica } from '@tidemark/replica/replica';
+import { Branch } from '@tidemark/testing/branch';
+import { run as command, start, until } from '@tidemark/testing/processes';
+import { batchOf, ITEM, position } from '@tidemark/testing/test-relay';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { Branch } from '../system/branch.ts';
-import { run as command, start, until } from '../system/processes.ts';
-import { batchOf, ITEM, position } from '../system/test-relay.ts';
 
 const AT = '2026-11-23T08:00:00.000000Z';
 const column = (name: string, type: TableSchema['columns'][number]['type']) => ({ name, type, source: type });

@@ -1,6 +1,13 @@
-import { RelayStatus, TransactionList } from '@tidemark/protocol/api.ts';
-import { Seq } from '@tidemark/protocol/cursor.ts';
-import { Facts, Fault, Mode, Run } from '@tidemark/protocol/status/facts.ts';
+import { Fault } from '@tidemark/protocol/fault';
+import { Facts } from '@tidemark/status/facts';
+import {
+  AutomaticMode,
+  ConnectionTest,
+  EveryMinutes,
+  FORWARDED_METHODS,
+  type Sample,
+  type TableRow,
+} from '@tidemark/terminal/agent/contract';
 import { z } from 'zod';
 
 /**
@@ -18,9 +25,9 @@ export const Settings = z.object({
   centralName: z.string().max(60),
   branchName: z.string().max(60),
   /** Automatic sync every this many minutes; 0 is off. */
-  everyMinutes: z.union([z.literal(0), z.literal(1), z.literal(5), z.literal(15), z.literal(60)]),
+  everyMinutes: EveryMinutes,
   /** Whether an automatic check also pulls, or only tells. */
-  automatic: z.enum(['sync', 'check']),
+  automatic: AutomaticMode,
   theme: z.enum(['system', 'light', 'dark']),
   databasePath: z.string(),
 });
@@ -48,27 +55,7 @@ export const AppState = z.object({
 });
 export type AppState = z.infer<typeof AppState>;
 
-export const Sample = z.object({
-  /** ISO 8601. */
-  at: z.string(),
-  /** Changes waiting; null: not known then. */
-  waiting: z.int().nonnegative().nullable(),
-  /** Relay-to-terminal lag, ms; null: not known. */
-  lagMs: z.number().nonnegative().nullable(),
-  /** Master-to-relay lag, ms; null: not known. */
-  sourceLagMs: z.number().nonnegative().nullable(),
-});
-export type Sample = z.infer<typeof Sample>;
-
-export const TableRow = z.object({
-  name: z.string(),
-  /** Rows here; null: not here yet. */
-  rows: z.int().nonnegative().nullable(),
-  waiting: z.int().nonnegative().nullable(),
-  /** Commit time of the last change applied or waiting. */
-  lastChangeAt: z.string().nullable(),
-});
-export type TableRow = z.infer<typeof TableRow>;
+export type { Sample, TableRow };
 
 const nothing = z.object({});
 
@@ -86,30 +73,13 @@ export const METHODS = {
   /** Ends the app and starts it again. */
   'app.restart': { in: nothing, out: nothing },
   'state.get': { in: nothing, out: AppState },
-  /** Starts a run and returns at once; progress comes as state. `target` goes with `up-to`. */
-  'sync.start': {
-    in: z.object({ mode: Mode, target: Seq.optional() }),
-    out: nothing,
-  },
-  'sync.cancel': { in: nothing, out: nothing },
-  /** Until when (ISO 8601), or null: until resumed. */
-  'sync.pause': { in: z.object({ until: z.iso.datetime().nullable() }), out: nothing },
-  'sync.resume': { in: nothing, out: nothing },
+  ...FORWARDED_METHODS,
   'agent.restart': { in: nothing, out: nothing },
-  'waiting.list': { in: z.object({ after: Seq.nullable(), limit: z.int().min(1).max(500) }), out: TransactionList },
-  'tables.list': { in: nothing, out: z.array(TableRow) },
-  /** Newest first; `before` is the `startedAt` of the last run of the page before. */
-  'runs.list': { in: z.object({ before: z.string().nullable(), limit: z.int().min(1).max(500) }), out: z.array(Run) },
-  /** Samples of the last `sinceMs` ms (an age, not a moment), oldest first. */
-  'lag.list': { in: z.object({ sinceMs: z.int().positive() }), out: z.array(Sample) },
   'settings.set': { in: SettingsChange, out: Settings },
   /** Tries a connection without storing it; a missing token means the stored one. */
   'connection.test': {
     in: z.object({ relayUrl: z.string(), feed: z.string(), token: z.string().optional() }),
-    out: z.discriminatedUnion('ok', [
-      z.object({ ok: z.literal(true), status: RelayStatus, latencyMs: z.number() }),
-      z.object({ ok: z.literal(false), fault: Fault }),
-    ]),
+    out: ConnectionTest,
   },
   'clipboard.write': { in: z.object({ text: z.string().max(1_000_000) }), out: nothing },
 } as const;

@@ -1,10 +1,10 @@
-import { TidemarkError } from '@tidemark/protocol/errors.ts';
+import { toFault } from '@tidemark/calls/fault';
+import { answer, type Handlers } from '@tidemark/calls/rpc';
+import { TidemarkError } from '@tidemark/protocol/errors';
 import { type BrowserWindow, type IpcMainInvokeEvent, ipcMain } from 'electron';
 import { EVENTS, type EventName, type EventValue, METHODS, type Reply } from '../contract/contract.ts';
 import { CALL_CHANNEL, EVENT_CHANNEL } from './channels.ts';
-import { toFault } from './fault.ts';
 import { originOf } from './parse-url.ts';
-import { answer, type Handlers } from './rpc.ts';
 
 /** The only place that speaks to the window over Electron's IPC, and the only one that listens. */
 

@@ -1,9 +1,9 @@
 import path from 'node:path';
-import { TidemarkError } from '@tidemark/protocol/errors.ts';
-import type { Facts } from '@tidemark/protocol/status/facts.ts';
+import { type Caller, type Handlers, makeCaller } from '@tidemark/calls/rpc';
+import { TidemarkError } from '@tidemark/protocol/errors';
+import type { Facts } from '@tidemark/status/facts';
+import { AGENT_EVENTS, AGENT_METHODS, type AgentConfig, FORWARDED_METHODS } from '@tidemark/terminal/agent/contract';
 import { type UtilityProcess, utilityProcess } from 'electron';
-import { AGENT_EVENTS, AGENT_METHODS, type AgentConfig } from '../contract/agent.ts';
-import { type Caller, makeCaller } from '../ipc/rpc.ts';
 import { onCrash } from './restart-policy.ts';
 
 type AgentState = Facts['agent'];
@@ -53,7 +53,7 @@ export class AgentProcess {
   }
 
   start(): void {
-    const child = utilityProcess.fork(path.join(__dirname, 'terminal.cjs'), [], {
+    const child = utilityProcess.fork(path.join(__dirname, 'agent.cjs'), [], {
       serviceName: 'Tidemark sync engine',
       env: this.#deps.env,
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -111,6 +111,14 @@ export class AgentProcess {
     if (!this.#caller) return Promise.reject(new TidemarkError('agent_down'));
     return this.#caller.call(method, input);
   };
+
+  /** The window's calls that the agent answers. */
+  readonly forwarded = Object.fromEntries(
+    Object.keys(FORWARDED_METHODS).map((method) => [
+      method,
+      (input: never) => this.call(method as keyof typeof FORWARDED_METHODS, input),
+    ]),
+  ) as unknown as Handlers<typeof FORWARDED_METHODS>;
 
   /** A person asks for another try after all restarts were used up. */
   restart(): void {

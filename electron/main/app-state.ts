@@ -1,4 +1,4 @@
-import { DEFAULT_THRESHOLDS, type Facts } from '@tidemark/protocol/status/facts.ts';
+import { DEFAULT_THRESHOLDS, type Facts } from '@tidemark/status/facts';
 import type { AppState } from '../contract/contract.ts';
 import type { AgentFacts } from './agent-process.ts';
 import type { SettingsService } from './settings.ts';

@@ -1,4 +1,4 @@
-import { TidemarkError } from '@tidemark/protocol/errors.ts';
+import { TidemarkError } from '@tidemark/protocol/errors';
 import { app, clipboard } from 'electron';
 import type { CallHandlers } from '../ipc/window-ipc.ts';
 import type { AgentProcess } from './agent-process.ts';
@@ -17,6 +17,7 @@ interface CallDeps {
 /** What each call of the window does. */
 export function makeCalls({ agent, settings, state, restartApp, onFirstState }: CallDeps): CallHandlers {
   return {
+    ...agent.forwarded,
     'app.info': async () => ({
       version: app.getVersion(),
       electron: process.versions.electron,
@@ -32,18 +33,10 @@ export function makeCalls({ agent, settings, state, restartApp, onFirstState }: 
       onFirstState();
       return state.get();
     },
-    'sync.start': (input) => agent.call('sync.start', input),
-    'sync.cancel': () => agent.call('sync.cancel', {}),
-    'sync.pause': (input) => agent.call('sync.pause', input),
-    'sync.resume': () => agent.call('sync.resume', {}),
     'agent.restart': async () => {
       agent.restart();
       return {};
     },
-    'waiting.list': (input) => agent.call('waiting.list', input),
-    'tables.list': () => agent.call('tables.list', {}),
-    'runs.list': (input) => agent.call('runs.list', input),
-    'lag.list': (input) => agent.call('lag.list', input),
     'settings.set': (change) => settings.change(change),
     'connection.test': async ({ relayUrl, feed, token }) => {
       const used = token ?? settings.token;

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { asTidemarkError } from '@tidemark/protocol/errors.ts';
+import { asTidemarkError } from '@tidemark/protocol/errors';
 import { app, type BrowserWindow, crashReporter, dialog, nativeTheme, net, powerMonitor, session } from 'electron';
 import { handleCalls, tellWindow } from '../ipc/window-ipc.ts';
 import { agentEnv } from './agent-env.ts';

@@ -1,4 +1,4 @@
-import { deriveStatus } from '@tidemark/protocol/status/derive.ts';
+import { deriveStatus } from '@tidemark/status/derive';
 import type { BrowserWindow } from 'electron';
 import type { AppState } from '../contract/contract.ts';
 import { tellWindow } from '../ipc/window-ipc.ts';

@@ -1,10 +1,10 @@
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { FeedName } from '@tidemark/protocol/api.ts';
-import { Facts } from '@tidemark/protocol/status/facts.ts';
+import { problems } from '@tidemark/calls/rpc';
+import { FeedName } from '@tidemark/protocol/api';
+import { Facts } from '@tidemark/status/facts';
 import { z } from 'zod';
 import { Settings } from '../contract/contract.ts';
-import { problems } from '../ipc/rpc.ts';
 
 /** A key as it is kept: encrypted by the operating system (base64), or plain where there is no key store. */
 export const SealedToken = z.object({ store: z.enum(['os', 'file']), value: z.string().min(1) });

@@ -1,11 +1,11 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { TidemarkError } from '@tidemark/protocol/errors.ts';
-import type { Fault } from '@tidemark/protocol/status/facts.ts';
+import { problems } from '@tidemark/calls/rpc';
+import { TidemarkError } from '@tidemark/protocol/errors';
+import type { Fault } from '@tidemark/protocol/fault';
+import type { AgentConfig } from '@tidemark/terminal/agent/contract';
 import { z } from 'zod';
-import type { AgentConfig } from '../contract/agent.ts';
 import { type Settings, SettingsChange } from '../contract/contract.ts';
-import { problems } from '../ipc/rpc.ts';
 import { keepInvalid, readSettings, StoredSettings, writeSettings } from './settings-file.ts';
 import type { TokenStore } from './token-store.ts';
 

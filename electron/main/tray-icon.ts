@@ -1,4 +1,4 @@
-import type { Severity } from '@tidemark/protocol/status/status.ts';
+import type { Severity } from '@tidemark/status/status';
 
 /** Icons for the tray, told apart by shape and only then by colour. */
 export type TrayShape = 'plain' | 'busy' | 'warn' | 'error' | 'paused' | 'outline';

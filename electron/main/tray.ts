@@ -1,4 +1,4 @@
-import type { Status } from '@tidemark/protocol/status/status.ts';
+import type { Status } from '@tidemark/status/status';
 import { Menu, type NativeImage, nativeImage, Tray } from 'electron';
 import type { Commands } from './menu.ts';
 import { drawTrayIcon, shapeOf, type TrayShape } from './tray-icon.ts';

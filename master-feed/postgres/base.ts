@@ -1,4 +1,4 @@
-import { TidemarkError } from '@tidemark/protocol/errors.ts';
+import { TidemarkError } from '@tidemark/protocol/errors';
 import type pg from 'pg';
 import type { LineWriter } from '../line-writer.ts';
 import type { Outbox } from '../outbox.ts';

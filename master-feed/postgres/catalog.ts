@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { TableSchema } from '@tidemark/protocol/schema.ts';
+import type { TableSchema } from '@tidemark/protocol/schema';
 import type pg from 'pg';
 import { ident, literal, rows } from './connection.ts';
 import { type Form, mapType } from './values.ts';

@@ -1,4 +1,4 @@
-import { TidemarkError } from '@tidemark/protocol/errors.ts';
+import { TidemarkError } from '@tidemark/protocol/errors';
 import pg from 'pg';
 
 /** Styles in which the master writes values, as docs/types.md has them. */

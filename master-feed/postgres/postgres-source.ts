@@ -1,6 +1,6 @@
-import type { SessionAnswer, SessionRequest } from '@tidemark/protocol/api.ts';
-import { TidemarkError } from '@tidemark/protocol/errors.ts';
-import { sameSchema } from '@tidemark/protocol/schema.ts';
+import type { SessionAnswer, SessionRequest } from '@tidemark/protocol/api';
+import { TidemarkError } from '@tidemark/protocol/errors';
+import { sameSchema } from '@tidemark/protocol/schema';
 import { LineWriter } from '../line-writer.ts';
 import type { Outbox } from '../outbox.ts';
 import type { Log, Source } from '../source.ts';

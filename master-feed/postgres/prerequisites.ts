@@ -1,5 +1,5 @@
-import { TidemarkError } from '@tidemark/protocol/errors.ts';
-import { TableSchema } from '@tidemark/protocol/schema.ts';
+import { TidemarkError } from '@tidemark/protocol/errors';
+import { TableSchema } from '@tidemark/protocol/schema';
 import type pg from 'pg';
 import { type Leaf, qualified, readTables, type SourceTable, strays } from './catalog.ts';
 import { rows } from './connection.ts';

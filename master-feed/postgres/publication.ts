@@ -1,4 +1,4 @@
-import { TidemarkError } from '@tidemark/protocol/errors.ts';
+import { TidemarkError } from '@tidemark/protocol/errors';
 import type pg from 'pg';
 import { qualified, type SourceTable } from './catalog.ts';
 import { ident, literal, rows } from './connection.ts';

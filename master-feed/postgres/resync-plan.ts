@@ -1,5 +1,5 @@
-import type { SessionAnswer } from '@tidemark/protocol/api.ts';
-import { sameSchema, type TableSchema } from '@tidemark/protocol/schema.ts';
+import type { SessionAnswer } from '@tidemark/protocol/api';
+import { sameSchema, type TableSchema } from '@tidemark/protocol/schema';
 import type { SourceTable } from './catalog.ts';
 import type { HeldTable } from './held-tables.ts';
 

@@ -1,4 +1,4 @@
-import { TidemarkError } from '@tidemark/protocol/errors.ts';
+import { TidemarkError } from '@tidemark/protocol/errors';
 import type { LineWriter } from '../line-writer.ts';
 import type { SourceTable } from './catalog.ts';
 import { type Message, NULL, type Relation, type Tuple, UNCHANGED } from './pgoutput.ts';

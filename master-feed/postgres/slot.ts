@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { SessionAnswer } from '@tidemark/protocol/api.ts';
-import { TidemarkError } from '@tidemark/protocol/errors.ts';
+import type { SessionAnswer } from '@tidemark/protocol/api';
+import { TidemarkError } from '@tidemark/protocol/errors';
 import type pg from 'pg';
 import type { Log } from '../source.ts';
 import { literal, rows } from './connection.ts';

@@ -1,4 +1,4 @@
-import { asTidemarkError, TidemarkError } from '@tidemark/protocol/errors.ts';
+import { asTidemarkError, TidemarkError } from '@tidemark/protocol/errors';
 import type pg from 'pg';
 import type { Outbox } from '../outbox.ts';
 import { CopyQuery, literal } from './connection.ts';

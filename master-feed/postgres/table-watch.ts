@@ -1,4 +1,4 @@
-import { TidemarkError } from '@tidemark/protocol/errors.ts';
+import { TidemarkError } from '@tidemark/protocol/errors';
 import type pg from 'pg';
 import type { Log } from '../source.ts';
 import { readFingerprint, type SourceTable } from './catalog.ts';

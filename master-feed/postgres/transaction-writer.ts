@@ -1,4 +1,4 @@
-import { TidemarkError } from '@tidemark/protocol/errors.ts';
+import { TidemarkError } from '@tidemark/protocol/errors';
 import type { LineWriter } from '../line-writer.ts';
 import { toPosition } from './lsn.ts';
 import type { Message } from './pgoutput.ts';

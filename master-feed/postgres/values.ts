@@ -1,4 +1,4 @@
-import type { ColumnType } from '@tidemark/protocol/schema.ts';
+import type { ColumnType } from '@tidemark/protocol/schema';
 
 /** How a column's text becomes a value of the wire. */
 export type Form = 'number' | 'boolean' | 'real' | 'text' | 'blob' | 'timestamptz' | 'timestamp';

@@ -1,5 +1,5 @@
-import type { DigestRequest, RowsRequest } from '@tidemark/protocol/api.ts';
-import type { Fault } from '@tidemark/protocol/status/facts.ts';
+import type { DigestRequest, RowsRequest } from '@tidemark/protocol/api';
+import type { Fault } from '@tidemark/protocol/fault';
 
 /** What the main thread asks of a feed's comparing thread, about the snapshot in `file`. */
 export type CompareRequest =

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Worker } from 'node:worker_threads';
-import type { DigestRequest, RowsRequest } from '@tidemark/protocol/api.ts';
-import { TidemarkError } from '@tidemark/protocol/errors.ts';
+import type { DigestRequest, RowsRequest } from '@tidemark/protocol/api';
+import { TidemarkError } from '@tidemark/protocol/errors';
 import { type Coding, PageCache, type ReadyPage } from '../store/page-cache.ts';
 import { CLOSE, type CompareReply, type CompareRequest } from './compare-protocol.ts';
 

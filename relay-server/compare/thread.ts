@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { parentPort } from 'node:worker_threads';
-import type { DigestPart, RowsRequest, RowsTrailer } from '@tidemark/protocol/api.ts';
-import { asTidemarkError, TidemarkError } from '@tidemark/protocol/errors.ts';
-import { LINE_BYTES, PAGE_BYTES } from '@tidemark/protocol/page.ts';
-import { TableSchema } from '@tidemark/protocol/schema.ts';
-import { TableRanges } from '@tidemark/replica/digest.ts';
-import { openReader, type Reader } from '@tidemark/replica/sqlite.ts';
-import { inTurns } from '@tidemark/replica/steps.ts';
+import type { DigestPart, RowsRequest, RowsTrailer } from '@tidemark/protocol/api';
+import { asTidemarkError, TidemarkError } from '@tidemark/protocol/errors';
+import { LINE_BYTES, PAGE_BYTES } from '@tidemark/protocol/page';
+import { TableSchema } from '@tidemark/protocol/schema';
+import { TableRanges } from '@tidemark/table-store/digest';
+import { openReader, type Reader } from '@tidemark/table-store/sqlite';
+import { inTurns } from '@tidemark/table-store/steps';
 import { CLOSE, type CompareReply, type CompareRequest } from './compare-protocol.ts';
 
 /** Reads snapshots for terminals that compare, off the event loop of the relay. Requests go on in turns. */

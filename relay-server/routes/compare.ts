@@ -1,7 +1,7 @@
-import { DigestAnswer, DigestRequest, FeedName, RowsRequest } from '@tidemark/protocol/api.ts';
-import { Epoch, Seq } from '@tidemark/protocol/cursor.ts';
-import { TidemarkError } from '@tidemark/protocol/errors.ts';
-import { ScopeSet } from '@tidemark/protocol/page.ts';
+import { DigestAnswer, DigestRequest, FeedName, RowsRequest } from '@tidemark/protocol/api';
+import { Epoch, Seq } from '@tidemark/protocol/cursor';
+import { TidemarkError } from '@tidemark/protocol/errors';
+import { ScopeSet } from '@tidemark/protocol/page';
 import { z } from 'zod';
 import { json, readBody } from '../body.ts';
 import { type Call, route } from '../route.ts';

@@ -1,6 +1,6 @@
-import { BatchAnswer, FeedName, HEADERS, SessionAnswer, SessionRequest } from '@tidemark/protocol/api.ts';
-import { TidemarkError } from '@tidemark/protocol/errors.ts';
-import { PROTOCOL_VERSION } from '@tidemark/protocol/page.ts';
+import { BatchAnswer, FeedName, HEADERS, SessionAnswer, SessionRequest } from '@tidemark/protocol/api';
+import { TidemarkError } from '@tidemark/protocol/errors';
+import { PROTOCOL_VERSION } from '@tidemark/protocol/page';
 import { z } from 'zod';
 import { json, readBody } from '../body.ts';
 import { route } from '../route.ts';

@@ -12,10 +12,10 @@ import {
   TablesQuery,
   TransactionList,
   TransactionsQuery,
-} from '@tidemark/protocol/api.ts';
-import { type Cursor, Epoch, type PageStart, parseStart, Seq } from '@tidemark/protocol/cursor.ts';
-import { TidemarkError } from '@tidemark/protocol/errors.ts';
-import { EVERYONE, ScopeSet } from '@tidemark/protocol/page.ts';
+} from '@tidemark/protocol/api';
+import { type Cursor, Epoch, type PageStart, parseStart, Seq } from '@tidemark/protocol/cursor';
+import { TidemarkError } from '@tidemark/protocol/errors';
+import { EVERYONE, ScopeSet } from '@tidemark/protocol/page';
 import { z } from 'zod';
 import { type Call, route } from '../route.ts';
 import type { EntitledSet } from '../scopes/filters.ts';

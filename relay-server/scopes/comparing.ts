@@ -1,4 +1,4 @@
-import type { ColumnSchema } from '@tidemark/protocol/schema.ts';
+import type { ColumnSchema } from '@tidemark/protocol/schema';
 
 /** How the values of a column are compared with the constants of relay.yaml and with attributes: both are texts. */
 export interface Comparison {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import type { WireRow, WireValue } from '@tidemark/protocol/lines.ts';
-import { EVERYONE, type ScopeSet } from '@tidemark/protocol/page.ts';
-import type { ColumnSchema, TableSchema } from '@tidemark/protocol/schema.ts';
+import type { WireRow, WireValue } from '@tidemark/protocol/lines';
+import { EVERYONE, type ScopeSet } from '@tidemark/protocol/page';
+import type { ColumnSchema, TableSchema } from '@tidemark/protocol/schema';
 import { type Comparison, comparisonOf } from './comparing.ts';
 
 /** The scope of rows that every terminal gets. */

@@ -10,9 +10,9 @@ import {
   writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
-import { SnapshotManifest } from '@tidemark/protocol/api.ts';
-import { TidemarkError } from '@tidemark/protocol/errors.ts';
-import type { SnapshotSource } from '@tidemark/replica/snapshot.ts';
+import { SnapshotManifest } from '@tidemark/protocol/api';
+import { TidemarkError } from '@tidemark/protocol/errors';
+import type { SnapshotSource } from '@tidemark/table-store/snapshot';
 import { BuilderThread } from '../builder-thread.ts';
 
 /** A snapshot is renewed when replaying the log since it would send more than this part of its own size. */

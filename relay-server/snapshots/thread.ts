@@ -4,8 +4,8 @@ import { Transform, type TransformCallback } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { workerData } from 'node:worker_threads';
 import { constants, createGzip, createZstdCompress } from 'node:zlib';
-import type { SnapshotManifest } from '@tidemark/protocol/api.ts';
-import { buildSnapshot, type SnapshotSource } from '@tidemark/replica/snapshot.ts';
+import type { SnapshotManifest } from '@tidemark/protocol/api';
+import { buildSnapshot, type SnapshotSource } from '@tidemark/table-store/snapshot';
 import { replyWith } from '../builder-thread.ts';
 
 /** Builds one snapshot and its compressed forms, off the event loop, and ends. */

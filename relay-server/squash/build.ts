@@ -1,10 +1,10 @@
 import { rmSync } from 'node:fs';
-import type { Seq } from '@tidemark/protocol/cursor.ts';
-import { TidemarkError } from '@tidemark/protocol/errors.ts';
-import type { ChangeLine } from '@tidemark/protocol/lines.ts';
-import { LINE_BYTES, PROTOCOL_VERSION, type ScopeSet } from '@tidemark/protocol/page.ts';
-import { TableSchema } from '@tidemark/protocol/schema.ts';
-import { guard, openReader, type Reader } from '@tidemark/replica/sqlite.ts';
+import type { Seq } from '@tidemark/protocol/cursor';
+import { TidemarkError } from '@tidemark/protocol/errors';
+import type { ChangeLine } from '@tidemark/protocol/lines';
+import { LINE_BYTES, PROTOCOL_VERSION, type ScopeSet } from '@tidemark/protocol/page';
+import { TableSchema } from '@tidemark/protocol/schema';
+import { guard, openReader, type Reader } from '@tidemark/table-store/sqlite';
 import { type Filters, Router } from '../scopes/filters.ts';
 import type { FeedRow } from '../store/log-format.ts';
 import { logEntries } from '../store/log-reader.ts';

@@ -1,6 +1,6 @@
-import type { ChangeLine, WireRow } from '@tidemark/protocol/lines.ts';
-import type { TableSchema } from '@tidemark/protocol/schema.ts';
-import { openWriter, prepared, type Writer } from '@tidemark/replica/sqlite.ts';
+import type { ChangeLine, WireRow } from '@tidemark/protocol/lines';
+import type { TableSchema } from '@tidemark/protocol/schema';
+import { openWriter, prepared, type Writer } from '@tidemark/table-store/sqlite';
 
 /** Changes of one kind that a table nets to: rows, or of `d` keys, as JSON text. */
 export interface NetChanges {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { closeSync, fsyncSync, openSync, writeFileSync } from 'node:fs';
-import type { PageStart, Seq } from '@tidemark/protocol/cursor.ts';
-import { PAGE_BYTES, type PageHeader, type PageTrailer } from '@tidemark/protocol/page.ts';
+import type { PageStart, Seq } from '@tidemark/protocol/cursor';
+import { PAGE_BYTES, type PageHeader, type PageTrailer } from '@tidemark/protocol/page';
 
 const line = (value: unknown) => Buffer.from(`${JSON.stringify(value)}\n`);
 

@@ -13,7 +13,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
-import { asTidemarkError, TidemarkError } from '@tidemark/protocol/errors.ts';
+import { asTidemarkError, TidemarkError } from '@tidemark/protocol/errors';
 import { z } from 'zod';
 import { BuilderThread } from '../builder-thread.ts';
 import type { Filters } from '../scopes/filters.ts';

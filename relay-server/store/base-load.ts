@@ -1,7 +1,7 @@
-import type { ChangeLine, WireRow } from '@tidemark/protocol/lines.ts';
-import type { TableSchema } from '@tidemark/protocol/schema.ts';
-import type { FeedTables } from '@tidemark/replica/feed-tables.ts';
-import type { Writer } from '@tidemark/replica/sqlite.ts';
+import type { ChangeLine, WireRow } from '@tidemark/protocol/lines';
+import type { TableSchema } from '@tidemark/protocol/schema';
+import type { FeedTables } from '@tidemark/table-store/feed-tables';
+import type { Writer } from '@tidemark/table-store/sqlite';
 import type { Routers } from './routed-writer.ts';
 import { TableLoad } from './table-load.ts';
 

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import type { Behind, TableList, TransactionList } from '@tidemark/protocol/api.ts';
-import { type PageStart, type Seq, seq } from '@tidemark/protocol/cursor.ts';
-import { PAGE_BYTES, type PageHeader, type PageTrailer, PROTOCOL_VERSION } from '@tidemark/protocol/page.ts';
-import type { TableSchema } from '@tidemark/protocol/schema.ts';
-import { openReader, prepared, type Reader } from '@tidemark/replica/sqlite.ts';
+import type { Behind, TableList, TransactionList } from '@tidemark/protocol/api';
+import { type PageStart, type Seq, seq } from '@tidemark/protocol/cursor';
+import { PAGE_BYTES, type PageHeader, type PageTrailer, PROTOCOL_VERSION } from '@tidemark/protocol/page';
+import type { TableSchema } from '@tidemark/protocol/schema';
+import { openReader, prepared, type Reader } from '@tidemark/table-store/sqlite';
 import { type EntitledSet, type Filters, scopesOf } from '../scopes/filters.ts';
 import { FEED_SQL, type FeedRow } from './log-format.ts';
 import { inOrder, type LogEntry, logEntries } from './log-reader.ts';

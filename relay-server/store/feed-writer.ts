@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
-import type { SessionRequest } from '@tidemark/protocol/api.ts';
-import { TidemarkError } from '@tidemark/protocol/errors.ts';
+import type { SessionRequest } from '@tidemark/protocol/api';
+import { TidemarkError } from '@tidemark/protocol/errors';
 import type { Filters } from '../scopes/filters.ts';
 import type { Ingested } from './ingest.ts';
 import type { Retention } from './retention.ts';

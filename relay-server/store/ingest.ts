@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import type { SessionRequest } from '@tidemark/protocol/api.ts';
-import { type Seq, seq } from '@tidemark/protocol/cursor.ts';
-import { TidemarkError } from '@tidemark/protocol/errors.ts';
+import type { SessionRequest } from '@tidemark/protocol/api';
+import { type Seq, seq } from '@tidemark/protocol/cursor';
+import { TidemarkError } from '@tidemark/protocol/errors';
 import {
   BatchLine,
   type ChangeLine,
@@ -9,11 +9,11 @@ import {
   type LoadLine,
   type PartialLine,
   type WireRow,
-} from '@tidemark/protocol/lines.ts';
-import { BatchTrailer } from '@tidemark/protocol/page.ts';
-import { sameSchema, type TableSchema } from '@tidemark/protocol/schema.ts';
-import { FeedTables } from '@tidemark/replica/feed-tables.ts';
-import { databaseError, prepared, transaction, type Writer } from '@tidemark/replica/sqlite.ts';
+} from '@tidemark/protocol/lines';
+import { BatchTrailer } from '@tidemark/protocol/page';
+import { sameSchema, type TableSchema } from '@tidemark/protocol/schema';
+import { FeedTables } from '@tidemark/table-store/feed-tables';
+import { databaseError, prepared, transaction, type Writer } from '@tidemark/table-store/sqlite';
 import type { Filters } from '../scopes/filters.ts';
 import { BaseLoad } from './base-load.ts';
 import { beginEpoch, ensureLog, FEED_SQL, type FeedRow } from './log-format.ts';

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { Epoch, type Seq } from '@tidemark/protocol/cursor.ts';
-import { transaction, type Writer } from '@tidemark/replica/sqlite.ts';
+import { Epoch, type Seq } from '@tidemark/protocol/cursor';
+import { transaction, type Writer } from '@tidemark/table-store/sqlite';
 
 /** Version of these tables, in SQLite's user_version. */
 const FORMAT_VERSION = 2;

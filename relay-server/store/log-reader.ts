@@ -1,5 +1,5 @@
-import type { PageStart } from '@tidemark/protocol/cursor.ts';
-import { prepared, type Reader, type Writer } from '@tidemark/replica/sqlite.ts';
+import type { PageStart } from '@tidemark/protocol/cursor';
+import { prepared, type Reader, type Writer } from '@tidemark/table-store/sqlite';
 
 /** One stretch of a transaction in one scope: its row lines. */
 export interface LogEntry {

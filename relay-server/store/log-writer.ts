@@ -1,6 +1,6 @@
-import type { WireKey } from '@tidemark/protocol/lines.ts';
-import { ENTRY_BYTES } from '@tidemark/protocol/page.ts';
-import { prepared, type Writer } from '@tidemark/replica/sqlite.ts';
+import type { WireKey } from '@tidemark/protocol/lines';
+import { ENTRY_BYTES } from '@tidemark/protocol/page';
+import { prepared, type Writer } from '@tidemark/table-store/sqlite';
 import { EVERYONE_SCOPE } from '../scopes/filters.ts';
 
 interface Sums {

@@ -1,5 +1,5 @@
-import { type Seq, seq } from '@tidemark/protocol/cursor.ts';
-import { prepared, transaction, type Writer } from '@tidemark/replica/sqlite.ts';
+import { type Seq, seq } from '@tidemark/protocol/cursor';
+import { prepared, transaction, type Writer } from '@tidemark/table-store/sqlite';
 
 /** How long increments are kept: what passes either limit goes. */
 export interface Retention {

@@ -1,8 +1,8 @@
-import { TidemarkError } from '@tidemark/protocol/errors.ts';
-import type { ChangeLine, WireRow } from '@tidemark/protocol/lines.ts';
-import type { TableSchema } from '@tidemark/protocol/schema.ts';
-import type { FeedTables } from '@tidemark/replica/feed-tables.ts';
-import { ident, type Writer } from '@tidemark/replica/sqlite.ts';
+import { TidemarkError } from '@tidemark/protocol/errors';
+import type { ChangeLine, WireRow } from '@tidemark/protocol/lines';
+import type { TableSchema } from '@tidemark/protocol/schema';
+import type { FeedTables } from '@tidemark/table-store/feed-tables';
+import { ident, type Writer } from '@tidemark/table-store/sqlite';
 import { EVERYONE_SCOPE, type Filters, Router } from '../scopes/filters.ts';
 import { type LogWriter, nameOfKey } from './log-writer.ts';
 

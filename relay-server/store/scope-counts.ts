@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
-import { TidemarkError } from '@tidemark/protocol/errors.ts';
-import type { WireRow } from '@tidemark/protocol/lines.ts';
-import type { FeedTable } from '@tidemark/replica/feed-tables.ts';
-import { toWire } from '@tidemark/replica/row-statements.ts';
-import { ident, openReader, prepared, transaction, type Writer } from '@tidemark/replica/sqlite.ts';
+import { TidemarkError } from '@tidemark/protocol/errors';
+import type { WireRow } from '@tidemark/protocol/lines';
+import type { FeedTable } from '@tidemark/table-store/feed-tables';
+import { toWire } from '@tidemark/table-store/row-statements';
+import { ident, openReader, prepared, transaction, type Writer } from '@tidemark/table-store/sqlite';
 import { EVERYONE_SCOPE, type Filters, fingerprint, type Router } from '../scopes/filters.ts';
 import { clearLog } from './log-format.ts';
 import { indexScopes, Routers } from './routed-writer.ts';

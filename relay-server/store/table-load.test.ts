@@ -1,11 +1,11 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import type { ChangeLine, WireRow } from '@tidemark/protocol/lines.ts';
-import type { TableSchema } from '@tidemark/protocol/schema.ts';
-import { FeedTables } from '@tidemark/replica/feed-tables.ts';
-import { toWire } from '@tidemark/replica/row-statements.ts';
-import { ident, openWriter, type Writer } from '@tidemark/replica/sqlite.ts';
+import type { ChangeLine, WireRow } from '@tidemark/protocol/lines';
+import type { TableSchema } from '@tidemark/protocol/schema';
+import { FeedTables } from '@tidemark/table-store/feed-tables';
+import { toWire } from '@tidemark/table-store/row-statements';
+import { ident, openWriter, type Writer } from '@tidemark/table-store/sqlite';
 import fc from 'fast-check';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Routers } from './routed-writer.ts';

@@ -1,10 +1,10 @@
-import type { ChangeLine, WireRow } from '@tidemark/protocol/lines.ts';
-import { LINE_BYTES } from '@tidemark/protocol/page.ts';
-import { sameSchema, type TableSchema } from '@tidemark/protocol/schema.ts';
-import type { FeedTable, FeedTables } from '@tidemark/replica/feed-tables.ts';
-import { RowStatements, toWire } from '@tidemark/replica/row-statements.ts';
-import { ident, type Writer } from '@tidemark/replica/sqlite.ts';
-import { createTableSql, rowidOf } from '@tidemark/replica/table-ddl.ts';
+import type { ChangeLine, WireRow } from '@tidemark/protocol/lines';
+import { LINE_BYTES } from '@tidemark/protocol/page';
+import { sameSchema, type TableSchema } from '@tidemark/protocol/schema';
+import type { FeedTable, FeedTables } from '@tidemark/table-store/feed-tables';
+import { RowStatements, toWire } from '@tidemark/table-store/row-statements';
+import { ident, type Writer } from '@tidemark/table-store/sqlite';
+import { createTableSql, rowidOf } from '@tidemark/table-store/table-ddl';
 import type { Routers } from './routed-writer.ts';
 
 /** About how many rows make a line of what a load changed. */

@@ -1,7 +1,7 @@
-import type { SessionRequest } from '@tidemark/protocol/api.ts';
-import type { Seq } from '@tidemark/protocol/cursor.ts';
-import type { TableSchema } from '@tidemark/protocol/schema.ts';
-import type { Fault } from '@tidemark/protocol/status/facts.ts';
+import type { SessionRequest } from '@tidemark/protocol/api';
+import type { Seq } from '@tidemark/protocol/cursor';
+import type { Fault } from '@tidemark/protocol/fault';
+import type { TableSchema } from '@tidemark/protocol/schema';
 import type { Ingested } from './ingest.ts';
 import type { FeedRow } from './log-format.ts';
 import type { Retention } from './retention.ts';

@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { asTidemarkError } from '@tidemark/protocol/errors.ts';
-import { openWriter, type Writer } from '@tidemark/replica/sqlite.ts';
+import { asTidemarkError } from '@tidemark/protocol/errors';
+import { openWriter, type Writer } from '@tidemark/table-store/sqlite';
 import type { Filters } from '../scopes/filters.ts';
 import { Ingest } from './ingest.ts';
 import type { WriterReply, WriterRequest } from './writer-protocol.ts';

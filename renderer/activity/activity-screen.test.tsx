@@ -1,8 +1,8 @@
 // @vitest-environment happy-dom
 import { screen, within } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
-import type { Run } from '@tidemark/protocol/status/facts.ts';
-import { at, failedRun, RUN } from '@tidemark/protocol/status/testing.ts';
+import type { Run } from '@tidemark/protocol/run';
+import { at, failedRun, RUN } from '@tidemark/testing/facts';
 import { expect, test } from 'vitest';
 import { renderApp } from '../testing.tsx';
 import { ActivityScreen } from './activity-screen.tsx';

@@ -10,8 +10,8 @@ import {
   IconShieldCheck,
   IconTool,
 } from '@tabler/icons-react';
-import type { Run } from '@tidemark/protocol/status/facts.ts';
-import { FORMAT } from '@tidemark/protocol/status/format.ts';
+import type { Run } from '@tidemark/protocol/run';
+import { FORMAT } from '@tidemark/status/format';
 import { useState } from 'react';
 import { Problem } from '../shell/problem.tsx';
 import { useNow } from '../state/context.tsx';

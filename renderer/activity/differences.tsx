@@ -1,6 +1,6 @@
 import { Table, Text } from '@mantine/core';
-import type { Run } from '@tidemark/protocol/status/facts.ts';
-import { FORMAT } from '@tidemark/protocol/status/format.ts';
+import type { Run } from '@tidemark/protocol/run';
+import { FORMAT } from '@tidemark/status/format';
 import classes from './activity.module.css';
 import { rowsIn, wasRepaired } from './verify-words.ts';
 

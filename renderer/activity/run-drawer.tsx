@@ -1,9 +1,9 @@
 import { Button, Drawer, Table, Text } from '@mantine/core';
 import { IconCopy } from '@tabler/icons-react';
-import { formatCursor } from '@tidemark/protocol/cursor.ts';
-import { ERRORS } from '@tidemark/protocol/errors.ts';
-import type { Run } from '@tidemark/protocol/status/facts.ts';
-import { FORMAT } from '@tidemark/protocol/status/format.ts';
+import { formatCursor } from '@tidemark/protocol/cursor';
+import { ERRORS } from '@tidemark/protocol/errors';
+import type { Run } from '@tidemark/protocol/run';
+import { FORMAT } from '@tidemark/status/format';
 import { sayFault } from '../bridge.ts';
 import { useActions } from '../state/use-actions.ts';
 import classes from './activity.module.css';

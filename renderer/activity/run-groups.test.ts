@@ -1,5 +1,5 @@
-import type { Run } from '@tidemark/protocol/status/facts.ts';
-import { NOW, RUN } from '@tidemark/protocol/status/testing.ts';
+import type { Run } from '@tidemark/protocol/run';
+import { NOW, RUN } from '@tidemark/testing/facts';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { byDay, matching } from './run-groups.ts';

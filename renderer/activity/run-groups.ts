@@ -1,5 +1,5 @@
-import type { Run, Trigger } from '@tidemark/protocol/status/facts.ts';
-import { FORMAT } from '@tidemark/protocol/status/format.ts';
+import type { Run, Trigger } from '@tidemark/protocol/run';
+import { FORMAT } from '@tidemark/status/format';
 
 export type Entry = { kind: 'run'; run: Run } | { kind: 'quiet'; id: string; runs: Run[] };
 

@@ -1,5 +1,5 @@
-import type { Run } from '@tidemark/protocol/status/facts.ts';
-import { failedRun, RUN } from '@tidemark/protocol/status/testing.ts';
+import type { Run } from '@tidemark/protocol/run';
+import { failedRun, RUN } from '@tidemark/testing/facts';
 import { expect, test } from 'vitest';
 import { runText, sayOutcome, sayRun, shortParts } from './run-words.ts';
 

@@ -1,7 +1,7 @@
-import { formatCursor } from '@tidemark/protocol/cursor.ts';
-import { ERRORS } from '@tidemark/protocol/errors.ts';
-import type { Run, Trigger } from '@tidemark/protocol/status/facts.ts';
-import { FORMAT } from '@tidemark/protocol/status/format.ts';
+import { formatCursor } from '@tidemark/protocol/cursor';
+import { ERRORS } from '@tidemark/protocol/errors';
+import type { Run, Trigger } from '@tidemark/protocol/run';
+import { FORMAT } from '@tidemark/status/format';
 import { sayFault } from '../bridge.ts';
 import { hasDifferences, sayBroughtInLine, sayDifference, sayVerify, verifyOutcome } from './verify-words.ts';
 

@@ -1,4 +1,5 @@
-import type { Fault, Run } from '@tidemark/protocol/status/facts.ts';
+import type { Fault } from '@tidemark/protocol/fault';
+import type { Run } from '@tidemark/protocol/run';
 import { useCallback, useEffect, useRef, useState } from 'react';
 import { faultOf } from '../bridge.ts';
 import { useFacts, useTidemark } from '../state/context.tsx';

@@ -1,5 +1,5 @@
-import type { Difference, Run } from '@tidemark/protocol/status/facts.ts';
-import { FORMAT } from '@tidemark/protocol/status/format.ts';
+import type { Difference, Run } from '@tidemark/protocol/run';
+import { FORMAT } from '@tidemark/status/format';
 
 /** Words for what a comparison with the relay found. */
 

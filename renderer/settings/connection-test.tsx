@@ -1,7 +1,7 @@
 import { Button, Loader, Text } from '@mantine/core';
 import { IconCircleCheck, IconCircleX, IconPlugConnected } from '@tabler/icons-react';
-import { FORMAT } from '@tidemark/protocol/status/format.ts';
-import type { Input, Output } from '@tidemark/terminal/contract/contract.ts';
+import type { Input, Output } from '@tidemark/electron/contract/contract';
+import { FORMAT } from '@tidemark/status/format';
 import { useCallback, useState } from 'react';
 import { faultOf, sayFault } from '../bridge.ts';
 import { useTidemark } from '../state/context.tsx';

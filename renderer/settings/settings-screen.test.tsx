@@ -1,7 +1,7 @@
 // @vitest-environment happy-dom
 import { screen, waitFor } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
-import { probe } from '@tidemark/protocol/status/testing.ts';
+import { probe } from '@tidemark/testing/facts';
 import { expect, test } from 'vitest';
 import { renderApp } from '../testing.tsx';
 import { relayUrlProblem, tokenProblem } from './check-input.ts';

@@ -1,6 +1,6 @@
 import { Button, SegmentedControl, Text, Title } from '@mantine/core';
 import { IconCopy } from '@tabler/icons-react';
-import type { Settings } from '@tidemark/terminal/contract/contract.ts';
+import type { Settings } from '@tidemark/electron/contract/contract';
 import { type ReactNode, useId, useState } from 'react';
 import { Problem } from '../shell/problem.tsx';
 import { useSettings } from '../state/context.tsx';

@@ -1,5 +1,5 @@
-import type { Fault } from '@tidemark/protocol/status/facts.ts';
-import type { SettingsChange } from '@tidemark/terminal/contract/contract.ts';
+import type { SettingsChange } from '@tidemark/electron/contract/contract';
+import type { Fault } from '@tidemark/protocol/fault';
 import { useCallback, useState } from 'react';
 import { faultOf } from '../bridge.ts';
 import { useTidemark } from '../state/context.tsx';

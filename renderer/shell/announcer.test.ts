@@ -1,6 +1,6 @@
-import { deriveStatus } from '@tidemark/protocol/status/derive.ts';
-import type { Run } from '@tidemark/protocol/status/facts.ts';
-import { facts, NOW, PROGRESS, RUN } from '@tidemark/protocol/status/testing.ts';
+import type { Run } from '@tidemark/protocol/run';
+import { deriveStatus } from '@tidemark/status/derive';
+import { facts, NOW, PROGRESS, RUN } from '@tidemark/testing/facts';
 import { expect, test } from 'vitest';
 import { announcement } from './announcer.tsx';
 

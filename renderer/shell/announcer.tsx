@@ -1,7 +1,7 @@
 import { VisuallyHidden } from '@mantine/core';
-import type { Facts } from '@tidemark/protocol/status/facts.ts';
-import { FORMAT } from '@tidemark/protocol/status/format.ts';
-import type { Status } from '@tidemark/protocol/status/status.ts';
+import type { Facts } from '@tidemark/status/facts';
+import { FORMAT } from '@tidemark/status/format';
+import type { Status } from '@tidemark/status/status';
 import { useEffect, useRef, useState } from 'react';
 import { sayVerify, wasRepaired } from '../activity/verify-words.ts';
 import { useApp, useFacts, useStatus } from '../state/context.tsx';

@@ -1,6 +1,6 @@
 import { Button, Group, Text } from '@mantine/core';
 import { IconAlertTriangle } from '@tabler/icons-react';
-import type { Fault } from '@tidemark/protocol/status/facts.ts';
+import type { Fault } from '@tidemark/protocol/fault';
 import { sayFault } from '../bridge.ts';
 
 /** A part of the window that could not be filled: why, what to do, and the way to try again. */

@@ -1,7 +1,7 @@
 // @vitest-environment happy-dom
 import { screen } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
-import { at, PROGRESS } from '@tidemark/protocol/status/testing.ts';
+import { at, PROGRESS } from '@tidemark/testing/facts';
 import { expect, test } from 'vitest';
 import { renderApp } from '../testing.tsx';
 import { Shell } from './shell.tsx';

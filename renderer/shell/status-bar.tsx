@@ -1,5 +1,5 @@
 import { Tooltip, UnstyledButton } from '@mantine/core';
-import { FORMAT } from '@tidemark/protocol/status/format.ts';
+import { FORMAT } from '@tidemark/status/format';
 import { useApp } from '../state/context.tsx';
 import { StatusIcon } from '../sync/status-icon.tsx';
 import classes from './shell.module.css';

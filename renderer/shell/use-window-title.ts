@@ -1,4 +1,4 @@
-import { FORMAT } from '@tidemark/protocol/status/format.ts';
+import { FORMAT } from '@tidemark/status/format';
 import { useEffect } from 'react';
 import { useApp } from '../state/context.tsx';
 

@@ -1,5 +1,5 @@
-import { facts, NOW } from '@tidemark/protocol/status/testing.ts';
-import type { AppState, Bridge } from '@tidemark/terminal/contract/contract.ts';
+import type { AppState, Bridge } from '@tidemark/electron/contract/contract';
+import { facts, NOW } from '@tidemark/testing/facts';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { makeApi } from '../bridge.ts';
 import { SETTINGS } from '../testing.tsx';

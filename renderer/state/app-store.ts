@@ -1,8 +1,8 @@
-import type { RelayStatus } from '@tidemark/protocol/api.ts';
-import { deriveStatus } from '@tidemark/protocol/status/derive.ts';
-import type { Fault } from '@tidemark/protocol/status/facts.ts';
-import type { Status } from '@tidemark/protocol/status/status.ts';
-import type { AppState } from '@tidemark/terminal/contract/contract.ts';
+import type { AppState } from '@tidemark/electron/contract/contract';
+import type { RelayStatus } from '@tidemark/protocol/api';
+import type { Fault } from '@tidemark/protocol/fault';
+import { deriveStatus } from '@tidemark/status/derive';
+import type { Status } from '@tidemark/status/status';
 import { createStore } from 'zustand';
 import { type Api, faultOf } from '../bridge.ts';
 

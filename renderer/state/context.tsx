@@ -1,6 +1,6 @@
-import type { Facts } from '@tidemark/protocol/status/facts.ts';
-import type { Status } from '@tidemark/protocol/status/status.ts';
-import type { Settings } from '@tidemark/terminal/contract/contract.ts';
+import type { Settings } from '@tidemark/electron/contract/contract';
+import type { Facts } from '@tidemark/status/facts';
+import type { Status } from '@tidemark/status/status';
 import { createContext, type ReactNode, useContext, useMemo } from 'react';
 import { useStore } from 'zustand';
 import type { Api } from '../bridge.ts';

@@ -1,6 +1,6 @@
-import { formatCursor } from '@tidemark/protocol/cursor.ts';
-import type { Facts } from '@tidemark/protocol/status/facts.ts';
-import type { Status } from '@tidemark/protocol/status/status.ts';
+import { formatCursor } from '@tidemark/protocol/cursor';
+import type { Facts } from '@tidemark/status/facts';
+import type { Status } from '@tidemark/status/status';
 
 /** What a person sends to whoever helps them: the status and the facts behind it. Facts hold no secret. */
 export function detailsText(status: Status, facts: Facts): string {

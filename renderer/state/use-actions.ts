@@ -1,7 +1,7 @@
 import { notifications } from '@mantine/notifications';
-import type { Seq } from '@tidemark/protocol/cursor.ts';
-import type { Mode } from '@tidemark/protocol/status/facts.ts';
-import type { Action } from '@tidemark/protocol/status/status.ts';
+import type { Seq } from '@tidemark/protocol/cursor';
+import type { Mode } from '@tidemark/protocol/run';
+import type { Action } from '@tidemark/status/status';
 import { useMemo } from 'react';
 import { type Api, faultOf, sayFault } from '../bridge.ts';
 import type { AppStoreApi } from './app-store.ts';

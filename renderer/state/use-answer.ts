@@ -1,5 +1,5 @@
-import type { Fault } from '@tidemark/protocol/status/facts.ts';
-import type { Input, MethodName, Output } from '@tidemark/terminal/contract/contract.ts';
+import type { Input, MethodName, Output } from '@tidemark/electron/contract/contract';
+import type { Fault } from '@tidemark/protocol/fault';
 import { useCallback, useEffect, useRef, useState } from 'react';
 import { faultOf } from '../bridge.ts';
 import { useTidemark } from './context.tsx';

@@ -1,7 +1,7 @@
 import { ActionIcon, Button, Text, Tooltip } from '@mantine/core';
 import { IconX } from '@tabler/icons-react';
-import { FORMAT } from '@tidemark/protocol/status/format.ts';
-import type { Attention } from '@tidemark/protocol/status/status.ts';
+import { FORMAT } from '@tidemark/status/format';
+import type { Attention } from '@tidemark/status/status';
 import { useEffect, useState } from 'react';
 import { useNow, useStatus } from '../state/context.tsx';
 import { useActions } from '../state/use-actions.ts';

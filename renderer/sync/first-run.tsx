@@ -1,6 +1,6 @@
 import { Button, Group, PasswordInput, Stepper, Text, TextInput, Title } from '@mantine/core';
-import type { Fault } from '@tidemark/protocol/status/facts.ts';
-import { FORMAT } from '@tidemark/protocol/status/format.ts';
+import type { Fault } from '@tidemark/protocol/fault';
+import { FORMAT } from '@tidemark/status/format';
 import { type ReactNode, useEffect, useRef, useState } from 'react';
 import { faultOf } from '../bridge.ts';
 import { feedProblem, nameProblem, relayUrlProblem, tokenProblem } from '../settings/check-input.ts';

@@ -1,7 +1,7 @@
-import { seq } from '@tidemark/protocol/cursor.ts';
-import { deriveStatus } from '@tidemark/protocol/status/derive.ts';
-import type { Facts } from '@tidemark/protocol/status/facts.ts';
-import { at, EPOCH, facts, failedRun, NOW, PROGRESS, probe } from '@tidemark/protocol/status/testing.ts';
+import { seq } from '@tidemark/protocol/cursor';
+import { deriveStatus } from '@tidemark/status/derive';
+import type { Facts } from '@tidemark/status/facts';
+import { at, EPOCH, facts, failedRun, NOW, PROGRESS, probe } from '@tidemark/testing/facts';
 import { describe, expect, test } from 'vitest';
 import { ownHop, sourceHop } from './hops.ts';
 

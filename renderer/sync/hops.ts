@@ -1,8 +1,8 @@
-import type { RelayStatus } from '@tidemark/protocol/api.ts';
-import type { Facts, Progress } from '@tidemark/protocol/status/facts.ts';
-import { FORMAT } from '@tidemark/protocol/status/format.ts';
-import type { Status, StatusCode } from '@tidemark/protocol/status/status.ts';
-import { bytesToCome } from '@tidemark/protocol/status/to-come.ts';
+import type { RelayStatus } from '@tidemark/protocol/api';
+import type { Facts, Progress } from '@tidemark/status/facts';
+import { FORMAT } from '@tidemark/status/format';
+import type { Status, StatusCode } from '@tidemark/status/status';
+import { bytesToCome } from '@tidemark/status/to-come';
 
 /** One hop of the way from head office to this PC, as it is shown. */
 export interface Hop {

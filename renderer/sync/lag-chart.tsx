@@ -1,7 +1,7 @@
 import { CompositeChart } from '@mantine/charts';
 import { Button, SegmentedControl, Table, Text } from '@mantine/core';
-import { FORMAT } from '@tidemark/protocol/status/format.ts';
-import type { Sample } from '@tidemark/terminal/contract/contract.ts';
+import type { Sample } from '@tidemark/electron/contract/contract';
+import { FORMAT } from '@tidemark/status/format';
 import { useMemo, useState } from 'react';
 import { Problem } from '../shell/problem.tsx';
 import { useFacts, useTidemark } from '../state/context.tsx';

@@ -1,4 +1,4 @@
-import type { Sample } from '@tidemark/terminal/contract/contract.ts';
+import type { Sample } from '@tidemark/electron/contract/contract';
 
 /** A point of the lag chart. Null where nothing was known: a gap, never a zero. */
 export interface LagPoint {

@@ -8,8 +8,8 @@ import {
   IconSearch,
   IconShieldCheck,
 } from '@tabler/icons-react';
-import { FORMAT } from '@tidemark/protocol/status/format.ts';
-import { bytesToCome } from '@tidemark/protocol/status/to-come.ts';
+import { FORMAT } from '@tidemark/status/format';
+import { bytesToCome } from '@tidemark/status/to-come';
 import { useApp, useFacts } from '../state/context.tsx';
 import { useActions } from '../state/use-actions.ts';
 import classes from './status-card.module.css';

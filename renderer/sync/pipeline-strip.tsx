@@ -10,7 +10,7 @@ import {
   IconServer2,
   IconUnlink,
 } from '@tabler/icons-react';
-import { FORMAT } from '@tidemark/protocol/status/format.ts';
+import { FORMAT } from '@tidemark/status/format';
 import type { ReactNode } from 'react';
 import { useFacts, useNow, useStatus } from '../state/context.tsx';
 import { type Hop, ownHop, sourceHop } from './hops.ts';

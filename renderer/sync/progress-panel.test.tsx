@@ -1,7 +1,7 @@
 // @vitest-environment happy-dom
 import { act, screen } from '@testing-library/react';
-import type { Facts, Progress } from '@tidemark/protocol/status/facts.ts';
-import { facts, PROGRESS } from '@tidemark/protocol/status/testing.ts';
+import type { Facts, Progress } from '@tidemark/status/facts';
+import { facts, PROGRESS } from '@tidemark/testing/facts';
 import { expect, test } from 'vitest';
 import { renderApp } from '../testing.tsx';
 import { ProgressPanel } from './progress-panel.tsx';

@@ -1,7 +1,7 @@
 import { Text } from '@mantine/core';
 import { IconCheck } from '@tabler/icons-react';
-import type { Progress } from '@tidemark/protocol/status/facts.ts';
-import { FORMAT } from '@tidemark/protocol/status/format.ts';
+import type { Progress } from '@tidemark/status/facts';
+import { FORMAT } from '@tidemark/status/format';
 import { useState } from 'react';
 import { useNow } from '../state/context.tsx';
 import classes from './progress-panel.module.css';

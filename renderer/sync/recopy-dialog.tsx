@@ -1,5 +1,5 @@
 import { Button, Group, Modal, Stack, Text } from '@mantine/core';
-import { FORMAT } from '@tidemark/protocol/status/format.ts';
+import { FORMAT } from '@tidemark/status/format';
 import { useApp, useFacts } from '../state/context.tsx';
 import { useActions } from '../state/use-actions.ts';
 

@@ -1,11 +1,11 @@
 // @vitest-environment happy-dom
 import { screen, within } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
-import { seq } from '@tidemark/protocol/cursor.ts';
-import { deriveStatus } from '@tidemark/protocol/status/derive.ts';
-import type { Facts } from '@tidemark/protocol/status/facts.ts';
-import { at, EPOCH, facts, failedRun, NOW, PROGRESS, probe, RUN } from '@tidemark/protocol/status/testing.ts';
-import type { MethodName } from '@tidemark/terminal/contract/contract.ts';
+import type { MethodName } from '@tidemark/electron/contract/contract';
+import { seq } from '@tidemark/protocol/cursor';
+import { deriveStatus } from '@tidemark/status/derive';
+import type { Facts } from '@tidemark/status/facts';
+import { at, EPOCH, facts, failedRun, NOW, PROGRESS, probe, RUN } from '@tidemark/testing/facts';
 import { describe, expect, test } from 'vitest';
 import { renderApp } from '../testing.tsx';
 import { StatusCard } from './status-card.tsx';

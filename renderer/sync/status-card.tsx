@@ -1,6 +1,6 @@
 import { Button, Text, Title, Tooltip } from '@mantine/core';
-import { FORMAT } from '@tidemark/protocol/status/format.ts';
-import type { Action } from '@tidemark/protocol/status/status.ts';
+import { FORMAT } from '@tidemark/status/format';
+import type { Action } from '@tidemark/status/status';
 import { useFacts, useNow, useStatus } from '../state/context.tsx';
 import { useActions } from '../state/use-actions.ts';
 import { MoreMenu } from './more-menu.tsx';

@@ -35,7 +35,7 @@ import {
   IconTool,
   IconTrendingDown,
 } from '@tabler/icons-react';
-import type { StatusCode } from '@tidemark/protocol/status/status.ts';
+import type { StatusCode } from '@tidemark/status/status';
 
 type Icon = typeof IconHelpCircle;
 

@@ -1,6 +1,6 @@
 import { Checkbox, Table, Text, TextInput, Tooltip, UnstyledButton } from '@mantine/core';
 import { IconArrowDown, IconArrowUp, IconSearch } from '@tabler/icons-react';
-import { FORMAT } from '@tidemark/protocol/status/format.ts';
+import { FORMAT } from '@tidemark/status/format';
 import { useState } from 'react';
 import { Problem } from '../shell/problem.tsx';
 import { useFacts, useNow } from '../state/context.tsx';

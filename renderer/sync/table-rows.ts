@@ -1,4 +1,4 @@
-import type { TableRow } from '@tidemark/terminal/contract/contract.ts';
+import type { TableRow } from '@tidemark/electron/contract/contract';
 
 export type SortKey = 'name' | 'rows' | 'waiting' | 'lastChangeAt';
 export interface Order {

@@ -1,8 +1,8 @@
 import { ActionIcon, Anchor, Text, Tooltip } from '@mantine/core';
 import { IconCopy } from '@tabler/icons-react';
-import { formatCursor } from '@tidemark/protocol/cursor.ts';
-import { FORMAT } from '@tidemark/protocol/status/format.ts';
-import { bytesToCome } from '@tidemark/protocol/status/to-come.ts';
+import { formatCursor } from '@tidemark/protocol/cursor';
+import { FORMAT } from '@tidemark/status/format';
+import { bytesToCome } from '@tidemark/status/to-come';
 import type { ReactNode } from 'react';
 import { changesOf } from '../activity/run-words.ts';
 import { verifyOutcome } from '../activity/verify-words.ts';

@@ -1,8 +1,8 @@
 import { Button, Group, Modal, Radio, Stack, Table, Text, VisuallyHidden } from '@mantine/core';
-import type { TransactionList } from '@tidemark/protocol/api.ts';
-import type { Seq } from '@tidemark/protocol/cursor.ts';
-import type { Fault } from '@tidemark/protocol/status/facts.ts';
-import { FORMAT } from '@tidemark/protocol/status/format.ts';
+import type { TransactionList } from '@tidemark/protocol/api';
+import type { Seq } from '@tidemark/protocol/cursor';
+import type { Fault } from '@tidemark/protocol/fault';
+import { FORMAT } from '@tidemark/status/format';
 import { useCallback, useEffect, useState } from 'react';
 import { faultOf } from '../bridge.ts';
 import { Problem } from '../shell/problem.tsx';

@@ -1,5 +1,5 @@
 import { Anchor, Text } from '@mantine/core';
-import { FORMAT } from '@tidemark/protocol/status/format.ts';
+import { FORMAT } from '@tidemark/status/format';
 import { sayVerify } from '../activity/verify-words.ts';
 import { useApp, useFacts, useNow } from '../state/context.tsx';
 

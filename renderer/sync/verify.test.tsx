@@ -2,8 +2,9 @@
 import { cleanNotifications, Notifications } from '@mantine/notifications';
 import { act, screen, within } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
-import type { Facts, Run } from '@tidemark/protocol/status/facts.ts';
-import { at, facts, failedRun, PROGRESS, RUN } from '@tidemark/protocol/status/testing.ts';
+import type { Run } from '@tidemark/protocol/run';
+import type { Facts } from '@tidemark/status/facts';
+import { at, facts, failedRun, PROGRESS, RUN } from '@tidemark/testing/facts';
 import { beforeEach, expect, test } from 'vitest';
 import { Shell } from '../shell/shell.tsx';
 import { renderApp } from '../testing.tsx';

@@ -2,11 +2,11 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { startPostgres } from '@tidemark/testing/postgres/embedded';
+import { System } from '@tidemark/testing/system';
 import pg from 'pg';
-import { System } from '../../e2e/system/system.ts';
 import { APP, buildApp, hasDisplay, sandboxArgs } from '../app.ts';
-import { electronEnv, findElectron } from '../electron/runtime.ts';
-import { startPostgres } from '../postgres/embedded.ts';
+import { electronEnv, findElectron } from '../electron-runtime/runtime.ts';
 import { ensureSystem } from '../setup.ts';
 import { createRetail, DEMO_SIZE, keepCommitting } from './retail.ts';
 

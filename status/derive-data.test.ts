@@ -1,0 +1,448 @@
+import { Epoch, seq } from '@tidemark/protocol/cursor';
+import { at, EPOCH, failedRun, probe, RUN } from '@tidemark/testing/facts';
+import {
+  type Case,
+  difference,
+  elsewhere,
+  failing,
+  HOUR,
+  replica,
+  snapshot,
+  status,
+  testCases,
+  waiting,
+} from '@tidemark/testing/status-cases';
+import { describe, expect, test } from 'vitest';
+import type { Facts } from './facts.ts';
+
+const backlog = waiting(50_000);
+const cheaper: Partial<Facts> = {
+  ...backlog,
+  probe: probe({
+    head: { epoch: EPOCH, seq: seq(6000), committedAt: at(1000) },
+    behind: backlog.waiting,
+    plan: { by: 'snapshot', scopes: 'all', reason: 'cheaper', rows: 200_000, tables: 6, bytes: 21_000_000 },
+  }),
+};
+
+const CASES: Case[] = [
+  {
+    code: 'unknown',
+    severity: 'unknown',
+    facts: { probe: null, waiting: null, lastRun: null, lastSuccess: null },
+    headline: 'Status not known yet',
+    detail: 'Waiting for the first answer from the sync agent',
+    short: 'Status not known',
+    primary: 'check',
+  },
+  {
+    code: 'unknown',
+    name: 'the relay was not asked yet',
+    severity: 'unknown',
+    facts: { probe: null, waiting: null },
+    headline: 'Status not known yet',
+    detail: 'The last sync ended at 10:41; the relay was not asked since',
+    short: 'Status not known',
+    primary: 'check',
+  },
+  {
+    code: 'unknown',
+    name: 'an answer from the future',
+    severity: 'unknown',
+    facts: { probe: probe({}, -HOUR) },
+    headline: 'Status not known yet',
+    detail: 'The last answer is dated 11:42: the clock of this PC was probably set back',
+    short: 'Status not known',
+    primary: 'check',
+  },
+  {
+    code: 'never-synced',
+    severity: 'info',
+    facts: snapshot('first', {
+      replica: replica({ cursor: null, committedAt: null }),
+      lastRun: null,
+      lastSuccess: null,
+    }),
+    headline: 'No data yet',
+    detail: 'This PC has never synced. 6 tables ready to download (about 21 MB)',
+    short: 'No data yet',
+    primary: 'first-sync',
+  },
+  {
+    code: 'cancelled',
+    severity: 'info',
+    facts: {
+      ...waiting(4070),
+      lastRun: { ...RUN, outcome: 'cancelled', endedAt: at(1000), left: 4070 },
+    },
+    headline: 'Sync cancelled',
+    detail: '1,240 changes were saved. 4,070 still waiting; the next sync continues from here',
+    short: 'Behind by 4,070',
+    primary: 'sync-now',
+  },
+  {
+    code: 'up-to-date',
+    severity: 'ok',
+    facts: {},
+    headline: 'Up to date',
+    detail: 'As of 10:40 · 0 changes waiting · position 5,310',
+    short: 'Up to date as of 10:40',
+    primary: 'check',
+  },
+  {
+    code: 'up-to-date-old',
+    severity: 'info',
+    facts: { probe: probe({}, 3 * HOUR) },
+    headline: 'Was up to date at 07:41',
+    detail: 'Not checked for 3 hours',
+    short: 'Last checked 3 h ago',
+    primary: 'check',
+  },
+  {
+    code: 'stale',
+    severity: 'warn',
+    facts: { probe: probe({}, 41 * HOUR + 37 * 60_000) },
+    headline: 'Not checked since 21 Nov 17:05',
+    detail: 'Data may be out of date. Automatic checks are off',
+    short: 'Not checked since 21 Nov 17:05',
+    primary: 'sync-now',
+  },
+  {
+    code: 'stale',
+    name: 'automatic checks that do not come',
+    severity: 'warn',
+    facts: {
+      probe: probe({}, HOUR),
+      schedule: { everyMs: 5 * 60_000, nextAt: null },
+    },
+    headline: 'Not checked since 09:42',
+    detail: 'Data may be out of date. Automatic checks are every 5 minutes',
+    short: 'Not checked since 09:42',
+    primary: 'sync-now',
+  },
+  {
+    code: 'behind',
+    severity: 'info',
+    facts: waiting(1284, 87 * 60_000),
+    headline: '1,284 changes waiting',
+    detail: 'Oldest is from 09:15 (1 h 27 min ago) · about 3 MB',
+    short: 'Behind by 1,284 changes',
+    primary: 'sync-now',
+  },
+  {
+    code: 'behind',
+    name: 'past the limit of changes',
+    severity: 'warn',
+    facts: waiting(10_000),
+    headline: '10,000 changes waiting',
+    detail: 'Oldest is from 10:41 (1 min ago) · about 3 MB',
+    short: 'Behind by 10,000 changes',
+    primary: 'sync-now',
+  },
+  {
+    code: 'behind',
+    name: 'past the limit of age',
+    severity: 'warn',
+    facts: waiting(1, 4 * HOUR),
+    headline: '1 change waiting',
+    detail: 'Oldest is from 06:42 (4 h ago) · about 3 MB',
+    short: 'Behind by 1 change',
+    primary: 'sync-now',
+  },
+  {
+    code: 'behind',
+    name: 'only the head is known',
+    severity: 'info',
+    facts: {
+      probe: probe({
+        head: { epoch: EPOCH, seq: seq(5313), committedAt: at(0) },
+      }),
+      waiting: null,
+    },
+    headline: '3 transactions waiting',
+    detail: 'Newer data is ready at the relay',
+    short: 'Behind by 3 transactions',
+    primary: 'sync-now',
+  },
+  {
+    code: 'horizon',
+    severity: 'warn',
+    facts: waiting(1284, 22 * 24 * HOUR),
+    headline: 'Sync before 1 Dec 10:42',
+    detail: '1,284 changes waiting · about 3 MB. The relay keeps them until then; after that a fresh copy is needed',
+    short: 'Sync before 1 Dec 10:42',
+    primary: 'sync-now',
+  },
+  {
+    code: 'falling-behind',
+    severity: 'warn',
+    facts: {
+      ...waiting(1284),
+      trend: [800, 1000, 1284].map((changes, i) => ({
+        at: at((3 - i) * 60_000),
+        changes,
+        head: seq(6000 + i * 100),
+        cursor: seq(5300 + i * 5),
+      })),
+    },
+    headline: '1,284 changes waiting and growing',
+    detail: 'Changes arrive faster than this PC receives them · Oldest is from 10:41 (1 min ago) · about 3 MB',
+    short: 'Falling behind',
+    primary: 'sync-now',
+  },
+  {
+    code: 'relay-behind',
+    severity: 'warn',
+    facts: {
+      probe: probe({
+        feed: { connected: true, heardAt: at(60_000), lagMs: 12 * 60_000 },
+      }),
+    },
+    headline: 'This PC matches the relay, but the relay is 12 min behind Central database',
+    detail: 'Newer data exists at head office and is not available yet',
+    short: 'Relay 12 min behind',
+    primary: 'check',
+  },
+  {
+    code: 'relay-behind',
+    name: 'the feed is silent',
+    severity: 'warn',
+    facts: {
+      probe: probe({
+        feed: { connected: false, heardAt: at(13 * 60_000), lagMs: 20 },
+      }),
+    },
+    headline: 'This PC matches the relay, but the relay is 12 min behind Central database',
+    detail: 'Newer data exists at head office and is not available yet',
+    short: 'Relay 12 min behind',
+    primary: 'check',
+  },
+  {
+    code: 'relay-behind',
+    name: 'the relay never heard from the feed',
+    severity: 'warn',
+    facts: {
+      probe: probe({ feed: { connected: false, heardAt: null, lagMs: null } }),
+    },
+    headline: 'This PC matches the relay, but the relay has no contact with Central database',
+    detail: 'Newer data exists at head office and is not available yet',
+    short: 'Relay lost head office',
+    primary: 'check',
+  },
+  {
+    code: 'behind',
+    name: 'a copy is cheaper than the changes',
+    severity: 'warn',
+    facts: cheaper,
+    headline: '50,000 changes waiting',
+    detail: 'Oldest is from 10:41 (1 min ago) · about 21 MB as a fresh copy',
+    short: 'Behind by 50,000 changes',
+    primary: 'sync-now',
+  },
+  {
+    code: 'behind',
+    name: 'half of it was applied since the relay was asked',
+    severity: 'info',
+    facts: {
+      ...waiting(1284),
+      waiting: { transactions: 160, changes: 640, bytes: 6_000_000, oldestAt: at(60_000) },
+      replica: replica({ cursor: { epoch: EPOCH, seq: seq(5700) } }),
+    },
+    headline: '640 changes waiting',
+    detail: 'Oldest is from 10:41 (1 min ago) · about 1.5 MB',
+    short: 'Behind by 640 changes',
+    primary: 'sync-now',
+  },
+  {
+    code: 'up-to-date',
+    name: 'S10: what the relay has besides is for other branches',
+    severity: 'ok',
+    facts: elsewhere({ by: 'none' }),
+    headline: 'Up to date',
+    detail: 'As of 10:40 · 0 changes waiting · position 5,310',
+    short: 'Up to date as of 10:40',
+    primary: 'check',
+  },
+  {
+    code: 'up-to-date',
+    name: 'S10: an empty page would only move the position',
+    severity: 'ok',
+    facts: elsewhere({ by: 'pages', scopes: 'all', bytes: 120, squashed: false }),
+    headline: 'Up to date',
+    detail: 'As of 10:40 · 0 changes waiting · position 5,310',
+    short: 'Up to date as of 10:40',
+    primary: 'check',
+  },
+  {
+    code: 'scopes-changed',
+    severity: 'info',
+    facts: difference,
+    headline: "This PC's share of the data was changed",
+    detail: 'About 3.1 MB to fetch: 12,400 rows in 3 tables. The data here stays readable meanwhile',
+    short: 'Share changed: about 3.1 MB to fetch',
+    primary: 'sync-now',
+  },
+  {
+    code: 'scopes-changed',
+    name: 'a copy is cheaper than the difference',
+    severity: 'info',
+    facts: snapshot('scopes_changed'),
+    headline: "This PC's share of the data was changed",
+    detail: 'About 21 MB to fetch: a fresh copy of 200,000 rows in 6 tables. The data here stays readable meanwhile',
+    short: 'Share changed: about 21 MB to fetch',
+    primary: 'sync-now',
+  },
+  {
+    code: 'scopes-changed',
+    name: 'noticed in the middle of a sync',
+    severity: 'info',
+    facts: failing('scopes_changed'),
+    headline: "This PC's share of the data was changed",
+    detail: 'What differs is fetched with the next sync. The data here stays readable meanwhile',
+    short: 'Share changed',
+    primary: 'sync-now',
+  },
+  {
+    code: 'clock',
+    severity: 'warn',
+    facts: { clockSkewMs: -7 * 60_000 },
+    headline: "This PC's clock is 7 min off",
+    detail:
+      "Times shown may be wrong and sign-in can fail. It is behind the relay's clock; set it in the time settings of this PC",
+    short: 'Clock is off',
+    primary: 'check',
+  },
+];
+
+testCases('data', CASES);
+
+describe('no false green', () => {
+  const GREEN: [string, Partial<Facts>][] = [
+    ['the relay never answered', { probe: null }],
+    [
+      'the cursor is not the head, and what lies between was not counted',
+      {
+        probe: probe({
+          head: { epoch: EPOCH, seq: seq(5311), committedAt: at(0) },
+        }),
+        waiting: null,
+      },
+    ],
+    ['the cursor is past the head', { replica: replica({ cursor: { epoch: EPOCH, seq: seq(5311) } }) }],
+    ['another share is to be fetched, though the cursor is the head', difference],
+    [
+      'nothing waits for another history',
+      {
+        ...elsewhere({ by: 'none' }),
+        replica: replica({ cursor: { epoch: Epoch.parse('aaaaaaaa'), seq: seq(5310) } }),
+      },
+    ],
+    ['the answer is old', { probe: probe({}, 16 * 60_000) }],
+    [
+      'the relay lags',
+      {
+        probe: probe({
+          feed: { connected: true, heardAt: at(60_000), lagMs: 300_000 },
+        }),
+      },
+    ],
+    [
+      "the relay's lag is not known",
+      {
+        probe: probe({
+          feed: { connected: true, heardAt: at(60_000), lagMs: null },
+        }),
+      },
+    ],
+    ['an attempt failed since', failing('internal', { detail: 'x' })],
+    ['a retry is due', { retry: { attempt: 1, nextAt: at(-1000) } }],
+    ['changes wait, whatever the head says', { waiting: { transactions: 1, changes: 1, bytes: 10, oldestAt: null } }],
+    ['a transaction without changes waits', { waiting: { transactions: 1, changes: 0, bytes: 10, oldestAt: null } }],
+  ];
+  test.each(GREEN)('not when %s', (_, change) => {
+    expect(status(change).code).not.toBe('up-to-date');
+  });
+
+  test('a later answer of the relay ends a fault of reaching it', () => {
+    const change = {
+      lastRun: failedRun({ code: 'relay_unreachable', params: {} }, { endedAt: at(90_000) }),
+    };
+    expect(status(change).code).toBe('up-to-date');
+  });
+
+  test('a difference that was fetched is no longer due, though the cursor stayed', () => {
+    const waiting = { transactions: 0, changes: 0, bytes: 0, oldestAt: null };
+    expect(status({ ...difference, waiting }).code).toBe('up-to-date');
+  });
+
+  test("other branches' changes never count as this PC's backlog", () => {
+    const shown = status({
+      ...elsewhere({ by: 'none' }),
+      waiting: { transactions: 2, changes: 0, bytes: 40, oldestAt: null },
+    });
+    expect(shown.headline).toBe('2 transactions waiting');
+  });
+
+  test('a later answer of the relay does not end a fault of the data', () => {
+    expect(
+      status({
+        lastRun: failedRun({ code: 'page_invalid', params: { detail: 'x' } }, { endedAt: at(90_000) }),
+      }).code,
+    ).toBe('failed');
+  });
+});
+
+describe('a feed that is silent', () => {
+  const silent = (msAgo: number, connected: boolean) =>
+    status({ probe: probe({ now: at(0), feed: { connected, heardAt: at(msAgo), lagMs: 1000 } }, 0) });
+
+  test('the data is as of when it was last heard, and that is told besides, before the relay counts as behind', () => {
+    const shown = silent(3 * 60_000, false);
+    expect(shown).toMatchObject({
+      ...{ code: 'up-to-date', short: 'Up to date as of 10:38' },
+      detail: 'As of 10:38 · 0 changes waiting · position 5,310',
+    });
+    expect(shown.attention).toMatchObject([
+      {
+        ...{ code: 'relay-behind', severity: 'warn', since: at(3 * 60_000) },
+        text: 'The relay has not heard from head office since 10:39. Newer data may exist there. It comes when the relay hears from it again',
+      },
+    ]);
+  });
+
+  test('one that is heard leaves nothing to tell; one silent for long makes the relay behind, told once', () => {
+    expect(silent(4000, true)).toMatchObject({ code: 'up-to-date', attention: [] });
+    expect(silent(6 * 60_000, false)).toMatchObject({ code: 'relay-behind', attention: [] });
+  });
+
+  test('it is told beside what waits', () => {
+    const { probe: probed, ...rest } = waiting(12);
+    const feed = { connected: false, heardAt: at(3 * 60_000), lagMs: 0 };
+    const shown = status({ ...rest, probe: { ...probed, status: { ...probed.status, feed } } });
+    expect(shown.code).toBe('behind');
+    expect(shown.attention.map(({ code }) => code)).toEqual(['relay-behind']);
+  });
+});
+
+describe('trend', () => {
+  const samples = (...rows: [changes: number, head: number, cursor: number][]) => ({
+    trend: rows.map(([changes, head, cursor], i) => ({
+      at: at((rows.length - i) * 1000),
+      changes,
+      head: seq(head),
+      cursor: seq(cursor),
+    })),
+  });
+  test.each([
+    ['none yet', samples(), null],
+    ['too few', samples([5, 10, 5], [6, 11, 5]), null],
+    ['caught up', samples([0, 10, 10]), 'caught up'],
+    ['catching up', samples([9, 20, 10], [5, 21, 16], [2, 22, 20]), 'catching up'],
+    ['falling behind', samples([2, 20, 18], [5, 30, 24], [9, 40, 30]), 'falling behind'],
+    ['steady', samples([5, 20, 15], [9, 30, 20], [5, 40, 35]), 'steady'],
+    ['stuck: the cursor stands', samples([2, 20, 18], [5, 23, 18], [9, 27, 18]), 'stuck'],
+    ['rewound: the head fell', samples([2, 20, 18], [2, 5, 18]), 'rewound'],
+  ])('%s', (_, change, trend) => {
+    expect(status(change).trend).toBe(trend);
+  });
+});

@@ -1,0 +1,300 @@
+import type { RelayStatus } from '@tidemark/protocol/api';
+import { type Cursor, Epoch, seq } from '@tidemark/protocol/cursor';
+import { ERRORS, type ErrorCode } from '@tidemark/protocol/errors';
+import type { Run } from '@tidemark/protocol/run';
+import { NOW, facts as upToDate } from '@tidemark/testing/facts';
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { deriveStatus } from './derive.ts';
+import { DEFAULT_THRESHOLDS, Facts, Progress } from './facts.ts';
+
+const time = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc
+      .integer({ min: -60 * 60_000, max: 30 * 60_000 })
+      .map((offset) => new Date(NOW + offset).toISOString()),
+  },
+  {
+    weight: 1,
+    arbitrary: fc
+      .date({
+        min: new Date('0001-01-01'),
+        max: new Date('9999-12-31'),
+        noInvalidDate: true,
+      })
+      .map((date) => date.toISOString()),
+  },
+);
+const maybe = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: null, freq: 3 });
+const count = fc.oneof(fc.nat(5), fc.nat(Number.MAX_SAFE_INTEGER));
+const number = fc.nat(4).map(seq);
+const epoch = fc.constantFrom('aaaaaaaa', 'bbbbbbbb').map((each) => Epoch.parse(each));
+const cursor = fc.record({ epoch, seq: number });
+const fault = fc.record({
+  code: fc.constantFrom(...(Object.keys(ERRORS) as ErrorCode[])),
+  params: fc.dictionary(
+    fc.constantFrom('relay', 'detail', 'file', 'feed', 'table'),
+    fc.oneof(fc.string(), fc.double({ noNaN: true, noDefaultInfinity: true })),
+  ),
+});
+const reason = fc.constantFrom(
+  'first' as const,
+  'cheaper' as const,
+  'behind_horizon' as const,
+  'epoch_changed' as const,
+  'cursor_ahead' as const,
+  'scopes_changed' as const,
+);
+const status = fc.record({
+  protocol: fc.oneof({ weight: 5, arbitrary: fc.constant(1) }, { weight: 1, arbitrary: fc.nat(9) }),
+  relay: fc.record({ name: fc.string(), version: fc.string() }),
+  now: time,
+  head: maybe(fc.record({ epoch, seq: number, committedAt: time })),
+  horizon: number,
+  keepsUntil: maybe(time),
+  behind: maybe(
+    fc.record({
+      transactions: count,
+      changes: count,
+      bytes: count,
+      oldestAt: maybe(time),
+    }),
+  ),
+  plan: fc.oneof(
+    fc.constant({ by: 'none' as const }),
+    fc.record({ by: fc.constant('pages' as const), scopes: fc.constant('all'), bytes: count, squashed: fc.boolean() }),
+    fc.record({
+      by: fc.constant('difference' as const),
+      scopes: fc.constant('all'),
+      rows: count,
+      tables: count,
+      bytes: count,
+    }),
+    fc.record({
+      by: fc.constant('snapshot' as const),
+      scopes: fc.constant('all'),
+      reason,
+      rows: count,
+      tables: count,
+      bytes: count,
+    }),
+  ),
+  feed: fc.record({
+    connected: fc.boolean(),
+    heardAt: maybe(time),
+    lagMs: maybe(fc.double({ min: 0, max: 1e7, noNaN: true })),
+  }),
+});
+const progress = fc.record({
+  runId: fc.string(),
+  startedAt: time,
+  stage: fc.constantFrom(...Progress.shape.stage.options),
+  unit: fc.constantFrom('rows' as const, 'changes' as const),
+  done: count,
+  total: count,
+  bytes: count,
+  bytesTotal: count,
+  table: maybe(fc.string()),
+  tableIndex: count,
+  tableCount: count,
+  target: maybe(number),
+  lastDataAt: time,
+  deadlineAt: maybe(time),
+  rate: maybe(fc.double({ min: 0, noNaN: true, noDefaultInfinity: true })),
+  etaS: maybe(fc.double({ min: 0, noNaN: true, noDefaultInfinity: true })),
+});
+const run = fc.record({
+  id: fc.string(),
+  startedAt: time,
+  endedAt: time,
+  trigger: fc.constantFrom('manual' as const, 'schedule' as const, 'watch' as const),
+  mode: fc.constantFrom('now' as const, 'check' as const, 'recopy' as const, 'verify' as const),
+  outcome: fc.constantFrom('done' as const, 'nothing-new' as const, 'cancelled' as const, 'failed' as const),
+  from: maybe(cursor),
+  to: maybe(cursor),
+  snapshot: maybe(reason),
+  inserted: count,
+  updated: count,
+  deleted: count,
+  truncated: count,
+  tables: fc.constant<Run['tables']>([]),
+  bytes: count,
+  left: maybe(count),
+  retries: count,
+  fault: maybe(fault),
+});
+const phase = fc.oneof(
+  { weight: 6, arbitrary: fc.constant({ kind: 'idle' as const }) },
+  { weight: 1, arbitrary: fc.constant({ kind: 'starting' as const }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant('checking' as const),
+      since: time,
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('syncing' as const),
+      first: fc.boolean(),
+      progress,
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant('cancelling' as const),
+      since: time,
+    }),
+  },
+);
+const agent: fc.Arbitrary<Facts['agent']> = fc.oneof(
+  { weight: 8, arbitrary: fc.constant({ state: 'alive' as const }) },
+  { weight: 1, arbitrary: fc.constant({ state: 'starting' as const }) },
+  { weight: 1, arbitrary: fc.record({ state: fc.constant('restarting' as const), restarts: count, since: time }) },
+  { weight: 1, arbitrary: fc.record({ state: fc.constant('down' as const), restarts: count, since: time }) },
+);
+const facts: fc.Arbitrary<Facts> = fc.record({
+  configured: fc.boolean().chain((no) => (no ? fc.boolean() : fc.constant(true))),
+  names: fc.record({
+    central: fc.string(),
+    relay: fc.string(),
+    terminal: fc.string(),
+  }),
+  agent,
+  phase,
+  paused: fc.option(fc.record({ since: time, until: maybe(time), by: fc.string() }), { nil: null, freq: 1 }),
+  online: fc.constantFrom(true, true, true, null, false),
+  replica: fc.record({
+    cursor: maybe(cursor),
+    committedAt: maybe(time),
+    tables: count,
+    rows: count,
+    fault: fc.oneof({ weight: 6, arbitrary: fc.constant(null) }, { weight: 1, arbitrary: fault }),
+  }),
+  probe: maybe(fc.record({ at: time, for: maybe(cursor), status })),
+  waiting: maybe(
+    fc.record({
+      transactions: fc.nat(1),
+      changes: fc.nat(1),
+      bytes: count,
+      oldestAt: maybe(time),
+    }),
+  ),
+  lastSuccess: maybe(run),
+  lastRun: maybe(run),
+  trend: fc.array(fc.record({ at: time, changes: count, head: number, cursor: number }), { maxLength: 10 }),
+  retry: fc.oneof(
+    { weight: 3, arbitrary: fc.constant(null) },
+    { weight: 1, arbitrary: fc.record({ attempt: count, nextAt: time }) },
+  ),
+  schedule: fc.record({
+    everyMs: maybe(fc.integer({ min: 1000, max: 3_600_000 })),
+    nextAt: maybe(time),
+  }),
+  clockSkewMs: maybe(fc.double({ min: -1e12, max: 1e12, noNaN: true })),
+  thresholds: fc.constant(DEFAULT_THRESHOLDS),
+});
+/** A PC that is up to date, but for a few facts: whatever comes near the edge of green. */
+const nearly: fc.Arbitrary<Facts> = fc
+  .tuple(facts, fc.subarray(Object.keys(upToDate()) as (keyof Facts)[], { maxLength: 4 }))
+  .map(([other, keys]) => ({ ...upToDate(), ...Object.fromEntries(keys.map((key) => [key, other[key]])) }));
+const RUNS = { numRuns: 2000 };
+
+/** Something else than pages is to come, for this very cursor. */
+const dueBesides = (
+  { plan: { by }, behind }: RelayStatus,
+  asked: Cursor | null,
+  { replica, waiting }: Facts,
+): boolean =>
+  asked?.epoch === replica.cursor?.epoch &&
+  asked?.seq === replica.cursor?.seq &&
+  (by === 'difference' || by === 'snapshot') &&
+  (behind !== null || waiting === null);
+
+/** The rule of ui.md, said once more, on purpose not by the code under test. */
+function mayBeGreen(each: Facts): boolean {
+  const { probe, replica, lastRun, retry, phase, agent: engine, configured, waiting } = each;
+  const head = probe?.status.head;
+  const heardAt = probe?.status.feed.heardAt;
+  const lag = probe?.status.feed.lagMs;
+  if (!probe || !head || !heardAt || lag === null || lag === undefined) return false;
+  const failedSince = lastRun?.outcome === 'failed' && Date.parse(lastRun.endedAt) >= Date.parse(probe.at);
+  return (
+    configured &&
+    engine.state === 'alive' &&
+    phase.kind === 'idle' &&
+    replica.fault === null &&
+    replica.cursor?.epoch === head.epoch &&
+    (replica.cursor.seq === head.seq || (replica.cursor.seq < head.seq && waiting !== null)) &&
+    !dueBesides(probe.status, probe.for, each) &&
+    (waiting === null || waiting.changes + waiting.transactions === 0) &&
+    NOW - Date.parse(probe.at) <= DEFAULT_THRESHOLDS.freshMs &&
+    Date.parse(probe.status.now) - Date.parse(heardAt) + lag < DEFAULT_THRESHOLDS.sourceLagWarnMs &&
+    !failedSince &&
+    retry === null
+  );
+}
+
+test('green only when every condition holds', () => {
+  let green = 0;
+  fc.assert(
+    fc.property(fc.oneof(facts, nearly), (each) => {
+      const shown = deriveStatus(each, NOW);
+      if (shown.code !== 'up-to-date') return;
+      green += 1;
+      expect(mayBeGreen(each)).toBe(true);
+    }),
+    { numRuns: 6000 },
+  );
+  expect(green).toBeGreaterThan(100);
+});
+
+/** States in which there is nothing for a person to do but wait. */
+const NO_ACTION = ['starting', 'finishing', 'cancelling', 'agent-restarting'];
+
+test('every state names a cause, and an action wherever one helps', () => {
+  fc.assert(
+    fc.property(facts, (each) => {
+      const shown = deriveStatus(each, NOW);
+      expect(shown.headline).toMatch(/\S/);
+      expect(shown.detail).toMatch(/\S/);
+      expect(shown.short).toMatch(/\S/);
+      if (!NO_ACTION.includes(shown.code)) expect(shown.primary).not.toBeNull();
+      expect(shown.severity === 'ok').toBe(shown.code === 'up-to-date');
+      const codes = [shown.code, ...shown.attention.map(({ code }) => code)];
+      expect(new Set(codes).size).toBe(codes.length);
+    }),
+    RUNS,
+  );
+});
+
+test('more done than there was to do is never shown', () => {
+  fc.assert(
+    fc.property(facts, (each) => {
+      const { headline } = deriveStatus(each, NOW);
+      const match = /([\d,]+) of ([\d,]+)/.exec(headline);
+      if (match)
+        expect(Number(match[1]?.replaceAll(',', ''))).toBeLessThanOrEqual(Number(match[2]?.replaceAll(',', '')));
+    }),
+    RUNS,
+  );
+});
+
+test('any facts at any clock give a state', () => {
+  fc.assert(
+    fc.property(facts, fc.oneof(fc.double(), fc.constant(Number.NaN), fc.integer()), (each, now) => {
+      expect(deriveStatus(each, now).code).toBeTypeOf('string');
+    }),
+    RUNS,
+  );
+});
+
+test('the made-up facts are facts', () => {
+  fc.assert(
+    fc.property(facts, (each) => Facts.safeParse(each).error === undefined),
+    { numRuns: 300 },
+  );
+});

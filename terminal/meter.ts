@@ -1,0 +1,47 @@
+import type { Progress } from '@tidemark/status/facts';
+
+/** Points are at least this far apart, and this many are kept: rates are of the last seconds. */
+const GAP_MS = 500;
+const KEPT = 20;
+/** When an end may be foretold: after this time, this many points, and with rates this even. */
+const TRUSTED_AFTER_MS = 5_000;
+const TRUSTED_POINTS = 4;
+const TRUSTED_VARIATION = 0.5;
+
+/** How fast a count grows, and when it will reach its total. */
+export class Meter {
+  readonly #startedAt: number;
+  #points: { at: number; done: number }[];
+
+  constructor(now: number, done: number) {
+    this.#startedAt = now;
+    this.#points = [{ at: now, done }];
+  }
+
+  count(now: number, done: number): void {
+    const last = this.#points.at(-1);
+    if (last && now - last.at < GAP_MS) return;
+    this.#points.push({ at: now, done });
+    if (this.#points.length > KEPT) this.#points.shift();
+  }
+
+  read(now: number, done: number, total: number): Pick<Progress, 'rate' | 'etaS'> {
+    const first = this.#points[0];
+    const spanMs = first ? now - first.at : 0;
+    if (!first || spanMs < GAP_MS) return { rate: null, etaS: null };
+    const rate = Math.max(0, ((done - first.done) * 1000) / spanMs);
+    const trusted =
+      now - this.#startedAt >= TRUSTED_AFTER_MS && this.#points.length >= TRUSTED_POINTS && this.#isEven() && rate > 0;
+    return { rate, etaS: trusted && total > 0 ? Math.max(0, (total - done) / rate) : null };
+  }
+
+  #isEven(): boolean {
+    const rates = this.#points.slice(1).map((point, i) => {
+      const before = this.#points[i] ?? point;
+      return (point.done - before.done) / Math.max(1, point.at - before.at);
+    });
+    const mean = rates.reduce((sum, rate) => sum + rate, 0) / rates.length;
+    const variance = rates.reduce((sum, rate) => sum + (rate - mean) ** 2, 0) / rates.length;
+    return mean > 0 && Math.sqrt(variance) / mean < TRUSTED_VARIATION;
+  }
+}

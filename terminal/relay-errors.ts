@@ -1,0 +1,82 @@
+import { type ErrorCode, type ErrorParams, Problem, TidemarkError } from '@tidemark/protocol/errors';
+import type { Failure } from './machine-types.ts';
+
+/** What the relay, or what stood in its place, said when a request failed. */
+export class RelayError extends TidemarkError {
+  /** Id of the request at the relay, for support. */
+  readonly requestId: string | undefined;
+  /** The relay asked to wait this long, ms. */
+  readonly retryAfterMs: number | null;
+
+  constructor(
+    code: ErrorCode,
+    params: ErrorParams,
+    more: { requestId?: string | undefined; retryAfterMs?: number | null; cause?: unknown } = {},
+  ) {
+    super(code, params, more.cause);
+    this.requestId = more.requestId;
+    this.retryAfterMs = more.retryAfterMs ?? null;
+  }
+}
+
+/** Node's codes of a certificate that is not to be trusted. */
+const CERTIFICATE =
+  /^(CERT_|ERR_TLS_CERT_|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_(VERIFY|GET)_|HOSTNAME_MISMATCH)/;
+
+/** A request that got no answer, or not all of it. */
+export function noAnswer(relay: string, error: unknown): RelayError {
+  const { code = '', message } = error as { code?: string; message: string };
+  if (CERTIFICATE.test(code)) return new RelayError('relay_cert', { detail: message }, { cause: error });
+  return new RelayError('relay_unreachable', { relay, detail: code || message }, { cause: error });
+}
+
+export interface RefusedAnswer {
+  status: number;
+  headers: Record<string, unknown>;
+  body: Buffer;
+}
+
+/** An answer that is not what was asked for: the relay's own problem, or something else that answered. */
+export function refused(relay: string, { status, headers, body }: RefusedAnswer): RelayError {
+  const retryAfterMs = retryAfter(headers['retry-after']);
+  const problem = Problem.safeParse(parse(body));
+  if (problem.success) {
+    const { code, params, requestId } = problem.data;
+    return new RelayError(code, params, { requestId, retryAfterMs });
+  }
+  if (status === 429 || (status === 503 && retryAfterMs !== null))
+    return new RelayError('relay_busy', {}, { retryAfterMs });
+  if (status >= 500) return new RelayError('relay_failed', { status }, { retryAfterMs });
+  return new RelayError('relay_not_tidemark', { relay });
+}
+
+/** Seconds, as our relay writes it; a date is what only others send. */
+function retryAfter(value: unknown): number | null {
+  const seconds = typeof value === 'string' && /^\d{1,6}$/.test(value) ? Number(value) : null;
+  return seconds === null ? null : seconds * 1000;
+}
+
+/** The failure that a thrown error means to the machine. */
+export function failureOf(error: TidemarkError, progressed: boolean): Failure {
+  const relay = error instanceof RelayError ? error : null;
+  const cause = error.cause instanceof Error ? error.cause.message : undefined;
+  return {
+    fault: {
+      code: error.code,
+      params: error.params,
+      ...(cause === undefined || cause === error.message ? {} : { detail: cause }),
+      ...(relay?.requestId === undefined ? {} : { requestId: relay.requestId }),
+    },
+    retryAfterMs: relay?.retryAfterMs ?? null,
+    progressed,
+  };
+}
+
+export function parse(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString('utf8'));
+  } catch {
+    // Not JSON: the caller says by its code what that means.
+    return undefined;
+  }
+}
