@@ -1,7 +1,7 @@
 import type { Run } from '@tidemark/protocol/run';
-import { createAgent } from '@tidemark/terminal/agent';
-import type { Agent, AgentSettings } from '@tidemark/terminal/agent-api';
-import { Secret } from '@tidemark/terminal/secret';
+import { createAgent } from '@tidemark/terminal/agent/agent';
+import type { Agent, AgentSettings } from '@tidemark/terminal/agent/agent-api';
+import { Secret } from '@tidemark/terminal/relay/secret';
 import { readToken } from '@tidemark/testing/test-relay';
 import type { Office } from './office.ts';
 

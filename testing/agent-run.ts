@@ -1,7 +1,7 @@
 import type { Mode, Run } from '@tidemark/protocol/run';
-import { createAgent } from '@tidemark/terminal/agent';
-import type { Agent } from '@tidemark/terminal/agent-api';
-import { Secret } from '@tidemark/terminal/secret';
+import { createAgent } from '@tidemark/terminal/agent/agent';
+import type { Agent } from '@tidemark/terminal/agent/agent-api';
+import { Secret } from '@tidemark/terminal/relay/secret';
 
 export interface AgentRun {
   relayUrl: string;

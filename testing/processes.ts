@@ -8,7 +8,7 @@ const root = path.resolve(import.meta.dirname, '..');
 export const COMMANDS = {
   feed: path.join(root, 'master-feed/main.ts'),
   relay: path.join(root, 'relay-server/main.ts'),
-  terminal: path.join(root, 'terminal/main.ts'),
+  terminal: path.join(root, 'terminal/command/main.ts'),
 } as const;
 
 /** Characters kept of what a command prints. */

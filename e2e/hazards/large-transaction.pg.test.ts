@@ -1,7 +1,7 @@
 import { copyFileSync } from 'node:fs';
 import type { Run } from '@tidemark/protocol/run';
 import type { Progress } from '@tidemark/status/facts';
-import type { Agent } from '@tidemark/terminal/agent-api';
+import type { Agent } from '@tidemark/terminal/agent/agent-api';
 import { agentRun } from '@tidemark/testing/agent-run';
 import { MemoryWatch } from '@tidemark/testing/memory';
 import { connect } from '@tidemark/testing/oracle';

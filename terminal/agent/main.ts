@@ -1,12 +1,13 @@
-import { type Port, serve } from '@tidemark/calls/rpc';
+import type { Port } from '@tidemark/calls/port';
+import { serve } from '@tidemark/calls/server';
 import { TidemarkError } from '@tidemark/protocol/errors';
 import { Replica } from '@tidemark/replica/replica';
 import { openReader, openWriter } from '@tidemark/table-store/sqlite';
 import pino from 'pino';
-import { createAgent } from '../agent.ts';
-import type { Agent, AgentSettings } from '../agent-api.ts';
-import { testConnection } from '../connection-test.ts';
-import { Secret } from '../secret.ts';
+import { testConnection } from '../relay/connection-test.ts';
+import { Secret } from '../relay/secret.ts';
+import { createAgent } from './agent.ts';
+import type { Agent, AgentSettings } from './agent-api.ts';
 import { AGENT_EVENTS, AGENT_METHODS, type AgentConfig } from './contract.ts';
 
 /** The sync engine's process: the agent, driven by the app's main process. */
@@ -120,6 +121,7 @@ const tell = serve(
     'connection.test': async ({ relayUrl, feed, token, version }) =>
       testConnection({ relayUrl, feed, token: new Secret(token) }, version),
   },
+  { onInvalidMessage: (error) => logger.error({ detail: error.message }, 'agent.invalid_call') },
 );
 
 function sqliteVersion(): string | null {

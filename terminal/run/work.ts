@@ -5,14 +5,14 @@ import { trailerOf } from '@tidemark/replica/page-reader';
 import type { Repair } from '@tidemark/replica/repair';
 import type { Replica } from '@tidemark/replica/replica';
 import { inTurns } from '@tidemark/table-store/steps';
-import type { Log } from './agent-api.ts';
+import type { Log } from '../agent/agent-api.ts';
+import type { FactBook } from '../facts/fact-book.ts';
+import type { FactTeller } from '../facts/fact-teller.ts';
+import type { Effect, Event, PageInHand, PullPlan, Start, State, Work } from '../machine/machine-types.ts';
+import type { Downloads } from '../relay/download.ts';
+import type { RelayClient, Transfer } from '../relay/relay-client.ts';
+import { failureOf } from '../relay/relay-errors.ts';
 import { compare } from './compare.ts';
-import type { Downloads } from './download.ts';
-import type { FactBook } from './fact-book.ts';
-import type { FactTeller } from './fact-teller.ts';
-import type { Effect, Event, PageInHand, PullPlan, Start, State, Work } from './machine-types.ts';
-import type { RelayClient, Transfer } from './relay-client.ts';
-import { failureOf } from './relay-errors.ts';
 import type { RunRecord } from './run-record.ts';
 
 /** A long poll lasts this long, s. */

@@ -3,8 +3,8 @@ import type { Seq } from '@tidemark/protocol/cursor';
 import type { Fault } from '@tidemark/protocol/fault';
 import type { Mode, Run, Trigger } from '@tidemark/protocol/run';
 import type { Facts } from '@tidemark/status/facts';
-import type { Sample, TableRow } from './agent/contract.ts';
-import type { Secret } from './secret.ts';
+import type { Secret } from '../relay/secret.ts';
+import type { Sample, TableRow } from './contract.ts';
 
 /** What the agent is told to do by whoever runs it. All of it may change while it runs. */
 export interface AgentSettings {

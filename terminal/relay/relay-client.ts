@@ -19,7 +19,7 @@ import { TidemarkError } from '@tidemark/protocol/errors';
 import { PROTOCOL_VERSION, type ScopeSet } from '@tidemark/protocol/page';
 import axios, { type AxiosInstance, type AxiosResponse } from 'axios';
 import type { z } from 'zod';
-import type { PullPlan } from './machine-types.ts';
+import type { PullPlan } from '../machine/machine-types.ts';
 import { noAnswer, parse, RelayError, refused } from './relay-errors.ts';
 import type { Secret } from './secret.ts';
 

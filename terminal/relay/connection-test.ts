@@ -1,5 +1,5 @@
 import { asTidemarkError, TidemarkError } from '@tidemark/protocol/errors';
-import type { ConnectionTest } from './agent-api.ts';
+import type { ConnectionTest } from '../agent/agent-api.ts';
 import { RelayClient } from './relay-client.ts';
 import { failureOf } from './relay-errors.ts';
 import type { Secret } from './secret.ts';

@@ -8,17 +8,17 @@ import { Replica } from '@tidemark/replica/replica';
 import { deriveStatus } from '@tidemark/status/derive';
 import type { Facts } from '@tidemark/status/facts';
 import { guard } from '@tidemark/table-store/sqlite';
-import type { Sample, TableRow } from './agent/contract.ts';
+import { FactBook } from '../facts/fact-book.ts';
+import { FactTeller } from '../facts/fact-teller.ts';
+import { dueAt, initial, next } from '../machine/machine.ts';
+import type { Context, Effect, Event, Policy, RunState, State } from '../machine/machine-types.ts';
+import { Downloads } from '../relay/download.ts';
+import { RelayClient } from '../relay/relay-client.ts';
+import { failureOf } from '../relay/relay-errors.ts';
+import { joined, RunRecord } from '../run/run-record.ts';
+import { AgentWork, type Site, startOf, type WorkEffect } from '../run/work.ts';
 import type { Agent, AgentOptions, AgentSettings, Log } from './agent-api.ts';
-import { Downloads } from './download.ts';
-import { FactBook } from './fact-book.ts';
-import { FactTeller } from './fact-teller.ts';
-import { dueAt, initial, next } from './machine.ts';
-import type { Context, Effect, Event, Policy, RunState, State } from './machine-types.ts';
-import { RelayClient } from './relay-client.ts';
-import { failureOf } from './relay-errors.ts';
-import { joined, RunRecord } from './run-record.ts';
-import { AgentWork, type Site, startOf, type WorkEffect } from './work.ts';
+import type { Sample, TableRow } from './contract.ts';
 
 /** The longest that a timer is set for, ms: clocks are set, PCs sleep. */
 const TIMER_MS = 60_000;

@@ -5,10 +5,10 @@ import { FeedName } from '@tidemark/protocol/api';
 import { TidemarkError } from '@tidemark/protocol/errors';
 import { Command } from 'commander';
 import { pino } from 'pino';
+import { Secret } from '../relay/secret.ts';
 import { type Call, pull, status, verify, watch } from './commands.ts';
-import { Secret } from './secret.ts';
 
-const { version } = JSON.parse(readFileSync(new URL('./package.json', import.meta.url), 'utf8')) as {
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
   version: string;
 };
 

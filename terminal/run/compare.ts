@@ -12,8 +12,8 @@ import type { WireRow } from '@tidemark/protocol/lines';
 import type { ComparedTable, Repair } from '@tidemark/replica/repair';
 import { EVERYTHING, type TableRanges } from '@tidemark/table-store/digest';
 import { inTurns } from '@tidemark/table-store/steps';
-import type { RelayClient, Transfer } from './relay-client.ts';
-import { parse, RelayError } from './relay-errors.ts';
+import type { RelayClient, Transfer } from '../relay/relay-client.ts';
+import { parse, RelayError } from '../relay/relay-errors.ts';
 
 /**
  * Compares a replica with a snapshot of the relay: checksums of large ranges first, smaller ones where they differ, and

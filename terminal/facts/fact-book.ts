@@ -5,9 +5,9 @@ import type { Run } from '@tidemark/protocol/run';
 import { type LagSample, succeeded } from '@tidemark/replica/history';
 import type { Applied, Look, TableCount } from '@tidemark/replica/replica';
 import { DEFAULT_THRESHOLDS, type Facts, type Progress } from '@tidemark/status/facts';
-import type { AgentSettings } from './agent-api.ts';
-import type { State } from './machine-types.ts';
-import type { RunRecord } from './run-record.ts';
+import type { AgentSettings } from '../agent/agent-api.ts';
+import type { State } from '../machine/machine-types.ts';
+import type { RunRecord } from '../run/run-record.ts';
 
 const PROBES_KEPT = 10;
 

@@ -5,7 +5,7 @@ import type { Difference, Run } from '@tidemark/protocol/run';
 import type { Applied } from '@tidemark/replica/replica';
 import type { Progress } from '@tidemark/status/facts';
 import type { Counts } from '@tidemark/table-store/feed-tables';
-import type { RunState } from './machine-types.ts';
+import type { RunState } from '../machine/machine-types.ts';
 import { Meter } from './meter.ts';
 
 /** Runs that follow the relay are kept as one, if they begin within this time. */

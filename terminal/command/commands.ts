@@ -8,15 +8,15 @@ import { deriveStatus } from '@tidemark/status/derive';
 import type { Facts } from '@tidemark/status/facts';
 import { FORMAT } from '@tidemark/status/format';
 import type { Status } from '@tidemark/status/status';
-import { createAgent } from './agent.ts';
-import type { Agent, AgentSettings, Log } from './agent-api.ts';
-import { FactBook } from './fact-book.ts';
-import { initial } from './machine.ts';
-import { newRun } from './machine-steps.ts';
-import type { State } from './machine-types.ts';
-import { RelayClient } from './relay-client.ts';
-import { failureOf } from './relay-errors.ts';
-import { RunRecord } from './run-record.ts';
+import { createAgent } from '../agent/agent.ts';
+import type { Agent, AgentSettings, Log } from '../agent/agent-api.ts';
+import { FactBook } from '../facts/fact-book.ts';
+import { initial } from '../machine/machine.ts';
+import { newRun } from '../machine/machine-steps.ts';
+import type { State } from '../machine/machine-types.ts';
+import { RelayClient } from '../relay/relay-client.ts';
+import { failureOf } from '../relay/relay-errors.ts';
+import { RunRecord } from '../run/run-record.ts';
 
 /** What a command is called with. */
 export interface Call {
