@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { aborted, runProgram } from '@tidemark/command-line/program';
 import { pino } from 'pino';
-import { command } from './command.ts';
-import { readConfig } from './config.ts';
+import { command } from './config/config-command.ts';
+import { readConfig } from './config/relay-config.ts';
 import { startRelay } from './relay.ts';
-import { addTokenCommands } from './token-commands.ts';
+import { addTokenCommands } from './tokens/token-commands.ts';
 
 const { version } = JSON.parse(readFileSync(new URL('./package.json', import.meta.url), 'utf8')) as { version: string };
 
