@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { type ColumnSchema, TableSchema } from '@tidemark/protocol/schema';
-import { comparisonOf } from '@tidemark/relay-server/scopes/comparing';
-import { logicalTypeOf } from '@tidemark/relay-server/scopes/undeclared-types';
+import { comparisonOf } from '@tidemark/relay-server/routing/constants';
+import { logicalTypeOf } from '@tidemark/relay-server/routing/undeclared-types';
 import { toWire } from '@tidemark/table-store/row-statements';
 import { ident } from '@tidemark/table-store/sqlite';
 import type { Rule } from '@tidemark/testing/kinds';
