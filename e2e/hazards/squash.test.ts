@@ -345,7 +345,7 @@ describe('in the middle', () => {
     const { epoch } = await head();
     const replica = Replica.open(database(), 'shop');
     try {
-      const refused = (bytes: Buffer, kind: { squashed: boolean }) => {
+      const refused = (bytes: Buffer, kind: { compacted?: boolean }) => {
         const standing = replica.cursorState();
         expect(() => replica.applyPage(bytes, kind)).toThrowError(
           expect.objectContaining({ code: 'page_out_of_order' }),
@@ -354,9 +354,9 @@ describe('in the middle', () => {
       };
       replica.applyPage(pages[0] ?? Buffer.alloc(0), { compacted: true });
       expect(replica.compactionTarget()).toBe(target);
-      refused(await relay.page(epoch, '1.1', target), { squashed: false });
+      refused(await relay.page(epoch, '1.1', target), { compacted: false });
       const [, second] = await allSquashed(1, target);
-      refused(second ?? Buffer.alloc(0), { squashed: false });
+      refused(second ?? Buffer.alloc(0), { compacted: false });
       replica.dropSpool();
       const ordinary = await relay.page(epoch, '1', target);
       expect(replica.applyPage(ordinary).start.part).toBeGreaterThan(0);
