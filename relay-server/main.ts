@@ -3,10 +3,10 @@ import { endOf } from '@tidemark/command-line/command';
 import closeWithGrace from 'close-with-grace';
 import { Command } from 'commander';
 import { pino } from 'pino';
-import { command } from './command.ts';
-import { readConfig } from './config.ts';
+import { command } from './config/config-command.ts';
+import { readConfig } from './config/relay-config.ts';
 import { startRelay } from './relay.ts';
-import { addTokenCommands } from './token-commands.ts';
+import { addTokenCommands } from './tokens/token-commands.ts';
 
 const { version } = JSON.parse(readFileSync(new URL('./package.json', import.meta.url), 'utf8')) as { version: string };
 

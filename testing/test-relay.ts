@@ -6,9 +6,9 @@ import { RelayLink } from '@tidemark/master-feed/relay-link';
 import type { BatchAnswer } from '@tidemark/protocol/api';
 import { type BatchLine, type ChangeLine, changesIn, type PartialLine } from '@tidemark/protocol/lines';
 import type { TableSchema } from '@tidemark/protocol/schema';
-import { type Config, readConfig } from '@tidemark/relay-server/config';
+import { type Config, readConfig } from '@tidemark/relay-server/config/relay-config';
 import { type Relay, startRelay } from '@tidemark/relay-server/relay';
-import { Tokens } from '@tidemark/relay-server/tokens';
+import { Tokens } from '@tidemark/relay-server/tokens/tokens';
 
 export const ITEM: TableSchema = {
   name: 'item',

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { TableSchema } from '@tidemark/protocol/schema';
-import { comparisonOf } from '@tidemark/relay-server/scopes/comparing';
+import { comparisonOf } from '@tidemark/relay-server/routing/constants';
 import { toWire } from '@tidemark/table-store/row-statements';
 import { ident } from '@tidemark/table-store/sqlite';
 import type { Rule } from '@tidemark/testing/kinds';

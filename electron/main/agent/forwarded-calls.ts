@@ -1,4 +1,5 @@
-import type { Caller, Handlers } from '@tidemark/calls/rpc';
+import type { Caller } from '@tidemark/calls/caller';
+import type { Handlers } from '@tidemark/calls/server';
 import { type AGENT_METHODS, FORWARDED_METHODS } from '@tidemark/terminal/agent/contract';
 import type { z } from 'zod';
 
