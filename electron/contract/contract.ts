@@ -1,4 +1,5 @@
 import { Fault } from '@tidemark/protocol/fault';
+import { RelayAddress } from '@tidemark/protocol/relay-address';
 import { Facts } from '@tidemark/status/facts';
 import {
   AutomaticMode,
@@ -19,7 +20,7 @@ import { ScreenId } from './screens.ts';
  */
 
 export const Settings = z.object({
-  relayUrl: z.union([z.literal(''), z.url({ protocol: /^https?$/ })]),
+  relayUrl: z.union([z.literal(''), RelayAddress]),
   feed: z.string(),
   /** Whether a key is stored; the key itself never reaches the window. */
   hasToken: z.boolean(),

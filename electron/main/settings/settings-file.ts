@@ -11,7 +11,7 @@ export const SealedToken = z.object({ store: z.enum(['os', 'file']), value: z.st
 export type SealedToken = z.infer<typeof SealedToken>;
 
 const FIELDS = {
-  relayUrl: z.union([z.literal(''), z.string().transform(asRelayUrl)]),
+  relayUrl: Settings.shape.relayUrl,
   feed: z.union([z.literal(''), FeedName]),
   centralName: Settings.shape.centralName.trim(),
   branchName: Settings.shape.branchName.trim(),
@@ -38,20 +38,6 @@ export const DEFAULT_SETTINGS: StoredSettings = {
   token: null,
   paused: null,
 };
-
-/** The relay's address as it is used: http or https, no sign-in, no query, no slash at its end. */
-function asRelayUrl(text: string, context: z.RefinementCtx): string {
-  const url = URL.canParse(text.trim()) ? new URL(text.trim()) : null;
-  const refuse = (message: string) => {
-    context.addIssue(message);
-    return z.NEVER;
-  };
-  if (url === null) return refuse('is not an address such as https://relay.example.com');
-  if (url.protocol !== 'https:' && url.protocol !== 'http:') return refuse('must begin with https:// or http://');
-  if (url.username !== '' || url.password !== '') return refuse('must not contain a name or a password');
-  if (url.search !== '' || url.hash !== '') return refuse('must not contain ? or #');
-  return url.href.replace(/\/+$/, '');
-}
 
 /**
  * Reads settings. A file that is not there is the defaults. Fields that are not valid take their defaults and are named
