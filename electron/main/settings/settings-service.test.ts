@@ -2,7 +2,7 @@ import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promise
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { SettingsService } from './settings.ts';
+import { SettingsService } from './settings-service.ts';
 import type { TokenStore } from './token-store.ts';
 
 /** As on a PC with a key store: what is kept is not the key itself. */

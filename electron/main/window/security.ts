@@ -1,6 +1,6 @@
 import { app, type Session } from 'electron';
-import { openExternal } from '../ipc/open-external.ts';
-import { parseUrl } from '../ipc/parse-url.ts';
+import { openExternal } from '../../ipc/open-external.ts';
+import { parseUrl } from '../../ipc/parse-url.ts';
 
 /** Every web contents of the app, whoever makes it, stays on its page, opens nothing and embeds nothing. */
 export function hardenContents(onRefused: (what: string) => void): void {

@@ -1,10 +1,10 @@
 import path from 'node:path';
 import { type Caller, makeCaller } from '@tidemark/calls/caller';
-import type { Handlers } from '@tidemark/calls/server';
 import { TidemarkError } from '@tidemark/protocol/errors';
 import type { Facts } from '@tidemark/status/facts';
-import { AGENT_EVENTS, AGENT_METHODS, type AgentConfig, FORWARDED_METHODS } from '@tidemark/terminal/agent/contract';
+import { AGENT_EVENTS, AGENT_METHODS, type AgentConfig } from '@tidemark/terminal/agent/contract';
 import { type UtilityProcess, utilityProcess } from 'electron';
+import { forwardCalls } from './forwarded-calls.ts';
 import { onCrash } from './restart-policy.ts';
 
 type AgentState = Facts['agent'];
@@ -14,24 +14,25 @@ export interface AgentDeps {
   env: Record<string, string>;
   now: () => number;
   log: (level: 'info' | 'warn' | 'error', event: string, fields: Record<string, unknown>) => void;
-  /** The engine's own lines of log. */
-  onLine: (line: string) => void;
-  /** The engine takes calls and has been given its config. */
+  /** Receives each line of the agent's own log. */
+  onLogLine: (line: string) => void;
+  /** The agent takes calls, and its config is on the way to it. */
   onReady: () => void;
   onState: (state: AgentState) => void;
   onFacts: (facts: AgentFacts) => void;
-  /** What the engine is to do, asked at each start of it. */
+  /** The agent's config, read at each start and at each {@link AgentProcess.configure}. Null: the app is not set up. */
   config: () => AgentConfig | null;
 }
 
-/** How long the engine may take to come to a safe point and close its database. */
+/** How long the agent may take to reach a transaction boundary and close its database. */
 const STOP_MS = 10_000;
 
 const TABLES = { methods: AGENT_METHODS, events: AGENT_EVENTS };
 
 /**
- * The sync engine's process, started again when it dies: after 1, 2, 4, 8, 16 s, and at most five times in ten
- * minutes. Whoever waits for an answer of a dead process is told so at once.
+ * Runs the agent in a process of its own and restarts it after a crash, as restart-policy.ts says. Order: fork, `ready`
+ * event, `agent.configure`, facts. When the process exits, every call that waits for its answer is rejected with
+ * `agent_down`. The process must never outlive the app, and no call is sent to a process that is being replaced.
  */
 export class AgentProcess {
   readonly #deps: AgentDeps;
@@ -41,7 +42,7 @@ export class AgentProcess {
   #crashes: number[] = [];
   #retry: ReturnType<typeof setTimeout> | undefined;
   #stopping = false;
-  /** SQLite's version as the engine loaded it; null: not known. */
+  /** Version of SQLite as the agent loaded it; null until the agent is ready. */
   sqlite: string | null = null;
   state: AgentState = { state: 'starting' };
 
@@ -55,13 +56,13 @@ export class AgentProcess {
 
   start(): void {
     const child = utilityProcess.fork(path.join(__dirname, 'agent.cjs'), [], {
-      serviceName: 'Tidemark sync engine',
+      serviceName: 'Tidemark sync agent',
       env: this.#deps.env,
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#child = child;
-    lines(child.stdout, this.#deps.onLine);
-    lines(child.stderr, this.#deps.onLine);
+    readLines(child.stdout, this.#deps.onLogLine);
+    readLines(child.stderr, this.#deps.onLogLine);
     const caller = makeCaller(
       { post: (message) => child.postMessage(message), onMessage: (listener) => void child.on('message', listener) },
       TABLES,
@@ -78,7 +79,7 @@ export class AgentProcess {
             this.#deps.onFacts(facts);
           },
         },
-        onInvalidMessage: (error) => this.#deps.log('error', 'agent.nonsense', { detail: error.message }),
+        onInvalidMessage: (error) => this.#deps.log('error', 'agent.invalid_message', { detail: error.message }),
         unanswered: (reason) => new TidemarkError('agent_down', {}, new Error(reason)),
       },
     );
@@ -96,16 +97,16 @@ export class AgentProcess {
     });
   }
 
-  /** Gives the engine its present config. */
+  /** Sends the agent its present config. An agent that does not take it is killed, so that the next one starts. */
   configure(): void {
     const config = this.#deps.config();
     this.call('agent.configure', { config }).then(
       () => {
+        // An agent without a config sends no facts, which otherwise show that it is alive.
         if (config === null && this.state.state !== 'alive') this.#setState({ state: 'alive' });
       },
       (error: unknown) => {
         this.#deps.log('error', 'agent.configure_failed', { detail: String(error) });
-        // One that does not answer is as good as dead, and its end starts the next.
         this.#kill();
       },
     );
@@ -116,15 +117,10 @@ export class AgentProcess {
     return this.#caller.call(method, input);
   };
 
-  /** The window's calls that the agent answers. */
-  readonly forwarded = Object.fromEntries(
-    Object.keys(FORWARDED_METHODS).map((method) => [
-      method,
-      (input: never) => this.call(method as keyof typeof FORWARDED_METHODS, input),
-    ]),
-  ) as unknown as Handlers<typeof FORWARDED_METHODS>;
+  /** Handlers for the window's calls that the agent answers. */
+  readonly forwarded = forwardCalls((method, input) => this.call(method, input));
 
-  /** A person asks for another try after all restarts were used up. */
+  /** Starts the agent again at a person's request, with all restarts available again. */
   restart(): void {
     if (this.#stopping) return;
     this.#crashes = [];
@@ -134,7 +130,7 @@ export class AgentProcess {
     else this.start();
   }
 
-  /** Ends the engine: at a safe point if it answers in time, else by force. After it no process is left. */
+  /** Stops the agent at a transaction boundary, or by force when it takes too long. Resolves when the process is gone. */
   async stop(): Promise<void> {
     this.#stopping = true;
     clearTimeout(this.#retry);
@@ -155,7 +151,7 @@ export class AgentProcess {
     try {
       process.kill(pid, 'SIGKILL');
     } catch (error) {
-      // It ended by itself a moment ago, and its exit will be told.
+      // The process has just exited; its exit event is on the way.
       if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
     }
   }
@@ -177,7 +173,7 @@ export class AgentProcess {
   }
 }
 
-function lines(stream: NodeJS.ReadableStream | null, onLine: (line: string) => void): void {
+function readLines(stream: NodeJS.ReadableStream | null, onLine: (line: string) => void): void {
   let rest = '';
   stream?.setEncoding('utf8');
   stream?.on('data', (text: string) => {

@@ -1,9 +1,9 @@
 import { TidemarkError } from '@tidemark/protocol/errors';
 import { app, clipboard } from 'electron';
-import type { CallHandlers } from '../ipc/window-ipc.ts';
-import type { AgentProcess } from './agent-process.ts';
-import type { AppStateHolder } from './app-state.ts';
-import type { SettingsService } from './settings.ts';
+import type { CallHandlers } from '../../ipc/window-ipc.ts';
+import type { AgentProcess } from '../agent/agent-process.ts';
+import type { AppStateHolder } from '../app-state.ts';
+import type { SettingsService } from '../settings/settings-service.ts';
 
 interface CallDeps {
   agent: AgentProcess;

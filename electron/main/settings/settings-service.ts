@@ -5,7 +5,7 @@ import { TidemarkError } from '@tidemark/protocol/errors';
 import type { Fault } from '@tidemark/protocol/fault';
 import type { AgentConfig } from '@tidemark/terminal/agent/contract';
 import { z } from 'zod';
-import { type Settings, SettingsChange } from '../contract/contract.ts';
+import { type Settings, SettingsChange } from '../../contract/contract.ts';
 import { keepInvalid, readSettings, StoredSettings, writeSettings } from './settings-file.ts';
 import type { TokenStore } from './token-store.ts';
 

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { protocol, type Session } from 'electron';
-import { originOf, parseUrl } from '../ipc/parse-url.ts';
+import { originOf, parseUrl } from '../../ipc/parse-url.ts';
 import { cspHeader } from './csp.ts';
 
 /** Pages come by a protocol of our own, never from file: or the network. */

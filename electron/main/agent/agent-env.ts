@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 
-/** What the sync engine's process needs of the environment: folders, language, the network's proxy. Nothing else gets in. */
+/** Variables that the agent needs: folders, language, time zone, and the network's proxy. */
 const PASSED = [
   'PATH',
   'HOME',
@@ -24,8 +24,9 @@ const PASSED = [
 ] as const;
 
 /**
- * The environment of the engine's process. A better-sqlite3 other than the app's own is only for runtimes that ours
- * does not fit: named by the environment while developing, lying in the build's resources when packed for a test.
+ * The environment of the agent process: the variables above and nothing else, so that no secret of the desktop session
+ * reaches it. A better-sqlite3 other than the app's own is only for Electron versions that ours does not fit. While
+ * developing, an environment variable names it; in a packed test build it is among the build's resources.
  */
 export function agentEnv(from: NodeJS.ProcessEnv, packaged: boolean, resources: string): Record<string, string> {
   const env: Record<string, string> = { NODE_ENV: 'production' };

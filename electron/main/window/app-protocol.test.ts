@@ -3,7 +3,7 @@ import { expect, test, vi } from 'vitest';
 
 vi.mock('electron', () => ({ protocol: {}, app: {}, shell: {} }));
 const { fileOf } = await import('./app-protocol.ts');
-const { mayOpen } = await import('../ipc/open-external.ts');
+const { mayOpen } = await import('../../ipc/open-external.ts');
 const { cspHeader } = await import('./csp.ts');
 
 const FOLDER = path.resolve('/srv/page');

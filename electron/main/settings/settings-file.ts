@@ -4,7 +4,7 @@ import { problems } from '@tidemark/calls/problems';
 import { FeedName } from '@tidemark/protocol/api';
 import { Facts } from '@tidemark/status/facts';
 import { z } from 'zod';
-import { Settings } from '../contract/contract.ts';
+import { Settings } from '../../contract/contract.ts';
 
 /** A key as it is kept: encrypted by the operating system (base64), or plain where there is no key store. */
 export const SealedToken = z.object({ store: z.enum(['os', 'file']), value: z.string().min(1) });
