@@ -1,8 +1,8 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import os from 'node:os';
+import { rmSync } from 'node:fs';
 import path from 'node:path';
 import type { TidemarkError } from '@tidemark/protocol/errors';
 import { openReader } from '@tidemark/table-store/sqlite';
+import { temporaryFolder } from '@tidemark/testing/temporary-folder';
 import { EPOCH, rowsOf, schemaOf, sorted, TestFeed } from '@tidemark/testing/test-feed';
 import Database from 'better-sqlite3';
 import fc from 'fast-check';
@@ -20,7 +20,7 @@ let feed: TestFeed;
 let replica: Replica;
 
 function begin(): void {
-  folder = mkdtempSync(path.join(os.tmpdir(), 'tidemark-altered-'));
+  folder = temporaryFolder('altered');
   file = path.join(folder, 'branch.sqlite');
   feed = new TestFeed(folder);
   for (const [n, schema] of [ITEM, PAIR, LOOSE].entries()) feed.declare(n + 1, schema);

@@ -1,7 +1,7 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import os from 'node:os';
+import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { openReader } from '@tidemark/table-store/sqlite';
+import { temporaryFolder } from '@tidemark/testing/temporary-folder';
 import { EPOCH, rowsOf, schemaOf, sorted, TestFeed } from '@tidemark/testing/test-feed';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Replica } from './replica.ts';
@@ -9,7 +9,7 @@ import { Replica } from './replica.ts';
 let folder: string;
 let feed: TestFeed;
 beforeEach(() => {
-  folder = mkdtempSync(path.join(os.tmpdir(), 'tidemark-snapshot-'));
+  folder = temporaryFolder('snapshot');
   feed = new TestFeed(folder);
   feed.declare(1, schemaOf('sale', { id: 'integer', branch: 'integer', amount: 'numeric', note: 'text' }, ['id']));
   feed.declare(2, schemaOf('branch', { id: 'integer', region: 'text' }, ['id']));

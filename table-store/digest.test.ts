@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
-import os from 'node:os';
+import { rmSync } from 'node:fs';
 import path from 'node:path';
 import type { KeyRange } from '@tidemark/protocol/api';
 import type { TableSchema } from '@tidemark/protocol/schema';
+import { temporaryFolder } from '@tidemark/testing/temporary-folder';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { runToCompletion } from './cooperative-task.ts';
@@ -13,7 +13,7 @@ import { openWriter, type Writer } from './sqlite.ts';
 let folder: string;
 let db: Writer;
 beforeEach(() => {
-  folder = mkdtempSync(path.join(os.tmpdir(), 'tidemark-digest-'));
+  folder = temporaryFolder('digest');
   db = openWriter(path.join(folder, 'a.sqlite'), { synchronous: 'normal' });
 });
 afterEach(() => {

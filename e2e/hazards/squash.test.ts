@@ -1,5 +1,4 @@
-import { copyFileSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import os from 'node:os';
+import { copyFileSync, readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { PATHS, RelayStatus } from '@tidemark/protocol/api';
 import type { ChangeLine, WireRow } from '@tidemark/protocol/lines';
@@ -12,6 +11,7 @@ import { FaultProxy } from '@tidemark/testing/fault-proxy';
 import { KeyedWorkload, text } from '@tidemark/testing/keyed-workload';
 import { start, until } from '@tidemark/testing/processes';
 import { Random } from '@tidemark/testing/random';
+import { temporaryFolder } from '@tidemark/testing/temporary-folder';
 import { batchOf, ITEM, position, TestRelay } from '@tidemark/testing/test-relay';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -40,7 +40,7 @@ let at: number;
 beforeEach(async () => {
   relay = await TestRelay.start();
   way = await FaultProxy.start(relay.url);
-  folder = mkdtempSync(path.join(os.tmpdir(), 'tidemark-squash-'));
+  folder = temporaryFolder('squash');
   at = 1000;
 });
 afterEach(async () => {

@@ -1,6 +1,5 @@
 import { spawn } from 'node:child_process';
-import { chmodSync, chownSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import os from 'node:os';
+import { chmodSync, chownSync, copyFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { RelayStatus } from '@tidemark/protocol/api';
 import type { TidemarkError } from '@tidemark/protocol/errors';
@@ -12,6 +11,7 @@ import { Secret } from '@tidemark/terminal/relay/secret';
 import { type AgentRun, agentRun } from '@tidemark/testing/agent-run';
 import { FaultProxy } from '@tidemark/testing/fault-proxy';
 import { COMMANDS, run, start, until } from '@tidemark/testing/processes';
+import { temporaryFolder } from '@tidemark/testing/temporary-folder';
 import { TestRelay } from '@tidemark/testing/test-relay';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -22,7 +22,7 @@ let folder: string;
 beforeEach(async () => {
   relay = await TestRelay.start();
   way = await FaultProxy.start(relay.url);
-  folder = mkdtempSync(path.join(os.tmpdir(), 'tidemark-terminal-'));
+  folder = temporaryFolder('terminal');
 });
 afterEach(async () => {
   await way.stop();
