@@ -6,8 +6,8 @@ import { TidemarkError } from '@tidemark/protocol/errors';
 import { RelayAddress } from '@tidemark/protocol/relay-address';
 import { pino } from 'pino';
 import { runFeed } from './feed.ts';
-import { PostgresSource } from './postgres/postgres-source.ts';
 import { RelayLink } from './relay-link.ts';
+import { PostgresSource } from './sources/postgres/postgres-source.ts';
 
 const { version } = JSON.parse(readFileSync(new URL('./package.json', import.meta.url), 'utf8')) as { version: string };
 

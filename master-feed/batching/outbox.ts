@@ -2,39 +2,41 @@ import { createHash } from 'node:crypto';
 import type { BatchAnswer } from '@tidemark/protocol/api';
 import type { SourcePosition } from '@tidemark/protocol/position';
 
-/** Sends one batch; resolves when the relay has it on disk. */
+/** Sends one batch. Resolves when the relay has it on disk. */
 export type SendBatch = (batch: Buffer) => Promise<BatchAnswer>;
 
-/** A batch is sent before it passes this size, bytes. */
+/** A batch that reaches this size is sent, bytes. */
 const BATCH_SIZE = 2 * 1024 * 1024;
-/** The source pauses while more than this waits, bytes. */
-const HIGH = 3 * BATCH_SIZE;
-/** Longest trailer, bytes. */
-const TRAILER_MOST = 128;
-/** Bytes of UTF-8 that a character can take. */
-const CHARACTER_MOST = 3;
+/** The source pauses while at least this much waits, bytes. */
+const FULL_SIZE = 3 * BATCH_SIZE;
+/** Upper bound on a trailer, bytes. */
+const TRAILER_SIZE = 128;
+/** Upper bound on the UTF-8 bytes of one UTF-16 unit. */
+const UNIT_SIZE = 3;
 
 /**
- * Lines on their way to the relay. One batch is in flight; what comes meanwhile makes the next, so a slow
- * link makes larger batches and a fast one small delays.
+ * Holds lines on their way to the relay. One batch is in flight at a time. Lines that arrive meanwhile form the next batch,
+ * so a slow link makes larger batches and a fast link makes short delays.
+ *
+ * After a batch has failed nothing more is sent: the next session begins from what the relay has on disk.
  */
 export class Outbox {
   readonly #send: SendBatch;
-  /** Lines are encoded as they come: kept as strings until they are sent, they would be most of what a feed takes of memory. */
-  #batch: Buffer = Buffer.allocUnsafeSlow(HIGH);
-  /** The memory of the batch that was sent last, for the next one. */
+  /** Lines are encoded as they arrive. Kept as strings until they are sent, they would take most of a feed's memory. */
+  #batch: Buffer = Buffer.allocUnsafeSlow(FULL_SIZE);
+  /** The memory of the last batch, for the next one. */
   #spare: Buffer | null = null;
   #lines = 0;
   #size = 0;
-  #flying: Promise<void> | null = null;
-  #flyingSize = 0;
+  #inFlight: Promise<void> | null = null;
+  #inFlightSize = 0;
   #fault: unknown = null;
   #drained: (() => void)[] = [];
-  /** Position up to which the relay has everything on disk. */
+  /** The position up to which the relay has everything on disk. */
   durable: SourcePosition | null;
-  /** Told when `durable` moved. */
+  /** Called when `durable` has moved. */
   onDurable: () => void = () => undefined;
-  /** Told when the relay refused a batch or could not be reached. */
+  /** Called when a batch has failed. */
   onFault: (error: unknown) => void = () => undefined;
 
   constructor(send: SendBatch, durable: SourcePosition | null) {
@@ -42,29 +44,29 @@ export class Outbox {
     this.durable = durable;
   }
 
-  /** Adds a line, with its newline. Throws what the last batch failed with. */
+  /** Adds a line, which ends with a newline. Throws what a batch failed with. */
   write(line: string): void {
     if (this.#fault !== null) throw this.#fault;
-    const room = this.#size + line.length * CHARACTER_MOST + TRAILER_MOST;
+    const room = this.#size + line.length * UNIT_SIZE + TRAILER_SIZE;
     if (room > this.#batch.length) this.#grow(room);
     this.#size += this.#batch.write(line, this.#size);
     this.#lines++;
     if (this.#size >= BATCH_SIZE) this.flush();
   }
 
-  /** Sends what there is, as soon as nothing is in flight. */
+  /** Sends the waiting lines, unless a batch is in flight: they then follow it. */
   flush(): void {
-    if (this.#flying || this.#size === 0 || this.#fault !== null) return;
+    if (this.#inFlight || this.#size === 0 || this.#fault !== null) return;
     const batch = this.#batch;
     const size = this.#size;
     const sha256 = createHash('sha256').update(batch.subarray(0, size)).digest('hex');
     const trailer = batch.write(`${JSON.stringify({ lines: this.#lines, sha256 })}\n`, size);
-    this.#flyingSize = size;
-    this.#batch = this.#spare ?? Buffer.allocUnsafeSlow(HIGH);
+    this.#inFlightSize = size;
+    this.#batch = this.#spare ?? Buffer.allocUnsafeSlow(FULL_SIZE);
     this.#spare = null;
     this.#lines = 0;
     this.#size = 0;
-    this.#flying = this.#fly(batch, size + trailer);
+    this.#inFlight = this.#transmit(batch, size + trailer);
   }
 
   #grow(room: number): void {
@@ -74,15 +76,15 @@ export class Outbox {
   }
 
   get full(): boolean {
-    return this.#size + this.#flyingSize >= HIGH;
+    return this.#size + this.#inFlightSize >= FULL_SIZE;
   }
 
-  /** Whether all that was written is on the relay's disk. */
+  /** Whether everything written is on the relay's disk. */
   get empty(): boolean {
-    return this.#size === 0 && this.#flying === null;
+    return this.#size === 0 && this.#inFlight === null;
   }
 
-  /** Resolves when there is room again. Throws what a batch failed with. */
+  /** Resolves when the outbox is no longer full. Throws what a batch failed with. */
   async room(): Promise<void> {
     while (this.full && this.#fault === null) {
       this.flush();
@@ -91,26 +93,26 @@ export class Outbox {
     if (this.#fault !== null) throw this.#fault;
   }
 
-  /** Resolves when all that was written is on the relay's disk. Throws what a batch failed with. */
+  /** Resolves when everything written is on the relay's disk. Throws what a batch failed with. */
   async drain(): Promise<void> {
     while (!this.empty && this.#fault === null) {
       this.flush();
-      await this.#flying;
+      await this.#inFlight;
     }
     if (this.#fault !== null) throw this.#fault;
   }
 
-  async #fly(batch: Buffer, size: number): Promise<void> {
+  async #transmit(batch: Buffer, size: number): Promise<void> {
     try {
       const answer = await this.#send(batch.subarray(0, size));
-      // A row that was larger than all others does not keep its memory for ever.
-      if (batch.length === HIGH) this.#spare = batch;
+      // Memory that grew for one large row is released.
+      if (batch.length === FULL_SIZE) this.#spare = batch;
       if (answer.position !== null) this.durable = answer.position;
     } catch (error) {
       this.#fault = error ?? new Error('sending failed');
     }
-    this.#flying = null;
-    this.#flyingSize = 0;
+    this.#inFlight = null;
+    this.#inFlightSize = 0;
     for (const wake of this.#drained.splice(0)) wake();
     if (this.#fault !== null) {
       this.onFault(this.#fault);

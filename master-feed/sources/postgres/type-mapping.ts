@@ -1,10 +1,9 @@
 import type { LogicalType } from '@tidemark/protocol/logical-type';
 import type { ColumnType } from '@tidemark/protocol/schema';
+import type { Form } from './values.ts';
 
-/** How a column's text becomes a value of the wire. */
-export type Form = 'number' | 'boolean' | 'real' | 'text' | 'blob' | 'timestamptz' | 'timestamp';
+/** Maps Postgres types to storage classes and logical types, as docs/types.md lists them. */
 
-/** A type of the master as docs/types.md maps it. */
 export interface Mapped {
   type: ColumnType;
   logical: LogicalType;
@@ -110,57 +109,4 @@ function decimal(modifier: number): Decimal {
 function isExact({ precision, scale }: Decimal): boolean {
   if (precision === null || scale === null) return false;
   return precision <= EXACT_DIGITS && scale >= 0 && scale <= precision;
-}
-
-/** Sign, point and 15 digits: what is longer may not be exact as a number. */
-const EXACT_LENGTH = 15;
-const ZERO = 0x30;
-const NINE = 0x39;
-
-/** The JSON of a value whose text stands in `bytes` from `from` to `to`. */
-export function toJson(form: Form, bytes: Buffer, from: number, to: number): string {
-  switch (form) {
-    case 'number': {
-      const text = bytes.toString('latin1', from, to);
-      const last = bytes[to - 1] ?? 0;
-      return to - from <= EXACT_LENGTH && last >= ZERO && last <= NINE ? text : `"${text}"`;
-    }
-    case 'boolean':
-      return bytes[from] === 0x74 ? '1' : '0';
-    case 'real': {
-      const text = bytes.toString('latin1', from, to);
-      const last = bytes[to - 1] ?? 0;
-      return last >= ZERO && last <= NINE ? text : `"${text}"`;
-    }
-    case 'text':
-      return quote(bytes, from, to);
-    case 'blob':
-      return `"${Buffer.from(bytes.toString('latin1', from + 2, to), 'hex').toString('base64')}"`;
-    case 'timestamptz':
-      return `"${timestamptz(bytes.toString('latin1', from, to))}"`;
-    case 'timestamp':
-      return `"${bytes.toString('latin1', from, to).replace(' ', 'T')}"`;
-  }
-}
-
-/** `2026-11-23 08:24:35.1+00` as `2026-11-23T08:24:35.100000Z`: fixed width, so that text order is time order. */
-function timestamptz(text: string): string {
-  const zone = text.indexOf('+');
-  if (zone === -1) return text;
-  const space = text.indexOf(' ');
-  const point = text.indexOf('.');
-  const whole = text.slice(space + 1, point === -1 ? zone : point);
-  const fraction = point === -1 ? '000000' : text.slice(point + 1, zone).padEnd(6, '0');
-  const era = text.endsWith(' BC') ? ' BC' : '';
-  return `${text.slice(0, space)}T${whole}.${fraction}Z${era}`;
-}
-
-/** JSON.stringify costs more than all else here; text that needs no escape is only quoted. */
-function quote(bytes: Buffer, from: number, to: number): string {
-  const text = bytes.toString('utf8', from, to);
-  for (let i = from; i < to; i++) {
-    const byte = bytes[i] as number;
-    if (byte < 0x20 || byte === 0x22 || byte === 0x5c) return JSON.stringify(text);
-  }
-  return `"${text}"`;
 }

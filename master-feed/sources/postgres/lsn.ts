@@ -1,4 +1,9 @@
-/** A Postgres log position as a number of 64 bits. */
+/**
+ * Log sequence numbers. A position of the wire names the last byte that was read: everything up to it was committed before
+ * the LSN that follows. So the LSN to resume from is the position plus 1.
+ */
+
+/** An LSN as a 64-bit number. */
 export type Lsn = bigint;
 
 /** Reads `16/B374D848`. */
@@ -12,7 +17,7 @@ export function formatLsn(lsn: Lsn): string {
   return `${(lsn >> 32n).toString(16).toUpperCase()}/${(lsn & 0xffff_ffffn).toString(16).toUpperCase()}`;
 }
 
-/** As it travels: text order is log order. */
+/** An LSN as a position of the wire, whose text order is log order. */
 export function toPosition(lsn: Lsn): string {
   return lsn.toString(16).toUpperCase().padStart(16, '0');
 }

@@ -1,7 +1,12 @@
 import { TidemarkError } from '@tidemark/protocol/errors';
 import pg from 'pg';
 
-/** Styles in which the master writes values, as docs/types.md has them. */
+/**
+ * Connections to Postgres. Every value arrives as the master's own text, in the styles that docs/types.md describes, so
+ * nothing depends on the database's or the user's settings.
+ */
+
+/** Settings of each connection. */
 const STYLES = [
   'datestyle=ISO',
   'timezone=UTC',
@@ -17,24 +22,24 @@ const STYLES = [
   'client_min_messages=warning',
 ];
 
-/** Limits that servers of before Postgres 14 and 17 do not know: named when connecting, they would be refused. */
+/** Limits that Postgres 14 and 17 introduced. Older servers would refuse the connection if it named them. */
 const LATER_LIMITS = `SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN ('idle_session_timeout', 'transaction_timeout')`;
 
 const CONNECT_MS = 10_000;
 
-/** Every value as the master's own text. */
+/** Leaves every value as text. */
 const RAW: pg.CustomTypesConfig = {
   getTypeParser: () => (value: string | Buffer) => value,
 } as unknown as pg.CustomTypesConfig;
 
-/** What node-postgres' client has besides its published types. */
+/** The parts of node-postgres' connection that its published types leave out. */
 export interface RawConnection {
   query(text: string): void;
   sendCopyFromChunk(chunk: Buffer): void;
   readonly stream: { pause(): void; resume(): void; destroy(): void; setNoDelay?(on: boolean): void };
 }
 
-/** A query that reads the stream of a COPY. node-postgres calls these as messages arrive. */
+/** A query that reads a COPY stream. node-postgres calls the handlers as messages arrive. */
 export abstract class CopyQuery {
   readonly #text: string;
   protected connection: RawConnection | null = null;
@@ -82,7 +87,7 @@ export async function connect(url: string, replication: boolean): Promise<Connec
     client.on('error', (error) => reject(new TidemarkError('source_lost', { detail: error.message }, error)));
     client.on('end', () => reject(new TidemarkError('source_lost', { detail: 'the server closed the connection' })));
   });
-  // Whoever waits for the connection sees the fault; until then it is not unhandled.
+  // Callers race against it; until then a rejection is not unhandled.
   lost.catch(() => undefined);
   try {
     await client.connect();
@@ -95,7 +100,7 @@ export async function connect(url: string, replication: boolean): Promise<Connec
     client,
     lost,
     async end() {
-      // A connection in COPY mode does not answer a farewell.
+      // A connection in COPY mode does not answer a Terminate message.
       (client as unknown as { connection: RawConnection }).connection.stream.destroy();
     },
   };
@@ -103,7 +108,8 @@ export async function connect(url: string, replication: boolean): Promise<Connec
 
 function connectError(error: unknown): TidemarkError {
   const { code, message } = error as { code?: string; message: string };
-  // 28: sign-in refused; 42501: not allowed. A database that is not there may be about to be restored.
+  // 28…: authentication failed; 42501: insufficient privilege. A missing database may be about to be restored, so it is
+  // unreachable.
   const denied = code?.startsWith('28') || code === '42501';
   const shutting = code?.startsWith('57P');
   return new TidemarkError(denied && !shutting ? 'source_denied' : 'source_unreachable', { detail: message }, error);

@@ -2,13 +2,19 @@ import { LINE_BYTES } from '@tidemark/protocol/page';
 import type { TableSchema } from '@tidemark/protocol/schema';
 import type { Outbox } from './outbox.ts';
 
-type RowKind = 'i' | 'u' | 'd' | 'p';
+/** Kinds of row lines, as protocol/lines.ts names them. */
+export type LineKind = 'i' | 'u' | 'd' | 'p';
 
-/** Writes transactions as lines. Rows of one kind and table that follow each other share a line. Rows come as JSON text. */
+/**
+ * Writes transactions as lines of a batch. Consecutive rows of the same kind and table share a line. Rows arrive as JSON
+ * text: parsing and writing them again would cost most of a feed's time.
+ *
+ * The caller keeps the order begin, rows, commit, and declares a table before its first row.
+ */
 export class LineWriter {
   readonly #outbox: Outbox;
   readonly #declared = new Set<number>();
-  #kind: RowKind = 'i';
+  #kind: LineKind = 'i';
   #id = 0;
   #rows: string[] = [];
   #size = 0;
@@ -18,11 +24,11 @@ export class LineWriter {
     this.#outbox = outbox;
   }
 
-  /** Declares a table, once in a session: the relay keeps what was declared. */
+  /** Declares a table. Only the first call in a session writes a line, because the relay keeps declarations. */
   declare(id: number, schema: TableSchema): void {
     if (this.#declared.has(id)) return;
     this.#declared.add(id);
-    this.#endRun();
+    this.#endLine();
     this.#outbox.write(`${JSON.stringify(['s', id, schema])}\n`);
   }
 
@@ -36,9 +42,9 @@ export class LineWriter {
     this.#outbox.write(`${JSON.stringify(['B', position, takenAt, why])}\n`);
   }
 
-  row(kind: RowKind, id: number, row: string): void {
+  row(kind: LineKind, id: number, row: string): void {
     if (kind !== this.#kind || id !== this.#id || this.#size >= LINE_BYTES) {
-      this.#endRun();
+      this.#endLine();
       this.#kind = kind;
       this.#id = id;
     }
@@ -48,30 +54,30 @@ export class LineWriter {
   }
 
   truncate(id: number): void {
-    this.#endRun();
+    this.#endLine();
     this.#changes++;
     this.#outbox.write(`["t",${id}]\n`);
   }
 
   drop(name: string): void {
-    this.#endRun();
+    this.#endLine();
     this.#changes++;
     this.#outbox.write(`${JSON.stringify(['x', name])}\n`);
   }
 
-  /** Begins the load of a declared table, whose rows follow as inserts. `from`, `columns`: as the `L` line has them. */
+  /** Begins the load of a declared table. Its rows follow as inserts. `from`, `columns`: as in the `L` line. */
   load(id: number, from: number | null, columns: (string | null)[]): void {
-    this.#endRun();
+    this.#endLine();
     this.#outbox.write(`${JSON.stringify(['L', id, from, columns])}\n`);
   }
 
   endLoad(id: number): void {
-    this.#endRun();
+    this.#endLine();
     this.#outbox.write(`["E",${id}]\n`);
   }
 
   commit(): void {
-    this.#endRun();
+    this.#endLine();
     this.#outbox.write(`["c",${this.#changes}]\n`);
   }
 
@@ -79,7 +85,7 @@ export class LineWriter {
     this.#outbox.write(`["h","${position}","${masterTime}",${current}]\n`);
   }
 
-  #endRun(): void {
+  #endLine(): void {
     if (this.#rows.length === 0) return;
     this.#outbox.write(`["${this.#kind}",${this.#id},[${this.#rows.join(',')}]]\n`);
     this.#rows = [];

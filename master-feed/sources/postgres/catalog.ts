@@ -1,15 +1,19 @@
 import { createHash } from 'node:crypto';
-import type { TableSchema } from '@tidemark/protocol/schema';
 import type pg from 'pg';
+import type { SourceTable } from '../../source.ts';
 import { ident, literal, rows } from './connection.ts';
-import { type Form, mapType } from './values.ts';
+import { mapType } from './type-mapping.ts';
+import type { Form } from './values.ts';
 
-export interface SourceColumn {
+/**
+ * Reads the catalogue: which tables there are, how their rows are identified, and what shows that rows changed without a
+ * trace in the log. It only reads; what is missing and what to do about it is for prerequisites.ts.
+ */
+
+export interface PostgresColumn {
   name: string;
-  /** Its number in the table: a column that is renamed keeps it, one that is dropped and made anew gets another. */
-  attnum: number;
   form: Form;
-  /** As the replication stream names it: of a domain, the domain itself. */
+  /** The type as the replication stream names it: for a domain, the domain itself. */
   typeOid: number;
   modifier: number;
 }
@@ -17,56 +21,50 @@ export interface SourceColumn {
 /** A partition that holds rows. */
 export interface Leaf {
   oid: number;
-  /** For SQL. */
+  /** Qualified and quoted. */
   name: string;
+  /** REPLICA IDENTITY FULL: the log holds complete old rows. */
   full: boolean;
-  /** The columns by which the log knows its rows: its primary key, or its replica identity index. Empty: none, or whole rows. */
+  /** The columns of its replica identity: primary key or index. Empty: none, or complete rows. */
   identity: string[];
-  /** Number of the file that holds it: another when it was rewritten or emptied. */
+  /** Number of its file. A rewrite or TRUNCATE gives it another. */
   file: number;
 }
 
 /**
- * What tells that a table's rows may have changed without the log saying so. `shape`: columns, key, types' labels,
- * partitions and their files. A rewrite by ALTER TABLE changes `attributes` and `file` alike; one of them alone is a new
- * default, or TRUNCATE, VACUUM FULL.
+ * Shows that a table's rows may have changed without a trace in the log. `shape`: columns, key, labels and fields of types,
+ * partitions and their files. `attributes` and `file`: ALTER TABLE with a rewrite changes both; a new default changes only
+ * the first, TRUNCATE and VACUUM FULL only the second. `published`: since when the publication has published the table as
+ * it does; the log contains nothing that it left out before.
  */
-export interface Version {
-  shape: string;
-  attributes: string;
-  file: string;
-  /** Since when the publication has published it as it does: what it left out before is in no log. */
-  published: string;
-}
+export type PostgresVersion = { shape: string; attributes: string; file: string; published: string };
 
-/** A table of the master that can be published, or why it cannot. */
-export interface SourceTable {
-  oid: number;
+/** A relation of the master that relay.yaml may name. `id` is its OID, `columnIds` are attribute numbers. */
+export interface PostgresTable extends SourceTable {
   namespace: string;
   relation: string;
-  /** Name at the replica. */
+  /** Its name at the replica. */
   name: string;
-  /** Postgres' relkind: `r` table, `p` partitioned, `v` view, `S` sequence, … */
+  /** pg_class.relkind: `r` table, `p` partitioned table, `v` view, `S` sequence, … */
   kind: string;
   unlogged: boolean;
-  /** Columns that travel, in order. */
-  columns: SourceColumn[];
-  /** Columns that the master computes and does not publish. */
+  /** The published columns, in order. */
+  columns: PostgresColumn[];
+  /** Generated columns that the master does not publish. */
   computed: string[];
-  /** The columns by which rows are known: primary key, or replica identity index. Empty: none. */
+  /** The columns that identify rows: primary key, or replica identity index. Empty: none. */
   key: string[];
-  /** Whether the log holds whole old rows (REPLICA IDENTITY FULL, of each partition too). */
+  /** REPLICA IDENTITY FULL, of each partition too: the log holds complete old rows. */
   full: boolean;
   /** The partitions that hold its rows. */
   leaves: Leaf[];
-  version: Version;
+  version: PostgresVersion;
   readable: boolean;
-  /** Whether policies (row-level security) hide rows from the user: the log would have them all. */
+  /** Row-level security hides rows from the user. The log would contain them all. */
   policed: boolean;
-  schema: TableSchema;
 }
 
-/** The columns of an index of the relation `r`, in order; `which`: of `i` in pg_index. */
+/** SQL for the columns of an index of the relation `r`, in order. `which`: condition on `i` in pg_index. */
 const indexColumns = (r: string, which: string) => `
   (SELECT array_to_json(array_agg(a.attname ORDER BY k.n))
    FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY k(attnum, n) JOIN pg_attribute a ON a.attrelid = ${r}.oid AND a.attnum = k.attnum
@@ -120,11 +118,11 @@ type ColumnJson = [
 ];
 type LeafJson = [name: string, identity: string, oid: number, file: number, columns: string[] | null];
 
-/** All relations of the database that a name in relay.yaml could mean. `generated`: whether the master publishes stored generated columns. */
-export async function readTables(client: pg.Client, generated: boolean, publication: string): Promise<SourceTable[]> {
+/** Reads all relations that a name in relay.yaml can mean. `generated`: whether the master publishes stored generated columns. */
+export async function readTables(client: pg.Client, generated: boolean, publication: string): Promise<PostgresTable[]> {
   return (await rows(client, tablesSql(publication))).map((row) => {
     const all = JSON.parse(row.columns ?? '[]') as ColumnJson[];
-    const travels = ([, , , , kind]: ColumnJson) => kind === '' || (kind === 's' && generated);
+    const isPublished = ([, , , , kind]: ColumnJson) => kind === '' || (kind === 's' && generated);
     const namespace = row.namespace ?? '';
     const relation = row.relation ?? '';
     const name = namespace === 'public' ? relation : `${namespace}.${relation}`;
@@ -136,11 +134,12 @@ export async function readTables(client: pg.Client, generated: boolean, publicat
       file,
     }));
     const identity = JSON.parse(row.key ?? '[]') as string[];
-    // Postgres passes a partitioned table's replica identity on to no partition, and the log is the partitions'.
+    // Partitions do not inherit the replica identity of their table, and the log is written by the partitions.
     const primary = row.kind === 'p' ? (JSON.parse(row.primary ?? '[]') as string[]) : [];
     const key =
-      [identity, primary].find((columns) => columns.length > 0 && strays(leaves, columns).length === 0) ?? identity;
-    const columns = all.filter(travels);
+      [identity, primary].find((columns) => columns.length > 0 && leavesWithoutKey(leaves, columns).length === 0) ??
+      identity;
+    const columns = all.filter(isPublished);
     const mapped = columns.map(
       ([column, baseOid, baseModifier, source, , typeOid, modifier, attnum, , , , typtype]) => ({
         name: column,
@@ -152,20 +151,15 @@ export async function readTables(client: pg.Client, generated: boolean, publicat
       }),
     );
     return {
-      oid: Number(row.oid),
+      id: Number(row.oid),
+      columnIds: mapped.map(({ attnum }) => attnum),
       namespace,
       relation,
       name,
       kind: row.kind ?? '',
       unlogged: row.persistence === 'u',
-      columns: mapped.map(({ name: column, attnum, form, typeOid, modifier }) => ({
-        name: column,
-        attnum,
-        form,
-        typeOid,
-        modifier,
-      })),
-      computed: all.filter((column) => !travels(column)).map(([column]) => column),
+      columns: mapped.map(({ name: column, form, typeOid, modifier }) => ({ name: column, form, typeOid, modifier })),
+      computed: all.filter((column) => !isPublished(column)).map(([column]) => column),
       key,
       full: row.identity === 'f' && leaves.every(({ full }) => full),
       leaves,
@@ -198,12 +192,12 @@ export async function readTables(client: pg.Client, generated: boolean, publicat
 }
 
 /** The partitions whose log does not hold the key of old rows. */
-export function strays(leaves: readonly Leaf[], key: readonly string[]): Leaf[] {
+export function leavesWithoutKey(leaves: readonly Leaf[], key: readonly string[]): Leaf[] {
   return leaves.filter(({ full, identity }) => !full && !key.every((column) => identity.includes(column)));
 }
 
 /** The table's name for SQL. */
-export function qualified(table: Pick<SourceTable, 'namespace' | 'relation'>): string {
+export function qualified(table: Pick<PostgresTable, 'namespace' | 'relation'>): string {
   return `${ident(table.namespace)}.${ident(table.relation)}`;
 }
 
@@ -226,7 +220,7 @@ SELECT md5(concat_ws('/',
   (SELECT string_agg(concat_ws(' ', classid, objid), ',' ORDER BY classid, objid) FROM pg_depend WHERE refclassid = 'pg_publication'::regclass)
 )) AS fingerprint`;
 
-/** One text that changes when anything changes of which {@link readTables} speaks. Cheap enough for every heartbeat. */
+/** A text that changes whenever the result of {@link readTables} may change. Cheap enough for every heartbeat. */
 export async function readFingerprint(client: pg.Client): Promise<string> {
   const [row] = await rows(client, FINGERPRINT_SQL);
   return row?.fingerprint ?? '';

@@ -1,18 +1,18 @@
 import { TidemarkError } from '@tidemark/protocol/errors';
 import type pg from 'pg';
-import type { LineWriter } from '../line-writer.ts';
-import type { Outbox } from '../outbox.ts';
-import { qualified, readTables, type SourceTable } from './catalog.ts';
+import type { Flow } from '../../source.ts';
+import { type PostgresTable, qualified, readTables } from './catalog.ts';
 import { type Connection, CopyQuery, connect, ident, literal } from './connection.ts';
-import { PUBLISHES_GENERATED } from './publication.ts';
 import { toJson } from './values.ts';
 
 const TAB = 0x09;
 const NEWLINE = 0x0a;
 const BACKSLASH = 0x5c;
 
-/** A connection that reads in the snapshot of a slot. */
-export async function connectIn(url: string, snapshot: string): Promise<Connection> {
+/** Reads tables by COPY in the snapshot of a slot, so that the copy and the slot's stream meet without gap or repeat. */
+
+/** Opens a connection that reads in an exported snapshot. */
+export async function connectInSnapshot(url: string, snapshot: string): Promise<Connection> {
   const copy = await connect(url, false);
   try {
     await copy.client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
@@ -25,42 +25,40 @@ export async function connectIn(url: string, snapshot: string): Promise<Connecti
 }
 
 /**
- * Of tables that were copied, those that another than the snapshot's version was copied of: a rewrite or TRUNCATE
- * after the snapshot leaves nothing to be seen in it, and COPY knows columns by the names that they have now.
+ * Of tables that were copied, those of which another version than the snapshot's was copied. A rewrite or TRUNCATE after
+ * the snapshot leaves an empty table in it, and COPY resolves column names as they are now.
  */
 export async function alteredSince(
   control: pg.Client,
-  copied: readonly SourceTable[],
-  version: number,
-): Promise<SourceTable[]> {
-  const now = new Map(
-    (await readTables(control, version >= PUBLISHES_GENERATED, '')).map((table) => [table.oid, table]),
-  );
-  return copied.filter(({ oid, version: before }) => {
-    const after = now.get(oid)?.version;
+  copied: readonly PostgresTable[],
+  generated: boolean,
+): Promise<PostgresTable[]> {
+  const now = new Map((await readTables(control, generated, '')).map((table) => [table.id, table]));
+  return copied.filter(({ id, version: before }) => {
+    const after = now.get(id)?.version;
     return after?.shape !== before.shape || after.attributes !== before.attributes || after.file !== before.file;
   });
 }
 
-/** Reads a table's rows by COPY, in the snapshot that `client` is in, and writes them as inserts. */
-export async function copyTable(
+/** Reads a table's rows in the snapshot of `client`. Returns their number. Throws source_lost. */
+export async function copyRows(
   client: pg.Client,
-  table: SourceTable,
-  id: number,
-  lines: LineWriter,
-  outbox: Outbox,
+  table: PostgresTable,
+  flow: Flow,
+  onRow: (json: string) => void,
 ): Promise<number> {
   const columns = table.columns.map(({ name }) => ident(name)).join(', ');
+  // A table that others inherit from has only its own rows in the log.
   const only = table.kind === 'p' ? '' : 'ONLY ';
   let count = 0;
   await new Promise<void>((resolve, reject) => {
     const query = new RowsQuery(
       `COPY (SELECT ${columns} FROM ${only}${qualified(table)}) TO STDOUT`,
-      outbox,
+      flow,
       resolve,
       reject,
       (row, end) => {
-        lines.row('i', id, rowJson(table, row, end));
+        onRow(rowJson(table, row, end));
         count++;
       },
     );
@@ -70,31 +68,31 @@ export async function copyTable(
 }
 
 class RowsQuery extends CopyQuery {
-  readonly #outbox: Outbox;
-  readonly #take: (row: Buffer, end: number) => void;
+  readonly #flow: Flow;
+  readonly #onRow: (row: Buffer, end: number) => void;
   readonly #resolve: () => void;
   readonly #reject: (error: unknown) => void;
   #fault: unknown = null;
 
   constructor(
     text: string,
-    outbox: Outbox,
+    flow: Flow,
     resolve: () => void,
     reject: (error: unknown) => void,
-    take: (row: Buffer, end: number) => void,
+    onRow: (row: Buffer, end: number) => void,
   ) {
     super(text);
-    this.#outbox = outbox;
+    this.#flow = flow;
     this.#resolve = resolve;
     this.#reject = reject;
-    this.#take = take;
+    this.#onRow = onRow;
   }
 
   override handleCopyData({ chunk }: { chunk: Buffer }): void {
     if (this.#fault !== null) return;
     try {
-      this.#take(chunk, chunk[chunk.length - 1] === NEWLINE ? chunk.length - 1 : chunk.length);
-      if (this.#outbox.full) this.#wait();
+      this.#onRow(chunk, chunk[chunk.length - 1] === NEWLINE ? chunk.length - 1 : chunk.length);
+      if (this.#flow.full) this.#wait();
     } catch (error) {
       this.#stop(error);
     }
@@ -111,13 +109,13 @@ class RowsQuery extends CopyQuery {
 
   #wait(): void {
     this.connection?.stream.pause();
-    this.#outbox.room().then(
+    this.#flow.room().then(
       () => this.connection?.stream.resume(),
       (error: unknown) => this.#stop(error),
     );
   }
 
-  /** Nothing more is wanted of this connection. */
+  /** Ends the copy and its connection. */
   #stop(error: unknown): void {
     this.#fault = error;
     this.#reject(error);
@@ -126,7 +124,7 @@ class RowsQuery extends CopyQuery {
 }
 
 /** One line of COPY's text format as a JSON array. */
-function rowJson(table: SourceTable, row: Buffer, end: number): string {
+function rowJson(table: PostgresTable, row: Buffer, end: number): string {
   let json = '[';
   let from = 0;
   for (let c = 0; c < table.columns.length; c++) {
@@ -139,7 +137,7 @@ function rowJson(table: SourceTable, row: Buffer, end: number): string {
   return `${json}]`;
 }
 
-function fieldJson(table: SourceTable, c: number, row: Buffer, from: number, to: number): string {
+function fieldJson(table: PostgresTable, c: number, row: Buffer, from: number, to: number): string {
   const form = table.columns[c]?.form ?? 'text';
   const backslash = row.indexOf(BACKSLASH, from);
   if (backslash === -1 || backslash >= to) return toJson(form, row, from, to);

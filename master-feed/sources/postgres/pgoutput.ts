@@ -1,4 +1,7 @@
-/** Reads the messages of Postgres' own output plugin, protocol version 1. Source: "Logical Replication Message Formats" of its manual. */
+/**
+ * Decodes the messages of pgoutput, Postgres' own output plugin, protocol version 1. Source: "Logical Replication Message
+ * Formats" in the Postgres manual. Values are not copied: a tuple holds offsets into the message.
+ */
 
 export interface RelationColumn {
   /** Part of the replica identity. */
@@ -17,10 +20,10 @@ export interface Relation {
   columns: RelationColumn[];
 }
 
-/** Where the values of a row stand in a message: for each column its kind, start and end. */
+/** The values of a row as offsets into a message: for each column its kind, start and end. */
 export interface Tuple {
   bytes: Buffer;
-  /** `n` null, `u` unchanged and left out, `t` text; as character codes. */
+  /** Character codes: `n` NULL, `u` unchanged and not sent, `t` text. */
   kinds: number[];
   from: number[];
   to: number[];
@@ -37,7 +40,8 @@ export type Message =
   | { kind: 'insert'; oid: number; row: Tuple }
   | {
       kind: 'update';
-      oid: number /** Old key, or the whole old row. */;
+      oid: number;
+      /** The old key, or the complete old row; null when the key did not change. */
       old: Tuple | null;
       oldIsKey: boolean;
       row: Tuple;
@@ -46,7 +50,7 @@ export type Message =
   | { kind: 'truncate'; oids: number[] }
   | { kind: 'other' };
 
-/** Microseconds from 1970 to 2000, where Postgres' clock begins. */
+/** Microseconds from 1970 to 2000, where the clock of Postgres begins. */
 const EPOCH_US = 946_684_800_000_000n;
 
 /** A time of the replication protocol as ISO 8601 with microseconds. */

@@ -1,24 +1,29 @@
 import { TidemarkError } from '@tidemark/protocol/errors';
 import type pg from 'pg';
-import { qualified, type SourceTable } from './catalog.ts';
+import { type PostgresTable, qualified } from './catalog.ts';
 import { ident, literal, rows } from './connection.ts';
 
-/** First server that can publish stored generated columns. */
+/**
+ * Creates and repairs the publication, so that the log contains every change to every row and column of the published
+ * tables, with changes of partitions under their root table.
+ */
+
+/** The first server that can publish stored generated columns. */
 export const PUBLISHES_GENERATED = 180_000;
 
 /** What a publication publishes. */
-export interface Publication {
-  /** FOR ALL TABLES: it has no list that could be altered. */
+interface Publication {
+  /** FOR ALL TABLES: there is no list to alter. */
   everything: boolean;
-  /** Whether it holds whole schemas. */
+  /** Whether it contains schemas. */
   schemas: boolean;
-  /** Whether it publishes changes of every kind, partitions as their root, and all columns that can be. */
+  /** Whether it publishes changes of every kind, partitions as their root, and stored generated columns. */
   options: boolean;
-  /** OIDs of its tables, and whether each is published whole: without WHERE, with all columns. */
+  /** OIDs of its tables, and whether each is published without a row filter and without a column list. */
   tables: Map<number, boolean>;
 }
 
-/** Null: there is none. Filters, schemas and generated columns came with later servers than the oldest that we take. */
+/** Null: it does not exist. Columns of pg_publication that later servers added are read through to_jsonb. */
 export async function readPublication(client: pg.Client, publication: string): Promise<Publication | null> {
   const [found] = await rows(
     client,
@@ -38,20 +43,23 @@ export async function readPublication(client: pg.Client, publication: string): P
   };
 }
 
-/** Whether the publication publishes all of these tables and nothing else. */
-export function publishes(present: Publication | null, tables: readonly SourceTable[]): boolean {
+/** Whether the publication publishes these tables completely, and no others. */
+export function publishes(present: Publication | null, tables: readonly PostgresTable[]): boolean {
   return present?.options === true && !present.everything && lists(present, tables);
 }
 
-function lists({ schemas, tables: listed }: Publication, tables: readonly SourceTable[]): boolean {
-  return !schemas && listed.size === tables.length && tables.every(({ oid }) => listed.get(oid) === true);
+function lists({ schemas, tables: listed }: Publication, tables: readonly PostgresTable[]): boolean {
+  return !schemas && listed.size === tables.length && tables.every(({ id }) => listed.get(id) === true);
 }
 
-/** Brings the publication to the tables. The OIDs of those of which it may have left out something: that is in no log. */
+/**
+ * Creates or alters the publication so that it publishes these tables. Returns the OIDs of tables of which it may have left
+ * changes out of the log so far. Throws source_not_ready with the statements to run.
+ */
 export async function publish(
   client: pg.Client,
   publication: string,
-  tables: readonly SourceTable[],
+  tables: readonly PostgresTable[],
   version: number,
 ): Promise<number[]> {
   const present = await readPublication(client, publication);
@@ -61,22 +69,22 @@ export async function publish(
     await client.query(sql);
   } catch (error) {
     const [me] = await rows(client, 'SELECT quote_ident(current_user) AS name');
-    const what = present ? 'does not publish what it must and cannot be altered' : 'cannot be made';
-    const remedy = `The publication ${publication} ${what}: ${(error as Error).message}. The user ${me?.name} needs CREATE on the database and must own the publication and the tables; or a superuser runs: ${sql} ALTER PUBLICATION ${ident(publication)} OWNER TO ${me?.name};`;
+    const what = present ? 'does not publish these tables and cannot be altered' : 'cannot be created';
+    const remedy = `The publication ${publication} ${what}: ${(error as Error).message}. The user ${me?.name} needs CREATE on the database and must own the publication and the tables. Or, as a superuser, run: ${sql} ALTER PUBLICATION ${ident(publication)} OWNER TO ${me?.name};`;
     throw new TidemarkError('source_not_ready', { detail: `- ${remedy}` }, error);
   }
-  const whole = present?.options && !present.everything ? present.tables : null;
-  return tables.filter(({ oid }) => whole?.get(oid) !== true).map(({ oid }) => oid);
+  const before = present?.options && !present.everything ? present.tables : null;
+  return tables.filter(({ id }) => before?.get(id) !== true).map(({ id }) => id);
 }
 
-/** What brings it there. */
+/** The statements that bring the publication there. */
 function statements(
   name: string,
   present: Publication | null,
-  tables: readonly SourceTable[],
+  tables: readonly PostgresTable[],
   version: number,
 ): string[] {
-  // ONLY: tables that inherit are listed themselves, or not wanted.
+  // ONLY: tables that inherit from this one are listed themselves, or are not published.
   const wanted = tables
     .map((table) => `ONLY ${qualified(table)}`)
     .sort()
