@@ -1,7 +1,8 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { PATHS, RelayStatus, TransactionList } from '@tidemark/protocol/api';
+import { RelayStatus, TransactionList } from '@tidemark/protocol/api';
+import { PATHS } from '@tidemark/protocol/paths';
 import { freePort } from './postgres/embedded.ts';
 import { type Finished, type Running, run, start, until } from './processes.ts';
 
