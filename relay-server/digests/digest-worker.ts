@@ -4,9 +4,9 @@ import type { DigestPart, DigestRequest, RowsRequest, RowsTrailer } from '@tidem
 import { TidemarkError } from '@tidemark/protocol/errors';
 import { LINE_BYTES, PAGE_BYTES } from '@tidemark/protocol/page';
 import { TableSchema } from '@tidemark/protocol/schema';
+import { runCooperatively } from '@tidemark/table-store/cooperative-task';
 import { TableRanges } from '@tidemark/table-store/digest';
 import { openReader, type Reader } from '@tidemark/table-store/sqlite';
-import { inTurns } from '@tidemark/table-store/steps';
 import { serveThread } from '../threads/worker-thread.ts';
 import { DIGEST_CALLS } from './digest-calls.ts';
 
@@ -65,7 +65,8 @@ function requireOpen(): void {
 
 async function digests(at: OpenSnapshot, asks: DigestRequest['asks']): Promise<string> {
   const answers: DigestPart[][] = [];
-  for (const ask of asks) answers.push(await inTurns(tableOf(at, ask).split(ask.range, ask.parts), requireOpen));
+  for (const ask of asks)
+    answers.push(await runCooperatively(tableOf(at, ask).split(ask.range, ask.parts), requireOpen));
   return JSON.stringify({ answers });
 }
 

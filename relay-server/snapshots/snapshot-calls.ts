@@ -16,7 +16,7 @@ const Source = z.object({
   mirror: z.string(),
   feed: z.string(),
   scopes: ScopeSet,
-  standingSql: z.string(),
+  cursorSql: z.string(),
   tables: z.record(z.string(), Part.nullable()),
 }) satisfies z.ZodType<SnapshotSource>;
 
