@@ -5,9 +5,9 @@ import type { DigestPart, RowsRequest, RowsTrailer } from '@tidemark/protocol/ap
 import { asTidemarkError, TidemarkError } from '@tidemark/protocol/errors';
 import { LINE_BYTES, PAGE_BYTES } from '@tidemark/protocol/page';
 import { TableSchema } from '@tidemark/protocol/schema';
+import { runCooperatively } from '@tidemark/table-store/cooperative-task';
 import { TableRanges } from '@tidemark/table-store/digest';
 import { openReader, type Reader } from '@tidemark/table-store/sqlite';
-import { inTurns } from '@tidemark/table-store/steps';
 import { CLOSE, type CompareReply, type CompareRequest } from './digest-calls.ts';
 
 /** Reads snapshots for terminals that compare, off the event loop of the relay. Requests go on in turns. */
@@ -64,7 +64,7 @@ function goOn(): void {
 
 async function digests(at: OpenSnapshot, asks: Extract<CompareRequest, { kind: 'digests' }>['asks']): Promise<string> {
   const answers: DigestPart[][] = [];
-  for (const ask of asks) answers.push(await inTurns(tableOf(at, ask).split(ask.range, ask.parts), goOn));
+  for (const ask of asks) answers.push(await runCooperatively(tableOf(at, ask).split(ask.range, ask.parts), goOn));
   return JSON.stringify({ answers });
 }
 

@@ -459,7 +459,7 @@ export class FeedService {
       mirror,
       feed: this.name,
       scopes: id,
-      standingSql: MIRROR_STANDING_SQL,
+      cursorSql: MIRROR_STANDING_SQL,
       tables: Object.fromEntries(tables),
     };
   }

@@ -11,6 +11,7 @@ import {
   type WireRow,
 } from '@tidemark/protocol/lines';
 import { BatchTrailer } from '@tidemark/protocol/page';
+import { isAfter } from '@tidemark/protocol/position';
 import { sameSchema, type TableSchema } from '@tidemark/protocol/schema';
 import { FeedTables } from '@tidemark/table-store/feed-tables';
 import { databaseError, prepared, transaction, type Writer } from '@tidemark/table-store/sqlite';
@@ -185,7 +186,7 @@ export class Ingest {
 
   /** Nothing was committed up to there that the relay lacks; the feed may confirm it once it is on disk. */
   #heard(position: string): void {
-    if (this.#feed.position === null || position <= this.#feed.position) return;
+    if (this.#feed.position === null || !isAfter(position, this.#feed.position)) return;
     this.#open();
     this.#feed = { ...this.#feed, position };
   }
@@ -207,7 +208,7 @@ export class Ingest {
   #begin(position: string, committedAt: string, number: number): void {
     if (this.#state.kind !== 'none') throw invalid(number, 'a transaction begins inside another');
     if (this.#feed.position === null) throw invalid(number, 'a transaction stands before the base');
-    if (position <= this.#feed.position) {
+    if (!isAfter(position, this.#feed.position)) {
       this.#state = { kind: 'skip' };
       return;
     }

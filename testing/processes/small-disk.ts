@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import os from 'node:os';
-import path from 'node:path';
-import { COMMANDS } from './processes.ts';
+import { rmSync } from 'node:fs';
+import { COMMANDS } from './commands.ts';
+import { endWithThisProcess } from './reaper.ts';
+import { temporaryFolder } from './temporary-folder.ts';
 
 /** A file system of a few megabytes, and a shell that sees it: what is run there can fill a disk without filling this one. Linux only. */
 export class SmallDisk {
@@ -22,10 +22,11 @@ export class SmallDisk {
   }
 
   static async start(megabytes: number): Promise<SmallDisk> {
-    const folder = mkdtempSync(path.join(os.tmpdir(), 'tidemark-disk-'));
+    const folder = temporaryFolder('disk');
     // A mount namespace of its own: the disk goes with its last process.
     const root = process.getuid?.() === 0;
     const shell = spawn('unshare', [root ? '-m' : '-rm', 'sh'], { stdio: 'pipe' });
+    endWithThisProcess(shell);
     const disk = new SmallDisk(folder, shell);
     const { code, said } = await disk.run(`mount -t tmpfs -o size=${megabytes}m tmpfs ${folder}`);
     if (code !== 0) throw new Error(`a small disk cannot be made here: ${said}`);

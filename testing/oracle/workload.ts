@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { KINDS, type Kind } from './kinds.ts';
+import { KINDS, type Kind } from './column-kinds.ts';
 import type { OracleColumn } from './oracle.ts';
 import type { Random } from './random.ts';
 

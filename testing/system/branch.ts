@@ -1,9 +1,9 @@
-import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, rmSync } from 'node:fs';
 import net, { type AddressInfo, type Socket } from 'node:net';
-import os from 'node:os';
 import path from 'node:path';
 import type { Mode, Run } from '@tidemark/protocol/run';
 import Database from 'better-sqlite3';
+import { temporaryFolder } from '../processes/temporary-folder.ts';
 import { type AgentRun, agentRun } from './agent-run.ts';
 import { FaultProxy } from './fault-proxy.ts';
 import { TestRelay } from './test-relay.ts';
@@ -53,7 +53,7 @@ export class Branch {
   readonly relay: TestRelay;
   readonly way: FaultProxy;
   readonly wire: Wire;
-  readonly #folder = mkdtempSync(path.join(os.tmpdir(), 'tidemark-branch-'));
+  readonly #folder = temporaryFolder('branch');
 
   private constructor(relay: TestRelay, way: FaultProxy, wire: Wire) {
     this.relay = relay;

@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
+import { endWithThisProcess } from './reaper.ts';
 
-const root = path.resolve(import.meta.dirname, '..');
+const root = path.resolve(import.meta.dirname, '../..');
 
 /** The three commands, by their files: the process that is started is the one that can be killed. */
 export const COMMANDS = {
@@ -57,6 +58,7 @@ export function start(command: keyof typeof COMMANDS, args: string[], env: NodeJ
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  endWithThisProcess(child);
   return new Running(child);
 }
 

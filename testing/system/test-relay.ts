@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import os from 'node:os';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { RelayLink } from '@tidemark/master-feed/relay-link';
 import type { BatchAnswer } from '@tidemark/protocol/api';
@@ -9,6 +8,7 @@ import type { TableSchema } from '@tidemark/protocol/schema';
 import { type Config, readConfig } from '@tidemark/relay-server/config/relay-config';
 import { type Relay, startRelay } from '@tidemark/relay-server/relay';
 import { Tokens } from '@tidemark/relay-server/tokens/tokens';
+import { temporaryFolder } from '../processes/temporary-folder.ts';
 
 export const ITEM: TableSchema = {
   name: 'item',
@@ -63,7 +63,7 @@ export class TestRelay {
 
   /** `feed`: its settings in relay.yaml. `terminals`: further ones, with their attributes. */
   static async start(feed = '{}', terminals: Record<string, Record<string, string>> = {}): Promise<TestRelay> {
-    const folder = mkdtempSync(path.join(os.tmpdir(), 'tidemark-relay-'));
+    const folder = temporaryFolder('relay');
     const config = configOf(folder, feed);
     const tokens = new Tokens(config);
     const add = (name: string, role: 'feed' | 'terminal', of: string, attributes: Record<string, string> = {}) =>

@@ -1,9 +1,9 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import os from 'node:os';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { PATHS, RelayStatus, TransactionList } from '@tidemark/protocol/api';
-import { freePort } from './postgres/embedded.ts';
-import { type Finished, type Running, run, start, until } from './processes.ts';
+import { freePort } from '../postgres/embedded.ts';
+import { type Finished, type Running, run, start, until } from '../processes/commands.ts';
+import { temporaryFolder } from '../processes/temporary-folder.ts';
 
 export interface SystemOptions {
   kill?: NodeJS.Signals;
@@ -36,7 +36,7 @@ export class System {
     tables: string[] | null = null,
     { kill = 'SIGKILL', feed, terminals = {} }: SystemOptions = {},
   ): Promise<System> {
-    const folder = await mkdtemp(path.join(os.tmpdir(), 'tidemark-system-'));
+    const folder = temporaryFolder('system');
     const system = new System(folder, source, await freePort(), kill);
     const listed =
       tables === null
@@ -49,8 +49,13 @@ export class System {
     await system.addToken('feed', 'feed');
     await system.addToken('terminal', 'branch-7');
     for (const [name, attributes] of Object.entries(terminals)) await system.addToken('terminal', name, attributes);
-    await system.startRelay();
-    system.startFeed();
+    try {
+      await system.startRelay();
+      system.startFeed();
+    } catch (error) {
+      await system.stop();
+      throw error;
+    }
     return system;
   }
 
