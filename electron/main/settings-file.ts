@@ -2,7 +2,7 @@ import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { problems } from '@tidemark/calls/rpc';
 import { FeedName } from '@tidemark/protocol/api';
-import { Facts } from '@tidemark/status/facts';
+import { PauseJson } from '@tidemark/status/facts';
 import { z } from 'zod';
 import { Settings } from '../contract/contract.ts';
 
@@ -20,7 +20,7 @@ const FIELDS = {
   theme: Settings.shape.theme,
   token: SealedToken.nullable(),
   /** A pause outlives the app. */
-  paused: Facts.shape.paused,
+  paused: PauseJson.nullable(),
 };
 
 /** Settings as they stand in their file. */
@@ -90,7 +90,7 @@ export async function writeSettings(file: string, stored: StoredSettings): Promi
   const fresh = `${file}.new`;
   const handle = await open(fresh, 'w', 0o600);
   try {
-    await handle.writeFile(`${JSON.stringify(stored, null, 2)}\n`);
+    await handle.writeFile(`${JSON.stringify({ ...stored, paused: FIELDS.paused.encode(stored.paused) }, null, 2)}\n`);
     await handle.sync();
   } catch (error) {
     await handle.close();
