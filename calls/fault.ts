@@ -1,20 +1,26 @@
 import { asTidemarkError, TidemarkError } from '@tidemark/protocol/errors';
 import type { Fault } from '@tidemark/protocol/fault';
 
-/** An error that came from another process, with what that said of it. */
+/** Errors on their way between processes: a `Fault` is their plain form, a {@link FaultError} the thrown one. */
+
+/** An error that another process or thread reported. */
 export class FaultError extends TidemarkError {
   readonly fault: Fault;
 
   constructor(fault: Fault) {
-    super(fault.code, fault.params);
+    super(fault.code, fault.params, fault.detail);
     this.fault = fault;
   }
 }
 
-/** Anything thrown, in the form that crosses processes. */
-export function toFault(thrown: unknown): Fault {
+/**
+ * The plain form of anything thrown. `detail` is the message of the cause or, `withStack`, the stack of an error that has
+ * no code of its own: for the log of the process that the thread belongs to.
+ */
+export function toFault(thrown: unknown, withStack = false): Fault {
   if (thrown instanceof FaultError) return thrown.fault;
   const { code, params, cause } = asTidemarkError(thrown);
-  const detail = cause instanceof Error ? cause.message : undefined;
+  const stack = withStack && code === 'internal' ? ((cause ?? thrown) as Error).stack : undefined;
+  const detail = stack ?? (cause instanceof Error ? cause.message : undefined);
   return { code, params, ...(detail === undefined ? {} : { detail }) };
 }

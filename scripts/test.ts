@@ -82,6 +82,7 @@ const stages: (() => boolean)[] = [
   () => check('format', bin('biome'), ['ci', '.']),
   () => check('types', bin('tsc'), ['-b']),
   () => check('lint', bin('oxlint'), ['--type-aware']),
+  () => check('prose', process.execPath, ['scripts/prose/main.ts']),
   () => vitest('unit'),
   () => vitest('pg'),
   playwright,

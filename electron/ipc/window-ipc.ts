@@ -1,5 +1,5 @@
 import { toFault } from '@tidemark/calls/fault';
-import { answer, type Handlers } from '@tidemark/calls/rpc';
+import { answer, type Handlers } from '@tidemark/calls/server';
 import { TidemarkError } from '@tidemark/protocol/errors';
 import { type BrowserWindow, type IpcMainInvokeEvent, ipcMain } from 'electron';
 import { EVENTS, type EventName, type EventValue, METHODS, type Reply } from '../contract/contract.ts';

@@ -1,5 +1,6 @@
 import path from 'node:path';
-import { type Caller, type Handlers, makeCaller } from '@tidemark/calls/rpc';
+import { type Caller, makeCaller } from '@tidemark/calls/caller';
+import type { Handlers } from '@tidemark/calls/server';
 import { TidemarkError } from '@tidemark/protocol/errors';
 import type { Facts } from '@tidemark/status/facts';
 import { AGENT_EVENTS, AGENT_METHODS, type AgentConfig, FORWARDED_METHODS } from '@tidemark/terminal/agent/contract';
@@ -65,23 +66,26 @@ export class AgentProcess {
       { post: (message) => child.postMessage(message), onMessage: (listener) => void child.on('message', listener) },
       TABLES,
       {
-        ready: ({ sqlite }) => {
-          this.sqlite = sqlite;
-          this.configure();
-          this.#deps.onReady();
+        on: {
+          ready: ({ sqlite }) => {
+            this.sqlite = sqlite;
+            this.configure();
+            this.#deps.onReady();
+          },
+          facts: (facts) => {
+            if (this.#child !== child) return;
+            if (this.state.state !== 'alive') this.#setState({ state: 'alive' });
+            this.#deps.onFacts(facts);
+          },
         },
-        facts: (facts) => {
-          if (this.#child !== child) return;
-          if (this.state.state !== 'alive') this.#setState({ state: 'alive' });
-          this.#deps.onFacts(facts);
-        },
+        onInvalidMessage: (error) => this.#deps.log('error', 'agent.nonsense', { detail: error.message }),
+        unanswered: (reason) => new TidemarkError('agent_down', {}, new Error(reason)),
       },
-      (error) => this.#deps.log('error', 'agent.nonsense', { detail: error.message }),
     );
     this.#caller = caller;
     this.#exited = new Promise((resolve) => {
       child.once('exit', (code) => {
-        caller.gone();
+        caller.close(`it ended with code ${code}`);
         if (this.#child === child) {
           this.#child = null;
           this.#caller = null;

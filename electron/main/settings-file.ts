@@ -1,6 +1,6 @@
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { problems } from '@tidemark/calls/rpc';
+import { problems } from '@tidemark/calls/problems';
 import { FeedName } from '@tidemark/protocol/api';
 import { PauseJson } from '@tidemark/status/facts';
 import { z } from 'zod';

@@ -1,6 +1,6 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { problems } from '@tidemark/calls/rpc';
+import { problems } from '@tidemark/calls/problems';
 import { TidemarkError } from '@tidemark/protocol/errors';
 import type { Fault } from '@tidemark/protocol/fault';
 import type { AgentConfig } from '@tidemark/terminal/agent/contract';

@@ -1,4 +1,5 @@
-import { type Port, serve } from '@tidemark/calls/rpc';
+import type { Port } from '@tidemark/calls/port';
+import { serve } from '@tidemark/calls/server';
 import { TidemarkError } from '@tidemark/protocol/errors';
 import { Replica } from '@tidemark/replica/replica';
 import { openReader, openWriter } from '@tidemark/table-store/sqlite';
@@ -120,6 +121,7 @@ const tell = serve(
     'connection.test': async ({ relayUrl, feed, token, version }) =>
       testConnection({ relayUrl, feed, token: new Secret(token) }, version),
   },
+  { onInvalidMessage: (error) => logger.error({ detail: error.message }, 'agent.invalid_call') },
 );
 
 function sqliteVersion(): string | null {

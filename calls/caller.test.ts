@@ -1,0 +1,186 @@
+import { MessageChannel } from 'node:worker_threads';
+import { TidemarkError } from '@tidemark/protocol/errors';
+import { afterEach, expect, test, vi } from 'vitest';
+import { z } from 'zod';
+import { makeCaller } from './caller.ts';
+import { Bytes, type Port } from './port.ts';
+import { serve, Transfer } from './server.ts';
+
+const tables = {
+  methods: {
+    double: { in: z.object({ n: z.int() }), out: z.object({ n: z.int() }), timeoutMs: 60_000 },
+    reverse: { in: z.object({ bytes: Bytes }), out: z.object({ bytes: Bytes }), timeoutMs: 60_000 },
+    wait: { in: z.object({}), out: z.object({}), timeoutMs: 60_000 },
+    late: { in: z.object({}), out: z.object({}), timeoutMs: 30 },
+    fail: { in: z.object({}), out: z.object({}), timeoutMs: 60_000 },
+    fraction: { in: z.object({}), out: z.object({ n: z.int() }), timeoutMs: 60_000 },
+    closure: { in: z.object({}), out: z.unknown(), timeoutMs: 60_000 },
+  },
+  events: { tick: z.object({ n: z.int() }) },
+};
+
+const channels: MessageChannel[] = [];
+afterEach(() => {
+  for (const { port1 } of channels.splice(0)) port1.close();
+});
+
+/** Two ends that copy or move what they carry, as a boundary between threads does. */
+function pipe(): [Port, Port] {
+  const channel = new MessageChannel();
+  channels.push(channel);
+  const end = (port: MessageChannel['port1']): Port => ({
+    post: (message, transfer = []) => port.postMessage(message, transfer),
+    onMessage: (listener) => void port.on('message', listener),
+  });
+  return [end(channel.port1), end(channel.port2)];
+}
+
+function connect() {
+  const [here, there] = pipe();
+  const ticks: number[] = [];
+  const invalidAnswer = vi.fn();
+  const invalidCall = vi.fn();
+  const caller = makeCaller(here, tables, {
+    on: { tick: ({ n }) => void ticks.push(n) },
+    onInvalidMessage: invalidAnswer,
+    unanswered: (reason) => new TidemarkError('agent_down', {}, new Error(reason)),
+  });
+  const emit = serve(
+    there,
+    tables,
+    {
+      double: async ({ n }) => ({ n: 2 * n }),
+      reverse: ({ bytes }) => {
+        const reversed = new Uint8Array(bytes).reverse();
+        return new Transfer({ bytes: reversed }, [reversed.buffer]);
+      },
+      wait: () => new Promise(() => {}),
+      late: () => new Promise(() => {}),
+      fail: () => {
+        throw new TidemarkError('db_read_only', { file: 'a.sqlite' });
+      },
+      fraction: async () => ({ n: 0.5 }),
+      closure: async () => () => undefined,
+    },
+    { onInvalidMessage: invalidCall },
+  );
+  return { caller, emit, ticks, invalidAnswer, invalidCall, here, there };
+}
+
+test('concurrent calls receive their own answers', async () => {
+  const { caller } = connect();
+  const answers = await Promise.all([1, 2, 3].map((n) => caller.call('double', { n })));
+  expect(answers).toEqual([{ n: 2 }, { n: 4 }, { n: 6 }]);
+});
+
+test('an error crosses with its code and params', async () => {
+  const { caller } = connect();
+  await expect(caller.call('fail', {})).rejects.toMatchObject({ code: 'db_read_only', params: { file: 'a.sqlite' } });
+});
+
+test('transferred buffers move in both directions', async () => {
+  const { caller } = connect();
+  const bytes = new Uint8Array([1, 2, 3]);
+  const answer = caller.call('reverse', { bytes }, [bytes.buffer]);
+  expect(bytes.byteLength).toBe(0);
+  expect([...(await answer).bytes]).toEqual([3, 2, 1]);
+});
+
+test('closing rejects every pending call and every later one', async () => {
+  const { caller } = connect();
+  const pending = [caller.call('wait', {}), caller.call('wait', {})];
+  caller.close('it ended');
+  for (const call of [...pending, caller.call('double', { n: 1 })])
+    await expect(call).rejects.toMatchObject({ code: 'agent_down', cause: { message: 'it ended' } });
+});
+
+test('a call without an answer is rejected at its time limit', async () => {
+  const { caller } = connect();
+  await expect(caller.call('late', {})).rejects.toMatchObject({
+    code: 'agent_down',
+    cause: { message: 'no answer to late within 30 ms' },
+  });
+});
+
+test('an answer after the time limit is dropped', async () => {
+  const { caller, invalidAnswer, there } = connect();
+  await expect(caller.call('late', {})).rejects.toThrow();
+  there.post({ id: 1, ok: true, value: {} });
+  expect(await caller.call('double', { n: 1 })).toEqual({ n: 2 });
+  expect(invalidAnswer).not.toHaveBeenCalled();
+});
+
+test('input that the table refuses is answered by request_invalid', async () => {
+  const { caller } = connect();
+  const text = 'x' as unknown as number;
+  await expect(caller.call('double', { n: text })).rejects.toMatchObject({ code: 'request_invalid' });
+});
+
+test('a method that the table does not name, or only inherits, is answered by request_invalid', async () => {
+  const { here, there } = connect();
+  const answers: unknown[] = [];
+  const answered = new Promise<void>((resolve) => {
+    here.onMessage((message) => {
+      answers.push(message);
+      if (answers.length === 2) resolve();
+    });
+  });
+  here.post({ id: 1, method: 'toString', input: {} });
+  here.post({ id: 2, method: 'triple', input: {} });
+  await answered;
+  expect(answers).toMatchObject([
+    { id: 1, ok: false, fault: { code: 'request_invalid' } },
+    { id: 2, ok: false, fault: { code: 'request_invalid' } },
+  ]);
+  void there;
+});
+
+test('output that the table refuses is answered by a fault', async () => {
+  const { caller } = connect();
+  await expect(caller.call('fraction', {})).rejects.toMatchObject({ code: 'internal' });
+});
+
+test('output that cannot be posted is answered by a fault', async () => {
+  const { caller } = connect();
+  await expect(caller.call('closure', {})).rejects.toMatchObject({ code: 'internal' });
+});
+
+test('input that cannot be posted is rejected at once', async () => {
+  const { caller } = connect();
+  const input = { bytes: (() => undefined) as unknown as Uint8Array<ArrayBuffer> };
+  await expect(caller.call('reverse', input)).rejects.toThrow('could not be cloned');
+});
+
+test('an answer that the table refuses is rejected, not returned', async () => {
+  const [here, there] = pipe();
+  const caller = makeCaller(here, tables, {
+    on: { tick: () => undefined },
+    onInvalidMessage: () => undefined,
+    unanswered: () => new TidemarkError('agent_down'),
+  });
+  there.onMessage(() => there.post({ id: 1, ok: true, value: { n: 'two' } }));
+  await expect(caller.call('double', { n: 1 })).rejects.toMatchObject({ code: 'internal' });
+});
+
+test('events are parsed, and other messages are reported and dropped', async () => {
+  const { caller, emit, ticks, invalidAnswer, there } = connect();
+  emit('tick', { n: 1 });
+  for (const message of [
+    { event: 'tick', value: { n: 'x' } },
+    { event: 'toString', value: 1 },
+    'hello',
+    null,
+    { id: 1 },
+  ])
+    there.post(message);
+  await caller.call('double', { n: 1 });
+  expect(ticks).toEqual([1]);
+  expect(invalidAnswer).toHaveBeenCalledTimes(5);
+});
+
+test('a message that is not a call is reported, and the server keeps answering', async () => {
+  const { caller, invalidCall, here } = connect();
+  for (const message of ['hello', null, { id: 'x', method: 'double' }, { id: 1 }]) here.post(message);
+  expect(await caller.call('double', { n: 4 })).toEqual({ n: 8 });
+  expect(invalidCall).toHaveBeenCalledTimes(4);
+});

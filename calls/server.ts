@@ -1,0 +1,90 @@
+import { type ErrorCode, TidemarkError } from '@tidemark/protocol/errors';
+import { z } from 'zod';
+import { toFault } from './fault.ts';
+import { CallMessage, type EventTable, type MethodTable, type Port } from './port.ts';
+import { problems } from './problems.ts';
+
+/**
+ * The answering end of a port. Each call is parsed, run and answered once: by its value, or by the fault that it threw.
+ * Calls run concurrently; a handler that needs an order keeps it itself.
+ */
+
+/** An answer with buffers inside that move to the caller instead of being copied. */
+export class Transfer<T> {
+  readonly value: T;
+  readonly buffers: readonly ArrayBuffer[];
+
+  constructor(value: T, buffers: readonly ArrayBuffer[]) {
+    this.value = value;
+    this.buffers = buffers;
+  }
+}
+
+type Returned<T> = T | Transfer<T>;
+
+export type Handlers<M extends MethodTable> = {
+  [N in keyof M]: (
+    input: z.output<M[N]['in']>,
+  ) => Returned<z.input<M[N]['out']>> | Promise<Returned<z.input<M[N]['out']>>>;
+};
+
+export interface ServeOptions {
+  /** Receives messages that are not calls. They cannot be answered. */
+  onInvalidMessage: (error: Error) => void;
+  /** Whether faults carry the stack of an unexpected error: for threads of one process, whose faults reach only its log. */
+  withStack?: boolean;
+}
+
+/** Answers the calls that arrive over `port`. Returns the function that sends an event to the caller. */
+export function serve<M extends MethodTable, E extends EventTable>(
+  port: Port,
+  tables: { methods: M; events: E },
+  handlers: Handlers<M>,
+  { onInvalidMessage, withStack = false }: ServeOptions,
+): <N extends keyof E & string>(event: N, value: z.input<E[N]>) => void {
+  const refuse = (id: number, error: unknown) => port.post({ id, ok: false, fault: toFault(error, withStack) });
+  port.onMessage((message) => {
+    const call = CallMessage.safeParse(message);
+    if (!call.success) return onInvalidMessage(new Error(`the message is not a call: ${z.prettifyError(call.error)}`));
+    const { id, method, input } = call.data;
+    run(tables.methods, handlers, method, input, () => 'request_invalid')
+      .then(({ value, buffers }) => port.post({ id, ok: true, value }, buffers))
+      // A value that cannot be posted is a fault, too: the caller must not wait for it.
+      .catch((error: unknown) => refuse(id, error));
+  });
+  return (event, value) => port.post({ event, value });
+}
+
+/**
+ * Runs one call of a table and returns its value. Throws `request_invalid` for an unknown method, `invalid(method)` for input
+ * that its schema refuses, a ZodError for output that its schema refuses, and what the handler throws.
+ */
+export async function answer<M extends MethodTable>(
+  methods: M,
+  handlers: Handlers<M>,
+  method: unknown,
+  input: unknown,
+  invalid: (method: keyof M) => ErrorCode = () => 'request_invalid',
+): Promise<unknown> {
+  return (await run(methods, handlers, method, input, invalid)).value;
+}
+
+async function run<M extends MethodTable>(
+  methods: M,
+  handlers: Handlers<M>,
+  method: unknown,
+  input: unknown,
+  invalid: (method: keyof M) => ErrorCode,
+): Promise<Transfer<unknown>> {
+  if (typeof method !== 'string' || !Object.hasOwn(methods, method)) {
+    throw new TidemarkError('request_invalid', {
+      detail: `there is no method ${typeof method === 'string' ? method.slice(0, 60) : typeof method}`,
+    });
+  }
+  const row = methods[method] as M[keyof M];
+  const parsed = row.in.safeParse(input);
+  if (!parsed.success) throw new TidemarkError(invalid(method), { detail: problems(parsed.error) });
+  const returned = await (handlers[method] as (input: unknown) => unknown)(parsed.data);
+  const { value, buffers } = returned instanceof Transfer ? returned : new Transfer(returned, []);
+  return new Transfer(row.out.parse(value), buffers);
+}

@@ -1,0 +1,130 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type MessagePort, parentPort, Worker } from 'node:worker_threads';
+import { type Caller, makeCaller } from '@tidemark/calls/caller';
+import type { Port, TimedTable } from '@tidemark/calls/port';
+import { type Handlers, serve } from '@tidemark/calls/server';
+import { TidemarkError } from '@tidemark/protocol/errors';
+import type { z } from 'zod';
+
+/**
+ * Calls to a worker thread of this process.
+ *
+ * The first call starts the thread. A thread that dies rejects every pending call, and the next call starts another one.
+ * A thread is not terminated while it may be inside a call of SQLite, which can crash the process, unless it has not
+ * returned within a grace period.
+ */
+
+/** How long a thread that is at work may take to end before it is terminated, ms. */
+const GRACE_MS = 5_000;
+
+export interface WorkerThreadOptions<M extends TimedTable> {
+  /** File of the thread, which calls {@link serveThread} with the same table. */
+  module: URL;
+  /** For messages: `the writer`. */
+  name: string;
+  methods: M;
+  /** Plain data for the thread, as its `workerData`. */
+  data?: unknown;
+}
+
+interface Running<M extends TimedTable> {
+  worker: Worker;
+  caller: Caller<M>;
+  exited: Promise<void>;
+}
+
+export class WorkerThread<M extends TimedTable> {
+  readonly #options: WorkerThreadOptions<M>;
+  #running: Running<M> | null = null;
+
+  constructor(options: WorkerThreadOptions<M>) {
+    this.#options = options;
+  }
+
+  get running(): boolean {
+    return this.#running !== null;
+  }
+
+  /** Rejects with the fault that the thread reports, or with `internal` when it dies or does not answer in time. */
+  call<N extends keyof M & string>(
+    method: N,
+    input: z.input<M[N]['in']>,
+    transfer?: readonly ArrayBuffer[],
+  ): Promise<z.output<M[N]['out']>> {
+    this.#running ??= this.#start();
+    return this.#running.caller.call(method, input, transfer);
+  }
+
+  /** Rejects pending calls now and resolves when the thread has ended. It is terminated when it does not end in time. */
+  async end(): Promise<void> {
+    const running = this.#running;
+    if (!running) return;
+    running.caller.close('it was stopped');
+    await this.exited();
+    await this.terminate();
+  }
+
+  /** Resolves when the thread has ended or the grace period is over. */
+  async exited(): Promise<void> {
+    const running = this.#running;
+    if (!running) return;
+    const grace = new AbortController();
+    await Promise.race([running.exited, sleep(GRACE_MS, undefined, { signal: grace.signal }).catch(() => undefined)]);
+    grace.abort();
+  }
+
+  /** Terminates the thread, for a caller that knows it to be idle. */
+  async terminate(): Promise<void> {
+    await this.#running?.worker.terminate();
+  }
+
+  #start(): Running<M> {
+    const { module, name, methods, data } = this.#options;
+    const worker = new Worker(module, { workerData: data });
+    const gone = (reason: string) => {
+      if (this.#running?.worker === worker) this.#running = null;
+      caller.close(reason);
+    };
+    const caller = makeCaller<M, Record<never, never>>(
+      portOf(worker),
+      { methods, events: {} },
+      {
+        on: {},
+        // A thread that sends something else is broken: the calls that wait for it must not.
+        onInvalidMessage: (error) => {
+          gone(error.message);
+          void worker.terminate();
+        },
+        unanswered: (reason) => new TidemarkError('internal', { detail: `${name} did not answer: ${reason}` }),
+      },
+    );
+    worker.once('error', (error) => gone(String(error)));
+    const exited = new Promise<void>((resolve) => {
+      worker.once('exit', (code) => {
+        gone(`it ended with code ${code}`);
+        resolve();
+      });
+    });
+    return { worker, caller, exited };
+  }
+}
+
+/** In the thread: answers the calls of the table. A message that is not a call ends the thread. */
+export function serveThread<M extends TimedTable>(methods: M, handlers: Handlers<M>): MessagePort {
+  if (!parentPort) throw new Error('this module runs as a worker thread');
+  const options = {
+    withStack: true,
+    onInvalidMessage: (error: Error) => {
+      throw error;
+    },
+  };
+  serve(portOf(parentPort), { methods, events: {} }, handlers, options);
+  return parentPort;
+}
+
+function portOf(end: Worker | MessagePort): Port {
+  return {
+    post: (message, transfer = []) => end.postMessage(message, transfer),
+    onMessage: (listener) => void end.on('message', listener),
+  };
+}

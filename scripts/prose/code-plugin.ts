@@ -1,0 +1,77 @@
+import type { Passage } from './code-prose.ts';
+
+/**
+ * The textlint plugin for code whose prose alone is left: each passage becomes one paragraph, or several where a comment
+ * has blank lines, list items or tags.
+ */
+
+/** Where one comment's paragraphs begin. */
+const BREAK = /\n[\t ]*(?:\n|(?=[-•] |@\w))/;
+
+export class CodeProcessor {
+  readonly #passages: Passage[];
+
+  /** Takes the passages as textlint's plugin options. */
+  constructor({ passages }: { passages: Passage[] }) {
+    this.#passages = passages;
+  }
+
+  availableExtensions(): string[] {
+    return ['.code'];
+  }
+
+  processor() {
+    return {
+      preProcess: (text: string) => documentOf(text, this.#passages),
+      postProcess: (messages: unknown[], filePath?: string) => ({ messages, filePath: filePath ?? '<code>' }),
+    };
+  }
+}
+
+/** A textlint syntax tree: a document of paragraphs of one string each. */
+function documentOf(text: string, passages: Passage[]) {
+  const place = placer(text);
+  const children = passages.flatMap(({ start, end }) =>
+    paragraphsOf(text.slice(start, end)).map(([from, length]) => {
+      const at = start + from;
+      const node = { ...place(at, at + length), raw: text.slice(at, at + length) };
+      return { type: 'Paragraph', ...node, children: [{ type: 'Str', ...node, value: node.raw }] };
+    }),
+  );
+  return { type: 'Document', ...place(0, text.length), raw: text, children };
+}
+
+/** Offset and length of each paragraph. */
+function paragraphsOf(text: string): [number, number][] {
+  const found: [number, number][] = [];
+  let at = 0;
+  while (at < text.length) {
+    const rest = text.slice(at);
+    const lead = rest.length - rest.trimStart().length;
+    const after = BREAK.exec(rest.slice(lead))?.index ?? rest.length - lead;
+    const length = rest.slice(lead, lead + after).trimEnd().length;
+    if (length > 0) found.push([at + lead, length]);
+    at += lead + after + 1;
+  }
+  return found;
+}
+
+/** Gives ranges their lines (from 1) and columns (from 0). */
+function placer(text: string) {
+  const starts = [0];
+  for (let n = text.indexOf('\n'); n >= 0; n = text.indexOf('\n', n + 1)) starts.push(n + 1);
+  const position = (offset: number) => {
+    let low = 0;
+    let high = starts.length - 1;
+    while (low < high) {
+      const middle = Math.ceil((low + high) / 2);
+      if ((starts[middle] ?? 0) <= offset) low = middle;
+      else high = middle - 1;
+    }
+    return { line: low + 1, column: offset - (starts[low] ?? 0) };
+  };
+  return (start: number, end: number) => ({
+    range: [start, end] as const,
+    loc: { start: position(start), end: position(end) },
+  });
+}

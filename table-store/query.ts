@@ -1,0 +1,179 @@
+import type { Seq } from '@tidemark/protocol/cursor';
+import { TidemarkError } from '@tidemark/protocol/errors';
+import type BetterSqlite3 from 'better-sqlite3';
+import type { Reader, Writer } from './sqlite.ts';
+
+/**
+ * Typed results of SQL: the only place where what SQLite returns gets a type.
+ *
+ * A caller states the shape of a row once, as column types (`row({ id: INTEGER, name: TEXT })`), and the TypeScript type
+ * of the result is inferred from it. Each value is checked against the shape when it is read, because every replica is
+ * open to other programs, and a column's declared type does not bind SQLite.
+ *
+ * The check costs one call per value. Loops over the rows of feed tables use {@link RAW_ROW}, whose type promises no more
+ * than SQLite does, so that they pay for no check.
+ *
+ * This module never interprets a value: turning text into a schema, a scope set or a time is up to the caller.
+ */
+
+/** What SQLite can return for a column, with 64-bit integers as bigint. */
+export type SqliteValue = null | number | bigint | string | Buffer;
+
+/** What one column holds. `name` is used in error messages. */
+export interface ColumnKind<T> {
+  readonly name: string;
+  readonly accepts: (value: unknown) => value is T;
+}
+
+/** A column type of one's own, for example a branded number. */
+export function columnKind<T>(name: string, accepts: (value: unknown) => value is T): ColumnKind<T> {
+  return { name, accepts };
+}
+
+export const TEXT = columnKind('text', (value): value is string => typeof value === 'string');
+/** A whole number that a JavaScript number holds exactly. */
+export const INTEGER = columnKind('an integer', (value): value is number => Number.isSafeInteger(value));
+/** Any number. */
+export const REAL = columnKind('a number', (value): value is number => typeof value === 'number');
+export const BLOB = columnKind('a blob', (value): value is Buffer => Buffer.isBuffer(value));
+/** The result of a comparison. */
+export const FLAG = columnKind('0 or 1', (value): value is 0 | 1 => value === 0 || value === 1);
+/** A value that another program may have written, or that the caller parses. */
+export const UNKNOWN = columnKind('any value', (_value): _value is unknown => true);
+
+/** A transaction's number in its feed. */
+export const SEQ = columnKind('a seq', (value): value is Seq => INTEGER.accepts(value) && value >= 0);
+
+/** What is needed of a zod schema. */
+interface Schema<T> {
+  safeParse(value: unknown): { success: true; data: T } | { success: false };
+}
+
+/** A value that a schema of the wire accepts as it is, such as an epoch. The schema must not transform it. */
+export function accepted<T>(name: string, schema: Schema<T>): ColumnKind<T> {
+  return columnKind(name, (value): value is T => schema.safeParse(value).success);
+}
+
+/** `kind`, or NULL. */
+export function orNull<T>(kind: ColumnKind<T>): ColumnKind<T | null> {
+  return columnKind(`${kind.name} or NULL`, (value): value is T | null => value === null || kind.accepts(value));
+}
+
+/** How rows are read: `object` by column name, `value` the first column only, `raw` as an array of all columns. */
+type Mode = 'object' | 'value' | 'raw';
+
+/** The shape of a result row. `check` returns its argument, or throws what `fail` returns. */
+export interface RowShape<T> {
+  readonly mode: Mode;
+  readonly check: (found: unknown, fail: (problem: string) => TidemarkError) => T;
+}
+
+type ColumnKinds = Record<string, ColumnKind<unknown>>;
+type RowOf<C extends ColumnKinds> = { [K in keyof C]: C[K] extends ColumnKind<infer T> ? T : never };
+
+/** A row as an object. Columns that the shape does not name are not checked. */
+export function row<C extends ColumnKinds>(columns: C): RowShape<RowOf<C>> {
+  const kinds = Object.entries(columns);
+  return {
+    mode: 'object',
+    check: (found, fail) => {
+      const values = found as Record<string, unknown>;
+      for (const [name, kind] of kinds)
+        if (!kind.accepts(values[name])) throw fail(`${name} is not ${kind.name}: ${typeof values[name]}`);
+      return found as RowOf<C>;
+    },
+  };
+}
+
+/** The first column of each row, without the row around it. */
+export function value<T>(kind: ColumnKind<T>): RowShape<T> {
+  return {
+    mode: 'value',
+    check: (found, fail) => {
+      if (!kind.accepts(found)) throw fail(`a value is not ${kind.name}: ${typeof found}`);
+      return found;
+    },
+  };
+}
+
+/** All columns in order, unchecked, with every integer as a bigint. For loops over feed rows. */
+export const RAW_ROW: RowShape<SqliteValue[]> = { mode: 'raw', check: (found) => found as SqliteValue[] };
+
+/** A statement that reads, with rows of type `T`. Methods throw `db_damaged` when a row does not have its shape. */
+export class Query<T> {
+  readonly #statement: BetterSqlite3.Statement<unknown[]>;
+  readonly #shape: RowShape<T>;
+  readonly #fail: (problem: string) => TidemarkError;
+
+  constructor(statement: BetterSqlite3.Statement<unknown[]>, shape: RowShape<T>) {
+    this.#statement = statement;
+    this.#shape = shape;
+    this.#fail = (problem) =>
+      new TidemarkError('db_damaged', { file: statement.database.name, detail: `${problem} (${statement.source})` });
+  }
+
+  /** The first row; undefined when there is none. */
+  get(...bindings: unknown[]): T | undefined {
+    const found = this.#statement.get(...bindings);
+    return found === undefined ? undefined : this.#shape.check(found, this.#fail);
+  }
+
+  /** The first row of a query that always has one. */
+  one(...bindings: unknown[]): T {
+    return this.#shape.check(this.#statement.get(...bindings) ?? this.#missing(), this.#fail);
+  }
+
+  all(...bindings: unknown[]): T[] {
+    const { check } = this.#shape;
+    return this.#statement.all(...bindings).map((found) => check(found, this.#fail));
+  }
+
+  /** Rows one by one. A query is busy until its iterator has ended: see {@link ownQuery}. */
+  *iterate(...bindings: unknown[]): IterableIterator<T> {
+    const { check } = this.#shape;
+    for (const found of this.#statement.iterate(...bindings)) yield check(found, this.#fail);
+  }
+
+  #missing(): never {
+    throw this.#fail('a row is missing');
+  }
+}
+
+/** Statements by connection, then by mode and text: the mode is a state of the statement. */
+const SHARED = new WeakMap<Reader | Writer, Map<string, BetterSqlite3.Statement<unknown[]>>>();
+
+/**
+ * A query that is prepared once per connection and shared by all who ask for the same SQL. Iterate over it only where the
+ * loop body cannot ask for the same SQL.
+ */
+export function query<T>(db: Reader | Writer, sql: string, shape: RowShape<T>): Query<T> {
+  let known = SHARED.get(db);
+  if (!known) {
+    known = new Map();
+    SHARED.set(db, known);
+  }
+  const name = `${shape.mode} ${sql}`;
+  let statement = known.get(name);
+  if (!statement) {
+    statement = prepare(db, sql, shape.mode);
+    known.set(name, statement);
+  }
+  return new Query(statement, shape);
+}
+
+/** A query of the caller's own, for long iterations and for SQL that is never used again. */
+export function ownQuery<T>(db: Reader | Writer, sql: string, shape: RowShape<T>): Query<T> {
+  return new Query(prepare(db, sql, shape.mode), shape);
+}
+
+/** Whether a query has a row. */
+export function exists(db: Reader | Writer, sql: string, ...bindings: unknown[]): boolean {
+  return query(db, sql, value(UNKNOWN)).get(...bindings) !== undefined;
+}
+
+function prepare(db: Reader | Writer, sql: string, mode: Mode): BetterSqlite3.Statement<unknown[]> {
+  const statement = db.prepare<unknown[]>(sql);
+  if (mode === 'value') statement.pluck();
+  if (mode === 'raw') statement.raw().safeIntegers();
+  return statement;
+}
