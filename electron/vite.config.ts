@@ -3,13 +3,14 @@ import { type BuildEnvironmentOptions, defineConfig } from 'vite';
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
-/** Loaded at run time: Electron itself, and the one module that is not JavaScript. */
+/** Loaded at run time: Electron itself, and the one module with native code. */
 const EXTERNAL = ['electron', 'better-sqlite3', /^node:/];
 
-/** One CommonJS file each: a sandboxed preload can load no second file, and the others start faster. */
+/** One CommonJS file per process: a sandboxed preload cannot load a second file, and the others start faster. */
 const bundle = (name: string, entry: string): BuildEnvironmentOptions => ({
   outDir: here('./out'),
   emptyOutDir: false,
+  copyPublicDir: name === 'main',
   // Electron 33 (Node 20.18) for tests, Electron 45 for releases.
   target: 'node20.18',
   ssr: here(entry),
@@ -27,10 +28,11 @@ const environment = (name: string, entry: string) => ({
   build: bundle(name, entry),
 });
 
-/** The app's processes, apart from the window's page (renderer/vite.config.ts). */
+/** Builds the app's processes, except for the window's page (renderer/vite.config.ts). */
 export default defineConfig({
   root: here('.'),
-  publicDir: false,
+  // The main process loads the tray's icons from beside its bundle.
+  publicDir: here('./icons'),
   builder: {
     async buildApp(builder) {
       for (const name of ['main', 'preload', 'agent']) {

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
-import { endOf, tokenOf } from '@tidemark/command-line/command';
+import { readKey } from '@tidemark/command-line/key';
+import { runProgram, subcommand } from '@tidemark/command-line/program';
 import { FeedName } from '@tidemark/protocol/api';
 import { TidemarkError } from '@tidemark/protocol/errors';
-import { Command } from 'commander';
+import { RelayAddress } from '@tidemark/protocol/relay-address';
 import { pino } from 'pino';
 import { runFeed } from './feed.ts';
 import { PostgresSource } from './postgres/postgres-source.ts';
@@ -17,71 +18,44 @@ interface Options {
   tokenFile?: string;
 }
 
-async function run(options: Options): Promise<void> {
+async function run(options: Options, stop: AbortSignal): Promise<void> {
   const mistakes: string[] = [];
   const source = options.source ?? process.env.TIDEMARK_SOURCE ?? '';
   if (!/^postgres(ql)?:\/\//.test(source))
     mistakes.push('--source (or TIDEMARK_SOURCE): write it as postgres://user@host/database');
   if (!FeedName.safeParse(options.feed).success) mistakes.push(`--feed: ${options.feed} is not a feed name`);
-  if (!/^https?:\/\/[^\s/]+/.test(options.relay))
-    mistakes.push('--relay: write it as http://host:port or https://host');
-  const token = tokenOf(
-    {
-      file: options.tokenFile,
-      environment: process.env.TIDEMARK_TOKEN,
-      read: (file) => readFileSync(file, 'utf8'),
-    },
-    mistakes,
-  );
-  if (mistakes.length > 0) throw new TidemarkError('config_invalid', { detail: mistakes.join('; ') });
+  const relay = RelayAddress.safeParse(options.relay);
+  if (!relay.success) mistakes.push(`--relay: ${relay.error.issues[0]?.message}`);
+  const token = readKey(options.tokenFile, process.env, mistakes);
+  if (!relay.success || mistakes.length > 0) throw new TidemarkError('config_invalid', { detail: mistakes.join('; ') });
 
   const logger = pino({ base: { program: 'tidemark-feed', feed: options.feed } });
   const log = (event: string, fields: Record<string, unknown> = {}) => logger.info({ event, ...fields });
-  const stop = new AbortController();
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.once(signal, () => {
-      process.once(signal, () => process.exit(1));
-      stop.abort();
-    });
-  }
   await runFeed(
     {
       source: new PostgresSource(source, options.feed, log),
-      relay: new RelayLink(options.relay, options.feed, token),
+      relay: new RelayLink(relay.data, options.feed, token),
       version,
       log,
       random: Math.random,
       now: Date.now,
     },
-    stop.signal,
+    stop,
   );
   log('stopped');
 }
 
-const program = new Command('tidemark-feed')
-  .description("Reads a master's log and hands it to the relay.")
-  .version(version);
-program.configureOutput({ writeErr: () => undefined }).exitOverride();
-program
-  .command('run')
-  .description('Run the feed until it is stopped.')
-  .option(
-    '--source <url>',
-    'the master: postgres://user@host/database; the password may come from PGPASSWORD or PGPASSFILE (or all from TIDEMARK_SOURCE)',
-  )
-  .requiredOption('--feed <name>', 'name of the feed')
-  .requiredOption('--relay <url>', 'address of the relay')
-  .option('--token-file <file>', "file with the feed's token (or TIDEMARK_TOKEN)")
-  .option('--json', 'errors for machines')
-  .configureOutput({ writeErr: () => undefined })
-  .exitOverride()
-  .action(run);
-
-try {
-  await program.parseAsync();
-  process.exitCode ??= 0;
-} catch (thrown) {
-  const { line, exitCode } = endOf(thrown, process.argv.includes('--json'));
-  if (line !== null) console.error(line);
-  process.exitCode = exitCode;
-}
+await runProgram(
+  { name: 'tidemark-feed', description: "Reads a master's log and hands it to the relay.", version, graceMs: null },
+  (program, stop) =>
+    subcommand(program, 'run', 'Run the feed until it is stopped.')
+      .option(
+        '--source <url>',
+        'the master: postgres://user@host/database; the password may come from PGPASSWORD or PGPASSFILE (or all from TIDEMARK_SOURCE)',
+      )
+      .requiredOption('--feed <name>', 'name of the feed')
+      .requiredOption('--relay <url>', 'address of the relay')
+      .option('--token-file <file>', "file with the feed's token (or TIDEMARK_TOKEN)")
+      .option('--json', 'errors for machines')
+      .action((options: Options) => run(options, stop)),
+);

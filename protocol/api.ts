@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { Cursor, Epoch, Seq } from './cursor.ts';
-import { SourcePosition } from './lines.ts';
 import { ScopeSet } from './page.ts';
+import { SourcePosition } from './position.ts';
 import { TableId, TableSchema } from './schema.ts';
 import { type TimeSchema, TimeText } from './time.ts';
 

@@ -1,16 +1,14 @@
 import { readFileSync } from 'node:fs';
-import { endOf } from '@tidemark/command-line/command';
-import closeWithGrace from 'close-with-grace';
-import { Command } from 'commander';
+import { aborted, runProgram } from '@tidemark/command-line/program';
 import { pino } from 'pino';
-import { command } from './command.ts';
-import { readConfig } from './config.ts';
+import { command } from './config/config-command.ts';
+import { readConfig } from './config/relay-config.ts';
 import { startRelay } from './relay.ts';
-import { addTokenCommands } from './token-commands.ts';
+import { addTokenCommands } from './tokens/token-commands.ts';
 
 const { version } = JSON.parse(readFileSync(new URL('./package.json', import.meta.url), 'utf8')) as { version: string };
 
-async function serve({ config: file }: { config: string }): Promise<void> {
+async function serve(file: string, stop: AbortSignal): Promise<void> {
   const config = readConfig(file);
   const logger = pino({ base: { program: 'tidemark-relay' } });
   const relay = await startRelay(config, {
@@ -18,27 +16,21 @@ async function serve({ config: file }: { config: string }): Promise<void> {
     version,
     log: (event, fields) => logger.info({ event, ...fields }),
   });
-  closeWithGrace(
-    { delay: 15_000, logger: { error: (error: unknown) => logger.error({ event: 'stopping', error: String(error) }) } },
-    async () => {
-      await relay.stop();
-      logger.info({ event: 'stopped' });
-    },
-  );
   logger.info({ event: 'listening', url: relay.url, data: config.data, feeds: Object.keys(config.feeds) });
+  await aborted(stop);
+  await relay.stop();
+  logger.info({ event: 'stopped' });
 }
 
-const program = new Command('tidemark-relay')
-  .description('Keeps the increments of feeds and answers terminals.')
-  .version(version);
-program.configureOutput({ writeErr: () => undefined }).exitOverride();
-command(program, 'serve', 'Run the relay.').action(serve);
-addTokenCommands(program);
-
-try {
-  await program.parseAsync();
-} catch (thrown) {
-  const { line, exitCode } = endOf(thrown, process.argv.includes('--json'));
-  if (line !== null) console.error(line);
-  process.exitCode = exitCode;
-}
+await runProgram(
+  {
+    name: 'tidemark-relay',
+    description: 'Keeps the increments of feeds and answers terminals.',
+    version,
+    graceMs: 15_000,
+  },
+  (program, stop) => {
+    command(program, 'serve', 'Run the relay.').action(({ config }: { config: string }) => serve(config, stop));
+    addTokenCommands(program);
+  },
+);

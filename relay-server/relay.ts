@@ -3,12 +3,12 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { TidemarkError } from '@tidemark/protocol/errors';
-import type { Config, FeedConfig } from './config.ts';
-import { FeedService } from './feed-service.ts';
-import { namedAttributes } from './scopes/filters.ts';
-import { createApp } from './server.ts';
-import { isRoutedBy } from './store/scope-counts.ts';
-import { type Bearer, Tokens } from './tokens.ts';
+import type { Config, FeedConfig } from './config/relay-config.ts';
+import { FeedService } from './feed/feed-service.ts';
+import { createApp } from './http/app.ts';
+import { isRoutedBy } from './ingest/scope-counts.ts';
+import { namedAttributes } from './routing/filters.ts';
+import { type Bearer, Tokens } from './tokens/tokens.ts';
 
 export interface Relay {
   /** Where it listens: the port is the real one. */

@@ -2,7 +2,7 @@ import { existsSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'nod
 import path from 'node:path';
 import { RelayStatus } from '@tidemark/protocol/api';
 import type { BatchLine } from '@tidemark/protocol/lines';
-import { readConfig } from '@tidemark/relay-server/config';
+import { readConfig } from '@tidemark/relay-server/config/relay-config';
 import { run } from '@tidemark/testing/processes';
 import { batchOf, ITEM, position, TestRelay } from '@tidemark/testing/test-relay';
 import Database from 'better-sqlite3';

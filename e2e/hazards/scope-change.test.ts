@@ -1,8 +1,8 @@
 import type { BatchLine, WireRow } from '@tidemark/protocol/lines';
 import type { Run } from '@tidemark/protocol/run';
 import type { TableSchema } from '@tidemark/protocol/schema';
-import { readConfig } from '@tidemark/relay-server/config';
-import { Tokens } from '@tidemark/relay-server/tokens';
+import { readConfig } from '@tidemark/relay-server/config/relay-config';
+import { Tokens } from '@tidemark/relay-server/tokens/tokens';
 import { Branch } from '@tidemark/testing/branch';
 import Database from 'better-sqlite3';
 import { afterEach, expect, test } from 'vitest';

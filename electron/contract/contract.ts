@@ -1,4 +1,5 @@
 import { Fault } from '@tidemark/protocol/fault';
+import { RelayAddress } from '@tidemark/protocol/relay-address';
 import { Facts } from '@tidemark/status/facts';
 import {
   AutomaticMode,
@@ -9,14 +10,17 @@ import {
   type TableRow,
 } from '@tidemark/terminal/agent/contract';
 import { z } from 'zod';
+import { ScreenId } from './screens.ts';
 
 /**
- * Everything that the window may ask of the app: one table from method name to input and output.
- * The preload's caller and main's handler are both derived from it.
+ * The contract between the window and the app: one table of calls and one of events, from which the preload's caller and
+ * main's handlers are derived. Both sides parse what they receive. It must stay free of Electron and Node, because the
+ * page imports it. To add a call of the app's own, add an entry here and a handler in main/window/window-calls.ts; a call
+ * that the agent answers is only added to FORWARDED_METHODS in terminal/agent/contract.ts.
  */
 
 export const Settings = z.object({
-  relayUrl: z.union([z.literal(''), z.url({ protocol: /^https?$/ })]),
+  relayUrl: z.union([z.literal(''), RelayAddress]),
   feed: z.string(),
   /** Whether a key is stored; the key itself never reaches the window. */
   hasToken: z.boolean(),
@@ -24,9 +28,9 @@ export const Settings = z.object({
   tokenStore: z.enum(['os', 'file', 'none']),
   centralName: z.string().max(60),
   branchName: z.string().max(60),
-  /** Automatic sync every this many minutes; 0 is off. */
+  /** Minutes between automatic runs; 0 is off. */
   everyMinutes: EveryMinutes,
-  /** Whether an automatic check also pulls, or only tells. */
+  /** Whether an automatic run receives the changes, or only counts them. */
   automatic: AutomaticMode,
   theme: z.enum(['system', 'light', 'dark']),
   databasePath: z.string(),
@@ -70,13 +74,13 @@ export const METHODS = {
       platform: z.string(),
     }),
   },
-  /** Ends the app and starts it again. */
+  /** Quits the app and starts it again. */
   'app.restart': { in: nothing, out: nothing },
   'state.get': { in: nothing, out: AppState },
   ...FORWARDED_METHODS,
   'agent.restart': { in: nothing, out: nothing },
   'settings.set': { in: SettingsChange, out: Settings },
-  /** Tries a connection without storing it; a missing token means the stored one. */
+  /** Tries a connection without saving it. Without `token`, the stored one is used. */
   'connection.test': {
     in: z.object({ relayUrl: z.string(), feed: z.string(), token: z.string().optional() }),
     out: ConnectionTest,
@@ -89,21 +93,27 @@ export type MethodName = keyof Methods;
 export type Input<M extends MethodName> = z.input<Methods[M]['in']>;
 export type Output<M extends MethodName> = z.output<Methods[M]['out']>;
 
-/** What main tells the window, unasked. */
+/** Dialogs that the menu can open. */
+export const DialogId = z.enum(['verify', 'shortcuts']);
+export type DialogId = z.infer<typeof DialogId>;
+
+/** Events that main sends to the window unasked. */
 export const EVENTS = {
   'state.changed': AppState,
-  /** Asked for in the menu or the tray. */
-  'window.show': z.object({ screen: z.enum(['sync', 'activity', 'settings', 'shortcuts', 'verify']) }),
+  /** A person chose a screen in the menu or the tray. */
+  'window.show': z.object({ screen: ScreenId }),
+  /** A person chose a dialog in the menu. */
+  'window.open': z.object({ dialog: DialogId }),
 } as const;
 export type EventName = keyof typeof EVENTS;
 export type EventValue<E extends EventName> = z.output<(typeof EVENTS)[E]>;
 
-/** An answer as it crosses the boundary. */
+/** An answer as it crosses the process boundary. */
 export type Reply<T> = { ok: true; value: T } | { ok: false; fault: Fault };
 
-/** What the preload puts on `window.tidemark`. */
+/** The API that the preload exposes as `window.tidemark`. */
 export interface Bridge {
   call<M extends MethodName>(method: M, input: Input<M>): Promise<Reply<Output<M>>>;
-  /** Returns the function that ends the subscription. */
+  /** Returns a function that ends the subscription. */
   on<E extends EventName>(event: E, listener: (value: EventValue<E>) => void): () => void;
 }

@@ -1,7 +1,7 @@
 import { DEFAULT_THRESHOLDS, type Facts } from '@tidemark/status/facts';
 import type { AppState } from '../contract/contract.ts';
-import type { AgentFacts } from './agent-process.ts';
-import type { SettingsService } from './settings.ts';
+import type { AgentFacts } from './agent/agent-process.ts';
+import type { SettingsService } from './settings/settings-service.ts';
 
 /** The window is told at most this often. */
 const GAP_MS = 100;

@@ -2,17 +2,17 @@ import { mkdirSync, renameSync, statSync } from 'node:fs';
 import path from 'node:path';
 import pino from 'pino';
 
-/** A log is begun anew when it has grown over this; the one before is kept. */
+/** At start, a log larger than this is renamed to `tidemark.log.1`, and a new one begins. */
 const MAX_BYTES = 5 * 1024 * 1024;
 
 export interface AppLog {
   write(level: 'info' | 'warn' | 'error', event: string, fields?: Record<string, unknown>): void;
-  /** A line of log that another process of ours wrote. */
+  /** Adds a line that the agent has already formatted as JSON. */
   line(text: string): void;
   flush(): void;
 }
 
-/** The app's log: a file of JSON lines in `folder`. Nothing that is given to it may hold a secret. */
+/** Opens the app's log, a file of JSON lines in `folder`. Callers must never pass it a secret. */
 export function openLog(folder: string): AppLog {
   mkdirSync(folder, { recursive: true });
   const file = path.join(folder, 'tidemark.log');

@@ -1,25 +1,29 @@
 import path from 'node:path';
 import { asTidemarkError } from '@tidemark/protocol/errors';
-import { app, type BrowserWindow, crashReporter, dialog, nativeTheme, net, powerMonitor, session } from 'electron';
-import { handleCalls, tellWindow } from '../ipc/window-ipc.ts';
-import { agentEnv } from './agent-env.ts';
-import { AgentProcess } from './agent-process.ts';
-import { ORIGIN, registerScheme, SCHEME, serveFolder } from './app-protocol.ts';
+import { app, crashReporter, dialog, nativeTheme, net, powerMonitor, session } from 'electron';
+import { handleCalls } from '../ipc/window-ipc.ts';
+import { agentEnv } from './agent/agent-env.ts';
+import { AgentProcess } from './agent/agent-process.ts';
+import { watchNetwork } from './agent/network-watch.ts';
 import { AppStateHolder } from './app-state.ts';
-import { makeCalls } from './calls.ts';
-import { openLog } from './log.ts';
-import { type Commands, installMenu } from './menu.ts';
-import { watchOnline } from './online.ts';
-import { Presenter } from './presenter.ts';
+import { type AppLog, openLog } from './log.ts';
+import { makeCommands } from './menus/make-commands.ts';
+import { installMenu } from './menus/menu.ts';
+import { openTray } from './menus/tray.ts';
 import { quitWhenStopped } from './quit.ts';
-import { hardenContents, hardenSession } from './security.ts';
 import { selfTest, selfTestFolder } from './self-test.ts';
-import { SettingsService } from './settings.ts';
-import { electronTokenStore } from './token-store.ts';
-import { openTray } from './tray.ts';
-import { openWindow } from './window.ts';
+import { SettingsService } from './settings/settings-service.ts';
+import { electronTokenStore } from './settings/token-store.ts';
+import { StatusDisplay } from './status-display.ts';
+import { ORIGIN, registerScheme, SCHEME, serveFolder } from './window/app-protocol.ts';
+import { AppWindow } from './window/app-window.ts';
+import { hardenContents, hardenSession } from './window/security.ts';
+import { makeCalls } from './window/window-calls.ts';
 
-/** The app's main process: it wires, and does no work of its own. */
+/**
+ * The app's main process. This file only wires: everything that must happen before Electron is ready first, then log,
+ * security, settings, window, agent, in this order. It must not hold state or decide anything itself.
+ */
 
 const SELF_TEST = process.argv.includes('--self-test');
 const HIDDEN = SELF_TEST || process.argv.includes('--hidden');
@@ -27,7 +31,7 @@ const HIDDEN = SELF_TEST || process.argv.includes('--hidden');
 const temporary = SELF_TEST ? selfTestFolder() : null;
 if (temporary) app.setPath('userData', temporary.folder);
 app.setAppUserModelId('app.tidemark.terminal');
-// Where Chromium's sandbox cannot run (root, as in containers), whoever starts the app says so by --no-sandbox.
+// Where Chromium's sandbox cannot run (as root, in containers), the app must be started with --no-sandbox.
 if (!app.commandLine.hasSwitch('no-sandbox')) app.enableSandbox();
 registerScheme();
 crashReporter.start({ uploadToServer: false });
@@ -38,63 +42,62 @@ else app.exit(0);
 async function start(): Promise<void> {
   const folder = app.getPath('userData');
   const log = openLog(path.join(folder, 'logs'));
+  const logFailure = (event: string) => (error: unknown) =>
+    log.write('error', event, { detail: asTidemarkError(error).message });
   log.write('info', 'app.start', {
     version: app.getVersion(),
     electron: process.versions.electron,
     platform: process.platform,
   });
-  const refused = (what: string) => log.write('warn', 'security.refused', { what });
-  hardenContents(refused);
-  hardenSession(session.defaultSession, SCHEME, refused);
+  onUncaught(log);
+
+  const onRefused = (what: string) => log.write('warn', 'security.refused', { what });
+  hardenContents(onRefused);
+  hardenSession(session.defaultSession, SCHEME, onRefused);
   serveFolder(session.defaultSession, path.join(__dirname, 'renderer'));
 
   const settings = await SettingsService.open({ folder, tokens: electronTokenStore() });
   if (process.env.TIDEMARK_PRESET) await settings.takePreset(process.env.TIDEMARK_PRESET);
   if (settings.fault) log.write('error', 'settings.invalid', settings.fault.params);
 
-  let window: BrowserWindow | null = null;
-  const failed = (what: string) => (error: unknown) =>
-    log.write('error', what, { detail: asTidemarkError(error).message });
-  const send = (name: string, call: Promise<unknown>): void => {
-    call.catch(failed(`menu.${name}`));
-  };
-  const commands: Commands = {
-    sync: () => send('sync', agent.call('sync.start', { mode: 'now' })),
-    check: () => send('check', agent.call('sync.start', { mode: 'check' })),
-    cancel: () => send('cancel', agent.call('sync.cancel', {})),
-    pause: () => send('pause', agent.call('sync.pause', { until: null })),
-    resume: () => send('resume', agent.call('sync.resume', {})),
-    open: () => showWindow(),
-    show: (screen) => {
-      showWindow();
-      tellWindow(window, 'window.show', { screen });
-    },
-    quit: () => app.quit(),
-  };
-  const tray = SELF_TEST ? null : openTray(commands);
-  const presenter = new Presenter(() => window, tray);
-  const state = new AppStateHolder(settings, (value) => presenter.present(value));
+  const window = new AppWindow({
+    visible: !HIDDEN,
+    devTools: !app.isPackaged,
+    // A Linux desktop may show no tray, from which a hidden window could be opened again.
+    hideOnClose: () => tray !== null && process.platform !== 'linux',
+    onCrash: (reason) => log.write('error', 'window.crashed', { reason }),
+  });
   const agent = new AgentProcess({
     env: agentEnv(process.env, app.isPackaged, process.resourcesPath),
-    now: Date.now,
-    log: (level, event, fields) => log.write(level, event, fields),
-    onLine: (line) => log.line(line),
+    now: () => Date.now(),
+    log: log.write,
+    onLogLine: log.line,
     config: () => {
       const config = settings.agentConfig();
       return config && { ...config, version: app.getVersion() };
     },
-    onReady: () => tellOnline(),
+    onReady: () => reportNetwork(),
     onState: (value) => state.setAgent(value),
     onFacts: (facts) => {
       state.setFacts(facts);
-      settings.keepPaused(facts.paused).catch(failed('settings.keep_paused'));
+      settings.keepPaused(facts.paused).catch(logFailure('settings.keep_paused'));
     },
   });
-  const tellOnline = watchOnline({
+  const commands = makeCommands({
+    agent,
+    window,
+    quit: () => app.quit(),
+    onFailed: (command, error) => logFailure(`menu.${command}`)(error),
+  });
+  const tray = SELF_TEST ? null : openTray(commands);
+  const display = new StatusDisplay(window, tray);
+  const state = new AppStateHolder(settings, (value) => display.show(value));
+  const reportNetwork = watchNetwork({
     isOnline: () => net.isOnline(),
     relayUrl: () => settings.get().relayUrl,
-    tell: (online) => void agent.call('agent.online', { online }).catch(failed('agent.online')),
+    report: (online) => void agent.call('agent.online', { online }).catch(logFailure('agent.online')),
   });
+  powerMonitor.on('resume', () => void agent.call('agent.wake', {}).catch(logFailure('agent.wake')));
 
   const applyTheme = () => {
     nativeTheme.themeSource = settings.get().theme;
@@ -103,9 +106,8 @@ async function start(): Promise<void> {
   settings.onChange(() => {
     applyTheme();
     agent.configure();
-    tellOnline();
+    reportNetwork();
   });
-  powerMonitor.on('resume', () => void agent.call('agent.wake', {}).catch(failed('agent.wake')));
 
   const windowReady = Promise.withResolvers<void>();
   const restartApp = () => {
@@ -116,45 +118,36 @@ async function start(): Promise<void> {
     ORIGIN,
     makeCalls({ agent, settings, state, restartApp, onFirstState: () => windowReady.resolve() }),
     (method, error) => {
-      log.write('warn', 'window.call_failed', {
-        method: String(method).slice(0, 60),
-        code: asTidemarkError(error).code,
-        detail: asTidemarkError(error).message,
-      });
+      const { code, message } = asTidemarkError(error);
+      log.write('warn', 'window.call_failed', { method: String(method).slice(0, 60), code, detail: message });
     },
   );
   installMenu(commands, !app.isPackaged);
-
-  function showWindow(): void {
-    if (!window || window.isDestroyed()) window = open(true);
-    if (window.isMinimized()) window.restore();
-    window.show();
-    window.focus();
-  }
-
-  function open(visible: boolean): BrowserWindow {
-    const opened = openWindow({
-      visible,
-      devTools: !app.isPackaged,
-      onCrash: (reason) => log.write('error', 'window.gone', { reason }),
-    });
-    opened.on('close', (event) => {
-      // Where there is a tray for sure, closing leaves the sync running behind it.
-      if (tray === null || process.platform === 'linux') return;
-      event.preventDefault();
-      opened.hide();
-    });
-    return opened;
-  }
 
   quitWhenStopped(async () => {
     await agent.stop();
     log.write('info', 'app.stop');
     log.flush();
-  }, failed('app.stop_failed'));
+  }, logFailure('app.stop_failed'));
   app.on('window-all-closed', () => app.quit());
-  app.on('second-instance', showWindow);
-  app.on('activate', showWindow);
+  app.on('second-instance', () => window.show());
+  app.on('activate', () => window.show());
+
+  agent.start();
+  window.open();
+
+  if (temporary) {
+    const result = await selfTest(agent, folder, windowReady.promise, app.getVersion());
+    process.stdout.write(`${JSON.stringify(result)}\n`);
+    await agent.stop();
+    // Chromium writes to the folder until the process exits.
+    process.once('exit', temporary.remove);
+    app.exit(result.ok ? 0 : 1);
+  }
+}
+
+/** A fault of the main process itself: it is logged, a person is told, and the app ends. */
+function onUncaught(log: AppLog): void {
   process.on('uncaughtException', (error) => {
     log.write('error', 'app.uncaught', { detail: error.stack ?? error.message });
     if (!SELF_TEST)
@@ -164,16 +157,4 @@ async function start(): Promise<void> {
   process.on('unhandledRejection', (reason) => {
     throw reason;
   });
-
-  agent.start();
-  window = open(!HIDDEN);
-
-  if (temporary) {
-    const result = await selfTest(agent, folder, windowReady.promise, app.getVersion());
-    process.stdout.write(`${JSON.stringify(result)}\n`);
-    await agent.stop();
-    // Chromium writes to it until the very end.
-    process.once('exit', temporary.remove);
-    app.exit(result.ok ? 0 : 1);
-  }
 }

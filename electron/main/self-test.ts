@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import type { AgentProcess } from './agent-process.ts';
+import type { AgentProcess } from './agent/agent-process.ts';
 
 /** What a build says of itself on stdout, as one line of JSON. */
 export interface SelfTest {

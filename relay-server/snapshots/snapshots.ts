@@ -13,7 +13,7 @@ import path from 'node:path';
 import { SnapshotManifest } from '@tidemark/protocol/api';
 import { TidemarkError } from '@tidemark/protocol/errors';
 import type { SnapshotSource } from '@tidemark/table-store/snapshot';
-import { BuilderThread } from '../builder-thread.ts';
+import { BuilderThread } from '../threads/builder-thread.ts';
 
 /** A snapshot is renewed when replaying the log since it would send more than this part of its own size. */
 const RENEW_AT = 0.25;
@@ -37,7 +37,7 @@ export class Snapshots {
   readonly #ready = new Map<string, SnapshotManifest>();
   /** Sets whose snapshot is to be built, in the order in which they were asked for; the first is being built. */
   readonly #wanted: string[] = [];
-  readonly #thread = new BuilderThread<SnapshotManifest>(new URL('./thread.ts', import.meta.url));
+  readonly #thread = new BuilderThread<SnapshotManifest>(new URL('./snapshot-worker.ts', import.meta.url));
   #closed = false;
 
   constructor(feedFolder: string, deps: SnapshotsDeps) {

@@ -1,15 +1,3 @@
-/** Why a text is not a relay address; null when it is one. */
-export function relayUrlProblem(text: string): string | null {
-  if (text === '') return 'Enter the address of the relay, such as https://relay.example.com';
-  if (!/^https?:\/\//i.test(text)) return 'The address begins with http:// or https://';
-  if (/\s/.test(text)) return 'The address holds a space';
-  if (!URL.canParse(text)) return 'This is not an address';
-  const { username, password, search, hash } = new URL(text);
-  if (username || password) return 'The key has its own field; leave it out of the address';
-  if (search || hash) return 'The address ends before ? and #';
-  return null;
-}
-
 /** Why a text is not a feed's name; null when it is one. */
 export function feedProblem(text: string): string | null {
   if (text === '') return 'Enter the name of the feed; your administrator knows it';

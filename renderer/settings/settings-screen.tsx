@@ -1,12 +1,13 @@
 import { Button, SegmentedControl, Text, Title } from '@mantine/core';
 import { IconCopy } from '@tabler/icons-react';
 import type { Settings } from '@tidemark/electron/contract/contract';
+import { relayAddressProblem } from '@tidemark/protocol/relay-address';
 import { type ReactNode, useId, useState } from 'react';
 import { Problem } from '../shell/problem.tsx';
 import { useSettings } from '../state/context.tsx';
 import { useActions } from '../state/use-actions.ts';
 import { useAnswer } from '../state/use-answer.ts';
-import { feedProblem, nameProblem, relayUrlProblem } from './check-input.ts';
+import { feedProblem, nameProblem } from './check-input.ts';
 import { ConnectionResult, TestButton, useConnectionTest } from './connection-test.tsx';
 import { KeySetting } from './key-setting.tsx';
 import classes from './settings.module.css';
@@ -50,7 +51,7 @@ function Connection() {
   const relayUrl = typed.relayUrl ?? settings.relayUrl;
   const feed = typed.feed ?? settings.feed;
   const untestable =
-    relayUrlProblem(relayUrl) !== null || feedProblem(feed) !== null || (token.trim() === '' && !settings.hasToken);
+    relayAddressProblem(relayUrl) !== null || feedProblem(feed) !== null || (token.trim() === '' && !settings.hasToken);
   return (
     <Part title="Connection" text="Where this PC gets its data from. Your administrator has these.">
       <TextSetting
@@ -58,7 +59,7 @@ function Connection() {
         placeholder="https://relay.example.com"
         setting="relayUrl"
         value={settings.relayUrl}
-        problem={relayUrlProblem}
+        problem={relayAddressProblem}
         onType={(text) => setTyped((old) => ({ ...old, relayUrl: text }))}
       />
       <TextSetting

@@ -1,16 +1,13 @@
 import { Tooltip, UnstyledButton } from '@mantine/core';
-import { IconHistory, IconKeyboard, IconRefresh, IconSettings } from '@tabler/icons-react';
-import type { Screen } from '../state/app-store.ts';
+import { IconKeyboard } from '@tabler/icons-react';
+import { SCREENS } from '@tidemark/electron/contract/screens';
+import { keyCaps, SHORTCUTS } from '@tidemark/electron/contract/shortcuts';
 import { useApp } from '../state/context.tsx';
 import { Mark } from './mark.tsx';
+import { SCREEN_VIEWS } from './screen-views.tsx';
 import classes from './shell.module.css';
 
-const ITEMS: { screen: Screen; label: string; Icon: typeof IconRefresh }[] = [
-  { screen: 'sync', label: 'Sync', Icon: IconRefresh },
-  { screen: 'activity', label: 'Activity', Icon: IconHistory },
-  { screen: 'settings', label: 'Settings', Icon: IconSettings },
-];
-
+/** The way from screen to screen, at the left edge of the window. */
 export function Rail() {
   const current = useApp((state) => state.screen);
   const show = useApp((state) => state.show);
@@ -20,23 +17,26 @@ export function Rail() {
       <div className={classes.mark}>
         <Mark size={28} />
       </div>
-      {ITEMS.map(({ screen, label, Icon }, index) => (
-        <Tooltip key={screen} label={`${label} (Ctrl+${index + 1})`} position="right">
-          <UnstyledButton
-            className={classes.item}
-            aria-current={screen === current ? 'page' : undefined}
-            onClick={() => show(screen)}
-          >
-            <Icon size={22} stroke={1.6} aria-hidden />
-            {label}
-          </UnstyledButton>
-        </Tooltip>
-      ))}
+      {SCREENS.map(({ id, label, accelerator }) => {
+        const { Icon } = SCREEN_VIEWS[id];
+        return (
+          <Tooltip key={id} label={`${label} (${keyCaps(accelerator).join('+')})`} position="right">
+            <UnstyledButton
+              className={classes.item}
+              aria-current={id === current ? 'page' : undefined}
+              onClick={() => show(id)}
+            >
+              <Icon size={22} stroke={1.6} aria-hidden />
+              {label}
+            </UnstyledButton>
+          </Tooltip>
+        );
+      })}
       <div className={classes.spacer} />
-      <Tooltip label="Keyboard shortcuts (F1)" position="right">
+      <Tooltip label={`Keyboard shortcuts (${keyCaps(SHORTCUTS.shortcuts.accelerator).join('+')})`} position="right">
         <UnstyledButton className={classes.item} onClick={() => open('shortcuts')}>
           <IconKeyboard size={22} stroke={1.6} aria-hidden />
-          Keys
+          Shortcuts
         </UnstyledButton>
       </Tooltip>
     </nav>

@@ -1,15 +1,13 @@
 import { Center, Loader, Stack, Text } from '@mantine/core';
-import { ActivityScreen } from '../activity/activity-screen.tsx';
 import { sayFault } from '../bridge.ts';
-import { SettingsScreen } from '../settings/settings-screen.tsx';
 import { useApp } from '../state/context.tsx';
 import { RecopyDialog } from '../sync/recopy-dialog.tsx';
-import { SyncScreen } from '../sync/sync-screen.tsx';
 import { UpToDialog } from '../sync/up-to-dialog.tsx';
 import { VerifyDialog } from '../sync/verify-dialog.tsx';
 import { Announcer } from './announcer.tsx';
 import { ErrorBoundary } from './error-boundary.tsx';
 import { Rail } from './rail.tsx';
+import { SCREEN_VIEWS } from './screen-views.tsx';
 import classes from './shell.module.css';
 import { ShortcutsDialog } from './shortcuts-dialog.tsx';
 import { StatusBar } from './status-bar.tsx';
@@ -17,22 +15,21 @@ import { useShortcuts } from './use-shortcuts.ts';
 import { useWindowTitle } from './use-window-title.ts';
 import { VerifyNotice } from './verify-notice.tsx';
 
-const SCREENS = { sync: SyncScreen, activity: ActivityScreen, settings: SettingsScreen };
-
+/** The window: rail, one screen, status bar, and the dialogs that any screen can open. */
 export function Shell() {
   const ready = useApp((state) => state.app !== null);
   const fault = useApp((state) => state.fault);
   const screen = useApp((state) => state.screen);
   useShortcuts();
   useWindowTitle();
-  const Screen = SCREENS[screen];
+  const { View } = SCREEN_VIEWS[screen];
   return (
     <div className={classes.shell}>
       <Rail />
       <main className={classes.main} id="main" tabIndex={-1} key={screen}>
         {ready ? (
           <ErrorBoundary key={screen}>
-            <Screen />
+            <View />
           </ErrorBoundary>
         ) : (
           <Center h="100%">

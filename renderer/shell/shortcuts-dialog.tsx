@@ -1,20 +1,13 @@
 import { Kbd, Modal, Table } from '@mantine/core';
+import { SCREENS } from '@tidemark/electron/contract/screens';
+import { keyCaps, SHORTCUTS, type Shortcut } from '@tidemark/electron/contract/shortcuts';
 import { useApp } from '../state/context.tsx';
+import classes from './shell.module.css';
 
-const KEYS: [keys: string[], does: string][] = [
-  [['F5'], 'Sync now'],
-  [['Shift', 'F5'], 'Check for changes only'],
-  [['Ctrl', 'F5'], 'Verify data'],
-  [['Esc'], 'Cancel the sync, or close what is open'],
-  [['Ctrl', '1'], 'Sync'],
-  [['Ctrl', '2'], 'Activity'],
-  [['Ctrl', '3'], 'Settings'],
-  [['Ctrl', '+'], 'Zoom in'],
-  [['Ctrl', '−'], 'Zoom out'],
-  [['Ctrl', '0'], 'Usual size'],
-  [['F1'], 'This list'],
-];
+const { sync, check, verify, cancel, ...others } = SHORTCUTS;
+const LIST: readonly Shortcut[] = [sync, check, verify, cancel, ...SCREENS, ...Object.values(others)];
 
+/** Every keyboard shortcut of the app. */
 export function ShortcutsDialog() {
   const opened = useApp((state) => state.dialog === 'shortcuts');
   const open = useApp((state) => state.open);
@@ -22,14 +15,14 @@ export function ShortcutsDialog() {
     <Modal opened={opened} onClose={() => open(null)} title="Keyboard shortcuts" size="sm">
       <Table verticalSpacing={6}>
         <Table.Tbody>
-          {KEYS.map(([keys, does]) => (
-            <Table.Tr key={does}>
-              <Table.Td>{does}</Table.Td>
-              <Table.Td ta="right">
-                {keys.map((key, index) => (
-                  <span key={key}>
+          {LIST.map(({ label, accelerator }) => (
+            <Table.Tr key={accelerator}>
+              <Table.Td>{label}</Table.Td>
+              <Table.Td ta="right" className={classes.caps}>
+                {keyCaps(accelerator).map((cap, index) => (
+                  <span key={cap}>
                     {index > 0 && ' + '}
-                    <Kbd>{key}</Kbd>
+                    <Kbd>{cap}</Kbd>
                   </span>
                 ))}
               </Table.Td>

@@ -1,6 +1,7 @@
 // @vitest-environment happy-dom
-import { screen } from '@testing-library/react';
+import { screen, within } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
+import { SCREENS } from '@tidemark/electron/contract/screens';
 import { at, PROGRESS } from '@tidemark/testing/facts';
 import { expect, test } from 'vitest';
 import { renderApp } from '../testing.tsx';
@@ -33,7 +34,7 @@ test('what is chosen in the menu or the tray is shown', async () => {
   const { tell, store } = renderApp(<Shell />);
   tell('window.show', { screen: 'settings' });
   expect(store.getState().screen).toBe('settings');
-  tell('window.show', { screen: 'verify' });
+  tell('window.open', { dialog: 'verify' });
   expect(store.getState().dialog).toBe('verify');
 });
 
@@ -59,14 +60,24 @@ test('Escape does nothing when nothing runs', async () => {
   expect(called('sync.cancel')).toEqual([]);
 });
 
-test('Ctrl+1..3 and the rail lead to the screens', async () => {
-  renderApp(<Shell />);
-  await userEvent.keyboard('{Control>}2{/Control}');
-  expect(screen.getByRole('heading', { level: 1, name: 'Activity' })).toBeTruthy();
-  await userEvent.keyboard('{Control>}3{/Control}');
+test('the accelerator of each screen and its button on the rail show it', async () => {
+  const { store } = renderApp(<Shell />);
+  for (const { id, accelerator } of SCREENS) {
+    await userEvent.keyboard(`{Control>}${accelerator.split('+').at(-1)}{/Control}`);
+    expect(store.getState().screen).toBe(id);
+  }
   expect(screen.getByRole('heading', { level: 1, name: 'Settings' })).toBeTruthy();
-  await userEvent.click(screen.getByRole('button', { name: 'Sync' }));
-  expect(screen.getByTestId('status-card')).toBeTruthy();
+  for (const { id, label } of SCREENS) {
+    await userEvent.click(within(screen.getByRole('navigation')).getByRole('button', { name: label }));
+    expect(store.getState().screen).toBe(id);
+  }
+});
+
+test('the list of shortcuts names every screen', async () => {
+  renderApp(<Shell />);
+  await userEvent.keyboard('{F1}');
+  const list = within(await screen.findByRole('dialog', { name: 'Keyboard shortcuts' }));
+  for (const { label } of SCREENS) expect(list.getByText(label)).toBeTruthy();
 });
 
 test('? typed into a field is a question mark', async () => {

@@ -1,4 +1,5 @@
-import type { AppState } from '@tidemark/electron/contract/contract';
+import type { AppState, DialogId } from '@tidemark/electron/contract/contract';
+import { SCREENS, type ScreenId } from '@tidemark/electron/contract/screens';
 import type { RelayStatus } from '@tidemark/protocol/api';
 import type { Fault } from '@tidemark/protocol/fault';
 import { deriveStatus } from '@tidemark/status/derive';
@@ -6,8 +7,8 @@ import type { Status } from '@tidemark/status/status';
 import { createStore } from 'zustand';
 import { type Api, faultOf } from '../bridge.ts';
 
-export type Screen = 'sync' | 'activity' | 'settings';
-export type Dialog = 'up-to' | 'recopy' | 'verify' | 'shortcuts';
+/** Dialogs that any screen can open. */
+export type Dialog = DialogId | 'up-to' | 'recopy';
 
 /** What the first-run assistant holds until it is saved, so that leaving the screen loses nothing. */
 export interface SetupDraft {
@@ -26,7 +27,7 @@ export interface AppStore {
   fault: Fault | null;
   /** The clock, ms; moves once a second. */
   now: number;
-  screen: Screen;
+  screen: ScreenId;
   dialog: Dialog | null;
   /** Whether the settings screen opens at the key. */
   atKey: boolean;
@@ -34,7 +35,7 @@ export interface AppStore {
   setApp: (app: AppState) => void;
   setFault: (fault: Fault) => void;
   tick: (now: number) => void;
-  show: (screen: Screen) => void;
+  show: (screen: ScreenId) => void;
   showKey: () => void;
   open: (dialog: Dialog | null) => void;
   setDraft: (draft: SetupDraft | null) => void;
@@ -54,7 +55,7 @@ export function createAppStore(now: () => number) {
       status: null,
       fault: null,
       now: now(),
-      screen: 'sync',
+      screen: SCREENS[0].id,
       dialog: null,
       atKey: false,
       draft: null,
@@ -79,11 +80,8 @@ export function feedStore(store: AppStoreApi, api: Api, now: () => number): () =
   let retry: ReturnType<typeof setTimeout> | undefined;
   const ends = [
     api.on('state.changed', (app) => store.getState().setApp(app)),
-    api.on('window.show', ({ screen }) => {
-      const { show, open } = store.getState();
-      if (screen === 'shortcuts' || screen === 'verify') open(screen);
-      else show(screen);
-    }),
+    api.on('window.show', ({ screen }) => store.getState().show(screen)),
+    api.on('window.open', ({ dialog }) => store.getState().open(dialog)),
   ];
   const timer = setInterval(() => store.getState().tick(now()), 1000);
   const first = () => {

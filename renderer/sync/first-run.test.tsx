@@ -42,7 +42,7 @@ test('three steps lead to a first sync, and only the last one saves', async () =
 test('an address that is none is refused in its step', async () => {
   renderApp(<FirstRun />, { facts: { configured: false }, settings: EMPTY });
   await userEvent.type(screen.getByLabelText('Relay address'), 'relay.example{Enter}');
-  expect(screen.getByText('The address begins with http:// or https://')).toBeTruthy();
+  expect(screen.getByText('The address must begin with http:// or https://')).toBeTruthy();
   expect(screen.queryByLabelText('Key')).toBeNull();
 });
 

@@ -1,9 +1,10 @@
 import { Button, Group, PasswordInput, Stepper, Text, TextInput, Title } from '@mantine/core';
 import type { Fault } from '@tidemark/protocol/fault';
+import { relayAddressProblem } from '@tidemark/protocol/relay-address';
 import { FORMAT } from '@tidemark/status/format';
 import { type ReactNode, useEffect, useRef, useState } from 'react';
 import { faultOf } from '../bridge.ts';
-import { feedProblem, nameProblem, relayUrlProblem, tokenProblem } from '../settings/check-input.ts';
+import { feedProblem, nameProblem, tokenProblem } from '../settings/check-input.ts';
 import { ConnectionResult, useConnectionTest } from '../settings/connection-test.tsx';
 import { Mark } from '../shell/mark.tsx';
 import { Problem } from '../shell/problem.tsx';
@@ -95,7 +96,7 @@ function StepForm({
 
 function RelayStep({ draft, change }: StepProps) {
   const [tried, setTried] = useState(false);
-  const [urlWhy, feedWhy] = [relayUrlProblem(draft.relayUrl.trim()), feedProblem(draft.feed.trim())];
+  const [urlWhy, feedWhy] = [relayAddressProblem(draft.relayUrl.trim()), feedProblem(draft.feed.trim())];
   return (
     <StepForm
       title="Which relay?"

@@ -8,6 +8,7 @@ import {
   IconSearch,
   IconShieldCheck,
 } from '@tabler/icons-react';
+import { keyCaps, SHORTCUTS } from '@tidemark/electron/contract/shortcuts';
 import { FORMAT } from '@tidemark/status/format';
 import { bytesToCome } from '@tidemark/status/to-come';
 import { useApp, useFacts } from '../state/context.tsx';
@@ -23,9 +24,9 @@ export function MoreMenu({ attached }: { attached: boolean }) {
   const open = useApp((state) => state.open);
   const idle = phase.kind === 'idle';
   const some = idle && replica.cursor !== null && (waiting === null || waiting.transactions > 0);
-  const keys = (text: string) => (
+  const keys = (name: keyof typeof SHORTCUTS) => (
     <Text span size="xs">
-      {text}
+      {keyCaps(SHORTCUTS[name].accelerator).join('+')}
     </Text>
   );
   return (
@@ -43,7 +44,7 @@ export function MoreMenu({ attached }: { attached: boolean }) {
       <Menu.Dropdown>
         <Menu.Item
           leftSection={<IconArrowBarToDown size={16} />}
-          rightSection={keys('F5')}
+          rightSection={keys('sync')}
           disabled={!idle}
           onClick={() => actions.start('now')}
         >
@@ -56,7 +57,7 @@ export function MoreMenu({ attached }: { attached: boolean }) {
         </Menu.Item>
         <Menu.Item
           leftSection={<IconSearch size={16} />}
-          rightSection={keys('Shift+F5')}
+          rightSection={keys('check')}
           disabled={!idle}
           onClick={() => actions.start('check')}
         >
@@ -76,7 +77,7 @@ export function MoreMenu({ attached }: { attached: boolean }) {
         <Menu.Divider />
         <Menu.Item
           leftSection={<IconShieldCheck size={16} />}
-          rightSection={keys('Ctrl+F5')}
+          rightSection={keys('verify')}
           disabled={!idle || replica.cursor === null}
           onClick={() => open('verify')}
         >

@@ -4,7 +4,7 @@ import { asTidemarkError, TidemarkError } from '@tidemark/protocol/errors';
 import type { Fault } from '@tidemark/protocol/fault';
 import { type Mode, type Run, RunJson } from '@tidemark/protocol/run';
 import { TimeText } from '@tidemark/protocol/time';
-import { lookAt } from '@tidemark/replica/replica';
+import { readReplicaSummary } from '@tidemark/replica/replica';
 import { deriveStatus } from '@tidemark/status/derive';
 import { type Facts, FactsJson } from '@tidemark/status/facts';
 import { FORMAT } from '@tidemark/status/format';
@@ -99,7 +99,7 @@ function ended(agent: Agent, settings: AgentSettings, mode: Mode): Promise<Run> 
 export async function status(call: Call): Promise<void> {
   const { relayUrl, feed, token } = call.settings;
   const book = new FactBook();
-  const look = existsSync(call.database) ? lookAt(call.database, feed) : null;
+  const look = existsSync(call.database) ? readReplicaSummary(call.database, feed) : null;
   if (look) book.opened(look);
   const policy = {
     ...POLICY,

@@ -1,12 +1,16 @@
 import { readFileSync } from 'node:fs';
 import { clearLine, cursorTo } from 'node:readline';
-import { endOf, tokenOf } from '@tidemark/command-line/command';
+import { readKey } from '@tidemark/command-line/key';
+import { runProgram, subcommand } from '@tidemark/command-line/program';
 import { FeedName } from '@tidemark/protocol/api';
 import { TidemarkError } from '@tidemark/protocol/errors';
-import { Command } from 'commander';
+import { RelayAddress } from '@tidemark/protocol/relay-address';
+import type { Command } from 'commander';
 import { pino } from 'pino';
 import { Secret } from '../relay/secret.ts';
 import { type Call, pull, status, verify, watch } from './commands.ts';
+
+/** `tidemark-terminal`: options and help. What each command does is in commands.ts. */
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
   version: string;
@@ -19,39 +23,27 @@ interface Options {
   db: string;
   json?: boolean;
   verbose?: boolean;
-  /** Of verify. */
+  /** Of verify; false with --no-repair. */
   repair?: boolean;
 }
 
-function callOf(options: Options, stop: AbortController): Call {
+/** Throws config_invalid, which names all mistakes. */
+function callOf(options: Options, stop: AbortSignal): Call {
   const mistakes: string[] = [];
-  if (!/^https?:\/\/[^\s/?#@]+(\/[^\s?#]*)?$/.test(options.relay))
-    mistakes.push('--relay: write it as http://host:port or https://host');
+  const relay = RelayAddress.safeParse(options.relay);
+  if (!relay.success) mistakes.push(`--relay: ${relay.error.issues[0]?.message}`);
   if (!FeedName.safeParse(options.feed).success) mistakes.push(`--feed: ${options.feed} is not a feed name`);
-  const token = tokenOf(
-    {
-      file: options.tokenFile,
-      environment: process.env.TIDEMARK_TOKEN,
-      read: (file) => readFileSync(file, 'utf8'),
-    },
-    mistakes,
-  );
-  if (mistakes.length > 0) throw new TidemarkError('config_invalid', { detail: mistakes.join('; ') });
+  const key = readKey(options.tokenFile, process.env, mistakes);
+  if (!relay.success || mistakes.length > 0) throw new TidemarkError('config_invalid', { detail: mistakes.join('; ') });
   const logger = pino(
     { base: { program: 'tidemark-terminal' }, level: options.verbose ? 'debug' : 'silent' },
     pino.destination({ dest: 2, sync: true }),
   );
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.once(signal, () => {
-      process.once(signal, () => process.exit(1));
-      stop.abort();
-    });
-  }
   return {
     settings: {
-      relayUrl: options.relay.replace(/\/+$/, ''),
+      relayUrl: relay.data,
       feed: options.feed,
-      token: new Secret(token),
+      token: new Secret(key),
       centralName: '',
       terminalName: '',
       everyMs: null,
@@ -63,11 +55,11 @@ function callOf(options: Options, stop: AbortController): Call {
     log: (level, event, fields) => logger[level]({ event, ...fields }),
     print: (line) => console.log(line),
     show: options.json || options.verbose ? () => undefined : showLine,
-    signal: stop.signal,
+    signal: stop,
   };
 }
 
-/** On a person's terminal, in its last line. */
+/** Shows a line as the last one of a person's console, in place of the one before; null clears it. */
 function showLine(line: string | null): void {
   const { stderr } = process;
   if (!stderr.isTTY) return;
@@ -76,34 +68,30 @@ function showLine(line: string | null): void {
   if (line !== null) stderr.write(line.slice(0, stderr.columns - 1));
 }
 
-const program = new Command('tidemark-terminal')
-  .description('Keeps a branch PC’s copy: pulls from a relay into a SQLite file.')
-  .version(version);
-program.configureOutput({ writeErr: () => undefined }).exitOverride();
-const command = (name: string, description: string, work: (call: Call, options: Options) => Promise<void>) =>
-  program
-    .command(name)
-    .description(description)
-    .requiredOption('--relay <url>', 'address of the relay')
-    .requiredOption('--feed <name>', 'name of the feed')
-    .option('--token-file <file>', "file with the terminal's token (or TIDEMARK_TOKEN)")
-    .requiredOption('--db <file>', 'the SQLite file; made if it does not exist')
-    .option('--json', 'for machines')
-    .option('--verbose', 'log to stderr')
-    .configureOutput({ writeErr: () => undefined })
-    .exitOverride()
-    .action((options: Options) => work(callOf(options, new AbortController()), options));
-command('pull', 'Bring the file up to date, once.', pull);
-command('status', 'Say how far it is and what the relay has; writes nothing.', status);
-command('verify', 'Compare with the relay, show what differs, and repair just that.', (call, { repair }) =>
-  verify(call, repair !== false),
-).option('--no-repair', 'only show what differs (exit 1)');
-command('watch', 'Follow the relay until stopped.', watch);
-
-try {
-  await program.parseAsync();
-} catch (thrown) {
-  const { line, exitCode } = endOf(thrown, process.argv.includes('--json'));
-  if (line !== null) console.error(line);
-  process.exitCode = exitCode;
+function define(program: Command, stop: AbortSignal): void {
+  const add = (name: string, description: string, work: (call: Call, options: Options) => Promise<void>) =>
+    subcommand(program, name, description)
+      .requiredOption('--relay <url>', 'address of the relay')
+      .requiredOption('--feed <name>', 'name of the feed')
+      .option('--token-file <file>', "file that holds the terminal's key (default: the variable TIDEMARK_TOKEN)")
+      .requiredOption('--db <file>', 'SQLite file of the replica; created if it does not exist')
+      .option('--json', 'print results and errors as JSON')
+      .option('--verbose', 'log to stderr')
+      .action((options: Options) => work(callOf(options, stop), options));
+  add('pull', 'Bring the replica up to date, once.', pull);
+  add('status', 'Show how far behind the replica is. Writes nothing.', status);
+  add('verify', 'Compare the replica with the relay and repair the rows that differ.', (call, { repair }) =>
+    verify(call, repair !== false),
+  ).option('--no-repair', 'only show the differences; exit 1 if there are any');
+  add('watch', 'Keep the replica up to date until stopped.', watch);
 }
+
+await runProgram(
+  {
+    name: 'tidemark-terminal',
+    description: "Keeps a branch office's copy of its data: pulls changes from a relay into a SQLite file.",
+    version,
+    graceMs: null,
+  },
+  define,
+);

@@ -1,0 +1,34 @@
+import { TidemarkError } from '@tidemark/protocol/errors';
+import { CommanderError } from 'commander';
+import { expect, test } from 'vitest';
+import { exitAfter } from './exit.ts';
+
+test.each([
+  [new TidemarkError('usage', { detail: 'no' }), 2],
+  [new TidemarkError('config_invalid', { detail: 'no' }), 78],
+  [new TidemarkError('relay_busy'), 1],
+  [new Error('a fault'), 1],
+])('%s has exit code %i', (thrown, exitCode) => {
+  expect(exitAfter(thrown, false).exitCode).toBe(exitCode);
+});
+
+test('prints the code, the sentence and what to do in one line', () => {
+  expect(exitAfter(new TidemarkError('relay_busy'), false).line).toMatch(/^relay_busy: .+\. .+\.$/);
+});
+
+test('prints a problem document with --json', () => {
+  expect(JSON.parse(exitAfter(new TidemarkError('relay_busy'), true).line ?? '')).toMatchObject({
+    code: 'relay_busy',
+    retry: true,
+  });
+});
+
+test('turns errors of the parser into wrong usage, but help and version into success', () => {
+  const missing = new CommanderError(1, 'commander.missingMandatoryOptionValue', "error: required option '--db'");
+  expect(exitAfter(missing, false)).toMatchObject({ exitCode: 2 });
+  expect(exitAfter(missing, false).line).toMatch(/^usage: .*required option '--db'/);
+  expect(exitAfter(new CommanderError(0, 'commander.help', '(outputHelp)'), false)).toEqual({
+    line: null,
+    exitCode: 0,
+  });
+});

@@ -1,0 +1,32 @@
+import { asTidemarkError, ERRORS, TidemarkError, toProblem } from '@tidemark/protocol/errors';
+
+/**
+ * How a command ends: its exit code, and the one line on stderr that says why it failed. The three commands share it so
+ * that a script can treat them alike.
+ */
+
+/** 0 done, 1 failed, 2 wrong usage, 78 invalid configuration (EX_CONFIG of sysexits.h). */
+export type ExitCode = 0 | 1 | 2 | 78;
+
+/** The end of a command. `line`: for stderr; null when there is nothing to say, as after `--help`. */
+export interface Exit {
+  line: string | null;
+  exitCode: ExitCode;
+}
+
+/**
+ * The end of a command whose work threw. Errors of commander become `usage`, except those that only end the parsing
+ * (`--help`, `--version`). `json`: the line is a problem document as the relay sends it, else `code: sentence`.
+ */
+export function exitAfter(thrown: unknown, json: boolean): Exit {
+  const { code, exitCode, message } = thrown as { code?: unknown; exitCode?: number; message: string };
+  const fromParser = typeof code === 'string' && code.startsWith('commander.');
+  if (fromParser && exitCode === 0) return { line: null, exitCode: 0 };
+  const error = fromParser
+    ? new TidemarkError('usage', { detail: message.replace(/^error: /, '') })
+    : asTidemarkError(thrown);
+  return {
+    line: json ? JSON.stringify(toProblem(error)) : `${error.code}: ${error.message} ${ERRORS[error.code].todo}`,
+    exitCode: error.code === 'usage' ? 2 : error.code === 'config_invalid' ? 78 : 1,
+  };
+}

@@ -1,0 +1,84 @@
+import closeWithGrace from 'close-with-grace';
+import { Command } from 'commander';
+import { exitAfter } from './exit.ts';
+
+/**
+ * Runs a command of Tidemark from its arguments to its exit code.
+ *
+ * Order: parse the arguments; do the work; on a failure print its one line; set the exit code. SIGINT, SIGTERM and their
+ * like abort the `stop` signal, and the process waits until the work has ended, so the work decides what a safe point is
+ * and which exit code it leaves. A second signal ends the process at once with exit code 1.
+ *
+ * Work must therefore observe `stop`, and must never call process.exit or install signal handlers.
+ */
+export interface ProgramOptions {
+  name: string;
+  description: string;
+  version: string;
+  /** How long the work may take to end after a signal, ms; null: as long as it needs. */
+  graceMs: number | null;
+}
+
+export async function runProgram(
+  { name, description, version, graceMs }: ProgramOptions,
+  /** Adds the program's subcommands. */
+  define: (program: Command, stop: AbortSignal) => void,
+): Promise<void> {
+  const json = process.argv.includes('--json');
+  const stop = new AbortController();
+  const ended = Promise.withResolvers<void>();
+  const handlers = closeWithGrace(
+    {
+      delay: graceMs ?? false,
+      logger: false,
+      // The end of the work ends the process; the library would set exit code 0.
+      skip: ['beforeExit'],
+      onTimeout: (delay) => console.error(`${name}: did not stop within ${delay / 1000} s`),
+    },
+    async ({ err }) => {
+      if (err) {
+        report(err, json);
+        if (!json) console.error(err.stack);
+        // Without a time limit, work that a fault has left half done might never end.
+        if (graceMs === null) process.exit();
+      }
+      stop.abort();
+      await ended.promise;
+      process.exit();
+    },
+  );
+  try {
+    const program = strict(new Command(name).description(description).version(version));
+    define(program, stop.signal);
+    await program.parseAsync();
+  } catch (thrown) {
+    report(thrown, json);
+  } finally {
+    handlers.uninstall();
+    ended.resolve();
+  }
+}
+
+/** Adds a subcommand whose errors {@link runProgram} reports. */
+export function subcommand(parent: Command, name: string, description: string): Command {
+  return strict(parent.command(name).description(description));
+}
+
+/** Resolves once `stop` is aborted. */
+export function aborted(stop: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (stop.aborted) resolve();
+    else stop.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
+
+/** Commander prints no errors of its own and throws instead of ending the process. */
+function strict(command: Command): Command {
+  return command.configureOutput({ writeErr: () => undefined }).exitOverride();
+}
+
+function report(thrown: unknown, json: boolean): void {
+  const { line, exitCode } = exitAfter(thrown, json);
+  if (line !== null) console.error(line);
+  process.exitCode = exitCode;
+}

@@ -1,0 +1,24 @@
+import { z } from 'zod';
+
+/**
+ * The screens of the window, written once. The rail, the menu, the keyboard shortcuts, the list of shortcuts and
+ * `window.show` all derive from this table. To add a screen, add an entry here and its view in
+ * renderer/shell/screen-views.tsx; the compiler asks for the second when the first is there.
+ */
+export interface Screen {
+  readonly id: string;
+  /** Words on the rail, in the menu and in the list of shortcuts. */
+  readonly label: string;
+  /** In Electron's notation. */
+  readonly accelerator: string;
+}
+
+/** In the order of the rail. The first one is shown when the window opens. */
+export const SCREENS = [
+  { id: 'sync', label: 'Sync', accelerator: 'CmdOrCtrl+1' },
+  { id: 'activity', label: 'Activity', accelerator: 'CmdOrCtrl+2' },
+  { id: 'settings', label: 'Settings', accelerator: 'CmdOrCtrl+3' },
+] as const satisfies readonly Screen[];
+
+export const ScreenId = z.enum(SCREENS.map(({ id }) => id));
+export type ScreenId = (typeof SCREENS)[number]['id'];

@@ -1,0 +1,79 @@
+import { Menu, type MenuItemConstructorOptions } from 'electron';
+import { SCREENS } from '../../contract/screens.ts';
+import { SHORTCUTS } from '../../contract/shortcuts.ts';
+import type { Commands } from './commands.ts';
+
+/**
+ * Installs the app's menu in place of Electron's own: it has no reload, and developer tools only when `devTools` is
+ * set. The page handles most of these keys itself and keeps them from the menu. Esc belongs to open dialogs first, so
+ * only the page handles it.
+ */
+export function installMenu(commands: Commands, devTools: boolean): void {
+  const template: MenuItemConstructorOptions[] = [
+    ...(process.platform === 'darwin' ? [{ role: 'appMenu' as const }] : []),
+    {
+      label: '&File',
+      submenu: [
+        {
+          label: '&Settings',
+          accelerator: SHORTCUTS.settings.accelerator,
+          click: () => commands.showScreen('settings'),
+        },
+        { type: 'separator' },
+        { label: '&Quit', accelerator: 'CmdOrCtrl+Q', click: commands.quit },
+      ],
+    },
+    { role: 'editMenu' },
+    {
+      label: '&Sync',
+      submenu: [
+        { label: '&Sync now', accelerator: SHORTCUTS.sync.accelerator, click: commands.sync },
+        { label: '&Check for changes', accelerator: SHORTCUTS.check.accelerator, click: commands.check },
+        {
+          label: '&Verify data…',
+          accelerator: SHORTCUTS.verify.accelerator,
+          click: () => commands.openDialog('verify'),
+        },
+        {
+          label: 'C&ancel',
+          accelerator: SHORTCUTS.cancel.accelerator,
+          registerAccelerator: false,
+          click: commands.cancel,
+        },
+        { type: 'separator' },
+        { label: '&Pause', click: commands.pause },
+        { label: '&Resume', click: commands.resume },
+      ],
+    },
+    {
+      label: '&View',
+      submenu: [
+        ...SCREENS.map(({ id, label, accelerator }) => ({
+          label: `&${label}`,
+          accelerator,
+          click: () => commands.showScreen(id),
+        })),
+        { type: 'separator' },
+        { role: 'zoomIn', accelerator: SHORTCUTS.zoomIn.accelerator },
+        // Plus is a shifted key on most keyboards; the unshifted one works, too.
+        { role: 'zoomIn', accelerator: 'CmdOrCtrl+=', visible: false },
+        { role: 'zoomOut', accelerator: SHORTCUTS.zoomOut.accelerator },
+        { role: 'resetZoom', accelerator: SHORTCUTS.resetZoom.accelerator },
+        { role: 'togglefullscreen' },
+        ...(devTools ? [{ type: 'separator' as const }, { role: 'toggleDevTools' as const }] : []),
+      ],
+    },
+    { role: 'windowMenu' },
+    {
+      role: 'help',
+      submenu: [
+        {
+          label: '&Keyboard shortcuts',
+          accelerator: SHORTCUTS.shortcuts.accelerator,
+          click: () => commands.openDialog('shortcuts'),
+        },
+      ],
+    },
+  ];
+  Menu.setApplicationMenu(Menu.buildFromTemplate(template));
+}

@@ -1,0 +1,51 @@
+import { TidemarkError } from '@tidemark/protocol/errors';
+import { app, clipboard } from 'electron';
+import type { CallHandlers } from '../../ipc/window-ipc.ts';
+import type { AgentProcess } from '../agent/agent-process.ts';
+import type { AppStateHolder } from '../app-state.ts';
+import type { SettingsService } from '../settings/settings-service.ts';
+
+interface CallDeps {
+  agent: AgentProcess;
+  settings: SettingsService;
+  state: AppStateHolder;
+  restartApp: () => void;
+  /** The window has its page and asked for its first state. */
+  onFirstState: () => void;
+}
+
+/** What each call of the window does. */
+export function makeCalls({ agent, settings, state, restartApp, onFirstState }: CallDeps): CallHandlers {
+  return {
+    ...agent.forwarded,
+    'app.info': async () => ({
+      version: app.getVersion(),
+      electron: process.versions.electron,
+      node: process.versions.node,
+      sqlite: agent.sqlite,
+      platform: `${process.platform} ${process.getSystemVersion()} ${process.arch}`,
+    }),
+    'app.restart': async () => {
+      restartApp();
+      return {};
+    },
+    'state.get': async () => {
+      onFirstState();
+      return state.get();
+    },
+    'agent.restart': async () => {
+      agent.restart();
+      return {};
+    },
+    'settings.set': (change) => settings.change(change),
+    'connection.test': async ({ relayUrl, feed, token }) => {
+      const used = token ?? settings.token;
+      if (used === null) throw new TidemarkError('not_configured');
+      return agent.call('connection.test', { relayUrl, feed, token: used, version: app.getVersion() });
+    },
+    'clipboard.write': async ({ text }) => {
+      await clipboard.writeText(text);
+      return {};
+    },
+  };
+}

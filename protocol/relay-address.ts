@@ -1,0 +1,31 @@
+import { z } from 'zod';
+
+/**
+ * What counts as the address of a relay, and the words for what is wrong with one. The commands, the settings file and
+ * the app's fields all use this rule, so that an address that one of them accepts works in the others.
+ *
+ * A relay address is an http or https URL, with an optional path for a relay behind a proxy. It carries no credentials:
+ * addresses appear on screens and in logs.
+ */
+
+/** Why a text is not a relay address, as a sentence without its full stop; null when it is one. Spaces around it are ignored. */
+export function relayAddressProblem(text: string): string | null {
+  const address = text.trim();
+  if (address === '') return 'Enter the relay address, such as https://relay.example.com';
+  if (!/^https?:\/\//i.test(address)) return 'The address must begin with http:// or https://';
+  if (/\s/.test(address)) return 'The address must not contain spaces';
+  if (!URL.canParse(address)) return 'This is not a valid address';
+  const { username, password } = new URL(address);
+  if (username !== '' || password !== '') return 'The address must not contain a user name or a password';
+  // URL.search is '' for a bare "?", which would still be sent in front of each path.
+  if (/[?#]/.test(address)) return 'The address must not contain ? or #';
+  return null;
+}
+
+/** A relay address in its normal form: no slash at the end, scheme and host in lower case. */
+export const RelayAddress = z.string().transform((text, context) => {
+  const problem = relayAddressProblem(text);
+  if (problem === null) return new URL(text.trim()).href.replace(/\/+$/, '');
+  context.addIssue(problem);
+  return z.NEVER;
+});

@@ -1,0 +1,8 @@
+import { subcommand } from '@tidemark/command-line/program';
+import type { Command } from 'commander';
+
+/** Adds a command with what all of them take. */
+export const command = (parent: Command, name: string, description: string) =>
+  subcommand(parent, name, description)
+    .requiredOption('--config <file>', 'relay.yaml')
+    .option('--json', 'for machines');

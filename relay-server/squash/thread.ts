@@ -1,8 +1,0 @@
-import { workerData } from 'node:worker_threads';
-import { replyWith } from '../builder-thread.ts';
-import { buildSquash, type SquashSource } from './build.ts';
-
-/** Builds squashed pages once, off the event loop, and ends. */
-const { source, file } = workerData as { source: SquashSource; file: string };
-
-await replyWith(() => buildSquash(source, file));

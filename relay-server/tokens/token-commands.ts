@@ -1,0 +1,153 @@
+import { Role } from '@tidemark/protocol/api';
+import { TidemarkError } from '@tidemark/protocol/errors';
+import type { Command } from 'commander';
+import { command } from '../config/config-command.ts';
+import { type Config, readConfig } from '../config/relay-config.ts';
+import { shortDecimal } from '../routing/constants.ts';
+import { namedAttributes, valuesOf } from '../routing/filters.ts';
+import { type Bearer, Tokens } from './tokens.ts';
+
+interface TokenOptions {
+  config: string;
+  role: string;
+  feed?: string;
+  name: string;
+  set: string[];
+  unset: string[];
+  json?: boolean;
+}
+
+function withTokens<T>(file: string, work: (tokens: Tokens, config: Config) => T): T {
+  const config = readConfig(file);
+  const tokens = new Tokens(config);
+  try {
+    return work(tokens, config);
+  } finally {
+    tokens.close();
+  }
+}
+
+/** `--set branch=7 --set branch=8` is the same as `--set branch=7,8`. */
+function attributesOf(pairs: string[]): Record<string, string> {
+  const attributes = new Map<string, string[]>();
+  for (const pair of pairs) {
+    const [, key, value] = /^([A-Za-z_]\w*)=(.*)$/s.exec(pair) ?? [];
+    if (key === undefined || value === undefined)
+      throw new TidemarkError('usage', { detail: `--set: ${pair} is not written as name=value` });
+    attributes.set(key, [...(attributes.get(key) ?? []), value]);
+  }
+  return Object.fromEntries([...attributes].map(([key, values]) => [key, values.join(',')]));
+}
+
+/** Says on stderr which attributes the filters of its feed name and a terminal does not have, or has as no decimal column has them. */
+function warn(
+  { name, feed = '', json }: TokenOptions,
+  { feeds }: Config,
+  { role, attributes }: Pick<Bearer, 'role' | 'attributes'>,
+): void {
+  if (role !== 'terminal') return;
+  const warnings = [...namedAttributes(feeds[feed]?.filters ?? {})].flatMap(([attribute, at]) =>
+    Object.hasOwn(attributes, attribute)
+      ? valuesOf(attributes, attribute).flatMap((value) => {
+          const short = shortDecimal(value) ?? value;
+          return short === value
+            ? []
+            : [`${attribute}=${value} is compared as it is written: for a column of decimals write ${short}`];
+        })
+      : [
+          `${name} has no attribute ${attribute}, which ${at} asks for: it gets no rows there. Give it with token set --set ${attribute}=…`,
+        ],
+  );
+  for (const warning of warnings) console.error(json ? JSON.stringify({ warning }) : `warning: ${warning}`);
+}
+
+function setToken(options: TokenOptions): void {
+  const { config: file, name, feed = '', json } = options;
+  const set = attributesOf(options.set);
+  const both = options.unset.find((each) => Object.hasOwn(set, each));
+  if (both !== undefined) throw new TidemarkError('usage', { detail: `--unset: ${both} is also set` });
+  if (options.set.length + options.unset.length === 0)
+    throw new TidemarkError('usage', { detail: '--set or --unset says which attribute to change' });
+  const attributes = withTokens(file, (tokens, config) => {
+    const now = tokens.set(name, feed, { set, unset: options.unset });
+    if (!now) throw new TidemarkError('usage', { detail: `--name: there is no token named ${name} for ${feed}` });
+    warn(options, config, now);
+    return now.attributes;
+  });
+  console.log(json ? JSON.stringify({ name, feed, attributes }) : `${name} now has ${JSON.stringify(attributes)}.`);
+}
+
+function addToken(options: TokenOptions): void {
+  const role = Role.safeParse(options.role);
+  if (!role.success)
+    throw new TidemarkError('usage', { detail: `--role: ${options.role} is none of feed, terminal, admin` });
+  const attributes = attributesOf(options.set);
+  const token = withTokens(options.config, (tokens, config) => {
+    const feeds = Object.keys(config.feeds);
+    const feed = options.feed ?? '';
+    if (!feeds.includes(feed))
+      throw new TidemarkError('usage', {
+        detail: `--feed: ${feed || 'nothing'} is not a feed of the config (${feeds.join(', ')})`,
+      });
+    const made = tokens.add({ name: options.name, role: role.data, feed, attributes }, new Date());
+    warn(options, config, { role: role.data, attributes });
+    return made;
+  });
+  console.log(
+    options.json
+      ? JSON.stringify({ token, name: options.name, role: role.data, feed: options.feed, attributes })
+      : token,
+  );
+}
+
+function listTokens({ config, json }: TokenOptions): void {
+  const list = withTokens(config, (tokens) => tokens.list());
+  if (json) console.log(JSON.stringify(list));
+  else if (list.length === 0) console.error('No tokens yet.');
+  else
+    console.table(
+      list.map(({ attributes, ...row }) => ({
+        ...row,
+        attributes: Object.entries(attributes)
+          .map(([key, value]) => `${key}=${value}`)
+          .join(' '),
+      })),
+    );
+}
+
+function revokeToken({ config, name, feed, json }: TokenOptions): void {
+  const revoked = withTokens(config, (tokens) => tokens.revoke(name, feed));
+  if (revoked === 0) throw new TidemarkError('usage', { detail: `--name: there is no token named ${name}` });
+  console.log(json ? JSON.stringify({ revoked }) : `Revoked ${revoked}.`);
+}
+
+/** `token add`, `set`, `list` and `revoke`. */
+export function addTokenCommands(program: Command): void {
+  const token = program.command('token').description('Keys of feeds, terminals and admins.').exitOverride();
+  command(token, 'add', 'Make a token and print it, once.')
+    .requiredOption('--role <role>', 'feed, terminal or admin')
+    .requiredOption('--feed <feed>', 'the feed that it is for')
+    .requiredOption('--name <name>', 'who it is for, such as branch-7')
+    .option('--set <name=value>', 'an attribute, such as branch=7', (pair: string, all: string[]) => [...all, pair], [])
+    .action(addToken);
+  command(
+    token,
+    'set',
+    'Change attributes of the holder of a token, and keep its others; what it then has too much or too little is brought by its next sync.',
+  )
+    .requiredOption('--feed <feed>', 'of this feed')
+    .requiredOption('--name <name>', 'whose')
+    .option(
+      '--set <name=value>',
+      'an attribute, such as branch=7,8',
+      (pair: string, all: string[]) => [...all, pair],
+      [],
+    )
+    .option('--unset <attribute>', 'an attribute to take away', (name: string, all: string[]) => [...all, name], [])
+    .action(setToken);
+  command(token, 'list', 'Show who has a token.').action(listTokens);
+  command(token, 'revoke', 'End the token of a name.')
+    .requiredOption('--name <name>', 'whose')
+    .option('--feed <feed>', 'of this feed only')
+    .action(revokeToken);
+}
