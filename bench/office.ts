@@ -1,9 +1,9 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import os from 'node:os';
+import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { connect } from '@tidemark/testing/oracle';
 import { type EmbeddedPostgres, startPostgres } from '@tidemark/testing/postgres/embedded';
 import { System } from '@tidemark/testing/system';
+import { temporaryFolder } from '@tidemark/testing/temporary-folder';
 import type pg from 'pg';
 
 export const ROWS = Number(process.env.BENCH_ROWS ?? 500_000);
@@ -46,7 +46,7 @@ export class Office {
     await master.query('INSERT INTO one VALUES (1, 0)');
     const system = await System.start(postgres.url, null, { kill: 'SIGTERM' });
     await system.settled();
-    const office = new Office(mkdtempSync(path.join(os.tmpdir(), 'tidemark-bench-')), postgres, master, system);
+    const office = new Office(temporaryFolder('bench'), postgres, master, system);
     await system.pull(office.empty);
     for (let from = 0; from < rows; from += STEP)
       await master.query(`INSERT INTO item SELECT ${row('n')} FROM generate_series(${from + 1}, ${from + STEP}) n`);

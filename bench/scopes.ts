@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import os from 'node:os';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { WireRow } from '@tidemark/protocol/lines';
 import type { TableSchema } from '@tidemark/protocol/schema';
@@ -10,6 +9,7 @@ import { startRelay } from '@tidemark/relay-server/relay';
 import type { Filters } from '@tidemark/relay-server/routing/filters';
 import { Tokens } from '@tidemark/relay-server/tokens/tokens';
 import { openWriter } from '@tidemark/table-store/sqlite';
+import { temporaryFolder } from '@tidemark/testing/temporary-folder';
 import { TestRelay } from '@tidemark/testing/test-relay';
 import { inTurn, median, type Result, RUNS, thousands } from './lib.ts';
 
@@ -155,7 +155,7 @@ function makeLog(data: string, entries: number, scopes: number): void {
 
 /** Seconds of the relay's answers to a pull of {@link PULLED} changes: status and page. */
 async function pullCost(entries: number, scopes: number): Promise<number> {
-  const folder = mkdtempSync(path.join(os.tmpdir(), 'tidemark-bench-'));
+  const folder = temporaryFolder('bench');
   try {
     const config = path.join(folder, 'relay.yaml');
     writeFileSync(

@@ -1,10 +1,10 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import os from 'node:os';
+import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { FeedTables } from '@tidemark/table-store/feed-tables';
 import { buildSnapshot } from '@tidemark/table-store/snapshot';
 import { openWriter } from '@tidemark/table-store/sqlite';
 import { createTableSql } from '@tidemark/table-store/table-ddl';
+import { temporaryFolder } from '@tidemark/testing/temporary-folder';
 import { inTurn, type Result, thousands } from './lib.ts';
 
 const ROWS = 500_000;
@@ -22,7 +22,7 @@ const LEDGER = {
 
 /** Building a snapshot of half of a table's rows, checked and on disk, against the bare INSERT … SELECT of those rows. */
 export async function benchSnapshot(): Promise<Result> {
-  const folder = mkdtempSync(path.join(os.tmpdir(), 'tidemark-bench-'));
+  const folder = temporaryFolder('bench');
   const mirror = path.join(folder, 'mirror.sqlite');
   const where = 'branch % 2 = 0';
   let n = 0;
@@ -38,12 +38,12 @@ export async function benchSnapshot(): Promise<Result> {
       `CREATE TABLE standing AS SELECT 'aaaaaaaa' AS epoch, 1 AS seq, '2026-11-23T08:00:00Z' AS committed_at; COMMIT`,
     );
     db.close();
-    const standingSql = 'SELECT epoch, seq, committed_at FROM mirror.standing';
+    const cursorSql = 'SELECT epoch, seq, committed_at FROM mirror.standing';
     const rate = await inTurn(
       async () => {
         const part = { columns: null, where, params: [], indexes: [] };
         const begin = performance.now();
-        buildSnapshot({ mirror, feed: 'bench', scopes: 'half', standingSql, tables: { ledger: part } }, fresh());
+        buildSnapshot({ mirror, feed: 'bench', scopes: 'half', cursorSql, tables: { ledger: part } }, fresh());
         return ROWS / ((performance.now() - begin) / 1000);
       },
       async () => {

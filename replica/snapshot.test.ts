@@ -1,7 +1,7 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import os from 'node:os';
+import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { openReader } from '@tidemark/table-store/sqlite';
+import { temporaryFolder } from '@tidemark/testing/temporary-folder';
 import { EPOCH, rowsOf, schemaOf, sorted, TestFeed } from '@tidemark/testing/test-feed';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Replica } from './replica.ts';
@@ -9,7 +9,7 @@ import { Replica } from './replica.ts';
 let folder: string;
 let feed: TestFeed;
 beforeEach(() => {
-  folder = mkdtempSync(path.join(os.tmpdir(), 'tidemark-snapshot-'));
+  folder = temporaryFolder('snapshot');
   feed = new TestFeed(folder);
   feed.declare(1, schemaOf('sale', { id: 'integer', branch: 'integer', amount: 'numeric', note: 'text' }, ['id']));
   feed.declare(2, schemaOf('branch', { id: 'integer', region: 'text' }, ['id']));
@@ -79,8 +79,8 @@ test.each(['file', 'rows'])('S8: a snapshot of parts holds their rows, columns a
       replica.installSnapshot(first.file, first.name);
     }
     replica.installSnapshot(file, name);
-    expect(replica.standing()).toMatchObject({ cursor: { epoch: EPOCH, seq: 2 }, scopes: 'north7' });
-    expect(replica.altered()).toEqual([]);
+    expect(replica.cursorState()).toMatchObject({ cursor: { epoch: EPOCH, seq: 2 }, scopes: 'north7' });
+    expect(replica.alteredTables()).toEqual([]);
     expect(replica.tables()).toEqual([
       { name: 'branch', rows: 3 },
       { name: 'sale', rows: 3 },

@@ -20,7 +20,7 @@ let rounds = 0;
 do {
   const seed = values.seed ?? String(Math.floor(Math.random() * 1_000_000_000));
   console.log(`seed ${seed}`);
-  const done = spawnSync(path.join(ROOT, 'node_modules/.bin/vitest'), ['run', '--project=pg', 'e2e/system/'], {
+  const done = spawnSync(path.join(ROOT, 'node_modules/.bin/vitest'), ['run', '--project=pg', 'e2e/oracle/'], {
     cwd: ROOT,
     stdio: 'inherit',
     env: { ...process.env, TIDEMARK_SEED: seed },

@@ -1,8 +1,8 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import os from 'node:os';
+import { rmSync } from 'node:fs';
 import path from 'node:path';
 import type { WireRow, WireValue } from '@tidemark/protocol/lines';
 import type { ColumnType } from '@tidemark/protocol/schema';
+import { temporaryFolder } from '@tidemark/testing/temporary-folder';
 import { rowsOf as rowsIn, schemaOf, sorted } from '@tidemark/testing/test-feed';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -12,7 +12,7 @@ import { openWriter, type Writer } from './sqlite.ts';
 let folder: string;
 let db: Writer;
 beforeEach(() => {
-  folder = mkdtempSync(path.join(os.tmpdir(), 'tidemark-tables-'));
+  folder = temporaryFolder('tables');
   db = openWriter(path.join(folder, 'replica.sqlite'), { synchronous: 'normal' });
 });
 afterEach(() => {

@@ -1,7 +1,7 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import os from 'node:os';
+import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { run } from '@tidemark/testing/processes';
+import { temporaryFolder } from '@tidemark/testing/temporary-folder';
 import { TestRelay } from '@tidemark/testing/test-relay';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -11,7 +11,7 @@ let folder: string;
 let file: string;
 beforeEach(async () => {
   relay = await TestRelay.start();
-  folder = mkdtempSync(path.join(os.tmpdir(), 'tidemark-altered-'));
+  folder = temporaryFolder('altered');
   file = path.join(folder, 'branch.sqlite');
   await relay.base(50);
   expect((await pull()).code).toBe(0);

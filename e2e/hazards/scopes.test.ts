@@ -1,5 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import os from 'node:os';
+import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { RelayStatus, type TableList, type TransactionList } from '@tidemark/protocol/api';
 import type { TidemarkError } from '@tidemark/protocol/errors';
@@ -8,6 +7,7 @@ import type { TableSchema } from '@tidemark/protocol/schema';
 import { agentRun } from '@tidemark/testing/agent-run';
 import { run } from '@tidemark/testing/processes';
 import { Random } from '@tidemark/testing/random';
+import { temporaryFolder } from '@tidemark/testing/temporary-folder';
 import { TestRelay } from '@tidemark/testing/test-relay';
 import Database from 'better-sqlite3';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -180,7 +180,7 @@ interface World {
 
 async function world(seed: number, feed = FEED): Promise<World> {
   const relay = await TestRelay.start(feed, TERMINALS);
-  const folder = mkdtempSync(path.join(os.tmpdir(), 'tidemark-scopes-'));
+  const folder = temporaryFolder('scopes');
   cleanup.push(
     () => relay.stop(),
     () => rmSync(folder, { recursive: true, force: true }),
@@ -312,7 +312,7 @@ test('G1 many-scopes: a terminal of a thousand branches gets their rows in order
   const relay = await TestRelay.start('{ tables: { stock: { where: { branch: $branch } } } }', {
     region: { branch: mine.join(',') },
   });
-  const folder = mkdtempSync(path.join(os.tmpdir(), 'tidemark-scopes-'));
+  const folder = temporaryFolder('scopes');
   cleanup.push(
     () => relay.stop(),
     () => rmSync(folder, { recursive: true, force: true }),
@@ -370,7 +370,7 @@ test('G1 zeros-and-blanks: numeric(20,6) and char(5) are compared as the master 
   };
   const filter = '{ tables: { tariff: { where: { rate: [10.5, "11.00"], zone: $zone } } } }';
   const relay = await TestRelay.start(filter, { one: { zone: 'AB' } });
-  const folder = mkdtempSync(path.join(os.tmpdir(), 'tidemark-scopes-'));
+  const folder = temporaryFolder('scopes');
   cleanup.push(
     () => relay.stop(),
     () => rmSync(folder, { recursive: true, force: true }),

@@ -1,6 +1,5 @@
 import { spawn } from 'node:child_process';
-import { chmodSync, chownSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import os from 'node:os';
+import { chmodSync, chownSync, copyFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { RelayStatus } from '@tidemark/protocol/api';
 import type { TidemarkError } from '@tidemark/protocol/errors';
@@ -12,6 +11,7 @@ import { Secret } from '@tidemark/terminal/relay/secret';
 import { type AgentRun, agentRun } from '@tidemark/testing/agent-run';
 import { FaultProxy } from '@tidemark/testing/fault-proxy';
 import { COMMANDS, run, start, until } from '@tidemark/testing/processes';
+import { temporaryFolder } from '@tidemark/testing/temporary-folder';
 import { TestRelay } from '@tidemark/testing/test-relay';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -22,7 +22,7 @@ let folder: string;
 beforeEach(async () => {
   relay = await TestRelay.start();
   way = await FaultProxy.start(relay.url);
-  folder = mkdtempSync(path.join(os.tmpdir(), 'tidemark-terminal-'));
+  folder = temporaryFolder('terminal');
 });
 afterEach(async () => {
   await way.stop();
@@ -153,7 +153,7 @@ describe('what the relay sends', () => {
     const later = await relay.page(epoch, '2', 4);
     const replica = Replica.open(database(), 'shop');
     try {
-      const before = replica.standing();
+      const before = replica.cursorState();
       const refuses = (page: Buffer, code: string) => {
         let thrown: TidemarkError | null = null;
         try {
@@ -162,7 +162,7 @@ describe('what the relay sends', () => {
           thrown = error as TidemarkError;
         }
         expect(thrown?.code).toBe(code);
-        expect(replica.standing()).toEqual(before);
+        expect(replica.cursorState()).toEqual(before);
       };
       refuses(later, 'page_out_of_order');
       refuses(
@@ -239,7 +239,7 @@ describe('transactions', () => {
     replica.close();
     // As after a kill: what was spooled is there, and what is seen is not.
     replica = Replica.open(database(), 'shop');
-    expect(replica.standing().start.part).toBeGreaterThan(first.start.part);
+    expect(replica.cursorState().start.part).toBeGreaterThan(first.start.part);
     replica.close();
     expect((await pull()).outcome).toBe('done');
     expect(rows()).toHaveLength(60_010);

@@ -1,8 +1,8 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import os from 'node:os';
+import { rmSync } from 'node:fs';
 import path from 'node:path';
 import type { ChangeLine, WireRow } from '@tidemark/protocol/lines';
 import type { TableSchema } from '@tidemark/protocol/schema';
+import { temporaryFolder } from '@tidemark/testing/temporary-folder';
 import fc from 'fast-check';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { NetRows } from './net-rows.ts';
@@ -19,7 +19,7 @@ const LOG: TableSchema = {
 let folder: string;
 let files = 0;
 beforeEach(() => {
-  folder = mkdtempSync(path.join(os.tmpdir(), 'tidemark-net-'));
+  folder = temporaryFolder('net');
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 

@@ -1,11 +1,11 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import os from 'node:os';
+import { rmSync } from 'node:fs';
 import path from 'node:path';
 import type { ChangeLine, WireRow } from '@tidemark/protocol/lines';
 import type { TableSchema } from '@tidemark/protocol/schema';
 import { FeedTables } from '@tidemark/table-store/feed-tables';
 import { toWire } from '@tidemark/table-store/row-statements';
 import { ident, openWriter, type Writer } from '@tidemark/table-store/sqlite';
+import { temporaryFolder } from '@tidemark/testing/temporary-folder';
 import fc from 'fast-check';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Routers } from './routed-writer.ts';
@@ -46,7 +46,7 @@ class Side {
 }
 
 beforeEach(() => {
-  folder = mkdtempSync(path.join(os.tmpdir(), 'tidemark-load-'));
+  folder = temporaryFolder('load');
   relay = new Side(path.join(folder, 'relay.sqlite'));
   terminal = new Side(path.join(folder, 'terminal.sqlite'));
 });

@@ -61,7 +61,7 @@ export const PHRASES: PhraseRule[] = [
   rule('whoever', /\b(?:whoever|whomever|whosoever)\b/, 'name the actor: the caller, the reader, the terminal'),
   rule(
     'nothing of',
-    /\b(?:nothing|something|anything|much|little|what is left|what was left|what|which|part|more|none) of (?:it|them|that|this)\b/,
+    /\b(?:nothing|something|anything|what is left|what was left|what|little) of (?:it|them|(?:that|this)(?= *[.,;:)]))\b/,
     'name the part: "it is discarded", "no row of the page"',
   ),
   rule(
@@ -76,7 +76,7 @@ export const PHRASES: PhraseRule[] = [
   ),
   rule(
     'for it',
-    /[,;:] for (?:it|they|he|she|there|this|that|these|those|nobody|nothing|its|their|the|a|an|each|every|no|only|all|such)\b(?! (?:first|second|last|same) time\b)/,
+    /[,;] for (?:it|they|he|she|there|this|that|these|those|nobody|nothing)\b/,
     'say "because", or start a new sentence',
   ),
   rule(
@@ -118,7 +118,7 @@ export const PHRASES: PhraseRule[] = [
     /\b(?:says|said) (?:how|what|where|which|whether|why|who|when)\b/,
     'say "states", "reports", "names" or "describes"',
   ),
-  rule('words for', /\b(?:scope set|base read|first read)\b/, 'use the glossary: scopes or entitlement; base copy'),
+  rule('words for', /\b(?:scope set|base read)\b/, 'use the glossary: scopes or entitlement; base copy'),
 ];
 
 /** The most words of a sentence. */

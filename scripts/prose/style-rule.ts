@@ -14,7 +14,10 @@ export const styleRule: TextlintRuleModule = (context: TextlintRuleContext) => {
       for (const { index, 0: found } of text.matchAll(pattern))
         say(index + found.search(/\w/), name, `"${found.replace(/^\W+/, '').replace(/\s+/g, ' ')}": ${advice}`);
     for (const { index, sentence } of sentencesOf(text))
-      checkSentence(sentence, (rule, message) => say(index, rule, message));
+      checkSentence(sentence, (rule, message) => {
+        // A cell of a table may list facts.
+        if (rule !== 'semicolons' || node.type !== Syntax.TableCell) say(index, rule, message);
+      });
   };
   return { [Syntax.Paragraph]: check, [Syntax.Header]: check, [Syntax.TableCell]: check };
 };

@@ -253,8 +253,8 @@ class SyncAgent implements Agent {
       }
       const replica = Replica.open(file, this.#settings?.feed ?? '');
       this.#replica = replica;
-      this.#book.opened(replica.look());
-      const { cursor } = replica.standing();
+      this.#book.opened(replica.summary());
+      const { cursor } = replica.cursorState();
       const start = startOf(replica);
       const scheduled = this.#settings?.automatic === 'check' ? () => true : (run: Run) => run.mode !== 'check';
       const last = replica.history.runs(null, LISTED).find(scheduled);

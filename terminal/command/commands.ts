@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { asTidemarkError, TidemarkError } from '@tidemark/protocol/errors';
 import type { Fault } from '@tidemark/protocol/fault';
 import type { Mode, Run } from '@tidemark/protocol/run';
-import { lookAt } from '@tidemark/replica/replica';
+import { readReplicaSummary } from '@tidemark/replica/replica';
 import { deriveStatus } from '@tidemark/status/derive';
 import type { Facts } from '@tidemark/status/facts';
 import { FORMAT } from '@tidemark/status/format';
@@ -98,7 +98,7 @@ function ended(agent: Agent, settings: AgentSettings, mode: Mode): Promise<Run> 
 export async function status(call: Call): Promise<void> {
   const { relayUrl, feed, token } = call.settings;
   const book = new FactBook();
-  const look = existsSync(call.database) ? lookAt(call.database, feed) : null;
+  const look = existsSync(call.database) ? readReplicaSummary(call.database, feed) : null;
   if (look) book.opened(look);
   const policy = {
     ...POLICY,

@@ -3,7 +3,7 @@ import type { Cursor } from '@tidemark/protocol/cursor';
 import type { Fault } from '@tidemark/protocol/fault';
 import type { Run } from '@tidemark/protocol/run';
 import { type LagSample, succeeded } from '@tidemark/replica/history';
-import type { Applied, Look, TableCount } from '@tidemark/replica/replica';
+import type { AppliedPage, ReplicaSummary, TableCount } from '@tidemark/replica/replica';
 import { DEFAULT_THRESHOLDS, type Facts, type Progress } from '@tidemark/status/facts';
 import type { AgentSettings } from '../agent/agent-api.ts';
 import type { State } from '../machine/machine-types.ts';
@@ -27,7 +27,7 @@ export class FactBook {
   #failing: Run | null = null;
 
   /** A replica was opened. */
-  opened({ lastRun, lastSuccess, ...look }: Look): void {
+  opened({ lastRun, lastSuccess, ...look }: ReplicaSummary): void {
     this.#holds(look);
     this.#lastRun = lastRun;
     this.#lastSuccess = lastSuccess;
@@ -61,7 +61,7 @@ export class FactBook {
   }
 
   /** A page of so many bytes is saved; `squashed`: what it brings was counted otherwise, before each row came once. */
-  applied(tables: TableCount[], page: Applied, bytes: number, squashed: boolean): void {
+  applied(tables: TableCount[], page: AppliedPage, bytes: number, squashed: boolean): void {
     this.#holds({ ...page, tables });
     const head = this.#probe?.status.head ?? null;
     if (this.#waiting === null) return;
@@ -82,7 +82,7 @@ export class FactBook {
   }
 
   /** A snapshot is in place. */
-  installed(look: Look): void {
+  installed(look: ReplicaSummary): void {
     this.#holds(look);
     const head = this.#probe?.status.head ?? null;
     const { cursor } = this.#replica;
@@ -174,7 +174,7 @@ export class FactBook {
     };
   }
 
-  #holds({ cursor, committedAt, tables }: Pick<Look, 'cursor' | 'committedAt' | 'tables'>): void {
+  #holds({ cursor, committedAt, tables }: Pick<ReplicaSummary, 'cursor' | 'committedAt' | 'tables'>): void {
     this.#replica = {
       cursor,
       committedAt,

@@ -2,7 +2,7 @@ import type { SnapshotManifest } from '@tidemark/protocol/api';
 import type { Cursor } from '@tidemark/protocol/cursor';
 import type { Fault } from '@tidemark/protocol/fault';
 import type { Difference, Run } from '@tidemark/protocol/run';
-import type { Applied } from '@tidemark/replica/replica';
+import type { AppliedPage } from '@tidemark/replica/replica';
 import type { Progress } from '@tidemark/status/facts';
 import type { Counts } from '@tidemark/table-store/feed-tables';
 import type { RunState } from '../machine/machine-types.ts';
@@ -171,7 +171,7 @@ export class RunRecord {
   }
 
   /** A page is saved, which held `received`: applied, or, of a transaction that goes on, kept aside. */
-  applied(page: Applied, received: { changes: number; bytes: number }, now: number): void {
+  applied(page: AppliedPage, received: { changes: number; bytes: number }, now: number): void {
     for (const counts of page.tables) this.#count(counts);
     this.#stage = 'applying';
     this.#done += received.changes;

@@ -5,6 +5,7 @@ import {
   lchownSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -14,6 +15,7 @@ import {
 import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
+import { isRunning } from '../processes/process-identity.ts';
 
 /** Who the server runs as: Postgres refuses root, so root drops to `nobody`. Null: as we are. */
 export interface ServerUser {
@@ -34,6 +36,13 @@ export function serverUser(): ServerUser | null {
 /** Gives files that root made to the user that the server runs as. */
 export function give(file: string, user: ServerUser | null): void {
   if (user) lchownSync(file, user.uid, user.gid);
+}
+
+/** Gives a folder and everything in it to that user. */
+export function giveAll(folder: string, user: ServerUser | null): void {
+  if (!user) return;
+  give(folder, user);
+  for (const entry of readdirSync(folder, { recursive: true })) give(path.join(folder, String(entry)), user);
 }
 
 const PLATFORMS: Record<string, string> = {
@@ -104,14 +113,19 @@ export function findBinaries(user: ServerUser | null): Binaries {
   };
 }
 
-/** Makes `target` as a whole or not at all: others may be doing the same at this moment. */
-export function once(target: string, make: (folder: string) => void): string {
+/**
+ * Creates the folder `target` by `fill`, once for all processes that share it: it appears complete or not at all, also
+ * when several create it at the same time or one of them is killed.
+ */
+export function createOnce(target: string, fill: (folder: string) => void): string {
   if (existsSync(target)) return target;
-  const work = mkdtempSync(`${target}.`);
+  removeUnfinished(target);
+  const work = mkdtempSync(`${target}.${process.pid}-`);
   try {
-    make(work);
+    fill(work);
     renameSync(work, target);
   } catch (error) {
+    // Another process was faster.
     if (!existsSync(target)) throw error;
   } finally {
     rmSync(work, { recursive: true, force: true });
@@ -119,8 +133,17 @@ export function once(target: string, make: (folder: string) => void): string {
   return target;
 }
 
+/** Removes what killed processes left of their attempts to create `target`. */
+function removeUnfinished(target: string): void {
+  const folder = path.dirname(target);
+  for (const name of readdirSync(folder)) {
+    const pid = name.startsWith(`${path.basename(target)}.`) ? /\.(\d+)-\w+$/.exec(name)?.[1] : undefined;
+    if (pid && !isRunning(Number(pid))) rmSync(path.join(folder, name), { recursive: true, force: true });
+  }
+}
+
 function copyOnce(from: string, to: string): string {
-  return once(to, (folder) => {
+  return createOnce(to, (folder) => {
     cpSync(from, folder, { recursive: true, verbatimSymlinks: true });
     // mkdtemp made it for us alone; the server's user must enter it.
     chmodSync(folder, 0o755);

@@ -1,11 +1,12 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
-import os from 'node:os';
 import path from 'node:path';
 import pg from 'pg';
-import { type Binaries, findBinaries, give, once, type ServerUser, serverUser } from './binaries.ts';
+import { endWithThisProcess } from '../processes/reaper.ts';
+import { temporaryFolder } from '../processes/temporary-folder.ts';
+import { type Binaries, findBinaries, giveAll, type ServerUser, serverUser } from './binaries.ts';
+import { clusterTemplate } from './cluster-template.ts';
 
 export interface PostgresOptions {
   /** Kept at the end when given; else a temporary folder that goes when the server stops. */
@@ -45,12 +46,11 @@ const READY_MS = 60_000;
 export async function startPostgres(options: PostgresOptions = {}): Promise<EmbeddedPostgres> {
   const user = serverUser();
   const binaries = findBinaries(user);
-  const template = makeTemplate(binaries, user);
-  const password = readFileSync(path.join(template, 'password'), 'utf8');
-  const dataDir = options.dataDir ?? mkdtempSync(path.join(os.tmpdir(), 'tidemark-postgres-'));
+  const { dataDir: template, password } = clusterTemplate(binaries, user);
+  const dataDir = options.dataDir ?? temporaryFolder('postgres');
   if (!existsSync(path.join(dataDir, 'PG_VERSION'))) {
     mkdirSync(dataDir, { recursive: true });
-    cpSync(path.join(template, 'data'), dataDir, { recursive: true });
+    cpSync(template, dataDir, { recursive: true });
     giveAll(dataDir, user);
   }
   const port = options.port ?? (await freePort());
@@ -103,40 +103,6 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Embe
   };
 }
 
-/** A cluster as initdb leaves it, made once and copied: initdb takes longer than all else here. */
-function makeTemplate(binaries: Binaries, user: ServerUser | null): string {
-  return once(path.join(binaries.cache, `template-${binaries.version}`), (folder) => {
-    const passwordFile = path.join(folder, 'password');
-    writeFileSync(passwordFile, randomBytes(18).toString('hex'), { mode: 0o600 });
-    give(passwordFile, user);
-    give(folder, user);
-    const made = spawnSync(
-      binaries.initdb,
-      [
-        '-D',
-        path.join(folder, 'data'),
-        '-U',
-        'postgres',
-        '--pwfile',
-        passwordFile,
-        '--auth=scram-sha-256',
-        '--encoding=UTF8',
-        '--no-locale',
-        '--no-sync',
-        '--no-instructions',
-      ],
-      { ...(user ?? {}), cwd: folder, env: { PATH: process.env.PATH, LC_ALL: 'C' }, encoding: 'utf8' },
-    );
-    if (made.status !== 0) throw new Error(`initdb failed: ${made.error?.message ?? ''}${made.stderr}${made.stdout}`);
-  });
-}
-
-function giveAll(folder: string, user: ServerUser | null): void {
-  if (!user) return;
-  give(folder, user);
-  for (const entry of readdirSync(folder, { recursive: true })) give(path.join(folder, String(entry)), user);
-}
-
 interface Launched {
   child: ChildProcess;
   log(): string;
@@ -179,9 +145,12 @@ function spawnServer(
     cwd: dataDir,
     env: { PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' },
     stdio: ['ignore', 'pipe', 'pipe'],
-    // Ctrl+C is for whoever started it: who stops the server when its clients are done.
+    // In a session of its own Ctrl+C does not reach it: its starter stops it after its clients.
     detached: true,
+    windowsHide: true,
   });
+  // SIGQUIT: Postgres ends at once and recovers at its next start, as after a crash.
+  endWithThisProcess(child, 'SIGQUIT');
   let log = '';
   const keep = (chunk: Buffer) => {
     log = (log + chunk.toString('utf8')).slice(-200_000);

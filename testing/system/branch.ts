@@ -1,0 +1,145 @@
+import { copyFileSync, rmSync } from 'node:fs';
+import net, { type AddressInfo, type Socket } from 'node:net';
+import path from 'node:path';
+import type { Mode, Run } from '@tidemark/protocol/run';
+import Database from 'better-sqlite3';
+import { temporaryFolder } from '../processes/temporary-folder.ts';
+import { type AgentRun, agentRun } from './agent-run.ts';
+import { FaultProxy } from './fault-proxy.ts';
+import { TestRelay } from './test-relay.ts';
+
+/** What is counted is what goes over the wire, headers and all, both ways. */
+class Wire {
+  bytes = 0;
+  readonly #server: net.Server;
+  readonly #sockets = new Set<Socket>();
+
+  constructor(target: string) {
+    const { port } = new URL(target);
+    this.#server = net.createServer((near) => {
+      const far = net.connect(Number(port), '127.0.0.1');
+      for (const [from, to] of [
+        [near, far],
+        [far, near],
+      ] as const) {
+        this.#sockets.add(from);
+        from.on('data', (chunk: Buffer) => {
+          this.bytes += chunk.length;
+        });
+        from.on('error', () => to.destroy());
+        from.on('close', () => to.destroy());
+        from.pipe(to);
+      }
+    });
+  }
+
+  listen(): Promise<void> {
+    return new Promise((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  async stop(): Promise<void> {
+    const closed = new Promise((resolve) => this.#server.close(resolve));
+    for (const socket of this.#sockets) socket.destroy();
+    await closed;
+  }
+}
+
+/** A relay in this process and one PC's replica, with what stands between them and what other programs do to it. */
+export class Branch {
+  readonly relay: TestRelay;
+  readonly way: FaultProxy;
+  readonly wire: Wire;
+  readonly #folder = temporaryFolder('branch');
+
+  private constructor(relay: TestRelay, way: FaultProxy, wire: Wire) {
+    this.relay = relay;
+    this.way = way;
+    this.wire = wire;
+  }
+
+  /** A relay with these settings of the feed, and a terminal with these attributes. */
+  static async start(feed = '{}', attributes: Record<string, string> = {}): Promise<Branch> {
+    const relay = await TestRelay.start(feed, { branch: attributes });
+    const way = await FaultProxy.start(relay.url);
+    const wire = new Wire(way.url);
+    await wire.listen();
+    return new Branch(relay, way, wire);
+  }
+
+  async stop(): Promise<void> {
+    await this.wire.stop();
+    await this.way.stop();
+    await this.relay.stop();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  get database(): string {
+    return path.join(this.#folder, 'branch.sqlite');
+  }
+
+  /** Arguments of a command of the terminal. */
+  args(command: string): string[] {
+    const at = ['--relay', this.wire.url, '--feed', 'shop', '--token-file', this.relay.tokenFile('branch')];
+    return [command, ...at, '--db', this.database];
+  }
+
+  /** One run by the agent itself, in this process; it gives up at its first failure unless a time is named. */
+  run(mode: Mode, options: Pick<AgentRun, 'giveUpAfterMs' | 'repair' | 'each'> = {}): Promise<Run> {
+    const { wire, relay, database } = this;
+    return agentRun({ relayUrl: wire.url, token: relay.token('branch'), database, mode, ...options });
+  }
+
+  /** A replica that equals the relay; gives its rows. */
+  async synced(): Promise<Record<string, unknown[]>> {
+    const first = await this.run('now', { giveUpAfterMs: 30_000 });
+    if (first.outcome !== 'done') throw new Error(JSON.stringify(first));
+    return this.dump();
+  }
+
+  /** What another program does to the replica. */
+  tamper(...sql: string[]): void {
+    const db = new Database(this.database);
+    try {
+      for (const each of sql) db.exec(each);
+    } finally {
+      db.close();
+    }
+  }
+
+  all(sql: string): unknown[] {
+    const db = new Database(this.database, { readonly: true });
+    try {
+      return db.prepare(sql).raw().all();
+    } finally {
+      db.close();
+    }
+  }
+
+  get epoch(): string {
+    return (this.all('SELECT epoch FROM tidemark_meta')[0] as [string])[0];
+  }
+
+  get seq(): number {
+    return (this.all('SELECT seq FROM tidemark_meta')[0] as [number])[0];
+  }
+
+  /** The feed's tables as they are. */
+  dump(): Record<string, unknown[]> {
+    const names = (this.all('SELECT name FROM tidemark_table ORDER BY name') as [string][]).map(([name]) => name);
+    return Object.fromEntries(names.map((name) => [name, this.all(`SELECT * FROM "${name}" ORDER BY 1, 2`)]));
+  }
+
+  /** Puts the replica aside, or back. */
+  keep(): void {
+    copyFileSync(this.database, `${this.database}.kept`);
+  }
+
+  restore(): void {
+    for (const suffix of ['-wal', '-shm']) rmSync(this.database + suffix, { force: true });
+    copyFileSync(`${this.database}.kept`, this.database);
+  }
+}

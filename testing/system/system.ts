@@ -1,0 +1,204 @@
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { RelayStatus, TransactionList } from '@tidemark/protocol/api';
+import { PATHS } from '@tidemark/protocol/paths';
+import { freePort } from '../postgres/embedded.ts';
+import { type Finished, type Running, run, start, until } from '../processes/commands.ts';
+import { temporaryFolder } from '../processes/temporary-folder.ts';
+
+export interface SystemOptions {
+  kill?: NodeJS.Signals;
+  /** The feed's entry in relay.yaml, when no tables are named. */
+  feed?: string;
+  /** Further terminals, with their attributes. */
+  terminals?: Record<string, Record<string, string>>;
+}
+
+/** Feed, relay and terminals of one test, each its own process, as design.md's commands start them. */
+export class System {
+  readonly folder: string;
+  readonly source: string;
+  readonly port: number;
+  relay: Running | null = null;
+  feed: Running | null = null;
+  #started: Running[] = [];
+  readonly #kill: NodeJS.Signals;
+
+  private constructor(folder: string, source: string, port: number, kill: NodeJS.Signals) {
+    this.#kill = kill;
+    this.folder = folder;
+    this.source = source;
+    this.port = port;
+  }
+
+  /** Writes relay.yaml and tokens, and starts relay and feed on the database at `source`. `tables` null: all. */
+  static async start(
+    source: string,
+    tables: string[] | null = null,
+    { kill = 'SIGKILL', feed, terminals = {} }: SystemOptions = {},
+  ): Promise<System> {
+    const folder = temporaryFolder('system');
+    const system = new System(folder, source, await freePort(), kill);
+    const listed =
+      tables === null
+        ? (feed ?? 'shop: {}')
+        : ['shop:', '    tables:', ...tables.map((name) => `      ${JSON.stringify(name)}: {}`)].join('\n');
+    await writeFile(
+      system.config,
+      `listen: 127.0.0.1:${system.port}\ndata: ${JSON.stringify(path.join(folder, 'relay-data'))}\nfeeds:\n  ${listed}\n`,
+    );
+    await system.addToken('feed', 'feed');
+    await system.addToken('terminal', 'branch-7');
+    for (const [name, attributes] of Object.entries(terminals)) await system.addToken('terminal', name, attributes);
+    try {
+      await system.startRelay();
+      system.startFeed();
+    } catch (error) {
+      await system.stop();
+      throw error;
+    }
+    return system;
+  }
+
+  get config(): string {
+    return path.join(this.folder, 'relay.yaml');
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  database(name = 'branch'): string {
+    return path.join(this.folder, `${name}.sqlite`);
+  }
+
+  tokenFile(name: string): string {
+    return path.join(this.folder, `${name}.token`);
+  }
+
+  /** `attributes`: of a terminal, which filters in relay.yaml name. */
+  async addToken(role: string, name: string, attributes: Record<string, string> = {}): Promise<void> {
+    const added = await run('relay', [
+      'token',
+      'add',
+      '--config',
+      this.config,
+      '--role',
+      role,
+      '--feed',
+      'shop',
+      '--name',
+      name,
+      ...Object.entries(attributes).flatMap(([key, value]) => ['--set', `${key}=${value}`]),
+    ]);
+    if (added.code !== 0) throw new Error(`token add failed: ${added.stderr}`);
+    await writeFile(this.tokenFile(name), added.stdout, { mode: 0o600 });
+  }
+
+  async startRelay(): Promise<void> {
+    const relay = start('relay', ['serve', '--config', this.config]);
+    this.relay = relay;
+    this.#started.push(relay);
+    await until(
+      async () => (await fetch(`${this.url}/healthz`).catch(() => null))?.ok,
+      () => `the relay did not start: ${relay.stdout}${relay.stderr}`,
+    );
+  }
+
+  startFeed(): void {
+    // The source holds a password, so it stands in the environment.
+    this.feed = start('feed', ['run', '--feed', 'shop', '--relay', this.url, '--token-file', this.tokenFile('feed')], {
+      TIDEMARK_SOURCE: this.source,
+    });
+    this.#started.push(this.feed);
+  }
+
+  terminalArgs(command: string, database = this.database(), name = 'branch-7'): string[] {
+    return [command, '--relay', this.url, '--feed', 'shop', '--token-file', this.tokenFile(name), '--db', database];
+  }
+
+  /** One pull by the terminal's command. Throws unless it succeeds. */
+  async pull(database = this.database(), more: string[] = [], name = 'branch-7'): Promise<Finished> {
+    const pulled = await run('terminal', [...this.terminalArgs('pull', database, name), ...more]);
+    if (pulled.code !== 0)
+      throw new Error(
+        `pull failed (${pulled.code}): ${pulled.stdout}${pulled.stderr}\nfeed: ${this.feed?.stdout.slice(-4000)}${this.feed?.stderr.slice(-2000)}`,
+      );
+    return pulled;
+  }
+
+  /** A terminal that follows the relay until it or the system is stopped. */
+  startWatch(database = this.database(), name = 'branch-7'): Running {
+    const watch = start('terminal', this.terminalArgs('watch', database, name));
+    this.#started.push(watch);
+    return watch;
+  }
+
+  startPull(database = this.database()): Running {
+    const pull = start('terminal', this.terminalArgs('pull', database));
+    this.#started.push(pull);
+    return pull;
+  }
+
+  async status(): Promise<RelayStatus> {
+    const token = (await readFile(this.tokenFile('branch-7'), 'utf8')).trim();
+    const answer = await fetch(this.url + PATHS.status('shop'), { headers: { authorization: `Bearer ${token}` } });
+    if (!answer.ok) throw new Error(`status: ${answer.status} ${await answer.text()}`);
+    return RelayStatus.parse(await answer.json());
+  }
+
+  /** All transactions that the relay keeps, oldest first (at most 500). */
+  async transactions(): Promise<TransactionList['transactions']> {
+    const { head, horizon } = await this.status();
+    const token = (await readFile(this.tokenFile('branch-7'), 'utf8')).trim();
+    const asked = `${PATHS.transactions('shop')}?epoch=${head?.epoch}&after=${horizon}&limit=500`;
+    const answer = await fetch(this.url + asked, { headers: { authorization: `Bearer ${token}` } });
+    if (!answer.ok) throw new Error(`transactions: ${answer.status} ${await answer.text()}`);
+    return TransactionList.parse(await answer.json()).transactions;
+  }
+
+  /** What the feed of now says of one event. */
+  events(event: string): Record<string, unknown>[] {
+    return (this.feed?.stdout ?? '')
+      .split('\n')
+      .filter((line) => line.includes(`"event":"${event}"`))
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+  }
+
+  /** Waits until the relay knows, by a heartbeat sent after now, that it holds all that the master has committed. */
+  async settled(): Promise<void> {
+    const from = new Date().toISOString();
+    let last = '';
+    await until(
+      async () => {
+        const status = await this.status().catch((error: unknown) => {
+          last = String(error);
+          return null;
+        });
+        if (status) last = JSON.stringify(status);
+        return (
+          status !== null &&
+          status.head !== null &&
+          status.feed.lagMs === 0 &&
+          status.feed.heardAt !== null &&
+          status.feed.heardAt > from
+        );
+      },
+      () =>
+        `the relay did not come up to date: ${last}\nfeed: ${this.feed?.stdout.slice(-4000)}${this.feed?.stderr.slice(-2000)}\nrelay: ${this.relay?.stdout.slice(-3000)}${this.relay?.stderr.slice(-2000)}`,
+      120_000,
+    );
+  }
+
+  /** Rejects when feed or relay ends by itself. */
+  async failed(): Promise<never> {
+    const { feed, relay } = this;
+    const ended = await Promise.race([feed?.ended, relay?.ended]);
+    throw new Error(`feed or relay ended (${ended?.code}): ${ended?.stdout.slice(-2000)}${ended?.stderr.slice(-2000)}`);
+  }
+
+  async stop(): Promise<void> {
+    for (const process of this.#started.reverse()) await process.stop(this.#kill);
+    await rm(this.folder, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,170 @@
+import { createHash } from 'node:crypto';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { RelayLink } from '@tidemark/master-feed/relay-link';
+import type { BatchAnswer } from '@tidemark/protocol/api';
+import { type BatchLine, type ChangeLine, changesIn, type PartialLine } from '@tidemark/protocol/lines';
+import type { TableSchema } from '@tidemark/protocol/schema';
+import { type Config, readConfig } from '@tidemark/relay-server/config/relay-config';
+import { type Relay, startRelay } from '@tidemark/relay-server/relay';
+import { Tokens } from '@tidemark/relay-server/tokens/tokens';
+import { temporaryFolder } from '../processes/temporary-folder.ts';
+
+export const ITEM: TableSchema = {
+  name: 'item',
+  columns: [
+    { name: 'id', type: 'integer', source: 'bigint' },
+    { name: 'name', type: 'text', source: 'text' },
+  ],
+  key: ['id'],
+};
+
+/** Writes lines as a batch, with its trailer. */
+export function batchOf(lines: (BatchLine | unknown[])[]): Buffer {
+  const body = lines.map((line) => `${JSON.stringify(line)}\n`).join('');
+  const sha256 = createHash('sha256').update(body).digest('hex');
+  return Buffer.from(`${body}${JSON.stringify({ lines: lines.length, sha256 })}\n`);
+}
+
+export const position = (n: number): string => n.toString(16).toUpperCase().padStart(16, '0');
+/** A feed's lines are short. */
+const LINE_ROWS = 300;
+const AT = '2026-11-23T08:00:00.000000Z';
+
+function configOf(folder: string, feed: string): Config {
+  const file = path.join(folder, 'relay.yaml');
+  writeFileSync(file, `listen: 127.0.0.1:0\ndata: ./relay-data\nfeeds:\n  other: {}\n  shop: ${feed}\n`);
+  return readConfig(file);
+}
+
+type Event = Record<string, unknown> & { event: string };
+
+const listen = (config: Config, now: () => number, events: Event[]): Promise<Relay> =>
+  startRelay(config, { now, log: (event, fields) => events.push({ event, ...fields }), version: 'test' });
+
+/** The real relay in this process, on loopback, with a hand-driven feed `shop` of the table {@link ITEM}. */
+export class TestRelay {
+  readonly folder: string;
+  /** What it logged. */
+  readonly events: Event[];
+  #relay: Relay;
+  readonly #send: Record<string, string>;
+  link: RelayLink;
+  send: (batch: Buffer) => Promise<BatchAnswer> = () => Promise.reject(new Error('no session'));
+  #at = 0;
+
+  private constructor(folder: string, relay: Relay, tokens: Record<string, string>, events: Event[]) {
+    this.folder = folder;
+    this.events = events;
+    this.#relay = relay;
+    this.#send = tokens;
+    this.link = new RelayLink(relay.url, 'shop', tokens.feed ?? '');
+  }
+
+  /** `feed`: its settings in relay.yaml. `terminals`: further ones, with their attributes. */
+  static async start(feed = '{}', terminals: Record<string, Record<string, string>> = {}): Promise<TestRelay> {
+    const folder = temporaryFolder('relay');
+    const config = configOf(folder, feed);
+    const tokens = new Tokens(config);
+    const add = (name: string, role: 'feed' | 'terminal', of: string, attributes: Record<string, string> = {}) =>
+      tokens.add({ name, role, feed: of, attributes }, new Date());
+    const made: Record<string, string> = {
+      feed: add('feed', 'feed', 'shop'),
+      terminal: add('branch-7', 'terminal', 'shop'),
+      other: add('branch-8', 'terminal', 'other'),
+    };
+    for (const [name, attributes] of Object.entries(terminals)) made[name] = add(name, 'terminal', 'shop', attributes);
+    tokens.close();
+    for (const [name, token] of Object.entries(made)) writeFileSync(path.join(folder, `${name}.token`), token);
+    const events: Event[] = [];
+    return new TestRelay(folder, await listen(config, Date.now, events), made, events);
+  }
+
+  /** Stops it and starts it again, with other settings of the feed and its clock at `now`; `between` is done meanwhile. */
+  async restart(feed: string, now: number, between: () => void = () => undefined): Promise<void> {
+    await this.#relay.stop();
+    between();
+    this.#relay = await listen(configOf(this.folder, feed), () => now, this.events);
+    this.link = new RelayLink(this.#relay.url, 'shop', this.token('feed'));
+  }
+
+  get url(): string {
+    return this.#relay.url;
+  }
+
+  token(name: string): string {
+    const token = this.#send[name];
+    if (token === undefined) throw new Error(`${name} has no token`);
+    return token;
+  }
+
+  tokenFile(name: string): string {
+    return path.join(this.folder, `${name}.token`);
+  }
+
+  get config(): string {
+    return path.join(this.folder, 'relay.yaml');
+  }
+
+  /** Begins a session. */
+  async session(): Promise<void> {
+    const answer = await this.link.session({ protocol: 1, source: { kind: 'postgres', id: 'test' }, version: 'test' });
+    this.send = this.link.sender(answer.session);
+  }
+
+  /** A base of any lines: `B` and `c` are added. */
+  async baseOf(lines: BatchLine[]): Promise<void> {
+    const rows = lines.reduce((sum, line) => sum + (line[0] === 'i' ? line[2].length : 0), 0);
+    await this.send(batchOf([['B', position(++this.#at), AT, 'test'], ...lines, ['c', rows]]));
+  }
+
+  /** A base of so many rows, in a new session. */
+  async base(rows: number, name = (n: number) => `item ${n}`): Promise<void> {
+    await this.session();
+    const ids = Array.from({ length: rows }, (_, i) => i + 1);
+    await this.send(
+      batchOf([
+        ['s', 1, ITEM],
+        ['B', position(++this.#at), AT, 'test'],
+        ...(rows === 0 ? [] : [['i', 1, ids.map((id) => [id, name(id)])]]),
+        ['c', rows],
+      ]),
+    );
+  }
+
+  /** One transaction of any lines, committed `at`: `b` and `c` are added. */
+  async transaction(lines: BatchLine[], at = AT): Promise<void> {
+    const changes = lines.reduce((sum, line) => sum + (isChange(line) ? changesIn(line) : 0), 0);
+    await this.send(batchOf([['b', position(++this.#at), at], ...lines, ['c', changes]]));
+  }
+
+  /** One transaction that updates or adds rows. */
+  async commit(kind: 'i' | 'u', rows: [number, string][]): Promise<void> {
+    const lines: BatchLine[] = [];
+    for (let from = 0; from < rows.length; from += LINE_ROWS) lines.push([kind, 1, rows.slice(from, from + LINE_ROWS)]);
+    await this.send(batchOf([['s', 1, ITEM], ['b', position(++this.#at), AT], ...lines, ['c', rows.length]]));
+  }
+
+  get(route: string, token = this.token('terminal'), headers: Record<string, string> = {}): Promise<Response> {
+    return fetch(this.url + route, { headers: { authorization: `Bearer ${token}`, ...headers } });
+  }
+
+  /** The bytes of a page, uncompressed. */
+  async page(epoch: string, start: string, target: number): Promise<Buffer> {
+    const answer = await this.get(`/v1/feeds/shop/pages/${epoch}/all/${start}/${target}`, this.token('terminal'), {
+      'accept-encoding': 'identity',
+    });
+    if (!answer.ok) throw new Error(await answer.text());
+    return Buffer.from(await answer.arrayBuffer());
+  }
+
+  async stop(): Promise<void> {
+    await this.#relay.stop();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+const isChange = (line: BatchLine): line is ChangeLine | PartialLine => 'iudtrxap'.includes(line[0]);
+
+/** What a token file holds. */
+export const readToken = (file: string): string => readFileSync(file, 'utf8').trim();
