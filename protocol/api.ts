@@ -13,26 +13,6 @@ export const FeedName = z
 export const Role = z.enum(['feed', 'terminal', 'admin']);
 export type Role = z.infer<typeof Role>;
 
-/** Addresses of the relay. `start` as formatStart writes it. */
-export const PATHS = {
-  session: (feed: string) => `/v1/feeds/${feed}/session`,
-  batches: (feed: string) => `/v1/feeds/${feed}/batches`,
-  status: (feed: string) => `/v1/feeds/${feed}/status`,
-  page: (feed: string, epoch: string, scopes: string, start: string, target: number) =>
-    `/v1/feeds/${feed}/pages/${epoch}/${scopes}/${start}/${target}`,
-  transactions: (feed: string) => `/v1/feeds/${feed}/transactions`,
-  tables: (feed: string) => `/v1/feeds/${feed}/tables`,
-  snapshot: (feed: string) => `/v1/feeds/${feed}/snapshot`,
-  squashed: (feed: string, epoch: string, scopes: string, start: string, target: number) =>
-    `/v1/feeds/${feed}/squashed/${epoch}/${scopes}/${start}/${target}`,
-  snapshotFile: (feed: string, epoch: string, scopes: string, seq: number) =>
-    `/v1/feeds/${feed}/snapshots/${epoch}/${scopes}/${seq}`,
-  digests: (feed: string, epoch: string, scopes: string, seq: number) =>
-    `/v1/feeds/${feed}/snapshots/${epoch}/${scopes}/${seq}/digests`,
-  rows: (feed: string, epoch: string, scopes: string, seq: number) =>
-    `/v1/feeds/${feed}/snapshots/${epoch}/${scopes}/${seq}/rows`,
-} as const;
-
 /** Request headers. */
 export const HEADERS = {
   /** Protocol version that the sender speaks; the relay answers `protocol_unsupported` to one it does not. */

@@ -1,7 +1,8 @@
 import { copyFileSync, readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import { PATHS, RelayStatus } from '@tidemark/protocol/api';
+import { RelayStatus } from '@tidemark/protocol/api';
 import type { ChangeLine, WireRow } from '@tidemark/protocol/lines';
+import { PATHS } from '@tidemark/protocol/paths';
 import type { Mode } from '@tidemark/protocol/run';
 import type { TableSchema } from '@tidemark/protocol/schema';
 import { trailerOf } from '@tidemark/replica/page-reader';

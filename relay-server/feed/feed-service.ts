@@ -18,9 +18,9 @@ import { PROTOCOL_VERSION } from '@tidemark/protocol/page';
 import type { SnapshotSource } from '@tidemark/table-store/snapshot';
 import { type SquashedPage, Squashes } from '../compaction/compacted-pages.ts';
 import type { FeedConfig } from '../config/relay-config.ts';
-import { Comparer } from '../digests/digester.ts';
+import { Digester } from '../digests/digester.ts';
 import { FeedWriter } from '../ingest/feed-writer.ts';
-import type { Heartbeat, Ingested } from '../ingest/ingest.ts';
+import type { Heartbeat, Ingested } from '../ingest/writer-calls.ts';
 import { FeedReader } from '../log/feed-reader.ts';
 import { type FeedRow, MIRROR_STANDING_SQL } from '../log/log-format.ts';
 import { type Coding, PageCache, type ReadyPage } from '../pages/page-cache.ts';
@@ -75,7 +75,7 @@ export class FeedService {
   readonly #cache = new PageCache(CACHE_BYTES);
   readonly #snapshots: Snapshots;
   /** Reads snapshots for terminals that compare. */
-  readonly comparer = new Comparer();
+  readonly digester = new Digester();
   readonly #sets = new Map<string, EntitledSet>();
   readonly #waiters = new Set<Waiter>();
   readonly #squashes: Squashes;
@@ -158,7 +158,7 @@ export class FeedService {
   async close(): Promise<void> {
     this.release();
     clearTimeout(this.#retention);
-    await this.comparer.close();
+    await this.digester.close();
     await this.#snapshots.close();
     await this.#squashes.close();
     this.#reader.close();

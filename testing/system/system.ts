@@ -1,6 +1,7 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { PATHS, RelayStatus, TransactionList } from '@tidemark/protocol/api';
+import { RelayStatus, TransactionList } from '@tidemark/protocol/api';
+import { PATHS } from '@tidemark/protocol/paths';
 import { freePort } from '../postgres/embedded.ts';
 import { type Finished, type Running, run, start, until } from '../processes/commands.ts';
 import { temporaryFolder } from '../processes/temporary-folder.ts';
