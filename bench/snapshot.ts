@@ -38,12 +38,12 @@ export async function benchSnapshot(): Promise<Result> {
       `CREATE TABLE standing AS SELECT 'aaaaaaaa' AS epoch, 1 AS seq, '2026-11-23T08:00:00Z' AS committed_at; COMMIT`,
     );
     db.close();
-    const standingSql = 'SELECT epoch, seq, committed_at FROM mirror.standing';
+    const cursorSql = 'SELECT epoch, seq, committed_at FROM mirror.standing';
     const rate = await inTurn(
       async () => {
         const part = { columns: null, where, params: [], indexes: [] };
         const begin = performance.now();
-        buildSnapshot({ mirror, feed: 'bench', scopes: 'half', standingSql, tables: { ledger: part } }, fresh());
+        buildSnapshot({ mirror, feed: 'bench', scopes: 'half', cursorSql, tables: { ledger: part } }, fresh());
         return ROWS / ((performance.now() - begin) / 1000);
       },
       async () => {

@@ -3,11 +3,11 @@ import path from 'node:path';
 import type { Cursor } from '@tidemark/protocol/cursor';
 import { TidemarkError } from '@tidemark/protocol/errors';
 import { TableSchema } from '@tidemark/protocol/schema';
-import { type ForeignObject, foreignObjects, restoreObjects } from '@tidemark/table-store/foreign-objects';
+import { inspectTable } from '@tidemark/table-store/existing-table';
 import { checkFormat, ensureFormat, rememberedTables, saveTables } from '@tidemark/table-store/format';
 import { guard, ident, openReader, openWriter, transaction, type Writer } from '@tidemark/table-store/sqlite';
-import { structureOf } from '@tidemark/table-store/structure';
 import { createTableSql, ensureIndexes } from '@tidemark/table-store/table-ddl';
+import { restoreObjects, type ThirdPartyObject, thirdPartyObjects } from '@tidemark/table-store/third-party-objects';
 
 /** What a snapshot must be, from its manifest. */
 export interface SnapshotName {
@@ -132,16 +132,16 @@ function requireSpace(db: Writer, snapshot: string): void {
 }
 
 /** Drops the tables of the feed, whatever they are now, and what stands in the way of the new ones and is ours. Returns what other programs made on them. */
-function clear(db: Writer, fresh: { schema: TableSchema }[]): ForeignObject[] {
+function clear(db: Writer, fresh: { schema: TableSchema }[]): ThirdPartyObject[] {
   const known = db.prepare('SELECT name FROM main.tidemark_table').pluck().all() as string[];
-  const lost = fresh.map(({ schema }) => schema).filter((schema) => structureOf(db, schema) === 'same');
+  const lost = fresh.map(({ schema }) => schema).filter((schema) => inspectTable(db, schema) === 'same');
   const ours = new Set([...known, ...rememberedTables(db), ...lost.map(({ name }) => name)]);
-  const foreign: ForeignObject[] = [];
+  const foreign: ThirdPartyObject[] = [];
   for (const name of ours) {
     // A view of that name is another program's.
     if (!db.prepare("SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND lower(name) = lower(?)").get(name))
       continue;
-    foreign.push(...foreignObjects(db, name));
+    foreign.push(...thirdPartyObjects(db, name));
     db.exec(`DROP TABLE main.${ident(name)}`);
   }
   db.exec('DELETE FROM main.tidemark_table; DELETE FROM main.tidemark_spool');

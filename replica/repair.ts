@@ -6,19 +6,19 @@ import type { ScopeSet } from '@tidemark/protocol/page';
 import type { Difference } from '@tidemark/protocol/run';
 import type { TableId, TableSchema } from '@tidemark/protocol/schema';
 import { EVERYTHING, rowSql, TableRanges } from '@tidemark/table-store/digest';
+import { inspectTable, thirdPartyUniqueIndexes } from '@tidemark/table-store/existing-table';
 import type { Counts } from '@tidemark/table-store/feed-tables';
-import {
-  type ForeignObject,
-  foreignObjects,
-  OUR_TABLES,
-  removeObjects,
-  restoreObjects,
-} from '@tidemark/table-store/foreign-objects';
 import { rememberedTables, saveTables } from '@tidemark/table-store/format';
 import { RowStatements } from '@tidemark/table-store/row-statements';
 import { ident, openReader, prepared, type Reader, type Writer } from '@tidemark/table-store/sqlite';
-import { structureOf, uniqueIndexes } from '@tidemark/table-store/structure';
 import { columnList, createTableSql, ensureIndexes, indexChanges } from '@tidemark/table-store/table-ddl';
+import {
+  OUR_TABLES,
+  removeObjects,
+  restoreObjects,
+  type ThirdPartyObject,
+  thirdPartyObjects,
+} from '@tidemark/table-store/third-party-objects';
 
 /** What a replica is compared with, from a snapshot's manifest. */
 export interface CompareTarget {
@@ -95,7 +95,7 @@ export class Repair {
   }
 
   #stage({ id, name, rows, schema }: CompareTarget['tables'][number]): Staged {
-    const structure = structureOf(this.#reader, schema);
+    const structure = inspectTable(this.#reader, schema);
     const foreign = structure === 'view' || (structure === 'other' && !this.#ours.has(nameKey(name)));
     if (foreign) throw new TidemarkError('name_clash', { table: name });
     const replaces = structure === 'other';
@@ -155,7 +155,7 @@ export class Repair {
   }
 
   /** Takes rows of a table as the relay sends them. */
-  take(id: TableId, rows: WireRow[]): void {
+  addRows(id: TableId, rows: WireRow[]): void {
     const table = this.#table(id);
     if (!table.made) this.#make(table);
     table.into?.upsert(rows);
@@ -163,7 +163,7 @@ export class Repair {
   }
 
   /** All rows of these ranges of a table with a key have been taken: compares them with those here. */
-  settle(id: TableId, ranges: KeyRange[]): void {
+  compareRanges(id: TableId, ranges: KeyRange[]): void {
     const table = this.#table(id);
     if (this.#isWhole(table)) return;
     if (!table.made) this.#make(table);
@@ -194,7 +194,7 @@ export class Repair {
   }
 
   /** All rows of a table without a key have been taken: compares them, as a multiset, with those here. */
-  settleAll(id: TableId): void {
+  compareKeyless(id: TableId): void {
     const table = this.#table(id);
     if (!table.made) this.#make(table);
     if (table.here === null) return;
@@ -220,7 +220,7 @@ export class Repair {
     for (const name of OUR_TABLES)
       removeObjects(
         this.#db,
-        foreignObjects(this.#db, name).filter(({ type }) => type === 'trigger'),
+        thirdPartyObjects(this.#db, name).filter(({ type }) => type === 'trigger'),
       );
     for (const { name } of this.#gone) this.#drop(name);
     for (const table of this.#tables.values()) this.#writeTable(table);
@@ -273,10 +273,10 @@ export class Repair {
    * Puts aside what other programs made on a table and could keep its rows from becoming the feed's, or goes with the
    * table. Gives what is made again afterwards, and what is not.
    */
-  #putAside({ schema, here }: Staged, strict: boolean): { back: ForeignObject[]; removed: ForeignObject[] } {
-    const unique = uniqueIndexes(this.#db, schema.name);
-    const all = foreignObjects(this.#db, schema.name);
-    const hinders = ({ type, name }: ForeignObject) => type === 'trigger' || unique.includes(name);
+  #putAside({ schema, here }: Staged, strict: boolean): { back: ThirdPartyObject[]; removed: ThirdPartyObject[] } {
+    const unique = thirdPartyUniqueIndexes(this.#db, schema.name);
+    const all = thirdPartyObjects(this.#db, schema.name);
+    const hinders = ({ type, name }: ThirdPartyObject) => type === 'trigger' || unique.includes(name);
     removeObjects(this.#db, all.filter(hinders));
     const back = all.filter((object) => (here === null || hinders(object)) && !(strict && hinders(object)));
     return { back, removed: strict ? all.filter(hinders) : [] };

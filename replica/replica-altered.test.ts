@@ -7,7 +7,7 @@ import { EPOCH, rowsOf, schemaOf, sorted, TestFeed } from '@tidemark/testing/tes
 import Database from 'better-sqlite3';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { lookAt, Replica } from './replica.ts';
+import { Replica, readReplicaSummary } from './replica.ts';
 
 const ITEM = schemaOf('item', { id: 'integer', name: 'text', price: 'numeric' }, ['id']);
 const PAIR = schemaOf('pair', { a: 'text', b: 'text' }, ['a', 'b']);
@@ -87,11 +87,11 @@ const objects = (...names: string[]) =>
   inFile((db) => db.prepare('SELECT name FROM sqlite_schema ORDER BY name').pluck().all() as string[]).filter((name) =>
     names.includes(name),
   );
-const pull = () => replica.applyPage(feed.page(replica.standing().start.seq));
+const pull = () => replica.applyPage(feed.page(replica.cursorState().start.seq));
 
 /** Does what an agent does: a copy where there is nothing or something was altered, else the next page. */
 function sync(): void {
-  if (replica.standing().cursor === null || replica.altered().length > 0) install();
+  if (replica.cursorState().cursor === null || replica.alteredTables().length > 0) install();
   else pull();
 }
 
@@ -212,13 +212,13 @@ describe('tables of the feed that another program changed', () => {
 
   test.each(OTHERWISE)('T3: %s: it is named, pages are refused, a fresh copy puts it right', (_, sql) => {
     another(sql);
-    const before = replica.standing();
+    const before = replica.cursorState();
     change(1);
     expect(codeOf(() => pull())).toBe('replica_altered');
-    expect(replica.altered()).toEqual(['item']);
-    expect(replica.standing()).toEqual(before);
+    expect(replica.alteredTables()).toEqual(['item']);
+    expect(replica.cursorState()).toEqual(before);
     install();
-    expect(replica.altered()).toEqual([]);
+    expect(replica.alteredTables()).toEqual([]);
     expect(here()).toEqual(there());
     change(2);
     pull();
@@ -229,15 +229,15 @@ describe('tables of the feed that another program changed', () => {
     replica.close();
     another(sql);
     replica = Replica.open(file, 'shop');
-    expect(replica.altered()).toEqual(['item']);
-    expect(replica.standing().cursor).not.toBeNull();
+    expect(replica.alteredTables()).toEqual(['item']);
+    expect(replica.cursorState().cursor).not.toBeNull();
     install();
     expect(here()).toEqual(there());
   });
 
   test("T1: a view in the place of a table is another program's: a clash, and not touched", () => {
     another('DROP TABLE item; CREATE VIEW item AS SELECT 1 AS id');
-    expect(replica.altered()).toEqual(['item']);
+    expect(replica.alteredTables()).toEqual(['item']);
     expect(codeOf(install)).toBe('name_clash');
     expect(inFile((db) => rowsOf(db, 'item'))).toEqual([[1]]);
     expect(replica.tables()).toHaveLength(3);
@@ -258,7 +258,7 @@ describe('tables of the feed that another program changed', () => {
       another(`DROP INDEX tidemark_all_3; ${sql}`);
       change(n);
       again();
-      expect(replica.altered()).toEqual([]);
+      expect(replica.alteredTables()).toEqual([]);
       const index = "SELECT tbl_name FROM sqlite_schema WHERE name = 'tidemark_all_3' AND type = 'index'";
       expect(inFile((db) => db.prepare(index).pluck().all())).toEqual(['loose']);
       expect(here()).toEqual(there());
@@ -268,7 +268,7 @@ describe('tables of the feed that another program changed', () => {
 
   test('T3: an index of ours that another program dropped is made again', () => {
     another('DROP INDEX tidemark_all_3');
-    expect(replica.altered()).toEqual([]);
+    expect(replica.alteredTables()).toEqual([]);
     expect(objects('tidemark_all_3')).toEqual(['tidemark_all_3']);
   });
 });
@@ -298,12 +298,12 @@ describe('what the replica knows of itself', () => {
 
   test.each(LOST)('T4: %s: no data, and a fresh copy puts it right', (_, sql) => {
     another(sql);
-    expect(replica.standing()).toMatchObject({ cursor: null, start: { seq: 0, part: 0 } });
+    expect(replica.cursorState()).toMatchObject({ cursor: null, start: { seq: 0, part: 0 } });
     expect(codeOf(() => replica.applyPage(feed.page(2)))).toMatch(/^(page_out_of_order|replica_altered)$/);
     change(1);
     install();
     expect(here()).toEqual(there());
-    expect(replica.standing()).toMatchObject({ cursor: { epoch: EPOCH, seq: feed.head }, scopes: 'all' });
+    expect(replica.cursorState()).toMatchObject({ cursor: { epoch: EPOCH, seq: feed.head }, scopes: 'all' });
     change(2);
     pull();
     expect(here()).toEqual(there());
@@ -312,11 +312,11 @@ describe('what the replica knows of itself', () => {
   test.each(LOST)('T4: %s while the replica is closed: a look finds no data, opening makes it usable', (name, sql) => {
     replica.close();
     another(sql);
-    const look = lookAt(file, 'shop');
+    const look = readReplicaSummary(file, 'shop');
     // What takes a comparison of tables to see is seen by who opens it for writing.
     if (!/^(tables emptied|one table)/.test(name)) expect(look.cursor).toBeNull();
     replica = Replica.open(file, 'shop');
-    expect(replica.standing().cursor).toBeNull();
+    expect(replica.cursorState().cursor).toBeNull();
     install();
     expect(here()).toEqual(there());
   });
@@ -341,11 +341,11 @@ describe('what the replica knows of itself', () => {
       if (reopen) replica.close();
       another(sql);
       if (reopen) {
-        expect(lookAt(file, 'shop')).toMatchObject({ cursor: { seq: feed.head }, lastRun: null });
+        expect(readReplicaSummary(file, 'shop')).toMatchObject({ cursor: { seq: feed.head }, lastRun: null });
         replica = Replica.open(file, 'shop');
       }
       change(reopen ? 2 : 1);
-      expect(replica.look()).toMatchObject({ cursor: { seq: feed.head - 1 }, lastRun: null, lastSuccess: null });
+      expect(replica.summary()).toMatchObject({ cursor: { seq: feed.head - 1 }, lastRun: null, lastSuccess: null });
       expect(replica.history.runs(null, 10)).toEqual([]);
       expect(replica.history.samples(0).every(({ waiting, lagMs }) => waiting === null && lagMs === null)).toBe(true);
       pull();
@@ -358,10 +358,10 @@ describe('what the replica knows of itself', () => {
 
   test('T4: a schema of no form: the table is altered, and a fresh copy puts it right', () => {
     another("UPDATE tidemark_table SET schema = '{' WHERE name = 'item'");
-    expect(replica.altered()).toEqual(['item']);
+    expect(replica.alteredTables()).toEqual(['item']);
     expect(codeOf(() => replica.applyPage(feed.page(2)))).toBe('replica_altered');
     install();
-    expect(replica.altered()).toEqual([]);
+    expect(replica.alteredTables()).toEqual([]);
     expect(here()).toEqual(there());
   });
 
@@ -370,9 +370,9 @@ describe('what the replica knows of itself', () => {
     another(
       'ALTER TABLE tidemark_meta DROP COLUMN squashed; ALTER TABLE tidemark_meta DROP COLUMN tables; PRAGMA user_version = 1',
     );
-    expect(lookAt(file, 'shop')).toMatchObject({ cursor: { epoch: EPOCH, seq: 2 }, scopes: 'all' });
+    expect(readReplicaSummary(file, 'shop')).toMatchObject({ cursor: { epoch: EPOCH, seq: 2 }, scopes: 'all' });
     replica = Replica.open(file, 'shop');
-    expect(replica.standing().cursor).toEqual({ epoch: EPOCH, seq: 2 });
+    expect(replica.cursorState().cursor).toEqual({ epoch: EPOCH, seq: 2 });
     expect(inFile((db) => db.pragma('user_version', { simple: true }))).toBe(2);
     change(1);
     pull();
@@ -381,11 +381,11 @@ describe('what the replica knows of itself', () => {
 
   test('T5: a page of another set of scopes is refused', () => {
     change(1);
-    const before = replica.standing();
+    const before = replica.cursorState();
     expect(() => replica.applyPage(feed.page(2, 'branch7'))).toThrowError(
       /of the scopes branch7, the data here of all/,
     );
-    expect(replica.standing()).toEqual(before);
+    expect(replica.cursorState()).toEqual(before);
   });
 });
 
@@ -423,7 +423,7 @@ test('P3: whatever other programs do between pulls, the next ones bring the data
         change(n + 1);
         sync();
         expect(here()).toEqual(there());
-        expect(replica.altered()).toEqual([]);
+        expect(replica.alteredTables()).toEqual([]);
         expect(inFile((db) => rowsOf(db, 'mine'))).toEqual([[7]]);
         expect(objects('item_names')).toEqual(['item_names']);
       });

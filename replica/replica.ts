@@ -2,29 +2,34 @@ import { existsSync, rmSync, statSync } from 'node:fs';
 import type { Seq } from '@tidemark/protocol/cursor';
 import { TidemarkError } from '@tidemark/protocol/errors';
 import type { Run } from '@tidemark/protocol/run';
-import { type Altered, type Counts, FeedTables } from '@tidemark/table-store/feed-tables';
-import { type ForeignObject, isMisfit, obstacles, removeObjects } from '@tidemark/table-store/foreign-objects';
+import { type CooperativeTask, runToCompletion } from '@tidemark/table-store/cooperative-task';
+import { type CursorState, NO_DATA, readCursorState } from '@tidemark/table-store/cursor-state';
+import { type AlteredTable, type Counts, FeedTables } from '@tidemark/table-store/feed-tables';
 import { ensureFormat, isReadable, requireFeed, saveTables } from '@tidemark/table-store/format';
 import {
+  cooperativeTransaction,
   guard,
   openReader,
   openWriter,
   prepared,
   transaction,
-  transactionInSteps,
   type Writer,
 } from '@tidemark/table-store/sqlite';
-import { NOWHERE, type Standing, standingOf } from '@tidemark/table-store/standing';
-import { atOnce, type Steps } from '@tidemark/table-store/steps';
+import {
+  blockingObjects,
+  isRejection,
+  removeObjects,
+  type ThirdPartyObject,
+} from '@tidemark/table-store/third-party-objects';
 import { History, lastRuns } from './history.ts';
 import { installSnapshot, type SnapshotName } from './install-snapshot.ts';
-import { WriterLock } from './lock.ts';
-import { PageApplier } from './page-apply.ts';
+import { PageApplier } from './page-applier.ts';
 import { expectPage, linesOf, type VerifiedPage, verifyPage } from './page-reader.ts';
 import { type CompareTarget, Repair } from './repair.ts';
+import { WriterLock } from './writer-lock.ts';
 
 /** What applying a page did. */
-export interface Applied extends Standing {
+export interface AppliedPage extends CursorState {
   transactions: number;
   /** Changes applied now; those of a transaction that goes on in the next page count when it is whole. */
   changes: number;
@@ -39,14 +44,14 @@ export interface TableCount {
 }
 
 /** What a replica holds and what it has been through. */
-export interface Look extends Standing {
+export interface ReplicaSummary extends CursorState {
   tables: TableCount[];
   lastRun: Run | null;
   lastSuccess: Run | null;
 }
 
 /** Reads a replica of a feed without writing to it, while its writer may be at work. Throws db_*. */
-export function lookAt(file: string, feed: string): Look {
+export function readReplicaSummary(file: string, feed: string): ReplicaSummary {
   const db = openReader(file);
   try {
     return guard(file, () => {
@@ -54,12 +59,12 @@ export function lookAt(file: string, feed: string): Look {
       // A file that another program spoilt is repaired when it is opened for writing; until then it holds nothing.
       const known = ['tidemark_meta', 'tidemark_spool', 'tidemark_table'].every((table) => isReadable(db, table));
       const runs = isReadable(db, 'tidemark_run') ? lastRuns(db) : { lastRun: null, lastSuccess: null };
-      if (!known) return { ...NOWHERE, tables: [], ...runs };
+      if (!known) return { ...NO_DATA, tables: [], ...runs };
       const tables = prepared(
         db,
         "SELECT name, rows FROM tidemark_table WHERE typeof(rows) = 'integer' AND rows >= 0 ORDER BY name",
       ).all() as TableCount[];
-      return { ...standingOf(db), tables, ...runs };
+      return { ...readCursorState(db), tables, ...runs };
     });
   } finally {
     db.close();
@@ -79,7 +84,7 @@ export class Replica {
   /** The tables as they were, while a page is applied in steps. */
   #counted: TableCount[] | null = null;
   /** What was altered then; null: not looked yet. */
-  #structure: Altered[] | null = null;
+  #structure: AlteredTable[] | null = null;
 
   private constructor(file: string, feed: string, lock: WriterLock, db: Writer) {
     this.file = file;
@@ -121,13 +126,13 @@ export class Replica {
     return this.#history;
   }
 
-  standing(): Standing {
+  cursorState(): CursorState {
     this.#settle();
-    return standingOf(this.#db);
+    return readCursorState(this.#db);
   }
 
   /** Up to which seq the squashed pages reach that are kept aside; null: ordinary ones are, or none. */
-  squashing(): Seq | null {
+  compactionTarget(): Seq | null {
     this.#settle();
     return prepared(this.#db, 'SELECT squashed FROM tidemark_meta').pluck().get() as Seq | null;
   }
@@ -154,16 +159,16 @@ export class Replica {
     return this.#tables.list().map(({ schema, rows }) => ({ name: schema.name, rows }));
   }
 
-  /** What {@link lookAt} gives, for this replica. */
-  look(): Look {
-    return { ...this.standing(), tables: this.tables(), ...lastRuns(this.#db) };
+  /** What {@link readReplicaSummary} gives, for this replica. */
+  summary(): ReplicaSummary {
+    return { ...this.cursorState(), tables: this.tables(), ...lastRuns(this.#db) };
   }
 
   /**
    * Names of tables of the feed that another program altered, replaced or dropped: a fresh copy puts them right. Cheap
    * unless another program wrote to the file since it was last asked.
    */
-  altered(): string[] {
+  alteredTables(): string[] {
     return this.#altered().map(({ table }) => table);
   }
 
@@ -174,38 +179,41 @@ export class Replica {
    * keep it from being applied are dropped: the feed's tables are only ours to write. Throws page_*,
    * replica_altered, disk_full, db_*; the replica is then as it was.
    */
-  applyPage(bytes: Buffer, kind: { squashed?: boolean } = {}): Applied {
-    return atOnce(this.applyInSteps(bytes, kind));
+  applyPage(bytes: Buffer, kind: { compacted?: boolean } = {}): AppliedPage {
+    return runToCompletion(this.applyPageCooperatively(bytes, kind));
   }
 
   /**
    * {@link applyPage} in steps, one for each page that was kept aside. Ended early it leaves the replica as it was. Until
    * it ends, what is asked of the replica is answered as it was, and history that is written comes with it or not at all.
    */
-  *applyInSteps(bytes: Buffer, { squashed = false }: { squashed?: boolean } = {}): Steps<Applied> {
+  *applyPageCooperatively(
+    bytes: Buffer,
+    { compacted = false }: { compacted?: boolean } = {},
+  ): CooperativeTask<AppliedPage> {
     const page = verifyPage(bytes);
     const [altered] = this.#altered();
     if (altered) throw new TidemarkError('replica_altered', { ...altered });
-    const before = this.standing();
+    const before = this.cursorState();
     if (before.cursor === null) throw new TidemarkError('page_out_of_order');
     const { epoch } = before.cursor;
     expectPage(page.header, { feed: this.feed, epoch, start: before.start, scopes: before.scopes });
-    const squash = squashed ? page.header.target : null;
-    if (before.start.part > 0 && this.squashing() !== squash) throw new TidemarkError('page_out_of_order');
-    const removed: ForeignObject[] = [];
+    const squash = compacted ? page.header.target : null;
+    if (before.start.part > 0 && this.compactionTarget() !== squash) throw new TidemarkError('page_out_of_order');
+    const removed: ThirdPartyObject[] = [];
     for (;;) {
       let whole = false;
       try {
-        const applied = yield* transactionInSteps(this.#db, this.#apply(page, squash, before, removed));
+        const applied = yield* cooperativeTransaction(this.#db, this.#apply(page, squash, before, removed));
         whole = true;
         return applied;
       } catch (error) {
-        const fault = isMisfit(error)
+        const fault = isRejection(error)
           ? new TidemarkError('replica_altered', { table: 'tidemark_meta', detail: error.message }, error)
           : error;
         if (!(fault instanceof TidemarkError) || fault.code !== 'replica_altered') throw fault;
         const { table, detail } = fault.params;
-        const more = obstacles(this.#db, String(table), String(detail), removed);
+        const more = blockingObjects(this.#db, String(table), String(detail), removed);
         if (more.length === 0) throw fault;
         removed.push(...more);
       } finally {
@@ -215,7 +223,12 @@ export class Replica {
     }
   }
 
-  *#apply(page: VerifiedPage, squash: Seq | null, before: Standing, removed: ForeignObject[]): Steps<Applied> {
+  *#apply(
+    page: VerifiedPage,
+    squash: Seq | null,
+    before: CursorState,
+    removed: ThirdPartyObject[],
+  ): CooperativeTask<AppliedPage> {
     const { whole, rest } = cut(page.body);
     const applier = new PageApplier(this.#tables, before.start.seq);
     removeObjects(this.#db, removed);
@@ -279,8 +292,8 @@ export class Replica {
     return { dropped };
   }
 
-  /** Begins a comparison with a snapshot. Whoever begins it ends it: by {@link applyDifference} or `discard`. Throws name_clash, db_*. */
-  compare(target: CompareTarget): Repair {
+  /** Begins a comparison with a snapshot. Whoever begins it ends it: by {@link applyRepair} or `discard`. Throws name_clash, db_*. */
+  startComparison(target: CompareTarget): Repair {
     this.#settle();
     return guard(this.file, () => new Repair(this.#db, target));
   }
@@ -290,11 +303,11 @@ export class Replica {
    * triggers and unique indexes of other programs on these tables go. Throws replica_altered when the file does not take
    * it, disk_full, db_*; the replica is then as it was.
    */
-  applyDifference(repair: Repair, strict: boolean): { tables: Counts[]; dropped: string[] } {
+  applyRepair(repair: Repair, strict: boolean): { tables: Counts[]; dropped: string[] } {
     try {
       return transaction(this.#db, () => repair.write(strict));
     } catch (error) {
-      if (!isMisfit(error)) throw error;
+      if (!isRejection(error)) throw error;
       throw new TidemarkError(
         'replica_altered',
         { table: repair.differences[0]?.table ?? '', detail: error.message },
@@ -323,13 +336,13 @@ export class Replica {
     this.#seen = version;
   }
 
-  #altered(): Altered[] {
+  #altered(): AlteredTable[] {
     this.#settle();
     if (this.#structure === null || this.#structure.length > 0) this.#structure = this.#tables.altered();
     return this.#structure;
   }
 
-  *#applySpool(applier: PageApplier): Steps<void> {
+  *#applySpool(applier: PageApplier): CooperativeTask<void> {
     const next = prepared(this.#db, 'SELECT n, body FROM tidemark_spool WHERE n > ? ORDER BY n LIMIT 1');
     let spooled = next.get(0) as { n: number; body: Buffer } | undefined;
     if (!spooled) return;

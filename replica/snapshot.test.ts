@@ -79,8 +79,8 @@ test.each(['file', 'rows'])('S8: a snapshot of parts holds their rows, columns a
       replica.installSnapshot(first.file, first.name);
     }
     replica.installSnapshot(file, name);
-    expect(replica.standing()).toMatchObject({ cursor: { epoch: EPOCH, seq: 2 }, scopes: 'north7' });
-    expect(replica.altered()).toEqual([]);
+    expect(replica.cursorState()).toMatchObject({ cursor: { epoch: EPOCH, seq: 2 }, scopes: 'north7' });
+    expect(replica.alteredTables()).toEqual([]);
     expect(replica.tables()).toEqual([
       { name: 'branch', rows: 3 },
       { name: 'sale', rows: 3 },

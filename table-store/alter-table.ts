@@ -1,8 +1,8 @@
 import { TidemarkError } from '@tidemark/protocol/errors';
 import type { ColumnSchema, TableSchema } from '@tidemark/protocol/schema';
-import { foreignObjects, restoreObjects } from './foreign-objects.ts';
 import { ident, type Writer } from './sqlite.ts';
 import { clearName, columnList, columnSql, createTableSql, ensureIndexes, ROWID_NAMES } from './table-ddl.ts';
+import { restoreObjects, thirdPartyObjects } from './third-party-objects.ts';
 
 /** What a table becomes: see AlterLine. */
 export interface Alteration {
@@ -81,7 +81,7 @@ function append(db: Writer, { from, to }: Alteration): string[] {
 }
 
 function rebuild(db: Writer, { from, to, columns }: Alteration): string[] {
-  const foreign = foreignObjects(db, to.name);
+  const foreign = thirdPartyObjects(db, to.name);
   const values = to.columns.map((column, at) => valueSql(from, columns[at] ?? null, column));
   clearName(db, BESIDE);
   db.exec(createTableSql({ ...to, name: BESIDE }));

@@ -6,9 +6,9 @@ import type { TableSchema } from '@tidemark/protocol/schema';
 import { temporaryFolder } from '@tidemark/testing/temporary-folder';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { runToCompletion } from './cooperative-task.ts';
 import { EVERYTHING, rowSql, TableRanges } from './digest.ts';
 import { openWriter, type Writer } from './sqlite.ts';
-import { atOnce } from './steps.ts';
 
 let folder: string;
 let db: Writer;
@@ -104,7 +104,7 @@ describe('C2: rows', () => {
     db.exec(`CREATE TABLE wide (${columns.map(({ name }) => `${name} INTEGER`).join(', ')}, PRIMARY KEY (c0))`);
     db.exec(`INSERT INTO wide VALUES (${columns.map((_, i) => i).join(', ')})`);
     const wide = new TableRanges(db, { name: 'wide', columns, key: ['c0'] });
-    expect(atOnce(wide.digest(EVERYTHING)).rows).toBe(1);
+    expect(runToCompletion(wide.digest(EVERYTHING)).rows).toBe(1);
   });
 });
 
@@ -134,8 +134,12 @@ describe('C3: ranges', () => {
           fill(rows);
           const sorted = [...rows].sort(byKey);
           const table = new TableRanges(db, PAIR);
-          expect(atOnce(table.digest(EVERYTHING))).toEqual({ upto: null, rows: rows.length, digest: digest(sorted) });
-          const cut = atOnce(table.split(EVERYTHING, parts));
+          expect(runToCompletion(table.digest(EVERYTHING))).toEqual({
+            upto: null,
+            rows: rows.length,
+            digest: digest(sorted),
+          });
+          const cut = runToCompletion(table.split(EVERYTHING, parts));
           const each = Math.ceil(rows.length / parts);
           expect(cut.length).toBe(Math.max(1, Math.ceil(rows.length / Math.max(1, each))));
           let after: KeyRange['after'] = null;
@@ -143,7 +147,7 @@ describe('C3: ranges', () => {
             const its = sorted.slice(i * each, (i + 1) * each);
             expect(part.digest).toBe(digest(its));
             expect(part.upto).toEqual(i === cut.length - 1 ? null : its.at(-1)?.slice(0, 2));
-            expect(atOnce(table.digest({ after, upto: part.upto }))).toEqual(part);
+            expect(runToCompletion(table.digest({ after, upto: part.upto }))).toEqual(part);
             expect([...table.rows({ after, upto: part.upto })].map((found) => found.row)).toEqual(its);
             after = part.upto;
           });
@@ -178,7 +182,7 @@ describe('C3: ranges', () => {
   test('wide rows among narrow ones change nothing', () => {
     fill(Array.from({ length: 3000 }, (_, i) => [i % 1000 === 7 ? 'x'.repeat(3_000_000) : 'y', i, null]));
     const table = new TableRanges(db, PAIR);
-    const [part] = atOnce(table.split(EVERYTHING, 1));
+    const [part] = runToCompletion(table.split(EVERYTHING, 1));
     const hash = createHash('sha256');
     for (const row of db
       .prepare(`SELECT CAST(${rowSql(PAIR, 't')} AS BLOB) FROM pair AS t ORDER BY a, n`)
@@ -191,12 +195,12 @@ describe('C3: ranges', () => {
   test('a table without a key is a multiset: the order of its rows is nothing, their number is', () => {
     db.exec("CREATE TABLE free (v BLOB, w BLOB); INSERT INTO free VALUES (1, 'a'), (2, 'b'), (1, 'a')");
     const free = new TableRanges(db, FREE);
-    const before = atOnce(free.split(EVERYTHING, 64));
+    const before = runToCompletion(free.split(EVERYTHING, 64));
     expect(before).toMatchObject([{ upto: null, rows: 3 }]);
     db.exec("DELETE FROM free; INSERT INTO free VALUES (1, 'a'), (1, 'a'), (2, 'b')");
-    expect(atOnce(free.split(EVERYTHING, 64))).toEqual(before);
+    expect(runToCompletion(free.split(EVERYTHING, 64))).toEqual(before);
     db.exec("DELETE FROM free; INSERT INTO free VALUES (1, 'a'), (2, 'b'), (2, 'b')");
-    expect(atOnce(free.digest(EVERYTHING)).digest).not.toBe(before[0]?.digest);
+    expect(runToCompletion(free.digest(EVERYTHING)).digest).not.toBe(before[0]?.digest);
     expect([...free.rows({ after: [2], upto: null })].map(({ row, key }) => [row, key])).toEqual([[[2, 'b'], [3]]]);
   });
 });

@@ -3,9 +3,9 @@ import type { DigestPart, KeyRange } from '@tidemark/protocol/api';
 import { TidemarkError } from '@tidemark/protocol/errors';
 import type { WireKey, WireRow, WireValue } from '@tidemark/protocol/lines';
 import type { ColumnSchema, ColumnType, TableSchema } from '@tidemark/protocol/schema';
+import type { CooperativeTask } from './cooperative-task.ts';
 import { toWire } from './row-statements.ts';
 import { ident, prepared, type Reader, type Writer } from './sqlite.ts';
-import type { Steps } from './steps.ts';
 
 /**
  * Checksums of ranges of a table's rows, by docs/protocol.md C2 and C3: the same at relay and terminal, whatever the
@@ -131,7 +131,7 @@ export class TableRanges {
   }
 
   /** Checksum of the rows in a range. */
-  *digest(range: KeyRange): Steps<DigestPart> {
+  *digest(range: KeyRange): CooperativeTask<DigestPart> {
     const [part] = yield* this.split(range, 1, 0);
     return part ?? { upto: range.upto, rows: 0, digest: digestOf(createHash('sha256')) };
   }
@@ -140,7 +140,7 @@ export class TableRanges {
    * Cuts a range into at most `parts` parts of `total / parts` rows, rounded up; the last one goes to the range's end.
    * `total`: the rows that it is taken to have, so that another table of as many rows is cut alike.
    */
-  *split(range: KeyRange, parts: number, total = this.count(range)): Steps<DigestPart[]> {
+  *split(range: KeyRange, parts: number, total = this.count(range)): CooperativeTask<DigestPart[]> {
     if (this.#key.length === 0) return [yield* this.#unordered()];
     const each = Math.max(1, Math.ceil(total / parts));
     const many = Math.max(1, Math.ceil(total / each));
@@ -158,7 +158,7 @@ export class TableRanges {
   }
 
   /** The first rows of a range, at most `most`. `upto`: the key of the last of them; null when the range has no more. */
-  *#part(range: KeyRange, most: number, pace: { rows: number }): Steps<DigestPart> {
+  *#part(range: KeyRange, most: number, pace: { rows: number }): CooperativeTask<DigestPart> {
     const hash = createHash('sha256');
     let { after } = range;
     let rows = 0;
@@ -208,7 +208,7 @@ export class TableRanges {
   }
 
   /** Of a table without a key: its rows in the order in which they are written. */
-  *#unordered(): Steps<DigestPart> {
+  *#unordered(): CooperativeTask<DigestPart> {
     const hash = createHash('sha256');
     let rows = 0;
     let waiting = 0;

@@ -2,10 +2,10 @@ import { TidemarkError } from '@tidemark/protocol/errors';
 import type { AlterLine, ChangeLine, WireKey, WireRow } from '@tidemark/protocol/lines';
 import { sameSchema, TableSchema } from '@tidemark/protocol/schema';
 import { alterTable } from './alter-table.ts';
+import { type ExistingTable, inspectTable } from './existing-table.ts';
 import { TABLE_DDL } from './format.ts';
 import { RowStatements } from './row-statements.ts';
 import { ident, prepared, transaction, type Writer } from './sqlite.ts';
-import { type Structure, structureOf } from './structure.ts';
 import { createTableSql, ensureIndexes, indexChanges } from './table-ddl.ts';
 
 /** What a line did. */
@@ -33,7 +33,7 @@ interface Known {
 }
 
 /** A table of the feed that another program altered. */
-export interface Altered {
+export interface AlteredTable {
   table: string;
   /** What is wrong with it, for people. */
   detail: string;
@@ -47,7 +47,7 @@ interface Stored {
   rows: number;
 }
 
-const SAYS: Record<Exclude<Structure, 'same'>, string> = {
+const SAYS: Record<Exclude<ExistingTable, 'same'>, string> = {
   none: 'it is gone',
   other: 'its columns are not those of head office',
   view: 'a view stands in its place',
@@ -98,10 +98,10 @@ export class FeedTables {
    * Tables that are not as they should be, because another program altered, replaced or dropped them. Of those that are,
    * indexes of ours that it dropped are made again.
    */
-  altered(): Altered[] {
+  altered(): AlteredTable[] {
     const unreadable = this.#unreadable.map((table) => ({ table, detail: 'what is known of it is spoilt' }));
     const others = this.list().flatMap(({ id, schema }) => {
-      const structure = structureOf(this.#db, schema);
+      const structure = inspectTable(this.#db, schema);
       if (structure !== 'same') return [{ table: schema.name, detail: SAYS[structure] }];
       const missing = indexChanges(this.#db, id, schema);
       if (missing.length > 0) transaction(this.#db, () => missing.forEach((sql) => void this.#db.exec(sql)));

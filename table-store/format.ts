@@ -1,6 +1,6 @@
 import { TidemarkError } from '@tidemark/protocol/errors';
+import { hasInvalidCursor } from './cursor-state.ts';
 import { type Reader, transaction, type Writer } from './sqlite.ts';
-import { isNonsense } from './standing.ts';
 import { clearName } from './table-ddl.ts';
 
 /** 'Tide' in ASCII: marks a file as a replica, in SQLite's application_id. */
@@ -72,7 +72,7 @@ export function ensureFormat(db: Writer, feed: string): void {
     db.prepare('INSERT OR IGNORE INTO tidemark_meta (one, feed) VALUES (1, ?)').run(feed);
     // What holds no data yet may have been begun for another feed, which the relay refused.
     for (const table of ['tidemark_meta', 'tidemark_status']) db.prepare(`UPDATE ${table} SET feed = ?`).run(feed);
-    if (isNonsense(db) || lostTables(db))
+    if (hasInvalidCursor(db) || lostTables(db))
       db.exec(
         'UPDATE tidemark_meta SET epoch = NULL, seq = 0, part = 0, committed_at = NULL, scopes = NULL, squashed = NULL; DELETE FROM tidemark_spool',
       );
@@ -95,7 +95,7 @@ function isRight(db: Writer, feed: string): boolean {
     db.pragma('user_version', { simple: true }) === FORMAT_VERSION &&
     Object.keys(TABLES).every((table) => lacking(db, table).length === 0) &&
     db.prepare('SELECT feed = ? AND tables IS NOT NULL FROM tidemark_meta').pluck().get(feed) === 1 &&
-    !isNonsense(db) &&
+    !hasInvalidCursor(db) &&
     !lostTables(db)
   );
 }

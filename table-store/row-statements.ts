@@ -30,7 +30,7 @@ export class RowStatements {
   readonly #types: ColumnType[];
   readonly #keyTypes: ColumnType[];
   readonly #blobs: number[];
-  readonly #atOnce: number;
+  readonly #batchRows: number;
   #one: BetterSqlite3.Statement | undefined;
   #oneSame: BetterSqlite3.Statement | undefined;
   #many: BetterSqlite3.Statement | undefined;
@@ -44,7 +44,7 @@ export class RowStatements {
     this.#types = schema.columns.map((column) => column.type);
     this.#keyTypes = schema.key.map((name) => schema.columns.find((column) => column.name === name)?.type ?? 'text');
     this.#blobs = this.#types.flatMap((type, i) => (type === 'blob' ? [i] : []));
-    this.#atOnce = Math.max(1, Math.min(ROWS_AT_ONCE, Math.floor(VARIABLES / schema.columns.length)));
+    this.#batchRows = Math.max(1, Math.min(ROWS_AT_ONCE, Math.floor(VARIABLES / schema.columns.length)));
   }
 
   /**
@@ -60,16 +60,16 @@ export class RowStatements {
     }
     const width = this.#types.length;
     let next = 0;
-    if (rows.length >= this.#atOnce && this.#atOnce > 1) {
-      this.#many ??= this.#db.prepare(this.#upsertSql(this.#atOnce));
-      const flat: Bound[] = new Array(width * this.#atOnce);
-      for (; next + this.#atOnce <= rows.length; next += this.#atOnce) {
+    if (rows.length >= this.#batchRows && this.#batchRows > 1) {
+      this.#many ??= this.#db.prepare(this.#upsertSql(this.#batchRows));
+      const flat: Bound[] = new Array(width * this.#batchRows);
+      for (; next + this.#batchRows <= rows.length; next += this.#batchRows) {
         let at = 0;
-        for (let r = next; r < next + this.#atOnce; r++) {
+        for (let r = next; r < next + this.#batchRows; r++) {
           const row = this.#checked(rows[r]);
           for (let c = 0; c < width; c++) flat[at++] = row[c] as Bound;
         }
-        if (run(this.#many, flat) !== this.#atOnce) this.#kept();
+        if (run(this.#many, flat) !== this.#batchRows) this.#kept();
       }
     }
     if (next === rows.length) return;

@@ -26,7 +26,7 @@ export interface SnapshotSource {
   feed: string;
   scopes: ScopeSet;
   /** SQL that gives epoch, seq and committed_at of the mirror, in the same read transaction as its rows; `mirror.` is its database. */
-  standingSql: string;
+  cursorSql: string;
   /** By name, the tables that do not go in whole; null: it does not go in at all. */
   tables: Record<string, SnapshotPart | null>;
 }
@@ -64,7 +64,7 @@ export function buildSnapshot(source: SnapshotSource, file: string): BuiltSnapsh
     ensureFormat(db, source.feed);
     db.prepare('ATTACH ? AS mirror').run(source.mirror);
     db.exec('BEGIN');
-    const standing = db.prepare(source.standingSql).get() as Cursor & { committed_at: string };
+    const standing = db.prepare(source.cursorSql).get() as Cursor & { committed_at: string };
     const mirrored = db.prepare('SELECT id, name, schema FROM mirror.tidemark_table ORDER BY name').all() as {
       id: number;
       name: string;

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { TidemarkError } from '@tidemark/protocol/errors';
 import type BetterSqlite3 from 'better-sqlite3';
-import type { Steps } from './steps.ts';
+import type { CooperativeTask } from './cooperative-task.ts';
 
 /** Node-API that better-sqlite3 13 needs. On an older one it ends the process without a word. */
 const NODE_API = 10;
@@ -125,7 +125,7 @@ export function transaction<T>(db: Writer, work: () => Synchronous<T>): T {
 }
 
 /** The same in steps. What ends it early rolls back; meanwhile nothing else may begin a transaction on this connection. */
-export function* transactionInSteps<T>(db: Writer, work: Steps<T>): Steps<T> {
+export function* cooperativeTransaction<T>(db: Writer, work: CooperativeTask<T>): CooperativeTask<T> {
   guard(db.name, () => db.exec('BEGIN IMMEDIATE'));
   try {
     const result = yield* work;

@@ -1,7 +1,8 @@
 import { copyFileSync, readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import { PATHS, RelayStatus } from '@tidemark/protocol/api';
+import { RelayStatus } from '@tidemark/protocol/api';
 import type { ChangeLine, WireRow } from '@tidemark/protocol/lines';
+import { PATHS } from '@tidemark/protocol/paths';
 import type { Mode } from '@tidemark/protocol/run';
 import type { TableSchema } from '@tidemark/protocol/schema';
 import { trailerOf } from '@tidemark/replica/page-reader';
@@ -126,7 +127,7 @@ async function replay(name: string, target: number): Promise<number> {
   const replica = Replica.open(database(name), 'shop');
   try {
     let bytes = 0;
-    for (let { start } = replica.standing(); start.seq < target; { start } = replica.standing()) {
+    for (let { start } = replica.cursorState(); start.seq < target; { start } = replica.cursorState()) {
       const from = start.part === 0 ? String(start.seq) : `${start.seq}.${start.part}`;
       const next = await relay.page(epoch, from, target);
       bytes += next.length;
@@ -344,26 +345,26 @@ describe('in the middle', () => {
     const { epoch } = await head();
     const replica = Replica.open(database(), 'shop');
     try {
-      const refused = (bytes: Buffer, kind: { squashed: boolean }) => {
-        const standing = replica.standing();
+      const refused = (bytes: Buffer, kind: { compacted?: boolean }) => {
+        const standing = replica.cursorState();
         expect(() => replica.applyPage(bytes, kind)).toThrowError(
           expect.objectContaining({ code: 'page_out_of_order' }),
         );
-        expect(replica.standing()).toEqual(standing);
+        expect(replica.cursorState()).toEqual(standing);
       };
-      replica.applyPage(pages[0] ?? Buffer.alloc(0), { squashed: true });
-      expect(replica.squashing()).toBe(target);
-      refused(await relay.page(epoch, '1.1', target), { squashed: false });
+      replica.applyPage(pages[0] ?? Buffer.alloc(0), { compacted: true });
+      expect(replica.compactionTarget()).toBe(target);
+      refused(await relay.page(epoch, '1.1', target), { compacted: false });
       const [, second] = await allSquashed(1, target);
-      refused(second ?? Buffer.alloc(0), { squashed: false });
+      refused(second ?? Buffer.alloc(0), { compacted: false });
       replica.dropSpool();
       const ordinary = await relay.page(epoch, '1', target);
       expect(replica.applyPage(ordinary).start.part).toBeGreaterThan(0);
-      expect(replica.squashing()).toBeNull();
-      const { start } = replica.standing();
+      expect(replica.compactionTarget()).toBeNull();
+      const { start } = replica.cursorState();
       for (const each of pages)
         if (JSON.parse(each.toString().split('\n')[0] ?? '').start.part === start.part)
-          refused(each, { squashed: true });
+          refused(each, { compacted: true });
     } finally {
       replica.close();
     }
@@ -377,7 +378,7 @@ describe('in the middle', () => {
   test('Q3 a pull of one transaction forgets the squashed pages that were kept, and is right', async () => {
     const target = await behind();
     const replica = Replica.open(database(), 'shop');
-    replica.applyPage(await page('1', target), { squashed: true });
+    replica.applyPage(await page('1', target), { compacted: true });
     replica.close();
     expect(await pull('branch', 'one')).toMatchObject({ outcome: 'done', to: { seq: 2 } });
     await replay('replayed', 2);
@@ -387,7 +388,7 @@ describe('in the middle', () => {
   test('Q3 horizon-passed: what was begun is dropped for what the plan says', async () => {
     const target = await behind();
     const replica = Replica.open(database(), 'shop');
-    replica.applyPage(await page('1', target), { squashed: true });
+    replica.applyPage(await page('1', target), { compacted: true });
     replica.close();
     await restart('{ retention: { days: 1 } }', STARTED + 10 * DAY);
     expect(await planAt(1)).toMatchObject({ by: 'snapshot', reason: 'behind_horizon' });

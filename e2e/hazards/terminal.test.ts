@@ -148,7 +148,7 @@ describe('what the relay sends', () => {
     const later = await relay.page(epoch, '2', 4);
     const replica = Replica.open(database(), 'shop');
     try {
-      const before = replica.standing();
+      const before = replica.cursorState();
       const refuses = (page: Buffer, code: string) => {
         let thrown: TidemarkError | null = null;
         try {
@@ -157,7 +157,7 @@ describe('what the relay sends', () => {
           thrown = error as TidemarkError;
         }
         expect(thrown?.code).toBe(code);
-        expect(replica.standing()).toEqual(before);
+        expect(replica.cursorState()).toEqual(before);
       };
       refuses(later, 'page_out_of_order');
       refuses(
@@ -234,7 +234,7 @@ describe('transactions', () => {
     replica.close();
     // As after a kill: what was spooled is there, and what is seen is not.
     replica = Replica.open(database(), 'shop');
-    expect(replica.standing().start.part).toBeGreaterThan(first.start.part);
+    expect(replica.cursorState().start.part).toBeGreaterThan(first.start.part);
     replica.close();
     expect((await pull()).outcome).toBe('done');
     expect(rows()).toHaveLength(60_010);

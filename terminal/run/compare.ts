@@ -10,8 +10,8 @@ import {
 import { TidemarkError } from '@tidemark/protocol/errors';
 import type { WireRow } from '@tidemark/protocol/lines';
 import type { ComparedTable, Repair } from '@tidemark/replica/repair';
+import { runCooperatively } from '@tidemark/table-store/cooperative-task';
 import { EVERYTHING, type TableRanges } from '@tidemark/table-store/digest';
-import { inTurns } from '@tidemark/table-store/steps';
 import type { RelayClient, Transfer } from '../relay/relay-client.ts';
 import { parse, RelayError } from '../relay/relay-errors.ts';
 
@@ -207,8 +207,8 @@ class Comparison {
   }
 
   /** `counted`: the table whose rows are read for the first time. */
-  #steps<T>(steps: Parameters<typeof inTurns<T>>[0], counted: string | null): Promise<T> {
-    return inTurns(steps, (rows) => {
+  #steps<T>(steps: Parameters<typeof runCooperatively<T>>[0], counted: string | null): Promise<T> {
+    return runCooperatively(steps, (rows) => {
       if (this.#deps.signal.aborted || this.#failed) throw new TidemarkError('cancelled');
       if (counted !== null) this.#deps.compared(counted, rows);
     });
@@ -222,7 +222,7 @@ class Comparison {
     while (rest.length > 0) {
       const asks = rest.slice(0, ASKS);
       const { lines, done, after } = this.#checked(await this.#rows(asks), asks);
-      for (const [id, rows] of lines) this.#repair.take(id, rows);
+      for (const [id, rows] of lines) this.#repair.addRows(id, rows);
       const settled = asks.slice(0, done);
       const cut = asks[done];
       if (cut && after) {
@@ -233,7 +233,7 @@ class Comparison {
       this.#settleAll(settled);
       await new Promise((resolve) => setImmediate(resolve));
     }
-    for (const { table } of leaves) if (table.schema.key.length === 0) this.#repair.settleAll(table.id);
+    for (const { table } of leaves) if (table.schema.key.length === 0) this.#repair.compareKeyless(table.id);
   }
 
   #settleAll(settled: RowsRequest['asks']): void {
@@ -246,7 +246,7 @@ class Comparison {
   }
 
   #settle(table: ComparedTable, ranges: KeyRange[]): void {
-    if (table.schema.key.length > 0) this.#repair.settle(table.id, ranges);
+    if (table.schema.key.length > 0) this.#repair.compareRanges(table.id, ranges);
   }
 
   /** An answer to rows, once it is sure that it is whole and answers what was asked. */

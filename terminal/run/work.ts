@@ -4,7 +4,7 @@ import { asTidemarkError, TidemarkError } from '@tidemark/protocol/errors';
 import { trailerOf } from '@tidemark/replica/page-reader';
 import type { Repair } from '@tidemark/replica/repair';
 import type { Replica } from '@tidemark/replica/replica';
-import { inTurns } from '@tidemark/table-store/steps';
+import { runCooperatively } from '@tidemark/table-store/cooperative-task';
 import type { Log } from '../agent/agent-api.ts';
 import type { FactBook } from '../facts/fact-book.ts';
 import type { FactTeller } from '../facts/fact-teller.ts';
@@ -84,7 +84,7 @@ export class AgentWork {
     const { probe, waiting } = this.#deps.book;
     const counted = probe?.status.head?.seq === plan.target && probe.for?.seq === cursor?.seq ? waiting : null;
     // What is about to be forgotten is not here.
-    const kept = replica && (replica.squashing() !== null) === plan.squashed;
+    const kept = replica && (replica.compactionTarget() !== null) === plan.squashed;
     const here = kept ? replica.spooledBytes() : 0;
     record?.pages({ changes: counted?.changes ?? 0, bytes: counted?.bytes ?? 0 }, here, Date.now());
     if (plan.squashed || counted !== null || !relay || cursor === null || plan.target - cursor.seq > LISTED) return;
@@ -100,7 +100,7 @@ export class AgentWork {
   async #do(effect: WorkEffect, site: Ready): Promise<Event> {
     switch (effect.do) {
       case 'probe':
-        return { type: 'probed', status: await this.#ask(0, site), altered: site.replica.altered().length > 0 };
+        return { type: 'probed', status: await this.#ask(0, site), altered: site.replica.alteredTables().length > 0 };
       case 'poll': {
         // Where it stands is told at once; only then is there something to wait for.
         const waitS = site.state.cursor === null || this.#deps.book.probe === null ? 0 : POLL_S;
@@ -128,7 +128,7 @@ export class AgentWork {
 
   async #ask(waitS: number, { state: { cursor }, relay, replica, signal }: Ready): Promise<RelayStatus> {
     const asked = Date.now();
-    const { scopes } = replica.standing();
+    const { scopes } = replica.cursorState();
     const status = await relay.status({ cursor, scopes }, waitS, signal);
     const heard = Date.now();
     // A long poll's answer says nothing of when it was asked.
@@ -156,12 +156,15 @@ export class AgentWork {
       record?.saving(0, Date.now());
       await this.#finishing(site);
     }
-    const applied = await inTurns(replica.applyInSteps(page.bytes, { squashed }), (changes) => {
-      if (signal.aborted) throw new TidemarkError('cancelled');
-      if (!long) return;
-      record?.saving(changes, Date.now());
-      this.#deps.teller.tell();
-    });
+    const applied = await runCooperatively(
+      replica.applyPageCooperatively(page.bytes, { compacted: squashed }),
+      (changes) => {
+        if (signal.aborted) throw new TidemarkError('cancelled');
+        if (!long) return;
+        record?.saving(changes, Date.now());
+        this.#deps.teller.tell();
+      },
+    );
     if (applied.cursor === null) throw new TidemarkError('page_out_of_order');
     this.#dropped(applied.dropped);
     const bytes = page.bytes.length;
@@ -191,7 +194,7 @@ export class AgentWork {
     const { feed, cursor } = manifest;
     this.#dropped(replica.installSnapshot(downloads.file, { feed, cursor }).dropped);
     record?.installed(manifest);
-    book.installed(replica.look());
+    book.installed(replica.summary());
     return { type: 'installed', cursor, start: startOf(replica) };
   }
 
@@ -201,7 +204,7 @@ export class AgentWork {
     this.forgetFound();
     record?.comparing(manifest, Date.now());
     teller.tell();
-    const found = replica.compare(manifest);
+    const found = replica.startComparison(manifest);
     try {
       const copyBytes = downloads.standing(manifest).total;
       const compared = (table: string, rows: number) => {
@@ -229,11 +232,11 @@ export class AgentWork {
     record?.repairing(found.differences);
     await this.#tellNow(signal);
     this.#found = null;
-    const { tables, dropped } = replica.applyDifference(found, strict);
+    const { tables, dropped } = replica.applyRepair(found, strict);
     this.#dropped(dropped);
     record?.repaired(tables);
-    this.#deps.book.installed(replica.look());
-    return { type: 'repaired', cursor: manifest.cursor, start: replica.standing().start };
+    this.#deps.book.installed(replica.summary());
+    return { type: 'repaired', cursor: manifest.cursor, start: replica.cursorState().start };
   }
 
   /** What follows is written at once, and takes a moment. */
@@ -265,15 +268,15 @@ export class AgentWork {
 
 function discard({ replica }: Ready): Event {
   replica.dropSpool();
-  const { cursor } = replica.standing();
+  const { cursor } = replica.cursorState();
   if (cursor === null) throw new TidemarkError('page_out_of_order');
   return { type: 'applied', cursor, start: startOf(replica) };
 }
 
 /** Where the next page of a replica starts, and of what. */
 export function startOf(replica: Replica): Start {
-  const { start } = replica.standing();
-  const squashed = replica.squashing();
+  const { start } = replica.cursorState();
+  const squashed = replica.compactionTarget();
   return squashed === null ? start : { ...start, squashed };
 }
 

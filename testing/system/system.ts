@@ -1,6 +1,7 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { PATHS, RelayStatus, TransactionList } from '@tidemark/protocol/api';
+import { RelayStatus, TransactionList } from '@tidemark/protocol/api';
+import { PATHS } from '@tidemark/protocol/paths';
 import { readConfig } from '@tidemark/relay-server/config/relay-config';
 import { Tokens } from '@tidemark/relay-server/tokens/tokens';
 import { freePort } from '../postgres/embedded.ts';
@@ -160,7 +161,7 @@ export class System {
 
   /** Waits until the relay knows, by a heartbeat sent after now, that it holds all that the master has committed. */
   async settled(): Promise<void> {
-    const from = new Date().toISOString();
+    const from = Date.now();
     let last = '';
     await until(
       async () => {

@@ -99,8 +99,8 @@ export class TestFeed {
     scopes = 'all',
   ): { file: string; name: SnapshotName; built: BuiltSnapshot } {
     const file = path.join(this.folder, `snapshot-${this.head}-${process.hrtime.bigint()}.sqlite`);
-    const standingSql = `SELECT '${EPOCH}' AS epoch, seq, '${AT}' AS committed_at FROM mirror.feed`;
-    const built = buildSnapshot({ mirror: this.db.name, feed: 'shop', scopes, standingSql, tables }, file);
+    const cursorSql = `SELECT '${EPOCH}' AS epoch, seq, '${AT}' AS committed_at FROM mirror.feed`;
+    const built = buildSnapshot({ mirror: this.db.name, feed: 'shop', scopes, cursorSql, tables }, file);
     return { file, name: { feed: 'shop', cursor: { epoch: built.cursor.epoch, seq: seq(this.head) } }, built };
   }
 }

@@ -2,7 +2,7 @@ import type { TableSchema } from '@tidemark/protocol/schema';
 import { ident, type Reader, type Writer } from './sqlite.ts';
 
 /** What stands in a database under a name of the feed. A view is always another program's. */
-export type Structure = 'same' | 'other' | 'view' | 'none';
+export type ExistingTable = 'same' | 'other' | 'view' | 'none';
 
 interface Column {
   name: string;
@@ -16,7 +16,7 @@ interface Column {
 const OUR_WORDS = new Set('CREATE TABLE PRIMARY KEY NOT NULL INTEGER NUMERIC REAL TEXT BLOB'.split(' '));
 
 /** Whether a table stands in the main database as a schema says: other programs may have altered, dropped or replaced it. */
-export function structureOf(db: Reader | Writer, schema: TableSchema): Structure {
+export function inspectTable(db: Reader | Writer, schema: TableSchema): ExistingTable {
   const found = db
     .prepare(
       "SELECT type, name, sql FROM main.sqlite_schema WHERE lower(name) = lower(?) AND type IN ('table', 'view')",
@@ -48,7 +48,7 @@ function isPlain(sql: string): boolean {
 }
 
 /** Unique indexes that other programs made on a table: they may refuse rows that the feed holds. */
-export function uniqueIndexes(db: Reader | Writer, table: string): string[] {
+export function thirdPartyUniqueIndexes(db: Reader | Writer, table: string): string[] {
   const all = db.prepare(`PRAGMA main.index_list(${ident(table)})`).all() as {
     name: string;
     unique: 0 | 1;

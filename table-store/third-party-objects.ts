@@ -1,24 +1,24 @@
 import { ident, type Writer } from './sqlite.ts';
 
 /** An index or a trigger that another program made on a table of the feed. */
-export interface ForeignObject {
+export interface ThirdPartyObject {
   type: 'index' | 'trigger';
   name: string;
   sql: string;
 }
 
 /** What other programs made on this table: it goes when the table goes. */
-export function foreignObjects(db: Writer, table: string): ForeignObject[] {
+export function thirdPartyObjects(db: Writer, table: string): ThirdPartyObject[] {
   return db
     .prepare(
       `SELECT type, name, sql FROM main.sqlite_schema WHERE type IN ('index', 'trigger') AND lower(tbl_name) = lower(?)
          AND sql IS NOT NULL AND name NOT LIKE 'tidemark\\_%' ESCAPE '\\' ORDER BY rowid`,
     )
-    .all(table) as ForeignObject[];
+    .all(table) as ThirdPartyObject[];
 }
 
 /** Makes them again on a table that took the place of theirs. Returns the names of those that it does not allow. */
-export function restoreObjects(db: Writer, objects: ForeignObject[]): string[] {
+export function restoreObjects(db: Writer, objects: ThirdPartyObject[]): string[] {
   return objects.filter(({ sql }) => !made(db, sql)).map(({ name }) => name);
 }
 
@@ -27,7 +27,7 @@ function made(db: Writer, sql: string): boolean {
     db.exec(sql);
     return true;
   } catch (error) {
-    if (isMisfit(error)) return false;
+    if (isRejection(error)) return false;
     throw error;
   }
 }
@@ -37,11 +37,16 @@ function made(db: Writer, sql: string): boolean {
  * triggers. `failure` is SQLite's message; `removed` has been tried. None: it is not their doing. A name of ours stands for
  * all our tables that are not the feed's.
  */
-export function obstacles(db: Writer, table: string, failure: string, removed: ForeignObject[]): ForeignObject[] {
+export function blockingObjects(
+  db: Writer,
+  table: string,
+  failure: string,
+  removed: ThirdPartyObject[],
+): ThirdPartyObject[] {
   const ours = /^tidemark_/i.test(table);
   const tables = ours ? OUR_TABLES : [table];
   const all = tables
-    .flatMap((name) => foreignObjects(db, name))
+    .flatMap((name) => thirdPartyObjects(db, name))
     .filter(({ name }) => !removed.some((other) => other.name === name));
   const unique = all.filter(({ sql }) => /^CREATE\s+UNIQUE/i.test(sql));
   const triggers = all.filter(({ type }) => type === 'trigger');
@@ -54,12 +59,12 @@ export const OUR_TABLES = ['tidemark_meta', 'tidemark_table', 'tidemark_spool', 
 const escaped = (text: string) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 
 /** Removes them, inside the caller's transaction. */
-export function removeObjects(db: Writer, objects: ForeignObject[]): void {
+export function removeObjects(db: Writer, objects: ThirdPartyObject[]): void {
   for (const { type, name } of objects) db.exec(`DROP ${type.toUpperCase()} IF EXISTS main.${ident(name)}`);
 }
 
 /** Whether SQLite refused a statement because of what the tables are or hold, and not because of the disk or the file. */
-export function isMisfit(error: unknown): error is Error {
+export function isRejection(error: unknown): error is Error {
   const code = error instanceof Error ? String((error as { code?: unknown }).code ?? '') : '';
   return code === 'SQLITE_ERROR' || code === 'SQLITE_MISMATCH' || code.startsWith('SQLITE_CONSTRAINT');
 }

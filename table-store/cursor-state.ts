@@ -3,7 +3,7 @@ import { ScopeSet } from '@tidemark/protocol/page';
 import { prepared, type Reader, type Writer } from './sqlite.ts';
 
 /** Where a replica stands. */
-export interface Standing {
+export interface CursorState {
   /** Null: nothing yet. */
   cursor: Cursor | null;
   /** Where its next page starts. */
@@ -14,7 +14,7 @@ export interface Standing {
   scopes: ScopeSet | null;
 }
 
-export const NOWHERE: Standing = { cursor: null, start: { seq: seq(0), part: 0 }, committedAt: null, scopes: null };
+export const NO_DATA: CursorState = { cursor: null, start: { seq: seq(0), part: 0 }, committedAt: null, scopes: null };
 
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/;
 
@@ -23,21 +23,21 @@ const SQL = `SELECT *, committed_at AS committedAt,
   (SELECT count(*) FROM (SELECT 1 FROM tidemark_spool LIMIT 1)) AS spooled FROM tidemark_meta`;
 
 /** Where a replica stands; nowhere when its row is gone, or says what cannot be. */
-export function standingOf(db: Reader | Writer): Standing {
-  return read(db) ?? NOWHERE;
+export function readCursorState(db: Reader | Writer): CursorState {
+  return read(db) ?? NO_DATA;
 }
 
 /** Whether the replica's row says what cannot be: another program wrote it. */
-export function isNonsense(db: Writer): boolean {
+export function hasInvalidCursor(db: Writer): boolean {
   return read(db) === null;
 }
 
-function read(db: Reader | Writer): Standing | null {
+function read(db: Reader | Writer): CursorState | null {
   const row = prepared(db, SQL).get() as
     | { epoch: unknown; scopes: unknown; committedAt: unknown; squashed?: unknown; spooled: number }
     | undefined;
   if (row === undefined) return null;
-  if (row.epoch === null) return NOWHERE;
+  if (row.epoch === null) return NO_DATA;
   const cursor = Cursor.safeParse(row);
   const start = PageStart.safeParse(row);
   const scopes = ScopeSet.safeParse(row.scopes);

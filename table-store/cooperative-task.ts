@@ -1,8 +1,8 @@
 /** Work in steps: yields how many rows it has read, or changes it has made, since it last did, so that the caller may do other things between. */
-export type Steps<T> = Generator<number, T, void>;
+export type CooperativeTask<T> = Generator<number, T, void>;
 
 /** Does the work at once. */
-export function atOnce<T>(steps: Steps<T>): T {
+export function runToCompletion<T>(steps: CooperativeTask<T>): T {
   for (;;) {
     const step = steps.next();
     if (step.done) return step.value;
@@ -10,7 +10,7 @@ export function atOnce<T>(steps: Steps<T>): T {
 }
 
 /** Does the work with turns for others between its steps. `step` is told how many rows or changes it were; it may throw to end it. */
-export async function inTurns<T>(steps: Steps<T>, step: (rows: number) => void): Promise<T> {
+export async function runCooperatively<T>(steps: CooperativeTask<T>, step: (rows: number) => void): Promise<T> {
   try {
     for (;;) {
       const { done, value } = steps.next();

@@ -2,7 +2,7 @@ import { TidemarkError } from '@tidemark/protocol/errors';
 import { type ChangeLine, changesIn, PageLine } from '@tidemark/protocol/lines';
 import type { TableSchema } from '@tidemark/protocol/schema';
 import type { Counts, FeedTables } from '@tidemark/table-store/feed-tables';
-import { isMisfit } from '@tidemark/table-store/foreign-objects';
+import { isRejection } from '@tidemark/table-store/third-party-objects';
 import { linesOf } from './page-reader.ts';
 
 /** Lines whose rows are checked where they are applied: a schema check of each value would cost more than the apply. */
@@ -74,7 +74,7 @@ export class PageApplier {
       if (line[0] !== 'x') this.#declare(line[1], line[0] !== 'a');
       return this.#tables.apply(line);
     } catch (error) {
-      if (!isMisfit(error)) throw error;
+      if (!isRejection(error)) throw error;
       const table = line[0] === 'x' ? line[1] : (this.#schemas.get(line[1])?.name ?? '');
       throw new TidemarkError('replica_altered', { table, detail: error.message }, error);
     }
