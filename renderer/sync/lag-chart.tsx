@@ -19,7 +19,7 @@ const HOUR_MS = 3_600_000;
 
 function summaryOf(samples: readonly Sample[], now: number): string {
   const { waiting, lag, last } = peaks(samples);
-  const when = (sample: Sample) => FORMAT.at(Date.parse(sample.at), now);
+  const when = (sample: Sample) => FORMAT.at(sample.at, now);
   const parts: string[] = [];
   if (waiting)
     parts.push(
@@ -46,7 +46,7 @@ export function LagChart() {
     const start = to - sinceMs;
     return {
       points: lagSeries(data ?? [], start, to),
-      samples: (data ?? []).filter(({ at }) => Date.parse(at) >= start),
+      samples: (data ?? []).filter(({ at }) => at >= start),
       now: to,
       from: start,
     };

@@ -6,7 +6,7 @@ const HOUR = 3_600_000;
 const FROM = Date.parse('2026-11-23T10:00:00Z');
 const TO = FROM + HOUR;
 const sample = (minute: number, waiting: number | null, lagMs: number | null = 0) => ({
-  at: new Date(FROM + minute * 60_000).toISOString(),
+  at: FROM + minute * 60_000,
   waiting,
   lagMs,
   sourceLagMs: null,

@@ -28,7 +28,7 @@ export function lagSeries(samples: readonly Sample[], from: number, to: number):
   const points: LagPoint[] = [];
   let bucket = -1;
   for (const sample of samples) {
-    const at = Date.parse(sample.at);
+    const { at } = sample;
     if (!(at >= from && at <= to)) continue;
     const last = points.at(-1);
     const ownBucket = Math.floor((at - from) / width);

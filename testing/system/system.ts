@@ -167,7 +167,7 @@ export class System {
 
   /** Waits until the relay knows, by a heartbeat sent after now, that it holds all that the master has committed. */
   async settled(): Promise<void> {
-    const from = new Date().toISOString();
+    const from = Date.now();
     let last = '';
     await until(
       async () => {

@@ -2,7 +2,7 @@ import { access, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { problems } from '@tidemark/calls/problems';
 import { FeedName } from '@tidemark/protocol/api';
-import { Facts } from '@tidemark/status/facts';
+import { PauseJson } from '@tidemark/status/facts';
 import { z } from 'zod';
 import { Settings, type SettingsFault } from '../../contract/settings.ts';
 
@@ -22,7 +22,7 @@ const FIELDS = {
   theme: Settings.shape.theme,
   token: SealedToken.nullable(),
   /** A pause outlives the app. */
-  paused: Facts.shape.paused,
+  paused: PauseJson.nullable(),
 };
 
 /** The content of the settings file. */
@@ -86,7 +86,7 @@ export async function writeSettings(file: string, stored: StoredSettings): Promi
   const temporary = `${file}.new`;
   const handle = await open(temporary, 'w', 0o600);
   try {
-    await handle.writeFile(`${JSON.stringify(stored, null, 2)}\n`);
+    await handle.writeFile(`${JSON.stringify({ ...stored, paused: FIELDS.paused.encode(stored.paused) }, null, 2)}\n`);
     // Before the rename: otherwise a power failure can leave the new name with no content.
     await handle.sync();
   } catch (error) {

@@ -62,6 +62,19 @@ test.each([
   expect(await readFile(file(), 'utf8')).toBe(before);
 });
 
+test('a pause outlives a restart and a change of settings, and is stored as text', async () => {
+  const paused = { since: Date.UTC(2026, 10, 23, 10, 42), until: Date.UTC(2026, 10, 24), by: 'you' };
+  const first = await open();
+  await first.change(SET);
+  await first.keepPaused(paused);
+  await first.change({ theme: 'dark' });
+  expect((await open()).agentConfig()).toMatchObject({ paused });
+  expect(JSON.parse(await readFile(file(), 'utf8'))).toMatchObject({
+    theme: 'dark',
+    paused: { since: '2026-11-23T10:42:00.000Z', until: '2026-11-24T00:00:00.000Z', by: 'you' },
+  });
+});
+
 test('drops a slash at the end of the address', async () => {
   expect((await (await open()).change({ relayUrl: 'http://10.0.0.7:4600/' })).relayUrl).toBe('http://10.0.0.7:4600');
 });

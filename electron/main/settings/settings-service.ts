@@ -111,10 +111,11 @@ export class SettingsService {
   }
 
   async #apply({ token, ...fields }: SettingsChange): Promise<Settings> {
-    const next = StoredSettings.safeParse({ ...this.#stored, ...fields });
+    const next = StoredSettings.omit({ paused: true }).safeParse({ ...this.#stored, ...fields });
     if (!next.success) throw new TidemarkError('settings_invalid', { detail: problems(next.error) });
     const stored = {
       ...next.data,
+      paused: this.#stored.paused,
       token: token === undefined ? this.#stored.token : await this.#deps.tokens.seal(token),
     };
     await this.#store(stored);
