@@ -10,8 +10,8 @@ import {
   type MethodName,
   type Output,
   type Reply,
-  type Settings,
 } from '@tidemark/electron/contract/contract';
+import type { Settings, SettingsFault } from '@tidemark/electron/contract/settings';
 import type { Facts } from '@tidemark/status/facts';
 import { facts, NOW } from '@tidemark/testing/facts';
 import type { ReactNode } from 'react';
@@ -98,10 +98,16 @@ export function renderApp(
   {
     facts: change = {},
     settings = {},
+    settingsFaults = [],
     answers = {},
-  }: { facts?: Partial<Facts>; settings?: Partial<Settings>; answers?: Answers } = {},
+  }: {
+    facts?: Partial<Facts>;
+    settings?: Partial<Settings>;
+    settingsFaults?: SettingsFault[];
+    answers?: Answers;
+  } = {},
 ) {
-  const state: AppState = { facts: facts(change), settings: { ...SETTINGS, ...settings }, settingsFault: null };
+  const state: AppState = { facts: facts(change), settings: { ...SETTINGS, ...settings }, settingsFaults };
   const app = fakeApp(state, answers);
   const api = makeApi(app.bridge);
   const store = createAppStore(() => NOW);

@@ -41,7 +41,7 @@ export class AppStateHolder {
     return {
       facts: { ...facts, agent: this.#agent },
       settings: this.#settings.get(),
-      settingsFault: this.#settings.fault,
+      settingsFaults: [...this.#settings.faults],
     };
   }
 

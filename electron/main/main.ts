@@ -58,7 +58,7 @@ async function start(): Promise<void> {
 
   const settings = await SettingsService.open({ folder, tokens: electronTokenStore() });
   if (process.env.TIDEMARK_PRESET) await settings.takePreset(process.env.TIDEMARK_PRESET);
-  if (settings.fault) log.write('error', 'settings.invalid', settings.fault.params);
+  for (const fault of settings.faults) log.write('error', 'settings.unusable', { ...fault });
 
   const window = new AppWindow({
     visible: !HIDDEN,

@@ -1,6 +1,6 @@
 import { Button, PasswordInput, Text } from '@mantine/core';
 import { IconKey, IconKeyOff } from '@tabler/icons-react';
-import type { Settings } from '@tidemark/electron/contract/contract';
+import type { Settings } from '@tidemark/electron/contract/settings';
 import { useEffect, useRef, useState } from 'react';
 import { sayFault } from '../bridge.ts';
 import { useApp } from '../state/context.tsx';

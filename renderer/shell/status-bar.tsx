@@ -11,8 +11,7 @@ export function StatusBar() {
   const now = useApp((state) => state.now);
   const show = useApp((state) => state.show);
   if (!status || !facts) return <footer className={classes.bar} />;
-  const { committedAt, cursor } = facts.replica;
-  const asOf = committedAt === null ? null : Date.parse(committedAt);
+  const { committedAt: asOf, cursor } = facts.replica;
   const waiting = facts.waiting?.changes ?? null;
   return (
     <footer className={classes.bar}>

@@ -5,7 +5,7 @@ import { makeApi } from '../bridge.ts';
 import { SETTINGS } from '../testing.tsx';
 import { createAppStore, feedStore } from './app-store.ts';
 
-const state = (online: boolean): AppState => ({ facts: facts({ online }), settings: SETTINGS });
+const state = (online: boolean): AppState => ({ facts: facts({ online }), settings: SETTINGS, settingsFaults: [] });
 
 /** A bridge whose first answer comes when the test says so. */
 function slowBridge() {

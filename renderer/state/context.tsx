@@ -1,4 +1,4 @@
-import type { Settings } from '@tidemark/electron/contract/contract';
+import type { Settings } from '@tidemark/electron/contract/settings';
 import type { Facts } from '@tidemark/status/facts';
 import type { Status } from '@tidemark/status/status';
 import { createContext, type ReactNode, useContext, useMemo } from 'react';
