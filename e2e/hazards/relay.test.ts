@@ -346,11 +346,11 @@ describe('retention', () => {
     await relay.base(3);
     const copy = async () =>
       (await relay.get('/v1/feeds/shop/snapshot')).json() as Promise<{ cursor?: { seq: number } }>;
-    await expect.poll(async () => (await copy()).cursor?.seq, { timeout: 20_000 }).toBe(1);
+    await expect.poll(async () => (await copy()).cursor?.seq).toBe(1);
     for (let n = 1; n <= 3; n++) await relay.commit('u', [[n, 'x']]);
     expect((await copy()).cursor?.seq).toBe(1);
     await relay.restart('{ retention: { days: 1 } }', Date.parse(AT) + 2 * DAY);
-    await expect.poll(async () => (await copy()).cursor?.seq, { timeout: 20_000 }).toBe(4);
+    await expect.poll(async () => (await copy()).cursor?.seq).toBe(4);
   });
 
   test('R1 sync-before: status says until when what a terminal lacks is kept, by age or by the present rate', async () => {
