@@ -82,7 +82,7 @@ function isSql(text: string): boolean {
   return found.length > 1 || (found[0] !== undefined && text.trimStart().startsWith(found[0]));
 }
 
-/** Blanks all that is outside the passages, the marks of comments and strings, and the holes of templates. */
+/** Blanks everything outside the passages, the marks of comments and strings, and the holes of templates. */
 function blank(source: string, passages: Passage[]): string {
   const out: string[] = [];
   let at = 0;
