@@ -23,24 +23,10 @@ import { BaseLoad } from './base-load.ts';
 import { RoutedWriter, Routers } from './routed-writer.ts';
 import { countRows, takeFilters } from './scope-counts.ts';
 import { TableLoad } from './table-load.ts';
+import type { Heartbeat, Ingested } from './writer-calls.ts';
 
 const NEWLINE = 0x0a;
 const ROW_LINES = new Set(['i', 'u', 'd']);
-
-/** What the master's clock and log said in the newest heartbeat. */
-export interface Heartbeat {
-  position: string;
-  masterTime: string;
-  current: boolean;
-}
-
-/** The outcome of a batch. */
-export interface Ingested {
-  feed: FeedRow;
-  heartbeat: Heartbeat | null;
-  /** The scopes that got changes. */
-  scopes: string[];
-}
 
 /** The table that is being loaded. */
 interface Load {

@@ -7,7 +7,6 @@ import {
   DigestAnswer,
   type DigestRequest,
   HEADERS,
-  PATHS,
   RelayStatus,
   type RowsRequest,
   SnapshotManifest,
@@ -17,6 +16,7 @@ import {
 import { type Cursor, formatStart, type PageStart, type Seq } from '@tidemark/protocol/cursor';
 import { TidemarkError } from '@tidemark/protocol/errors';
 import { PROTOCOL_VERSION, type ScopeSet } from '@tidemark/protocol/page';
+import { PATHS } from '@tidemark/protocol/paths';
 import axios, { type AxiosInstance, type AxiosResponse } from 'axios';
 import type { z } from 'zod';
 import type { PullPlan } from '../machine/machine-types.ts';
