@@ -13,7 +13,7 @@ import type { Log, Source } from './source.ts';
 
 export interface FeedDeps {
   source: Source;
-  relay: RelayLink;
+  relay: Pick<RelayLink, 'session' | 'sender'>;
   version: string;
   log: Log;
   random: () => number;

@@ -144,7 +144,7 @@ test.each([
   await refusal();
   await restart('GRANT SELECT ON ALL TABLES IN SCHEMA public TO weak');
   const said = await refusal();
-  const [run] = /(?<=a superuser runs: ).*;/.exec(said) ?? [];
+  const [run] = /(?<=as a superuser, run: ).*;/.exec(said) ?? [];
   if (run === undefined) throw new Error(`it does not say what to run: ${said}`);
   await restart(run);
   await equal('item', 'parted');

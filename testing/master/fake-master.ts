@@ -83,6 +83,11 @@ export class FakeMaster {
     return FIRST - 1 + this.log.length;
   }
 
+  /** Position of the newest transaction. */
+  end(): string {
+    return positionOf(this.head);
+  }
+
   now(): string {
     return new Date().toISOString();
   }
