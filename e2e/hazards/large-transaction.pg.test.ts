@@ -13,9 +13,9 @@ import Database from 'better-sqlite3';
 import type pg from 'pg';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
-/** Changes of the one transaction. By hand, with some minutes: TIDEMARK_LARGE=10000000. */
+/** Number of changes in the transaction. TIDEMARK_LARGE=10000000 takes some minutes. */
 const LARGE = Number(process.env.TIDEMARK_LARGE ?? 300_000);
-/** What each process may take beyond what it takes idle, MiB, however large the transaction is. */
+/** Upper bound on the memory of each process beyond its idle memory, whatever the size of the transaction, MiB. */
 const BOUND_MIB = { feed: 200, relay: 320, terminal: 200 };
 /** Characters that make a row long: the transaction is larger than what feed or terminal may take. */
 const FILLING = Math.max(0, Math.ceil(240e6 / LARGE) - 120);
@@ -49,7 +49,7 @@ afterEach(async () => {
   await postgres.stop();
 });
 
-/** One transaction that inserts so many rows, from this id on. */
+/** Inserts rows in one transaction, with ids from `from`. */
 const insert = (from: number, rows: number) =>
   master.query(
     `INSERT INTO bulk SELECT n, 'item ' || n, (n % 1000000) / 100.0, md5(n::text) || md5((n + 1)::text) || repeat('x', ${FILLING})
@@ -95,14 +95,14 @@ async function peaks(from: number, changes: number): Promise<Record<'feed' | 're
 }
 
 test(
-  'S11 oversized-transaction: feed, relay and terminal take no more memory than is stated, however many changes it has',
+  'S11 oversized-transaction: memory of feed, relay and terminal stays below its bound, whatever the size',
   async () => {
     copyFileSync(system.database(), system.database('watching'));
     for (const [from, changes] of [
       [1, LARGE / 10],
       [LARGE, LARGE],
     ] as const) {
-      // Anew, so that what is there from before does not stand in for what comes.
+      // Fresh processes: memory of the previous round would hide what this one needs.
       await system.feed?.stop();
       await system.relay?.stop('SIGTERM');
       await system.startRelay();
@@ -120,7 +120,7 @@ test(
 );
 
 test(
-  'S11 oversized-transaction: killed or cancelled in the middle it goes on from there, is shown as it comes and as it is applied, as one',
+  'S11 oversized-transaction: resumes after a kill or cancel, reports progress, and is applied at once',
   async () => {
     copyFileSync(system.database(), system.database('whole'));
     const before = standing();
@@ -159,7 +159,7 @@ test(
     await killed.stop('SIGKILL');
     expect(standing().seq).toBe(before.seq);
     expect(rows()).toBe(0);
-    // Cancelled while it is applied: nothing of it is, and what came stays.
+    // Cancelled while it is applied: nothing is applied, and the received parts are kept.
     const cancelled = await pullHere(system.database(), ({ stage, done }, agent) => {
       if (stage === 'finishing' && done > 0) agent.cancel();
     });
@@ -176,13 +176,13 @@ test(
   MINUTES,
 );
 
-/** Fails unless the numbers only grow, over several steps. */
+/** Fails unless the numbers grow in several steps and never shrink. */
 function grows(numbers: number[]): void {
   expect(numbers).toEqual([...numbers].sort((a, b) => a - b));
   expect(new Set(numbers).size).toBeGreaterThan(3);
 }
 
-/** A pull by the agent in this process, which tells its progress while the transaction is not yet applied. */
+/** Pulls with an agent in this process, which reports its progress until the transaction is applied. */
 function pullHere(database: string, onProgress: (progress: Progress, agent: Agent) => void): Promise<Run> {
   const each = (agent: Agent) => {
     const { phase } = agent.facts();
