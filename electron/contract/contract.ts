@@ -1,5 +1,6 @@
 import type { Fault } from '@tidemark/protocol/fault';
 import { Facts } from '@tidemark/status/facts';
+import { Status } from '@tidemark/status/status';
 import { ConnectionTest, FORWARDED_METHODS, type Sample, type TableRow } from '@tidemark/terminal/agent/contract';
 import { z } from 'zod';
 import { ScreenId } from './screens.ts';
@@ -12,9 +13,11 @@ import { Settings, SettingsChange, SettingsFault } from './settings.ts';
  * that the agent answers is only added to FORWARDED_METHODS in terminal/agent/contract.ts.
  */
 
-/** What the window shows: facts for deriveStatus, and settings. */
+/** What the window shows. */
 export const AppState = z.object({
   facts: Facts,
+  /** What a person is told about the facts. The window shows it and must not derive one of its own. */
+  status: Status,
   settings: Settings,
   /** What could not be used of the settings found at start; empty when all is well. */
   settingsFaults: z.array(SettingsFault),

@@ -14,7 +14,7 @@ import { quitWhenStopped } from './quit.ts';
 import { selfTest, selfTestFolder } from './self-test.ts';
 import { SettingsService } from './settings/settings-service.ts';
 import { electronTokenStore } from './settings/token-store.ts';
-import { StatusDisplay } from './status-display.ts';
+import { makeStatusDisplay } from './status-display.ts';
 import { ORIGIN, registerScheme, SCHEME, serveFolder } from './window/app-protocol.ts';
 import { AppWindow } from './window/app-window.ts';
 import { hardenContents, hardenSession } from './window/security.ts';
@@ -90,8 +90,7 @@ async function start(): Promise<void> {
     onFailed: (command, error) => logFailure(`menu.${command}`)(error),
   });
   const tray = SELF_TEST ? null : openTray(commands);
-  const display = new StatusDisplay(window, tray);
-  const state = new AppStateHolder(settings, (value) => display.show(value));
+  const state = new AppStateHolder({ settings, now: () => Date.now(), publish: makeStatusDisplay(window, tray) });
   const reportNetwork = watchNetwork({
     isOnline: () => net.isOnline(),
     relayUrl: () => settings.get().relayUrl,

@@ -28,11 +28,11 @@ export function KeySetting({
 }) {
   const [tried, setTried] = useState(false);
   const { save, saving, fault } = useSave();
-  const atKey = useApp((state) => state.atKey);
+  const focusKey = useApp((state) => state.focusKey);
   const field = useRef<HTMLInputElement>(null);
   useEffect(() => {
-    if (atKey) field.current?.focus();
-  }, [atKey]);
+    if (focusKey) field.current?.focus();
+  }, [focusKey]);
   const why = tried ? (tokenProblem(token) ?? (fault ? sayFault(fault).means : null)) : null;
   const commit = async () => {
     setTried(true);

@@ -6,7 +6,7 @@ import classes from './shell.module.css';
 
 /** On every screen: how it stands, how old the data is, and where in the feed. */
 export function StatusBar() {
-  const status = useApp((state) => state.status);
+  const status = useApp((state) => state.app?.status ?? null);
   const facts = useApp((state) => state.app?.facts ?? null);
   const now = useApp((state) => state.now);
   const show = useApp((state) => state.show);

@@ -48,7 +48,7 @@ export function makeActions(api: Api, store: AppStoreApi): Actions {
     copy,
     pause: (until) => attempt(api.call('sync.pause', { until })),
     run: ({ id }) => {
-      const { show, showKey, open, app, status } = store.getState();
+      const { show, showKey, open, app } = store.getState();
       switch (id) {
         case 'set-up':
           return show('sync');
@@ -76,7 +76,7 @@ export function makeActions(api: Api, store: AppStoreApi): Actions {
         case 'restart-agent':
           return attempt(api.call('agent.restart', {}));
         case 'copy-details':
-          return app && status ? copy(detailsText(status, app.facts), 'Details') : undefined;
+          return app ? copy(detailsText(app.status, app.facts), 'Details') : undefined;
       }
     },
   };

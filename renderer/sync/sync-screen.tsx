@@ -11,7 +11,7 @@ import { Tiles } from './tiles.tsx';
 
 /** How this PC stands and what can be done about it; the first-run steps while it is not set up. */
 export function SyncScreen() {
-  const setup = useApp((state) => state.status?.code === 'setup');
+  const setup = useApp((state) => state.app?.status.code === 'setup');
   if (setup) return <FirstRun />;
   return (
     <div className={classes.screen}>
