@@ -5,7 +5,7 @@ import type { ChangeLine, WireRow } from '@tidemark/protocol/lines';
 import { PATHS } from '@tidemark/protocol/paths';
 import type { Mode } from '@tidemark/protocol/run';
 import type { TableSchema } from '@tidemark/protocol/schema';
-import { trailerOf } from '@tidemark/replica/page-reader';
+import { verifyPage } from '@tidemark/replica/page-reader';
 import { Replica } from '@tidemark/replica/replica';
 import { agentRun } from '@tidemark/testing/agent-run';
 import { FaultProxy } from '@tidemark/testing/fault-proxy';
@@ -105,11 +105,7 @@ async function page(start: string, target: number): Promise<Buffer> {
   return found;
 }
 
-const nextOf = (bytes: Buffer) => {
-  const trailer = trailerOf(bytes);
-  if (!trailer) throw new Error('a page without a trailer');
-  return trailer.next;
-};
+const nextOf = (bytes: Buffer) => verifyPage(bytes).trailer.next;
 
 /** All compacted pages from one seq to another. */
 async function allCompacted(from: number, target: number): Promise<Buffer[]> {
@@ -131,7 +127,7 @@ async function replay(name: string, target: number): Promise<number> {
       const from = start.part === 0 ? String(start.seq) : `${start.seq}.${start.part}`;
       const next = await relay.page(epoch, from, target);
       bytes += next.length;
-      replica.applyPage(next);
+      replica.applyPage(verifyPage(next));
     }
     return bytes;
   } finally {
@@ -347,19 +343,19 @@ describe('an interrupted pull', () => {
     try {
       const refused = (bytes: Buffer, kind: { compacted?: boolean }) => {
         const before = replica.cursorState();
-        expect(() => replica.applyPage(bytes, kind)).toThrowError(
+        expect(() => replica.applyPage(verifyPage(bytes), kind)).toThrowError(
           expect.objectContaining({ code: 'page_out_of_order' }),
         );
         expect(replica.cursorState()).toEqual(before);
       };
-      replica.applyPage(pages[0] ?? Buffer.alloc(0), { compacted: true });
+      replica.applyPage(verifyPage(pages[0] ?? Buffer.alloc(0)), { compacted: true });
       expect(replica.compactionTarget()).toBe(target);
       refused(await relay.page(epoch, '1.1', target), { compacted: false });
       const [, second] = await allCompacted(1, target);
       refused(second ?? Buffer.alloc(0), { compacted: false });
       replica.dropSpool();
       const ordinary = await relay.page(epoch, '1', target);
-      expect(replica.applyPage(ordinary).start.part).toBeGreaterThan(0);
+      expect(replica.applyPage(verifyPage(ordinary)).start.part).toBeGreaterThan(0);
       expect(replica.compactionTarget()).toBeNull();
       const { start } = replica.cursorState();
       for (const each of pages)
@@ -378,7 +374,7 @@ describe('an interrupted pull', () => {
   test('Q3 a pull of one transaction discards the spooled compacted pages', async () => {
     const target = await behind();
     const replica = Replica.open(database(), 'shop');
-    replica.applyPage(await page('1', target), { compacted: true });
+    replica.applyPage(verifyPage(await page('1', target)), { compacted: true });
     replica.close();
     expect(await pull('branch', 'one')).toMatchObject({ outcome: 'done', to: { seq: 2 } });
     await replay('replayed', 2);
@@ -388,7 +384,7 @@ describe('an interrupted pull', () => {
   test('Q3 horizon-passed: discards the spooled pages and follows the plan', async () => {
     const target = await behind();
     const replica = Replica.open(database(), 'shop');
-    replica.applyPage(await page('1', target), { compacted: true });
+    replica.applyPage(verifyPage(await page('1', target)), { compacted: true });
     replica.close();
     await restart('{ retention: { days: 1 } }', STARTED + 10 * DAY);
     expect(await planAt(1)).toMatchObject({ by: 'snapshot', reason: 'behind_horizon' });
