@@ -22,9 +22,11 @@ import { SchemaChanged } from './streaming/transaction-sink.ts';
 /**
  * Decides what one session with the relay does: take a base copy, re-read altered tables, or stream.
  *
- * Order: describe the tables before anything is written, so that a missing prerequisite stops the feed before it changes
- * anything; publish them; ask whether the log can be resumed; only then read. A session that changes how the relay's tables
- * are to be read ends, and the next one starts from what the relay then holds.
+ * Order of a session:
+ * 1. Describe the tables. A missing prerequisite stops the feed before it changes anything.
+ * 2. Publish them.
+ * 3. Ask whether the log can be resumed at the relay's position.
+ * 4. Take a base copy, or re-read altered tables, or stream. After a re-read the session ends, and the next one streams.
  *
  * Between sessions it remembers why a base copy is needed and which tables are suspect. It must not remember positions:
  * the relay's answer to a session is the only one that counts.
@@ -36,7 +38,7 @@ export class FeedSessions {
   #obstacle: Obstacle | null = null;
   /** Ids of tables to re-read whatever else is known. */
   readonly #suspects = new Set<number>();
-  /** What the relay holds of each table; null: not known. Also stored at the master, where it survives a restart. */
+  /** How the tables look that the relay holds; null: not known. Also stored at the master, where it survives a restart. */
   #known: KnownTable[] | null = null;
 
   constructor(source: Source, log: Log) {
@@ -44,7 +46,7 @@ export class FeedSessions {
     this.#log = log;
   }
 
-  /** Connects to the master. Returns what the relay must know of it before it opens a session. */
+  /** Connects to the master. Returns the master's identity, and whether a base copy follows, for the relay. */
   async open(): Promise<Pick<SessionRequest, 'source' | 'base'>> {
     const source = await this.#source.open();
     return this.#obstacle === null ? { source } : { source, base: { setBack: this.#obstacle.setBack } };
@@ -56,7 +58,7 @@ export class FeedSessions {
 
   /**
    * Runs a session until `signal` is aborted, or until another session has to take over: then it returns.
-   * Throws source_not_ready, source_lost, slot_in_use and what a batch failed with.
+   * Throws source_not_ready, source_lost, slot_in_use, and the error of a failed batch.
    */
   async run(session: SessionAnswer, outbox: Outbox, signal: AbortSignal): Promise<void> {
     try {
@@ -71,7 +73,7 @@ export class FeedSessions {
 
   async #run(session: SessionAnswer, outbox: Outbox, signal: AbortSignal): Promise<void> {
     const source = this.#source;
-    // Read before the tables: a change in between is then found by the next look.
+    // Before the tables are described, so that the next look finds a change made in between.
     const mark = await source.catalogMark();
     const wanted: WantedTables = { listed: session.publish, held: namesOf(session) };
     const described = await source.describe(wanted);
@@ -124,7 +126,7 @@ export class FeedSessions {
     const tables = await reread({
       ...step,
       plan: (found) => this.#plan(found, session),
-      // Before the relay can hold the new tables: a feed that is killed then reads them again.
+      // Stored before the relay can hold the new tables, so that a feed that is killed in between re-reads them.
       beforeWriting: ({ kept }) => this.#remember(kept.map(({ table }) => known(table))),
     });
     if (tables === null) return;

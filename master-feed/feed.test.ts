@@ -68,7 +68,7 @@ describe('a feed on any source', { timeout: LIMIT_MS }, () => {
 
   const insert = (id: number, table = 'item') => master.commit([{ op: 'insert', table, row: [id, `row ${id}`] }]);
 
-  /** Resolves when the relay has everything that the master has committed. */
+  /** Resolves when the relay has every transaction of the master. */
   async function settled(): Promise<void> {
     const end = master.end();
     await expect.poll(() => relay.position !== null && !isAfter(end, relay.position), { timeout: LIMIT_MS }).toBe(true);
@@ -108,7 +108,7 @@ describe('a feed on any source', { timeout: LIMIT_MS }, () => {
     expect(feed.of('base-copy')).toEqual([]);
   });
 
-  test('confirms to the master only what the relay has acknowledged', async () => {
+  test('confirms to the master only positions that the relay has acknowledged', async () => {
     await feed.until('streaming');
     const kept = master.keptAfter;
     relay.batchesUntilFailure = 0;
@@ -140,7 +140,7 @@ describe('a feed on any source', { timeout: LIMIT_MS }, () => {
     expect(relay.head).toBeGreaterThan(before);
   });
 
-  test('re-reads what was altered while the feed was down, follows renames and drops what is gone', async () => {
+  test('re-reads tables altered while the feed was down, follows renames, and drops tables', async () => {
     await feed.until('streaming');
     await feed.stop();
     master.renameTable('item', 'article');
@@ -157,7 +157,7 @@ describe('a feed on any source', { timeout: LIMIT_MS }, () => {
     expect(feed.of('base-copy')).toEqual([]);
   });
 
-  test('a base copy that was cut short is taken again, in the same epoch', async () => {
+  test('takes an interrupted base copy again, in the same epoch', async () => {
     await feed.until('streaming');
     await feed.stop();
     const { epoch } = relay;

@@ -7,7 +7,7 @@ import type { RelayLink } from './relay-link.ts';
 import type { Log, Source } from './source.ts';
 
 /**
- * Runs a feed: one session after another, each from what the relay has on its disk. After an error it waits, longer each
+ * Runs a feed: one session after another, each from the relay's durable position. After an error it waits, longer each
  * time, and begins a new session. Errors that waiting cannot resolve end the feed.
  */
 
@@ -26,8 +26,8 @@ const LONGEST_WAIT_MS = 30_000;
 const GOOD_MS = 60_000;
 
 /**
- * Errors that end a feed which has sent nothing yet: whoever started it is there to read them. A feed that has sent something
- * waits until they are resolved.
+ * Errors that end a feed that has sent nothing yet, because its administrator is there to read them. A feed that has sent
+ * something waits until they are resolved.
  */
 const AT_START = new Set(['source_not_ready', 'source_denied']);
 

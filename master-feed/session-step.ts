@@ -3,12 +3,12 @@ import type { LineWriter } from './batching/line-writer.ts';
 import type { Outbox } from './batching/outbox.ts';
 import type { DescribedTables, KnownTable, Log, Source, SourceTable, WantedTables } from './source.ts';
 
-/** What the steps of a session (base copy, re-read, streaming) share. */
+/** The context that the steps of a session (base copy, re-read, streaming) share. */
 export interface Step {
   source: Source;
   session: SessionAnswer;
   wanted: WantedTables;
-  /** Ids of the tables that the log contains since this session began. Tables that came later wait for the next session. */
+  /** Ids of the tables that this session published. Tables created later wait for the next session. */
   published: ReadonlySet<number>;
   lines: LineWriter;
   outbox: Outbox;
@@ -21,7 +21,7 @@ export function publishedOf({ tables }: DescribedTables, published: ReadonlySet<
   return tables.filter(({ id }) => published.has(id));
 }
 
-/** What there is to remember of a table whose rows the relay holds. */
+/** The description to remember of a table whose rows the relay holds. */
 export function known({ id, schema, columnIds, version }: SourceTable): KnownTable {
   return { id, name: schema.name, columnIds, version };
 }

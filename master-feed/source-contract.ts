@@ -55,7 +55,7 @@ const ALL: WantedTables = { listed: null, held: new Set() };
 /** Everything here takes milliseconds; a busy machine may need much longer. */
 const LIMIT_MS = 120_000;
 
-/** Records what a source sends, and wakes whoever waits for it. */
+/** Records all calls of a source, and wakes the tests that wait for them. */
 class Recorder implements LogSink {
   readonly full = false;
   readonly transactions: Received[] = [];
@@ -291,7 +291,7 @@ export function describeSource(name: string, begin: () => Promise<ContractMaster
       expect(bodies(sink)).toEqual([['delete item [1]', 'insert item [9,"row 1"]']]);
     });
 
-    test('resumes after any transaction, also what was read but not confirmed', async () => {
+    test('resumes after any transaction, even after one that was read but not confirmed', async () => {
       await master.createTable('item', 0);
       const first = await open();
       const { position, tables } = await base(first.source);
@@ -317,7 +317,7 @@ export function describeSource(name: string, begin: () => Promise<ContractMaster
       const { sink, reader } = await readToEnd(first.source, position, tables);
       const confirmed = sink.transactions[1]?.position ?? '';
       reader.confirm(confirmed);
-      // The master has handled the confirmation when it answers what was asked after it.
+      // The master handles messages in order, so its answer to a later request shows that it has the confirmation.
       await untilCurrent(first.source, reader, sink);
       reader.stop();
       const second = await reopen(first.source);
@@ -351,7 +351,7 @@ export function describeSource(name: string, begin: () => Promise<ContractMaster
       expect(bodies(again.sink)).toEqual([['insert item [2,"row 2"]']]);
     });
 
-    test('calls a stopped sink no more', async () => {
+    test('does not call a stopped sink', async () => {
       await master.createTable('item', 0);
       const { source } = await open();
       const { position, tables } = await base(source);
@@ -367,7 +367,7 @@ export function describeSource(name: string, begin: () => Promise<ContractMaster
       expect(stopped.sink.heartbeats).toHaveLength(heartbeats);
     });
 
-    test('reports an altered table, sends no more changes of it, and goes on with the others', async () => {
+    test('reports an altered table, stops sending its changes, and continues with the others', async () => {
       await master.createTable('item', 1);
       await master.createTable('other', 0);
       const { source } = await open();
@@ -418,11 +418,11 @@ export function describeSource(name: string, begin: () => Promise<ContractMaster
       await copy.close();
     });
 
-    test('recalls what it was told to remember, and compares tables with it', async () => {
+    test('recalls the remembered tables, and compares tables with them', async () => {
       await master.createTable('item', 1);
       const first = await open();
       expect(await first.source.recall()).toBeNull();
-      // Publishing may change a table's version, so what is remembered was described afterwards.
+      // Publishing may change a table's version, so tables to remember are described afterwards.
       const { tables } = await first.source.describe(ALL);
       const known = tables.map(({ id, columnIds, version, schema }) => ({
         id,
@@ -442,7 +442,7 @@ export function describeSource(name: string, begin: () => Promise<ContractMaster
       expect(isUnchanged((await second.source.describe(ALL)).tables)).toEqual([false]);
     });
 
-    test('publishes a table that came later, and names it as one of which the log lacks changes', async () => {
+    test('publishes a new table, and names it because earlier changes of it are not in the log', async () => {
       await master.createTable('item', 0);
       const { source, tables } = await open();
       expect(await source.isPublished(tables)).toBe(true);
@@ -454,7 +454,7 @@ export function describeSource(name: string, begin: () => Promise<ContractMaster
       expect(await source.publish(both)).toEqual([]);
     });
 
-    test('says which master it is, and the same for each session', async () => {
+    test('identifies the master in the same way in each session', async () => {
       await master.createTable('item', 0);
       const [a, b] = [master.newSource(), master.newSource()];
       opened.push(a, b);

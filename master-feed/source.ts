@@ -7,12 +7,12 @@ import type { TableSchema } from '@tidemark/protocol/schema';
  * and passes the suite in source-contract.ts.
  *
  * A source knows one database product: how to check its prerequisites, describe its tables, copy them at a position,
- * stream its log and confirm a position. It decides nothing else. When to take a base copy, which tables to read again,
- * how transactions become lines and batches, and when to retry are the same for every source; they are in feed-sessions.ts
+ * stream its log and confirm a position. It decides nothing else. When to take a base copy, which tables to re-read,
+ * how transactions become lines and batches, and when to retry are the same for every source. They are in feed-sessions.ts
  * and the folders beside it.
  *
- * Order of calls in one session: open, catalogMark, describe, publish, obstacle, recall; then copyTables or openLog or
- * both; close. After any error the session is closed and a new one begins with open.
+ * Order of calls in one session: open, catalogMark, describe, publish, obstacle, recall, then copyTables or openLog or
+ * both, then close. After any error the feed closes the session and begins a new one with open.
  *
  * A source must never
  * - confirm a position that {@link LogReader.confirm} was not given;
@@ -25,7 +25,7 @@ export interface Source {
   /** A text that changes whenever what {@link describe} returns may change. Cheap: called with every heartbeat. */
   catalogMark(): Promise<string>;
   /**
-   * Checks every prerequisite and describes the tables to publish, as they are now. Throws source_not_ready, whose detail
+   * Checks every prerequisite and describes the tables to publish, in their present form. Throws source_not_ready, whose detail
    * names all missing prerequisites at once, each with the statement that provides it.
    */
   describe(wanted: WantedTables): Promise<DescribedTables>;
@@ -36,9 +36,9 @@ export interface Source {
   publish(tables: readonly SourceTable[]): Promise<number[]>;
   /** Whether the log contains every change to these tables and to no others. */
   isPublished(tables: readonly SourceTable[]): Promise<boolean>;
-  /** Why the log cannot be read from where the relay is; null when it can. Throws source_not_ready. */
+  /** Why the log cannot be resumed at the relay's position; null when it can. Throws source_not_ready. */
   obstacle(relay: Pick<SessionAnswer, 'position' | 'head'>): Promise<Obstacle | null>;
-  /** What {@link remember} wrote last; null when there is nothing or it is gone. */
+  /** The tables that {@link remember} wrote last; null when there are none or they are lost. */
   recall(): Promise<KnownTable[] | null>;
   /**
    * Stores at the master how the tables look that the relay holds. Returns false when the master does not allow it. A
@@ -51,8 +51,8 @@ export interface Source {
    */
   isUnchanged(table: SourceTable, known: KnownTable): boolean;
   /**
-   * Opens a consistent copy of the tables. `base`: the log is kept from the copy's position on, and what it held before is
-   * released. `re-read`: the log is kept from where it was. Throws slot_in_use, source_lost, {@link BaseCopyNeeded}.
+   * Opens a consistent copy of the tables. `base`: the master keeps its log from the copy's position on, and releases the log
+   * before it. `re-read`: the master keeps its log from the confirmed position on. Throws slot_in_use, source_lost, {@link BaseCopyNeeded}.
    */
   copyTables(purpose: 'base' | 're-read'): Promise<TableCopy>;
   /** Where the log ends now. */
@@ -95,7 +95,7 @@ export interface SourceTable {
   version: TableVersion;
 }
 
-/** What a source compares to find that rows changed without a trace in the log. Only the source reads it. */
+/** Shows whether rows changed without a trace in the log. Only the source reads it. */
 export type TableVersion = Readonly<Record<string, string>>;
 
 /** How a table looked when the relay last held exactly its rows. */
@@ -120,16 +120,16 @@ export interface Obstacle {
   setBack: boolean;
 }
 
-/** Tables as they were at one position, readable while the master goes on changing them. */
+/** The tables at one position. They stay readable at that position while the master changes them. */
 export interface TableCopy {
   position: SourcePosition;
   /** The master's clock when the copy was opened, ISO 8601. */
   takenAt: string;
-  /** The tables as they were at the position. Throws source_not_ready. */
+  /** Describes the tables at that position. Throws source_not_ready. */
   describe(wanted: WantedTables): Promise<DescribedTables>;
   /** Reads all rows, each as the JSON text of a wire row, and pauses while `flow` is full. Returns their number. Throws source_lost. */
   readRows(table: SourceTable, flow: Flow, onRow: (json: string) => void): Promise<number>;
-  /** Of tables that were read, those of which other rows than those at the position may have been read. */
+  /** Returns those of `tables` whose read rows may differ from their rows at the position. */
   alteredSince(tables: readonly SourceTable[]): Promise<SourceTable[]>;
   close(): Promise<void>;
 }
@@ -153,15 +153,15 @@ export type RowKind = 'insert' | 'update' | 'delete' | 'partial';
 export interface LogSink extends Flow {
   begin(position: SourcePosition, committedAt: string): void;
   /**
-   * A row as JSON text: of `insert` and `update` the row, of `delete` its key, of `partial` what a `p` line of the wire
-   * holds (the master left unchanged values out).
+   * A row as JSON text: the complete row (`insert`, `update`), its key (`delete`), or an element of a `p` line of the wire
+   * (`partial`: the master left out unchanged values).
    */
   row(kind: RowKind, table: NumberedTable, json: string): void;
   truncate(table: NumberedTable): void;
   commit(): void;
   /**
    * Tables, by their ids at the master, whose rows can no longer be followed: they are new, look different than they were
-   * described, or the log lacks what identifies an old row. The source sends no more changes of them.
+   * described, or the log does not identify their old rows. The source stops sending their changes.
    */
   altered(tableIds: readonly number[], why: string): void;
   /** Outside of transactions: the log was read to the end of this position. Present where it is of interest. */
@@ -178,7 +178,7 @@ export interface LogReader {
   ask(end: LogEnd): void;
   /** Confirms to the master that everything up to `position` is on the relay's disk. */
   confirm(position: SourcePosition): void;
-  /** Stops reading. The sink is called no more, and nothing more is confirmed. */
+  /** Stops reading. From then on the source neither calls the sink nor confirms positions. */
   stop(): void;
 }
 

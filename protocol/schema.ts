@@ -21,7 +21,7 @@ export const ColumnSchema = z.object({
   name: z.string().min(1),
   type: ColumnType,
   /**
-   * What the values mean, whatever the master. Absent in schemas written before the field existed; a kind that this
+   * The meaning of the values, whatever the master. Absent in schemas written before the field existed; a kind that this
    * version does not know reads as absent.
    */
   logical: z.union([LogicalType, UnknownLogicalType]).optional(),
@@ -30,10 +30,10 @@ export const ColumnSchema = z.object({
 });
 export type ColumnSchema = z.infer<typeof ColumnSchema>;
 
-/** What a table looks like at a replica. */
+/** The form of a table at a replica. */
 export const TableSchema = z
   .object({
-    /** Table name at the replica: the master's; of a Postgres schema other than public, `schema.table`. */
+    /** Table name at the replica: the master's name, or `schema.table` for a Postgres schema other than public. */
     name: z
       .string()
       .min(1)
@@ -51,7 +51,7 @@ export const TableSchema = z
   )
   .refine(
     (table) => new Set(table.columns.map((column) => column.name.toLowerCase())).size === table.columns.length,
-    'two columns have one name (SQLite does not tell upper from lower case)',
+    'two columns have the same name (SQLite ignores case)',
   );
 export type TableSchema = z.infer<typeof TableSchema>;
 
@@ -62,7 +62,7 @@ export type TableId = number;
 /**
  * Whether two schemas are the same at a replica: name, columns in order with their types, key, indexes. A column without
  * a logical type is the same as one that has it, so a table whose schema was stored before the field existed keeps its
- * id and is not read again.
+ * id and needs no re-read.
  */
 export function sameSchema(a: TableSchema, b: TableSchema): boolean {
   return shapeOf(a) === shapeOf(b) && a.columns.every((column, i) => agree(column.logical, b.columns[i]?.logical));

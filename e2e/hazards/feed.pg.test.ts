@@ -71,7 +71,7 @@ describe('a master that is ready', () => {
     return way;
   }
 
-  /** Waits until the master has received so many more status messages of the feed, each with what it confirms. */
+  /** Waits until the master has received so many more status messages of the feed. */
   async function statusesReceived(count: number): Promise<void> {
     const seen = new Set<unknown>();
     await until(
@@ -102,7 +102,7 @@ describe('a master that is ready', () => {
     await equal();
   });
 
-  test('handler-error-does-not-confirm: sends a refused batch again, also after later transactions', async () => {
+  test('handler-error-does-not-confirm: sends a refused batch again, even after later transactions', async () => {
     const way = await throughProxy();
     way.trouble = { kind: 'answer', status: 500, body: 'broken' };
     const before = await lsn();

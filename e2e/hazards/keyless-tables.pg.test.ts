@@ -28,7 +28,7 @@ describe('tables without a key', () => {
     await lab.equal(lab.system.database('late'));
   });
 
-  test('F12: logs what a lost slot hid row by row', async () => {
+  test('F12: logs changes that a lost slot hid row by row', async () => {
     await lab.begin(OTHER + LOOSE);
     const before = await lab.head();
     await lab.system.feed?.stop('SIGTERM');

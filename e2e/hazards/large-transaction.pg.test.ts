@@ -17,9 +17,9 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 const LARGE = Number(process.env.TIDEMARK_LARGE ?? 300_000);
 /** Upper bound on the memory of each process beyond its idle memory, whatever the size of the transaction, MiB. */
 const BOUND_MIB = { feed: 200, relay: 320, terminal: 200 };
-/** Characters that make a row long: the transaction is larger than what feed or terminal may take. */
+/** Length of a row, which makes the transaction larger than the memory bound of feed and terminal, characters. */
 const FILLING = Math.max(0, Math.ceil(240e6 / LARGE) - 120);
-/** One that takes long enough to be killed in. */
+/** Number of changes in a transaction that takes long enough to kill a process within it. */
 const SOME = Math.ceil(LARGE / 3);
 const MINUTES = 60_000 * Math.max(5, LARGE / 100_000);
 
@@ -33,7 +33,7 @@ beforeEach(async () => {
   });
   master = await connect(postgres.url);
   await master.query('CREATE TABLE bulk (id bigint PRIMARY KEY, name text, amount numeric(12,2), note text)');
-  // Large beside the transaction, so that pages are cheaper than a copy of it all.
+  // Much larger than the transaction, so that pages cost less than a snapshot.
   await master.query('CREATE TABLE archive (id int PRIMARY KEY, body text)');
   await master.query(
     `INSERT INTO archive SELECT n, (SELECT string_agg(md5(n || ' ' || m), '') FROM generate_series(1, 3200) m)
@@ -67,7 +67,7 @@ const read = <T>(sql: string, name?: string): T => {
 const standing = (name?: string) => read<{ seq: number; part: number }>('SELECT seq, part FROM tidemark_meta', name);
 const rows = (name?: string) => read<{ n: number }>('SELECT count(*) AS n FROM bulk', name).n;
 
-/** Peaks of feed, relay and a following terminal while one transaction of so many changes goes through them, MiB. */
+/** Memory peaks of feed, relay and a terminal that follows, while one transaction of that many changes passes through, MiB. */
 async function peaks(from: number, changes: number): Promise<Record<'feed' | 'relay' | 'terminal', number>> {
   const terminal = system.startWatch(system.database('watching'));
   await until(
@@ -154,12 +154,12 @@ test(
     const killed = system.startPull();
     await until(
       async () => standing().part > 4,
-      () => `nothing was kept aside: ${killed.stdout}${killed.stderr}`,
+      () => `the terminal spooled nothing: ${killed.stdout}${killed.stderr}`,
     );
     await killed.stop('SIGKILL');
     expect(standing().seq).toBe(before.seq);
     expect(rows()).toBe(0);
-    // Cancelled while it is applied: nothing is applied, and the received parts are kept.
+    // A cancel during the apply leaves the tables unchanged and keeps the received parts.
     const cancelled = await pullHere(system.database(), ({ stage, done }, agent) => {
       if (stage === 'finishing' && done > 0) agent.cancel();
     });

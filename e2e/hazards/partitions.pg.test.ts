@@ -34,7 +34,7 @@ const PARTED = `CREATE TABLE p (id int, n int, body text, PRIMARY KEY (id, n)) P
   ALTER TABLE p2 ATTACH PARTITION "P2 rest" DEFAULT;
   INSERT INTO p SELECT n, n, 'row ' || n FROM generate_series(0, 19) n;`;
 
-test('streams changes of every partition, also while another transaction is open', async () => {
+test('streams changes of every partition, even while another transaction is open', async () => {
   await lab.begin(`${OTHER}${PARTED}`);
   const open = await connect(lab.postgres.url);
   lab.cleanup.push(() => open.end());
@@ -51,7 +51,7 @@ test('streams changes of every partition, also while another transaction is open
   await lab.equal();
 });
 
-test('a partition attached later arrives with its rows, also while the feed is down', async () => {
+test('a partition attached later arrives with its rows, even while the feed is down', async () => {
   await lab.begin(`${OTHER}${PARTED}`);
   const attach = (from: number) => `CREATE TABLE p_${from} (LIKE p INCLUDING ALL);
     INSERT INTO p_${from} VALUES (1, ${from}, 'before'), (2, ${from}, 'before'); BEGIN;

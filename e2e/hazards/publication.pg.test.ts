@@ -53,7 +53,7 @@ async function problems(tables: string[]): Promise<unknown[]> {
   return found;
 }
 
-/** Waits until a terminal holds what the master does. The feed notices a change of tables some seconds later. */
+/** Waits until a terminal equals the master. The feed notices a change of tables some seconds later. */
 async function equal(...tables: string[]): Promise<void> {
   let found: unknown[] = [];
   const end = Date.now() + 120_000;
@@ -142,7 +142,7 @@ test.each([
   "publication-altered: refuses another user's %s with the statements to run, and uses it after they ran",
   async (_, make) => {
     await begin(ITEM + PARTED + make, await weak());
-    // The tables came after the grant.
+    // The tables were created after the grant.
     await refusal();
     await restart('GRANT SELECT ON ALL TABLES IN SCHEMA public TO weak');
     const said = await refusal();
@@ -262,7 +262,7 @@ test('replica-identity-of-partitions: deletes and changed keys arrive whatever i
   system.startFeed();
   await same();
   expect(copied()).toEqual(['more']);
-  // For a while one partition logs less than the table's key.
+  // Temporarily, one partition logs fewer columns than the table's key.
   await system.feed?.stop('SIGTERM');
   forget();
   const [less, back] = ['USING INDEX by_u', 'DEFAULT'].map(

@@ -112,7 +112,7 @@ test('schema-change-while-down: changes of all kinds while the feed is down', as
   await lab.equal();
   expect(lab.events('base-copy')).toEqual([]);
   expect(lab.copied().sort()).toEqual(['again', 'article', 'fresh', 'salt', 'sugar', 'thing']);
-  // Of the renamed table only the updated rows are sent; of two tables that swapped names one is sent with all rows.
+  // The renamed table sends only its updated rows. One of the two tables that swapped names sends all rows.
   expect(lab.changesSince(before)).toBeLessThan(20 + 400 + 2 * 400 + 400 + 20);
 });
 

@@ -32,7 +32,7 @@ export const ITEM = `CREATE TABLE item (id int PRIMARY KEY, name text, price num
  * master table by table, whatever the tables have become.
  */
 class Lab {
-  /** What the test has to end, in the order in which it was started. */
+  /** Ends everything that the test started, in the order in which it was started. */
   readonly cleanup: (() => Promise<unknown>)[] = [];
   #postgres: EmbeddedPostgres | null = null;
   #master: pg.Client | null = null;
@@ -65,7 +65,7 @@ class Lab {
     this.#master = master;
   }
 
-  /** Runs `sql`, then starts relay and feed. `tables`: what relay.yaml lists; null: all. */
+  /** Runs `sql`, then starts relay and feed. `tables`: the tables that relay.yaml lists; null: all. */
   async start(sql: string, tables: string[] | null = null): Promise<void> {
     await this.master.query(sql);
     const system = await System.start(this.postgres.url, tables);
@@ -81,7 +81,7 @@ class Lab {
     this.forget();
   }
 
-  /** Waits until a terminal holds what the master does. The feed notices a change of tables some seconds later. */
+  /** Waits until a terminal equals the master. The feed notices a change of tables some seconds later. */
   async equal(database = this.system.database()): Promise<void> {
     let found: unknown[] = [];
     const end = Date.now() + 120_000;
@@ -93,7 +93,7 @@ class Lab {
     expect(found, this.system.feed?.stdout.slice(-3000)).toEqual([]);
   }
 
-  /** Differences between a terminal and what the master publishes: tables, their columns, every value. */
+  /** Differences between a terminal and the master's published tables: tables, columns and every value. */
   async #differences(database: string): Promise<unknown[]> {
     const { rows } = await this.master.query(
       `SELECT c.relname AS name, json_agg(json_build_array(a.attname, format_type(a.atttypid, a.atttypmod)) ORDER BY a.attnum) AS columns
@@ -171,7 +171,7 @@ class Lab {
     return (await this.system.status()).head?.seq ?? 0;
   }
 
-  /** Writes rows to the table `other`, and runs what `also` returns, until the returned function is called. */
+  /** Writes rows to the table `other`, and runs the statements that `also` returns, until the returned function is called. */
   flow(also: (n: number) => string = () => ''): () => Promise<void> {
     let flowing = true;
     const done = (async () => {

@@ -3,7 +3,7 @@ import { until } from '@tidemark/testing/processes';
 import { expect, test } from 'vitest';
 import { ITEM, OTHER, useLab } from './schema-lab.ts';
 
-/** Tables that cannot be published are named with what to run, and do not stop the others. */
+/** The feed names tables that cannot be published, with the statements to run, and keeps streaming the others. */
 const lab = useLab();
 
 test('F12: refuses by name, with file and line, tables without a key and relations without a log', async () => {

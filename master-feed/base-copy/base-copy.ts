@@ -3,13 +3,13 @@ import { publishedOf, type Step } from '../session-step.ts';
 import type { NumberedTable, SourceTable } from '../source.ts';
 
 /**
- * Takes a base copy: sends all rows of all published tables as they were at one position, from which the log continues.
+ * Takes a base copy: sends all rows of all published tables at one position, from which the log continues.
  *
- * Tables are described again inside the copy, because they may have changed since the session began; what changes later
- * is in the log. The copy counts when the relay has its last line on disk.
+ * It describes the tables again inside the copy, because they may have changed since the session began. Later changes are
+ * in the log. The relay uses the copy once its last line is on disk.
  *
- * Returns the tables that the relay then holds, and those among them of which other rows may have been read: `unsure`
- * tables must be re-read. Throws source_not_ready, source_lost, slot_in_use and what a batch failed with.
+ * Returns the tables that the relay then holds. The `unsure` ones were altered meanwhile and must be re-read. Throws
+ * source_not_ready, source_lost, slot_in_use, and the error of a failed batch.
  */
 export async function sendBaseCopy(
   { source, session, wanted, published, lines, outbox, log }: Step,

@@ -18,7 +18,7 @@ const UNIT_SIZE = 3;
  * Holds lines on their way to the relay. One batch is in flight at a time. Lines that arrive meanwhile form the next batch,
  * so a slow link makes larger batches and a fast link makes short delays.
  *
- * After a batch has failed nothing more is sent: the next session begins from what the relay has on disk.
+ * After a failed batch it sends nothing. The next session begins at the relay's durable position.
  */
 export class Outbox {
   readonly #send: SendBatch;
@@ -44,7 +44,7 @@ export class Outbox {
     this.durable = durable;
   }
 
-  /** Adds a line, which ends with a newline. Throws what a batch failed with. */
+  /** Adds a line, which ends with a newline. Throws the error of a failed batch. */
   write(line: string): void {
     if (this.#fault !== null) throw this.#fault;
     const room = this.#size + line.length * UNIT_SIZE + TRAILER_SIZE;
@@ -84,7 +84,7 @@ export class Outbox {
     return this.#size === 0 && this.#inFlight === null;
   }
 
-  /** Resolves when the outbox is no longer full. Throws what a batch failed with. */
+  /** Resolves when the outbox is no longer full. Throws the error of a failed batch. */
   async room(): Promise<void> {
     while (this.full && this.#fault === null) {
       this.flush();
@@ -93,7 +93,7 @@ export class Outbox {
     if (this.#fault !== null) throw this.#fault;
   }
 
-  /** Resolves when everything written is on the relay's disk. Throws what a batch failed with. */
+  /** Resolves when everything written is on the relay's disk. Throws the error of a failed batch. */
   async drain(): Promise<void> {
     while (!this.empty && this.#fault === null) {
       this.flush();

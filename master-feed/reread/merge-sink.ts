@@ -17,7 +17,7 @@ export class MergeSink implements LogSink {
   /** Kept tables whose changes could not be followed to the end. */
   readonly alteredTables: NumberedTable[] = [];
 
-  /** `onEnd` is called when everything that was committed up to `until` has been written. */
+  /** Calls `onEnd` after the last transaction up to `until`. */
   constructor(lines: LineWriter, flow: Flow, kept: readonly NumberedTable[], until: SourcePosition, onEnd: () => void) {
     this.#lines = lines;
     this.#flow = flow;

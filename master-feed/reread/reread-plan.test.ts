@@ -29,7 +29,7 @@ function table(
 
 const isUnchanged = (after: SourceTable, before: KnownTable) => after.version.version === before.version.version;
 
-/** The plan when the relay holds `before` and the master has `after`. `isKnown`: whether the feed knows what the relay holds. */
+/** The plan when the relay holds `before` and the master has `after`. `isKnown`: whether the feed knows how the relay's tables look. */
 function plan(before: SourceTable[], after: SourceTable[], isKnown = true, suspects: number[] = []): RereadPlan {
   return planReread(after, {
     relay: { tables: before.map(({ schema }, i) => ({ id: i + 1, schema })), nextTableId: before.length + 1 },
@@ -80,7 +80,7 @@ describe('F10: which tables are re-read', () => {
     expect(found.gone).toEqual(['gone']);
   });
 
-  test('every table, matched by name, when it is not known what the relay holds', () => {
+  test('every table, matched by name, when the feed has no description of them', () => {
     const before = [table('item'), table('other', { id: 2 })];
     const after = [table('item', { id: 8, version: 'v1' }), table('other', { id: 9, columns: { 1: 'id', 4: 'a' } })];
     expect(loads(plan(before, after, false))).toEqual([

@@ -3,11 +3,11 @@ import { sameSchema, type TableSchema } from '@tidemark/protocol/schema';
 import type { KnownTable, NumberedTable, SourceTable } from '../source.ts';
 
 /**
- * Decides which tables of the master the relay must be given again, and which table of the relay each of them was. A pure
- * function. A wrong guess about what a table was costs time, never rows: the relay compares what it is given.
+ * Decides which tables to re-read, and which table of the relay each of them was. A pure function. A wrong guess about a
+ * table's origin costs time, never rows: the relay compares all rows of a re-read with its mirror.
  */
 
-/** What the relay holds, as it answers a session. */
+/** The relay's tables, from its answer to a session. */
 export type RelayTables = Pick<SessionAnswer, 'tables' | 'nextTableId'>;
 type RelayTable = RelayTables['tables'][number];
 
@@ -84,8 +84,8 @@ function isHeld(table: SourceTable, { known, isUnchanged }: RereadFacts): boolea
 }
 
 /**
- * The old name of each column: by its id where that is known; else by its name; else that of the column of the same type
- * in the same place, if its name is gone.
+ * The old name of each column. The column's id decides where it is known. Otherwise the name does, or the type and place of
+ * a column whose name is gone.
  */
 function originsOfColumns(
   table: SourceTable,

@@ -8,19 +8,20 @@ import type { Load, RereadPlan } from './reread-plan.ts';
 const ASK_MS = 1_000;
 
 export interface RereadStep extends Step {
-  /** Decides what to read, from the tables as they are at the chosen position. */
+  /** Plans the re-read for the tables at the position of the copy. */
   plan(tables: readonly SourceTable[]): RereadPlan;
   /** Called after planning and before anything is written. */
   beforeWriting(plan: RereadPlan): Promise<void>;
 }
 
 /**
- * Re-reads altered tables, in one transaction that brings the relay to the position of a fresh copy: first the changes
- * that the log holds of the unaltered tables up to there, then the tables that are gone, then all rows of the altered
- * tables. The relay compares the rows with its mirror and logs the difference.
+ * Re-reads altered tables in one transaction, which brings the relay to the position of a new copy. The transaction holds:
+ * 1. the changes of unaltered tables in the log up to that position,
+ * 2. the names of dropped tables,
+ * 3. all rows of the altered tables, which the relay compares with its mirror to log the difference.
  *
- * Returns the tables as they were at that position; null when `signal` was aborted, in which case the relay discards the
- * unfinished transaction. Throws source_not_ready, source_lost, slot_in_use and what a batch failed with.
+ * Returns the tables at that position. Returns null when `signal` was aborted; the relay then discards the unfinished
+ * transaction. Throws source_not_ready, source_lost, slot_in_use, and the error of a failed batch.
  */
 export async function reread(step: RereadStep): Promise<SourceTable[] | null> {
   const { source, wanted, published, lines, outbox, log } = step;
@@ -56,7 +57,7 @@ async function loadTables({ lines, outbox, log }: Step, copy: TableCopy, loads: 
     throw new TidemarkError('source_lost', { detail: `${changed.schema.name} was altered while it was being read` });
 }
 
-/** A load that leaves the table's schema as it is. */
+/** A load that keeps the table's schema. */
 const sameTable = ({ number, table }: NumberedTable): Load => ({
   number,
   table,

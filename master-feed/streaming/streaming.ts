@@ -12,17 +12,18 @@ export interface StreamStep extends Step {
   /** The tables that the relay holds. */
   tables: NumberedTable[];
   plan(tables: readonly SourceTable[], relay: RelayTables): RereadPlan;
-  /** Called when tables look different although their rows need not be read again. */
+  /** Called when tables look different although they need no re-read. */
   refresh(tables: SourceTable[]): Promise<void>;
 }
 
 /**
- * Streams the log from where the relay is, and sends a heartbeat every few seconds. Returns when `signal` is aborted, with
- * everything that was written on the relay's disk, or when a look at the catalogue finds altered tables. Throws
- * SchemaChanged when the log itself shows one, source_lost, slot_in_use, source_not_ready and what a batch failed with.
+ * Streams the log from the relay's position, and sends a heartbeat every few seconds. Returns when `signal` is aborted, or
+ * when a look at the catalogue finds altered tables, with everything that was written on the relay's disk. Throws
+ * SchemaChanged when the log itself shows an altered table, source_lost, slot_in_use, source_not_ready, and the error of a
+ * failed batch.
  *
- * What is confirmed to the master is only ever what the relay has on disk: received is not durable, and a master that
- * released its log too early cannot give it back.
+ * It confirms only positions that the relay has on disk. Received is not durable, and a master that released its log too
+ * early cannot send it again.
  */
 export async function stream(step: StreamStep): Promise<void> {
   const { source, wanted, lines, outbox, signal, log, tables, mark, plan, refresh } = step;

@@ -16,8 +16,8 @@ import type {
 import { TidemarkError } from '@tidemark/protocol/errors';
 
 /**
- * A master in memory, and the source that reads it. It passes the contract suite of sources, so a test of what lies above
- * the seam can use it in place of a database.
+ * A master in memory, and the source that reads it. It passes the contract suite of sources, so tests of the code above the
+ * seam can use it in place of a database.
  *
  * Its positions have a part of their own behind the sortable digits, as those of a GTID-based master do.
  */

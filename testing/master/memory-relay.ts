@@ -4,8 +4,8 @@ import { Ingest } from '@tidemark/relay-server/ingest/ingest';
 import { openWriter, type Writer } from '@tidemark/table-store/sqlite';
 
 /**
- * The relay's ingest on a database in memory, called directly instead of over HTTP. For tests of the feed that need what a
- * relay makes of batches, but no relay process.
+ * The relay's ingest on a database in memory, called directly instead of over HTTP. For tests of the feed that need a mirror
+ * but no relay process.
  */
 export class MemoryRelay {
   readonly #db: Writer = openWriter(':memory:', { synchronous: 'normal' });

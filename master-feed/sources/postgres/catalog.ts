@@ -7,7 +7,7 @@ import type { Form } from './values.ts';
 
 /**
  * Reads the catalogue: which tables there are, how their rows are identified, and what shows that rows changed without a
- * trace in the log. It only reads; what is missing and what to do about it is for prerequisites.ts.
+ * trace in the log. It only reads. Judging the result is the task of prerequisites.ts.
  */
 
 export interface PostgresColumn {
@@ -109,9 +109,9 @@ type ColumnJson = [
   modifier: number,
   attnum: number,
   xmin: string,
-  /** Of an enum or an array of one. */
+  /** Labels of an enum, or of the enum of an array. */
   labels: string | null,
-  /** Of a composite or an array of one. */
+  /** Type OIDs of a composite's fields, or of the composite of an array. */
   fields: string | null,
   /** pg_type.typtype of the base type. */
   typtype: string,

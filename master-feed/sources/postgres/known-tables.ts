@@ -5,8 +5,8 @@ import type { PostgresVersion } from './catalog.ts';
 import { ident, literal, rows } from './connection.ts';
 
 /**
- * Stores what the relay holds of each table as the comment of the publication: it is about the master's own tables, and
- * the feed keeps nothing itself. A comment that is too old only makes the feed re-read tables that it need not.
+ * Stores how the tables look that the relay holds, as the comment of the publication. The comment describes the master's own
+ * tables, and the feed keeps no files. A comment that is too old makes the feed re-read more tables than necessary.
  */
 
 /** The stored form. Comments of earlier versions must stay readable. */
@@ -27,7 +27,7 @@ const Stored = z.array(
 
 const PREFIX = 'Kept by Tidemark, which reads it when it starts: ';
 
-/** What the comment says; null when there is none. */
+/** Reads the comment; null when there is none. */
 export async function readKnown(client: pg.Client, publication: string): Promise<KnownTable[] | null> {
   const [row] = await rows(
     client,

@@ -45,7 +45,7 @@ export class PostgresSource implements Source {
   #control: Connection | null = null;
   #replication: Connection | null = null;
   #serverVersion = 0;
-  /** What was read from or written to the publication's comment last. */
+  /** The content of the publication's comment, as last read or written. */
   #stored: readonly KnownTable[] | null = null;
 
   constructor(url: string, feed: string, log: Log) {

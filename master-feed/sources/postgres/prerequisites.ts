@@ -7,8 +7,8 @@ import { rows } from './connection.ts';
 import { PUBLISHES_GENERATED } from './publication.ts';
 
 /**
- * Checks what the feed needs of the master: server settings, the user's rights, and a key for each published table. All
- * missing prerequisites are named at once, each with the statement that provides it, because every round of "fix one, see
+ * Checks the feed's prerequisites at the master: server settings, the user's rights, and a key for each published table. It
+ * names all missing prerequisites at once, each with the statement that provides it, because every round of "fix one, see
  * the next" costs a database administrator's time.
  */
 
@@ -50,7 +50,7 @@ export async function checkMaster(client: pg.Client, wanted: WantedTables, publi
     problems.push(`wal_level is ${server.wal_level}. Run: ALTER SYSTEM SET wal_level = logical; and restart Postgres.`);
   if (server.replication !== 't')
     problems.push(
-      `The user ${server.user} lacks the REPLICATION attribute. Run: ALTER ROLE ${server.user} REPLICATION;`,
+      `The user ${server.user} does not have the REPLICATION attribute. Run: ALTER ROLE ${server.user} REPLICATION;`,
     );
   if (Number(server.slots) === 0)
     problems.push(

@@ -11,7 +11,7 @@ import { ident, literal, rows } from './connection.ts';
 /** The first server that can publish stored generated columns. */
 export const PUBLISHES_GENERATED = 180_000;
 
-/** What a publication publishes. */
+/** The tables and options of a publication. */
 interface Publication {
   /** FOR ALL TABLES: there is no list to alter. */
   everything: boolean;

@@ -7,7 +7,7 @@ import { toJson } from './values.ts';
 
 interface Known extends NumberedTable {
   table: PostgresTable;
-  /** Indexes of the columns that identify its rows, in key order; of a table without a key: all columns. */
+  /** Indexes of the columns that identify its rows, in key order. A table without a key has all columns here. */
   keyAt: number[];
 }
 
@@ -16,15 +16,15 @@ type RowMessage = Extract<Message, { kind: 'insert' | 'update' | 'delete' }>;
 /**
  * Turns messages of the replication stream into calls of a sink, for the tables that it knows.
  *
- * A table is followed only while the stream describes it exactly as the catalogue did. As soon as the two differ, or the
- * log lacks the key of an old row, the sink is told that the table was altered and the table is forgotten.
+ * It follows a table only while the stream describes it exactly as the catalogue did. As soon as the two differ, or the log
+ * does not hold the key of an old row, it reports the table as altered and ignores its further changes.
  */
 export class RowDecoder {
   readonly #sink: LogSink;
   readonly #byOid = new Map<number, Known>();
   /** OID of the partitioned table, by the OID of each partition. */
   readonly #roots = new Map<number, number>();
-  /** The partitioned table that was described last. A partition whose rows come under its name is described next. */
+  /** The partitioned table that was described last. Its partitions are described next. */
   #root: number | null = null;
   #open = false;
 
@@ -76,8 +76,8 @@ export class RowDecoder {
   }
 
   /**
-   * OIDs of what the stream describes differently from the catalogue, or does not know: the relation, and the table of a
-   * partition. A partition that was attached and detached again leaves its table looking as before, without the rows that
+   * OIDs of unknown tables and of tables that the stream describes differently from the catalogue: the relation, and the
+   * table of a partition. A partition that was attached and detached again leaves its table looking as before, without the rows that
    * went with it.
    */
   #alteredBy(relation: Relation): number[] {
@@ -87,7 +87,7 @@ export class RowDecoder {
     if (known) return isAs(known.table, relation) ? [] : [oid];
     const parent = this.#roots.get(oid) ?? null;
     const table = parent === root && root !== null ? this.#byOid.get(root)?.table : undefined;
-    // Its rows come in the columns of the partitioned table, but with what the partition's own log holds of old rows.
+    // Its rows have the columns of the partitioned table, but old rows have only the columns that the partition logs.
     if (table && logsKey(table, relation)) return [];
     return [oid, root, parent].filter((each) => each !== null);
   }
@@ -110,12 +110,12 @@ export class RowDecoder {
 
   #update(known: Known, old: Tuple | null, oldIsKey: boolean, row: Tuple): void {
     const { table } = known;
-    // Only a complete old row can fill in what the master left out. A partition without REPLICA IDENTITY FULL sends NULL
+    // Only a complete old row can supply the values that the master left out. A partition without REPLICA IDENTITY FULL sends NULL
     // there even though its partitioned table promises complete rows.
     const filled = !oldIsKey && table.full ? old : null;
     const oldKey = old === null ? null : keyJson(known, old);
     const moved = oldKey !== null && oldKey !== keyJson(known, row, filled);
-    // Without a key an update that changes nothing cannot be told from none.
+    // An update that changes nothing leaves a multiset of rows unchanged.
     if (table.key.length === 0 && !moved) return;
     if (row.kinds.includes(UNCHANGED) && filled === null) {
       this.#sink.row('partial', known, partialJson(known, row, moved ? oldKey : null));
@@ -167,7 +167,7 @@ function valueJson(known: Known, row: Tuple, column: number, fill: Tuple | null)
   return toJson(known.table.columns[column]?.form ?? 'text', from.bytes, from.from[column] ?? 0, from.to[column] ?? 0);
 }
 
-/** A column that the log leaves out of an old row comes as NULL, and no key column is ever NULL. */
+/** A column that the log leaves out of an old row is NULL there, and no key column is ever NULL. */
 function lacksKey({ table, keyAt }: Known, old: Tuple): boolean {
   return table.key.length > 0 && keyAt.some((column) => old.kinds[column] === NULL);
 }

@@ -58,7 +58,7 @@ export async function slotReleased(client: pg.Client, name: string): Promise<voi
   }
 }
 
-/** Why the stream cannot resume from where the relay is; null when it can. Throws source_not_ready. */
+/** Why the stream cannot resume at the relay's position; null when it can. Throws source_not_ready. */
 export async function slotObstacle(
   client: pg.Client,
   name: string,

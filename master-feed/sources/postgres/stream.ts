@@ -20,8 +20,8 @@ const PUBLICATION_MISSING = 'the publication was dropped for a while';
 /**
  * Reads the replication stream of a slot.
  *
- * It confirms only the position that it was given: received is not durable, and a slot that was confirmed too far cannot
- * be set back. It pauses the connection while the sink is full.
+ * It confirms only positions that its owner passes to `confirm`. Received is not durable, and Postgres cannot set a slot
+ * back. It pauses the connection while the sink is full.
  */
 export class Stream extends CopyQuery implements LogReader {
   readonly failed: Promise<never>;
@@ -136,7 +136,7 @@ export class Stream extends CopyQuery implements LogReader {
     this.#sink.heartbeat(toPosition(this.#received - 1n), at, this.#received > fromPosition(position));
   }
 
-  /** `reply`: the master answers with a keepalive, which says how far it has sent. */
+  /** `reply`: the master answers with a keepalive, which contains the position that it has sent. */
   #sendStatus(reply: boolean): void {
     if (this.#stopped || this.connection === null) return;
     const message = Buffer.alloc(34);

@@ -25,8 +25,8 @@ export async function connectInSnapshot(url: string, snapshot: string): Promise<
 }
 
 /**
- * Of tables that were copied, those of which another version than the snapshot's was copied. A rewrite or TRUNCATE after
- * the snapshot leaves an empty table in it, and COPY resolves column names as they are now.
+ * Returns the copied tables that were altered after the snapshot. A rewrite or TRUNCATE after the snapshot leaves an empty
+ * table in it, and COPY resolves the present column names.
  */
 export async function alteredSince(
   control: pg.Client,

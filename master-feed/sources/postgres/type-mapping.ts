@@ -98,7 +98,7 @@ const MODIFIER_BASE = 4;
 
 type Decimal = Extract<LogicalType, { kind: 'decimal' }>;
 
-/** Of a numeric's modifier: 16 bits of precision above 11 bits of scale, which has a sign. */
+/** Unpacks the modifier of a numeric: 16 bits of precision above 11 bits of signed scale. */
 function decimal(modifier: number): Decimal {
   if (modifier < MODIFIER_BASE) return { kind: 'decimal', precision: null, scale: null };
   const packed = modifier - MODIFIER_BASE;
