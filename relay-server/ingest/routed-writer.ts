@@ -1,44 +1,12 @@
-import { TidemarkError } from '@tidemark/protocol/errors';
 import type { ChangeLine, WireRow } from '@tidemark/protocol/lines';
-import type { TableSchema } from '@tidemark/protocol/schema';
 import type { FeedTables } from '@tidemark/table-store/feed-tables';
 import { ident, type Writer } from '@tidemark/table-store/sqlite';
 import { type LogWriter, nameOfKey } from '../log/log-writer.ts';
-import { EVERYONE_SCOPE, type Filters, Router } from '../routing/filters.ts';
+import { EVERYONE_SCOPE, type Router } from '../routing/filters.ts';
+import type { Routers } from '../routing/routers.ts';
 
 type RowLine = Extract<ChangeLine, { 0: 'i' | 'u' | 'd' }>;
 type RowKind = RowLine[0];
-
-/** The filters bound to the versions of the feed's tables, by table id. */
-export class Routers {
-  readonly #filters: Filters;
-  readonly #routers = new Map<number, Router>();
-
-  constructor(filters: Filters) {
-    this.#filters = filters;
-  }
-
-  /** Throws filter_invalid when relay.yaml names what the table does not have. */
-  bind(id: number, schema: TableSchema): Router {
-    const known = this.#routers.get(id);
-    if (known) return known;
-    const mistakes: string[] = [];
-    const router = new Router(schema, this.#filters[schema.name], mistakes);
-    if (mistakes.length > 0) throw new TidemarkError('filter_invalid', { detail: mistakes.join('; ') });
-    this.#routers.set(id, router);
-    return router;
-  }
-
-  of(id: number): Router {
-    const router = this.#routers.get(id);
-    if (!router) throw new TidemarkError('page_invalid', { detail: `table id ${id} is not declared` });
-    return router;
-  }
-
-  clear(): void {
-    this.#routers.clear();
-  }
-}
 
 /** Rows of one kind that follow each other in a scope. */
 interface Run {
@@ -77,11 +45,11 @@ export class RoutedWriter {
       const places = new Map(this.#routers.of(id).given.map((column, at) => [column, at]));
       const kept = schema.columns.map((column) => columns[places.get(column.name) ?? -1] ?? null);
       const sent = whole ? bytes : Buffer.from(`${JSON.stringify(['a', id, from, kept])}\n`);
-      return log.structure(sent, id, name, { emptied: false, was });
+      return log.addStructure(sent, id, name, { emptied: false, was });
     }
     const { name } = this.#tables.apply(line);
     if (line[0] === 'r') indexScopes(this.#db, this.#routers.of(line[1]), name);
-    log.structure(bytes, line[0] === 'x' ? null : line[1], name, { emptied: true });
+    log.addStructure(bytes, line[0] === 'x' ? null : line[1], name, { emptied: true });
   }
 
   #rows(log: LogWriter, line: RowLine, bytes: Buffer): void {
@@ -166,7 +134,7 @@ class ScopedLines {
       const before = this.#deleted.get(nameOfKey(key));
       if (before !== undefined && before !== scope) this.#write(before);
     }
-    this.#log.inserting(scope, this.#id, key);
+    this.#log.beforeInsert(scope, this.#id, key);
     this.#add(scope, 'i', row);
   }
 
@@ -214,6 +182,6 @@ class ScopedLines {
       table: this.#router.schema.name,
       rows: added(kind, changes),
     });
-    if (kind === 'd') for (const key of rows) this.#log.deleted(scope, this.#id, key);
+    if (kind === 'd') for (const key of rows) this.#log.onDelete(scope, this.#id, key);
   }
 }

@@ -13,17 +13,6 @@ const compress = {
 /** Below this size compression costs more than it saves. */
 const SMALL_BYTES = 1024;
 
-/** The best coding that an Accept-Encoding header allows. */
-export function chooseCoding(accept: string | undefined): Coding {
-  if (!accept) return 'identity';
-  const wanted = new Set(
-    accept
-      .split(',')
-      .flatMap((item) => (/;\s*q=0(\.0*)?\s*$/.test(item) ? [] : [(item.split(';')[0] ?? '').trim().toLowerCase()])),
-  );
-  return CODINGS.find((coding) => wanted.has(coding)) ?? 'identity';
-}
-
 export interface ReadyPage {
   bytes: Buffer;
   coding: Coding;

@@ -23,6 +23,13 @@ const UNUSED_MS = 24 * 3_600_000;
 
 const SUFFIXES = { identity: '', gzip: '.gzip', zstd: '.zstd' } as const;
 
+/** A snapshot in one coding, ready to send. `bytes` and `sha256` are those of the encoded file. */
+export interface SnapshotFile {
+  file: string;
+  bytes: number;
+  sha256: string;
+}
+
 export interface SnapshotsDeps {
   now: () => number;
   /** What a snapshot of a set is built of. */
@@ -81,12 +88,7 @@ export class Snapshots {
   }
 
   /** The file of a snapshot in a coding, or null when it is gone. */
-  file(
-    set: string,
-    epoch: string,
-    seq: number,
-    coding: keyof typeof SUFFIXES,
-  ): { file: string; bytes: number; sha256: string } | null {
+  file(set: string, epoch: string, seq: number, coding: keyof typeof SUFFIXES): SnapshotFile | null {
     const name = nameOf(set, epoch, seq);
     const manifest = this.#read(name);
     const form = manifest?.codings.find((item) => item.coding === coding);
