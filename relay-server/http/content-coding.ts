@@ -1,12 +1,9 @@
+import type { IncomingMessage } from 'node:http';
+import Negotiator from 'negotiator';
 import { CODINGS, type Coding } from '../pages/page-cache.ts';
 
-/** The best coding that an Accept-Encoding header allows; without one, `identity`. */
-export function chooseCoding(accept: string | undefined): Coding {
-  if (!accept) return 'identity';
-  const wanted = new Set(
-    accept
-      .split(',')
-      .flatMap((item) => (/;\s*q=0(\.0*)?\s*$/.test(item) ? [] : [(item.split(';')[0] ?? '').trim().toLowerCase()])),
-  );
-  return CODINGS.find((coding) => wanted.has(coding)) ?? 'identity';
+/** The coding of an answer: the one that Accept-Encoding weighs highest, of equal ones the smallest; else `identity`. */
+export function codingOf({ headers }: Pick<IncomingMessage, 'headers'>): Coding {
+  if (headers['accept-encoding'] === undefined) return 'identity';
+  return new Negotiator({ headers }).encoding(CODINGS, { preferred: CODINGS }) ?? 'identity';
 }

@@ -5,9 +5,10 @@ import { ScopeSet } from '@tidemark/protocol/page';
 import { PATHS } from '@tidemark/protocol/paths';
 import { z } from 'zod';
 import { json, readBody } from './body.ts';
+import { codingOf } from './content-coding.ts';
 import { entitledSet } from './entitled-set.ts';
 import { bytesRoute, type Call } from './route.ts';
-import { codingOf, NEVER_CACHED, sendBytes } from './send.ts';
+import { NEVER_CACHED, sendBytes } from './send.ts';
 
 /** What a terminal asks while it verifies its replica against a snapshot. */
 

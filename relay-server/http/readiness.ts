@@ -13,7 +13,10 @@ export interface Readiness {
   feeds: { name: string; connected: boolean; lagMs: number | null }[];
 }
 
-export function readinessOf(feeds: ReadonlyMap<string, Feed>, stopping: AbortSignal): Readiness {
+export function readinessOf(
+  feeds: ReadonlyMap<string, Pick<Feed, 'lag' | 'storeFault'>>,
+  stopping: AbortSignal,
+): Readiness {
   const accepting = !stopping.aborted;
   const checks = [
     { name: 'accepting', ok: accepting, detail: accepting ? '' : 'the relay is stopping' },

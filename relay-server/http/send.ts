@@ -1,6 +1,5 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Coding, ReadyPage } from '../pages/page-cache.ts';
-import { chooseCoding } from './content-coding.ts';
+import type { ServerResponse } from 'node:http';
+import type { ReadyPage } from '../pages/page-cache.ts';
 
 /** Writes answers that are ready as bytes. `res.send` is not used: it hashes each body for an ETag. */
 
@@ -11,10 +10,6 @@ export const FOREVER = {
 } as const;
 
 export const NEVER_CACHED = { 'cache-control': 'no-store' } as const;
-
-export function codingOf(request: IncomingMessage): Coding {
-  return chooseCoding(request.headers['accept-encoding']);
-}
 
 export function sendBytes(
   response: ServerResponse,
