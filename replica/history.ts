@@ -1,4 +1,5 @@
-import { Run } from '@tidemark/protocol/run';
+import { type Run, RunJson } from '@tidemark/protocol/run';
+import { TimeText } from '@tidemark/protocol/time';
 import { prepared, type Reader, type Writer } from '@tidemark/table-store/sqlite';
 
 const KEEP_RUNS = 2000;
@@ -13,10 +14,10 @@ export interface LagSample {
   sourceLagMs: number | null;
 }
 
-/** What a report on this PC can read in `tidemark_status`, besides the cursor. Times are ISO 8601. */
+/** What a report on this PC can read in `tidemark_status`, besides the cursor. */
 export interface StatusRow {
-  checkedAt: string | null;
-  syncedAt: string | null;
+  checkedAt: number | null;
+  syncedAt: number | null;
   headSeq: number | null;
   waiting: number | null;
   code: string;
@@ -46,7 +47,7 @@ interface RunRow {
 
 /** A run as it was written; null when another program spoilt it, which must not keep the others from being read. */
 function readRun({ run }: RunRow): Run | null {
-  const read = Run.safeParse(jsonOrNull(run));
+  const read = RunJson.safeParse(jsonOrNull(run));
   return read.success ? read.data : null;
 }
 
@@ -58,6 +59,8 @@ function jsonOrNull(text: unknown): unknown {
     return null;
   }
 }
+
+const textOrNull = (time: number | null): string | null => (time === null ? null : TimeText.encode(time));
 
 const numberOrNull = (value: unknown) => (typeof value === 'number' ? value : null);
 
@@ -72,8 +75,8 @@ export class History {
   recordRun(run: Run): void {
     prepared(this.#db, 'INSERT OR REPLACE INTO tidemark_run (id, started_at, run) VALUES (?, ?, ?)').run(
       run.id,
-      run.startedAt,
-      JSON.stringify(run),
+      TimeText.encode(run.startedAt),
+      JSON.stringify(RunJson.encode(run)),
     );
     prepared(
       this.#db,
@@ -82,11 +85,11 @@ export class History {
   }
 
   /** Newest first; `before` is the `startedAt` of the last one of the page before. */
-  runs(before: string | null, limit: number): Run[] {
+  runs(before: number | null, limit: number): Run[] {
     const rows = prepared(
       this.#db,
       'SELECT run FROM tidemark_run WHERE started_at < ? ORDER BY started_at DESC LIMIT ?',
-    ).all(before ?? '9999', limit) as RunRow[];
+    ).all(before === null ? '9999' : TimeText.encode(before), limit) as RunRow[];
     return rows.map(readRun).filter((run) => run !== null);
   }
 
@@ -122,6 +125,6 @@ export class History {
          ON CONFLICT (one) DO UPDATE SET epoch = excluded.epoch, seq = excluded.seq, committed_at = excluded.committed_at,
            checked_at = excluded.checked_at, synced_at = excluded.synced_at, head_seq = excluded.head_seq,
            waiting = excluded.waiting, code = excluded.code, headline = excluded.headline`,
-    ).run(row);
+    ).run({ ...row, checkedAt: textOrNull(row.checkedAt), syncedAt: textOrNull(row.syncedAt) });
   }
 }

@@ -212,7 +212,6 @@ describe('the result', () => {
       expect(pages.reduce((sum, each) => sum + each.length, 0)).toBeLessThan(bytes * 0.8);
       onceEach(pages);
     },
-    60_000,
   );
 
   test('Q2 a row that came and went does not come, and a table that it made is there', async () => {
@@ -338,7 +337,7 @@ describe('in the middle', () => {
     expect(new Set(askedFor('squashed')).size).toBe(whole.length - held);
     await replay('replayed', target + 1);
     expect(contents()).toEqual(contents('replayed'));
-  }, 60_000);
+  });
 
   test('Q3 the kinds of pages do not mix: one of the other kind is refused, the replica as it was', async () => {
     const target = await behind();
@@ -374,7 +373,7 @@ describe('in the middle', () => {
     expect(askedFor('squashed')).toEqual([]);
     await replay('replayed', target);
     expect(contents()).toEqual(contents('replayed'));
-  }, 60_000);
+  });
 
   test('Q3 a pull of one transaction forgets the squashed pages that were kept, and is right', async () => {
     const target = await behind();
@@ -384,7 +383,7 @@ describe('in the middle', () => {
     expect(await pull('branch', 'one')).toMatchObject({ outcome: 'done', to: { seq: 2 } });
     await replay('replayed', 2);
     expect(contents()).toEqual(contents('replayed'));
-  }, 60_000);
+  });
 
   test('Q3 horizon-passed: what was begun is dropped for what the plan says', async () => {
     const target = await behind();
@@ -401,7 +400,7 @@ describe('in the middle', () => {
     expect(seqHere()).toBe(target);
     expect(contents().spool).toEqual([{ n: 0 }]);
     expect(contents().meta).toMatchObject([{ part: 0, squashed: null }]);
-  }, 60_000);
+  });
 });
 
 test('Q4 what was built is kept for others with the same range, also over a restart, and does not grow for ever', async () => {

@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
-import type { Behind, TableList, TransactionList } from '@tidemark/protocol/api';
+import type { BehindBody, TableListBody, TransactionListBody } from '@tidemark/protocol/api';
 import type { Cursor, Seq } from '@tidemark/protocol/cursor';
 import type { ScopeSet } from '@tidemark/protocol/page';
 import { CompactedPages } from '../compaction/compacted-pages.ts';
@@ -45,7 +45,7 @@ export interface FeedStatus {
   nowMs: number;
   row: FeedRow;
   keepsUntilMs: number | null;
-  behind: Behind | null;
+  behind: BehindBody | null;
   plan: Plan;
   connected: boolean;
   heardAtMs: number | null;
@@ -201,19 +201,19 @@ export class Feed {
   }
 
   /** Transactions of the set after a seq, oldest first. Throws epoch_changed. */
-  transactions(set: EntitledSet, epoch: string, after: Seq, limit: number): TransactionList {
+  transactions(set: EntitledSet, epoch: string, after: Seq, limit: number): TransactionListBody {
     this.#store.requireEpoch(epoch);
     return { transactions: this.#reader.transactions(set, after, limit), head: this.#store.row.head };
   }
 
   /** The feed's tables as the set has them; with what the terminal is missing when its cursor is one of the feed. */
-  tables(set: EntitledSet, cursor: Cursor | null): TableList {
+  tables(set: EntitledSet, cursor: Cursor | null): TableListBody {
     const { epoch, head } = this.#store.row;
     const known = cursor !== null && cursor.epoch === epoch && cursor.seq <= head ? cursor.seq : null;
     return { tables: this.#reader.tables(set, known) };
   }
 
-  #keepsUntilMs(after: Seq, { oldestAt }: Behind): number | null {
+  #keepsUntilMs(after: Seq, { oldestAt }: BehindBody): number | null {
     if (oldestAt === null) return null;
     const { retention } = this.#config;
     // The size of the log matters, and costs queries, only where it is limited.

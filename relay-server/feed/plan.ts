@@ -1,4 +1,4 @@
-import type { Behind, RelayStatus, SnapshotReason } from '@tidemark/protocol/api';
+import type { BehindBody, RelayStatusBody, SnapshotReason } from '@tidemark/protocol/api';
 import type { Cursor, Seq } from '@tidemark/protocol/cursor';
 import type { ScopeSet } from '@tidemark/protocol/page';
 
@@ -8,7 +8,7 @@ import type { ScopeSet } from '@tidemark/protocol/page';
  * depends on them, so that the answer to a terminal that is caught up costs almost nothing.
  */
 
-export type Plan = RelayStatus['plan'];
+export type Plan = RelayStatusBody['plan'];
 
 export interface Size {
   rows: number;
@@ -36,7 +36,7 @@ export interface PlanFacts {
   /** The set of scopes that its replica holds. */
   holds: ScopeSet;
   /** What lies between the cursor and the head. Asked for only when the cursor lies in the log. */
-  behind: () => Behind;
+  behind: () => BehindBody;
   /** Rows and tables of the entitled set. */
   size: () => Size;
   /** An upper bound of the rows that changed after the cursor. */
@@ -51,7 +51,7 @@ export interface PlanFacts {
 
 export interface Planned {
   /** Null: the cursor is not one that a pull can start from. */
-  behind: Behind | null;
+  behind: BehindBody | null;
   plan: Plan;
 }
 
@@ -86,7 +86,7 @@ function snapshotReason({ cursor }: PlanFacts, head: Cursor): SnapshotReason | n
   return null;
 }
 
-function pagesOrSnapshot(facts: PlanFacts, behind: Behind): Plan {
+function pagesOrSnapshot(facts: PlanFacts, behind: BehindBody): Plan {
   const { entitled: scopes } = facts;
   const squashed =
     behind.transactions > 1 &&

@@ -1,13 +1,9 @@
-import type { RelayStatus } from '@tidemark/protocol/api';
+import type { RelayStatusBody } from '@tidemark/protocol/api';
 import { PROTOCOL_VERSION } from '@tidemark/protocol/page';
-import type { z } from 'zod';
 import type { FeedStatus } from '../feed/feed.ts';
 
 /** A feed's status in the form of the wire: the one place where its times become text. */
-export function statusAnswer(
-  relay: { name: string; version: string },
-  status: FeedStatus,
-): z.input<typeof RelayStatus> {
+export function statusAnswer(relay: { name: string; version: string }, status: FeedStatus): RelayStatusBody {
   const { epoch, head, horizon, committedAt, basedAt, basedWhy } = status.row;
   return {
     protocol: PROTOCOL_VERSION,

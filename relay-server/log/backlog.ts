@@ -1,4 +1,4 @@
-import type { Behind, TransactionList } from '@tidemark/protocol/api';
+import type { BehindBody, TransactionListBody } from '@tidemark/protocol/api';
 import type { Seq } from '@tidemark/protocol/cursor';
 import { INTEGER, query, row, SEQ, TEXT } from '@tidemark/table-store/query';
 import type { Reader } from '@tidemark/table-store/sqlite';
@@ -20,7 +20,7 @@ type Sums = { transactions: number; changes: number; bytes: number };
 const NONE: Sums = { transactions: 0, changes: 0, bytes: 0 };
 
 /** What lies between `from` and the head, in these scopes. */
-export function behindOf(db: Reader, scopes: readonly string[], from: Seq, head: Seq): Behind {
+export function behindOf(db: Reader, scopes: readonly string[], from: Seq, head: Seq): BehindBody {
   if (from >= head) return { ...NONE, oldestAt: null };
   const sum = { ...NONE };
   let touched = 0;
@@ -50,7 +50,7 @@ export function transactionsAfter(
   scopes: readonly string[],
   after: Seq,
   limit: number,
-): TransactionList['transactions'] {
+): TransactionListBody['transactions'] {
   const list: { seq: Seq; committedAt: string; changes: number; bytes: number; tables: Set<string> }[] = [];
   for (const each of transactionRows(db, scopes, after)) {
     const tables = JSON.parse(each.tables) as string[];

@@ -1,4 +1,4 @@
-import type { Behind, TableList, TransactionList } from '@tidemark/protocol/api';
+import type { BehindBody, TableListBody, TransactionListBody } from '@tidemark/protocol/api';
 import type { Seq } from '@tidemark/protocol/cursor';
 import { asTidemarkError } from '@tidemark/protocol/errors';
 import { TableSchema } from '@tidemark/protocol/schema';
@@ -59,7 +59,7 @@ export class FeedReader {
   }
 
   /** What lies between a seq and the head, in the set's scopes. */
-  behind({ scopes }: EntitledSet, from: Seq, head: Seq): Behind {
+  behind({ scopes }: EntitledSet, from: Seq, head: Seq): BehindBody {
     return behindOf(this.#db, scopes, from, head);
   }
 
@@ -69,12 +69,12 @@ export class FeedReader {
   }
 
   /** Transactions after a seq, oldest first. */
-  transactions({ scopes }: EntitledSet, after: Seq, limit: number): TransactionList['transactions'] {
+  transactions({ scopes }: EntitledSet, after: Seq, limit: number): TransactionListBody['transactions'] {
     return transactionsAfter(this.#db, scopes, after, limit);
   }
 
   /** The feed's tables as the set has them. `after`: the seq that the terminal has; null: none. */
-  tables(set: EntitledSet, after: Seq | null): TableList['tables'] {
+  tables(set: EntitledSet, after: Seq | null): TableListBody['tables'] {
     return this.#totals.list(set, after);
   }
 

@@ -1,4 +1,4 @@
-import type { TableList } from '@tidemark/protocol/api';
+import type { TableListBody } from '@tidemark/protocol/api';
 import type { Seq } from '@tidemark/protocol/cursor';
 import { INTEGER, query, row, TEXT, value } from '@tidemark/table-store/query';
 import type { Reader } from '@tidemark/table-store/sqlite';
@@ -28,7 +28,7 @@ export class TableTotals {
   }
 
   /** The tables by name. `after`: the seq that the terminal has; null: it has none, so that nothing is counted as waiting. */
-  list(set: EntitledSet, after: Seq | null): TableList['tables'] {
+  list(set: EntitledSet, after: Seq | null): TableListBody['tables'] {
     return this.#names().map((name) => {
       const newest = this.#newest(set, name);
       const waiting = after === null ? null : newest.changes - this.#changesUpTo(set, name, after);

@@ -56,9 +56,7 @@ class SyncAgent implements Agent {
       asked: (now) => this.#sample(now),
     });
     const paused = options.paused && {
-      since: Date.parse(options.paused.since),
-      until: options.paused.until === null ? null : Date.parse(options.paused.until),
-      by: options.paused.by,
+      ...options.paused,
       interrupted: null,
     };
     this.#state = initial(this.#policy(null), paused);
@@ -109,8 +107,8 @@ class SyncAgent implements Agent {
     this.#dispatch({ type: 'cancel' });
   }
 
-  pause(until: string | null, by: string): void {
-    this.#dispatch({ type: 'pause', until: until === null ? null : Date.parse(until), by });
+  pause(until: number | null, by: string): void {
+    this.#dispatch({ type: 'pause', until, by });
   }
 
   resume(): void {
@@ -167,13 +165,12 @@ class SyncAgent implements Agent {
     }
   }
 
-  runs(before: string | null, limit: number): Run[] {
+  runs(before: number | null, limit: number): Run[] {
     return this.#replica?.history.runs(before, limit) ?? [];
   }
 
   samples(sinceMs: number): Sample[] {
-    const samples = this.#replica?.history.samples(Date.now() - sinceMs) ?? [];
-    return samples.map(({ at, ...rest }) => ({ at: new Date(at).toISOString(), ...rest }));
+    return this.#replica?.history.samples(Date.now() - sinceMs) ?? [];
   }
 
   // --- the machine
@@ -258,7 +255,7 @@ class SyncAgent implements Agent {
       const start = startOf(replica);
       const scheduled = this.#settings?.automatic === 'check' ? () => true : (run: Run) => run.mode !== 'check';
       const last = replica.history.runs(null, LISTED).find(scheduled);
-      this.#dispatch({ type: 'opened', cursor, start, lastRunAt: last ? Date.parse(last.endedAt) : null });
+      this.#dispatch({ type: 'opened', cursor, start, lastRunAt: last?.endedAt ?? null });
     } catch (error) {
       const fault = asTidemarkError(error);
       this.#replica?.close();

@@ -2,12 +2,13 @@ import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { asTidemarkError, TidemarkError } from '@tidemark/protocol/errors';
 import type { Fault } from '@tidemark/protocol/fault';
-import type { Mode, Run } from '@tidemark/protocol/run';
+import { type Mode, type Run, RunJson } from '@tidemark/protocol/run';
+import { TimeText } from '@tidemark/protocol/time';
 import { readReplicaSummary } from '@tidemark/replica/replica';
 import { deriveStatus } from '@tidemark/status/derive';
-import type { Facts } from '@tidemark/status/facts';
+import { type Facts, FactsJson } from '@tidemark/status/facts';
 import { FORMAT } from '@tidemark/status/format';
-import type { Status } from '@tidemark/status/status';
+import { type Status, StatusJson } from '@tidemark/status/status';
 import { createAgent } from '../agent/agent.ts';
 import type { Agent, AgentSettings, Log } from '../agent/agent-api.ts';
 import { FactBook } from '../facts/fact-book.ts';
@@ -74,7 +75,7 @@ async function once(
     call.show(null);
     if (run.outcome === 'cancelled') throw new TidemarkError('cancelled');
     const shown = run.fault === null || run.fault.code === 'replica_differs';
-    if (shown && call.json) call.print(JSON.stringify(run));
+    if (shown && call.json) call.print(JSON.stringify(RunJson.encode(run)));
     else if (shown) for (const line of lines({ run, facts: agent.facts() })) call.print(line);
     if (run.fault) throw faultError(run.fault);
   } finally {
@@ -127,7 +128,11 @@ export async function status(call: Call): Promise<void> {
   }
   const facts = book.facts(state, call.settings, null, Date.now());
   const derived = deriveStatus(facts, Date.now());
-  call.print(call.json ? JSON.stringify({ status: derived, facts }) : statusLines(derived, facts).join('\n'));
+  call.print(
+    call.json
+      ? JSON.stringify({ status: StatusJson.encode(derived), facts: FactsJson.encode(facts) })
+      : statusLines(derived, facts).join('\n'),
+  );
   if (failed) throw faultError(failed);
 }
 
@@ -155,7 +160,7 @@ export async function watch(call: Call): Promise<void> {
   agent.onRun((run) => {
     if (run.outcome === 'nothing-new') return;
     call.show(null);
-    call.print(call.json ? JSON.stringify({ run }) : `${clock(run.endedAt)}  ${summary(run)}`);
+    call.print(call.json ? JSON.stringify({ run: RunJson.encode(run) }) : `${clock(run.endedAt)}  ${summary(run)}`);
   });
   agent.onFacts((facts) => {
     call.show(lineOf(facts));
@@ -165,7 +170,7 @@ export async function watch(call: Call): Promise<void> {
     if (derived.code === last || derived.severity === 'busy') return;
     last = derived.code;
     call.show(null);
-    call.print(call.json ? JSON.stringify({ status: derived }) : `${clock(new Date().toISOString())}  ${line}`);
+    call.print(call.json ? JSON.stringify({ status: StatusJson.encode(derived) }) : `${clock(Date.now())}  ${line}`);
   });
   agent.start(call.settings);
   await new Promise<void>((resolve) => {
@@ -201,7 +206,7 @@ function summary(run: Run): string {
     truncated > 0 ? `${FORMAT.counted(truncated, 'table')} replaced` : null,
   ].filter((part) => part !== null);
   const what = parts.length === 0 ? '' : ` (${parts.join(', ')})`;
-  const took = Date.parse(run.endedAt) - Date.parse(run.startedAt);
+  const took = run.endedAt - run.startedAt;
   return `Received ${FORMAT.counted(all, 'change')}${what} in ${FORMAT.counted(run.tables.length, 'table')}, ${FORMAT.bytes(run.bytes)}, in ${(took / 1000).toFixed(1)} s.${at}`;
 }
 
@@ -234,12 +239,13 @@ function statusLines(derived: Status, facts: Facts): string[] {
   const { cursor, committedAt, tables, rows } = facts.replica;
   return [
     `${derived.headline}. ${derived.detail}`,
-    `Position ${cursor === null ? '—' : cursor.seq}, data as of ${committedAt ?? '—'}, ${FORMAT.counted(tables, 'table')}, ${FORMAT.counted(rows, 'row')}`,
+    `Position ${cursor === null ? '—' : cursor.seq}, data as of ${committedAt === null ? '—' : TimeText.encode(committedAt)}, ${FORMAT.counted(tables, 'table')}, ${FORMAT.counted(rows, 'row')}`,
     ...derived.attention.map(({ text }) => text),
   ];
 }
 
-const clock = (iso: string): string => iso.slice(11, 19);
+/** Time of day in UTC: `10:42:05`. */
+const clock = (time: number): string => TimeText.encode(time).slice(11, 19);
 
 function faultError({ code, params, detail }: Fault): TidemarkError {
   return new TidemarkError(code, params, detail);

@@ -207,7 +207,7 @@ describe('squashed pages', () => {
   test('a terminal that follows the relay does not wait for them to be built', () => {
     const lacking = (oldestAt: number) => ({
       ...squashed(5, 50),
-      behind: { transactions: 9, changes: 9, bytes: 9e6, oldestAt: new Date(oldestAt).toISOString() },
+      behind: { transactions: 9, changes: 9, bytes: 9e6, oldestAt: oldestAt },
     });
     for (const [oldestAt, wanted] of [
       [NOW - 5_000, false],

@@ -22,8 +22,8 @@ export const NOW = Date.parse('2026-11-23T08:00:00Z');
 export const status = (from: number | null, head: number) => ({
   protocol: 1,
   relay: { name: 'r', version: '1' },
-  now: new Date(NOW).toISOString(),
-  head: { epoch: EPOCH, seq: seq(head), committedAt: new Date(NOW).toISOString() },
+  now: NOW,
+  head: { epoch: EPOCH, seq: seq(head), committedAt: NOW },
   horizon: seq(0),
   keepsUntil: null,
   behind: null,

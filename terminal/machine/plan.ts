@@ -89,7 +89,7 @@ function firstTarget({ mode, wanted }: RunState, { epoch, seq }: Head): Cursor |
 
 function isFollowing({ trigger }: RunState, { behind, now }: RelayStatus): boolean {
   const oldestAt = behind?.oldestAt ?? null;
-  return trigger === 'watch' && oldestAt !== null && Date.parse(now) - Date.parse(oldestAt) < FOLLOWING_MS;
+  return trigger === 'watch' && oldestAt !== null && now - oldestAt < FOLLOWING_MS;
 }
 
 type Offer = Pick<PullPlan, 'scopes' | 'squashed'>;

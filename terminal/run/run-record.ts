@@ -11,8 +11,6 @@ import { Meter } from './meter.ts';
 /** Runs that follow the relay are kept as one, if they begin within this time. */
 const FOLLOWED_MS = 60_000;
 
-const iso = (ms: number): string => new Date(ms).toISOString();
-
 /** What a run under way has received and applied. */
 export class RunRecord {
   readonly run: RunState;
@@ -190,7 +188,7 @@ export class RunRecord {
     const total = Math.max(0, this.#total - this.#before.changes);
     return {
       runId: run.id,
-      startedAt: iso(run.startedAt),
+      startedAt: run.startedAt,
       stage: stage ?? this.#stage,
       unit: this.#unit,
       done: this.#total > 0 ? Math.min(done, this.#total) : done,
@@ -201,8 +199,8 @@ export class RunRecord {
       tableIndex: this.#tableIndex,
       tableCount: this.#tableCount,
       target: run.target?.seq ?? null,
-      lastDataAt: iso(this.#lastDataAt),
-      deadlineAt: this.#deadlineAt === null ? null : iso(this.#deadlineAt),
+      lastDataAt: this.#lastDataAt,
+      deadlineAt: this.#deadlineAt,
       ...(this.#saved === null
         ? this.#meter.read(now, this.#done, total)
         : this.#meter.read(now, this.#saved, arrived - this.#applied)),
@@ -221,8 +219,8 @@ export class RunRecord {
     const sum = (of: keyof Omit<Counts, 'name'>) => tables.reduce((total, table) => total + table[of], 0);
     return {
       id: run.id,
-      startedAt: iso(run.startedAt),
-      endedAt: iso(now),
+      startedAt: run.startedAt,
+      endedAt: now,
       trigger: run.trigger,
       mode: run.mode,
       outcome: outcome === 'done' && nothingCame ? 'nothing-new' : outcome,
@@ -258,7 +256,7 @@ export function joined(before: Run | null, run: Run): Run | null {
   if (before === null || before.trigger !== 'watch' || run.trigger !== 'watch') return null;
   if (before.outcome !== 'done' || run.outcome !== 'done' || before.snapshot !== null || run.snapshot !== null)
     return null;
-  if (Date.parse(run.startedAt) - Date.parse(before.startedAt) > FOLLOWED_MS) return null;
+  if (run.startedAt - before.startedAt > FOLLOWED_MS) return null;
   if (before.differences !== undefined || run.differences !== undefined) return null;
   const tables = new Map(before.tables.map((table) => [table.name, table]));
   for (const table of run.tables) {
