@@ -33,9 +33,8 @@ const KEPT_MAX_BYTES = 256 * 1024 * 1024;
 /** After a failed build the range is answered as one that is not smaller, for this long, ms. */
 const FAILED_MS = 60_000;
 
-/** Content of a `.json`. Null: the range is not smaller when each row comes once. */
-const Kept = z.object({ squash: Compacted.nullable() });
-type Kept = z.output<typeof Kept>;
+/** Content of a `.json`, as it was released. Null: the range is not smaller when each row comes once. */
+const KeptFile = z.object({ squash: Compacted.nullable() });
 
 /** One page, and the changes and bytes of all pages of its range. */
 export interface CompactedPage {
@@ -57,8 +56,8 @@ export interface CompactedPagesDeps {
 export class CompactedPages {
   readonly #deps: CompactedPagesDeps;
   readonly #folder: string;
-  /** By name, least recently used first. */
-  readonly #kept = new Map<string, Kept>();
+  /** By name, least recently used first. Null: the range is not smaller. */
+  readonly #kept = new Map<string, Compacted | null>();
   /** When a build of a name failed, ms. */
   readonly #failedAtMs = new Map<string, number>();
   readonly #thread = new BuilderThread({
@@ -83,7 +82,7 @@ export class CompactedPages {
   page(range: CompactionRange, part: number): CompactedPage {
     const name = nameOf(range);
     const kept = this.#kept.get(name);
-    if (!kept) {
+    if (kept === undefined) {
       const failedAtMs = this.#failedAtMs.get(name);
       if (failedAtMs !== undefined && this.#deps.now() - failedAtMs < FAILED_MS)
         throw new TidemarkError('squash_larger');
@@ -91,8 +90,8 @@ export class CompactedPages {
       throw new TidemarkError('squash_building');
     }
     this.#use(name, kept);
-    if (kept.squash === null) throw new TidemarkError('squash_larger');
-    const { ends, changes, bytes } = kept.squash;
+    if (kept === null) throw new TidemarkError('squash_larger');
+    const { ends, changes, bytes } = kept;
     const to = ends[part];
     if (to === undefined) throw new TidemarkError('request_invalid', { detail: `there is no page ${part}` });
     const from = part === 0 ? 0 : (ends[part - 1] ?? 0);
@@ -102,7 +101,7 @@ export class CompactedPages {
   /** Whether a range from this start turned out not to be smaller: then it is not built again for each new target. */
   refused({ epoch, set, start }: Pick<CompactionRange, 'epoch' | 'set' | 'start'>): boolean {
     const prefix = `${epoch}-${set}-${start}-`;
-    for (const [name, { squash }] of this.#kept) if (squash === null && name.startsWith(prefix)) return true;
+    for (const [name, kept] of this.#kept) if (kept === null && name.startsWith(prefix)) return true;
     return false;
   }
 
@@ -116,8 +115,8 @@ export class CompactedPages {
     rmSync(building, { force: true });
     const { file, feed, filters } = this.#deps;
     try {
-      const squash = await this.#thread.run({ source: { ...range, file, feed, filters }, file: building });
-      this.#admit(name, building, { squash });
+      const compacted = await this.#thread.run({ source: { ...range, file, feed, filters }, file: building });
+      this.#admit(name, building, compacted);
     } catch (error) {
       this.#failedAtMs.set(name, this.#deps.now());
       this.#deps.onFailure(asTidemarkError(error));
@@ -127,16 +126,17 @@ export class CompactedPages {
     }
   }
 
-  #admit(name: string, built: string, kept: Kept): void {
-    if (kept.squash) renameSync(built, this.#path(name));
-    writeFileSync(`${this.#path(name)}.json.part`, JSON.stringify(kept));
+  #admit(name: string, built: string, kept: Compacted | null): void {
+    if (kept) renameSync(built, this.#path(name));
+    const content: z.input<typeof KeptFile> = { squash: kept };
+    writeFileSync(`${this.#path(name)}.json.part`, JSON.stringify(content));
     renameSync(`${this.#path(name)}.json.part`, `${this.#path(name)}.json`);
     this.#kept.set(name, kept);
     this.#failedAtMs.clear();
     this.#dropOldest();
   }
 
-  #use(name: string, kept: Kept): void {
+  #use(name: string, kept: Compacted | null): void {
     if ([...this.#kept.keys()].at(-1) === name) return;
     this.#kept.delete(name);
     this.#kept.set(name, kept);
@@ -146,10 +146,10 @@ export class CompactedPages {
   }
 
   #dropOldest(): void {
-    let bytes = [...this.#kept.values()].reduce((sum, { squash }) => sum + (squash?.bytes ?? 0), 0);
-    for (const [name, { squash }] of this.#kept) {
+    let bytes = [...this.#kept.values()].reduce((sum, kept) => sum + (kept?.bytes ?? 0), 0);
+    for (const [name, kept] of this.#kept) {
       if (this.#kept.size <= 1 || (this.#kept.size <= KEPT_MAX && bytes <= KEPT_MAX_BYTES)) return;
-      bytes -= squash?.bytes ?? 0;
+      bytes -= kept?.bytes ?? 0;
       this.#kept.delete(name);
       for (const suffix of ['.json', '']) rmSync(this.#path(name) + suffix, { force: true });
     }
@@ -161,9 +161,8 @@ export class CompactedPages {
     const names = files.filter((file) => file.endsWith('.json')).map((file) => file.slice(0, -'.json'.length));
     const usedAtMs = new Map(names.map((name) => [name, statSync(`${this.#path(name)}.json`).mtimeMs]));
     for (const name of names.sort((a, b) => (usedAtMs.get(a) ?? 0) - (usedAtMs.get(b) ?? 0))) {
-      const kept = Kept.parse(JSON.parse(readFileSync(`${this.#path(name)}.json`, 'utf8')));
-      if (name.endsWith(`-${FORM}`) && (kept.squash === null || existsSync(this.#path(name))))
-        this.#kept.set(name, kept);
+      const { squash: kept } = KeptFile.parse(JSON.parse(readFileSync(`${this.#path(name)}.json`, 'utf8')));
+      if (name.endsWith(`-${FORM}`) && (kept === null || existsSync(this.#path(name)))) this.#kept.set(name, kept);
     }
     for (const file of files)
       if (!this.#kept.has(file.replace(/\.json$/, ''))) rmSync(path.join(this.#folder, file), { force: true });

@@ -88,19 +88,19 @@ function snapshotReason({ cursor }: PlanFacts, head: Cursor): SnapshotReason | n
 
 function pagesOrSnapshot(facts: PlanFacts, behind: BehindBody): Plan {
   const { entitled: scopes } = facts;
-  const squashed =
+  const compacted =
     behind.transactions > 1 &&
     behind.bytes >= COMPACTION_MIN_BYTES &&
     behind.bytes <= COMPACTION_MAX_BYTES &&
     !facts.compactionRefused();
   const ratio = compressionRatio(facts);
   const replayBytes = Math.ceil(behind.bytes * ratio);
-  if (behind.bytes <= SMALL_BACKLOG_BYTES) return { by: 'pages', scopes, bytes: replayBytes, squashed };
+  if (behind.bytes <= SMALL_BACKLOG_BYTES) return { by: 'pages', scopes, bytes: replayBytes, squashed: compacted };
   const changeBytes = behind.bytes / Math.max(1, behind.changes);
-  const bytes = squashed ? Math.min(replayBytes, Math.ceil(facts.changedRows() * changeBytes * ratio)) : replayBytes;
+  const bytes = compacted ? Math.min(replayBytes, Math.ceil(facts.changedRows() * changeBytes * ratio)) : replayBytes;
   const snapshot = snapshotCost(facts, changeBytes);
   if (bytes > snapshot.bytes) return { by: 'snapshot', scopes, reason: 'cheaper', ...snapshot };
-  return { by: 'pages', scopes, bytes, squashed };
+  return { by: 'pages', scopes, bytes, squashed: compacted };
 }
 
 /** `rowBytes`: size of a row as the backlog suggests it, for a set of which no snapshot was built. */

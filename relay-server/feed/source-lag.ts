@@ -39,7 +39,7 @@ export class SourceLag {
       return 0;
     }
     if (committedAt === null) return null;
-    // Without a heartbeat the relay's clock stands in for the master's.
+    // A batch without a heartbeat does not carry the master's clock, so the relay's is used.
     const masterNowMs = heartbeat ? Date.parse(heartbeat.masterTime) : (this.heardAtMs ?? this.#now());
     return Math.max(0, masterNowMs - Math.max(Date.parse(committedAt), this.#completeAtMs));
   }

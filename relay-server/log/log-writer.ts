@@ -14,7 +14,7 @@ interface Entry {
   ids: Set<number>;
 }
 
-/** A key as a map tells it from others of its table. */
+/** A key as the key of a map, unique in its table. */
 export function nameOfKey(key: WireKey): string | number | null {
   return key.length === 1 ? (key[0] ?? null) : JSON.stringify(key);
 }

@@ -39,7 +39,7 @@ export class FeedSnapshots {
     this.#snapshots = new Snapshots(deps.folder, {
       now: deps.now,
       source: (set) => this.#source(set),
-      failed: (set, error) => {
+      onFailure: (set, error) => {
         this.#faults.set(set, error);
         deps.onFailure(error);
       },
