@@ -178,7 +178,7 @@ export interface LogReader {
   ask(end: LogEnd): void;
   /** Confirms to the master that everything up to `position` is on the relay's disk. */
   confirm(position: SourcePosition): void;
-  /** Stops reading. From then on the source neither calls the sink nor confirms positions. */
+  /** Stops reading. Afterwards the source neither calls the sink nor confirms positions. */
   stop(): void;
 }
 

@@ -1,13 +1,8 @@
 import type { WireRow, WireValue } from '@tidemark/protocol/lines';
 import type { ColumnSchema, TableSchema } from '@tidemark/protocol/schema';
 import { indexScopes } from '@tidemark/relay-server/ingest/routed-writer';
-import {
-  type Attributes,
-  type Condition,
-  Router,
-  scopesOf,
-  type TableFilter,
-} from '@tidemark/relay-server/routing/filters';
+import { type Attributes, type Condition, scopesOf, type TableFilter } from '@tidemark/relay-server/routing/filters';
+import { Router } from '@tidemark/relay-server/routing/router';
 import { RowStatements } from '@tidemark/table-store/row-statements';
 import { openWriter } from '@tidemark/table-store/sqlite';
 import { createTableSql } from '@tidemark/table-store/table-ddl';

@@ -84,7 +84,7 @@ function isHeld(table: SourceTable, { known, isUnchanged }: RereadFacts): boolea
 }
 
 /**
- * The old name of each column. The column's id decides where it is known. Otherwise the name does, or the type and place of
+ * The old name of each column. A known column id decides. Otherwise the name does, or the type and place of
  * a column whose name is gone.
  */
 function originsOfColumns(

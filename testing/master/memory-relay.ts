@@ -15,7 +15,7 @@ export class MemoryRelay {
   batchesUntilFailure = Number.POSITIVE_INFINITY;
 
   async session(request: SessionRequest): Promise<SessionAnswer> {
-    this.#ingest.reset({ source: `${request.source.kind} ${request.source.id}`, base: request.base });
+    this.#ingest.beginSession(`${request.source.kind} ${request.source.id}`, request.base);
     const { epoch, head, position, nextTableId } = this.#ingest.feed;
     return {
       session: String(++this.#sessions),
