@@ -27,7 +27,7 @@ export interface AppDeps extends OperationsDeps {
   stopping: AbortSignal;
 }
 
-/** What helmet would set on each answer, set once: its middleware costs more than a status answer. */
+/** The headers of helmet, set without it, because its middleware costs more than a status answer. */
 const SAFE_HEADERS: [string, string][] = [
   ['x-content-type-options', 'nosniff'],
   ['content-security-policy', "default-src 'none'; frame-ancestors 'none'"],
@@ -104,7 +104,7 @@ async function serve(route: Route, deps: AppDeps, request: Request, response: Re
   };
   if (route.kind === 'bytes') return route.handle(call);
   const answer = route.handle(call);
-  // Most answers are there at once, and awaiting them would cost a turn of the event loop.
+  // Most handlers return a value, and awaiting it would cost a turn of the event loop.
   const value = answer instanceof Promise ? await answer : answer;
   if (!response.destroyed) sendJson(response, value);
 }

@@ -10,7 +10,7 @@ import { entitledSet } from './entitled-set.ts';
 import { bytesRoute, type Call } from './route.ts';
 import { NEVER_CACHED, sendBytes } from './send.ts';
 
-/** What a terminal asks while it verifies its replica against a snapshot. */
+/** Routes for a terminal that verifies its replica against a snapshot. */
 
 /** Largest request, bytes: 256 ranges with long keys. */
 const BODY_LIMIT = 1024 * 1024;

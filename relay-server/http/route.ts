@@ -8,10 +8,10 @@ import type { Bearer } from '../tokens/tokens.ts';
 /**
  * One route of the relay, as a value. The registrar in `app.ts` authenticates the request, parses its input and then calls
  * the handler; `openapi.ts` describes the API from the same values. A handler's answer is typed by the route's output, so
- * that the description is what the relay sends.
+ * that the relay sends answers as described.
  */
 
-/** What a handler receives. */
+/** The argument of a handler. */
 export interface Call<I> {
   input: I;
   feed: Feed;

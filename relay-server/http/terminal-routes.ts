@@ -23,7 +23,7 @@ import { FOREVER, sendBytes } from './send.ts';
 import { sendSnapshotFile } from './snapshot-file-answer.ts';
 import { statusAnswer } from './status-answer.ts';
 
-/** What a terminal asks of the relay to catch up. Each request is checked against what its key entitles it to. */
+/** Routes for a terminal that catches up. Each request is checked against the entitlement of its key. */
 
 const FeedInput = z.object({ feed: FeedName });
 const SeqText = z.coerce.number().pipe(Seq);
@@ -42,7 +42,7 @@ function pageName(call: Call<z.output<typeof PageInput>>): PageName {
   return { set: entitledSet(call, scopes), epoch, start, target };
 }
 
-/** `relay`: what status says of the relay itself. */
+/** `relay`: name and version, for the status answer. */
 export const terminalRoutes = (relay: { name: string; version: string }): Route[] => [
   jsonRoute({
     method: 'GET',

@@ -29,7 +29,7 @@ export class OpenBase {
     this.#load = new BaseLoad(store.db, store.tables, store.routers, this.#first);
   }
 
-  /** A table that is not declared in the base is not in the feed any more. */
+  /** A table that the base does not declare leaves the feed. */
   declare(id: number, schema: TableSchema): void {
     this.#load.declare(id, schema);
   }
