@@ -6,7 +6,7 @@ import { TidemarkError } from '@tidemark/protocol/errors';
 import type { Config, FeedConfig } from './config/relay-config.ts';
 import { Feed } from './feed/feed.ts';
 import { createApp } from './http/app.ts';
-import { readinessOf } from './http/readiness.ts';
+import { readinessOf } from './http/operations/readiness.ts';
 import { isRoutedBy } from './ingest/scope-counts.ts';
 import { namedAttributes } from './routing/filters.ts';
 import { type Bearer, Tokens } from './tokens/tokens.ts';

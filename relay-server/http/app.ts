@@ -6,12 +6,12 @@ import { PROTOCOL_VERSION } from '@tidemark/protocol/page';
 import express, { type Express, type NextFunction, type Request, type Response } from 'express';
 import { rateLimit } from 'express-rate-limit';
 import type { Bearer, Tokens } from '../tokens/tokens.ts';
-import { DIGEST_ROUTES } from './digest-routes.ts';
-import { FEED_ROUTES } from './feed-routes.ts';
-import { addOperations, type OperationsDeps } from './operations.ts';
-import type { Route } from './route.ts';
+import { addOperations, type OperationsDeps } from './operations/operations.ts';
+import { DIGEST_ROUTES } from './routes/digest-routes.ts';
+import { FEED_ROUTES } from './routes/feed-routes.ts';
+import type { Route } from './routes/route.ts';
+import { terminalRoutes } from './routes/terminal-routes.ts';
 import { NEVER_CACHED, sendBytes, sendJson } from './send.ts';
-import { terminalRoutes } from './terminal-routes.ts';
 
 /**
  * The relay's HTTP side. For each request, in this order: safe headers, the route, the key, its role, its feed, the protocol

@@ -2,9 +2,9 @@ import { seq } from '@tidemark/protocol/cursor';
 import type { ChangeLine, PartialLine } from '@tidemark/protocol/lines';
 import type { TableSchema } from '@tidemark/protocol/schema';
 import { LogWriter } from '../log/log-writer.ts';
-import { BaseLoad } from './base-load.ts';
 import { applyingLine, encodeLine, invalidLine } from './batch-lines.ts';
 import type { IngestStore } from './ingest-store.ts';
+import { BaseLoad } from './loads/base-load.ts';
 
 /**
  * A base that has begun and not ended: all rows of all tables, as inserts. The feed's first one becomes the mirror. A later

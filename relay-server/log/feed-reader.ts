@@ -4,10 +4,10 @@ import { asTidemarkError } from '@tidemark/protocol/errors';
 import { TableSchema } from '@tidemark/protocol/schema';
 import { INTEGER, query, row, TEXT, value } from '@tidemark/table-store/query';
 import { databaseError, openReader, type Reader } from '@tidemark/table-store/sqlite';
+import { PageReader } from '../pages/page-reader.ts';
 import type { EntitledSet, Filters } from '../routing/filters.ts';
 import { behindOf, transactionsAfter } from './backlog.ts';
 import { FEED_ROW, FEED_SQL, type FeedRow } from './log-format.ts';
-import { PageReader } from './page-reader.ts';
 import { TableTotals } from './table-totals.ts';
 
 /**

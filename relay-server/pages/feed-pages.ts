@@ -1,9 +1,9 @@
 import { formatStart, type PageStart, type Seq } from '@tidemark/protocol/cursor';
 import type { CompactedPages } from '../compaction/compacted-pages.ts';
 import type { FeedStore } from '../feed/feed-store.ts';
-import type { PageReader } from '../log/page-reader.ts';
 import type { EntitledSet } from '../routing/filters.ts';
 import { type Coding, PageCache, type ReadyPage } from './page-cache.ts';
+import type { PageReader } from './page-reader.ts';
 
 /**
  * The pages of one feed, ordinary and compacted, ready to send. A page of a name never changes, so each is read and

@@ -3,9 +3,9 @@ import { TidemarkError } from '@tidemark/protocol/errors';
 import { PROTOCOL_VERSION } from '@tidemark/protocol/page';
 import { PATHS } from '@tidemark/protocol/paths';
 import { z } from 'zod';
-import type { Feed } from '../feed/feed.ts';
-import type { PushEndpoint } from '../log/log-source.ts';
-import { json, readBody } from './body.ts';
+import type { Feed } from '../../feed/feed.ts';
+import type { PushEndpoint } from '../../log/log-source.ts';
+import { json, readBody } from '../body.ts';
 import { jsonRoute } from './route.ts';
 
 /** Routes for feeds. The relay reads a body only after it has authenticated the request. */

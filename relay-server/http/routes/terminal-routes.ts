@@ -15,11 +15,11 @@ import { TidemarkError } from '@tidemark/protocol/errors';
 import { EVERYONE, ScopeSet } from '@tidemark/protocol/page';
 import { PATHS } from '@tidemark/protocol/paths';
 import { z } from 'zod';
-import type { PageName } from '../pages/feed-pages.ts';
-import { codingOf } from './content-coding.ts';
+import type { PageName } from '../../pages/feed-pages.ts';
+import { codingOf } from '../content-coding.ts';
+import { FOREVER, sendBytes } from '../send.ts';
 import { entitledSet } from './entitled-set.ts';
 import { bytesRoute, type Call, jsonRoute, type Route } from './route.ts';
-import { FOREVER, sendBytes } from './send.ts';
 import { sendSnapshotFile } from './snapshot-file-answer.ts';
 import { statusAnswer } from './status-answer.ts';
 
