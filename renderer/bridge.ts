@@ -10,7 +10,7 @@ declare global {
 }
 
 /** A call that the app refused or could not carry out. */
-export class CallFailed extends Error {
+class CallFailed extends Error {
   override readonly name = 'CallFailed';
   readonly fault: Fault;
 

@@ -25,7 +25,7 @@ export interface ServerDeps {
   ready: () => { name: string; ok: boolean; detail: string }[];
 }
 
-export const ROUTES: Route[] = [...FEED_ROUTES, ...TERMINAL_ROUTES, ...COMPARE_ROUTES];
+const ROUTES: Route[] = [...FEED_ROUTES, ...TERMINAL_ROUTES, ...COMPARE_ROUTES];
 
 /** What helmet would set on each answer, set once: its middleware costs more than a status answer. */
 const SAFE_HEADERS: [string, string][] = [

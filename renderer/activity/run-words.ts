@@ -41,7 +41,7 @@ export const changesOf = ({ inserted, updated, deleted, truncated }: Counts): nu
   inserted + updated + deleted + truncated;
 
 /** `812 updated, 400 added, 28 deleted`; only what there was. */
-export function partsOf({ inserted, updated, deleted, truncated }: Counts): string {
+function partsOf({ inserted, updated, deleted, truncated }: Counts): string {
   const parts: [number, string][] = [
     [updated, 'updated'],
     [inserted, 'added'],
@@ -97,7 +97,7 @@ export function sayRun(run: Run): string {
 }
 
 /** Duration, ms. */
-export const tookMs = (run: Run): number => Math.max(0, run.endedAt - run.startedAt);
+const tookMs = (run: Run): number => Math.max(0, run.endedAt - run.startedAt);
 
 export const sayTook = (run: Run): string => (tookMs(run) < 1000 ? `${tookMs(run)} ms` : FORMAT.span(tookMs(run)));
 

@@ -7,7 +7,7 @@ import { useFacts, useTidemark } from '../state/context.tsx';
 const PAGE = 200;
 
 /** Newest first, without doubles: a page fetched anew goes over what is there. */
-export function joinRuns(newer: readonly Run[], older: readonly Run[]): Run[] {
+function joinRuns(newer: readonly Run[], older: readonly Run[]): Run[] {
   const have = new Set(newer.map(({ id }) => id));
   return [...newer, ...older.filter(({ id }) => !have.has(id))];
 }

@@ -5,7 +5,7 @@ import { useActions } from '../state/use-actions.ts';
 const HOUR_MS = 3_600_000;
 
 /** Midnight, where the person is: `until tomorrow`. */
-export function tomorrow(now: Date): Date {
+function tomorrow(now: Date): Date {
   return new Date(now.getFullYear(), now.getMonth(), now.getDate() + 1);
 }
 
