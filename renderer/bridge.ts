@@ -44,7 +44,7 @@ export function faultOf(thrown: unknown): Fault {
   return { code: 'internal', params: { detail: thrown instanceof Error ? thrown.message : String(thrown) } };
 }
 
-/** What an error means, and what to do about it. */
+/** The meaning of an error, and its remedy. */
 export function describeFault(fault: Fault): { means: string; todo: string } {
   const { means, todo } = ERRORS[fault.code];
   return { means: fill(means, fault.params), todo: fill(todo, fault.params) };

@@ -99,7 +99,7 @@ function fakeApp(state: AppFacts, answers: Answers = {}) {
   };
 }
 
-/** Renders a part of the window over facts and settings. The clock stands at {@link NOW}. */
+/** Renders a part of the window over facts and settings. The clock is fixed at {@link NOW}. */
 export function renderApp(
   ui: ReactNode,
   {

@@ -71,7 +71,7 @@ export function shortChanges({ inserted, updated, deleted, truncated }: Counts):
     .join(' ');
 }
 
-/** What a run did, as a sentence without its full stop. */
+/** The effect of a run, as a sentence without its full stop. */
 export function describeRun(run: Run): string {
   const changes = changesOf(run);
   const what = changes === 0 ? '' : ` (${changeParts(run)}) in ${FORMAT.counted(run.tables.length, 'table')}`;

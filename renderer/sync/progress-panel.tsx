@@ -36,7 +36,7 @@ function progressText({ done, total, unit }: Progress): string | null {
   return total > 0 ? `${FORMAT.count(Math.min(done, total))} of ${FORMAT.counted(total, unit.slice(0, -1))}` : null;
 }
 
-/** The progress of a run: amount, rate and time left. What is not known is left out, never guessed. */
+/** The progress of a run: amount, rate and time left. Unknown values are left out, never guessed. */
 export function ProgressPanel({ progress }: { progress: Progress }) {
   const now = useNow();
   const { done, total, bytes, bytesTotal, rate, etaS, stage, table, tableIndex, tableCount } = progress;
