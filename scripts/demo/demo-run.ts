@@ -5,7 +5,7 @@ import path from 'node:path';
 import { Running, until } from '@tidemark/testing/processes';
 import { isRunning } from '@tidemark/testing/processes/process-identity';
 
-/** A demo that a test runs, without a display and with a temporary folder of its own, and what is left of it. */
+/** Runs the demo for a test, without a display and in its own temporary folder, and finds processes and files that it left. */
 
 const MINUTE = 60_000;
 
@@ -62,7 +62,7 @@ export class DemoRun {
     return this.child.exitCode;
   }
 
-  /** Waits until none of its processes runs and its files are removed. Throws with what is left. */
+  /** Waits until its processes have ended and its files are removed. Throws with the remaining ones. */
   async nothingLeft(): Promise<void> {
     const left = () => [
       ...this.pids.filter(isRunning).map(String),
