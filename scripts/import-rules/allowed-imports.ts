@@ -1,5 +1,5 @@
 /**
- * Which package may import which: the only copy that programs read. `npm run import-rules` turns it into
+ * Which package may import which. `npm run import-rules` turns it into
  * the overrides of biome.json, and a test compares it with the table in docs/architecture.md. Each package imports
  * others only by their names, through their `exports`.
  */
