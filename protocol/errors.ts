@@ -375,6 +375,14 @@ export class TidemarkError extends Error {
   }
 }
 
+/** The `disk_full` of work that needs more space than is free. Takes bytes; people read MB, which are 10^6 bytes everywhere. */
+export function diskFullError(freeBytes: number, neededBytes: number): TidemarkError {
+  const megabytes = (bytes: number) => `${NUMBERS.format(Math.ceil(bytes / 1e6))} MB`;
+  return new TidemarkError('disk_full', {
+    detail: `${megabytes(freeBytes)} free, about ${megabytes(neededBytes)} needed`,
+  });
+}
+
 /** Anything thrown, as a TidemarkError. Another error becomes `internal` with its message as detail. */
 export function asTidemarkError(thrown: unknown): TidemarkError {
   if (thrown instanceof TidemarkError) return thrown;

@@ -151,7 +151,7 @@ describe('what another program did to a replica', () => {
   test('the command shows what differs by table, repairs it, and says so by its exit code', async () => {
     branch.tamper("UPDATE item SET name = 'x' WHERE id < 4", 'DELETE FROM price WHERE item = 9');
     const shown = await command('terminal', [...branch.args('verify'), '--no-repair']);
-    expect(shown.stderr).toMatch(/^replica_differs: Data here differs from the relay: 4 rows in item, price\./);
+    expect(shown.stderr).toMatch(/^replica_differs: Data on this PC differs from the sync server: 4 rows in item, price\./);
     expect(shown).toMatchObject({ code: 1 });
     expect(shown.stdout).toContain('item: 0 missing, 0 extra, 3 different\nprice: 1 missing, 0 extra, 0 different\n');
     const repaired = await command('terminal', branch.args('verify'));

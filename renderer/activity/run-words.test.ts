@@ -79,7 +79,7 @@ test('what was not repaired is never said to be', () => {
   const found: Run = { ...APART, outcome: 'failed', fault };
   expect([sayOutcome(found), sayRun(found)]).toEqual([
     'Failed',
-    'Data here differs from the relay: 15 rows in orders, customer.',
+    'Data on this PC differs from the sync server: 15 rows in orders, customer.',
   ]);
   expect(sayRun({ ...VERIFY, outcome: 'cancelled' })).toBe('The comparison was cancelled before it ended');
 });
@@ -88,5 +88,5 @@ test('the text for support names the code, the remedy and the request', () => {
   const text = runText(failedRun({ code: 'relay_timeout', params: { relay: 'hq' }, requestId: 'req-1' }));
   expect(text).toContain('Error: relay_timeout');
   expect(text).toContain('Request: req-1');
-  expect(text).toContain('What to do: It is tried again by itself.');
+  expect(text).toContain('What to do: Try again. If this happens often, check the network connection.');
 });
