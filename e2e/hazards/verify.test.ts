@@ -371,7 +371,7 @@ describe('a comparison', () => {
   test('C8: only showing brings no data: where there is none it says so, and makes no file', async () => {
     await branch.relay.base(300);
     const shown = () => command('terminal', [...branch.args('verify'), '--no-repair']);
-    const empty = { code: 1, stdout: '', stderr: expect.stringMatching(/^replica_empty: There is no data here yet/) };
+    const empty = { code: 1, stdout: '', stderr: expect.stringMatching(/^replica_empty: There is no data on this PC yet/) };
     expect(await shown()).toMatchObject(empty);
     expect(existsSync(branch.database)).toBe(false);
     Replica.open(branch.database, 'shop').close();
