@@ -42,7 +42,7 @@ export function serve<M extends MethodTable, E extends EventTable>(
 
 /**
  * Runs one call of a table and returns its value. Throws `request_invalid` for an unknown method, `invalid(method)` for input
- * that its schema refuses, a ZodError for output that its schema refuses, and what the handler throws.
+ * that its schema refuses, a ZodError for output that its schema refuses, and the handler's own error.
  */
 export async function answer<M extends MethodTable>(
   methods: M,

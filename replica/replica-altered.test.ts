@@ -7,6 +7,7 @@ import { EPOCH, rowsOf, schemaOf, sorted, TestFeed } from '@tidemark/testing/tes
 import Database from 'better-sqlite3';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { verifyPage } from './page-reader.ts';
 import { Replica, readReplicaSummary } from './replica.ts';
 
 const ITEM = schemaOf('item', { id: 'integer', name: 'text', price: 'numeric' }, ['id']);
@@ -87,7 +88,7 @@ const objects = (...names: string[]) =>
   inFile((db) => db.prepare('SELECT name FROM sqlite_schema ORDER BY name').pluck().all() as string[]).filter((name) =>
     names.includes(name),
   );
-const pull = () => replica.applyPage(feed.page(replica.cursorState().start.seq));
+const pull = () => replica.applyPage(verifyPage(feed.page(replica.cursorState().start.seq)));
 
 /** Does what an agent does: a copy where there is nothing or something was altered, else the next page. */
 function sync(): void {
@@ -299,7 +300,7 @@ describe('what the replica knows of itself', () => {
   test.each(LOST)('T4: %s: no data, and a fresh copy puts it right', (_, sql) => {
     another(sql);
     expect(replica.cursorState()).toMatchObject({ cursor: null, start: { seq: 0, part: 0 } });
-    expect(codeOf(() => replica.applyPage(feed.page(2)))).toMatch(/^(page_out_of_order|replica_altered)$/);
+    expect(codeOf(() => replica.applyPage(verifyPage(feed.page(2))))).toMatch(/^(page_out_of_order|replica_altered)$/);
     change(1);
     install();
     expect(here()).toEqual(there());
@@ -359,7 +360,7 @@ describe('what the replica knows of itself', () => {
   test('T4: a schema of no form: the table is altered, and a fresh copy puts it right', () => {
     another("UPDATE tidemark_table SET schema = '{' WHERE name = 'item'");
     expect(replica.alteredTables()).toEqual(['item']);
-    expect(codeOf(() => replica.applyPage(feed.page(2)))).toBe('replica_altered');
+    expect(codeOf(() => replica.applyPage(verifyPage(feed.page(2))))).toBe('replica_altered');
     install();
     expect(replica.alteredTables()).toEqual([]);
     expect(here()).toEqual(there());
@@ -382,7 +383,7 @@ describe('what the replica knows of itself', () => {
   test('T5: a page of another set of scopes is refused', () => {
     change(1);
     const before = replica.cursorState();
-    expect(() => replica.applyPage(feed.page(2, 'branch7'))).toThrowError(
+    expect(() => replica.applyPage(verifyPage(feed.page(2, 'branch7')))).toThrowError(
       /of the scopes branch7, the data here of all/,
     );
     expect(replica.cursorState()).toEqual(before);

@@ -24,7 +24,7 @@ import {
 import { History, lastRuns } from './history.ts';
 import { installSnapshot, type SnapshotName } from './install-snapshot.ts';
 import { PageApplier } from './page-applier.ts';
-import { expectPage, linesOf, type VerifiedPage, verifyPage } from './page-reader.ts';
+import { expectPage, linesOf, type VerifiedPage } from './page-reader.ts';
 import { type CompareTarget, Repair } from './repair.ts';
 import { WriterLock } from './writer-lock.ts';
 
@@ -179,8 +179,8 @@ export class Replica {
    * keep it from being applied are dropped: the feed's tables are only ours to write. Throws page_*,
    * replica_altered, disk_full, db_*; the replica is then as it was.
    */
-  applyPage(bytes: Buffer, kind: { compacted?: boolean } = {}): AppliedPage {
-    return runToCompletion(this.applyPageCooperatively(bytes, kind));
+  applyPage(page: VerifiedPage, kind: { compacted?: boolean } = {}): AppliedPage {
+    return runToCompletion(this.applyPageCooperatively(page, kind));
   }
 
   /**
@@ -188,10 +188,9 @@ export class Replica {
    * it ends, what is asked of the replica is answered as it was, and history that is written comes with it or not at all.
    */
   *applyPageCooperatively(
-    bytes: Buffer,
+    page: VerifiedPage,
     { compacted = false }: { compacted?: boolean } = {},
   ): CooperativeTask<AppliedPage> {
-    const page = verifyPage(bytes);
     const [altered] = this.#altered();
     if (altered) throw new TidemarkError('replica_altered', { ...altered });
     const before = this.cursorState();

@@ -7,7 +7,7 @@ import { generatedFrom, page, sentence, table } from './markdown.ts';
 
 /** docs/reference/commands.md: every command with its options, from the definitions that parse them. */
 
-/** What the exit codes of `@tidemark/command-line/exit` mean. */
+/** The exit codes of `@tidemark/command-line/exit`, with their meanings. */
 const EXIT_CODES = [
   ['0', 'The command did its work, or stopped because it was asked to.'],
   ['1', 'The command failed. One line on stderr holds the error: its code, its sentence, and what to do.'],

@@ -17,5 +17,5 @@ export function page(title: string, blocks: (string | string[])[]): string {
   return `${[`# ${title}`, ...texts].join('\n\n')}\n`;
 }
 
-/** States how a page came to be, so that nobody edits it by hand. */
+/** Names the source of a generated page, so that nobody edits the page by hand. */
 export const generatedFrom = (source: string) => `\`npm run docs\` generates this page from ${source}. Do not edit it.`;

@@ -20,7 +20,7 @@ interface JsonSchema {
   anyOf?: JsonSchema[];
 }
 
-/** What a name that the administrator chooses stands for, by the key above it. */
+/** Placeholders for names that the administrator chooses, by the key above them. */
 const NAMES: Record<string, string> = { feeds: '<feed>', tables: '<table>', where: '<column>' };
 
 /** Keys whose values have a form of their own; their descriptions state it. */

@@ -4,7 +4,7 @@ import { RESULTS, STAGES } from './stages.ts';
 import { isPassed, type StageResult, summarise } from './summary.ts';
 
 /**
- * `npm test [-- stage…]`: every check and every test, or the named stages. All stages run, also after one that failed.
+ * `npm test [-- stage…]`: every check and every test, or the named stages. All stages run, even after one that failed.
  * The last line of the output is the total: `N passed, N failed`, and `, N skipped` when there are any.
  */
 
@@ -15,7 +15,7 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 
-// Ctrl+C reaches the running stage too. It ends, and the summary of what was counted is still printed.
+// Ctrl+C reaches the running stage too. It ends, and the summary of the counted tests is still printed.
 let interrupted = false;
 process.on('SIGINT', () => {
   interrupted = true;

@@ -29,7 +29,7 @@ test('a stage that fails or cannot run is counted, and the stages after it are s
   expect(isPassed(results)).toBe(false);
 });
 
-test('a run with skipped tests says so and has not passed', () => {
+test('a run with skipped tests reports them and has not passed', () => {
   const results = [result('unit', { skipped: 2 })];
   expect(summarise(results).at(-1)).toBe('1 passed, 0 failed, 2 skipped');
   expect(isPassed(results)).toBe(false);

@@ -10,8 +10,11 @@ import type { Facts } from '@tidemark/status/facts';
 import { guard } from '@tidemark/table-store/sqlite';
 import { FactBook } from '../facts/fact-book.ts';
 import { FactTeller } from '../facts/fact-teller.ts';
+import type { Context, Effect } from '../machine/effect.ts';
+import type { Event } from '../machine/event.ts';
 import { dueAt, initial, next } from '../machine/machine.ts';
-import type { Context, Effect, Event, Policy, RunState, State } from '../machine/machine-types.ts';
+import type { RunState } from '../machine/run-state.ts';
+import type { Policy, State } from '../machine/state.ts';
 import { Downloads } from '../relay/download.ts';
 import { RelayClient } from '../relay/relay-client.ts';
 import { failureOf } from '../relay/relay-errors.ts';
@@ -84,10 +87,8 @@ class SyncAgent implements Agent {
     }
     this.#dispatch({
       type: 'settings',
-      configured,
-      feedNamed: feed !== '',
-      reopen,
-      reconnect: reconnect && before !== null,
+      feed: feed === '' ? 'none' : reopen ? 'changed' : 'same',
+      connection: !configured ? 'none' : reconnect && before !== null ? 'changed' : 'same',
       policy: this.#policy(settings),
     });
   }
@@ -100,7 +101,7 @@ class SyncAgent implements Agent {
   }
 
   run(mode: Mode, trigger: Trigger, target?: Seq): void {
-    this.#dispatch({ type: 'start', mode, trigger, wanted: target ?? null });
+    this.#dispatch({ type: 'start', mode, trigger, upTo: target ?? null });
   }
 
   cancel(): void {
@@ -230,7 +231,13 @@ class SyncAgent implements Agent {
       case 'attempt-failed': {
         const { run, failure } = effect;
         const { code, params, detail } = failure.fault;
-        this.#log('warn', 'attempt.failed', { run: run.id, attempt: run.attempt, code, params, detail });
+        this.#log('warn', 'attempt.failed', {
+          run: run.id,
+          attempt: run.failures.streak?.attempts,
+          code,
+          params,
+          detail,
+        });
         return this.#book.failing(this.#theRecord(run).end(run, 'failed', failure.fault, this.#standing()));
       }
       case 'ended':

@@ -13,8 +13,8 @@ import { createAgent } from '../agent/agent.ts';
 import type { Agent, AgentSettings, Log } from '../agent/agent-api.ts';
 import { FactBook } from '../facts/fact-book.ts';
 import { initial } from '../machine/machine.ts';
-import { newRun } from '../machine/machine-steps.ts';
-import type { State } from '../machine/machine-types.ts';
+import { newRun } from '../machine/run-state.ts';
+import type { State } from '../machine/state.ts';
 import { RelayClient } from '../relay/relay-client.ts';
 import { failureOf } from '../relay/relay-errors.ts';
 import { RunRecord } from '../run/run-record.ts';
@@ -138,8 +138,7 @@ export async function status(call: Call): Promise<void> {
 
 /** Asking the relay, as a check that failed: what is told then rests on it. */
 function failedCheck(state: State, fault: Fault, startedAt: number): Run {
-  const context = { now: startedAt, random: Math.random, newId: randomUUID };
-  const run = newRun(state, { mode: 'check', trigger: 'command', wanted: null }, context);
+  const run = newRun(randomUUID(), { mode: 'check', trigger: 'command', upTo: null }, state.cursor, startedAt);
   return new RunRecord(run).end(run, 'failed', fault, { now: Date.now(), to: state.cursor, left: null });
 }
 

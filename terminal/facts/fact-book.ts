@@ -6,7 +6,8 @@ import { type LagSample, succeeded } from '@tidemark/replica/history';
 import type { AppliedPage, ReplicaSummary, TableCount } from '@tidemark/replica/replica';
 import { DEFAULT_THRESHOLDS, type Facts, type Progress } from '@tidemark/status/facts';
 import type { AgentSettings } from '../agent/agent-api.ts';
-import type { State } from '../machine/machine-types.ts';
+import { buildingSince } from '../machine/phases/pulling.ts';
+import type { State } from '../machine/state.ts';
 import type { RunRecord } from '../run/run-record.ts';
 
 const PROBES_KEPT = 10;
@@ -211,7 +212,7 @@ function phaseOf(state: State, record: RunRecord | null, now: number): Facts['ph
 /** Between pages there is nothing to apply: it is the relay that is waited for. */
 function awaited(state: State): Progress['stage'] | null {
   if (state.at !== 'pulling' || state.applying !== null) return null;
-  return state.building === null ? 'downloading' : 'preparing';
+  return buildingSince(state.next) === null ? 'downloading' : 'preparing';
 }
 
 function faultOf(state: State): Fault | null {
@@ -219,7 +220,8 @@ function faultOf(state: State): Fault | null {
 }
 
 function retryOf(state: State): Facts['retry'] {
-  if (state.at === 'waiting-to-retry') return { attempt: state.run.attempt + 1, nextAt: state.retryAt };
+  if (state.at === 'waiting-to-retry')
+    return { attempt: (state.run.failures.streak?.attempts ?? 0) + 1, nextAt: state.retryAt };
   if (state.at === 'closed' && state.retryAt !== null) return { attempt: state.attempt + 1, nextAt: state.retryAt };
   return null;
 }

@@ -5,7 +5,7 @@ import type { Difference, Run } from '@tidemark/protocol/run';
 import type { AppliedPage } from '@tidemark/replica/replica';
 import type { Progress } from '@tidemark/status/facts';
 import type { Counts } from '@tidemark/table-store/feed-tables';
-import type { RunState } from '../machine/machine-types.ts';
+import type { RunState } from '../machine/run-state.ts';
 import { Meter } from './meter.ts';
 
 /** Runs that follow the relay are kept as one, if they begin within this time. */
@@ -215,18 +215,18 @@ export class RunRecord {
   ): Run {
     const tables = [...this.#tables.values()];
     // Pages that only moved the cursor, past what is for others, brought nothing.
-    const nothingCame = tables.length === 0 && !run.copied && this.#differences === null;
+    const nothingCame = tables.length === 0 && run.basis.by !== 'snapshot' && this.#differences === null;
     const sum = (of: keyof Omit<Counts, 'name'>) => tables.reduce((total, table) => total + table[of], 0);
     return {
       id: run.id,
       startedAt: run.startedAt,
       endedAt: now,
-      trigger: run.trigger,
-      mode: run.mode,
+      trigger: run.request.trigger,
+      mode: run.request.mode,
       outcome: outcome === 'done' && nothingCame ? 'nothing-new' : outcome,
       from: run.from,
       to,
-      snapshot: run.copied ? run.snapshot : null,
+      snapshot: run.basis.by === 'snapshot' ? run.basis.reason : null,
       inserted: sum('inserted'),
       updated: sum('updated'),
       deleted: sum('deleted'),
@@ -240,7 +240,7 @@ export class RunRecord {
             differences: this.#differences,
           }),
       left,
-      retries: run.retries,
+      retries: run.failures.total,
       fault,
     };
   }
