@@ -79,7 +79,7 @@ test('looks: an ordinary day', async ({ master, system, way, preset, launch }) =
   await shoot(app, '43-shortcuts');
 });
 
-test('looks: what can go wrong on the way to the relay', async ({ system, way, preset, launch }) => {
+test('looks: failures on the way to the relay', async ({ system, way, preset, launch }) => {
   test.setTimeout(400_000);
   const app = await launch(preset);
   await app.firstSync();

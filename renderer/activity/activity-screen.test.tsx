@@ -74,7 +74,7 @@ test('a comparison has its own row, and its details name each table', async () =
   expect(within(table).getByRole('columnheader', { name: 'Repaired' })).toBeTruthy();
 });
 
-test('a list that cannot be loaded says why', async () => {
+test('a list that cannot be loaded names the cause', async () => {
   renderApp(<ActivityScreen />, {
     answers: { 'runs.list': () => ({ ok: false, fault: { code: 'agent_down', params: {} } }) },
   });

@@ -47,7 +47,7 @@ test('a comparison without a stored extent still lists its differences', () => {
   expect(describeRun(old)).toBe('Compared with the server: 15 rows in 2 tables differed and were repaired');
 });
 
-test('a comparison with differences names the tables, also in the text for support', () => {
+test('a comparison with differences names the tables, and so does the text for support', () => {
   expect([outcomeLabel(DIFFERING), describeRun(DIFFERING)]).toEqual([
     'Repaired',
     'Compared 1,234,567 rows in 12 tables: 15 rows in 2 tables differed and were repaired',

@@ -95,7 +95,7 @@ function AsOf() {
       label="Data current as of"
       value={FORMAT.moment(at, now)}
       sub={FORMAT.ago(at, now)}
-      more={`The newest change on this PC was made at head office on ${FORMAT.full(at)}`}
+      more={`Newest change on this PC: ${FORMAT.full(at)}`}
     />
   );
 }
