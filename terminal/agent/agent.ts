@@ -61,8 +61,7 @@ class SyncAgent implements Agent {
       onStatus: (now) => this.#journal.addSample(this.#replica, now),
     };
     this.#worker = new Worker(this.#workDeps);
-    const paused = options.paused && { ...options.paused, interrupted: null };
-    this.#runner = new MachineRunner(initial(policyOf(options, null), paused), {
+    this.#runner = new MachineRunner(initial(policyOf(options, null), options.paused), {
       perform: (effect) => this.#perform(effect),
       onStep: (before, event) => this.#onStep(before, event),
       onRest: () => this.#publisher.publishSoon(),
