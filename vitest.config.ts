@@ -2,13 +2,22 @@ import { useCompileCache } from '@tidemark/testing/processes/compile-cache';
 import { defineConfig } from 'vitest/config';
 
 /**
- * Two projects: `unit` needs nothing but Node, `pg` starts Postgres servers. The limits are there to end a test that
+ * Three projects: `unit` needs nothing but Node, `pg` starts Postgres servers, `clone` installs packages from a registry. The limits are there to end a test that
  * hangs. They do not say how long a test may take: many start processes, on machines that have other work to do.
  */
 useCompileCache();
 
 const MINUTE = 60_000;
-const excluded = ['**/node_modules/**', '**/out/**', '**/dist/**', 'bench/peers/**', '**/*.electron.test.ts'];
+/** They read /proc, or mount a small disk. */
+const linuxOnly = ['e2e/hazards/disk-full.test.ts', 'e2e/hazards/large-transaction.pg.test.ts'];
+const excluded = [
+  '**/node_modules/**',
+  '**/out/**',
+  '**/dist/**',
+  'bench/peers/**',
+  '**/*.electron.test.ts',
+  ...(process.platform === 'linux' ? [] : linuxOnly),
+];
 const limits = {
   testTimeout: 5 * MINUTE,
   hookTimeout: 5 * MINUTE,
@@ -24,7 +33,7 @@ export default defineConfig({
           ...limits,
           name: 'unit',
           include: ['**/*.test.{ts,tsx}'],
-          exclude: [...excluded, '**/*.pg.test.ts'],
+          exclude: [...excluded, '**/*.pg.test.ts', '**/*.clone.test.ts'],
         },
       },
       {
@@ -36,6 +45,15 @@ export default defineConfig({
           testTimeout: 10 * MINUTE,
           // Each file starts servers of its own. More files at once only make them wait for each other.
           maxWorkers: 2,
+        },
+      },
+      {
+        test: {
+          ...limits,
+          name: 'clone',
+          include: ['**/*.clone.test.ts'],
+          exclude: excluded,
+          testTimeout: 120 * MINUTE,
         },
       },
     ],

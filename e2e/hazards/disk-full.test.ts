@@ -15,7 +15,7 @@ afterEach(async () => {
 });
 
 const AT = '2026-11-23T08:00:00.000000Z';
-/** Does not compress, and so fills what it should. */
+/** Random text, which does not compress and so fills the disk. */
 const noise = (n: number) =>
   Array.from({ length: 20 }, (_, i) =>
     Math.abs(Math.sin(n * 31 + i))
@@ -23,7 +23,7 @@ const noise = (n: number) =>
       .slice(2),
   ).join('');
 
-test('disk-full at the terminal: a coded error, the data as it was, and complete once there is space', async () => {
+test('disk-full at the terminal: fails with a code, keeps the data, and completes once there is space', async () => {
   const relay = await TestRelay.start();
   cleanup.push(() => relay.stop());
   const disk = await SmallDisk.start(40);
@@ -53,7 +53,7 @@ test('disk-full at the terminal: a coded error, the data as it was, and complete
   expect(full.said).toContain('disk_full: ');
   expect(full.code).toBe(1);
   const [rows, last] = (await count()).split(' ').map(Number);
-  // Whole transactions only, if any.
+  // Only complete transactions, if any.
   expect(((rows ?? 0) - 100) % 2000).toBe(0);
   expect(rows === 100 || ((last ?? 0) - 999) % 2000 === 0).toBe(true);
   await disk.resize(80);
@@ -61,7 +61,7 @@ test('disk-full at the terminal: a coded error, the data as it was, and complete
   expect(await count()).toBe('16100 16999');
 });
 
-test('disk-full at the relay: the batch is refused by its code, nothing is lost, and it goes on once there is space', async () => {
+test('disk-full at the relay: refuses the batch with a code, loses nothing, and resumes once there is space', async () => {
   const disk = await SmallDisk.start(3);
   cleanup.push(() => disk.stop());
   const port = await freePort();
@@ -139,7 +139,7 @@ test('disk-full at the relay: the batch is refused by its code, nothing is lost,
 const alive = (pid: number): boolean => {
   try {
     process.kill(pid, 0);
-    // A zombie is gone, too: its shell reaps it at its end.
+    // A zombie counts as ended, because its shell reaps it.
     return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
   } catch {
     return false;

@@ -29,7 +29,7 @@ test('three steps lead to a first sync, and only the last step saves', async () 
   expect(called('connection.test')).toEqual([
     { relayUrl: 'https://relay.hq.example', feed: 'shop', token: 'secret-key' },
   ]);
-  await screen.findByText(/Found relay “HQ-1”/);
+  await screen.findByText(/Connected to “HQ-1”/);
   expect(called('settings.set')).toEqual([]);
   await userEvent.type(screen.getByLabelText('Name of this PC'), 'Branch 9');
   await userEvent.click(screen.getByRole('button', { name: 'Start first sync' }));
@@ -54,7 +54,7 @@ test('a key that the relay refuses is reported in its step and is no dead end', 
   });
   await typeConnection();
   await userEvent.type(screen.getByLabelText('Key'), 'wrong{Enter}');
-  expect((await screen.findByTestId('test-failed')).textContent).toContain("The relay does not accept this PC's key.");
+  expect((await screen.findByTestId('test-failed')).textContent).toContain('The sync server does not accept the key.');
   await userEvent.click(screen.getByRole('button', { name: 'Continue anyway' }));
   expect(screen.getByRole('button', { name: 'Start first sync' })).toBeTruthy();
 });

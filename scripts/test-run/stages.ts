@@ -74,9 +74,12 @@ export const STAGES: readonly Stage[] = [
   check('types', `${MODULES}/typescript/bin/tsc`, ['-b']),
   check('lint', `${MODULES}/oxlint/bin/oxlint`, ['--type-aware']),
   check('prose', 'scripts/prose/main.ts', []),
+  check('unused', `${MODULES}/knip/bin/knip.js`, []),
   vitest('unit'),
   vitest('pg'),
   playwright(),
+  // It becomes another user, and gives that user a path without compilers.
+  ...(process.platform === 'linux' ? [vitest('clone')] : []),
 ];
 
 function stage(name: string, count: () => Promise<Counts>): Stage {

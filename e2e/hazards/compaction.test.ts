@@ -31,7 +31,7 @@ const VISIT: TableSchema = { ...ITEM, name: 'visit' };
 const LOG: TableSchema = { ...ITEM, name: 'log', key: [] };
 const SCHEMAS: Record<number, TableSchema> = { 1: ITEM, 2: STOCK, 3: VISIT, 4: LOG };
 const DAY = 86_400_000;
-/** When transactions were committed: yesterday. */
+/** Commit time of the transactions: yesterday. */
 const STARTED = Date.now() - DAY;
 
 let relay: TestRelay;
@@ -41,7 +41,7 @@ let at: number;
 beforeEach(async () => {
   relay = await TestRelay.start();
   way = await FaultProxy.start(relay.url);
-  folder = temporaryFolder('squash');
+  folder = temporaryFolder('compaction');
   at = 1000;
 });
 afterEach(async () => {
@@ -52,7 +52,7 @@ afterEach(async () => {
 
 const database = (name = 'branch') => path.join(folder, `${name}.sqlite`);
 
-/** A transaction of these lines, each cut into lines as a feed writes them. */
+/** Commits a transaction with these lines, divided into lines of the size that a feed writes. */
 async function commit(lines: ChangeLine[], schemas = SCHEMAS): Promise<void> {
   const declared = Object.entries(schemas).map(([id, schema]) => ['s', Number(id), schema]);
   const cut = lines.flatMap((line): ChangeLine[] => {
@@ -75,15 +75,15 @@ async function head(): Promise<{ epoch: string; seq: number }> {
   return head;
 }
 
-/** What the relay answers to a terminal at a seq. */
+/** The relay's plan for a terminal at a seq. */
 async function planAt(seq: number): Promise<RelayStatus['plan']> {
   const { epoch } = await head();
   const answer = await relay.get(`/v1/feeds/shop/status?epoch=${epoch}&seq=${seq}`);
   return RelayStatus.parse(await answer.json()).plan;
 }
 
-/** A squashed page, when the relay has built it; or the code of its refusal. */
-async function squashed(start: string, target: number): Promise<Buffer | string> {
+/** Waits for the relay to build a compacted page. Returns the page, or the code of a refusal. */
+async function compacted(start: string, target: number): Promise<Buffer | string> {
   const { epoch } = await head();
   return until(
     async () => {
@@ -95,20 +95,20 @@ async function squashed(start: string, target: number): Promise<Buffer | string>
       if (code === 'squash_building') expect(answer.headers.get('retry-after')).toBe('1');
       return code === 'squash_building' ? false : code;
     },
-    () => 'the squashed pages were not built',
+    () => 'the relay did not build the compacted pages',
   );
 }
 
 async function page(start: string, target: number): Promise<Buffer> {
-  const found = await squashed(start, target);
+  const found = await compacted(start, target);
   if (typeof found === 'string') throw new Error(found);
   return found;
 }
 
 const nextOf = (bytes: Buffer) => verifyPage(bytes).trailer.next;
 
-/** All squashed pages from a seq to another. */
-async function allSquashed(from: number, target: number): Promise<Buffer[]> {
+/** All compacted pages from one seq to another. */
+async function allCompacted(from: number, target: number): Promise<Buffer[]> {
   const pages = [await page(String(from), target)];
   for (;;) {
     const next = nextOf(pages.at(-1) ?? Buffer.alloc(0));
@@ -117,7 +117,7 @@ async function allSquashed(from: number, target: number): Promise<Buffer[]> {
   }
 }
 
-/** Brings a replica to the target by ordinary pages, as they come; says how many bytes they had. */
+/** Applies ordinary pages to a replica up to the target. Returns their size in bytes. */
 async function replay(name: string, target: number): Promise<number> {
   const { epoch } = await head();
   const replica = Replica.open(database(name), 'shop');
@@ -135,7 +135,7 @@ async function replay(name: string, target: number): Promise<number> {
   }
 }
 
-/** Everything that a replica holds and says of itself, besides its history. */
+/** The complete content of a replica, except its history. */
 function contents(name = 'branch'): Record<string, unknown[]> {
   const db = new Database(database(name), { readonly: true });
   try {
@@ -168,18 +168,18 @@ const seqHere = (name = 'branch') => standing(name).seq;
 const partHere = (name = 'branch') => standing(name).part;
 const askedFor = (what: 'pages' | 'squashed') => way.asked.filter((url) => url.includes(`/${what}/`));
 
-/** A terminal that is up to date with a base of so many long items. */
+/** Syncs a terminal with a base copy of that many long items. */
 async function terminal(rows: number): Promise<void> {
   const random = new Random(rows);
   await relay.base(rows, () => text(random));
   await until(
     async () => (await pull()).outcome === 'done' || seqHere() > 0,
-    () => 'the first copy did not come',
+    () => 'the first snapshot did not arrive',
   );
   way.asked.length = 0;
 }
 
-/** Updates of the first items, again and again. */
+/** Updates the first items repeatedly, in one transaction each time. */
 async function updates(rows: number, times: number, random = new Random(7)): Promise<void> {
   for (let n = 0; n < times; n++)
     await commit([['u', 1, Array.from({ length: rows }, (_, i): WireRow => [i + 1, text(random)])]]);
@@ -187,7 +187,7 @@ async function updates(rows: number, times: number, random = new Random(7)): Pro
 
 describe('the result', () => {
   test.each([1, 2, 3, 4])(
-    'Q1 squash-equals-replay: a terminal by squashed pages holds what one holds that replayed all (seed %i)',
+    'Q1 compaction-equals-replay: compacted pages lead to the same replica as ordinary pages (seed %i)',
     async (seed) => {
       await terminal(8000);
       const workload = new KeyedWorkload(new Random(seed));
@@ -204,13 +204,13 @@ describe('the result', () => {
       expect(askedFor('squashed').length).toBeGreaterThan(0);
       const bytes = await replay('replayed', target);
       expect(contents()).toEqual(contents('replayed'));
-      const pages = await allSquashed(from, target);
+      const pages = await allCompacted(from, target);
       expect(pages.reduce((sum, each) => sum + each.length, 0)).toBeLessThan(bytes * 0.8);
       onceEach(pages);
     },
   );
 
-  test('Q2 a row that came and went does not come, and a table that it made is there', async () => {
+  test('Q2 sends no line for a row that was inserted and deleted, and creates its table', async () => {
     await terminal(6000);
     copyFileSync(database(), database('replayed'));
     const random = new Random(1);
@@ -227,13 +227,13 @@ describe('the result', () => {
     expect(contents().stock).toEqual([]);
   });
 
-  test('Q2 a backlog in which each row came once, and one that replaces a table, come by ordinary pages', async () => {
+  test('Q2 sends ordinary pages for a backlog with each row once, and for one that replaces a table', async () => {
     await terminal(6000);
     await updates(1000, 1);
     await commit([['u', 1, Array.from({ length: 500 }, (_, i) => [2000 + i, text(new Random(i))])]]);
     expect(await planAt(1)).toMatchObject({ by: 'pages', squashed: true });
-    expect(await squashed('1', 3)).toBe('squash_larger');
-    // It is not offered again, nor built anew for a terminal that was offered it before.
+    expect(await compacted('1', 3)).toBe('squash_larger');
+    // The relay does not offer compaction again, and does not build it for a terminal with an older offer.
     expect(await planAt(1)).toMatchObject({ by: 'pages', squashed: false });
     expect(await pull()).toMatchObject({ outcome: 'done', updated: 1500, retries: 0 });
     expect(askedFor('squashed')).toEqual([]);
@@ -254,13 +254,13 @@ describe('the result', () => {
       ],
       { 9: wider },
     );
-    expect(await squashed('5', (await head()).seq)).toBe('squash_larger');
-    // By pages, or by a copy where that is smaller.
+    expect(await compacted('5', (await head()).seq)).toBe('squash_larger');
+    // The terminal uses pages, or a snapshot if that is smaller.
     expect(await pull()).toMatchObject({ outcome: 'done' });
     expect(contents().visit).toEqual([[1n, 'x', null]]);
   });
 
-  test('Q2 a small backlog, and a pull of one transaction or up to one, do not ask for squashed pages', async () => {
+  test('Q2 requests no compacted pages for a small backlog, or for a pull of one transaction or up to one', async () => {
     await terminal(6000);
     await updates(10, 3);
     expect(await planAt(1)).toMatchObject({ by: 'pages', squashed: false });
@@ -272,7 +272,7 @@ describe('the result', () => {
   });
 });
 
-/** Fails unless no key stands twice in the pages. */
+/** Fails if a key is in the pages twice. */
 function onceEach(pages: Buffer[]): void {
   const seen = new Set<string>();
   for (const line of pages.flatMap((each) => each.toString().trimEnd().split('\n').slice(1, -1))) {
@@ -287,8 +287,8 @@ function onceEach(pages: Buffer[]): void {
   expect(seen.size).toBeGreaterThan(0);
 }
 
-describe('in the middle', () => {
-  /** A terminal that lacks four pages of rows, each changed twice. */
+describe('an interrupted pull', () => {
+  /** Puts a terminal behind by four pages of rows, each changed twice. Returns the head. */
   async function behind(): Promise<number> {
     await terminal(12_000);
     copyFileSync(database(), database('replayed'));
@@ -296,7 +296,7 @@ describe('in the middle', () => {
     return (await head()).seq;
   }
 
-  /** Stops the relay, forgets what it had built, and starts it. */
+  /** Restarts the relay without the compacted pages that it had built. */
   async function restart(feed = '{}', now = STARTED): Promise<void> {
     const squashes = path.join(relay.folder, 'relay-data/shop/squashes');
     expect(readdirSync(squashes).length).toBeGreaterThan(0);
@@ -306,52 +306,52 @@ describe('in the middle', () => {
     await relay.session();
   }
 
-  test('Q3 killed-mid-squash: terminal and relay both anew, it goes on where it was, to the same end', async () => {
+  test('Q3 killed-mid-compaction: resumes after terminal and relay restart, with the same result', async () => {
     const target = await behind();
-    const whole = await allSquashed(1, target);
-    expect(whole.length).toBeGreaterThan(3);
+    const pages = await allCompacted(1, target);
+    expect(pages.length).toBeGreaterThan(3);
     const before = contents().item;
     way.trouble = { kind: 'slow', bytesPerSecond: 3_000_000 };
     const args = ['pull', '--relay', way.url, '--feed', 'shop', '--token-file', relay.tokenFile('terminal')];
     const killed = start('terminal', [...args, '--db', database()]);
     await until(
       async () => partHere() >= 2,
-      () => `no squashed page was kept: ${killed.stderr}`,
+      () => `the terminal spooled no compacted page: ${killed.stderr}`,
     );
     await killed.stop('SIGKILL');
     const held = partHere();
-    expect(held).toBeLessThan(whole.length);
+    expect(held).toBeLessThan(pages.length);
     expect(contents().item).toEqual(before);
     await restart();
-    expect(await allSquashed(1, target)).toEqual(whole);
-    // What comes meanwhile comes after it.
+    expect(await allCompacted(1, target)).toEqual(pages);
+    // Later changes follow the compacted transaction.
     await updates(5, 1);
     way.trouble = { kind: 'none' };
     way.asked.length = 0;
     expect(await pull()).toMatchObject({ outcome: 'done', from: { seq: 1 }, to: { seq: target + 1 } });
     expect(askedFor('squashed')[0]).toContain(`/1.${held}/${target}`);
-    expect(new Set(askedFor('squashed')).size).toBe(whole.length - held);
+    expect(new Set(askedFor('squashed')).size).toBe(pages.length - held);
     await replay('replayed', target + 1);
     expect(contents()).toEqual(contents('replayed'));
   });
 
-  test('Q3 the kinds of pages do not mix: one of the other kind is refused, the replica as it was', async () => {
+  test('Q3 refuses a page of the other kind and leaves the replica unchanged', async () => {
     const target = await behind();
-    const pages = await allSquashed(1, target);
+    const pages = await allCompacted(1, target);
     const { epoch } = await head();
     const replica = Replica.open(database(), 'shop');
     try {
       const refused = (bytes: Buffer, kind: { compacted?: boolean }) => {
-        const standing = replica.cursorState();
+        const before = replica.cursorState();
         expect(() => replica.applyPage(verifyPage(bytes), kind)).toThrowError(
           expect.objectContaining({ code: 'page_out_of_order' }),
         );
-        expect(replica.cursorState()).toEqual(standing);
+        expect(replica.cursorState()).toEqual(before);
       };
       replica.applyPage(verifyPage(pages[0] ?? Buffer.alloc(0)), { compacted: true });
       expect(replica.compactionTarget()).toBe(target);
       refused(await relay.page(epoch, '1.1', target), { compacted: false });
-      const [, second] = await allSquashed(1, target);
+      const [, second] = await allCompacted(1, target);
       refused(second ?? Buffer.alloc(0), { compacted: false });
       replica.dropSpool();
       const ordinary = await relay.page(epoch, '1', target);
@@ -364,14 +364,14 @@ describe('in the middle', () => {
     } finally {
       replica.close();
     }
-    // What was kept aside of ordinary pages goes on by them.
+    // Ordinary pages continue the spooled ones.
     expect((await pull()).outcome).toBe('done');
     expect(askedFor('squashed')).toEqual([]);
     await replay('replayed', target);
     expect(contents()).toEqual(contents('replayed'));
   });
 
-  test('Q3 a pull of one transaction forgets the squashed pages that were kept, and is right', async () => {
+  test('Q3 a pull of one transaction discards the spooled compacted pages', async () => {
     const target = await behind();
     const replica = Replica.open(database(), 'shop');
     replica.applyPage(verifyPage(await page('1', target)), { compacted: true });
@@ -381,17 +381,17 @@ describe('in the middle', () => {
     expect(contents()).toEqual(contents('replayed'));
   });
 
-  test('Q3 horizon-passed: what was begun is dropped for what the plan says', async () => {
+  test('Q3 horizon-passed: discards the spooled pages and follows the plan', async () => {
     const target = await behind();
     const replica = Replica.open(database(), 'shop');
     replica.applyPage(verifyPage(await page('1', target)), { compacted: true });
     replica.close();
     await restart('{ retention: { days: 1 } }', STARTED + 10 * DAY);
     expect(await planAt(1)).toMatchObject({ by: 'snapshot', reason: 'behind_horizon' });
-    expect(await squashed('1', target)).toBe('behind_horizon');
+    expect(await compacted('1', target)).toBe('behind_horizon');
     await until(
       async () => (await pull()).outcome === 'done',
-      () => 'the copy did not come',
+      () => 'the snapshot did not arrive',
     );
     expect(seqHere()).toBe(target);
     expect(contents().spool).toEqual([{ n: 0 }]);
@@ -399,7 +399,7 @@ describe('in the middle', () => {
   });
 });
 
-test('Q4 what was built is kept for others with the same range, also over a restart, and does not grow for ever', async () => {
+test('Q4 serves built pages to other terminals with the same range, even after a restart', async () => {
   await terminal(6000);
   await updates(300, 4);
   const first = await page('1', 5);
@@ -418,6 +418,6 @@ test('Q4 what was built is kept for others with the same range, also over a rest
     ['9', 'cursor_ahead'],
     ['0', 'behind_horizon'],
   ] as const)
-    expect(await squashed(start, 5)).toBe(code);
-  expect(await squashed('1', 6)).toBe('target_invalid');
+    expect(await compacted(start, 5)).toBe(code);
+  expect(await compacted('1', 6)).toBe('target_invalid');
 });
