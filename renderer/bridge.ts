@@ -10,7 +10,7 @@ declare global {
 }
 
 /** Thrown when the app refused a call or could not carry it out. */
-export class CallFailed extends Error {
+class CallFailed extends Error {
   override readonly name = 'CallFailed';
   readonly fault: Fault;
 

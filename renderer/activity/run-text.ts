@@ -44,7 +44,7 @@ export const changesOf = ({ inserted, updated, deleted, truncated }: Counts): nu
   inserted + updated + deleted + truncated;
 
 /** `812 updated, 400 added, 28 deleted`, without zeros. */
-export function changeParts({ inserted, updated, deleted, truncated }: Counts): string {
+function changeParts({ inserted, updated, deleted, truncated }: Counts): string {
   const parts: [number, string][] = [
     [updated, 'updated'],
     [inserted, 'added'],
@@ -98,7 +98,7 @@ export function describeRun(run: Run): string {
   }
 }
 
-export const durationMs = (run: Run): number => Math.max(0, run.endedAt - run.startedAt);
+const durationMs = (run: Run): number => Math.max(0, run.endedAt - run.startedAt);
 
 export const durationText = (run: Run): string =>
   durationMs(run) < 1000 ? `${durationMs(run)} ms` : FORMAT.span(durationMs(run));

@@ -32,7 +32,7 @@ function useStages({ runId, stage }: Progress): { stages: Stages; comparison: bo
 }
 
 /** `1,240 of 5,310 changes`; null while the total is not known. */
-export function progressText({ done, total, unit }: Progress): string | null {
+function progressText({ done, total, unit }: Progress): string | null {
   return total > 0 ? `${FORMAT.count(Math.min(done, total))} of ${FORMAT.counted(total, unit.slice(0, -1))}` : null;
 }
 

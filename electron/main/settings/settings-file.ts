@@ -29,7 +29,7 @@ const FIELDS = {
 export const StoredSettings = z.object(FIELDS);
 export type StoredSettings = z.infer<typeof StoredSettings>;
 
-export const DEFAULT_SETTINGS: StoredSettings = {
+const DEFAULT_SETTINGS: StoredSettings = {
   relayUrl: '',
   feed: '',
   centralName: '',
