@@ -36,14 +36,14 @@ const TABLE: { [S in StateName]: Handlers<S> } = {
 };
 
 /** The state before the first event. `paused`: a pause that outlived the process before. */
-export function initial(policy: Policy, paused: Pause | null): State {
+export function initial(policy: Policy, paused: Omit<Pause, 'interrupted'> | null): State {
   return {
     at: 'closed',
     configured: false,
     policy,
     cursor: null,
     start: NOWHERE,
-    paused,
+    paused: paused && { ...paused, interrupted: null },
     nextAt: null,
     fault: null,
     attempt: 0,
