@@ -7,7 +7,7 @@ import type { Run } from '@tidemark/protocol/run';
 import { verifyPage } from '@tidemark/replica/page-reader';
 import { Replica } from '@tidemark/replica/replica';
 import type { Agent } from '@tidemark/terminal/agent/agent-api';
-import { pull as pullOnce } from '@tidemark/terminal/command/commands';
+import { pull as pullOnce } from '@tidemark/terminal/command/run-once';
 import { Secret } from '@tidemark/terminal/relay/secret';
 import { type AgentRun, agentRun } from '@tidemark/testing/agent-run';
 import { FaultProxy } from '@tidemark/testing/fault-proxy';
@@ -406,7 +406,7 @@ describe('the command', () => {
     expect(cut.stderr).toMatch(/^relay_unreachable: /);
     expect(cut.stdout).toContain('Position 1');
     expect(cut.stdout).toMatch(
-      /^Cannot reach the relay\. \S+ did not answer .*\. It last answered .*\. Showing data as of .*\. Local data is safe\n/,
+      /^Cannot reach \S+\. \S+ did not answer .*\. It last answered .*\. Showing data as of .*\. Local data is safe\n/,
     );
   });
 

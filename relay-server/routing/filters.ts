@@ -5,7 +5,8 @@ import { EVERYONE, type ScopeSet } from '@tidemark/protocol/page';
  * Filters of relay.yaml, and the scopes that they define. A scope is the set of rows that one choice of attribute values
  * selects; a terminal is entitled to the scopes of its own attributes.
  *
- * Everything here depends on relay.yaml and attributes alone. Binding a filter to a table's schema is router.ts.
+ * Everything here is pure and depends on relay.yaml and attributes alone. Binding a filter to a table's schema is router.ts.
+ * Rules G1 to G6 of docs/protocol.md; docs/decisions/2026-11-23-route-changes-at-ingest.md.
  */
 
 /** The scope of rows that every terminal receives. */

@@ -1,0 +1,61 @@
+import { DigestAnswer, DigestRequest, FeedName, RowsRequest } from '@tidemark/protocol/api';
+import { Epoch, Seq } from '@tidemark/protocol/cursor';
+import { TidemarkError } from '@tidemark/protocol/errors';
+import { ScopeSet } from '@tidemark/protocol/page';
+import { PATHS } from '@tidemark/protocol/paths';
+import { z } from 'zod';
+import { json, readBody } from '../body.ts';
+import { codingOf } from '../content-coding.ts';
+import { NEVER_CACHED, sendBytes } from '../send.ts';
+import { entitledSet } from './entitled-set.ts';
+import { bytesRoute, type Call } from './route.ts';
+
+/** Routes for a terminal that verifies its replica against a snapshot. */
+
+/** Largest request, bytes: 256 ranges with long keys. */
+const BODY_LIMIT = 1024 * 1024;
+
+const SnapshotInput = z.object({ feed: FeedName, epoch: Epoch, scopes: ScopeSet, seq: z.coerce.number().pipe(Seq) });
+type SnapshotCall = Call<z.output<typeof SnapshotInput>>;
+
+export const DIGEST_ROUTES = [
+  bytesRoute({
+    method: 'POST',
+    path: PATHS.digests,
+    role: 'terminal',
+    input: SnapshotInput,
+    output: { type: 'application/json', schema: DigestAnswer },
+    summary: 'Checksums of ranges of the rows of a snapshot; 503 relay_busy while they are computed.',
+    async handle(call) {
+      const request = await bodyOf(call, DigestRequest);
+      const answer = await call.feed.digester.digests(fileOf(call), request, codingOf(call.request));
+      sendBytes(call.response, 'application/json', answer, NEVER_CACHED);
+    },
+  }),
+  bytesRoute({
+    method: 'POST',
+    path: PATHS.rows,
+    role: 'terminal',
+    input: SnapshotInput,
+    output: { type: 'application/x-ndjson' },
+    summary: 'Rows of ranges of a snapshot: NDJSON, see docs/protocol.md.',
+    async handle(call) {
+      const request = await bodyOf(call, RowsRequest);
+      const answer = await call.feed.digester.rows(fileOf(call), request, codingOf(call.request));
+      sendBytes(call.response, 'application/x-ndjson', answer, NEVER_CACHED);
+    },
+  }),
+];
+
+/** The named snapshot, if this terminal may read it. Throws scope_denied, epoch_changed, snapshot_gone. */
+function fileOf(call: SnapshotCall): string {
+  const { epoch, scopes, seq } = call.input;
+  return call.feed.snapshots.file(entitledSet(call, scopes), epoch, seq, 'identity').file;
+}
+
+async function bodyOf<T extends z.ZodType>({ request }: SnapshotCall, schema: T): Promise<z.output<T>> {
+  const parsed = schema.safeParse(json(await readBody(request, BODY_LIMIT)));
+  if (parsed.success) return parsed.data;
+  const detail = parsed.error.issues.map(({ path, message }) => `${path.join('.') || 'body'}: ${message}`).join('; ');
+  throw new TidemarkError('request_invalid', { detail });
+}

@@ -1,0 +1,57 @@
+import { BatchAnswer, FeedName, HEADERS, SessionAnswer, SessionRequest } from '@tidemark/protocol/api';
+import { TidemarkError } from '@tidemark/protocol/errors';
+import { PROTOCOL_VERSION } from '@tidemark/protocol/page';
+import { PATHS } from '@tidemark/protocol/paths';
+import { z } from 'zod';
+import type { Feed } from '../../feed/feed.ts';
+import type { PushEndpoint } from '../../log/log-source.ts';
+import { json, readBody } from '../body.ts';
+import { jsonRoute } from './route.ts';
+
+/** Routes for feeds. The relay reads a body only after it has authenticated the request. */
+
+/** Largest batch, bytes; feeds send far smaller ones. */
+const BATCH_LIMIT = 32 * 1024 * 1024;
+const SESSION_LIMIT = 64 * 1024;
+
+const FeedInput = z.object({ feed: FeedName });
+
+/** Throws not_found when the feed's log is not pushed to this relay. */
+function pushTo(feed: Feed): PushEndpoint {
+  if (!feed.log.push) throw new TidemarkError('not_found');
+  return feed.log.push;
+}
+
+export const FEED_ROUTES = [
+  jsonRoute({
+    method: 'POST',
+    path: PATHS.session,
+    role: 'feed',
+    input: FeedInput,
+    output: SessionAnswer,
+    summary: 'Begins a session of the feed and ends the one before.',
+    async handle({ feed, request }) {
+      const parsed = SessionRequest.safeParse(json(await readBody(request, SESSION_LIMIT)));
+      if (!parsed.success) throw new TidemarkError('request_invalid', { detail: z.prettifyError(parsed.error) });
+      if (parsed.data.protocol !== PROTOCOL_VERSION) throw new TidemarkError('protocol_unsupported');
+      return pushTo(feed).session(parsed.data);
+    },
+  }),
+  jsonRoute({
+    method: 'POST',
+    path: PATHS.batches,
+    role: 'feed',
+    input: FeedInput,
+    output: BatchAnswer,
+    summary: 'Takes a batch and answers when everything that it ends is on disk.',
+    async handle({ feed, request }) {
+      const session = request.headers[HEADERS.session];
+      const number = Number(request.headers[HEADERS.batch]);
+      if (typeof session !== 'string')
+        throw new TidemarkError('request_invalid', { detail: `header ${HEADERS.session} is missing` });
+      if (!Number.isSafeInteger(number) || number < 1)
+        throw new TidemarkError('request_invalid', { detail: `header ${HEADERS.batch} is not a number from 1` });
+      return pushTo(feed).batch(session, number, await readBody(request, BATCH_LIMIT));
+    },
+  }),
+];

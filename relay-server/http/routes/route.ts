@@ -1,0 +1,59 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Role } from '@tidemark/protocol/api';
+import type { Path } from '@tidemark/protocol/paths';
+import type { z } from 'zod';
+import type { Feed } from '../../feed/feed.ts';
+import type { Bearer } from '../../tokens/tokens.ts';
+
+/**
+ * One route of the relay, as a value. The registrar in `http/app.ts` authenticates the request, parses its input and then calls
+ * the handler; `http/operations/openapi.ts` describes the API from the same values. A handler's answer is typed by the route's output, so
+ * that the relay sends answers as described.
+ */
+
+/** The argument of a handler. */
+export interface Call<I> {
+  input: I;
+  feed: Feed;
+  bearer: Bearer;
+  request: IncomingMessage;
+  response: ServerResponse;
+  /** Aborted when the caller has disconnected or the relay stops. */
+  signal: AbortSignal;
+}
+
+interface RouteOf<I extends z.ZodObject> {
+  method: 'GET' | 'POST';
+  path: Path<string>;
+  role: Role;
+  /** The fields of the path and the query, which arrive as text. */
+  input: I;
+  summary: string;
+}
+
+/** Answers by a value, which is sent as JSON and never cached. */
+export interface JsonRoute<I extends z.ZodObject, O extends z.ZodType> extends RouteOf<I> {
+  output: O;
+  handle: (call: Call<z.output<I>>) => z.input<O> | Promise<z.input<O>>;
+}
+
+/** Writes its response itself. */
+export interface BytesRoute<I extends z.ZodObject> extends RouteOf<I> {
+  /** Media type of the body, and its schema where it is JSON. */
+  output: { type: string; schema?: z.ZodType };
+  handle: (call: Call<z.output<I>>) => Promise<void>;
+}
+
+/** A route among others. */
+export type Route =
+  | ({ kind: 'json' } & JsonRoute<z.ZodObject, z.ZodType>)
+  | ({ kind: 'bytes' } & BytesRoute<z.ZodObject>);
+
+/** Checks a route's handler against its input and output, and forgets their types. */
+export function jsonRoute<I extends z.ZodObject, O extends z.ZodType>(route: JsonRoute<I, O>): Route {
+  return { kind: 'json', ...(route as unknown as JsonRoute<z.ZodObject, z.ZodType>) };
+}
+
+export function bytesRoute<I extends z.ZodObject>(route: BytesRoute<I>): Route {
+  return { kind: 'bytes', ...(route as unknown as BytesRoute<z.ZodObject>) };
+}

@@ -1,0 +1,140 @@
+import {
+  FeedName,
+  HEADERS,
+  RelayStatus,
+  SnapshotManifest,
+  SnapshotQuery,
+  StatusQuery,
+  TableList,
+  TablesQuery,
+  TransactionList,
+  TransactionsQuery,
+} from '@tidemark/protocol/api';
+import { type Cursor, Epoch, parseStart, Seq } from '@tidemark/protocol/cursor';
+import { TidemarkError } from '@tidemark/protocol/errors';
+import { EVERYONE, ScopeSet } from '@tidemark/protocol/page';
+import { PATHS } from '@tidemark/protocol/paths';
+import { z } from 'zod';
+import type { PageName } from '../../pages/feed-pages.ts';
+import { codingOf } from '../content-coding.ts';
+import { FOREVER, sendBytes } from '../send.ts';
+import { entitledSet } from './entitled-set.ts';
+import { bytesRoute, type Call, jsonRoute, type Route } from './route.ts';
+import { sendSnapshotFile } from './snapshot-file-answer.ts';
+import { statusAnswer } from './status-answer.ts';
+
+/** Routes for a terminal that catches up. Each request is checked against the entitlement of its key. */
+
+const FeedInput = z.object({ feed: FeedName });
+const SeqText = z.coerce.number().pipe(Seq);
+
+function cursorOf(query: { epoch?: Epoch | undefined; seq?: Seq | undefined }): Cursor | null {
+  return query.epoch !== undefined && query.seq !== undefined ? { epoch: query.epoch, seq: query.seq } : null;
+}
+
+const PageInput = FeedInput.extend({ epoch: Epoch, scopes: ScopeSet, start: z.string(), target: SeqText });
+
+/** The page that a path names. Throws request_invalid, scope_denied. */
+function pageName(call: Call<z.output<typeof PageInput>>): PageName {
+  const { epoch, scopes, start: text, target } = call.input;
+  const start = parseStart(text);
+  if (!start) throw new TidemarkError('request_invalid', { detail: `start ${text} is not a page start` });
+  return { set: entitledSet(call, scopes), epoch, start, target };
+}
+
+/** `relay`: name and version, for the status answer. */
+export const terminalRoutes = (relay: { name: string; version: string }): Route[] => [
+  jsonRoute({
+    method: 'GET',
+    path: PATHS.status,
+    role: 'terminal',
+    input: FeedInput.extend(StatusQuery.shape),
+    output: RelayStatus,
+    summary: 'Head, horizon, how far this terminal is behind, how it catches up, and how old the feed is.',
+    async handle(call) {
+      const { feed, input } = call;
+      const cursor = cursorOf(input);
+      const set = entitledSet(call);
+      const holds = input.scopes ?? EVERYONE;
+      if (input.wait > 0 && cursor?.epoch === feed.row.epoch && holds === set.id)
+        await feed.waitForNews(set, cursor.seq, input.wait * 1000, call.signal);
+      return statusAnswer(relay, feed.status(set, cursor, holds));
+    },
+  }),
+  bytesRoute({
+    method: 'GET',
+    path: PATHS.page,
+    role: 'terminal',
+    input: PageInput,
+    output: { type: 'application/x-ndjson' },
+    summary: 'The page of this name: NDJSON, see docs/protocol.md. It never changes.',
+    async handle(call) {
+      const page = await call.feed.pages.page(pageName(call), codingOf(call.request));
+      sendBytes(call.response, 'application/x-ndjson', page, FOREVER);
+    },
+  }),
+  bytesRoute({
+    method: 'GET',
+    path: PATHS.squashed,
+    role: 'terminal',
+    input: PageInput,
+    output: { type: 'application/x-ndjson' },
+    summary:
+      'The compacted page of this name: everything from start to target as one transaction, each row once. 503 squash_building while it is built, 409 squash_larger when it would not be smaller.',
+    async handle(call) {
+      const { of, ...page } = await call.feed.pages.compactedPage(pageName(call), codingOf(call.request));
+      const totals = { [HEADERS.squashed]: `${of.changes} ${of.bytes}` };
+      sendBytes(call.response, 'application/x-ndjson', page, { ...FOREVER, ...totals });
+    },
+  }),
+  jsonRoute({
+    method: 'GET',
+    path: PATHS.transactions,
+    role: 'terminal',
+    input: FeedInput.extend(TransactionsQuery.shape),
+    output: TransactionList,
+    summary: 'Transactions after a seq, oldest first.',
+    handle: (call) => {
+      const { epoch, after, limit } = call.input;
+      return call.feed.transactions(entitledSet(call), epoch, after, limit);
+    },
+  }),
+  jsonRoute({
+    method: 'GET',
+    path: PATHS.tables,
+    role: 'terminal',
+    input: FeedInput.extend(TablesQuery.shape),
+    output: TableList,
+    summary: 'Tables of the feed, and how many changes of each the terminal is missing.',
+    handle: (call) => call.feed.tables(entitledSet(call), cursorOf(call.input)),
+  }),
+  jsonRoute({
+    method: 'GET',
+    path: PATHS.snapshot,
+    role: 'terminal',
+    input: FeedInput.extend(SnapshotQuery.shape),
+    output: SnapshotManifest,
+    summary: 'The snapshot to download; 503 snapshot_building while it is built.',
+    handle: (call) => {
+      const { feed, input } = call;
+      return feed.snapshots.current(entitledSet(call), input.epoch === feed.row.epoch ? input.from : undefined);
+    },
+  }),
+  bytesRoute({
+    method: 'GET',
+    path: PATHS.snapshotFile,
+    role: 'terminal',
+    input: FeedInput.extend({
+      epoch: Epoch,
+      scopes: ScopeSet,
+      seq: SeqText,
+      coding: z.enum(['identity', 'gzip', 'zstd']).default('identity'),
+    }),
+    output: { type: 'application/octet-stream' },
+    summary: 'The bytes of a snapshot in a coding; takes Range.',
+    async handle(call) {
+      const { epoch, scopes, seq, coding } = call.input;
+      await sendSnapshotFile(call, call.feed.snapshots.file(entitledSet(call, scopes), epoch, seq, coding));
+    },
+  }),
+];

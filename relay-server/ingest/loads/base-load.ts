@@ -1,0 +1,64 @@
+import type { ChangeLine, WireRow } from '@tidemark/protocol/lines';
+import type { TableSchema } from '@tidemark/protocol/schema';
+import type { FeedTables } from '@tidemark/table-store/feed-tables';
+import type { Writer } from '@tidemark/table-store/sqlite';
+import type { Routers } from '../../routing/routers.ts';
+import { TableLoad } from './table-load.ts';
+
+/**
+ * Loads the tables of a base. The rows of a feed's first base go straight into the mirror. A later base is loaded beside the
+ * mirror, table by table, and compared when it ends, so that only the difference enters the log. A table of the mirror that
+ * the base does not declare is dropped.
+ */
+export class BaseLoad {
+  readonly #db: Writer;
+  readonly #tables: FeedTables;
+  readonly #routers: Routers;
+  readonly #first: boolean;
+  /** Names of the declared tables, in lower case. */
+  readonly #names = new Set<string>();
+  readonly #loads = new Map<number, TableLoad>();
+
+  constructor(db: Writer, tables: FeedTables, routers: Routers, first: boolean) {
+    this.#db = db;
+    this.#tables = tables;
+    this.#routers = routers;
+    this.#first = first;
+  }
+
+  declare(id: number, schema: TableSchema): void {
+    if (this.#loads.has(id)) return;
+    if (this.#first) {
+      this.#tables.declare(id, schema);
+      return;
+    }
+    const name = schema.name.toLowerCase();
+    const old = this.#tables.list().find((table) => table.schema.name.toLowerCase() === name);
+    const columns = schema.columns.map(
+      (column) => old?.schema.columns.find((before) => before.name === column.name)?.name ?? null,
+    );
+    this.#names.add(name);
+    this.#loads.set(
+      id,
+      new TableLoad(this.#db, this.#tables, this.#routers, { id, schema, from: old?.id ?? null, columns }),
+    );
+  }
+
+  insert(id: number, rows: WireRow[]): void {
+    const load = this.#loads.get(id);
+    if (load) load.insert(rows);
+    else this.#tables.apply(['i', id, rows]);
+  }
+
+  /** Ends a first base. */
+  finishFirst(): void {
+    this.#tables.saveCounts();
+  }
+
+  /** Ends a later base: gives the lines that bring the mirror to it to `write`, which applies and logs them. */
+  finish(write: (line: ChangeLine) => void): void {
+    for (const { schema } of this.#tables.list())
+      if (!this.#names.has(schema.name.toLowerCase())) write(['x', schema.name]);
+    for (const load of this.#loads.values()) load.finish(write);
+  }
+}

@@ -1,0 +1,179 @@
+import { createHash } from 'node:crypto';
+import { createReadStream, createWriteStream, existsSync, readdirSync, rmSync, statfsSync, statSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import path from 'node:path';
+import { PassThrough, type Transform } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import zlib from 'node:zlib';
+import type { SnapshotManifest } from '@tidemark/protocol/api';
+import { diskFullError, TidemarkError } from '@tidemark/protocol/errors';
+import { guard } from '@tidemark/table-store/sqlite';
+import type { RelayClient } from './relay-client.ts';
+import type { Transfer } from './relay-transport.ts';
+
+/**
+ * Downloads a snapshot beside the replica. What arrives is stored in the coding in which it arrives, under the hash of the
+ * finished file, so that a download resumes where it was cut, also after the process was killed.
+ *
+ * Order: check the disk space; receive, store, hash and decode in one pass; compare the hash. The decoded file is used only
+ * after that.
+ */
+
+/** Free bytes that a download must leave on the disk. */
+const SPARE_BYTES = 16 * 1024 * 1024;
+
+/** Size of the pieces in which decoded bytes are written. */
+const CHUNK_BYTES = 512 * 1024;
+
+type Coding = SnapshotManifest['codings'][number];
+
+/** A received part: what it is of, and how much of it is stored. */
+interface Partial {
+  manifest: SnapshotManifest;
+  coding: Coding;
+  file: string;
+  storedBytes: number;
+}
+
+/** Reports what is stored of the download so far, bytes. */
+export interface DownloadTransfer extends Transfer {
+  stored(bytes: number): void;
+}
+
+export class SnapshotDownload {
+  readonly #database: string;
+
+  constructor(database: string) {
+    this.#database = database;
+  }
+
+  /** The decoded SQLite file, once `fetch` has resolved. */
+  get file(): string {
+    return `${this.#database}.snapshot`;
+  }
+
+  /** The size of the download, bytes, and how much of it is stored. */
+  progress(manifest: SnapshotManifest): { here: number; total: number } {
+    const coding = choose(manifest);
+    return { here: this.#partial(manifest, coding).storedBytes, total: coding.bytes };
+  }
+
+  /**
+   * Downloads, verifies and decodes a snapshot. Throws snapshot_corrupt (and removes what was stored), disk_full, RelayErrors,
+   * `cancelled`.
+   */
+  async fetch(
+    relay: RelayClient,
+    manifest: SnapshotManifest,
+    signal: AbortSignal,
+    transfer: DownloadTransfer,
+  ): Promise<void> {
+    const coding = choose(manifest);
+    const partial = this.#partial(manifest, coding);
+    this.#clear(partial.file);
+    // The decoded file, and the replica that is built from it.
+    this.#requireSpace(coding.bytes - partial.storedBytes + 2 * manifest.bytes);
+    await guarded(partial.file, () => this.#receive(relay, partial, signal, transfer));
+    rmSync(partial.file, { force: true });
+  }
+
+  /** Removes the files of all downloads but `keep`. */
+  #clear(keep?: string): void {
+    const folder = path.dirname(this.#database);
+    const mine = [`${path.basename(this.#database)}.download-`, `${path.basename(this.#database)}.snapshot`];
+    for (const name of readdirSync(folder)) {
+      const file = path.join(folder, name);
+      if (mine.some((start) => name.startsWith(start)) && file !== keep) rmSync(file, { force: true });
+    }
+  }
+
+  #partial(manifest: SnapshotManifest, coding: Coding): Partial {
+    const file = `${this.#database}.download-${manifest.sha256.slice(0, 24)}.${coding.coding}`;
+    return { manifest, coding, file, storedBytes: existsSync(file) ? statSync(file).size : 0 };
+  }
+
+  #requireSpace(needed: number): void {
+    const disk = statfsSync(path.dirname(this.#database));
+    const free = disk.bavail * disk.bsize;
+    if (free < needed + SPARE_BYTES) throw diskFullError(free, needed + SPARE_BYTES);
+  }
+
+  /** What an earlier download stored is read again, because the hash is over everything. */
+  async #receive(
+    relay: RelayClient,
+    { manifest, coding, file: partial, storedBytes: here }: Partial,
+    signal: AbortSignal,
+    transfer: DownloadTransfer,
+  ): Promise<void> {
+    const answer =
+      here === coding.bytes
+        ? { from: here, chunks: [] }
+        : await relay.snapshot(manifest, coding.coding, here, signal, transfer);
+    const hash = createHash('sha256');
+    const file = await open(partial, answer.from === 0 ? 'w' : 'a');
+    let size = answer.from;
+    async function* encoded(): AsyncGenerator<Buffer> {
+      if (answer.from > 0) for await (const chunk of createReadStream(partial)) yield hashed(chunk as Buffer);
+      for await (const chunk of answer.chunks) {
+        size += chunk.length;
+        if (size > coding.bytes) return;
+        await file.write(chunk);
+        transfer.stored(size);
+        yield hashed(chunk);
+      }
+    }
+    const hashed = (chunk: Buffer) => {
+      hash.update(chunk);
+      return chunk;
+    };
+    const corrupt = (cause?: unknown) => {
+      this.#clear();
+      return new TidemarkError('snapshot_corrupt', {}, cause);
+    };
+    try {
+      await pipeline(
+        encoded,
+        decoderOf(coding),
+        createWriteStream(this.file, { highWaterMark: CHUNK_BYTES, flush: true }),
+        { signal },
+      );
+    } catch (error) {
+      if (signal.aborted) throw new TidemarkError('cancelled');
+      // Codes of zlib and zstd for bytes that cannot be decoded.
+      const code = String((error as { code?: unknown }).code);
+      if (/^(Z_|ZSTD_)/.test(code)) throw corrupt(error);
+      throw error;
+    } finally {
+      await file.close();
+    }
+    if (size !== coding.bytes || hash.digest('hex') !== coding.sha256) throw corrupt();
+  }
+}
+
+function decoderOf({ coding }: Coding): Transform {
+  const options = { chunkSize: CHUNK_BYTES };
+  if (coding === 'zstd') return zlib.createZstdDecompress(options);
+  return coding === 'gzip' ? zlib.createGunzip(options) : new PassThrough();
+}
+
+/** The smallest coding that this runtime can decode. Throws page_invalid when there is none. */
+function choose(manifest: SnapshotManifest): Coding {
+  const can = manifest.codings.filter(
+    ({ coding }) => coding !== 'zstd' || typeof zlib.createZstdDecompress === 'function',
+  );
+  const best = can.sort((a, b) => a.bytes - b.bytes)[0];
+  if (!best)
+    throw new TidemarkError('page_invalid', { detail: 'its snapshot comes in no coding that this program can decode' });
+  return best;
+}
+
+/** Errors of the file system get codes. */
+async function guarded(file: string, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    guard(file, () => {
+      throw error;
+    });
+  }
+}
