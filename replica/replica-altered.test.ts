@@ -7,7 +7,8 @@ import { EPOCH, rowsOf, schemaOf, sorted, TestFeed } from '@tidemark/testing/tes
 import Database from 'better-sqlite3';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { Replica, readReplicaSummary } from './replica.ts';
+import { Replica } from './replica.ts';
+import { readReplicaSummary } from './replica-summary.ts';
 
 const ITEM = schemaOf('item', { id: 'integer', name: 'text', price: 'numeric' }, ['id']);
 const PAIR = schemaOf('pair', { a: 'text', b: 'text' }, ['a', 'b']);

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { asTidemarkError, TidemarkError } from '@tidemark/protocol/errors';
 import type { Fault } from '@tidemark/protocol/fault';
 import type { Mode, Run } from '@tidemark/protocol/run';
-import { readReplicaSummary } from '@tidemark/replica/replica';
+import { readReplicaSummary } from '@tidemark/replica/replica-summary';
 import { deriveStatus } from '@tidemark/status/derive';
 import type { Facts } from '@tidemark/status/facts';
 import { FORMAT } from '@tidemark/status/format';

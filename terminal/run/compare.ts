@@ -9,9 +9,11 @@ import {
 } from '@tidemark/protocol/api';
 import { TidemarkError } from '@tidemark/protocol/errors';
 import type { WireRow } from '@tidemark/protocol/lines';
-import type { ComparedTable, Repair } from '@tidemark/replica/repair';
+import type { Repair } from '@tidemark/replica/repair';
+import type { ComparedTable } from '@tidemark/replica/staged-table';
 import { runCooperatively } from '@tidemark/table-store/cooperative-task';
-import { EVERYTHING, type TableRanges } from '@tidemark/table-store/digest';
+import type { TableRanges } from '@tidemark/table-store/digest';
+import { ALL_ROWS } from '@tidemark/table-store/key-range';
 import type { RelayClient, Transfer } from '../relay/relay-client.ts';
 import { parse, RelayError } from '../relay/relay-errors.ts';
 
@@ -96,8 +98,8 @@ class Comparison {
     const leaves: Leaf[] = [];
     let suspects: Suspect[] = [];
     for (const table of this.#repair.tables) {
-      if (table.here) suspects.push({ table, here: table.here, range: EVERYTHING, rows: table.rows, rowsHere: -1 });
-      else if (table.rows > 0) leaves.push({ table, range: EVERYTHING, rows: table.rows });
+      if (table.here) suspects.push({ table, here: table.here, range: ALL_ROWS, rows: table.rows, rowsHere: -1 });
+      else if (table.rows > 0) leaves.push({ table, range: ALL_ROWS, rows: table.rows });
     }
     for (let level = 0; suspects.length > 0; level++) {
       const differing = await this.#narrow(suspects, level === 0);

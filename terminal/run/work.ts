@@ -84,8 +84,8 @@ export class AgentWork {
     const { probe, waiting } = this.#deps.book;
     const counted = probe?.status.head?.seq === plan.target && probe.for?.seq === cursor?.seq ? waiting : null;
     // What is about to be forgotten is not here.
-    const kept = replica && (replica.compactionTarget() !== null) === plan.squashed;
-    const here = kept ? replica.spooledBytes() : 0;
+    const kept = replica && (replica.spool.compactionTarget() !== null) === plan.squashed;
+    const here = kept ? replica.spool.sizeBytes() : 0;
     record?.pages({ changes: counted?.changes ?? 0, bytes: counted?.bytes ?? 0 }, here, Date.now());
     if (plan.squashed || counted !== null || !relay || cursor === null || plan.target - cursor.seq > LISTED) return;
     relay.transactions(cursor, cursor.seq, plan.target - cursor.seq, signal).then(
@@ -151,7 +151,7 @@ export class AgentWork {
       await new Promise((resolve) => setImmediate(resolve));
       if (signal.aborted) throw new TidemarkError('cancelled');
     }
-    const long = endsSpool(page) && replica.spooledBytes() > LONG_APPLY_BYTES;
+    const long = endsSpool(page) && replica.spool.sizeBytes() > LONG_APPLY_BYTES;
     if (long) {
       record?.saving(0, Date.now());
       await this.#finishing(site);
@@ -267,7 +267,7 @@ export class AgentWork {
 }
 
 function discard({ replica }: Ready): Event {
-  replica.dropSpool();
+  replica.spool.discard();
   const { cursor } = replica.cursorState();
   if (cursor === null) throw new TidemarkError('page_out_of_order');
   return { type: 'applied', cursor, start: startOf(replica) };
@@ -276,7 +276,7 @@ function discard({ replica }: Ready): Event {
 /** Where the next page of a replica starts, and of what. */
 export function startOf(replica: Replica): Start {
   const { start } = replica.cursorState();
-  const squashed = replica.compactionTarget();
+  const squashed = replica.spool.compactionTarget();
   return squashed === null ? start : { ...start, squashed };
 }
 
