@@ -120,7 +120,9 @@ export class Query<T> {
 
   /** The first row of a query that always has one. */
   one(...bindings: unknown[]): T {
-    return this.#shape.check(this.#statement.get(...bindings) ?? this.#missing(), this.#fail);
+    const found = this.#statement.get(...bindings);
+    if (found === undefined) throw this.#fail('a row is missing');
+    return this.#shape.check(found, this.#fail);
   }
 
   all(...bindings: unknown[]): T[] {
@@ -129,13 +131,15 @@ export class Query<T> {
   }
 
   /** Rows one by one. A query is busy until its iterator has ended: see {@link ownQuery}. */
-  *iterate(...bindings: unknown[]): IterableIterator<T> {
-    const { check } = this.#shape;
-    for (const found of this.#statement.iterate(...bindings)) yield check(found, this.#fail);
+  iterate(...bindings: unknown[]): IterableIterator<T> {
+    const rows = this.#statement.iterate(...bindings);
+    // Feed rows are not checked, so they do not pay for a second iterator either.
+    return this.#shape.mode === 'raw' ? (rows as IterableIterator<T>) : this.#checked(rows);
   }
 
-  #missing(): never {
-    throw this.#fail('a row is missing');
+  *#checked(rows: Iterable<unknown>): IterableIterator<T> {
+    const { check } = this.#shape;
+    for (const found of rows) yield check(found, this.#fail);
   }
 }
 
