@@ -1,27 +1,50 @@
+import { useCompileCache } from '@tidemark/testing/processes/compile-cache';
 import { defineConfig } from 'vitest/config';
 
-const never = ['**/node_modules/**', '**/out/**', '**/dist/**', 'bench/peers/**', '**/*.electron.test.ts'];
+/**
+ * Three projects: `unit` needs nothing but Node, `pg` starts Postgres servers, `clone` installs packages from a registry. The limits are there to end a test that
+ * hangs. They do not say how long a test may take: many start processes, on machines that have other work to do.
+ */
+useCompileCache();
+
+const MINUTE = 60_000;
+const excluded = ['**/node_modules/**', '**/out/**', '**/dist/**', 'bench/peers/**', '**/*.electron.test.ts'];
+const limits = {
+  testTimeout: 5 * MINUTE,
+  hookTimeout: 5 * MINUTE,
+  teardownTimeout: MINUTE,
+  expect: { poll: { timeout: 2 * MINUTE, interval: 25 } },
+};
 
 export default defineConfig({
   test: {
     projects: [
       {
         test: {
+          ...limits,
           name: 'unit',
           include: ['**/*.test.{ts,tsx}'],
-          exclude: [...never, '**/*.pg.test.ts'],
-          testTimeout: 20_000,
+          exclude: [...excluded, '**/*.pg.test.ts', '**/*.clone.test.ts'],
         },
       },
       {
         test: {
+          ...limits,
           name: 'pg',
           include: ['**/*.pg.test.ts'],
-          exclude: never,
-          testTimeout: 240_000,
-          hookTimeout: 120_000,
-          // Each file starts servers of its own: more at once only makes them wait for each other.
+          exclude: excluded,
+          testTimeout: 10 * MINUTE,
+          // Each file starts servers of its own. More files at once only make them wait for each other.
           maxWorkers: 2,
+        },
+      },
+      {
+        test: {
+          ...limits,
+          name: 'clone',
+          include: ['**/*.clone.test.ts'],
+          exclude: excluded,
+          testTimeout: 120 * MINUTE,
         },
       },
     ],

@@ -5,7 +5,7 @@ import { until } from '@tidemark/testing/processes';
 import { inTurn, type Result, thousands } from './lib.ts';
 import { type Office, ROWS, row } from './office.ts';
 
-/** pg_recvlogical of Debian's postgresql packages, which stand off the path. */
+/** pg_recvlogical of Debian's postgresql packages, which install it outside the path. */
 function recvlogical(): string | null {
   const base = '/usr/lib/postgresql';
   const inBase = existsSync(base)

@@ -70,7 +70,7 @@ const table = [
       `| ${what} | ${ours} | ${limit} | ${ratio} | ${reach} | ${met === null ? '–' : met ? 'yes' : 'no'} |`,
   ),
 ].join('\n');
-const machine = `${os.cpus()[0]?.model ?? 'unknown'}, ${os.cpus().length} cores, ${Math.round(os.totalmem() / 2 ** 30)} GiB, ${os.type()} ${os.release()}, Node ${process.versions.node}; medians of ${RUNS}; ${new Date().toISOString().slice(0, 10)}`;
+const machine = `${os.cpus()[0]?.model ?? 'unknown'}, ${os.cpus().length} cores, ${Math.round(os.totalmem() / 2 ** 30)} GiB, ${os.type()} ${os.release()}, Node ${process.versions.node}. Medians of ${RUNS}, ${new Date().toISOString().slice(0, 10)}`;
 const report = `${table}\n\n${processes}\n\n${memory}\n\nMachine: ${machine}.\n`;
 console.log(report);
 if (process.argv.includes('--write')) {

@@ -7,7 +7,7 @@ import { temporaryFolder } from '@tidemark/testing/temporary-folder';
 import type pg from 'pg';
 
 export const ROWS = Number(process.env.BENCH_ROWS ?? 500_000);
-/** Rows of one transaction of the log that pages are made of. */
+/** Rows per transaction of the log from which the relay builds pages. */
 const STEP = 5000;
 
 /** The row of the benchmarks: id, 20 characters, numeric(12,2), timestamptz, 80 characters. */
@@ -54,7 +54,7 @@ export class Office {
     return office;
   }
 
-  /** A replica as it was before the rows came. */
+  /** A replica that has no rows yet. */
   get empty(): string {
     return path.join(this.folder, 'empty.sqlite');
   }

@@ -13,7 +13,7 @@ import { temporaryFolder } from '@tidemark/testing/temporary-folder';
 import { TestRelay } from '@tidemark/testing/test-relay';
 import { inTurn, median, type Result, RUNS, thousands } from './lib.ts';
 
-/** What scopes and the length of the log cost: routing a change, and a pull. */
+/** Measures the cost of scopes and of the length of the log, when the relay routes a change and when a terminal pulls. */
 
 const STOCK: TableSchema = {
   name: 'stock',
@@ -114,13 +114,13 @@ export async function benchRouting(): Promise<Result[]> {
 
 /** Transactions of one change that a pull brings. */
 const PULLED = 1000;
-/** Pulls before it is measured: code is compiled, statements are prepared. */
+/** Pulls before the measurement, which compile code and prepare statements. */
 const WARM_UP = 40;
 
 /**
- * A relay whose log has so many entries in so many scopes: written as ingest writes them, but by SQL, because ten million
- * transactions through the whole relay would take an hour. The last {@link PULLED} and some of the measured branch are
- * the newest.
+ * Writes a relay's log with that many entries in that many scopes. It writes them with SQL in the format of ingest, because
+ * sending ten million transactions through the relay would take an hour. The newest entries are the last {@link PULLED}
+ * and some of the measured branch.
  */
 function makeLog(data: string, entries: number, scopes: number): void {
   mkdirSync(path.join(data, 'shop'), { recursive: true });
@@ -135,7 +135,7 @@ function makeLog(data: string, entries: number, scopes: number): void {
       ['c', 1],
     ]),
   );
-  // Sizes such that a copy would be dearer than the pull.
+  // With these sizes a snapshot costs more than the pull.
   const branchOf = (n: string) => `CASE WHEN ${n} > ${entries} - ${2 * PULLED} THEN 1 ELSE ${n} % ${scopes} END`;
   const series = `WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < ${entries})`;
   const rows = `${series}, l AS MATERIALIZED (SELECT n, 'branch=' || ${branchOf('n')} AS scope,
@@ -190,7 +190,7 @@ async function answers(url: string, token: string, head: number): Promise<number
   const first = JSON.parse(await get('status')) as { head: { epoch: string }; plan: { scopes: string } };
   const { epoch } = first.head;
   const took: number[] = [];
-  // Each pull is of a range of its own: no page comes from the cache.
+  // Each pull has another range, so the cache serves no page.
   for (let n = 0; n < WARM_UP + 20 * RUNS; n++) {
     const to = head - n;
     const from = to - PULLED;

@@ -38,7 +38,7 @@ export class BenchTerminal {
     this.#agent.start(this.#settings);
   }
 
-  /** What a click on Sync does; resolves when all is applied. Throws when it failed. */
+  /** Does the work of a click on Sync now. Resolves after the last page is applied. Throws the run's error. */
   async pull(): Promise<Run> {
     const run = await new Promise<Run>((resolve) => {
       const off = this.#agent.onRun((ended) => {

@@ -48,7 +48,7 @@ async function fill({ relay }: Branch): Promise<void> {
   }
 }
 
-/** A whole verify, relay and terminal, of a replica that equals; the relay has not made its checksums before. Rows/s. */
+/** Verifies a replica that equals the relay, whose checksums are not cached. Counts relay and terminal, in rows/s. */
 export async function benchVerify(): Promise<Result> {
   const branch = await Branch.start();
   try {

@@ -4,12 +4,12 @@ import { afterEach, expect, test, vi } from 'vitest';
 import { z } from 'zod';
 import { makeCaller } from './caller.ts';
 import { Bytes, type Port } from './port.ts';
-import { serve, Transfer } from './server.ts';
+import { serve } from './server.ts';
 
 const tables = {
   methods: {
     double: { in: z.object({ n: z.int() }), out: z.object({ n: z.int() }), timeoutMs: 60_000 },
-    reverse: { in: z.object({ bytes: Bytes }), out: z.object({ bytes: Bytes }), timeoutMs: 60_000 },
+    size: { in: z.object({ bytes: Bytes }), out: z.object({ size: z.int() }), timeoutMs: 60_000 },
     wait: { in: z.object({}), out: z.object({}), timeoutMs: 60_000 },
     late: { in: z.object({}), out: z.object({}), timeoutMs: 30 },
     fail: { in: z.object({}), out: z.object({}), timeoutMs: 60_000 },
@@ -50,10 +50,7 @@ function connect() {
     tables,
     {
       double: async ({ n }) => ({ n: 2 * n }),
-      reverse: ({ bytes }) => {
-        const reversed = new Uint8Array(bytes).reverse();
-        return new Transfer({ bytes: reversed }, [reversed.buffer]);
-      },
+      size: ({ bytes }) => ({ size: bytes.byteLength }),
       wait: () => new Promise(() => {}),
       late: () => new Promise(() => {}),
       fail: () => {
@@ -78,12 +75,12 @@ test('an error crosses with its code and params', async () => {
   await expect(caller.call('fail', {})).rejects.toMatchObject({ code: 'db_read_only', params: { file: 'a.sqlite' } });
 });
 
-test('transferred buffers move in both directions', async () => {
+test('a transferred buffer moves to the other side', async () => {
   const { caller } = connect();
   const bytes = new Uint8Array([1, 2, 3]);
-  const answer = caller.call('reverse', { bytes }, [bytes.buffer]);
+  const answer = caller.call('size', { bytes }, [bytes.buffer]);
   expect(bytes.byteLength).toBe(0);
-  expect([...(await answer).bytes]).toEqual([3, 2, 1]);
+  expect(await answer).toEqual({ size: 3 });
 });
 
 test('closing rejects every pending call and every later one', async () => {
@@ -148,7 +145,7 @@ test('output that cannot be posted is answered by a fault', async () => {
 test('input that cannot be posted is rejected at once', async () => {
   const { caller } = connect();
   const input = { bytes: (() => undefined) as unknown as Uint8Array<ArrayBuffer> };
-  await expect(caller.call('reverse', input)).rejects.toThrow('could not be cloned');
+  await expect(caller.call('size', input)).rejects.toThrow('could not be cloned');
 });
 
 test('an answer that the table refuses is rejected, not returned', async () => {

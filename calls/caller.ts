@@ -7,7 +7,7 @@ import { AnswerMessage, EventMessage, type EventTable, type Port, type TimedTabl
  * The asking end of a port: pairs each answer with its call.
  *
  * Every call settles, by its answer, at its time limit, or when `close` says that the other end is gone. Answers and events
- * are parsed; what does not parse never reaches a caller.
+ * are parsed. An invalid one never reaches a caller.
  */
 
 export interface Caller<M extends TimedTable> {

@@ -2,7 +2,7 @@ import { Fault } from '@tidemark/protocol/fault';
 import { z } from 'zod';
 
 /**
- * What calls travel over, and the messages that travel. A port may lead to a worker thread, a utility process or another
+ * The transport of calls, and its messages. A port may lead to a worker thread, a utility process or another
  * object in memory; callers and servers see only this interface.
  */
 

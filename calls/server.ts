@@ -9,23 +9,8 @@ import { problems } from './problems.ts';
  * Calls run concurrently; a handler that needs an order keeps it itself.
  */
 
-/** An answer with buffers inside that move to the caller instead of being copied. */
-export class Transfer<T> {
-  readonly value: T;
-  readonly buffers: readonly ArrayBuffer[];
-
-  constructor(value: T, buffers: readonly ArrayBuffer[]) {
-    this.value = value;
-    this.buffers = buffers;
-  }
-}
-
-type Returned<T> = T | Transfer<T>;
-
 export type Handlers<M extends MethodTable> = {
-  [N in keyof M]: (
-    input: z.output<M[N]['in']>,
-  ) => Returned<z.input<M[N]['out']>> | Promise<Returned<z.input<M[N]['out']>>>;
+  [N in keyof M]: (input: z.output<M[N]['in']>) => z.input<M[N]['out']> | Promise<z.input<M[N]['out']>>;
 };
 
 export interface ServeOptions {
@@ -47,8 +32,8 @@ export function serve<M extends MethodTable, E extends EventTable>(
     const call = CallMessage.safeParse(message);
     if (!call.success) return onInvalidMessage(new Error(`the message is not a call: ${z.prettifyError(call.error)}`));
     const { id, method, input } = call.data;
-    run(tables.methods, handlers, method, input, () => 'request_invalid')
-      .then(({ value, buffers }) => port.post({ id, ok: true, value }, buffers))
+    answer(tables.methods, handlers, method, input)
+      .then((value) => port.post({ id, ok: true, value }))
       // A value that cannot be posted is a fault, too: the caller must not wait for it.
       .catch((error: unknown) => refuse(id, error));
   });
@@ -57,7 +42,7 @@ export function serve<M extends MethodTable, E extends EventTable>(
 
 /**
  * Runs one call of a table and returns its value. Throws `request_invalid` for an unknown method, `invalid(method)` for input
- * that its schema refuses, a ZodError for output that its schema refuses, and what the handler throws.
+ * that its schema refuses, a ZodError for output that its schema refuses, and the handler's own error.
  */
 export async function answer<M extends MethodTable>(
   methods: M,
@@ -66,16 +51,6 @@ export async function answer<M extends MethodTable>(
   input: unknown,
   invalid: (method: keyof M) => ErrorCode = () => 'request_invalid',
 ): Promise<unknown> {
-  return (await run(methods, handlers, method, input, invalid)).value;
-}
-
-async function run<M extends MethodTable>(
-  methods: M,
-  handlers: Handlers<M>,
-  method: unknown,
-  input: unknown,
-  invalid: (method: keyof M) => ErrorCode,
-): Promise<Transfer<unknown>> {
   if (typeof method !== 'string' || !Object.hasOwn(methods, method)) {
     throw new TidemarkError('request_invalid', {
       detail: `there is no method ${typeof method === 'string' ? method.slice(0, 60) : typeof method}`,
@@ -84,7 +59,6 @@ async function run<M extends MethodTable>(
   const row = methods[method] as M[keyof M];
   const parsed = row.in.safeParse(input);
   if (!parsed.success) throw new TidemarkError(invalid(method), { detail: problems(parsed.error) });
-  const returned = await (handlers[method] as (input: unknown) => unknown)(parsed.data);
-  const { value, buffers } = returned instanceof Transfer ? returned : new Transfer(returned, []);
-  return new Transfer(row.out.parse(value), buffers);
+  const value = await (handlers[method] as (input: unknown) => unknown)(parsed.data);
+  return row.out.parse(value);
 }

@@ -1,8 +1,8 @@
 import { asTidemarkError, ERRORS, TidemarkError, toProblem } from '@tidemark/protocol/errors';
 
 /**
- * How a command ends: its exit code, and the one line on stderr that says why it failed. The three commands share it so
- * that a script can treat them alike.
+ * How a command ends: its exit code, and the one line on stderr that states why it failed. The three commands share it, so a
+ * script can treat them in the same way.
  */
 
 /** 0 done, 1 failed, 2 wrong usage, 78 invalid configuration (EX_CONFIG of sysexits.h). */

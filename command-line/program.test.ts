@@ -90,7 +90,7 @@ test('an error that nobody catches is printed and ends the program', async () =>
   expect(output).toMatch(/internal: .*a fault/);
 }, 120_000);
 
-test('wrong usage is exit code 2, as JSON where it is asked for', async () => {
+test('wrong usage ends with exit code 2, and with a problem document for --json', async () => {
   const { end } = await startProgram('', { args: ['work', '--json', '--nonsense'] });
   const { code, output } = await end;
   expect(code).toBe(2);

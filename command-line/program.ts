@@ -5,9 +5,9 @@ import { exitAfter } from './exit.ts';
 /**
  * Runs a command of Tidemark from its arguments to its exit code.
  *
- * Order: parse the arguments; do the work; on a failure print its one line; set the exit code. SIGINT, SIGTERM and their
- * like abort the `stop` signal, and the process waits until the work has ended, so the work decides what a safe point is
- * and which exit code it leaves. A second signal ends the process at once with exit code 1.
+ * It parses the arguments, does the work, prints one line if the work fails, and sets the exit code, in this order. SIGINT,
+ * SIGTERM and similar signals abort the `stop` signal. The process then waits until the work has ended, so the work chooses
+ * the safe point and the exit code. A second signal ends the process immediately with exit code 1.
  *
  * Work must therefore observe `stop`, and must never call process.exit or install signal handlers.
  */

@@ -1,13 +1,16 @@
 import { readFileSync } from 'node:fs';
 import { readKey } from '@tidemark/command-line/key';
-import { runProgram, subcommand } from '@tidemark/command-line/program';
+import { type ProgramOptions, runProgram, subcommand } from '@tidemark/command-line/program';
 import { FeedName } from '@tidemark/protocol/api';
 import { TidemarkError } from '@tidemark/protocol/errors';
 import { RelayAddress } from '@tidemark/protocol/relay-address';
+import type { Command } from 'commander';
 import { pino } from 'pino';
 import { runFeed } from './feed.ts';
 import { PostgresSource } from './postgres/postgres-source.ts';
 import { RelayLink } from './relay-link.ts';
+
+/** `tidemark-feed`: reads the options, connects a source with a relay, and runs the feed until the process is asked to end. */
 
 const { version } = JSON.parse(readFileSync(new URL('./package.json', import.meta.url), 'utf8')) as { version: string };
 
@@ -45,17 +48,24 @@ async function run(options: Options, stop: AbortSignal): Promise<void> {
   log('stopped');
 }
 
-await runProgram(
-  { name: 'tidemark-feed', description: "Reads a master's log and hands it to the relay.", version, graceMs: null },
-  (program, stop) =>
-    subcommand(program, 'run', 'Run the feed until it is stopped.')
-      .option(
-        '--source <url>',
-        'the master: postgres://user@host/database; the password may come from PGPASSWORD or PGPASSFILE (or all from TIDEMARK_SOURCE)',
-      )
-      .requiredOption('--feed <name>', 'name of the feed')
-      .requiredOption('--relay <url>', 'address of the relay')
-      .option('--token-file <file>', "file with the feed's token (or TIDEMARK_TOKEN)")
-      .option('--json', 'errors for machines')
-      .action((options: Options) => run(options, stop)),
-);
+export const PROGRAM: ProgramOptions = {
+  name: 'tidemark-feed',
+  description: "Reads a master's log and sends it to a relay.",
+  version,
+  graceMs: null,
+};
+
+export function define(program: Command, stop: AbortSignal): void {
+  subcommand(program, 'run', 'Run the feed until it is stopped.')
+    .option(
+      '--source <url>',
+      'the master, as postgres://user@host/database (default: the variable TIDEMARK_SOURCE); the password may come from PGPASSWORD or PGPASSFILE',
+    )
+    .requiredOption('--feed <name>', 'name of the feed')
+    .requiredOption('--relay <url>', 'address of the relay')
+    .option('--token-file <file>', "file that holds the feed's key (default: the variable TIDEMARK_TOKEN)")
+    .option('--json', 'print errors as JSON')
+    .action((options: Options) => run(options, stop));
+}
+
+if (import.meta.main) await runProgram(PROGRAM, define);

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { BatchAnswer } from '@tidemark/protocol/api';
-import type { SourcePosition } from '@tidemark/protocol/lines';
+import type { SourcePosition } from '@tidemark/protocol/position';
 
 /** Sends one batch; resolves when the relay has it on disk. */
 export type SendBatch = (batch: Buffer) => Promise<BatchAnswer>;

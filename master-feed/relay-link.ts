@@ -1,8 +1,9 @@
 import http from 'node:http';
 import https from 'node:https';
-import { BatchAnswer, HEADERS, PATHS, SessionAnswer, type SessionRequest } from '@tidemark/protocol/api';
+import { BatchAnswer, HEADERS, SessionAnswer, type SessionRequest } from '@tidemark/protocol/api';
 import { ErrorCode, Problem, TidemarkError } from '@tidemark/protocol/errors';
 import { PROTOCOL_VERSION } from '@tidemark/protocol/page';
+import { PATHS } from '@tidemark/protocol/paths';
 import axios, { type AxiosInstance, type AxiosResponse } from 'axios';
 
 /** A batch may hold a large base's last part: the relay compares and syncs to disk before it answers. */

@@ -1,11 +1,9 @@
 import { z } from 'zod';
 import { Cursor, Epoch, Seq } from './cursor.ts';
-import { SourcePosition } from './lines.ts';
 import { ScopeSet } from './page.ts';
+import { SourcePosition } from './position.ts';
 import { TableId, TableSchema } from './schema.ts';
-
-/** Times are ISO 8601 in UTC. */
-const Time = z.iso.datetime();
+import { type TimeSchema, TimeText } from './time.ts';
 
 /** Name of a feed, also in addresses and file names. */
 export const FeedName = z
@@ -14,26 +12,6 @@ export const FeedName = z
 
 export const Role = z.enum(['feed', 'terminal', 'admin']);
 export type Role = z.infer<typeof Role>;
-
-/** Addresses of the relay. `start` as formatStart writes it. */
-export const PATHS = {
-  session: (feed: string) => `/v1/feeds/${feed}/session`,
-  batches: (feed: string) => `/v1/feeds/${feed}/batches`,
-  status: (feed: string) => `/v1/feeds/${feed}/status`,
-  page: (feed: string, epoch: string, scopes: string, start: string, target: number) =>
-    `/v1/feeds/${feed}/pages/${epoch}/${scopes}/${start}/${target}`,
-  transactions: (feed: string) => `/v1/feeds/${feed}/transactions`,
-  tables: (feed: string) => `/v1/feeds/${feed}/tables`,
-  snapshot: (feed: string) => `/v1/feeds/${feed}/snapshot`,
-  squashed: (feed: string, epoch: string, scopes: string, start: string, target: number) =>
-    `/v1/feeds/${feed}/squashed/${epoch}/${scopes}/${start}/${target}`,
-  snapshotFile: (feed: string, epoch: string, scopes: string, seq: number) =>
-    `/v1/feeds/${feed}/snapshots/${epoch}/${scopes}/${seq}`,
-  digests: (feed: string, epoch: string, scopes: string, seq: number) =>
-    `/v1/feeds/${feed}/snapshots/${epoch}/${scopes}/${seq}/digests`,
-  rows: (feed: string, epoch: string, scopes: string, seq: number) =>
-    `/v1/feeds/${feed}/snapshots/${epoch}/${scopes}/${seq}/rows`,
-} as const;
 
 /** Request headers. */
 export const HEADERS = {
@@ -95,18 +73,23 @@ export const StatusQuery = z.object({
 });
 export type StatusQuery = z.infer<typeof StatusQuery>;
 
+const behindOf = <T extends TimeSchema>(time: T) =>
+  z.object({
+    transactions: z.int().nonnegative(),
+    changes: z.int().nonnegative(),
+    /** Size as pages, before compression. */
+    bytes: z.int().nonnegative(),
+    /** When the oldest transaction that it lacks was committed at the master. */
+    oldestAt: z.nullable(time),
+    /** Its seq; left out when nothing is lacking. What lies before it is for others. */
+    oldest: Seq.optional(),
+  });
+
 /** What a terminal lacks, in its scopes. */
-export const Behind = z.object({
-  transactions: z.int().nonnegative(),
-  changes: z.int().nonnegative(),
-  /** Size as pages, before compression. */
-  bytes: z.int().nonnegative(),
-  /** When the oldest transaction that it lacks was committed at the master. */
-  oldestAt: Time.nullable(),
-  /** Its seq; left out when nothing is lacking. What lies before it is for others. */
-  oldest: Seq.optional(),
-});
+export const Behind = behindOf(TimeText);
 export type Behind = z.infer<typeof Behind>;
+/** {@link Behind} as the relay sends it. */
+export type BehindBody = z.input<typeof Behind>;
 
 /** Why a terminal needs a snapshot. */
 export const SnapshotReason = z.enum([
@@ -119,59 +102,65 @@ export const SnapshotReason = z.enum([
 ]);
 export type SnapshotReason = z.infer<typeof SnapshotReason>;
 
+/** A {@link RelayStatus} with times in one form: a terminal keeps it with `Time`. */
+export const relayStatusOf = <T extends TimeSchema>(time: T) =>
+  z.object({
+    protocol: z.int(),
+    relay: z.object({ name: z.string(), version: z.string() }),
+    /** The relay's clock. */
+    now: time,
+    /** Newest transaction; null while the relay has no base. */
+    head: z.object({ epoch: Epoch, seq: Seq, committedAt: time }).nullable(),
+    /** Oldest seq from which a pull can start. */
+    horizon: Seq,
+    /** When the relay, at its present rate, will no longer keep all that this terminal lacks; null: nothing is lacking, or it is not known. */
+    keepsUntil: z.nullable(time),
+    /** Null when the terminal gave no cursor or one that a pull cannot start from. */
+    behind: behindOf(time).nullable(),
+    /** What brings this terminal to the head. Its bytes are about what will come over the network. */
+    plan: z.discriminatedUnion('by', [
+      z.object({ by: z.literal('none') }),
+      z.object({
+        by: z.literal('pages'),
+        scopes: ScopeSet,
+        bytes: z.int().nonnegative(),
+        /** Rows changed several times can come once: ask the squashed pages first. */
+        squashed: z.boolean(),
+      }),
+      /** The data here is of another set of scopes: what differs is fetched, or a copy where that is cheaper. */
+      z.object({
+        by: z.literal('difference'),
+        scopes: ScopeSet,
+        rows: z.int().nonnegative(),
+        tables: z.int().nonnegative(),
+        bytes: z.int().nonnegative(),
+      }),
+      z.object({
+        by: z.literal('snapshot'),
+        scopes: ScopeSet,
+        reason: SnapshotReason,
+        /** Rows, tables and about how many bytes come over the network; exact when the file is ready. */
+        rows: z.int().nonnegative(),
+        tables: z.int().nonnegative(),
+        bytes: z.int().nonnegative(),
+      }),
+    ]),
+    feed: z.object({
+      connected: z.boolean(),
+      /** When the relay last heard from the feed, by the relay's clock. */
+      heardAt: z.nullable(time),
+      /** How far the feed was behind the master then; null when not known. */
+      lagMs: z.number().nonnegative().nullable(),
+      /** When the feed last read all tables anew, and why: `the slot is gone`. */
+      base: z.object({ at: time, why: z.string() }).optional(),
+    }),
+  });
+
 /** GET status. Never cached. At most 1 kB. */
-export const RelayStatus = z.object({
-  protocol: z.int(),
-  relay: z.object({ name: z.string(), version: z.string() }),
-  /** The relay's clock. */
-  now: Time,
-  /** Newest transaction; null while the relay has no base. */
-  head: z.object({ epoch: Epoch, seq: Seq, committedAt: Time }).nullable(),
-  /** Oldest seq from which a pull can start. */
-  horizon: Seq,
-  /** When the relay, at its present rate, will no longer keep all that this terminal lacks; null: nothing is lacking, or it is not known. */
-  keepsUntil: Time.nullable(),
-  /** Null when the terminal gave no cursor or one that a pull cannot start from. */
-  behind: Behind.nullable(),
-  /** What brings this terminal to the head. Its bytes are about what will come over the network. */
-  plan: z.discriminatedUnion('by', [
-    z.object({ by: z.literal('none') }),
-    z.object({
-      by: z.literal('pages'),
-      scopes: ScopeSet,
-      bytes: z.int().nonnegative(),
-      /** Rows changed several times can come once: ask the squashed pages first. */
-      squashed: z.boolean(),
-    }),
-    /** The data here is of another set of scopes: what differs is fetched, or a copy where that is cheaper. */
-    z.object({
-      by: z.literal('difference'),
-      scopes: ScopeSet,
-      rows: z.int().nonnegative(),
-      tables: z.int().nonnegative(),
-      bytes: z.int().nonnegative(),
-    }),
-    z.object({
-      by: z.literal('snapshot'),
-      scopes: ScopeSet,
-      reason: SnapshotReason,
-      /** Rows, tables and about how many bytes come over the network; exact when the file is ready. */
-      rows: z.int().nonnegative(),
-      tables: z.int().nonnegative(),
-      bytes: z.int().nonnegative(),
-    }),
-  ]),
-  feed: z.object({
-    connected: z.boolean(),
-    /** When the relay last heard from the feed, by the relay's clock. */
-    heardAt: Time.nullable(),
-    /** How far the feed was behind the master then; null when not known. */
-    lagMs: z.number().nonnegative().nullable(),
-    /** When the feed last read all tables anew, and why: `the slot is gone`. */
-    base: z.object({ at: Time, why: z.string() }).optional(),
-  }),
-});
+export const RelayStatus = relayStatusOf(TimeText);
 export type RelayStatus = z.infer<typeof RelayStatus>;
+/** {@link RelayStatus} as the relay sends it. */
+export type RelayStatusBody = z.input<typeof RelayStatus>;
 
 export const TransactionsQuery = z.object({
   epoch: Epoch,
@@ -179,20 +168,26 @@ export const TransactionsQuery = z.object({
   limit: z.coerce.number().int().min(1).max(500).default(100),
 });
 
+/** A {@link TransactionList} with times in one form. */
+export const transactionListOf = <T extends TimeSchema>(time: T) =>
+  z.object({
+    transactions: z.array(
+      z.object({
+        seq: Seq,
+        committedAt: time,
+        changes: z.int().nonnegative(),
+        bytes: z.int().nonnegative(),
+        tables: z.array(z.string()),
+      }),
+    ),
+    head: Seq,
+  });
+
 /** GET transactions: those after a seq, oldest first, to choose one to sync up to. */
-export const TransactionList = z.object({
-  transactions: z.array(
-    z.object({
-      seq: Seq,
-      committedAt: Time,
-      changes: z.int().nonnegative(),
-      bytes: z.int().nonnegative(),
-      tables: z.array(z.string()),
-    }),
-  ),
-  head: Seq,
-});
+export const TransactionList = transactionListOf(TimeText);
 export type TransactionList = z.infer<typeof TransactionList>;
+/** {@link TransactionList} as the relay sends it. */
+export type TransactionListBody = z.input<typeof TransactionList>;
 
 export const TablesQuery = z.object({ epoch: Epoch.optional(), seq: z.coerce.number().pipe(Seq).optional() });
 
@@ -204,11 +199,13 @@ export const TableList = z.object({
       rows: z.int().nonnegative(),
       /** Changes that the terminal lacks; null without a cursor. */
       waiting: z.int().nonnegative().nullable(),
-      lastChangeAt: Time.nullable(),
+      lastChangeAt: TimeText.nullable(),
     }),
   ),
 });
 export type TableList = z.infer<typeof TableList>;
+/** {@link TableList} as the relay sends it. */
+export type TableListBody = z.input<typeof TableList>;
 
 /** A terminal that has data wants a snapshot that is not from before its seq. */
 export const SnapshotQuery = z.object({ epoch: Epoch.optional(), from: z.coerce.number().pipe(Seq).optional() });
@@ -217,7 +214,8 @@ export const SnapshotQuery = z.object({ epoch: Epoch.optional(), from: z.coerce.
 export const SnapshotManifest = z.object({
   feed: z.string(),
   cursor: Cursor,
-  committedAt: Time,
+  /** Commit time of the cursor's transaction, as the master wrote it: it is stored, so it stays text with its microseconds. */
+  committedAt: z.iso.datetime(),
   scopes: ScopeSet,
   /** Size of the SQLite file, bytes. */
   bytes: z.int().positive(),

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { Seq } from './cursor.ts';
+import { SourcePosition } from './position.ts';
 import { TableId, TableSchema } from './schema.ts';
 
 /**
@@ -65,10 +66,6 @@ export const PageLine = z.union([
   z.tuple([z.literal('c'), Seq, z.int().nonnegative()]),
   ...changeLines,
 ]);
-
-/** A master's log position: LSN or GTID written so that text order is log order (a Postgres LSN as 16 hex digits). */
-export const SourcePosition = z.string().regex(/^[0-9A-F]{16}$/);
-export type SourcePosition = string;
 
 /**
  * Rows updated whose large unchanged columns the master left out: old key (null when the key did not

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { LogicalType, sameLogicalType } from './logical-type.ts';
 
 /**
  * Storage class of a column at a replica, by design.md's table of types.
@@ -12,11 +13,19 @@ import { z } from 'zod';
 export const ColumnType = z.enum(['integer', 'numeric', 'real', 'text', 'blob']);
 export type ColumnType = z.infer<typeof ColumnType>;
 
+/** A logical type of a later version. */
+const UnknownLogicalType = z.object({ kind: z.string() }).transform(() => undefined);
+
 export const ColumnSchema = z.object({
-  /** The master's name, as it is. */
+  /** The master's name, unchanged. */
   name: z.string().min(1),
   type: ColumnType,
-  /** The master's own type, for people: `numeric(12,2)`. */
+  /**
+   * What the values mean, whatever the master. Absent in schemas written before the field existed; a kind that this
+   * version does not know reads as absent.
+   */
+  logical: z.union([LogicalType, UnknownLogicalType]).optional(),
+  /** The master's own type name, for people to read: `numeric(12,2)`. Programs read `logical`. */
   source: z.string(),
 });
 export type ColumnSchema = z.infer<typeof ColumnSchema>;
@@ -50,8 +59,17 @@ export type TableSchema = z.infer<typeof TableSchema>;
 export const TableId = z.int().positive();
 export type TableId = number;
 
-/** Whether two schemas are the same at a replica: name, columns in order with types, key, indexes. */
+/**
+ * Whether two schemas are the same at a replica: name, columns in order with their types, key, indexes. A column without
+ * a logical type is the same as one that has it, so a table whose schema was stored before the field existed keeps its
+ * id and is not read again.
+ */
 export function sameSchema(a: TableSchema, b: TableSchema): boolean {
-  const said = ({ name, columns, key, indexes = [] }: TableSchema) => JSON.stringify([name, columns, key, indexes]);
-  return said(a) === said(b);
+  return shapeOf(a) === shapeOf(b) && a.columns.every((column, i) => agree(column.logical, b.columns[i]?.logical));
 }
+
+const shapeOf = ({ name, columns, key, indexes = [] }: TableSchema) =>
+  JSON.stringify([name, columns.map((column) => [column.name, column.type, column.source]), key, indexes]);
+
+const agree = (a: LogicalType | undefined, b: LogicalType | undefined) =>
+  a === undefined || b === undefined || sameLogicalType(a, b);

@@ -1,10 +1,13 @@
 import { readFileSync } from 'node:fs';
-import { aborted, runProgram } from '@tidemark/command-line/program';
+import { aborted, type ProgramOptions, runProgram } from '@tidemark/command-line/program';
+import type { Command } from 'commander';
 import { pino } from 'pino';
 import { command } from './config/config-command.ts';
 import { readConfig } from './config/relay-config.ts';
 import { startRelay } from './relay.ts';
 import { addTokenCommands } from './tokens/token-commands.ts';
+
+/** `tidemark-relay`: reads the configuration, starts the relay, and stops it when the process is asked to end. */
 
 const { version } = JSON.parse(readFileSync(new URL('./package.json', import.meta.url), 'utf8')) as { version: string };
 
@@ -22,15 +25,18 @@ async function serve(file: string, stop: AbortSignal): Promise<void> {
   logger.info({ event: 'stopped' });
 }
 
-await runProgram(
-  {
-    name: 'tidemark-relay',
-    description: 'Keeps the increments of feeds and answers terminals.',
-    version,
-    graceMs: 15_000,
-  },
-  (program, stop) => {
-    command(program, 'serve', 'Run the relay.').action(({ config }: { config: string }) => serve(config, stop));
-    addTokenCommands(program);
-  },
-);
+export const PROGRAM: ProgramOptions = {
+  name: 'tidemark-relay',
+  description: 'Keeps the increments of feeds and answers terminals.',
+  version,
+  graceMs: 15_000,
+};
+
+export function define(program: Command, stop: AbortSignal): void {
+  command(program, 'serve', 'Run the relay until it is stopped.').action(({ config }: { config: string }) =>
+    serve(config, stop),
+  );
+  addTokenCommands(program);
+}
+
+if (import.meta.main) await runProgram(PROGRAM, define);

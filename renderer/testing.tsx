@@ -10,8 +10,9 @@ import {
   type MethodName,
   type Output,
   type Reply,
-  type Settings,
 } from '@tidemark/electron/contract/contract';
+import type { Settings, SettingsFault } from '@tidemark/electron/contract/settings';
+import { deriveStatus } from '@tidemark/status/derive';
 import type { Facts } from '@tidemark/status/facts';
 import { facts, NOW } from '@tidemark/testing/facts';
 import type { ReactNode } from 'react';
@@ -36,14 +37,20 @@ export const SETTINGS: Settings = {
 
 type Answers = { [M in MethodName]?: (input: never) => Reply<Output<M>> };
 
+/** The app's state without its status, which is derived as the main process derives it. */
+type AppFacts = Omit<AppState, 'status'>;
+
+/** The app's state at {@link NOW}. */
+export const appState = (from: AppFacts): AppState => ({ ...from, status: deriveStatus(from.facts, NOW) });
+
 /**
- * The app's side of the contract, for tests: what goes in and comes out is held to the same schemas as in the app, so a
- * window that works here speaks the contract. `answers` say what differs.
+ * The app's side of the contract, for tests. Input and output are held to the same schemas as in the app, so that a
+ * window that works here keeps the contract. `answers` replace the usual ones.
  */
-export function fakeApp(state: AppState, answers: Answers = {}) {
+export function fakeApp(state: AppFacts, answers: Answers = {}) {
   const calls: [method: MethodName, input: unknown][] = [];
   const listeners = new Set<{ event: EventName; listener: (value: never) => void }>();
-  let current = state;
+  let current = appState(state);
   const usual: Answers = {
     'state.get': () => ({ ok: true, value: current }),
     'tables.list': () => ({ ok: true, value: [] }),
@@ -60,14 +67,14 @@ export function fakeApp(state: AppState, answers: Answers = {}) {
       return { ok: true, value: settings };
     },
   };
-  /** What the app tells unasked. */
+  /** Sends an event to the window. */
   function tell<E extends EventName>(event: E, value: EventValue<E>) {
     const parsed = EVENTS[event].parse(value);
     for (const each of listeners) if (each.event === event) each.listener(parsed as never);
   }
-  function push(next: AppState) {
-    current = next;
-    tell('state.changed', next);
+  function push(next: AppFacts) {
+    current = appState(next);
+    tell('state.changed', current);
   }
   const bridge: Bridge = {
     async call(method, input) {
@@ -92,20 +99,26 @@ export function fakeApp(state: AppState, answers: Answers = {}) {
   };
 }
 
-/** Renders a part of the window over facts and settings. The clock stands at NOW of protocol's testing.ts. */
+/** Renders a part of the window over facts and settings. The clock stands at {@link NOW}. */
 export function renderApp(
   ui: ReactNode,
   {
     facts: change = {},
     settings = {},
+    settingsFaults = [],
     answers = {},
-  }: { facts?: Partial<Facts>; settings?: Partial<Settings>; answers?: Answers } = {},
+  }: {
+    facts?: Partial<Facts>;
+    settings?: Partial<Settings>;
+    settingsFaults?: SettingsFault[];
+    answers?: Answers;
+  } = {},
 ) {
-  const state: AppState = { facts: facts(change), settings: { ...SETTINGS, ...settings }, settingsFault: null };
+  const state: AppFacts = { facts: facts(change), settings: { ...SETTINGS, ...settings }, settingsFaults };
   const app = fakeApp(state, answers);
   const api = makeApi(app.bridge);
   const store = createAppStore(() => NOW);
-  store.getState().setApp(state);
+  store.getState().setApp(appState(state));
   const end = feedStore(store, api, () => NOW);
   onTestFinished(() => {
     end();

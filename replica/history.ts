@@ -1,4 +1,5 @@
-import { Run } from '@tidemark/protocol/run';
+import { type Run, RunJson } from '@tidemark/protocol/run';
+import { TimeText } from '@tidemark/protocol/time';
 import { INTEGER, query, row, UNKNOWN, value } from '@tidemark/table-store/query';
 import { prepared, type Reader, type Writer } from '@tidemark/table-store/sqlite';
 
@@ -26,10 +27,10 @@ export interface LagSample {
   sourceLagMs: number | null;
 }
 
-/** The columns of `tidemark_status` other than the cursor's. Times are ISO 8601. */
+/** The columns of `tidemark_status` other than the cursor's. Stored times are ISO 8601. */
 export interface StatusRow {
-  checkedAt: string | null;
-  syncedAt: string | null;
+  checkedAt: number | null;
+  syncedAt: number | null;
   headSeq: number | null;
   waiting: number | null;
   code: string;
@@ -61,9 +62,11 @@ function parseRun(stored: unknown): Run | null {
   } catch {
     return null;
   }
-  const run = Run.safeParse(json);
+  const run = RunJson.safeParse(json);
   return run.success ? run.data : null;
 }
+
+const textOrNull = (time: number | null): string | null => (time === null ? null : TimeText.encode(time));
 
 /** A number that may be damaged; anything else counts as unknown. */
 const numberOrNull = (stored: unknown) => (typeof stored === 'number' ? stored : null);
@@ -81,8 +84,8 @@ export class History {
   recordRun(run: Run): void {
     prepared(this.#db, 'INSERT OR REPLACE INTO tidemark_run (id, started_at, run) VALUES (?, ?, ?)').run(
       run.id,
-      run.startedAt,
-      JSON.stringify(run),
+      TimeText.encode(run.startedAt),
+      JSON.stringify(RunJson.encode(run)),
     );
     prepared(
       this.#db,
@@ -91,12 +94,12 @@ export class History {
   }
 
   /** Runs, newest first. `before`: the `startedAt` of the last run of the previous page. */
-  runs(before: string | null, limit: number): Run[] {
+  runs(before: number | null, limit: number): Run[] {
     const stored = query(
       this.#db,
       'SELECT run FROM tidemark_run WHERE started_at < ? ORDER BY started_at DESC LIMIT ?',
       value(UNKNOWN),
-    ).all(before ?? '9999', limit);
+    ).all(before === null ? '9999' : TimeText.encode(before), limit);
     return stored.map(parseRun).filter((run) => run !== null);
   }
 
@@ -134,6 +137,6 @@ export class History {
          ON CONFLICT (one) DO UPDATE SET epoch = excluded.epoch, seq = excluded.seq, committed_at = excluded.committed_at,
            checked_at = excluded.checked_at, synced_at = excluded.synced_at, head_seq = excluded.head_seq,
            waiting = excluded.waiting, code = excluded.code, headline = excluded.headline`,
-    ).run(status);
+    ).run({ ...status, checkedAt: textOrNull(status.checkedAt), syncedAt: textOrNull(status.syncedAt) });
   }
 }

@@ -5,6 +5,7 @@ import { openWriter } from '@tidemark/table-store/sqlite';
 import { temporaryFolder } from '@tidemark/testing/temporary-folder';
 import { rowsOf } from '@tidemark/testing/test-feed';
 import { expect, test } from 'vitest';
+import { verifyPage } from './page-reader.ts';
 import { Replica } from './replica.ts';
 
 const SAMPLES = path.join(import.meta.dirname, '../table-store/migrations/samples');
@@ -39,7 +40,10 @@ test.each(readdirSync(SAMPLES))(
       expect(replica.summary().lastSuccess?.id).toBe('r1');
       expect(replica.history.samples(0)).toHaveLength(1);
       const compacted = replica.spool.compactionTarget() !== null;
-      expect(replica.applyPage(lastPart(), { compacted })).toMatchObject({ cursor: { seq: 3 }, changes: 2 });
+      expect(replica.applyPage(verifyPage(lastPart()), { compacted })).toMatchObject({
+        cursor: { seq: 3 },
+        changes: 2,
+      });
       expect(replica.spool.sizeBytes()).toBe(0);
     } finally {
       replica.close();

@@ -5,14 +5,24 @@ import { PageHeader, PageTrailer, type ScopeSet } from '@tidemark/protocol/page'
 
 const NEWLINE = 0x0a;
 
-/** A page whose trailer and checksum are right. `body` are the bytes between header and trailer. */
+/**
+ * Pages as a terminal receives them: header line, change lines, trailer line.
+ *
+ * Order: {@link verifyPage} parses header and trailer once, when the page arrives, and everything behind it takes the
+ * result. Only {@link expectPage}, at the time of applying, can say whether the page is the next one.
+ */
+
+/** A page whose checksum is right. */
 export interface VerifiedPage {
   header: PageHeader;
   trailer: PageTrailer;
+  /** The bytes between header and trailer: lines that nobody has parsed yet. */
   body: Buffer;
+  /** Of the page, with header and trailer. */
+  sizeBytes: number;
 }
 
-/** Checks a page as a whole, before anything of it is used. Throws page_corrupt. */
+/** Parses header and trailer of a page and compares its checksum. Throws page_corrupt, or page_invalid when the first line is not a header. */
 export function verifyPage(page: Buffer): VerifiedPage {
   if (page.length < 2 || page[page.length - 1] !== NEWLINE) throw new TidemarkError('page_corrupt');
   const trailerAt = page.lastIndexOf(NEWLINE, page.length - 2) + 1;
@@ -23,13 +33,8 @@ export function verifyPage(page: Buffer): VerifiedPage {
   if (sha256 !== trailer.data.sha256) throw new TidemarkError('page_corrupt');
   const header = PageHeader.safeParse(parse(page.subarray(0, headerEnd)));
   if (!header.success) throw new TidemarkError('page_invalid', { detail: 'its first line is not a header' });
-  return { header: header.data, trailer: trailer.data, body: page.subarray(headerEnd + 1, trailerAt) };
-}
-
-/** What a page says of the next one, unchecked; null when it has no trailer that can be read. */
-export function trailerOf(page: Buffer): PageTrailer | null {
-  const trailer = PageTrailer.safeParse(parse(page.subarray(page.lastIndexOf(NEWLINE, page.length - 2) + 1)));
-  return trailer.success ? trailer.data : null;
+  const body = page.subarray(headerEnd + 1, trailerAt);
+  return { header: header.data, trailer: trailer.data, body, sizeBytes: page.length };
 }
 
 /** What a page must be to be the next one. */

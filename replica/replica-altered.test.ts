@@ -7,6 +7,7 @@ import { EPOCH, rowsOf, schemaOf, sorted, TestFeed } from '@tidemark/testing/tes
 import Database from 'better-sqlite3';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { verifyPage } from './page-reader.ts';
 import { Replica } from './replica.ts';
 import { readReplicaSummary } from './replica-summary.ts';
 
@@ -88,7 +89,7 @@ const objects = (...names: string[]) =>
   inFile((db) => db.prepare('SELECT name FROM sqlite_schema ORDER BY name').pluck().all() as string[]).filter((name) =>
     names.includes(name),
   );
-const pull = () => replica.applyPage(feed.page(replica.cursorState().start.seq));
+const pull = () => replica.applyPage(verifyPage(feed.page(replica.cursorState().start.seq)));
 
 /** Syncs as the agent does: installs a snapshot when there is no data or a table was altered, else applies the next page. */
 function sync(): void {
@@ -303,7 +304,7 @@ describe('our own tables', () => {
   test.each(LOST)('T4: %s: counts as no data, and a snapshot restores it', (_, sql) => {
     asOtherProgram(sql);
     expect(replica.cursorState()).toMatchObject({ cursor: null, start: { seq: 0, part: 0 } });
-    expect(codeOf(() => replica.applyPage(feed.page(2)))).toMatch(/^(page_out_of_order|replica_altered)$/);
+    expect(codeOf(() => replica.applyPage(verifyPage(feed.page(2))))).toMatch(/^(page_out_of_order|replica_altered)$/);
     change(1);
     install();
     expect(here()).toEqual(there());
@@ -363,7 +364,7 @@ describe('our own tables', () => {
   test('T4: a malformed stored schema counts as an altered table, and a snapshot restores it', () => {
     asOtherProgram("UPDATE tidemark_table SET schema = '{' WHERE name = 'item'");
     expect(replica.alteredTables()).toEqual(['item']);
-    expect(codeOf(() => replica.applyPage(feed.page(2)))).toBe('replica_altered');
+    expect(codeOf(() => replica.applyPage(verifyPage(feed.page(2))))).toBe('replica_altered');
     install();
     expect(replica.alteredTables()).toEqual([]);
     expect(here()).toEqual(there());
@@ -386,7 +387,7 @@ describe('our own tables', () => {
   test('T5: refuses a page of another set of scopes', () => {
     change(1);
     const before = replica.cursorState();
-    expect(() => replica.applyPage(feed.page(2, 'branch7'))).toThrowError(
+    expect(() => replica.applyPage(verifyPage(feed.page(2, 'branch7')))).toThrowError(
       /of the scopes branch7, the data here of all/,
     );
     expect(replica.cursorState()).toEqual(before);

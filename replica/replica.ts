@@ -8,7 +8,7 @@ import { guard, openWriter, transaction, type Writer } from '@tidemark/table-sto
 import { isRejection } from '@tidemark/table-store/third-party-objects';
 import { History, lastRuns } from './history.ts';
 import { installSnapshot, type SnapshotName } from './install-snapshot.ts';
-import { expectPage, verifyPage } from './page-reader.ts';
+import { expectPage, type VerifiedPage } from './page-reader.ts';
 import { type AppliedPage, applyPageInTransaction } from './page-transaction.ts';
 import { type CompareTarget, Repair } from './repair.ts';
 import type { ReplicaSummary, TableCount } from './replica-summary.ts';
@@ -116,8 +116,8 @@ export class Replica {
    * applied are dropped, because the feed's tables are only ours to write. Throws `page_*`, `replica_altered`,
    * `disk_full`, `db_*`.
    */
-  applyPage(bytes: Buffer, kind: { compacted?: boolean } = {}): AppliedPage {
-    return runToCompletion(this.applyPageCooperatively(bytes, kind));
+  applyPage(page: VerifiedPage, kind: { compacted?: boolean } = {}): AppliedPage {
+    return runToCompletion(this.applyPageCooperatively(page, kind));
   }
 
   /**
@@ -125,10 +125,9 @@ export class Replica {
    * the page, and runs that are recorded are committed with the page or not at all.
    */
   *applyPageCooperatively(
-    bytes: Buffer,
+    page: VerifiedPage,
     { compacted = false }: { compacted?: boolean } = {},
   ): CooperativeTask<AppliedPage> {
-    const page = verifyPage(bytes);
     const [altered] = this.#findAltered();
     if (altered) throw new TidemarkError('replica_altered', { ...altered });
     const before = this.cursorState();

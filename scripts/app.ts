@@ -6,7 +6,7 @@ export const ROOT = path.resolve(import.meta.dirname, '..');
 /** The folder that Electron is started with. */
 export const APP = path.join(ROOT, 'electron');
 
-/** Builds the window's page and the app's processes into electron/out. Throws with what the build said. */
+/** Builds the window's page and the app's processes into electron/out. Throws with the build's output. */
 export function buildApp(): void {
   for (const config of ['renderer/vite.config.ts', 'electron/vite.config.ts']) {
     const built = spawnSync(

@@ -33,7 +33,7 @@ await build({
 });
 selfTest();
 
-/** The app as it is packed: its build, and better-sqlite3 with what this platform needs of it. */
+/** Collects the files to pack: the app's build, and better-sqlite3 with the binary of this platform. */
 function stage(): void {
   rmSync(STAGE, { recursive: true, force: true });
   mkdirSync(STAGE, { recursive: true });

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { ROOT } from './app.ts';
 
-/** What Debian must have so that Electron runs, and its window is seen where there is no screen. */
+/** Debian packages that Electron needs, and below, those for a window on a machine without a display. */
 const LIBRARIES = [
   'libgtk-3-0',
   'libnss3',
@@ -27,14 +27,14 @@ const STATUS = '-f=${Status}';
 const isInstalled = (name: string): boolean =>
   names(name).some((each) => output('dpkg-query', ['-W', STATUS, each]).includes('ok installed'));
 
-/** What is missing of the system, for the app (and for a virtual display). Only Debian's like are known. */
+/** Missing system packages for the app and, with `display`, for a virtual display. Empty on systems without dpkg. */
 export function missingPackages(display: boolean): string[] {
   if (process.platform !== 'linux' || spawnSync('dpkg-query', ['--version']).status !== 0) return [];
   return [...LIBRARIES, ...(display ? DISPLAY : [])].filter((name) => !isInstalled(name));
 }
 
 /**
- * Installs what is missing, as root; otherwise throws with the one command that a person must run.
+ * Installs missing packages as root. As another user, throws with the one command to run.
  */
 export function ensureSystem({ display }: { display: boolean }): void {
   const missing = missingPackages(display);
@@ -63,7 +63,7 @@ export function ensureSystem({ display }: { display: boolean }): void {
 if (import.meta.main) {
   try {
     ensureSystem({ display: true });
-    console.log('The system has all that Tidemark needs.');
+    console.log('The system has everything that Tidemark needs.');
   } catch (error) {
     console.error((error as Error).message);
     process.exitCode = 1;

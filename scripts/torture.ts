@@ -4,10 +4,9 @@ import { parseArgs } from 'node:util';
 import { ROOT } from './app.ts';
 
 /**
- * `npm run torture -- --minutes 60`: the property tests of the whole system, again and again with other seeds: random
- * schemas, scopes, workloads and schema changes on a real Postgres, processes killed, terminals away, and each compared
- * value by value.
- * It stops at the first failure and says the seed that replays it.
+ * `npm run torture -- --minutes 60`: repeats the property tests of the complete system with new seeds. They run random
+ * schemas, scopes, workloads and schema changes on a real Postgres, kill processes, keep terminals offline, and compare
+ * each terminal with the master value by value. The command stops at the first failure and prints the seed that replays it.
  */
 const { values } = parseArgs({ options: { minutes: { type: 'string', default: '10' }, seed: { type: 'string' } } });
 const minutes = Number(values.minutes);

@@ -36,7 +36,7 @@ const ENDED_BY_AN_ANSWER: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'replica_empty',
 ]);
 
-/** What the rules ask of the facts, worked out once. Times are ms since 1970. */
+/** What the rules ask of the facts, worked out once. */
 export interface Reading {
   facts: Facts;
   now: number;
@@ -71,18 +71,12 @@ export interface Reading {
 /** What one rule found. */
 export type Found = Omit<Status, 'progress' | 'attention' | 'trend'>;
 
-export const time = (iso: string | null | undefined): number | null => {
-  if (!iso) return null;
-  const at = Date.parse(iso);
-  return Number.isNaN(at) ? null : at;
-};
-
 export function read(facts: Facts, now: number, format: Format): Reading {
   const { probe, lastRun, phase, retry } = facts;
   const { cursor } = facts.replica;
   const head = probe?.status.head ?? null;
-  const probedAt = time(probe?.at);
-  const endedAt = time(lastRun?.endedAt);
+  const probedAt = probe?.at ?? null;
+  const endedAt = lastRun?.endedAt ?? null;
   const failed =
     lastRun?.outcome === 'failed'
       ? (lastRun.fault ?? {
@@ -100,7 +94,7 @@ export function read(facts: Facts, now: number, format: Format): Reading {
   const lacksSeqs = cursor !== null && head !== null && cursor.epoch === head.epoch && head.seq > cursor.seq;
   const waiting = facts.waiting?.changes ?? null;
   const atHead = caughtUp(facts);
-  const answeredAt = probedAt ?? time(facts.lastSuccess?.endedAt);
+  const answeredAt = probedAt ?? facts.lastSuccess?.endedAt ?? null;
   const lag = probe === null ? null : sourceLag(probe.status);
   const age = answeredAt === null ? Number.POSITIVE_INFINITY : now - answeredAt;
   return {
@@ -129,11 +123,10 @@ export function read(facts: Facts, now: number, format: Format): Reading {
 }
 
 function sourceLag(status: RelayStatus): Reading['sourceLag'] {
-  const heardAt = time(status.feed.heardAt);
-  const relayNow = time(status.now);
-  if (heardAt === null || relayNow === null) return 'lost';
+  const { heardAt } = status.feed;
+  if (heardAt === null) return 'lost';
   if (status.feed.lagMs === null) return 'unknown';
-  return Math.max(0, relayNow - heardAt) + status.feed.lagMs;
+  return Math.max(0, status.now - heardAt) + status.feed.lagMs;
 }
 
 const LABELS: Record<ActionId, string> = {
@@ -158,20 +151,19 @@ export function action(id: ActionId, label: string = LABELS[id], count?: number)
   return { id, label, ...(count === undefined ? {} : { count }) };
 }
 
-/** What a rule found. `since` in ms. */
+/** What a rule found. */
 export function found(
   code: StatusCode,
   severity: Severity,
   words: { headline: string; detail: string; short: string },
   actions: { primary?: Action | null; secondary?: (Action | null)[] } = {},
-  since: number | string | null = null,
+  since: number | null = null,
 ): Found {
-  const at = typeof since === 'number' ? since : time(since);
   return {
     code,
     severity,
     ...words,
-    since: at === null || Math.abs(at) > 8.64e15 ? null : new Date(at).toISOString(),
+    since,
     primary: actions.primary ?? null,
     secondary: (actions.secondary ?? []).filter((each) => each !== null),
   };

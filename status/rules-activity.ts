@@ -1,5 +1,5 @@
 import type { Progress } from './facts.ts';
-import { action, dots, type Found, found, type Reading, time } from './reading.ts';
+import { action, dots, type Found, found, type Reading } from './reading.ts';
 
 const cancel = action('cancel');
 
@@ -29,10 +29,9 @@ const awaitsRelay = ({ stage, done, total }: Progress) =>
 export function stalled(reading: Reading): Found | null {
   const { progress, now, format, facts } = reading;
   if (progress === null || !awaitsRelay(progress)) return null;
-  const lastDataAt = time(progress.lastDataAt);
-  const silence = lastDataAt === null ? 0 : now - lastDataAt;
+  const { lastDataAt, deadlineAt } = progress;
+  const silence = now - lastDataAt;
   if (silence <= facts.thresholds.stallMs) return null;
-  const deadlineAt = time(progress.deadlineAt);
   return found(
     'syncing-slow',
     'warn',
@@ -133,12 +132,11 @@ export function checking({ facts: { phase }, names }: Reading): Found | null {
 
 export function paused({ facts: { paused: pause }, waiting, bytes, format, now }: Reading): Found | null {
   if (pause === null) return null;
-  const from = time(pause.since);
-  const until = time(pause.until);
+  const { since, until } = pause;
   const size = bytes === null || waiting === 0 ? null : `about ${format.bytes(bytes)}`;
   const by = [
     `By ${pause.by.trim() || 'you'}`,
-    from === null ? null : format.at(from, now),
+    format.at(since, now),
     until === null ? 'until you resume' : `until ${format.moment(until, now)}`,
   ];
   return found(
@@ -146,15 +144,12 @@ export function paused({ facts: { paused: pause }, waiting, bytes, format, now }
     'info',
     {
       headline: 'Paused',
-      detail: [
-        by.filter((part) => part !== null).join(' '),
-        dots(waiting === null ? null : `${format.counted(waiting, 'change')} waiting`, size),
-      ]
+      detail: [by.join(' '), dots(waiting === null ? null : `${format.counted(waiting, 'change')} waiting`, size)]
         .filter((part) => part !== '')
         .join('. '),
       short: 'Paused',
     },
     { primary: action('resume'), secondary: [action('sync-now', 'Sync once')] },
-    pause.since,
+    since,
   );
 }

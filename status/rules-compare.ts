@@ -82,7 +82,7 @@ export function scopesChanged(reading: Reading): Found | null {
       short: due === null ? 'Share changed' : `Share changed: about ${format.bytes(due.bytes)} to fetch`,
     },
     { primary: action('sync-now'), secondary: [action('check', 'Check again')] },
-    fault === null ? null : facts.lastRun?.endedAt,
+    fault === null ? null : (facts.lastRun?.endedAt ?? null),
   );
 }
 
@@ -101,7 +101,7 @@ export function altered(reading: Reading): Found | null {
       short: 'Repair is due',
     },
     { primary: action('sync-now', 'Repair now'), secondary: [action('copy-details')] },
-    reading.facts.lastRun?.endedAt,
+    reading.facts.lastRun?.endedAt ?? null,
   );
 }
 
@@ -118,6 +118,6 @@ export function differs(reading: Reading): Found | null {
       short: 'Data differs from the relay',
     },
     { primary: action('verify'), secondary: [action('copy-details')] },
-    reading.facts.lastRun?.endedAt,
+    reading.facts.lastRun?.endedAt ?? null,
   );
 }

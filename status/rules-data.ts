@@ -1,4 +1,4 @@
-import { action, dots, type Found, found, type Reading, time } from './reading.ts';
+import { action, dots, type Found, found, type Reading } from './reading.ts';
 
 /** A clock that is off by this much makes the times shown misleading. */
 const CLOCK_WARN_MS = 5 * 60_000;
@@ -33,8 +33,7 @@ export function cancelled({ facts, waiting, behind, format, answeredAt }: Readin
   if (run?.outcome !== 'cancelled' || run.mode === 'check') return null;
   // What a comparison that was stopped leaves is what was there: how far that is, the other states say.
   if (run.mode === 'verify' && facts.replica.cursor !== null) return null;
-  const endedAt = time(run.endedAt);
-  const newer = answeredAt !== null && endedAt !== null && answeredAt > endedAt;
+  const newer = answeredAt !== null && answeredAt > run.endedAt;
   if (newer || (facts.replica.cursor !== null && !behind)) return null;
   const done = run.inserted + run.updated + run.deleted + run.truncated;
   const left = waiting ?? run.left;
@@ -79,7 +78,7 @@ export function behind(reading: Reading): Found | null {
   if (!reading.behind) return null;
   const { facts, format, now, trend } = reading;
   const { text, count } = backlog(reading);
-  const oldestAt = time(facts.waiting?.oldestAt);
+  const oldestAt = facts.waiting?.oldestAt ?? null;
   const oldest =
     oldestAt === null ? null : `Oldest is from ${format.moment(oldestAt, now)} (${format.span(now - oldestAt)} ago)`;
   const size = sizeToCome(reading);
@@ -119,8 +118,8 @@ export function behind(reading: Reading): Found | null {
 /** What waits here will soon be kept no longer: afterwards a fresh copy is needed. */
 export function horizon(reading: Reading): Found | null {
   const { facts, format, now } = reading;
-  const oldestAt = time(facts.waiting?.oldestAt);
-  const until = time(facts.probe?.status.keepsUntil);
+  const oldestAt = facts.waiting?.oldestAt ?? null;
+  const until = facts.probe?.status.keepsUntil ?? null;
   if (!reading.behind || oldestAt === null || until === null || now >= until) return null;
   if (now - oldestAt < (until - oldestAt) * HORIZON_WARN) return null;
   const { text, count } = backlog(reading);
@@ -173,7 +172,7 @@ export function relayBehind(reading: Reading): Found | null {
       primary: action('check', 'Check again'),
       secondary: [action('copy-details')],
     },
-    typeof sourceLag === 'number' ? facts.probe?.status.feed.heardAt : null,
+    typeof sourceLag === 'number' ? (facts.probe?.status.feed.heardAt ?? null) : null,
   );
 }
 
@@ -187,10 +186,9 @@ export function silent({
 }: Reading): Found | null {
   if (probe === null || replica.cursor === null || answeredAt === null || answerAge > thresholds.freshMs) return null;
   const { feed, now: relayNow } = probe.status;
-  const heardAt = time(feed.heardAt);
-  const askedAt = time(relayNow);
-  if (feed.connected || heardAt === null || askedAt === null) return null;
-  const since = format.moment(answeredAt - Math.max(0, askedAt - heardAt), now);
+  const { heardAt } = feed;
+  if (feed.connected || heardAt === null) return null;
+  const since = format.moment(answeredAt - Math.max(0, relayNow - heardAt), now);
   return found(
     'relay-behind',
     'warn',

@@ -2,7 +2,7 @@ import { ERRORS, type ErrorCode, fill } from '@tidemark/protocol/errors';
 import type { Fault } from '@tidemark/protocol/fault';
 import { PROTOCOL_VERSION } from '@tidemark/protocol/page';
 import type { Run } from '@tidemark/protocol/run';
-import { action, type Found, found, type Reading, time } from './reading.ts';
+import { action, type Found, found, type Reading } from './reading.ts';
 import type { StatusCode } from './status.ts';
 
 /** Which state an error leads to; those not named here are `failed`. */
@@ -55,7 +55,7 @@ const since = ({ facts }: Reading) => (facts.replica.fault === null && facts.las
 /** `Retrying in 0:25 (attempt 3)`. */
 function retrying({ facts: { retry }, format, now }: Reading): string | null {
   if (retry === null) return null;
-  const left = (time(retry.nextAt) ?? now) - now;
+  const left = retry.nextAt - now;
   return left > 0
     ? `Retrying in ${format.countdown(left)} (attempt ${retry.attempt})`
     : `Retrying now (attempt ${retry.attempt})`;
@@ -266,14 +266,14 @@ export function rewound(reading: Reading): Found | null {
 
 /** How old the data here is. */
 function dataAsOf({ facts: { replica }, format, now }: Reading): string {
-  const asOf = time(replica.committedAt);
+  const asOf = replica.committedAt;
   return asOf === null ? 'No data here yet' : `Showing data as of ${format.moment(asOf, now)}`;
 }
 
 export function offline(reading: Reading): Found | null {
   const { facts, format, now } = reading;
   if (facts.online !== false) return null;
-  const asOf = time(facts.replica.committedAt);
+  const asOf = facts.replica.committedAt;
   return found(
     'offline',
     'warn',
@@ -362,7 +362,7 @@ const BUSY: Partial<Record<ErrorCode, { headline: string; cause: string; short: 
 export function busy(reading: Reading): Found | null {
   const fault = faultFor(reading, 'busy');
   if (!fault) return null;
-  const nextAt = time(reading.facts.retry?.nextAt);
+  const nextAt = reading.facts.retry?.nextAt ?? null;
   const wait = nextAt === null ? 'It asked us to wait' : `It asked us to wait until ${reading.format.clock(nextAt)}`;
   const own = BUSY[fault.code];
   return found(

@@ -96,6 +96,19 @@ export class App {
     );
   }
 
+  /** Moves the clock of main process and page ahead, as time that passes in between. The page's clock then stands still. */
+  async advanceClock(ms: number): Promise<void> {
+    await this.#app.evaluate((_, ahead) => {
+      Date.now = () => Math.round(performance.timeOrigin + performance.now()) + ahead;
+    }, ms);
+    await this.page.clock.setFixedTime(Date.now() + ms);
+  }
+
+  async resetClock(): Promise<void> {
+    await this.advanceClock(0);
+    await this.page.clock.setSystemTime(Date.now());
+  }
+
   async resize(width: number, height: number): Promise<void> {
     await this.#app.evaluate(
       ({ BrowserWindow }, size) => BrowserWindow.getAllWindows()[0]?.setContentSize(size.width, size.height),

@@ -2,14 +2,14 @@ import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import AxeBuilder from '@axe-core/playwright';
 import { expect } from '@playwright/test';
-import type { SettingsChange } from '@tidemark/electron/contract/contract';
+import type { SettingsChange } from '@tidemark/electron/contract/settings';
 import { ROOT } from '../../scripts/app.ts';
 import type { App } from './app.ts';
 
 const FOLDER = path.join(ROOT, 'screenshots');
 const SIZES = [
   [1280, 800],
-  [1024, 640],
+  [1024, 614],
 ] as const;
 
 /** Changes settings of the app as its settings screen does. */

@@ -1,15 +1,10 @@
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { run } from '@tidemark/testing/processes';
-import type { App } from './app.ts';
 import { expect, test } from './fixtures.ts';
 import { set, shoot } from './pictures.ts';
 
-/** Every state of the Sync screen that can be brought about, as it looks; and no fault of accessibility in any. */
-
-/** The page's clock, ahead by so much. */
-const ahead = (app: App, ms: number) => app.page.clock.setFixedTime(Date.now() + ms);
-const onTime = (app: App) => app.page.clock.setSystemTime(Date.now());
+/** How each state of the app looks that a test can bring about, and that none of them violates an accessibility rule. */
 
 const MINUTE = 60_000;
 
@@ -54,17 +49,17 @@ test('looks: an ordinary day', async ({ master, system, way, preset, launch }) =
   way.trouble = { kind: 'slow', bytesPerSecond: 2_000 };
   await app.page.keyboard.press('F5');
   await shoot(app, '09-syncing', 'syncing');
-  await ahead(app, MINUTE);
+  await app.advanceClock(MINUTE);
   await shoot(app, '10-syncing-slow', 'syncing-slow');
-  await onTime(app);
+  await app.resetClock();
   way.trouble = { kind: 'none' };
   await expect(app.card('up-to-date')).toBeVisible();
 
-  await ahead(app, 3 * 60 * MINUTE);
+  await app.advanceClock(3 * 60 * MINUTE);
   await shoot(app, '11-up-to-date-old', 'up-to-date-old');
-  await ahead(app, 50 * 60 * MINUTE);
+  await app.advanceClock(50 * 60 * MINUTE);
   await shoot(app, '12-stale', 'stale');
-  await onTime(app);
+  await app.resetClock();
 
   await app.page.getByTestId('pause').click();
   await app.page.getByRole('menuitem', { name: 'Until I resume' }).click();

@@ -59,7 +59,7 @@ test('disk-full at the terminal: a coded error, the data as it was, and complete
   await disk.resize(80);
   expect(await pull()).toMatchObject({ code: 0 });
   expect(await count()).toBe('16100 16999');
-}, 120_000);
+});
 
 test('disk-full at the relay: the batch is refused by its code, nothing is lost, and it goes on once there is space', async () => {
   const disk = await SmallDisk.start(3);
@@ -134,7 +134,7 @@ test('disk-full at the relay: the batch is refused by its code, nothing is lost,
   send = await begin();
   await send(transaction(sent + 1));
   expect(await head()).toBe(sent + 1);
-}, 120_000);
+});
 
 const alive = (pid: number): boolean => {
   try {

@@ -74,6 +74,31 @@ const KINDS: { column: Omit<ColumnSchema, 'name'>; values: WireValue[]; texts: s
     values: ['2026-01-31', '0044-03-15 BC', 'infinity'],
     texts: ['2026-01-31', '31.1.2026', 'infinity', '0044-03-15 BC'],
   },
+  {
+    column: { type: 'text', logical: { kind: 'character', length: 5 }, source: 'a_domain' },
+    values: ['AB   ', 'ABCDE', '     '],
+    texts: ['AB', 'ABCDE', 'ABCDEF', 'A'],
+  },
+  {
+    column: { type: 'numeric', logical: { kind: 'decimal', precision: 6, scale: 2 }, source: 'a_domain' },
+    values: [10.5, 10, 0, 'NaN'],
+    texts: ['10.50', '10', '0.00', '0.001', 'NaN'],
+  },
+  {
+    column: { type: 'integer', logical: { kind: 'integer', bits: 32, unsigned: true }, source: 'oid' },
+    values: [0, 7, 4_294_967_295],
+    texts: ['0', '7', '-1', '4294967295', '4294967296'],
+  },
+  {
+    column: { type: 'text', logical: { kind: 'integer', bits: 64, unsigned: true }, source: 'bigint unsigned' },
+    values: ['0', '7', '18446744073709551615'],
+    texts: ['0', '07', '7', '18446744073709551615'],
+  },
+  {
+    column: { type: 'text', logical: { kind: 'enum' }, source: 'mood' },
+    values: ['sad', 'ok'],
+    texts: ['sad', 'ok', 'SAD', ''],
+  },
 ];
 
 const seeds = process.env.TIDEMARK_SEED ? [Number(process.env.TIDEMARK_SEED)] : [1, 2, Date.now() % 1_000_000];
@@ -142,6 +167,9 @@ const COLUMNS: TableSchema = {
     { name: 'clock', type: 'text', source: 'time without time zone' },
     { name: 'local', type: 'text', source: 'timestamp(3) without time zone' },
     { name: 'stamp', type: 'text', source: 'timestamp with time zone' },
+    { name: 'unsigned', type: 'integer', logical: { kind: 'integer', bits: 32, unsigned: true }, source: 'oid' },
+    { name: 'named', type: 'text', logical: { kind: 'character', length: 5 }, source: 'a_domain' },
+    { name: 'misnamed', type: 'text', logical: { kind: 'text' }, source: 'uuid' },
   ],
   key: ['id'],
 };
@@ -170,6 +198,9 @@ test.each([
   ['clock', '8:00', 'a time such as'],
   ['local', '2026-01-31 08:24:35', 'such as 2026-01-31T08:24:35'],
   ['stamp', '2026-01-31T08:24:35Z', 'such as 2026-01-31T08:24:35.100000Z'],
+  ['unsigned', '-1', 'an integer'],
+  ['unsigned', '4294967296', 'an integer'],
+  ['named', 'ABCDEF', 'a text of 5 characters or fewer'],
 ])('G6 a constant that no value of %s is: %s', (column, value, says) => {
   expect(mistakes(column, value)).toEqual([expect.stringContaining(`here: "${value}" is no value of the column`)]);
   expect(mistakes(column, value)[0]).toContain(says);
@@ -191,6 +222,9 @@ test.each([
   ['clock', '24:00:00'],
   ['local', '2026-01-31T08:24:35.1 BC'],
   ['stamp', '2026-01-31T08:24:35.100000Z'],
+  ['unsigned', '4294967295'],
+  ['named', 'AB      '],
+  ['misnamed', 'any text: the logical type counts, not the name'],
 ])('G6 a constant that a value of %s may be: %s', (column, value) => {
   expect(mistakes(column, value)).toEqual([]);
 });

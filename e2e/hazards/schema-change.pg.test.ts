@@ -40,7 +40,7 @@ async function begin(sql: string, tables: string[] | null = null): Promise<void>
   forget();
 }
 
-/** What is at a terminal otherwise than the master publishes it: tables, their columns, every value. */
+/** Differences between a terminal and the master's published tables: tables, columns and every value. */
 async function problems(database: string): Promise<unknown[]> {
   const { rows } = await master.query(
     `SELECT c.relname AS name, json_agg(json_build_array(a.attname, format_type(a.atttypid, a.atttypmod)) ORDER BY a.attnum) AS columns
@@ -71,7 +71,7 @@ async function problems(database: string): Promise<unknown[]> {
   return found;
 }
 
-/** Waits until a terminal holds what the master does: a change of tables is noticed some seconds later. */
+/** Waits until a terminal equals the master. The feed notices a changed table some seconds later. */
 async function equal(database = system.database()): Promise<void> {
   let found: unknown[] = [];
   const end = Date.now() + 40_000;
@@ -84,21 +84,21 @@ async function equal(database = system.database()): Promise<void> {
 }
 
 const events = (event: string) => system.events(event);
-/** What a feed that runs says of a master that is not ready: it waits for it to be mended. */
+/** The message of a running feed about a master that is not ready. The feed waits until the prerequisite is met. */
 async function refusal(): Promise<string> {
-  const told = () => events('fault').filter(({ code }) => code === 'source_not_ready');
+  const refusals = () => events('fault').filter(({ code }) => code === 'source_not_ready');
   await until(
-    async () => told().length > 0,
-    () => `nothing is said: ${system.feed?.stdout.slice(-1000)}`,
+    async () => refusals().length > 0,
+    () => `the feed reports no refusal: ${system.feed?.stdout.slice(-1000)}`,
   );
-  return String(told()[0]?.message);
+  return String(refusals()[0]?.message);
 }
 const copied = () => events('copied').map(({ table }) => table);
 const forget = () => {
   if (system.feed) system.feed.stdout = '';
 };
 
-/** Changes that the relay's log has behind a transaction. */
+/** Number of changes in the relay's log after a transaction. */
 function changesSince(seq: number): number {
   const db = new Sqlite(path.join(system.folder, 'relay-data/shop/feed.sqlite'), { readonly: true });
   const sum = db
@@ -110,7 +110,7 @@ function changesSince(seq: number): number {
 }
 const head = async () => (await system.status()).head?.seq ?? 0;
 
-/** Writes rows to table `other`, and to what `also` says, without a pause; returns how to end it. */
+/** Writes rows to the table `other` without a pause, and runs the statements of `also`. Returns a function that stops it. */
 function flow(also: (n: number) => string = () => ''): () => Promise<void> {
   let flowing = true;
   const done = (async () => {
@@ -119,7 +119,7 @@ function flow(also: (n: number) => string = () => ''): () => Promise<void> {
       await writer.query(
         `INSERT INTO other (body) VALUES ('flows ${n}'); UPDATE other SET body = 'written ${n}' WHERE id % 7 = ${n % 7}`,
       );
-      // The table may have changed under it: that is what it is for.
+      // Fails while the table is being altered, which is the purpose of `also`.
       await writer.query(also(n)).catch(() => undefined);
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
@@ -151,29 +151,29 @@ beforeEach(async () => {
   cleanup.push(() => master.end());
 });
 
-/** Each kind of change, one after the other, and how many changes it may put in the log at most: `item` has 400 rows. */
+/** Each kind of schema change, in order, and the most changes that it may add to the log. `item` has 400 rows. */
 const CHANGES: [what: string, sql: string, most: number][] = [
   ['a column is added', 'ALTER TABLE item ADD COLUMN extra int', 1],
   ['a column is added with a default', "ALTER TABLE item ADD COLUMN stock text DEFAULT 'none'", 401],
   ['a column is renamed', 'ALTER TABLE item RENAME COLUMN note TO remark', 1],
   ['a column is dropped', 'ALTER TABLE item DROP COLUMN name', 1],
-  ['a column is dropped and made anew', 'ALTER TABLE item DROP COLUMN remark, ADD COLUMN remark text', 401],
+  ['a column is dropped and created again', 'ALTER TABLE item DROP COLUMN remark, ADD COLUMN remark text', 401],
   ['a type is widened', 'ALTER TABLE item ALTER COLUMN id TYPE bigint', 1],
   ['values are rewritten under their type', 'ALTER TABLE item ALTER price TYPE numeric(10,2) USING price * 2', 401],
   ['a type is changed', "ALTER TABLE item ALTER COLUMN price TYPE text USING 'EUR ' || price", 401],
-  ['a default alone', "ALTER TABLE item ALTER COLUMN price SET DEFAULT 'x'", 0],
+  ['only a default is set', "ALTER TABLE item ALTER COLUMN price SET DEFAULT 'x'", 0],
   ['the replica identity is changed', 'ALTER TABLE item REPLICA IDENTITY FULL', 0],
   ['the table is renamed', 'ALTER TABLE item RENAME TO article', 1],
   ['the key is changed', 'ALTER TABLE article DROP CONSTRAINT item_pkey, ADD PRIMARY KEY (id, price)', 401],
   ['the table is dropped', 'DROP TABLE article', 1],
-  ['a table is made', 'CREATE TABLE fresh (id int PRIMARY KEY); INSERT INTO fresh VALUES (1), (2)', 3],
+  ['a table is created', 'CREATE TABLE fresh (id int PRIMARY KEY); INSERT INTO fresh VALUES (1), (2)', 3],
 ];
 
 test.each([
   ['columns', 0, 7],
-  ['types, keys and whole tables', 7, CHANGES.length],
+  ['types, keys and tables', 7, CHANGES.length],
 ])(
-  'F10: changes of %s arrive, of quiet tables too; renames keep their rows; only the altered table is read anew',
+  'F10: changes of %s arrive without new rows, renames keep rows, and the feed re-reads only the altered table',
   async (_, from, to) => {
     await begin(OTHER + ITEM);
     const { epoch } = (await system.status()).head ?? {};
@@ -191,7 +191,7 @@ test.each([
   },
 );
 
-test('schema-change-under-flow: each kind of change while rows flow into the table and into another', async () => {
+test('schema-change-under-flow: each kind of change while two tables receive rows', async () => {
   await begin(OTHER + ITEM);
   forget();
   const stop = flow(
@@ -220,7 +220,7 @@ test('schema-change-under-flow: with transactions open across the change', async
     () => 'it does not wait',
   );
   await open.query("DELETE FROM thing WHERE id = 1; UPDATE item SET note = 'late' WHERE id = 6; COMMIT");
-  // One that alters and writes, rolled back in part, and one that is rolled back as a whole.
+  // One transaction alters and writes, and is partly rolled back. Another one is rolled back completely.
   await open.query(
     'BEGIN; ALTER TABLE thing ADD COLUMN a int DEFAULT 7; SAVEPOINT s; ALTER TABLE thing ADD COLUMN b int; INSERT INTO thing VALUES (5001)',
   );
@@ -231,7 +231,7 @@ test('schema-change-under-flow: with transactions open across the change', async
   expect(copied()).not.toContain('other');
 });
 
-test('schema-change-while-away: changes of all kinds while the feed is down', async () => {
+test('schema-change-while-away: all kinds of changes while the feed is down', async () => {
   await begin(`${OTHER}${ITEM}${ITEM.replaceAll('item', 'thing')}${ITEM.replaceAll('item', 'salt')}${ITEM.replaceAll('item', 'sugar')}
     CREATE TABLE gone (id int PRIMARY KEY); CREATE TABLE again (id int PRIMARY KEY, n int); INSERT INTO again VALUES (1, 1), (2, 2)`);
   await system.feed?.stop('SIGTERM');
@@ -254,11 +254,11 @@ test('schema-change-while-away: changes of all kinds while the feed is down', as
   await equal();
   expect(events('base')).toEqual([]);
   expect(copied().sort()).toEqual(['again', 'article', 'fresh', 'salt', 'sugar', 'thing']);
-  // Of the renamed table only what was updated, of the two that swapped their names one is sent whole.
+  // The renamed table sends only its updated rows. One of the two tables that swapped names sends all rows.
   expect(changesSince(before)).toBeLessThan(20 + 400 + 2 * 400 + 400 + 20);
 });
 
-test('altered-and-back: a table that looks as before but for a while did not', async () => {
+test('altered-and-back: re-reads a table that was altered and restored', async () => {
   await begin(OTHER + ITEM);
   await master.query('ALTER TABLE item DROP COLUMN note');
   await master.query('INSERT INTO item (id) VALUES (1001)');
@@ -275,7 +275,7 @@ test('altered-and-back: a table that looks as before but for a while did not', a
   expect(copied()).not.toContain('other');
 });
 
-test('renames: a swap of two tables, a chain, and columns that swap, under flow', async () => {
+test('renames: two tables swap names, three rename in a chain, and columns swap, while rows arrive', async () => {
   await begin(`${OTHER}${ITEM}${ITEM.replaceAll('item', 'thing')}`);
   await underFlow(
     `BEGIN; ALTER TABLE item RENAME TO x; ALTER TABLE thing RENAME TO item; ALTER TABLE x RENAME TO thing; COMMIT;
@@ -293,7 +293,7 @@ test('renames: a swap of two tables, a chain, and columns that swap, under flow'
   expect(copied()).toEqual(['item']);
 });
 
-test('partitions: attached, detached, dropped and truncated ones change the root table', async () => {
+test('partitions: attaching, detaching, dropping and truncating one changes the root table', async () => {
   await begin(`${OTHER}CREATE TABLE event (day date, id int, body text, PRIMARY KEY (day, id)) PARTITION BY RANGE (day);
     CREATE TABLE event_1 PARTITION OF event FOR VALUES FROM ('2026-01-01') TO ('2026-02-01');
     CREATE TABLE event_2 PARTITION OF event FOR VALUES FROM ('2026-02-01') TO ('2026-03-01');
@@ -322,7 +322,7 @@ const PARTED = `CREATE TABLE p (id int, n int, body text, PRIMARY KEY (id, n)) P
   ALTER TABLE p2 ATTACH PARTITION "P2 rest" DEFAULT;
   INSERT INTO p SELECT n, n, 'row ' || n FROM generate_series(0, 19) n;`;
 
-test('partitions: changes of rows stream, whichever partition holds them, also while a transaction is open', async () => {
+test('partitions: changes stream from every partition, even while a transaction is open', async () => {
   await begin(`${OTHER}${PARTED}`);
   const open = await connect(postgres.url);
   cleanup.push(() => open.end());
@@ -339,7 +339,7 @@ test('partitions: changes of rows stream, whichever partition holds them, also w
   await equal();
 });
 
-test('partitions: one that is attached later arrives with what it held, also while the feed is down', async () => {
+test('partitions: one that is attached later arrives with its rows, even while the feed is down', async () => {
   await begin(`${OTHER}${PARTED}`);
   const attach = (from: number) => `CREATE TABLE p_${from} (LIKE p INCLUDING ALL);
     INSERT INTO p_${from} VALUES (1, ${from}, 'before'), (2, ${from}, 'before'); BEGIN;
@@ -355,7 +355,7 @@ test('partitions: one that is attached later arrives with what it held, also whi
   expect(events('base')).toEqual([]);
 });
 
-test('partitions: one that came and went while the feed was down leaves no rows, whatever else was altered', async () => {
+test('partitions: one that was attached and dropped while the feed was down leaves no rows', async () => {
   await begin(`${OTHER}${PARTED}`);
   const sql = `CREATE TABLE p_x PARTITION OF p FOR VALUES FROM (50) TO (60); INSERT INTO p VALUES (1, 50), (1, 1000 % 7); DROP TABLE p_x`;
   for (const also of ['', 'ALTER TABLE other ADD COLUMN extra int']) {
@@ -369,7 +369,7 @@ test('partitions: one that came and went while the feed was down leaves no rows,
   expect(events('base')).toEqual([]);
 });
 
-test('partitions: one whose log knows rows by other columns than the table does is refused by name, with what to run', async () => {
+test('partitions: refuses one that logs another key than its table, names it, and prints the statement to run', async () => {
   await begin(`${OTHER}${PARTED}`);
   await master.query('CREATE UNIQUE INDEX p1_body ON p1 (n, body); ALTER TABLE p1 ALTER body SET NOT NULL');
   await equal();
@@ -379,7 +379,7 @@ test('partitions: one whose log knows rows by other columns than the table does 
   await equal();
 });
 
-test('enum-value-renamed: rows that no one wrote show it', async () => {
+test('enum-value-renamed: rows that nobody wrote show the new value', async () => {
   await begin(
     `${OTHER}CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE TABLE person (id int PRIMARY KEY, m mood, all_m mood[]); INSERT INTO person VALUES (1, 'sad', '{sad,ok}'), (2, 'ok', '{}')`,
   );
@@ -391,7 +391,7 @@ describe('tables without a key', () => {
   const LOOSE = `CREATE TABLE loose (a int, b text, c numeric(10,2)); ALTER TABLE loose REPLICA IDENTITY FULL;
     INSERT INTO loose SELECT n % 5, CASE WHEN n % 2 = 0 THEN 'x' END, NULL FROM generate_series(1, 100) n;`;
 
-  test('F12: they are multisets: equal rows, NULLs, updates and deletes of one of several, large values', async () => {
+  test('F12: are multisets with equal rows, NULLs and large values, and update and delete one row of several', async () => {
     await begin(OTHER + LOOSE);
     await equal();
     const one = '(SELECT ctid FROM loose WHERE a = 1 LIMIT 1)';
@@ -411,7 +411,7 @@ describe('tables without a key', () => {
     await equal(system.database('late'));
   });
 
-  test('F12: what a lost slot hid is logged row by row', async () => {
+  test('F12: log changes that a lost slot hid row by row', async () => {
     await begin(OTHER + LOOSE);
     const before = await head();
     await system.feed?.stop('SIGTERM');
@@ -424,7 +424,7 @@ describe('tables without a key', () => {
     expect(changesSince(before)).toBe(4);
   });
 
-  test('F12: a key is added later and dropped again, a column is added', async () => {
+  test('F12: gain a key, lose it again, and gain a column', async () => {
     await begin(OTHER + LOOSE);
     const also = (n: number) => `INSERT INTO loose VALUES (${n % 3}, 'flows')`;
     await underFlow('ALTER TABLE loose ADD COLUMN extra int DEFAULT 4', also);
@@ -437,7 +437,7 @@ describe('tables without a key', () => {
   });
 });
 
-test('F12: without REPLICA IDENTITY FULL, and what has no log, is refused by name, with what to run', async () => {
+test('F12: refuses tables without REPLICA IDENTITY FULL or without a log, and prints the statements to run', async () => {
   await begin(
     `${OTHER}CREATE TABLE keyless (a int); CREATE SEQUENCE counter; CREATE VIEW seen AS SELECT 1 AS one; CREATE UNLOGGED TABLE fast (id int PRIMARY KEY);
     CREATE TABLE parted (a int) PARTITION BY LIST (a); CREATE TABLE parted_1 PARTITION OF parted FOR VALUES IN (1); ALTER TABLE parted REPLICA IDENTITY FULL;`,
@@ -463,7 +463,7 @@ test('F12: without REPLICA IDENTITY FULL, and what has no log, is refused by nam
     expect(ended?.stderr).toMatch(new RegExp(`- relay\\.yaml line \\d+: feeds\\.shop\\.tables\\.${name}: .*${name}`));
 });
 
-test('publication: a table that relay.yaml lists or no longer lists is added or dropped alone', async () => {
+test('publication: adds or drops only the table that relay.yaml lists or no longer lists', async () => {
   await begin(OTHER + ITEM, ['other', 'item']);
   await master.query('CREATE TABLE fresh (id int PRIMARY KEY); INSERT INTO fresh VALUES (1)');
   await system.feed?.stop('SIGTERM');
@@ -476,7 +476,7 @@ test('publication: a table that relay.yaml lists or no longer lists is added or 
   expect(events('base')).toEqual([]);
 });
 
-test('lost-key: the feed says what to run when a table loses its key, and goes on by itself when it is back', async () => {
+test('lost-key: prints the statement to run when a table loses its key, and resumes when the key is back', async () => {
   await begin(OTHER + ITEM);
   await master.query('ALTER TABLE item DROP CONSTRAINT item_pkey');
   expect(await refusal()).toContain('"item" ADD PRIMARY KEY');
@@ -484,7 +484,7 @@ test('lost-key: the feed says what to run when a table loses its key, and goes o
   await equal();
 });
 
-test('killed-anywhere: feed and relay killed while tables are read anew', async () => {
+test('killed-anywhere: feed and relay are killed during a re-read', async () => {
   await begin(OTHER + ITEM.replace('400', '30000'));
   const stop = flow();
   for (let n = 0; n < 6; n++) {
@@ -501,7 +501,7 @@ test('killed-anywhere: feed and relay killed while tables are read anew', async 
   await equal();
 });
 
-test('a table that cannot be published is named, and does not end the stream of those that were there', async () => {
+test('names a table that cannot be published, and keeps streaming the other tables', async () => {
   await begin(OTHER);
   await master.query('CREATE TABLE keyless (a int)');
   await until(
@@ -511,7 +511,7 @@ test('a table that cannot be published is named, and does not end the stream of 
   expect(String(events('not-ready')[0]?.detail)).toContain('keyless');
   await master.query("INSERT INTO other (body) VALUES ('goes on')");
   await equal();
-  // Nor does it keep the feed from coming back, or from reading another one anew.
+  // The feed also restarts, and re-reads another table.
   await system.feed?.stop('SIGKILL');
   system.startFeed();
   await master.query("ALTER TABLE other ADD COLUMN more int DEFAULT 7; INSERT INTO other (body) VALUES ('after')");
@@ -525,7 +525,7 @@ test('a table that cannot be published is named, and does not end the stream of 
   await equal();
 });
 
-test('no-slot-left: a master that has no further slot is read as a whole', async () => {
+test('no-slot-left: takes a base copy from a master that has no free slot', async () => {
   await postgres.stop();
   postgres = await startPostgres({ walLevel: 'logical', settings: { max_replication_slots: '1' } });
   cleanup.push(() => postgres.stop());
@@ -539,7 +539,7 @@ test('no-slot-left: a master that has no further slot is read as a whole', async
   ]);
 });
 
-test('G6: a column that a filter names is dropped: the feed says so with file and line, and goes on when relay.yaml is mended', async () => {
+test('G6: names file and line when a column of a filter is dropped, and resumes when relay.yaml is corrected', async () => {
   await begin(OTHER + ITEM, ['other', 'item']);
   const listed = await readFile(system.config, 'utf8');
   await system.relay?.stop('SIGTERM');
@@ -550,7 +550,7 @@ test('G6: a column that a filter names is dropped: the feed says so with file an
   await master.query('ALTER TABLE item DROP COLUMN note');
   await until(
     async () => events('fault').length > 0,
-    () => 'nothing is said',
+    () => 'the feed reports no fault',
   );
   const [fault] = events('fault');
   expect(fault).toMatchObject({ code: 'filter_invalid' });
@@ -561,14 +561,14 @@ test('G6: a column that a filter names is dropped: the feed says so with file an
   await equal();
 });
 
-describe('same-names: tables that SQLite cannot tell apart', () => {
+describe('same-names: tables that SQLite cannot distinguish', () => {
   const TWO = `${OTHER} CREATE TABLE "A" (id int PRIMARY KEY, body text); CREATE TABLE a (LIKE "A" INCLUDING ALL);
     INSERT INTO "A" VALUES (1, 'upper'); INSERT INTO a VALUES (1, 'lower'), (2, 'lower');`;
   const BOTH = '"public"."A" and "public"."a" cannot both stand in SQLite';
 
   test.each([
     ['all tables', null],
-    ['listed ones', ['A', 'a', 'other']],
+    ['listed tables', ['A', 'a', 'other']],
   ])('are refused by name at the start: %s', async (_, tables) => {
     await master.query(TWO);
     system = await System.start(postgres.url, tables);
@@ -578,14 +578,14 @@ describe('same-names: tables that SQLite cannot tell apart', () => {
     expect(ended?.stderr).toContain(`source_not_ready: The master is not ready:\n- ${BOTH}`);
   });
 
-  test('of one that is listed alone nothing is refused', async () => {
+  test('are accepted when relay.yaml lists only one of them', async () => {
     await begin(TWO, ['A', 'other']);
     await equal();
     await master.query('UPDATE "A" SET body = \'b\'; DELETE FROM a');
     await equal();
   });
 
-  test('are named when they appear later, and the others go on; renamed, they are left out', async () => {
+  test('are named when they appear later, and left out when a rename makes them equal', async () => {
     await begin(`${OTHER} CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int PRIMARY KEY)`);
     await master.query('CREATE TABLE "A" (id int PRIMARY KEY); INSERT INTO "A" VALUES (1); INSERT INTO a VALUES (2)');
     await until(
@@ -608,7 +608,7 @@ describe('same-names: tables that SQLite cannot tell apart', () => {
     await equal();
   });
 
-  test('of other schemas: a name with its schema is another one, until a table is named like that', async () => {
+  test('include a table whose name equals the schema and name of another', async () => {
     await begin(
       `${OTHER} CREATE SCHEMA s; CREATE TABLE s.other (LIKE other INCLUDING ALL); INSERT INTO s.other VALUES (1, 'of s')`,
     );

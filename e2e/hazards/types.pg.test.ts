@@ -1,6 +1,7 @@
 import path from 'node:path';
-import { TableSchema } from '@tidemark/protocol/schema';
+import { type ColumnSchema, TableSchema } from '@tidemark/protocol/schema';
 import { comparisonOf } from '@tidemark/relay-server/routing/constants';
+import { logicalTypeOf } from '@tidemark/relay-server/routing/undeclared-types';
 import { toWire } from '@tidemark/table-store/row-statements';
 import { ident } from '@tidemark/table-store/sqlite';
 import type { Rule } from '@tidemark/testing/kinds';
@@ -155,10 +156,19 @@ test('every-type: the same by the log, and when changed', async () => {
   await equal();
 });
 
-test('G1 every-type: each value can be named by a constant, which finds it', () => {
-  const db = new Database(path.join(system.folder, 'relay-data/shop/feed.sqlite'), { readonly: true });
+const mirror = () => new Database(path.join(system.folder, 'relay-data/shop/feed.sqlite'), { readonly: true });
+
+/** The columns of the table `every`, as the relay stores its schema. */
+function everyColumns(): ColumnSchema[] {
+  const db = mirror();
   const text = db.prepare("SELECT schema FROM tidemark_table WHERE name = 'every'").pluck().get() as string;
-  const { columns } = TableSchema.parse(JSON.parse(text));
+  db.close();
+  return TableSchema.parse(JSON.parse(text)).columns;
+}
+
+test('G1 every-type: each value can be named by a constant, which finds it', () => {
+  const columns = everyColumns();
+  const db = mirror();
   const wrong: unknown[] = [];
   for (const column of columns) {
     const by = comparisonOf(column);
@@ -175,10 +185,29 @@ test('G1 every-type: each value can be named by a constant, which finds it', () 
   }
   db.close();
   expect(wrong).toEqual([]);
-  // What the comparisons of types go by is what Postgres calls them.
-  expect(columns.map(({ source }) => source)).toEqual(
-    expect.arrayContaining(['character(5)', 'uuid', 'date', 'numeric', 'timestamp(0) with time zone', 'boolean']),
-  );
+});
+
+test('every-type: each column declares its logical type, and the Postgres name alone would give the same comparison', () => {
+  const columns = everyColumns();
+  const undeclared = columns.filter(({ logical }) => logical === undefined);
+  expect(undeclared).toEqual([]);
+  const kindOf = Object.fromEntries(columns.map(({ source, logical }) => [source, logical]));
+  expect(kindOf).toMatchObject({
+    'character(5)': { kind: 'character', length: 5 },
+    'numeric(15,2)': { kind: 'decimal', precision: 15, scale: 2 },
+    'timestamp(0) with time zone': { kind: 'timestamptz' },
+    boolean: { kind: 'boolean' },
+    bytea: { kind: 'binary' },
+    date: { kind: 'date' },
+    mood: { kind: 'enum' },
+    numeric: { kind: 'decimal', precision: null, scale: null },
+    uuid: { kind: 'uuid' },
+  });
+  const builtIn = ['character', 'date', 'decimal', 'time', 'timestamp', 'timestamptz', 'uuid', 'boolean', 'float'];
+  for (const { logical, ...column } of columns) {
+    const derived = logicalTypeOf(column);
+    if (builtIn.includes(derived.kind)) expect(derived, column.source).toEqual(logical);
+  }
 });
 
 test('enum-value-added: a new value of an enum arrives', async () => {

@@ -1,16 +1,10 @@
-import { Fault } from '@tidemark/protocol/fault';
-import { RelayAddress } from '@tidemark/protocol/relay-address';
+import type { Fault } from '@tidemark/protocol/fault';
 import { Facts } from '@tidemark/status/facts';
-import {
-  AutomaticMode,
-  ConnectionTest,
-  EveryMinutes,
-  FORWARDED_METHODS,
-  type Sample,
-  type TableRow,
-} from '@tidemark/terminal/agent/contract';
+import { Status } from '@tidemark/status/status';
+import { ConnectionTest, FORWARDED_METHODS, type Sample, type TableRow } from '@tidemark/terminal/agent/contract';
 import { z } from 'zod';
 import { ScreenId } from './screens.ts';
+import { Settings, SettingsChange, SettingsFault } from './settings.ts';
 
 /**
  * The contract between the window and the app: one table of calls and one of events, from which the preload's caller and
@@ -19,43 +13,14 @@ import { ScreenId } from './screens.ts';
  * that the agent answers is only added to FORWARDED_METHODS in terminal/agent/contract.ts.
  */
 
-export const Settings = z.object({
-  relayUrl: z.union([z.literal(''), RelayAddress]),
-  feed: z.string(),
-  /** Whether a key is stored; the key itself never reaches the window. */
-  hasToken: z.boolean(),
-  /** Where the key is kept: by the operating system's key store, or only by file rights. */
-  tokenStore: z.enum(['os', 'file', 'none']),
-  centralName: z.string().max(60),
-  branchName: z.string().max(60),
-  /** Minutes between automatic runs; 0 is off. */
-  everyMinutes: EveryMinutes,
-  /** Whether an automatic run receives the changes, or only counts them. */
-  automatic: AutomaticMode,
-  theme: z.enum(['system', 'light', 'dark']),
-  databasePath: z.string(),
-});
-export type Settings = z.infer<typeof Settings>;
-
-export const SettingsChange = Settings.pick({
-  relayUrl: true,
-  feed: true,
-  centralName: true,
-  branchName: true,
-  everyMinutes: true,
-  automatic: true,
-  theme: true,
-})
-  .extend({ token: z.string().trim().min(1).max(500) })
-  .partial();
-export type SettingsChange = z.infer<typeof SettingsChange>;
-
-/** What the window shows: facts for deriveStatus, and settings. */
+/** What the window shows. */
 export const AppState = z.object({
   facts: Facts,
+  /** What a person is told about the facts. The window shows it and must not derive one of its own. */
+  status: Status,
   settings: Settings,
-  /** Why settings could not be used as they were found (`settings_invalid`), until they are saved anew. */
-  settingsFault: Fault.nullable(),
+  /** What could not be used of the settings found at start; empty when all is well. */
+  settingsFaults: z.array(SettingsFault),
 });
 export type AppState = z.infer<typeof AppState>;
 

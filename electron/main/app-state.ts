@@ -1,63 +1,80 @@
+import { deriveStatus } from '@tidemark/status/derive';
 import { DEFAULT_THRESHOLDS, type Facts } from '@tidemark/status/facts';
+import type { Status } from '@tidemark/status/status';
 import type { AppState } from '../contract/contract.ts';
 import type { AgentFacts } from './agent/agent-process.ts';
 import type { SettingsService } from './settings/settings-service.ts';
 
-/** The window is told at most this often. */
-const GAP_MS = 100;
+/** The status changes with the clock, too: a countdown moves once a second, and an answer grows old. */
+const TICK_MS = 1_000;
 
-/** What the window shows, kept here so that it has it even while the engine is dead. */
+interface AppStateDeps {
+  settings: Pick<SettingsService, 'get' | 'agentConfig' | 'onChange' | 'faults'>;
+  now: () => number;
+  /** Called after each change of the facts, the settings or the agent, and when a tick changed the status. */
+  publish: (state: AppState) => void;
+}
+
+/**
+ * What the app shows, kept in the main process so that it is there while the agent is dead or the window is closed.
+ *
+ * The status is derived here, once per change and per tick. Window, tray and task bar show what is published and derive
+ * nothing themselves. (The agent derives the `tidemark_status` of the replica on its own, because it must hold while no
+ * app runs.) Facts are not throttled here: the agent already limits how often it sends them.
+ */
 export class AppStateHolder {
-  readonly #settings: SettingsService;
-  readonly #publish: (state: AppState) => void;
+  readonly #deps: AppStateDeps;
   #agent: Facts['agent'] = { state: 'starting' };
   #facts: AgentFacts | null = null;
-  #timer: ReturnType<typeof setTimeout> | undefined;
-  #publishedAt = 0;
+  #published: AppState | null = null;
 
-  constructor(settings: SettingsService, publish: (state: AppState) => void) {
-    this.#settings = settings;
-    this.#publish = publish;
-    settings.onChange(() => {
-      // What is known of another feed is not true of this one.
-      if (settings.agentConfig() === null) this.#facts = null;
-      this.changed();
+  constructor(deps: AppStateDeps) {
+    this.#deps = deps;
+    deps.settings.onChange(() => {
+      // Facts about another feed do not hold for this one.
+      if (deps.settings.agentConfig() === null) this.#facts = null;
+      this.#publish();
     });
+    setInterval(() => this.#tick(), TICK_MS).unref();
   }
 
   setAgent(agent: Facts['agent']): void {
     this.#agent = agent;
-    this.changed();
+    this.#publish();
   }
 
   setFacts(facts: AgentFacts): void {
     this.#facts = facts;
-    this.changed();
+    this.#publish();
   }
 
+  /** The present state, with the status of this moment. */
   get(): AppState {
-    const configured = this.#settings.agentConfig() !== null;
-    const facts = configured && this.#facts ? this.#facts : this.#noFacts(configured);
+    const { settings, now } = this.#deps;
+    const configured = settings.agentConfig() !== null;
+    const known = configured && this.#facts ? this.#facts : this.#unknownFacts(configured);
+    const facts: Facts = { ...known, agent: this.#agent };
     return {
-      facts: { ...facts, agent: this.#agent },
-      settings: this.#settings.get(),
-      settingsFault: this.#settings.fault,
+      facts,
+      status: deriveStatus(facts, now()),
+      settings: settings.get(),
+      settingsFaults: [...settings.faults],
     };
   }
 
-  changed(): void {
-    if (this.#timer) return;
-    const wait = Math.max(0, this.#publishedAt + GAP_MS - Date.now());
-    this.#timer = setTimeout(() => {
-      this.#timer = undefined;
-      this.#publishedAt = Date.now();
-      this.#publish(this.get());
-    }, wait);
+  #publish(state = this.get()): void {
+    this.#published = state;
+    this.#deps.publish(state);
   }
 
-  /** What is known before the engine has said anything. */
-  #noFacts(configured: boolean): AgentFacts {
-    const { centralName, branchName, relayUrl } = this.#settings.get();
+  #tick(): void {
+    const state = this.get();
+    if (this.#published === null || !sameStatus(this.#published.status, state.status)) this.#publish(state);
+  }
+
+  /** What is known before the agent has sent any facts. */
+  #unknownFacts(configured: boolean): AgentFacts {
+    const { centralName, branchName, relayUrl } = this.#deps.settings.get();
     return {
       configured,
       names: { central: centralName, relay: relayUrl === '' ? '' : new URL(relayUrl).host, terminal: branchName },
@@ -77,3 +94,5 @@ export class AppStateHolder {
     };
   }
 }
+
+const sameStatus = (a: Status, b: Status): boolean => JSON.stringify(a) === JSON.stringify(b);

@@ -14,7 +14,7 @@ import { quitWhenStopped } from './quit.ts';
 import { selfTest, selfTestFolder } from './self-test.ts';
 import { SettingsService } from './settings/settings-service.ts';
 import { electronTokenStore } from './settings/token-store.ts';
-import { StatusDisplay } from './status-display.ts';
+import { makeStatusDisplay } from './status-display.ts';
 import { ORIGIN, registerScheme, SCHEME, serveFolder } from './window/app-protocol.ts';
 import { AppWindow } from './window/app-window.ts';
 import { hardenContents, hardenSession } from './window/security.ts';
@@ -58,7 +58,7 @@ async function start(): Promise<void> {
 
   const settings = await SettingsService.open({ folder, tokens: electronTokenStore() });
   if (process.env.TIDEMARK_PRESET) await settings.takePreset(process.env.TIDEMARK_PRESET);
-  if (settings.fault) log.write('error', 'settings.invalid', settings.fault.params);
+  for (const fault of settings.faults) log.write('error', 'settings.unusable', { ...fault });
 
   const window = new AppWindow({
     visible: !HIDDEN,
@@ -90,8 +90,7 @@ async function start(): Promise<void> {
     onFailed: (command, error) => logFailure(`menu.${command}`)(error),
   });
   const tray = SELF_TEST ? null : openTray(commands);
-  const display = new StatusDisplay(window, tray);
-  const state = new AppStateHolder(settings, (value) => display.show(value));
+  const state = new AppStateHolder({ settings, now: () => Date.now(), publish: makeStatusDisplay(window, tray) });
   const reportNetwork = watchNetwork({
     isOnline: () => net.isOnline(),
     relayUrl: () => settings.get().relayUrl,

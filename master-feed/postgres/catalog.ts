@@ -79,7 +79,8 @@ SELECT c.oid, n.nspname AS namespace, c.relname AS relation, c.relkind AS kind, 
    WHERE p.pubname = ${literal(publication)} AND r.prrelid = c.oid) AS published,
   (SELECT array_to_json(array_agg(json_build_array(a.attname, b.oid::int8, b.modifier, format_type(a.atttypid, a.atttypmod), a.attgenerated, a.atttypid::int8, a.atttypmod, a.attnum, a.xmin::text,
      (SELECT string_agg(e.enumlabel, ',' ORDER BY e.oid) FROM pg_enum e WHERE e.enumtypid IN (b.oid, bt.typelem)),
-     (SELECT string_agg(f.atttypid::text, ',' ORDER BY f.attnum) FROM pg_attribute f WHERE f.attrelid = bt.typrelid AND f.attnum > 0 AND NOT f.attisdropped)) ORDER BY a.attnum))
+     (SELECT string_agg(f.atttypid::text, ',' ORDER BY f.attnum) FROM pg_attribute f WHERE f.attrelid = bt.typrelid AND f.attnum > 0 AND NOT f.attisdropped),
+     bt.typtype) ORDER BY a.attnum))
    FROM pg_attribute a CROSS JOIN LATERAL (
      WITH RECURSIVE base(oid, modifier, depth) AS (
        SELECT a.atttypid, a.atttypmod, 0
@@ -114,6 +115,8 @@ type ColumnJson = [
   labels: string | null,
   /** Of a composite or an array of one. */
   fields: string | null,
+  /** pg_type.typtype of the base type. */
+  typtype: string,
 ];
 type LeafJson = [name: string, identity: string, oid: number, file: number, columns: string[] | null];
 
@@ -138,14 +141,16 @@ export async function readTables(client: pg.Client, generated: boolean, publicat
     const key =
       [identity, primary].find((columns) => columns.length > 0 && strays(leaves, columns).length === 0) ?? identity;
     const columns = all.filter(travels);
-    const mapped = columns.map(([column, baseOid, baseModifier, source, , typeOid, modifier, attnum]) => ({
-      name: column,
-      source,
-      typeOid,
-      modifier,
-      attnum,
-      ...mapType(baseOid, baseModifier),
-    }));
+    const mapped = columns.map(
+      ([column, baseOid, baseModifier, source, , typeOid, modifier, attnum, , , , typtype]) => ({
+        name: column,
+        source,
+        typeOid,
+        modifier,
+        attnum,
+        ...mapType(baseOid, baseModifier, typtype),
+      }),
+    );
     return {
       oid: Number(row.oid),
       namespace,
@@ -183,7 +188,11 @@ export async function readTables(client: pg.Client, generated: boolean, publicat
       },
       readable: row.readable === 't',
       policed: row.policed === 't',
-      schema: { name, columns: mapped.map(({ name: column, type, source }) => ({ name: column, type, source })), key },
+      schema: {
+        name,
+        columns: mapped.map(({ name: column, type, logical, source }) => ({ name: column, type, logical, source })),
+        key,
+      },
     };
   });
 }

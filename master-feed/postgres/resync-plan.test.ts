@@ -71,6 +71,14 @@ describe('F10: which tables are read anew', () => {
     });
   });
 
+  test('none when the relay stored schemas before they had logical types', () => {
+    const before = table('item');
+    const after = table('item');
+    after.schema = { ...after.schema, columns: after.schema.columns.map((c) => ({ ...c, logical: { kind: 'text' } })) };
+    expect(plan([before], [after]).kept.map(({ id }) => id)).toEqual([1]);
+    expect(plan([after], [before]).loads).toEqual([]);
+  });
+
   test('one that was rewritten, or whose types or partitions changed, though its columns are the same', () => {
     const read = (version: Partial<SourceTable['version']>) =>
       loads(plan([table('item')], [table('item', { version })])).map(({ id, from }) => [id, from]);

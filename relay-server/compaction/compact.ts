@@ -1,40 +1,14 @@
 import { rmSync } from 'node:fs';
-import type { Seq } from '@tidemark/protocol/cursor';
 import { TidemarkError } from '@tidemark/protocol/errors';
 import type { ChangeLine } from '@tidemark/protocol/lines';
-import { LINE_BYTES, PROTOCOL_VERSION, type ScopeSet } from '@tidemark/protocol/page';
+import { LINE_BYTES, PROTOCOL_VERSION } from '@tidemark/protocol/page';
 import { TableSchema } from '@tidemark/protocol/schema';
 import { guard, openReader, type Reader } from '@tidemark/table-store/sqlite';
-import type { FeedRow } from '../log/log-format.ts';
 import { logEntries } from '../log/log-reader.ts';
 import { type Filters, Router } from '../routing/filters.ts';
+import type { Compacted, CompactionRange, CompactionSource } from './compaction-calls.ts';
 import { NetRows } from './net-rows.ts';
 import { PageFile } from './page-file.ts';
-
-/** A range of a feed's log, after `start` and up to `target`, as a set of scopes sees it. */
-export interface SquashRange {
-  epoch: FeedRow['epoch'];
-  set: ScopeSet;
-  scopes: readonly string[];
-  start: Seq;
-  target: Seq;
-}
-
-/** What squashed pages are built of: the range of the log in the feed's database. */
-export interface SquashSource extends SquashRange {
-  /** The feed's database. */
-  file: string;
-  feed: string;
-  filters: Filters;
-}
-
-/** Squashed pages in a file, one after the other. */
-export interface Squash {
-  /** Where each page ends in the file. */
-  ends: number[];
-  changes: number;
-  bytes: number;
-}
 
 /** Squashed pages are worth their build when they weigh less than this part of what they stand for. */
 const WORTH = 0.8;
@@ -57,7 +31,7 @@ interface Replayed {
  * only rows. Memory is bounded: what is compared is kept in a file beside it. Throws epoch_changed, behind_horizon,
  * disk_full, db_*.
  */
-export function buildSquash(source: SquashSource, file: string): Squash | null {
+export function compact(source: CompactionSource, file: string): Compacted | null {
   const scratch = `${file}.rows`;
   rmSync(scratch, { force: true });
   const db = openReader(source.file);
@@ -65,7 +39,7 @@ export function buildSquash(source: SquashSource, file: string): Squash | null {
     return guard(file, () => {
       const rows = new NetRows(scratch);
       try {
-        return squash(db, source, rows, file);
+        return compactRange(db, source, rows, file);
       } finally {
         rows.close();
       }
@@ -76,7 +50,7 @@ export function buildSquash(source: SquashSource, file: string): Squash | null {
   }
 }
 
-function squash(db: Reader, source: SquashSource, rows: NetRows, file: string): Squash | null {
+function compactRange(db: Reader, source: CompactionSource, rows: NetRows, file: string): Compacted | null {
   // One moment of the log: retention goes on meanwhile.
   db.exec('BEGIN');
   requireRange(db, source);
@@ -86,7 +60,7 @@ function squash(db: Reader, source: SquashSource, rows: NetRows, file: string): 
   return write(source, file, tables, rows, { ...replayed, committedAt: replayed.committedAt });
 }
 
-function requireRange(db: Reader, { epoch, start }: SquashRange): void {
+function requireRange(db: Reader, { epoch, start }: CompactionRange): void {
   const feed = db.prepare('SELECT epoch, horizon FROM tidemark_feed').get() as { epoch: string; horizon: number };
   if (feed.epoch !== epoch) throw new TidemarkError('epoch_changed');
   if (start < feed.horizon) throw new TidemarkError('behind_horizon');
@@ -105,7 +79,7 @@ function readTables(db: Reader, filters: Filters): Map<number, Table> {
 }
 
 /** Takes the range's lines into `rows`; null when one of them changes a table and not only rows. */
-function replay(db: Reader, range: SquashRange, tables: Map<number, Table>, rows: NetRows): Replayed | null {
+function replay(db: Reader, range: CompactionRange, tables: Map<number, Table>, rows: NetRows): Replayed | null {
   const replayed: Replayed = { bytes: 0, committedAt: null };
   for (const { body, committedAt } of logEntries(db, range.scopes, { seq: range.start, part: 0 }, range.target)) {
     replayed.bytes += body.length;
@@ -122,12 +96,12 @@ function replay(db: Reader, range: SquashRange, tables: Map<number, Table>, rows
 }
 
 function write(
-  { feed, epoch, set, start, target }: SquashSource,
+  { feed, epoch, set, start, target }: CompactionSource,
   file: string,
   tables: Map<number, Table>,
   rows: NetRows,
   replayed: { bytes: number; committedAt: string },
-): Squash | null {
+): Compacted | null {
   const most = replayed.bytes * WORTH;
   const schemaLine = (id: number) => tables.get(id)?.line ?? Buffer.alloc(0);
   const pages = new PageFile(file, { tidemark: PROTOCOL_VERSION, feed, epoch, scopes: set, target }, start, schemaLine);

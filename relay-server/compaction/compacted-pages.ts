@@ -17,7 +17,7 @@ import { asTidemarkError, TidemarkError } from '@tidemark/protocol/errors';
 import { z } from 'zod';
 import type { Filters } from '../routing/filters.ts';
 import { BuilderThread } from '../threads/builder-thread.ts';
-import type { Squash, SquashRange, SquashSource } from './compact.ts';
+import { COMPACTION_CALLS, Compacted, type CompactionRange, type CompactionSource } from './compaction-calls.ts';
 
 /** Form of the pages: one that is built otherwise is another one, which must not go on where this one ended. */
 const FORM = 1;
@@ -27,13 +27,8 @@ const KEPT_BYTES = 256 * 1024 * 1024;
 /** How long it is remembered that a build failed, ms. */
 const FAILED_MS = 60_000;
 
-const Stored = z.object({
-  ends: z.array(z.int().positive()),
-  changes: z.int().nonnegative(),
-  bytes: z.int().positive(),
-});
 /** Null: the range is not smaller when each row comes once. */
-const Kept = z.object({ squash: Stored.nullable() });
+const Kept = z.object({ squash: Compacted.nullable() });
 type Kept = z.infer<typeof Kept>;
 
 /** One page, and the changes and bytes of all pages of its squash. */
@@ -55,7 +50,11 @@ export class Squashes {
   readonly #kept = new Map<string, Kept>();
   readonly #faults = new Map<string, number>();
   #building: string | null = null;
-  readonly #thread = new BuilderThread<Squash | null>(new URL('./compaction-worker.ts', import.meta.url));
+  readonly #thread = new BuilderThread({
+    module: new URL('./compaction-worker.ts', import.meta.url),
+    name: 'the compaction thread',
+    methods: COMPACTION_CALLS,
+  });
 
   /** `file`: the feed's database. `failed` is told of builds that did not succeed. */
   constructor(
@@ -81,7 +80,7 @@ export class Squashes {
    * Page number `part` of a range, the first is 0. Throws squash_building while it is made, squash_larger when ordinary
    * pages are to be asked for, request_invalid when there is no such page.
    */
-  page(range: SquashRange, part: number): SquashedPage {
+  page(range: CompactionRange, part: number): SquashedPage {
     const name = nameOf(range);
     const kept = this.#kept.get(name);
     if (!kept) {
@@ -100,7 +99,7 @@ export class Squashes {
   }
 
   /** Whether squashed pages from this start were refused: it is not to be built for each target anew. */
-  refused({ epoch, set, start }: Pick<SquashRange, 'epoch' | 'set' | 'start'>): boolean {
+  refused({ epoch, set, start }: Pick<CompactionRange, 'epoch' | 'set' | 'start'>): boolean {
     const begins = `${epoch}-${set}-${start}-`;
     for (const [name, { squash }] of this.#kept) if (squash === null && name.startsWith(begins)) return true;
     return false;
@@ -110,11 +109,11 @@ export class Squashes {
     await this.#thread.end();
   }
 
-  #build(name: string, range: SquashRange): void {
+  #build(name: string, range: CompactionRange): void {
     this.#building = name;
     const file = path.join(this.#folder, 'building');
     rmSync(file, { force: true });
-    const source: SquashSource = { ...range, file: this.#file, feed: this.#feed, filters: this.#filters };
+    const source: CompactionSource = { ...range, file: this.#file, feed: this.#feed, filters: this.#filters };
     this.#thread
       .run({ source, file })
       .then((squash) => this.#admit(name, file, { squash }))
@@ -175,7 +174,7 @@ export class Squashes {
   }
 }
 
-const nameOf = ({ epoch, set, start, target }: SquashRange) => `${epoch}-${set}-${start}-${target}-${FORM}`;
+const nameOf = ({ epoch, set, start, target }: CompactionRange) => `${epoch}-${set}-${start}-${target}-${FORM}`;
 
 function readRange(file: string, from: number, to: number): Buffer {
   const bytes = Buffer.alloc(to - from);

@@ -1,8 +1,6 @@
-import { workerData } from 'node:worker_threads';
-import { replyWith } from '../threads/builder-thread.ts';
-import { buildSquash, type SquashSource } from './compact.ts';
+import { serveBuild } from '../threads/builder-thread.ts';
+import { compact } from './compact.ts';
+import { COMPACTION_CALLS } from './compaction-calls.ts';
 
-/** Builds squashed pages once, off the event loop, and ends. */
-const { source, file } = workerData as { source: SquashSource; file: string };
-
-await replyWith(() => buildSquash(source, file));
+/** The thread that compacts one range of the log, and ends. */
+serveBuild(COMPACTION_CALLS, ({ source, file }) => compact(source, file));

@@ -4,5 +4,5 @@ import type { Command } from 'commander';
 /** Adds a command with what all of them take. */
 export const command = (parent: Command, name: string, description: string) =>
   subcommand(parent, name, description)
-    .requiredOption('--config <file>', 'relay.yaml')
-    .option('--json', 'for machines');
+    .requiredOption('--config <file>', 'path of relay.yaml')
+    .option('--json', 'print results and errors as JSON');

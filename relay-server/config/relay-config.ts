@@ -1,99 +1,30 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { FeedName } from '@tidemark/protocol/api';
 import { TidemarkError } from '@tidemark/protocol/errors';
-import { z } from 'zod';
+import type { z } from 'zod';
 import type { Condition, Filters, TableFilter } from '../routing/filters.ts';
 import { readYaml, type YamlText } from './config-yaml.ts';
+import { isAttribute, RelayYaml } from './relay-yaml.ts';
 
-const ADDRESS = 'write it as address:port, such as 127.0.0.1:4600';
-const Listen = z
-  .string(ADDRESS)
-  .regex(/^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$/, ADDRESS)
-  .refine((text) => Number(text.slice(text.lastIndexOf(':') + 1)) <= 65_535, 'a port is at most 65535')
-  .transform((text) => {
-    const colon = text.lastIndexOf(':');
-    return { host: text.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(text.slice(colon + 1)) };
-  });
+/**
+ * Reads relay.yaml into the configuration of a relay.
+ *
+ * Order: parse YAML, reject constants that YAML reads as another text, validate by the schema. All mistakes are reported
+ * together, each with its line. Paths are relative to the file. It reads no other file and never fills in a default
+ * that the schema does not declare.
+ */
 
-/** A constant as text, as filters compare it. */
-const Constant = z
-  .union([z.string(), z.boolean(), z.null(), z.number()])
-  .transform((value) => (value === null ? null : String(value)))
-  .refine(
-    (value) => !value?.startsWith('$') || value.startsWith('$$') || isAttribute(value),
-    'after $ stands the name of an attribute (letters, digits and _); a text that begins with $ is written with two',
-  );
-
-const Values = z
-  .array(
-    Constant.refine(
-      (value) => !isAttribute(value),
-      'an attribute stands alone, not in a list: it may hold several values',
-    ),
-  )
-  .min(1, 'names no value');
-
-const Columns = z
-  .array(z.string().min(1))
-  .min(1, 'names no column')
-  .refine((names) => new Set(names).size === names.length, 'names a column twice');
-
-const Table = z.strictObject({
-  /** Columns with what they must equal: `$attribute` of the terminal, a constant, or a list of constants. */
-  where: z
-    .record(z.string().min(1), z.union([Constant, Values], 'write a value, a list of values, or $attribute'))
-    .default({}),
-  /** Columns that terminals get; left out: all. */
-  columns: Columns.optional(),
-  /** Further indexes at terminals, each by its columns. */
-  indexes: z.array(Columns).default([]),
-});
-
-const Retention = z
-  .strictObject({
-    /** Increments are kept this many days. */
-    days: z.number().positive().max(36_500).default(30),
-    /** And not more of them than this, as they are sent, uncompressed. */
-    megabytes: z.number().positive().nullable().default(null),
-  })
-  .default({ days: 30, megabytes: null });
-
-const Feed = z.strictObject({
-  /** Tables to publish; left out: all that have a key. */
-  tables: z
-    .record(
-      z.string().min(1),
-      Table.nullable().transform((table) => table ?? Table.parse({})),
-    )
-    .refine((tables) => Object.keys(tables).length > 0, 'names no table; leave it out for all tables')
-    .optional(),
-  retention: Retention,
-});
-
-const File = z.strictObject({
-  listen: Listen.default({ host: '127.0.0.1', port: 4600 }),
-  /** Folder of all that the relay keeps; relative to the config file. */
-  data: z.string().min(1),
-  /** What people see as the relay's name. */
-  name: z.string().min(1).max(60).default('Tidemark relay'),
-  feeds: z
-    .record(
-      FeedName,
-      Feed.nullable().transform((feed) => feed ?? Feed.parse({})),
-    )
-    .refine((feeds) => Object.keys(feeds).length > 0, 'name at least one feed'),
-});
+type TableYaml = NonNullable<RelayYaml['feeds'][string]['tables']>[string];
 
 /** A feed of relay.yaml. */
 export interface FeedConfig {
   /** Tables by name, and where the file names them; null: all that have a key. */
   publish: { name: string; at: string }[] | null;
   filters: Filters;
-  retention: z.infer<typeof Retention>;
+  retention: RelayYaml['feeds'][string]['retention'];
 }
 
-export interface Config extends Omit<z.infer<typeof File>, 'feeds'> {
+export interface Config extends Omit<RelayYaml, 'feeds'> {
   feeds: Record<string, FeedConfig>;
   /** The file that says who may ask: beside the config, `relay.tokens.json` for `relay.yaml`. */
   tokens: string;
@@ -120,7 +51,7 @@ export function readConfig(file: string): Config {
   const read = readYaml(text, mistakes);
   const place: Place = (field) => placeOf(read, field);
   mistakes.push(...(read?.unclear(isConstant, place) ?? []));
-  const parsed = read && File.safeParse(read.value ?? {});
+  const parsed = read && RelayYaml.safeParse(read.value ?? {});
   for (const issue of parsed?.error?.issues ?? []) mistakes.push(...explain(issue, place));
   if (mistakes.length === 0 && parsed?.data)
     return configOf(parsed.data, file, (field) => `${path.basename(file)} ${place(field)}`);
@@ -136,7 +67,7 @@ function placeOf(read: YamlText | null, field: PropertyKey[]): string {
 const isConstant = (field: string[]) =>
   field.length === 6 && field[0] === 'feeds' && field[2] === 'tables' && field[4] === 'where';
 
-function configOf(parsed: z.infer<typeof File>, file: string, place: Place): Config {
+function configOf(parsed: RelayYaml, file: string, place: Place): Config {
   const feeds = Object.entries(parsed.feeds).map(([name, { tables, retention }]): [string, FeedConfig] => {
     const at = (...field: string[]) => place(['feeds', name, 'tables', ...field]);
     const publish = tables ? Object.keys(tables).map((table) => ({ name: table, at: at(table) })) : null;
@@ -157,7 +88,7 @@ function configOf(parsed: z.infer<typeof File>, file: string, place: Place): Con
   };
 }
 
-function filterOf({ where, columns, indexes }: z.infer<typeof Table>, at: (...field: string[]) => string): TableFilter {
+function filterOf({ where, columns, indexes }: TableYaml, at: (...field: string[]) => string): TableFilter {
   return {
     where: Object.entries(where).map(([column, value]) => conditionOf(column, value, at('where', column))),
     columns: columns ? { names: columns, at: at('columns') } : null,
@@ -170,10 +101,6 @@ function conditionOf(column: string, value: string | null | (string | null)[], a
   // A value that begins with $ is written with two.
   const values = (Array.isArray(value) ? value : [value]).map((each) => each?.replace(/^\$\$/, '$') ?? null);
   return { column, at, values };
-}
-
-function isAttribute(value: unknown): value is string {
-  return typeof value === 'string' && /^\$[A-Za-z_]\w*$/.test(value);
 }
 
 const WRITE: Record<string, string> = {

@@ -1,13 +1,25 @@
-import type { DigestRequest, RowsRequest } from '@tidemark/protocol/api';
-import type { Fault } from '@tidemark/protocol/fault';
+import { Bytes } from '@tidemark/calls/port';
+import { DigestRequest, RowsRequest } from '@tidemark/protocol/api';
+import { z } from 'zod';
 
-/** What the main thread asks of a feed's comparing thread, about the snapshot in `file`. */
-export type CompareRequest =
-  | { id: number; kind: 'digests'; file: string; asks: DigestRequest['asks'] }
-  | { id: number; kind: 'rows'; file: string; asks: RowsRequest['asks'] };
+/** What the relay asks of the thread that reads snapshots for terminals. `file`: the snapshot. */
 
-/** Ends the thread at its next step: one that is ended from outside within a call of SQLite takes the process with it. */
-export const CLOSE = 'close';
+/** A request names at most 256 ranges; digests of the largest ones take minutes. */
+const LONGEST_MS = 600_000;
 
-/** `bytes`: the answer's body. */
-export type CompareReply = { id: number; ok: true; bytes: Uint8Array } | { id: number; ok: false; fault: Fault };
+export const DIGEST_CALLS = {
+  /** The body of a DigestAnswer. Throws request_invalid, snapshot_gone, cancelled. */
+  digests: {
+    in: z.object({ file: z.string(), asks: DigestRequest.shape.asks }),
+    out: z.object({ bytes: Bytes }),
+    timeoutMs: LONGEST_MS,
+  },
+  /** The body of an answer to rows. Throws request_invalid, snapshot_gone, cancelled. */
+  rows: {
+    in: z.object({ file: z.string(), asks: RowsRequest.shape.asks }),
+    out: z.object({ bytes: Bytes }),
+    timeoutMs: LONGEST_MS,
+  },
+  /** Ends the thread at the next step of its requests, which end with `cancelled`. */
+  close: { in: z.object({}), out: z.object({}), timeoutMs: LONGEST_MS },
+} as const;

@@ -1,18 +1,19 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { parentPort } from 'node:worker_threads';
-import type { DigestPart, RowsRequest, RowsTrailer } from '@tidemark/protocol/api';
-import { asTidemarkError, TidemarkError } from '@tidemark/protocol/errors';
+import type { DigestPart, DigestRequest, RowsRequest, RowsTrailer } from '@tidemark/protocol/api';
+import { TidemarkError } from '@tidemark/protocol/errors';
 import { LINE_BYTES, PAGE_BYTES } from '@tidemark/protocol/page';
 import { TableSchema } from '@tidemark/protocol/schema';
 import { runCooperatively } from '@tidemark/table-store/cooperative-task';
 import { TableRanges } from '@tidemark/table-store/digest';
 import { openReader, type Reader } from '@tidemark/table-store/sqlite';
-import { CLOSE, type CompareReply, type CompareRequest } from './digest-calls.ts';
+import { serveThread } from '../threads/worker-thread.ts';
+import { DIGEST_CALLS } from './digest-calls.ts';
 
-/** Reads snapshots for terminals that compare, off the event loop of the relay. Requests go on in turns. */
-const port = parentPort;
-if (!port) throw new Error('comparisons run as a thread');
+/**
+ * The thread that reads snapshots for terminals that verify. Digests of several requests advance in turns; rows are read
+ * in one go, because an answer is bounded. A snapshot is closed only when no request uses it.
+ */
 
 /** Snapshots kept open. */
 const FILES = 8;
@@ -20,7 +21,7 @@ const FILES = 8;
 interface OpenSnapshot {
   db: Reader;
   tables: Map<number, TableRanges>;
-  /** Requests at work. */
+  /** Requests that use it now. */
   users: number;
 }
 
@@ -58,13 +59,14 @@ function tableOf({ tables }: OpenSnapshot, { table: id, range }: RowsRequest['as
   return table;
 }
 
-function goOn(): void {
+function requireOpen(): void {
   if (closing) throw new TidemarkError('cancelled');
 }
 
-async function digests(at: OpenSnapshot, asks: Extract<CompareRequest, { kind: 'digests' }>['asks']): Promise<string> {
+async function digests(at: OpenSnapshot, asks: DigestRequest['asks']): Promise<string> {
   const answers: DigestPart[][] = [];
-  for (const ask of asks) answers.push(await runCooperatively(tableOf(at, ask).split(ask.range, ask.parts), goOn));
+  for (const ask of asks)
+    answers.push(await runCooperatively(tableOf(at, ask).split(ask.range, ask.parts), requireOpen));
   return JSON.stringify({ answers });
 }
 
@@ -101,12 +103,16 @@ function rows(at: OpenSnapshot, asks: RowsRequest['asks']): Buffer {
   return ended({ done: asks.length, after: null });
 }
 
-async function answer(request: CompareRequest): Promise<Uint8Array> {
-  goOn();
-  const at = snapshot(request.file);
+/** Runs `read` on a snapshot and keeps it open meanwhile. */
+async function using(
+  file: string,
+  read: (at: OpenSnapshot) => Buffer | Promise<Buffer>,
+): Promise<{ bytes: Uint8Array<ArrayBuffer> }> {
+  requireOpen();
+  const at = snapshot(file);
   at.users++;
   try {
-    return request.kind === 'digests' ? Buffer.from(await digests(at, request.asks)) : rows(at, request.asks);
+    return { bytes: new Uint8Array(await read(at)) };
   } finally {
     at.users--;
     endIfDone();
@@ -117,23 +123,15 @@ function endIfDone(): void {
   if (!closing || [...open.values()].some(({ users }) => users > 0)) return;
   for (const { db } of open.values()) db.close();
   open.clear();
-  port?.close();
+  port.close();
 }
 
-port.on('message', (request: CompareRequest | typeof CLOSE) => {
-  if (request === CLOSE) {
+const port = serveThread(DIGEST_CALLS, {
+  digests: ({ file, asks }) => using(file, async (at) => Buffer.from(await digests(at, asks))),
+  rows: ({ file, asks }) => using(file, (at) => rows(at, asks)),
+  close: () => {
     closing = true;
-    return endIfDone();
-  }
-  answer(request).then(
-    (bytes) => port.postMessage({ id: request.id, ok: true, bytes } satisfies CompareReply),
-    (error: unknown) => {
-      const { code, params, stack } = asTidemarkError(error);
-      port.postMessage({
-        id: request.id,
-        ok: false,
-        fault: { code, params, detail: stack ?? '' },
-      } satisfies CompareReply);
-    },
-  );
+    endIfDone();
+    return {};
+  },
 });

@@ -3,14 +3,14 @@ import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import type {
   BatchAnswer,
-  Behind,
-  RelayStatus,
+  BehindBody,
+  RelayStatusBody,
   SessionAnswer,
   SessionRequest,
   SnapshotManifest,
   SnapshotReason,
-  TableList,
-  TransactionList,
+  TableListBody,
+  TransactionListBody,
 } from '@tidemark/protocol/api';
 import { type Cursor, formatStart, type PageStart, type Seq, seq } from '@tidemark/protocol/cursor';
 import { TidemarkError } from '@tidemark/protocol/errors';
@@ -18,9 +18,9 @@ import { PROTOCOL_VERSION } from '@tidemark/protocol/page';
 import type { SnapshotSource } from '@tidemark/table-store/snapshot';
 import { type SquashedPage, Squashes } from '../compaction/compacted-pages.ts';
 import type { FeedConfig } from '../config/relay-config.ts';
-import { Comparer } from '../digests/digester.ts';
+import { Digester } from '../digests/digester.ts';
 import { FeedWriter } from '../ingest/feed-writer.ts';
-import type { Heartbeat, Ingested } from '../ingest/ingest.ts';
+import type { Heartbeat, Ingested } from '../ingest/writer-calls.ts';
 import { FeedReader } from '../log/feed-reader.ts';
 import { type FeedRow, MIRROR_STANDING_SQL } from '../log/log-format.ts';
 import { type Coding, PageCache, type ReadyPage } from '../pages/page-cache.ts';
@@ -68,14 +68,14 @@ interface Session {
 export class FeedService {
   readonly name: string;
   readonly #deps: FeedServiceDeps;
-  readonly #relay: RelayStatus['relay'];
+  readonly #relay: RelayStatusBody['relay'];
   readonly #config: FeedConfig;
   readonly #writer: FeedWriter;
   readonly #reader: FeedReader;
   readonly #cache = new PageCache(CACHE_BYTES);
   readonly #snapshots: Snapshots;
   /** Reads snapshots for terminals that compare. */
-  readonly comparer = new Comparer();
+  readonly digester = new Digester();
   readonly #sets = new Map<string, EntitledSet>();
   readonly #waiters = new Set<Waiter>();
   readonly #squashes: Squashes;
@@ -92,7 +92,7 @@ export class FeedService {
     name: string,
     folder: string,
     config: FeedConfig,
-    relay: RelayStatus['relay'],
+    relay: RelayStatusBody['relay'],
     writer: FeedWriter,
     deps: FeedServiceDeps,
   ) {
@@ -122,7 +122,7 @@ export class FeedService {
     name: string,
     data: string,
     config: FeedConfig,
-    relay: RelayStatus['relay'],
+    relay: RelayStatusBody['relay'],
     deps: FeedServiceDeps,
   ): Promise<FeedService> {
     const folder = path.join(data, name);
@@ -158,7 +158,7 @@ export class FeedService {
   async close(): Promise<void> {
     this.release();
     clearTimeout(this.#retention);
-    await this.comparer.close();
+    await this.digester.close();
     await this.#snapshots.close();
     await this.#squashes.close();
     this.#reader.close();
@@ -267,7 +267,7 @@ export class FeedService {
   }
 
   /** `holds`: the set of scopes that the terminal's replica holds. */
-  status(set: EntitledSet, cursor: Cursor | null, holds: string): RelayStatus {
+  status(set: EntitledSet, cursor: Cursor | null, holds: string): RelayStatusBody {
     const { epoch, head, horizon, committedAt, basedAt, basedWhy } = this.#feed;
     const hasBase = committedAt !== null;
     const { behind, plan } = this.#plan(set, hasBase, cursor, holds);
@@ -294,7 +294,7 @@ export class FeedService {
     hasBase: boolean,
     cursor: Cursor | null,
     holds: string,
-  ): Pick<RelayStatus, 'behind' | 'plan'> {
+  ): Pick<RelayStatusBody, 'behind' | 'plan'> {
     const { epoch, head, horizon } = this.#feed;
     if (!hasBase) return { behind: null, plan: { by: 'none' } };
     const scopes = set.id;
@@ -320,7 +320,7 @@ export class FeedService {
     return { behind, plan: { by: 'pages', scopes, bytes, squashed } };
   }
 
-  #copy(set: EntitledSet, reason: SnapshotReason): RelayStatus['plan'] {
+  #copy(set: EntitledSet, reason: SnapshotReason): RelayStatusBody['plan'] {
     return { by: 'snapshot', scopes: set.id, reason, ...this.#copySize(set) };
   }
 
@@ -345,7 +345,7 @@ export class FeedService {
   }
 
   /** When what lies after a seq will no longer be kept whole: by its age, or because the log, at its present rate, is too large. */
-  #keepsUntil(after: Seq, { oldestAt }: Behind): string | null {
+  #keepsUntil(after: Seq, { oldestAt }: BehindBody): string | null {
     if (oldestAt === null) return null;
     const { days, megabytes } = this.#config.retention;
     let until = Date.parse(oldestAt) + days * DAY_MS;
@@ -405,12 +405,12 @@ export class FeedService {
     return { ...(await this.#cache.get(name, coding, read)), of };
   }
 
-  transactions(set: EntitledSet, epoch: string, after: Seq, limit: number): TransactionList {
+  transactions(set: EntitledSet, epoch: string, after: Seq, limit: number): TransactionListBody {
     this.#requireEpoch(epoch);
     return { transactions: this.#reader.transactions(set, after, limit), head: this.#feed.head };
   }
 
-  tables(set: EntitledSet, cursor: Cursor | null): TableList {
+  tables(set: EntitledSet, cursor: Cursor | null): TableListBody {
     const known =
       cursor !== null && cursor.epoch === this.#feed.epoch && cursor.seq <= this.#feed.head ? cursor.seq : null;
     return { tables: this.#reader.tables(set, known) };

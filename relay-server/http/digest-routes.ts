@@ -25,7 +25,7 @@ export const COMPARE_ROUTES = [
     summary: 'Checksums of ranges of the rows of a snapshot; 503 relay_busy while they are made.',
     async handle(call) {
       const request = await bodyOf(call, DigestRequest);
-      send(call, 'application/json', await call.feed.comparer.digests(fileOf(call), request, codingOf(call)));
+      send(call, 'application/json', await call.feed.digester.digests(fileOf(call), request, codingOf(call)));
     },
   }),
   route({
@@ -37,7 +37,7 @@ export const COMPARE_ROUTES = [
     summary: 'Rows of ranges of a snapshot: NDJSON, see docs/protocol.md.',
     async handle(call) {
       const request = await bodyOf(call, RowsRequest);
-      send(call, 'application/x-ndjson', await call.feed.comparer.rows(fileOf(call), request, codingOf(call)));
+      send(call, 'application/x-ndjson', await call.feed.digester.rows(fileOf(call), request, codingOf(call)));
     },
   }),
 ];

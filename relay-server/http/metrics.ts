@@ -1,15 +1,21 @@
 import { Gauge, Registry } from 'prom-client';
 import type { ServerDeps } from './app.ts';
 
-/** The relay's figures at this moment, for Prometheus. */
+/**
+ * The relay's metrics at this moment, in the text format of Prometheus. docs/reference/metrics.md is generated from the
+ * help texts. A gauge without a known value is left out for that feed.
+ */
 export async function metricsText({ feeds, now }: Pick<ServerDeps, 'feeds' | 'now'>): Promise<string> {
   const registry = new Registry();
   const gauge = (name: string, help: string) => new Gauge({ name, help, labelNames: ['feed'], registers: [registry] });
-  const head = gauge('relay_head_seq', 'Newest transaction of the feed.');
-  const oldest = gauge('relay_oldest_seq', 'Oldest seq that a pull can start from.');
-  const lag = gauge('relay_source_lag_seconds', 'How far the feed was behind the master when it was last heard from.');
-  const connected = gauge('relay_feed_connected', '1 when the feed was heard from lately.');
-  const age = gauge('relay_head_age_seconds', 'Time since the newest transaction was committed at the master.');
+  const head = gauge('relay_head_seq', 'Seq of the newest transaction.');
+  const oldest = gauge('relay_oldest_seq', 'Oldest seq from which a pull can start: the horizon.');
+  const lag = gauge('relay_source_lag_seconds', 'How far the feed was behind the master at its last message.');
+  const connected = gauge(
+    'relay_feed_connected',
+    '1 while the feed sends batches or heartbeats, 0 while it is silent.',
+  );
+  const age = gauge('relay_head_age_seconds', 'Time since the master committed the newest transaction.');
   for (const [name, feed] of feeds) {
     head.set({ feed: name }, feed.head.head);
     oldest.set({ feed: name }, feed.head.horizon);

@@ -11,6 +11,7 @@ import {
   type WireRow,
 } from '@tidemark/protocol/lines';
 import { BatchTrailer } from '@tidemark/protocol/page';
+import { isAfter } from '@tidemark/protocol/position';
 import { sameSchema, type TableSchema } from '@tidemark/protocol/schema';
 import { FeedTables } from '@tidemark/table-store/feed-tables';
 import { databaseError, prepared, transaction, type Writer } from '@tidemark/table-store/sqlite';
@@ -22,24 +23,10 @@ import { BaseLoad } from './base-load.ts';
 import { RoutedWriter, Routers } from './routed-writer.ts';
 import { countRows, takeFilters } from './scope-counts.ts';
 import { TableLoad } from './table-load.ts';
+import type { Heartbeat, Ingested } from './writer-calls.ts';
 
 const NEWLINE = 0x0a;
 const ROW_LINES = new Set(['i', 'u', 'd']);
-
-/** What the master's clock and log said in the newest heartbeat. */
-export interface Heartbeat {
-  position: string;
-  masterTime: string;
-  current: boolean;
-}
-
-/** The outcome of a batch. */
-export interface Ingested {
-  feed: FeedRow;
-  heartbeat: Heartbeat | null;
-  /** The scopes that got changes. */
-  scopes: string[];
-}
 
 /** The table that is being loaded. */
 interface Load {
@@ -185,7 +172,7 @@ export class Ingest {
 
   /** Nothing was committed up to there that the relay lacks; the feed may confirm it once it is on disk. */
   #heard(position: string): void {
-    if (this.#feed.position === null || position <= this.#feed.position) return;
+    if (this.#feed.position === null || !isAfter(position, this.#feed.position)) return;
     this.#open();
     this.#feed = { ...this.#feed, position };
   }
@@ -207,7 +194,7 @@ export class Ingest {
   #begin(position: string, committedAt: string, number: number): void {
     if (this.#state.kind !== 'none') throw invalid(number, 'a transaction begins inside another');
     if (this.#feed.position === null) throw invalid(number, 'a transaction stands before the base');
-    if (position <= this.#feed.position) {
+    if (!isAfter(position, this.#feed.position)) {
       this.#state = { kind: 'skip' };
       return;
     }

@@ -1,31 +1,62 @@
-import type { SessionRequest } from '@tidemark/protocol/api';
-import type { Seq } from '@tidemark/protocol/cursor';
-import type { Fault } from '@tidemark/protocol/fault';
-import type { TableSchema } from '@tidemark/protocol/schema';
-import type { FeedRow } from '../log/log-format.ts';
-import type { Retention } from '../log/retention.ts';
-import type { Ingested } from './ingest.ts';
+import { Bytes } from '@tidemark/calls/port';
+import { SessionRequest } from '@tidemark/protocol/api';
+import { Seq } from '@tidemark/protocol/cursor';
+import { TableId, TableSchema } from '@tidemark/protocol/schema';
+import { z } from 'zod';
+import { FeedRow } from '../log/log-format.ts';
+import { Retention } from '../log/retention.ts';
+import { FiltersSchema } from '../routing/filter-schema.ts';
 
-/** What the main thread asks of a feed's writer thread. */
-export type WriterRequest =
-  | { id: number; kind: 'open' }
-  | { id: number; kind: 'session'; source: string; base: SessionRequest['base'] }
-  | { id: number; kind: 'batch'; bytes: Uint8Array }
-  | { id: number; kind: 'drop-oldest'; keep: Retention; now: number }
-  | { id: number; kind: 'reset' }
-  | { id: number; kind: 'close' };
+/** What the relay asks of a feed's writer thread. Every call throws db_* and disk_full. */
 
-export interface Dropped {
-  horizon: Seq;
-  /** More is to go. */
-  more: boolean;
-}
+/** What the thread is started with. */
+export const WriterData = z.object({ file: z.string(), filters: FiltersSchema });
 
-export interface SessionState {
-  feed: FeedRow;
-  tables: { id: number; schema: TableSchema }[];
-}
+/** What the master's clock and log said in the newest heartbeat of a batch. */
+export const Heartbeat = z.object({
+  position: z.string(),
+  /** ISO 8601, as the master wrote it. */
+  masterTime: z.string(),
+  /** Whether the feed had read everything that the master had then. */
+  current: z.boolean(),
+});
+export type Heartbeat = z.output<typeof Heartbeat>;
 
-export type WriterReply =
-  | { id: number; ok: true; value: SessionState | Ingested | Dropped | null }
-  | { id: number; ok: false; fault: Fault };
+/** The outcome of a batch. */
+export const Ingested = z.object({
+  feed: FeedRow,
+  /** Null: the batch held none. */
+  heartbeat: Heartbeat.nullable(),
+  /** The scopes that received changes. */
+  scopes: z.array(z.string()),
+});
+export type Ingested = z.output<typeof Ingested>;
+
+/** The outcome of one step of retention. `more`: there is more to drop. */
+export const Dropped = z.object({ horizon: Seq, more: z.boolean() });
+export type Dropped = z.output<typeof Dropped>;
+
+const SessionState = z.object({ feed: FeedRow, tables: z.array(z.object({ id: TableId, schema: TableSchema })) });
+export type SessionState = z.output<typeof SessionState>;
+
+/** A batch that ends the load of the largest table, and whatever waits behind it, ends within this time, ms. */
+const LONGEST_MS = 3_600_000;
+
+const nothing = z.object({});
+
+export const WRITER_CALLS = {
+  /** Opens or creates the store. Throws config_invalid when a filter does not fit its table. */
+  open: { in: nothing, out: nothing, timeoutMs: LONGEST_MS },
+  /** Drops what is not committed and prepares the store for a session. */
+  session: {
+    in: z.object({ source: z.string(), base: SessionRequest.shape.base }),
+    out: SessionState,
+    timeoutMs: LONGEST_MS,
+  },
+  /** Throws batch_corrupt, batch_invalid, filter_invalid; what was not committed is rolled back then. */
+  batch: { in: z.object({ bytes: Bytes }), out: Ingested, timeoutMs: LONGEST_MS },
+  /** One step of retention. `nowMs`: the relay's clock. */
+  dropOldest: { in: z.object({ keep: Retention, nowMs: z.number() }), out: Dropped, timeoutMs: LONGEST_MS },
+  /** Drops what is not committed and closes the store. */
+  close: { in: nothing, out: nothing, timeoutMs: LONGEST_MS },
+} as const;

@@ -1,64 +1,48 @@
-import { parentPort, workerData } from 'node:worker_threads';
-import { asTidemarkError } from '@tidemark/protocol/errors';
+import { workerData } from 'node:worker_threads';
 import { openWriter, type Writer } from '@tidemark/table-store/sqlite';
-import type { Filters } from '../routing/filters.ts';
+import { serveThread } from '../threads/worker-thread.ts';
 import { Ingest } from './ingest.ts';
-import type { WriterReply, WriterRequest } from './writer-calls.ts';
+import { WRITER_CALLS, WriterData } from './writer-calls.ts';
 
-/** A feed's only writer: everything that writes to its database happens here, off the event loop of the relay. */
-const port = parentPort;
-if (!port) throw new Error('the writer runs as a thread');
-const { file, filters } = workerData as { file: string; filters: Filters };
-let opened: { db: Writer; ingest: Ingest } | null = null;
+/**
+ * A feed's only writer: everything that writes to its database runs in this thread, off the event loop of the relay.
+ * Handlers are synchronous, so calls run one after the other in the order in which they were made.
+ */
 
-/** Opened by the first request, so that what stands in the way is its answer. */
+const { file, filters } = WriterData.parse(workerData);
+let store: { db: Writer; ingest: Ingest } | null = null;
+
+/** Opened by the first call, so that a store that cannot be opened is that call's error. */
 function open(): { db: Writer; ingest: Ingest } {
-  if (opened) return opened;
+  if (store) return store;
   const db = openWriter(file, { synchronous: 'full' });
   try {
-    opened = { db, ingest: new Ingest(db, filters) };
+    store = { db, ingest: new Ingest(db, filters) };
   } catch (error) {
     db.close();
     throw error;
   }
-  return opened;
+  return store;
 }
 
-function answer(request: WriterRequest): WriterReply {
-  try {
-    if (request.kind === 'close' && opened === null) return { id: request.id, ok: true, value: null };
-    const { db, ingest } = open();
-    switch (request.kind) {
-      case 'open':
-        return { id: request.id, ok: true, value: null };
-      case 'session': {
-        ingest.reset(request);
-        return { id: request.id, ok: true, value: { feed: ingest.feed, tables: ingest.tables() } };
-      }
-      case 'batch':
-        return {
-          id: request.id,
-          ok: true,
-          value: ingest.apply(Buffer.from(request.bytes.buffer, request.bytes.byteOffset, request.bytes.byteLength)),
-        };
-      case 'drop-oldest':
-        return { id: request.id, ok: true, value: ingest.dropOldest(request.keep, request.now) };
-      case 'reset':
-        ingest.reset();
-        return { id: request.id, ok: true, value: null };
-      case 'close':
-        ingest.reset();
-        db.pragma('wal_checkpoint(TRUNCATE)');
-        db.close();
-        return { id: request.id, ok: true, value: null };
-    }
-  } catch (error) {
-    const { code, params, stack } = asTidemarkError(error);
-    return { id: request.id, ok: false, fault: { code, params, detail: stack ?? '' } };
-  }
-}
-
-port.on('message', (request: WriterRequest) => {
-  port.postMessage(answer(request));
-  if (request.kind === 'close') port.close();
+serveThread(WRITER_CALLS, {
+  open: () => {
+    open();
+    return {};
+  },
+  session: ({ source, base }) => {
+    const { ingest } = open();
+    ingest.reset({ source, base });
+    return { feed: ingest.feed, tables: ingest.tables() };
+  },
+  batch: ({ bytes }) => open().ingest.apply(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)),
+  dropOldest: ({ keep, nowMs }) => open().ingest.dropOldest(keep, nowMs),
+  close: () => {
+    if (!store) return {};
+    store.ingest.reset();
+    store.db.pragma('wal_checkpoint(TRUNCATE)');
+    store.db.close();
+    store = null;
+    return {};
+  },
 });

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Behind, TableList, TransactionList } from '@tidemark/protocol/api';
+import type { BehindBody, TableListBody, TransactionListBody } from '@tidemark/protocol/api';
 import { type PageStart, type Seq, seq } from '@tidemark/protocol/cursor';
 import { PAGE_BYTES, type PageHeader, type PageTrailer, PROTOCOL_VERSION } from '@tidemark/protocol/page';
 import type { TableSchema } from '@tidemark/protocol/schema';
@@ -61,7 +61,7 @@ export class FeedReader {
   }
 
   /** What lies between a cursor and the head, in the set's scopes. */
-  behind({ scopes }: EntitledSet, from: Seq, head: Seq): Behind {
+  behind({ scopes }: EntitledSet, from: Seq, head: Seq): BehindBody {
     if (from >= head) return { transactions: 0, changes: 0, bytes: 0, oldestAt: null };
     const sum = { transactions: 0, changes: 0, bytes: 0 };
     let touched = 0;
@@ -85,7 +85,7 @@ export class FeedReader {
   }
 
   /** Transactions after a seq, oldest first. */
-  transactions({ scopes }: EntitledSet, after: Seq, limit: number): TransactionList['transactions'] {
+  transactions({ scopes }: EntitledSet, after: Seq, limit: number): TransactionListBody['transactions'] {
     const list: (Omit<TransactionRow, 'tables'> & { tables: Set<string> })[] = [];
     for (const row of this.#transactions(scopes, after)) {
       const last = list.at(-1);
@@ -102,7 +102,7 @@ export class FeedReader {
   }
 
   /** Tables of the feed as the set has them, and what of each lies after a seq. */
-  tables(set: EntitledSet, after: Seq | null): TableList['tables'] {
+  tables(set: EntitledSet, after: Seq | null): TableListBody['tables'] {
     return this.#names().map((name) => {
       const now = this.#newest(set, name);
       const waiting = after === null ? null : now.changes - this.#changesUpTo(set, name, after);

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { Epoch, type Seq } from '@tidemark/protocol/cursor';
+import { Epoch, Seq } from '@tidemark/protocol/cursor';
 import { transaction, type Writer } from '@tidemark/table-store/sqlite';
+import { z } from 'zod';
 
 /** Version of these tables, in SQLite's user_version. */
 const FORMAT_VERSION = 2;
@@ -51,18 +52,24 @@ CREATE TABLE IF NOT EXISTS tidemark_table_change (
 `;
 
 /** The feed's one row. */
-export interface FeedRow {
-  epoch: Epoch;
-  head: Seq;
-  horizon: Seq;
-  position: string | null;
-  source: string | null;
-  committedAt: string | null;
-  nextTableId: number;
-  /** When all tables were last read anew, and why. */
-  basedAt: string | null;
-  basedWhy: string | null;
-}
+export const FeedRow = z.object({
+  epoch: Epoch,
+  /** 0 before the first base. */
+  head: Seq,
+  /** The oldest seq from which a pull can start. */
+  horizon: Seq,
+  /** The master's position of the last transaction on disk; null: a base is needed. */
+  position: z.string().nullable(),
+  /** Which master the position belongs to. */
+  source: z.string().nullable(),
+  /** When the master committed the head: its own text, as it goes into the log. Null before the first base. */
+  committedAt: z.string().nullable(),
+  nextTableId: z.int(),
+  /** When the master's tables were last read as a base, and why. */
+  basedAt: z.string().nullable(),
+  basedWhy: z.string().nullable(),
+});
+export type FeedRow = z.output<typeof FeedRow>;
 
 /** Makes the log's tables; an empty one begins a new epoch. A log of an older format is dropped: the mirror and its seq stay. */
 export function ensureLog(db: Writer): void {

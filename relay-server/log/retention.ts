@@ -1,12 +1,14 @@
 import { type Seq, seq } from '@tidemark/protocol/cursor';
 import { prepared, transaction, type Writer } from '@tidemark/table-store/sqlite';
+import { z } from 'zod';
 
-/** How long increments are kept: what passes either limit goes. */
-export interface Retention {
-  days: number;
-  /** Size of the log as sent, uncompressed; null: no limit. */
-  megabytes: number | null;
-}
+/** How long increments are kept: the oldest are dropped when either limit is passed. */
+export const Retention = z.object({
+  days: z.number().positive(),
+  /** Size of the log as it is sent, uncompressed; null: no limit. */
+  megabytes: z.number().positive().nullable(),
+});
+export type Retention = z.output<typeof Retention>;
 
 /** Transactions that go in one step: a batch never waits long for one. */
 const STEP = 500;

@@ -3,6 +3,7 @@ import type { WireRow, WireValue } from '@tidemark/protocol/lines';
 import { EVERYONE, type ScopeSet } from '@tidemark/protocol/page';
 import type { ColumnSchema, TableSchema } from '@tidemark/protocol/schema';
 import { type Comparison, comparisonOf } from './constants.ts';
+import { logicalTypeOf } from './undeclared-types.ts';
 
 /** The scope of rows that every terminal gets. */
 export const EVERYONE_SCOPE = '*';
@@ -247,8 +248,8 @@ export class Router {
     const was = new Map(this.given.map((name, at) => [name, columns[at] ?? null]));
     const decides = (router: Router) =>
       JSON.stringify([
-        router.#constants.map(({ column, values }) => [column.name, column.type, column.source, [...values]]),
-        router.#attributes.map(({ column, attribute }) => [column.name, column.type, column.source, attribute]),
+        router.#constants.map(({ column, values }) => [...comparedBy(column), [...values]]),
+        router.#attributes.map(({ column, attribute }) => [...comparedBy(column), attribute]),
       ]);
     return (
       decides(old) === decides(this) &&
@@ -271,6 +272,13 @@ export class Router {
     return part;
   }
 }
+
+/** What {@link comparisonOf} goes by. */
+const comparedBy = (column: ColumnSchema) => [
+  column.name,
+  column.type,
+  Object.entries(logicalTypeOf(column)).sort(([a], [b]) => (a < b ? -1 : 1)),
+];
 
 function keptColumns(
   schema: TableSchema,

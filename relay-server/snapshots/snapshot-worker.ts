@@ -2,14 +2,13 @@ import { createHash } from 'node:crypto';
 import { closeSync, createReadStream, createWriteStream, fsyncSync, openSync, statSync } from 'node:fs';
 import { Transform, type TransformCallback } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { workerData } from 'node:worker_threads';
 import { constants, createGzip, createZstdCompress } from 'node:zlib';
 import type { SnapshotManifest } from '@tidemark/protocol/api';
 import { buildSnapshot, type SnapshotSource } from '@tidemark/table-store/snapshot';
-import { replyWith } from '../threads/builder-thread.ts';
+import { serveBuild } from '../threads/builder-thread.ts';
+import { SNAPSHOT_CALLS } from './snapshot-calls.ts';
 
-/** Builds one snapshot and its compressed forms, off the event loop, and ends. */
-const { source, file } = workerData as { source: SnapshotSource; file: string };
+/** The thread that builds one snapshot and its compressed forms, and ends. Files are synced to disk before it answers. */
 
 class Hash extends Transform {
   readonly #hash = createHash('sha256');
@@ -24,7 +23,10 @@ class Hash extends Transform {
   }
 }
 
-async function encode(coding: 'zstd' | 'gzip'): Promise<{ coding: 'zstd' | 'gzip'; bytes: number; sha256: string }> {
+async function encode(
+  file: string,
+  coding: 'zstd' | 'gzip',
+): Promise<{ coding: 'zstd' | 'gzip'; bytes: number; sha256: string }> {
   const target = `${file}.${coding}`;
   const hash = new Hash();
   const encoder =
@@ -38,21 +40,21 @@ async function encode(coding: 'zstd' | 'gzip'): Promise<{ coding: 'zstd' | 'gzip
   return { coding, bytes: statSync(target).size, sha256: hash.hex() };
 }
 
-async function plainHash(): Promise<string> {
+async function plainHash(file: string): Promise<string> {
   const hash = createHash('sha256');
   for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer);
   return hash.digest('hex');
 }
 
-async function build(): Promise<SnapshotManifest> {
+async function build(source: SnapshotSource, file: string): Promise<SnapshotManifest> {
   const built = buildSnapshot(source, file);
-  const sha256 = await plainHash();
+  const sha256 = await plainHash(file);
   const codings = [
     { coding: 'identity' as const, bytes: built.bytes, sha256 },
-    await encode('zstd'),
-    await encode('gzip'),
+    await encode(file, 'zstd'),
+    await encode(file, 'gzip'),
   ];
   return { feed: source.feed, scopes: source.scopes, ...built, sha256, codings };
 }
 
-await replyWith(build);
+serveBuild(SNAPSHOT_CALLS, ({ source, file }) => build(source, file));

@@ -14,6 +14,7 @@ import { SnapshotManifest } from '@tidemark/protocol/api';
 import { TidemarkError } from '@tidemark/protocol/errors';
 import type { SnapshotSource } from '@tidemark/table-store/snapshot';
 import { BuilderThread } from '../threads/builder-thread.ts';
+import { SNAPSHOT_CALLS } from './snapshot-calls.ts';
 
 /** A snapshot is renewed when replaying the log since it would send more than this part of its own size. */
 const RENEW_AT = 0.25;
@@ -37,7 +38,11 @@ export class Snapshots {
   readonly #ready = new Map<string, SnapshotManifest>();
   /** Sets whose snapshot is to be built, in the order in which they were asked for; the first is being built. */
   readonly #wanted: string[] = [];
-  readonly #thread = new BuilderThread<SnapshotManifest>(new URL('./snapshot-worker.ts', import.meta.url));
+  readonly #thread = new BuilderThread({
+    module: new URL('./snapshot-worker.ts', import.meta.url),
+    name: 'the snapshot thread',
+    methods: SNAPSHOT_CALLS,
+  });
   #closed = false;
 
   constructor(feedFolder: string, deps: SnapshotsDeps) {
@@ -132,8 +137,7 @@ export class Snapshots {
     }
   }
 
-  #admit(file: string, built: SnapshotManifest): SnapshotManifest {
-    const manifest = SnapshotManifest.parse(built);
+  #admit(file: string, manifest: SnapshotManifest): SnapshotManifest {
     const target = path.join(this.#folder, nameOf(manifest.scopes, manifest.cursor.epoch, manifest.cursor.seq));
     for (const suffix of Object.values(SUFFIXES)) renameSync(file + suffix, target + suffix);
     writeFileSync(`${target}.json.part`, JSON.stringify(manifest));

@@ -1,57 +1,50 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { parentPort, Worker } from 'node:worker_threads';
-import { asTidemarkError, TidemarkError } from '@tidemark/protocol/errors';
-import type { Fault } from '@tidemark/protocol/fault';
+import type { TimedTable } from '@tidemark/calls/port';
+import type { z } from 'zod';
+import { serveThread, WorkerThread, type WorkerThreadOptions } from './worker-thread.ts';
 
-/** How long a thread that is at work may take to end by itself, ms. */
-const GRACE_MS = 5_000;
+/**
+ * Threads that build one thing and end, so that the memory of a build is returned. The caller runs one build at a time.
+ * `run` settles only when the thread has ended: until then the thread may still write its files.
+ */
 
-/** The one thing that a thread says before it ends. */
-type Reply<T> = { ok: true; built: T } | { ok: false; fault: Fault };
+/** The calls of a builder: one. */
+export type BuildTable = TimedTable & { readonly build: TimedTable[string] };
 
-/** Runs a module as a thread that builds one thing, off the event loop, and then ends; one at a time. */
-export class BuilderThread<T> {
-  readonly #module: URL;
-  #worker: Worker | null = null;
+export class BuilderThread<M extends BuildTable> {
+  readonly #options: WorkerThreadOptions<M>;
+  #thread: WorkerThread<M> | null = null;
 
-  /** `module` answers by `replyWith`. */
-  constructor(module: URL) {
-    this.#module = module;
+  constructor(options: WorkerThreadOptions<M>) {
+    this.#options = options;
   }
 
-  /** What the thread built. Throws what was thrown in it, `internal` when it ended without an answer. */
-  run(workerData: unknown): Promise<T> {
-    return new Promise((resolve, reject) => {
-      const worker = new Worker(this.#module, { workerData });
-      this.#worker = worker;
-      worker.once('error', reject);
-      worker.once('exit', () => reject(new TidemarkError('internal', { detail: `${this.#module.pathname} ended` })));
-      worker.once('message', (reply: Reply<T>) => {
-        if (reply.ok) resolve(reply.built);
-        else reject(new TidemarkError(reply.fault.code, reply.fault.params, reply.fault.detail));
-      });
-    });
+  /** Throws what the build threw, and `internal` when the thread ended without an answer or exceeded its time limit. */
+  async run(input: z.input<M['build']['in']>): Promise<z.output<M['build']['out']>> {
+    const thread = new WorkerThread(this.#options);
+    this.#thread = thread;
+    try {
+      return await thread.call('build', input);
+    } finally {
+      await thread.end();
+    }
   }
 
-  /** Ended inside a call of SQLite a thread could take the process with it, so it is waited for first. */
+  /** Ends a build that is running; it fails with `internal`. */
   async end(): Promise<void> {
-    const worker = this.#worker;
-    if (!worker || worker.threadId === -1) return;
-    const grace = new AbortController();
-    const ended = new Promise((resolve) => worker.once('exit', resolve));
-    await Promise.race([ended, sleep(GRACE_MS, undefined, { signal: grace.signal }).catch(() => undefined)]);
-    grace.abort();
-    await worker.terminate();
+    await this.#thread?.end();
   }
 }
 
-/** In the thread: builds, and tells what was built or why not. */
-export async function replyWith<T>(build: () => T | Promise<T>): Promise<void> {
-  const tell = (reply: Reply<T>) => parentPort?.postMessage(reply);
-  try {
-    tell({ ok: true, built: await build() });
-  } catch (error) {
-    const { code, params, stack } = asTidemarkError(error);
-    tell({ ok: false, fault: { code, params, detail: stack ?? '' } });
-  }
+/** In the thread: runs the build that it is asked for, and lets the thread end. */
+export function serveBuild<M extends BuildTable>(
+  methods: M,
+  build: (input: z.output<M['build']['in']>) => z.input<M['build']['out']> | Promise<z.input<M['build']['out']>>,
+): void {
+  const port = serveThread<BuildTable>(methods, {
+    build: (input) => {
+      // Nothing else keeps the thread alive once the build has been answered.
+      port.unref();
+      return build(input as z.output<M['build']['in']>);
+    },
+  });
 }

@@ -82,3 +82,13 @@ test('termination rejects the calls that are pending', async () => {
   await Promise.all([thread.terminate(), expect(pending).rejects.toMatchObject({ code: 'internal' })]);
   expect(thread.running).toBe(false);
 });
+
+test('ending rejects pending calls, waits for the thread, and leaves the next call a new one', async () => {
+  start();
+  const { thread: first } = await thread.call('pid', {});
+  const pending = thread.call('wait', {});
+  const ended = thread.end();
+  const next = thread.call('pid', {});
+  await Promise.all([ended, expect(pending).rejects.toMatchObject({ code: 'internal' })]);
+  expect((await next).thread).not.toBe(first);
+});

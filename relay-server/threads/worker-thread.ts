@@ -36,6 +36,7 @@ interface Running<M extends TimedTable> {
 export class WorkerThread<M extends TimedTable> {
   readonly #options: WorkerThreadOptions<M>;
   #running: Running<M> | null = null;
+  #ended: Promise<void> = Promise.resolve();
 
   constructor(options: WorkerThreadOptions<M>) {
     this.#options = options;
@@ -55,22 +56,16 @@ export class WorkerThread<M extends TimedTable> {
     return this.#running.caller.call(method, input, transfer);
   }
 
-  /** Rejects pending calls now and resolves when the thread has ended. It is terminated when it does not end in time. */
-  async end(): Promise<void> {
+  /** Rejects pending calls now, and resolves when the thread has ended. It is terminated when it does not end in time. */
+  end(): Promise<void> {
     const running = this.#running;
-    if (!running) return;
-    running.caller.close('it was stopped');
-    await this.exited();
-    await this.terminate();
-  }
-
-  /** Resolves when the thread has ended or the grace period is over. */
-  async exited(): Promise<void> {
-    const running = this.#running;
-    if (!running) return;
-    const grace = new AbortController();
-    await Promise.race([running.exited, sleep(GRACE_MS, undefined, { signal: grace.signal }).catch(() => undefined)]);
-    grace.abort();
+    if (running) {
+      // A call from now on starts another thread.
+      this.#running = null;
+      running.caller.close('it was stopped');
+      this.#ended = endOf(running);
+    }
+    return this.#ended;
   }
 
   /** Terminates the thread, for a caller that knows it to be idle. */
@@ -107,6 +102,13 @@ export class WorkerThread<M extends TimedTable> {
     });
     return { worker, caller, exited };
   }
+}
+
+async function endOf<M extends TimedTable>({ worker, exited }: Running<M>): Promise<void> {
+  const grace = new AbortController();
+  await Promise.race([exited, sleep(GRACE_MS, undefined, { signal: grace.signal }).catch(() => undefined)]);
+  grace.abort();
+  await worker.terminate();
 }
 
 /** In the thread: answers the calls of the table. A message that is not a call ends the thread. */

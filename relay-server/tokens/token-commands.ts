@@ -123,31 +123,42 @@ function revokeToken({ config, name, feed, json }: TokenOptions): void {
 
 /** `token add`, `set`, `list` and `revoke`. */
 export function addTokenCommands(program: Command): void {
-  const token = program.command('token').description('Keys of feeds, terminals and admins.').exitOverride();
-  command(token, 'add', 'Make a token and print it, once.')
+  const token = program
+    .command('token')
+    .description('Manage the keys of feeds, terminals and administrators.')
+    .exitOverride();
+  command(token, 'add', 'Create a key and print it. The relay cannot show it again.')
     .requiredOption('--role <role>', 'feed, terminal or admin')
-    .requiredOption('--feed <feed>', 'the feed that it is for')
-    .requiredOption('--name <name>', 'who it is for, such as branch-7')
-    .option('--set <name=value>', 'an attribute, such as branch=7', (pair: string, all: string[]) => [...all, pair], [])
-    .action(addToken);
-  command(
-    token,
-    'set',
-    'Change attributes of the holder of a token, and keep its others; what it then has too much or too little is brought by its next sync.',
-  )
-    .requiredOption('--feed <feed>', 'of this feed')
-    .requiredOption('--name <name>', 'whose')
+    .requiredOption('--feed <feed>', 'feed that the key is for')
+    .requiredOption('--name <name>', 'name of the holder, such as branch-7')
     .option(
       '--set <name=value>',
-      'an attribute, such as branch=7,8',
+      'attribute of the terminal, such as branch=7; may be repeated',
       (pair: string, all: string[]) => [...all, pair],
       [],
     )
-    .option('--unset <attribute>', 'an attribute to take away', (name: string, all: string[]) => [...all, name], [])
+    .action(addToken);
+  command(token, 'set', 'Change attributes of a terminal. Other attributes stay. The next sync fetches the difference.')
+    .requiredOption('--feed <feed>', 'feed of the key')
+    .requiredOption('--name <name>', 'name of the holder')
+    .option(
+      '--set <name=value>',
+      'attribute to change, such as branch=7,8; may be repeated',
+      (pair: string, all: string[]) => [...all, pair],
+      [],
+    )
+    .option(
+      '--unset <attribute>',
+      'attribute to remove; may be repeated',
+      (name: string, all: string[]) => [...all, name],
+      [],
+    )
     .action(setToken);
-  command(token, 'list', 'Show who has a token.').action(listTokens);
-  command(token, 'revoke', 'End the token of a name.')
-    .requiredOption('--name <name>', 'whose')
-    .option('--feed <feed>', 'of this feed only')
+  command(token, 'list', 'List the keys with their names, roles and attributes, and when each was last used.').action(
+    listTokens,
+  );
+  command(token, 'revoke', 'Revoke the keys of a name immediately.')
+    .requiredOption('--name <name>', 'name of the holder')
+    .option('--feed <feed>', 'revoke only the key for this feed')
     .action(revokeToken);
 }

@@ -129,7 +129,7 @@ function EntryRow({ entry, open }: { entry: Entry; open: (run: Run) => void }) {
   if (entry.kind === 'run') return <RunRow run={entry.run} open={open} />;
   const [newest, oldest] = [entry.runs[0], entry.runs.at(-1)];
   const Arrow = wide ? IconChevronDown : IconChevronRight;
-  const clock = (run: Run | undefined) => (run ? FORMAT.clock(Date.parse(run.startedAt)).slice(0, 5) : '');
+  const clock = (run: Run | undefined) => (run ? FORMAT.clock(run.startedAt).slice(0, 5) : '');
   return (
     <>
       <div role="row">
@@ -155,7 +155,7 @@ function EntryRow({ entry, open }: { entry: Entry; open: (run: Run) => void }) {
 
 function RunRow({ run, open }: { run: Run; open: (run: Run) => void }) {
   const { Icon, severity } = lookOf(run);
-  const startedAt = Date.parse(run.startedAt);
+  const startedAt = run.startedAt;
   return (
     <div
       className={`${classes.row} ${classes.run} num`}

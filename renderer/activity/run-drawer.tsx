@@ -27,7 +27,7 @@ export function RunDrawer({ run, close }: { run: Run | null; close: () => void }
       opened={run !== null}
       onClose={close}
       size={480}
-      title={run ? `${sayOutcome(run)} · ${FORMAT.full(Date.parse(run.startedAt))}` : ''}
+      title={run ? `${sayOutcome(run)} · ${FORMAT.full(run.startedAt)}` : ''}
     >
       {run && <Details run={run} />}
     </Drawer>

@@ -8,7 +8,7 @@ const run = (id: number, outcome: Run['outcome'], msAgo = id * 60_000): Run => (
   ...RUN,
   id: `r${id}`,
   outcome,
-  startedAt: new Date(NOW - msAgo).toISOString(),
+  startedAt: NOW - msAgo,
 });
 
 test('checks in a row that found nothing become one entry', () => {

@@ -28,7 +28,7 @@ export const foundWaiting = (run: Run): boolean => run.mode === 'check' && (run.
 export function byDay(runs: readonly Run[], now: number): Day[] {
   const days: Day[] = [];
   for (const run of runs) {
-    const name = FORMAT.day(Date.parse(run.startedAt), now);
+    const name = FORMAT.day(run.startedAt, now);
     let day = days.at(-1);
     if (day?.name !== name) {
       day = { name, entries: [] };

@@ -1,6 +1,7 @@
 import { formatCursor } from '@tidemark/protocol/cursor';
 import { ERRORS } from '@tidemark/protocol/errors';
 import type { Run, Trigger } from '@tidemark/protocol/run';
+import { TimeText } from '@tidemark/protocol/time';
 import { FORMAT } from '@tidemark/status/format';
 import { sayFault } from '../bridge.ts';
 import { hasDifferences, sayBroughtInLine, sayDifference, sayVerify, verifyOutcome } from './verify-words.ts';
@@ -96,7 +97,7 @@ export function sayRun(run: Run): string {
 }
 
 /** Duration, ms. */
-export const tookMs = (run: Run): number => Math.max(0, Date.parse(run.endedAt) - Date.parse(run.startedAt));
+export const tookMs = (run: Run): number => Math.max(0, run.endedAt - run.startedAt);
 
 export const sayTook = (run: Run): string => (tookMs(run) < 1000 ? `${tookMs(run)} ms` : FORMAT.span(tookMs(run)));
 
@@ -107,8 +108,8 @@ export function runText(run: Run): string {
   const lines: (string | null)[] = [
     `Tidemark run ${run.id}`,
     `${sayOutcome(run)}: ${sayRun(run)}`,
-    `Started: ${run.startedAt}`,
-    `Ended: ${run.endedAt} (${sayTook(run)})`,
+    `Started: ${TimeText.encode(run.startedAt)}`,
+    `Ended: ${TimeText.encode(run.endedAt)} (${sayTook(run)})`,
     `Trigger: ${TRIGGERS[run.trigger]}, mode ${run.mode}`,
     `Position: ${run.from ? formatCursor(run.from) : 'none'} → ${run.to ? formatCursor(run.to) : 'none'}`,
     `Changes: ${changesOf(run)} (added ${run.inserted}, updated ${run.updated}, deleted ${run.deleted}, emptied ${run.truncated})`,

@@ -23,7 +23,7 @@ export function useRuns() {
   const live = useRef(true);
 
   const load = useCallback(
-    (before: string | null) => {
+    (before: number | null) => {
       setLoading(true);
       api.call('runs.list', { before, limit: PAGE }).then(
         (page) => {

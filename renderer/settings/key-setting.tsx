@@ -1,6 +1,6 @@
 import { Button, PasswordInput, Text } from '@mantine/core';
 import { IconKey, IconKeyOff } from '@tabler/icons-react';
-import type { Settings } from '@tidemark/electron/contract/contract';
+import type { Settings } from '@tidemark/electron/contract/settings';
 import { useEffect, useRef, useState } from 'react';
 import { sayFault } from '../bridge.ts';
 import { useApp } from '../state/context.tsx';
@@ -28,11 +28,11 @@ export function KeySetting({
 }) {
   const [tried, setTried] = useState(false);
   const { save, saving, fault } = useSave();
-  const atKey = useApp((state) => state.atKey);
+  const focusKey = useApp((state) => state.focusKey);
   const field = useRef<HTMLInputElement>(null);
   useEffect(() => {
-    if (atKey) field.current?.focus();
-  }, [atKey]);
+    if (focusKey) field.current?.focus();
+  }, [focusKey]);
   const why = tried ? (tokenProblem(token) ?? (fault ? sayFault(fault).means : null)) : null;
   const commit = async () => {
     setTried(true);

@@ -1,6 +1,6 @@
 import { Button, SegmentedControl, Text, Title } from '@mantine/core';
 import { IconCopy } from '@tabler/icons-react';
-import type { Settings } from '@tidemark/electron/contract/contract';
+import type { Settings } from '@tidemark/electron/contract/settings';
 import { relayAddressProblem } from '@tidemark/protocol/relay-address';
 import { type ReactNode, useId, useState } from 'react';
 import { Problem } from '../shell/problem.tsx';
@@ -11,6 +11,7 @@ import { feedProblem, nameProblem } from './check-input.ts';
 import { ConnectionResult, TestButton, useConnectionTest } from './connection-test.tsx';
 import { KeySetting } from './key-setting.tsx';
 import classes from './settings.module.css';
+import { SettingsFaults } from './settings-faults.tsx';
 import { TextSetting } from './text-setting.tsx';
 import { useSave } from './use-save.ts';
 
@@ -21,6 +22,7 @@ export function SettingsScreen() {
       <Title order={1} className={classes.title}>
         Settings
       </Title>
+      <SettingsFaults />
       <Connection />
       <Names />
       <SyncPart />

@@ -1,4 +1,4 @@
-import type { SettingsChange } from '@tidemark/electron/contract/contract';
+import type { SettingsChange } from '@tidemark/electron/contract/settings';
 import type { Fault } from '@tidemark/protocol/fault';
 import { useCallback, useState } from 'react';
 import { faultOf } from '../bridge.ts';

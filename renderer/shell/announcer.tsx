@@ -44,7 +44,7 @@ export function announcement(
 export function Announcer() {
   const status = useStatus();
   const lastRun = useFacts().lastRun;
-  const urgent = useApp((state) => state.status?.severity === 'error');
+  const urgent = useApp((state) => state.app?.status.severity === 'error');
   const [text, setText] = useState('');
   const spoken = useRef<Spoken>({ code: status.code, run: lastRun?.id ?? null, quarter: 0 });
   useEffect(() => {

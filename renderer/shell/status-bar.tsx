@@ -6,13 +6,12 @@ import classes from './shell.module.css';
 
 /** On every screen: how it stands, how old the data is, and where in the feed. */
 export function StatusBar() {
-  const status = useApp((state) => state.status);
+  const status = useApp((state) => state.app?.status ?? null);
   const facts = useApp((state) => state.app?.facts ?? null);
   const now = useApp((state) => state.now);
   const show = useApp((state) => state.show);
   if (!status || !facts) return <footer className={classes.bar} />;
-  const { committedAt, cursor } = facts.replica;
-  const asOf = committedAt === null ? null : Date.parse(committedAt);
+  const { committedAt: asOf, cursor } = facts.replica;
   const waiting = facts.waiting?.changes ?? null;
   return (
     <footer className={classes.bar}>

@@ -4,8 +4,9 @@ import { useApp } from '../state/context.tsx';
 
 /** `● 1,284 waiting — Tidemark`. */
 export function useWindowTitle(): void {
-  const title = useApp(({ app, status }) => {
-    if (!app || !status) return 'Tidemark';
+  const title = useApp(({ app }) => {
+    if (!app) return 'Tidemark';
+    const { status } = app;
     const waiting = app.facts.waiting?.changes ?? 0;
     if (status.severity === 'error' || status.progress) return `${status.short} — Tidemark`;
     return waiting > 0 ? `● ${FORMAT.count(waiting)} waiting — Tidemark` : 'Tidemark';

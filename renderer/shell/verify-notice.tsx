@@ -14,7 +14,7 @@ export function VerifyNotice() {
     if (run === null || run.id === known.current) return;
     known.current = run.id;
     // The last run of an earlier day comes, too, when the local database is opened.
-    if (Date.parse(run.endedAt) < openedAt.current) return;
+    if (run.endedAt < openedAt.current) return;
     const found = verifyOutcome(run);
     if (run.trigger !== 'manual' || found === null) return;
     notifications.show({

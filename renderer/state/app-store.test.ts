@@ -2,12 +2,13 @@ import type { AppState, Bridge } from '@tidemark/electron/contract/contract';
 import { facts, NOW } from '@tidemark/testing/facts';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { makeApi } from '../bridge.ts';
-import { SETTINGS } from '../testing.tsx';
+import { appState, SETTINGS } from '../testing.tsx';
 import { createAppStore, feedStore } from './app-store.ts';
 
-const state = (online: boolean): AppState => ({ facts: facts({ online }), settings: SETTINGS });
+const state = (online: boolean): AppState =>
+  appState({ facts: facts({ online }), settings: SETTINGS, settingsFaults: [] });
 
-/** A bridge whose first answer comes when the test says so. */
+/** A bridge whose first answer and events the test sends. */
 function slowBridge() {
   let answer: (value: AppState) => void = () => {};
   let push: (value: AppState) => void = () => {};
@@ -24,7 +25,7 @@ function slowBridge() {
   return { bridge, answer: (value: AppState) => answer(value), push: (value: AppState) => push(value) };
 }
 
-test('a first answer that comes after an event does not take its place', async () => {
+test('a first answer does not replace an event that came before it', async () => {
   const { bridge, answer, push } = slowBridge();
   const store = createAppStore(() => NOW);
   onTestFinished(feedStore(store, makeApi(bridge), () => NOW));
@@ -32,26 +33,35 @@ test('a first answer that comes after an event does not take its place', async (
   answer(state(true));
   await Promise.resolve();
   await Promise.resolve();
-  expect(store.getState().status?.code).toBe('offline');
+  expect(store.getState().app?.status.code).toBe('offline');
 });
 
-test('the clock turns a state over without a word from the app', () => {
+test('shows the status that the app sent, and does not derive one from the facts', () => {
+  const store = createAppStore(() => NOW);
+  store.getState().setApp({ ...state(true), status: { ...state(true).status, headline: 'As the app says' } });
+  expect(store.getState().app?.status.headline).toBe('As the app says');
+});
+
+test('a state that equals the old one draws nothing again', () => {
   const store = createAppStore(() => NOW);
   store.getState().setApp(state(true));
-  expect(store.getState().status?.code).toBe('up-to-date');
-  store.getState().tick(NOW + 20 * 60_000);
-  expect(store.getState().status?.code).toBe('up-to-date-old');
+  const { facts: oldFacts, status, settings } = store.getState().app ?? {};
+  store.getState().setApp(state(true));
+  expect(store.getState().app?.facts).toBe(oldFacts);
+  expect(store.getState().app?.status).toBe(status);
+  expect(store.getState().app?.settings).toBe(settings);
 });
 
-test('a second in which nothing changes redraws nothing', () => {
+test('a new status keeps facts and settings as they were', () => {
   const store = createAppStore(() => NOW);
   store.getState().setApp(state(true));
-  const before = store.getState().status;
-  store.getState().tick(NOW + 1000);
-  expect(store.getState().status).toBe(before);
+  const old = store.getState().app;
+  store.getState().setApp({ ...state(true), status: state(false).status });
+  expect(store.getState().app?.status.code).toBe('offline');
+  expect(store.getState().app?.facts).toBe(old?.facts);
 });
 
-test('an app that does not answer at first is asked again, and the reason is kept', async () => {
+test('an app that does not answer is asked again, and the reason is shown until then', async () => {
   vi.useFakeTimers();
   onTestFinished(() => void vi.useRealTimers());
   const calls: string[] = [];

@@ -2,15 +2,13 @@ import type { AppState, DialogId } from '@tidemark/electron/contract/contract';
 import { SCREENS, type ScreenId } from '@tidemark/electron/contract/screens';
 import type { RelayStatus } from '@tidemark/protocol/api';
 import type { Fault } from '@tidemark/protocol/fault';
-import { deriveStatus } from '@tidemark/status/derive';
-import type { Status } from '@tidemark/status/status';
 import { createStore } from 'zustand';
 import { type Api, faultOf } from '../bridge.ts';
 
 /** Dialogs that any screen can open. */
 export type Dialog = DialogId | 'up-to' | 'recopy';
 
-/** What the first-run assistant holds until it is saved, so that leaving the screen loses nothing. */
+/** What was entered in the first-run steps and is not saved yet. */
 export interface SetupDraft {
   step: 0 | 1 | 2;
   relayUrl: string;
@@ -22,15 +20,14 @@ export interface SetupDraft {
 export interface AppStore {
   /** Null until the app's first answer. */
   app: AppState | null;
-  status: Status | null;
-  /** Why the app's first answer failed to come; it is asked again. */
+  /** Why the first answer has not come; it is asked for again. */
   fault: Fault | null;
-  /** The clock, ms; moves once a second. */
+  /** The clock, in ms; moves once a second. Only for relative times: words and codes come with the app's status. */
   now: number;
   screen: ScreenId;
   dialog: Dialog | null;
-  /** Whether the settings screen opens at the key. */
-  atKey: boolean;
+  /** Whether the settings screen puts the focus on the key. */
+  focusKey: boolean;
   draft: SetupDraft | null;
   setApp: (app: AppState) => void;
   setFault: (fault: Fault) => void;
@@ -41,40 +38,45 @@ export interface AppStore {
   setDraft: (draft: SetupDraft | null) => void;
 }
 
-/** The window's state. `now` is the clock, handed in so that tests rule it. */
+/** The value, or the old one where both are equal, so that only what changed is drawn again. */
+const keepEqual = <T>(old: T | undefined, value: T): T =>
+  old !== undefined && JSON.stringify(old) === JSON.stringify(value) ? old : value;
+
+/** Creates the window's state. `now` is the clock, so that tests control it. */
 export function createAppStore(now: () => number) {
-  return createStore<AppStore>()((set) => {
-    /** The same status keeps its identity, so that a tick redraws only what the second changed. */
-    const statusOf = (app: AppState | null, at: number, before: Status | null): Status | null => {
-      if (!app) return null;
-      const status = deriveStatus(app.facts, at);
-      return before && JSON.stringify(before) === JSON.stringify(status) ? before : status;
-    };
-    return {
-      app: null,
-      status: null,
-      fault: null,
-      now: now(),
-      screen: SCREENS[0].id,
-      dialog: null,
-      atKey: false,
-      draft: null,
-      setApp: (app) => set((old) => ({ app, fault: null, now: now(), status: statusOf(app, now(), old.status) })),
-      setFault: (fault) => set({ fault }),
-      tick: (at) => set((old) => ({ now: at, status: statusOf(old.app, at, old.status) })),
-      show: (screen) => set({ screen, dialog: null, atKey: false }),
-      showKey: () => set({ screen: 'settings', dialog: null, atKey: true }),
-      open: (dialog) => set({ dialog }),
-      setDraft: (draft) => set({ draft }),
-    };
-  });
+  return createStore<AppStore>()((set) => ({
+    app: null,
+    fault: null,
+    now: now(),
+    screen: SCREENS[0].id,
+    dialog: null,
+    focusKey: false,
+    draft: null,
+    setApp: ({ facts, status, settings, settingsFaults }) =>
+      set(({ app: old }) => ({
+        app: {
+          facts: keepEqual(old?.facts, facts),
+          status: keepEqual(old?.status, status),
+          settings: keepEqual(old?.settings, settings),
+          settingsFaults: keepEqual(old?.settingsFaults, settingsFaults),
+        },
+        fault: null,
+        now: now(),
+      })),
+    setFault: (fault) => set({ fault }),
+    tick: (at) => set({ now: at }),
+    show: (screen) => set({ screen, dialog: null, focusKey: false }),
+    showKey: () => set({ screen: 'settings', dialog: null, focusKey: true }),
+    open: (dialog) => set({ dialog }),
+    setDraft: (draft) => set({ draft }),
+  }));
 }
 export type AppStoreApi = ReturnType<typeof createAppStore>;
 
-/** A first answer that did not come is asked for again after this. */
+/** Wait before the first answer is asked for again. */
 const AGAIN_MS = 1000;
 
-/** Feeds the store from the app and the clock. Returns the function that ends it. */
+/** Keeps the store up to date with the app and the clock. Returns a function that ends it. */
 export function feedStore(store: AppStoreApi, api: Api, now: () => number): () => void {
   let live = true;
   let retry: ReturnType<typeof setTimeout> | undefined;
@@ -87,7 +89,7 @@ export function feedStore(store: AppStoreApi, api: Api, now: () => number): () =
   const first = () => {
     api.call('state.get', {}).then(
       (app) => {
-        // An event may have come first; it is newer.
+        // An event that came first is newer.
         if (live && store.getState().app === null) store.getState().setApp(app);
       },
       (thrown: unknown) => {

@@ -1,4 +1,4 @@
-import type { Settings } from '@tidemark/electron/contract/contract';
+import type { Settings } from '@tidemark/electron/contract/settings';
 import type { Facts } from '@tidemark/status/facts';
 import type { Status } from '@tidemark/status/status';
 import { createContext, type ReactNode, useContext, useMemo } from 'react';
@@ -18,7 +18,7 @@ export function AppProvider({ api, store, children }: App & { children: ReactNod
   return <Context value={app}>{children}</Context>;
 }
 
-/** The app's calls and its store. */
+/** The app's calls and the window's state. */
 export function useTidemark(): App {
   const app = useContext(Context);
   if (!app) throw new Error('no AppProvider above');
@@ -29,7 +29,7 @@ export function useApp<T>(select: (state: AppStore) => T): T {
   return useStore(useTidemark().store, select);
 }
 
-/** For what is shown only after the app's first answer. */
+/** For components that are shown only after the app's first answer. */
 function known<T>(value: T | null | undefined): T {
   if (value === null || value === undefined) throw new Error('shown before the first answer of the app');
   return value;
@@ -37,6 +37,6 @@ function known<T>(value: T | null | undefined): T {
 
 export const useFacts = (): Facts => known(useApp((state) => state.app?.facts));
 export const useSettings = (): Settings => known(useApp((state) => state.app?.settings));
-export const useStatus = (): Status => known(useApp((state) => state.status));
-/** The clock, ms. Redraws its user each second: only for relative times. */
+export const useStatus = (): Status => known(useApp((state) => state.app?.status));
+/** The clock, in ms. Its user is drawn again every second: use it for relative times only. */
 export const useNow = (): number => useApp((state) => state.now);

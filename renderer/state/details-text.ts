@@ -1,5 +1,6 @@
 import { formatCursor } from '@tidemark/protocol/cursor';
-import type { Facts } from '@tidemark/status/facts';
+import { TimeText } from '@tidemark/protocol/time';
+import { type Facts, FactsJson } from '@tidemark/status/facts';
 import type { Status } from '@tidemark/status/status';
 
 /** What a person sends to whoever helps them: the status and the facts behind it. Facts hold no secret. */
@@ -8,9 +9,9 @@ export function detailsText(status: Status, facts: Facts): string {
   const lines = [
     `Tidemark: ${status.headline}`,
     status.detail,
-    `Status: ${status.code} (${status.severity})${status.since ? ` since ${status.since}` : ''}`,
+    `Status: ${status.code} (${status.severity})${status.since === null ? '' : ` since ${TimeText.encode(status.since)}`}`,
     `Position: ${facts.replica.cursor ? formatCursor(facts.replica.cursor) : 'none'}`,
-    `Head at the relay: ${facts.probe?.status.head ? formatCursor(facts.probe.status.head) : 'not known'}${facts.probe ? ` (asked ${facts.probe.at})` : ''}`,
+    `Head at the relay: ${facts.probe?.status.head ? formatCursor(facts.probe.status.head) : 'not known'}${facts.probe ? ` (asked ${TimeText.encode(facts.probe.at)})` : ''}`,
     ...(fault
       ? [
           `Error: ${fault.code}${fault.requestId ? `, request ${fault.requestId}` : ''}`,
@@ -19,7 +20,7 @@ export function detailsText(status: Status, facts: Facts): string {
       : []),
     ...status.attention.map(({ code, text }) => `Also: ${code}: ${text}`),
     '',
-    JSON.stringify(facts, null, 2),
+    JSON.stringify(FactsJson.encode(facts), null, 2),
   ];
   return lines.join('\n');
 }

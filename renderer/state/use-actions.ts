@@ -13,7 +13,8 @@ export interface Actions {
   run: (action: Action) => void;
   start: (mode: Mode, target?: Seq) => void;
   cancel: () => void;
-  pause: (until: Date | null) => void;
+  /** `until` null pauses until resumed. */
+  pause: (until: number | null) => void;
   copy: (text: string, what: string) => void;
 }
 
@@ -45,9 +46,9 @@ export function makeActions(api: Api, store: AppStoreApi): Actions {
     start,
     cancel,
     copy,
-    pause: (until) => attempt(api.call('sync.pause', { until: until === null ? null : until.toISOString() })),
+    pause: (until) => attempt(api.call('sync.pause', { until })),
     run: ({ id }) => {
-      const { show, showKey, open, app, status } = store.getState();
+      const { show, showKey, open, app } = store.getState();
       switch (id) {
         case 'set-up':
           return show('sync');
@@ -75,7 +76,7 @@ export function makeActions(api: Api, store: AppStoreApi): Actions {
         case 'restart-agent':
           return attempt(api.call('agent.restart', {}));
         case 'copy-details':
-          return app && status ? copy(detailsText(status, app.facts), 'Details') : undefined;
+          return app ? copy(detailsText(app.status, app.facts), 'Details') : undefined;
       }
     },
   };

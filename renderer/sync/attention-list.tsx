@@ -36,7 +36,7 @@ function Banner({ code, severity, text, since, action, hide }: Attention & { hid
       <StatusIcon code={code} size={18} className={classes.icon} />
       <Text size="sm" className={`${classes.text} num selectable`}>
         {text}
-        {since !== null && <span className={classes.since}> · since {FORMAT.moment(Date.parse(since), now)}</span>}
+        {since !== null && <span className={classes.since}> · since {FORMAT.moment(since, now)}</span>}
       </Text>
       {action && (
         <Button size="compact-sm" variant="default" onClick={() => actions.run(action)}>

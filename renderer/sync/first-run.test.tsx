@@ -14,11 +14,11 @@ const refused = {
 };
 
 async function typeConnection() {
-  await userEvent.type(screen.getByLabelText('Relay address'), 'https://relay.hq.example');
-  await userEvent.type(screen.getByLabelText('Feed'), 'shop{Enter}');
+  await userEvent.type(screen.getByLabelText('Server address'), 'https://relay.hq.example');
+  await userEvent.type(screen.getByLabelText('Data set'), 'shop{Enter}');
 }
 
-test('three steps lead to a first sync, and only the last one saves', async () => {
+test('three steps lead to a first sync, and only the last step saves', async () => {
   const { called } = renderApp(<FirstRun />, {
     facts: { configured: false },
     settings: EMPTY,
@@ -39,14 +39,14 @@ test('three steps lead to a first sync, and only the last one saves', async () =
   expect(called('sync.start')).toEqual([{ mode: 'now' }]);
 });
 
-test('an address that is none is refused in its step', async () => {
+test('an invalid address is refused in its own step', async () => {
   renderApp(<FirstRun />, { facts: { configured: false }, settings: EMPTY });
-  await userEvent.type(screen.getByLabelText('Relay address'), 'relay.example{Enter}');
+  await userEvent.type(screen.getByLabelText('Server address'), 'relay.example{Enter}');
   expect(screen.getByText('The address must begin with http:// or https://')).toBeTruthy();
   expect(screen.queryByLabelText('Key')).toBeNull();
 });
 
-test('a key that the relay refuses is told in its step, and is no dead end', async () => {
+test('a key that the relay refuses is reported in its step and is no dead end', async () => {
   renderApp(<FirstRun />, {
     facts: { configured: false },
     settings: EMPTY,
@@ -59,13 +59,13 @@ test('a key that the relay refuses is told in its step, and is no dead end', asy
   expect(screen.getByRole('button', { name: 'Start first sync' })).toBeTruthy();
 });
 
-test('what was typed is still there after a look at another screen', async () => {
+test('keeps what was typed while another screen is shown', async () => {
   const { store } = renderApp(<FirstRun />, { facts: { configured: false }, settings: EMPTY });
   await typeConnection();
   expect(store.getState().draft).toMatchObject({ step: 1, relayUrl: 'https://relay.hq.example', feed: 'shop' });
 });
 
-test('a refusal to save is shown and starts nothing', async () => {
+test('a failure to save is shown, and no sync starts', async () => {
   const { called } = renderApp(<FirstRun />, {
     facts: { configured: false },
     settings: EMPTY,
@@ -82,4 +82,18 @@ test('a refusal to save is shown and starts nothing', async () => {
   await userEvent.click(await screen.findByRole('button', { name: 'Start first sync' }));
   expect((await screen.findByRole('alert')).textContent).toContain('the folder is read-only');
   expect(called('sync.start')).toEqual([]);
+});
+
+test('a PC that only lost its key starts at the key, with its connection filled in', async () => {
+  const { called } = renderApp(<FirstRun />, {
+    facts: { configured: false },
+    settings: { hasToken: false, tokenStore: 'os' },
+    settingsFaults: [{ kind: 'key-lost', file: '/data/settings.json', reason: 'decryption failed' }],
+    answers: { 'connection.test': () => found },
+  });
+  expect(screen.getByTestId('headline').textContent).toBe('Connect this PC again');
+  await userEvent.type(screen.getByLabelText('Key'), 'secret-key{Enter}');
+  expect(called('connection.test')).toEqual([
+    { relayUrl: 'https://relay.hq.example', feed: 'shop', token: 'secret-key' },
+  ]);
 });

@@ -1,4 +1,5 @@
 import { Button, Group, PasswordInput, Stepper, Text, TextInput, Title } from '@mantine/core';
+import type { Settings, SettingsFault } from '@tidemark/electron/contract/settings';
 import type { Fault } from '@tidemark/protocol/fault';
 import { relayAddressProblem } from '@tidemark/protocol/relay-address';
 import { FORMAT } from '@tidemark/status/format';
@@ -6,6 +7,7 @@ import { type ReactNode, useEffect, useRef, useState } from 'react';
 import { faultOf } from '../bridge.ts';
 import { feedProblem, nameProblem, tokenProblem } from '../settings/check-input.ts';
 import { ConnectionResult, useConnectionTest } from '../settings/connection-test.tsx';
+import { SettingsFaults } from '../settings/settings-faults.tsx';
 import { Mark } from '../shell/mark.tsx';
 import { Problem } from '../shell/problem.tsx';
 import type { SetupDraft } from '../state/app-store.ts';
@@ -13,12 +15,25 @@ import { useApp, useSettings, useTidemark } from '../state/context.tsx';
 import { useActions } from '../state/use-actions.ts';
 import classes from './first-run.module.css';
 
-/** Three steps to a first sync. What was typed stays when the screen is left. */
+const NO_FAULTS: readonly SettingsFault[] = [];
+
+/** What is known already is filled in. A PC that only lost its key starts at the key. */
+function firstDraft({ relayUrl, feed }: Settings, faults: readonly SettingsFault[]): SetupDraft {
+  const connected = relayAddressProblem(relayUrl) === null && feedProblem(feed) === null;
+  const lostKey = faults.some(({ kind }) => kind === 'key-lost');
+  return { step: connected && lostKey ? 1 : 0, relayUrl, feed, token: '', found: null };
+}
+
+/**
+ * Connects this PC in three steps: server, key, first sync. The draft lives in the store, so that it survives a look at
+ * another screen. Nothing is saved before the last step.
+ */
 export function FirstRun() {
   const settings = useSettings();
   const stored = useApp((state) => state.draft);
   const setDraft = useApp((state) => state.setDraft);
-  const draft = stored ?? { step: 0, relayUrl: settings.relayUrl, feed: settings.feed, token: '', found: null };
+  const faults = useApp((state) => state.app?.settingsFaults ?? NO_FAULTS);
+  const draft = stored ?? firstDraft(settings, faults);
   const change = (part: Partial<SetupDraft>) => setDraft({ ...draft, ...part });
   const Step = [RelayStep, KeyStep, StartStep][draft.step] ?? RelayStep;
   return (
@@ -29,11 +44,16 @@ export function FirstRun() {
         </span>
         <div>
           <Title order={1} className={classes.title} data-testid="headline">
-            Welcome to Tidemark
+            {faults.length > 0 ? 'Connect this PC again' : 'Welcome to Tidemark'}
           </Title>
-          <Text c="dimmed">Not set up yet. Connect this PC to a relay to receive data.</Text>
+          <Text c="dimmed">
+            {faults.length > 0
+              ? 'Tidemark receives no data until this PC is connected.'
+              : 'This PC is not set up yet. Connect it to a sync server to receive data.'}
+          </Text>
         </div>
       </div>
+      <SettingsFaults />
       <div className={`card ${classes.card}`} data-testid="first-run">
         <Stepper
           active={draft.step}
@@ -43,7 +63,7 @@ export function FirstRun() {
           iconSize={28}
           aria-label="Steps"
         >
-          <Stepper.Step label="Relay" />
+          <Stepper.Step label="Server" />
           <Stepper.Step label="Key" />
           <Stepper.Step label="First sync" />
         </Stepper>
@@ -58,7 +78,7 @@ interface StepProps {
   change: (part: Partial<SetupDraft>) => void;
 }
 
-/** A step's form: its heading takes the focus, so that a screen reader says where one is. */
+/** A step's form. Its heading takes the focus, so that a screen reader announces the step. */
 function StepForm({
   title,
   text,
@@ -99,8 +119,8 @@ function RelayStep({ draft, change }: StepProps) {
   const [urlWhy, feedWhy] = [relayAddressProblem(draft.relayUrl.trim()), feedProblem(draft.feed.trim())];
   return (
     <StepForm
-      title="Which relay?"
-      text="The relay passes on what changes at head office. Your administrator gave you its address and the name of the feed."
+      title="Where does the data come from?"
+      text="The sync server passes on the changes made at head office. Ask your administrator for its address and the name of your data set."
       submit={() => {
         setTried(true);
         if (urlWhy === null && feedWhy === null)
@@ -108,7 +128,7 @@ function RelayStep({ draft, change }: StepProps) {
       }}
     >
       <TextInput
-        label="Relay address"
+        label="Server address"
         placeholder="https://relay.example.com"
         value={draft.relayUrl}
         error={tried ? urlWhy : null}
@@ -116,7 +136,7 @@ function RelayStep({ draft, change }: StepProps) {
         spellCheck={false}
       />
       <TextInput
-        label="Feed"
+        label="Data set"
         placeholder="shop"
         value={draft.feed}
         error={tried ? feedWhy : null}
@@ -145,7 +165,7 @@ function KeyStep({ draft, change }: StepProps) {
   return (
     <StepForm
       title="The key of this PC"
-      text={`It shows ${draft.relayUrl} that this PC may read the feed “${draft.feed}”. It is kept in the key store of this computer where there is one.`}
+      text={`The key lets this PC read the data set “${draft.feed}” from ${draft.relayUrl}. Ask your administrator for it. Tidemark stores it encrypted where this computer has a key store.`}
       submit={() => void submit()}
     >
       <PasswordInput
@@ -210,7 +230,7 @@ function StartStep({ draft, change }: StepProps) {
   return (
     <StepForm
       title="Ready for the first sync"
-      text="The first sync copies all tables once. You can close this window; it goes on and can be resumed."
+      text="The first sync copies all data once. You can cancel it; the next sync resumes where it stopped."
       submit={() => void submit()}
     >
       {draft.found && <ConnectionResult testing={false} result={{ ok: true, ...draft.found }} />}
@@ -222,7 +242,7 @@ function StartStep({ draft, change }: StepProps) {
       )}
       <TextInput
         label="Name of this PC"
-        description="Shown on screen; for example the branch."
+        description="Shown on screen, for example “Branch 7”."
         value={name}
         error={nameProblem(name.trim())}
         onChange={(event) => setName(event.currentTarget.value)}

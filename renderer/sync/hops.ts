@@ -59,7 +59,7 @@ const allCodes = (status: Status): StatusCode[] => [status.code, ...status.atten
 /** ` at 10:42` when the relay's last answer no longer speaks for now. */
 function asOf(facts: Facts, status: Status, now: number): string {
   if (facts.probe === null) return '';
-  const asked = Date.parse(facts.probe.at);
+  const asked = facts.probe.at;
   const old = now - asked > facts.thresholds.freshMs || allCodes(status).some((code) => DEAF.has(code));
   return old ? ` ${FORMAT.at(asked, now)}` : '';
 }
@@ -70,17 +70,17 @@ export function sourceHop(facts: Facts, status: Status, now: number): Hop {
   if (probe === null)
     return { state: 'unknown', broken: false, text: 'Unknown', more: 'The relay has not answered yet' };
   const { feed, now: relayNow } = probe.status;
-  const heard = feed.heardAt === null ? null : Date.parse(feed.heardAt);
+  const { heardAt: heard } = feed;
   const more = [
     heard === null
       ? 'The relay never heard from head office'
       : `The relay last heard from head office ${FORMAT.full(heard)}`,
-    `Asked ${FORMAT.full(Date.parse(probe.at))}`,
+    `Asked ${FORMAT.full(probe.at)}`,
     ...readAnew(probe.status, now),
   ].join('. ');
   const then = asOf(facts, status, now);
   if (heard === null) return { state: 'warn', broken: true, text: `No contact${then}`, more };
-  const silence = Math.max(0, Date.parse(relayNow) - heard);
+  const silence = Math.max(0, relayNow - heard);
   if (!feed.connected)
     return { state: 'warn', broken: true, text: `Disconnected for ${FORMAT.span(silence)}${then}`, more };
   if (feed.lagMs === null) return { state: 'unknown', broken: false, text: 'Lag unknown', more };
@@ -99,14 +99,14 @@ const BASE_NEWS_MS = 7 * 24 * 3_600_000;
 
 /** `Read anew on 23 Nov at 10:42: the slot is gone`, while that is news. */
 function readAnew({ feed: { base }, now: relayNow }: RelayStatus, now: number): string[] {
-  if (base === undefined || Date.parse(relayNow) - Date.parse(base.at) > BASE_NEWS_MS) return [];
-  return [`Read anew ${FORMAT.at(Date.parse(base.at), now)}: ${base.why.trim().replace(/\.$/, '')}`];
+  if (base === undefined || relayNow - base.at > BASE_NEWS_MS) return [];
+  return [`Read anew ${FORMAT.at(base.at, now)}: ${base.why.trim().replace(/\.$/, '')}`];
 }
 
 /** Relay to this PC. Green only when the status itself is. */
 export function ownHop(facts: Facts, status: Status, now: number): Hop {
   const { waiting, probe, replica } = facts;
-  const more = probe === null ? 'Never checked' : `Last checked ${FORMAT.full(Date.parse(probe.at))}`;
+  const more = probe === null ? 'Never checked' : `Last checked ${FORMAT.full(probe.at)}`;
   if (status.progress) {
     const { done, total, stage } = status.progress;
     const doing = DOING[stage] ?? 'Receiving';
@@ -128,7 +128,7 @@ export function ownHop(facts: Facts, status: Status, now: number): Hop {
   if (apart) return { ...apart, broken: false, more: `${status.detail}. ${more}` };
   if (waiting === null) return { state: 'unknown', broken: false, text: 'Unknown', more };
   if (waiting.changes > 0 || waiting.transactions > 0) {
-    const oldest = waiting.oldestAt === null ? '' : `. Oldest committed ${FORMAT.full(Date.parse(waiting.oldestAt))}`;
+    const oldest = waiting.oldestAt === null ? '' : `. Oldest committed ${FORMAT.full(waiting.oldestAt)}`;
     const bytes = bytesToCome(facts);
     const size = bytes === null ? '' : `, about ${FORMAT.bytes(bytes)} to receive`;
     const text =

@@ -6,8 +6,9 @@ import { useMemo, useState } from 'react';
 import { Problem } from '../shell/problem.tsx';
 import { useFacts, useTidemark } from '../state/context.tsx';
 import { useAnswer } from '../state/use-answer.ts';
+import { countTicks, momentTicks, spanTicks } from './axis-ticks.ts';
 import classes from './lag-chart.module.css';
-import { axisTicks, type LagPoint, lagSeries, niceTicks, peaks } from './lag-series.ts';
+import { type LagPoint, lagSeries, peaks } from './lag-series.ts';
 
 const RANGES = [
   { value: '1', label: '1 h' },
@@ -15,27 +16,24 @@ const RANGES = [
   { value: '168', label: '7 d' },
 ];
 const HOUR_MS = 3_600_000;
-const MINUTE_MS = 60_000;
-
-const lagText = (minutes: number) => FORMAT.span(minutes * MINUTE_MS);
 
 function summaryOf(samples: readonly Sample[], now: number): string {
   const { waiting, lag, last } = peaks(samples);
-  const when = (sample: Sample) => FORMAT.at(Date.parse(sample.at), now);
+  const when = (sample: Sample) => FORMAT.at(sample.at, now);
   const parts: string[] = [];
   if (waiting)
     parts.push(
       waiting.waiting
-        ? `Highest: ${FORMAT.counted(waiting.waiting, 'change')} ${when(waiting)}`
-        : 'Nothing was waiting',
+        ? `Most: ${FORMAT.counted(waiting.waiting, 'change')} ${when(waiting)}`
+        : 'No changes were waiting',
     );
-  if (lag?.lagMs && lag.lagMs >= 1000) parts.push(`longest lag ${FORMAT.span(lag.lagMs)} ${when(lag)}`);
+  if (lag?.lagMs && lag.lagMs >= 1000) parts.push(`longest time lag: ${FORMAT.span(lag.lagMs)} ${when(lag)}`);
   if (last?.waiting !== undefined && last.waiting !== null && waiting?.waiting)
-    parts.push(`last known: ${FORMAT.count(last.waiting)}`);
+    parts.push(`now: ${FORMAT.count(last.waiting)}`);
   return parts.length === 0 ? 'Nothing was recorded in this time.' : `${parts.join(' · ')}.`;
 }
 
-/** How far behind this PC was: changes waiting and age of the data. Where nothing was known there is a gap. */
+/** Changes waiting and age of the data over time. Where nothing was known, the chart has a gap. */
 export function LagChart() {
   const { store } = useTidemark();
   const { probe, lastRun } = useFacts();
@@ -48,14 +46,14 @@ export function LagChart() {
     const start = to - sinceMs;
     return {
       points: lagSeries(data ?? [], start, to),
-      samples: (data ?? []).filter(({ at }) => Date.parse(at) >= start),
+      samples: (data ?? []).filter(({ at }) => at >= start),
       now: to,
       from: start,
     };
   }, [data, sinceMs, store]);
   const { waiting: most, lag: longest } = peaks(samples);
-  const [tops, lagTops] = [niceTicks(most?.waiting ?? 0, 4), niceTicks((longest?.lagMs ?? 0) / MINUTE_MS, 1)];
-  const known = points.some(({ waiting, lag }) => waiting !== null || lag !== null);
+  const [counts, lags] = [countTicks(most?.waiting ?? 0), spanTicks(longest?.lagMs ?? 0)];
+  const known = points.some(({ waiting, lagMs }) => waiting !== null || lagMs !== null);
   const axisTime = (at: number) =>
     sinceMs > 30 * HOUR_MS
       ? FORMAT.day(at, now).replace(/^(\w{3})\w* (\d+).*$/, '$1 $2')
@@ -66,7 +64,7 @@ export function LagChart() {
     <section className={`card ${classes.card}`} aria-labelledby="lag-title">
       <div className={classes.head}>
         <h2 className="card-title" id="lag-title">
-          How far behind
+          Waiting changes over time
         </h2>
         <SegmentedControl size="xs" data={RANGES} value={range} onChange={setRange} aria-label="Time shown" ml="auto" />
       </div>
@@ -91,7 +89,7 @@ export function LagChart() {
             series={[
               { name: 'waiting', label: 'Changes waiting', color: 'var(--tm-accent)', type: 'area' },
               {
-                name: 'lag',
+                name: 'lagMs',
                 label: 'Time lag',
                 color: 'var(--tm-warn)',
                 type: 'line',
@@ -110,22 +108,22 @@ export function LagChart() {
               type: 'number',
               scale: 'time',
               domain: [from, now],
-              ticks: axisTicks(from, now),
+              ticks: momentTicks(from, now),
               tickFormatter: axisTime,
               interval: 'preserveStart',
               minTickGap: 18,
             }}
             yAxisProps={{
               width: 52,
-              ticks: tops,
-              domain: [0, tops.at(-1) ?? 4],
+              ticks: counts,
+              domain: [0, counts.at(-1) ?? 1],
               tickFormatter: (value: number) => FORMAT.count(value),
             }}
             rightYAxisProps={{
               width: 62,
-              ticks: lagTops,
-              domain: [0, lagTops.at(-1) ?? 1],
-              tickFormatter: (value: number) => (value === 0 ? '0' : lagText(value)),
+              ticks: lags,
+              domain: [0, lags.at(-1) ?? 1],
+              tickFormatter: (value: number) => (value === 0 ? '0' : FORMAT.span(value)),
             }}
             tooltipProps={{
               content: ({ payload }) => <PointTooltip point={payload?.[0]?.payload as LagPoint | undefined} />,
@@ -138,7 +136,7 @@ export function LagChart() {
       ) : (
         <div className={classes.empty}>
           <Text size="sm" c="dimmed">
-            {data === null ? 'Loading…' : 'Nothing recorded yet. Each check adds a point.'}
+            {data === null ? 'Loading…' : 'Your sync history will appear here.'}
           </Text>
         </div>
       )}
@@ -160,14 +158,14 @@ function PointTooltip({ point }: { point: LagPoint | undefined }) {
     <div className={`${classes.tooltip} num`}>
       <div>{FORMAT.full(point.at)}</div>
       <div>Changes waiting: {point.waiting === null ? 'unknown' : FORMAT.count(point.waiting)}</div>
-      <div>Time lag: {point.lag === null ? 'unknown' : lagText(point.lag)}</div>
+      <div>Time lag: {point.lagMs === null ? 'unknown' : FORMAT.span(point.lagMs)}</div>
     </div>
   );
 }
 
 function PointsTable({ points, now }: { points: LagPoint[]; now: number }) {
   return (
-    <div className={classes.scroll} tabIndex={0} role="region" aria-label="How far behind, as a table">
+    <div className={classes.scroll} tabIndex={0} role="region" aria-label="Waiting changes over time, as a table">
       <Table stickyHeader verticalSpacing={4} className="num">
         <Table.Thead>
           <Table.Tr>
@@ -177,11 +175,11 @@ function PointsTable({ points, now }: { points: LagPoint[]; now: number }) {
           </Table.Tr>
         </Table.Thead>
         <Table.Tbody>
-          {points.toReversed().map(({ at, waiting, lag }) => (
+          {points.toReversed().map(({ at, waiting, lagMs }) => (
             <Table.Tr key={at}>
               <Table.Td>{FORMAT.moment(at, now)}</Table.Td>
               <Table.Td ta="right">{waiting === null ? 'Unknown' : FORMAT.count(waiting)}</Table.Td>
-              <Table.Td ta="right">{lag === null ? 'Unknown' : lagText(lag)}</Table.Td>
+              <Table.Td ta="right">{lagMs === null ? 'Unknown' : FORMAT.span(lagMs)}</Table.Td>
             </Table.Tr>
           ))}
         </Table.Tbody>

@@ -1,43 +1,44 @@
 import type { Sample } from '@tidemark/electron/contract/contract';
 
-/** A point of the lag chart. Null where nothing was known: a gap, never a zero. */
+/** Turns recorded samples into the points of the chart of waiting changes. Pure. */
+
+/** A point of the chart. Null where nothing was known: the chart has a gap there, never a zero. */
 export interface LagPoint {
-  /** ms. */
+  /** ms since 1970. */
   at: number;
   /** Changes waiting. */
   waiting: number | null;
-  /** How old the data was against the relay's head, minutes. */
-  lag: number | null;
+  /** How old the data was, compared with the relay's head. */
+  lagMs: number | null;
 }
 
-/** Points that a chart of this width can show. */
+/** About as many points as the chart can tell apart. */
 const POINTS = 240;
-/** A silence longer than this many usual intervals was not watched. */
+/** A silence longer than this many usual intervals is a gap: the app was closed or the PC asleep. */
 const SILENCE = 4;
-/** Shorter silences are never gaps, ms. */
+/** Shorter silences are never gaps. */
 const SHORTEST_GAP_MS = 90_000;
 
 /**
- * Samples (oldest first) as at most about {@link POINTS} points between `from` and `to` (ms). Of samples that share a point the
- * highest stands, so that no peak is lost; silence becomes a point without values.
+ * Reduces samples (oldest first) to about {@link POINTS} points between `from` and `to` (ms). Samples that share a point
+ * give it their highest values, so that no peak is lost. A gap becomes a point without values.
  */
 export function lagSeries(samples: readonly Sample[], from: number, to: number): LagPoint[] {
   const width = Math.max(1, (to - from) / POINTS);
   const points: LagPoint[] = [];
   let bucket = -1;
   for (const sample of samples) {
-    const at = Date.parse(sample.at);
+    const { at } = sample;
     if (!(at >= from && at <= to)) continue;
-    const lag = sample.lagMs === null ? null : sample.lagMs / 60_000;
     const last = points.at(-1);
-    const mine = Math.floor((at - from) / width);
-    if (last && mine === bucket) {
+    const ownBucket = Math.floor((at - from) / width);
+    if (last && ownBucket === bucket) {
       last.at = at;
       last.waiting = highest(last.waiting, sample.waiting);
-      last.lag = highest(last.lag, lag);
+      last.lagMs = highest(last.lagMs, sample.lagMs);
     } else {
-      points.push({ at, waiting: sample.waiting, lag });
-      bucket = mine;
+      points.push({ at, waiting: sample.waiting, lagMs: sample.lagMs });
+      bucket = ownBucket;
     }
   }
   return withGaps(points, width);
@@ -57,11 +58,11 @@ function withGaps(points: LagPoint[], width: number): LagPoint[] {
   return points.flatMap((point, index) => {
     const before = points[index - 1];
     if (!before || point.at - before.at <= limit) return [point];
-    return [{ at: before.at + (point.at - before.at) / 2, waiting: null, lag: null }, point];
+    return [{ at: before.at + (point.at - before.at) / 2, waiting: null, lagMs: null }, point];
   });
 }
 
-/** The samples that say most: the highest backlog, the longest lag, and the last one that knew the backlog. */
+/** The samples for the summary: the most changes waiting, the longest lag, and the newest with a known number. */
 export function peaks(samples: readonly Sample[]): { waiting: Sample | null; lag: Sample | null; last: Sample | null } {
   const top = (key: 'waiting' | 'lagMs') =>
     samples.reduce<Sample | null>((best, sample) => ((sample[key] ?? -1) > (best?.[key] ?? -1) ? sample : best), null);
@@ -70,26 +71,4 @@ export function peaks(samples: readonly Sample[]): { waiting: Sample | null; lag
     lag: top('lagMs'),
     last: samples.findLast(({ waiting }) => waiting !== null) ?? null,
   };
-}
-
-/** Round moments for the axis, at most seven, in local time. */
-export function axisTicks(from: number, to: number): number[] {
-  const MINUTE = 60_000;
-  const HOUR = 60 * MINUTE;
-  const step = to - from <= 2 * HOUR ? 10 * MINUTE : to - from <= 30 * HOUR ? 4 * HOUR : 24 * HOUR;
-  const offset = new Date(from).getTimezoneOffset() * MINUTE;
-  const first = Math.ceil((from - offset) / step) * step + offset;
-  const ticks: number[] = [];
-  for (let at = first; at <= to; at += step) ticks.push(at);
-  return ticks;
-}
-
-/** Whole steps from 0 to the first one that is not under `top` or `least`: three to five of them. */
-export function niceTicks(top: number, least: number): number[] {
-  const goal = Math.max(top, least);
-  const rough = goal / 4;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 2.5, 5, 10].map((each) => each * power).find((each) => each >= rough) ?? rough;
-  const whole = least >= 1 ? Math.max(1, Math.ceil(step)) : step;
-  return Array.from({ length: Math.ceil(goal / whole) + 1 }, (_, index) => index * whole);
 }

@@ -25,8 +25,8 @@ export function PauseMenu() {
       </Menu.Target>
       <Menu.Dropdown>
         <Menu.Label>Pause automatic sync</Menu.Label>
-        <Menu.Item onClick={() => pause(new Date(Date.now() + HOUR_MS))}>For 1 hour</Menu.Item>
-        <Menu.Item onClick={() => pause(tomorrow(new Date()))}>Until tomorrow</Menu.Item>
+        <Menu.Item onClick={() => pause(Date.now() + HOUR_MS)}>For 1 hour</Menu.Item>
+        <Menu.Item onClick={() => pause(tomorrow(new Date()).getTime())}>Until tomorrow</Menu.Item>
         <Menu.Item onClick={() => pause(null)}>Until I resume</Menu.Item>
       </Menu.Dropdown>
     </Menu>

@@ -48,7 +48,7 @@ export function PipelineStrip() {
           sub={head ? `Position ${FORMAT.count(head.seq)}` : 'Position unknown'}
           more={
             probe
-              ? `Relay ${probe.status.relay.name}, version ${probe.status.relay.version}${head ? `. Head committed ${FORMAT.full(Date.parse(head.committedAt))}` : ''}`
+              ? `Relay ${probe.status.relay.name}, version ${probe.status.relay.version}${head ? `. Head committed ${FORMAT.full(head.committedAt)}` : ''}`
               : 'The relay has not answered yet'
           }
         />
@@ -59,7 +59,7 @@ export function PipelineStrip() {
           sub={replica.cursor ? `Position ${FORMAT.count(replica.cursor.seq)}` : 'No data yet'}
           more={
             replica.committedAt
-              ? `Data as of ${FORMAT.full(Date.parse(replica.committedAt))}. ${FORMAT.counted(replica.rows, 'row')} in ${FORMAT.counted(replica.tables, 'table')}`
+              ? `Data as of ${FORMAT.full(replica.committedAt)}. ${FORMAT.counted(replica.rows, 'row')} in ${FORMAT.counted(replica.tables, 'table')}`
               : 'No data yet'
           }
         />

@@ -49,7 +49,7 @@ export function ProgressPanel({ progress }: { progress: Progress }) {
     facts.push(['Received', `${FORMAT.bytes(Math.min(bytes, bytesTotal))} of ${FORMAT.bytes(bytesTotal)}`]);
   else if (bytes > 0) facts.push(['Received', FORMAT.bytes(bytes)]);
   if (rate !== null) facts.push(['Rate', `${FORMAT.count(rate)} ${progress.unit}/s`]);
-  facts.push(['Elapsed', FORMAT.span(now - Date.parse(progress.startedAt))]);
+  facts.push(['Elapsed', FORMAT.span(now - progress.startedAt)]);
   if (etaS !== null) facts.push(['Left', FORMAT.left(etaS * 1000)]);
   if (table === null && comparison && tableCount > 0) facts.push(['Tables', FORMAT.count(tableCount)]);
   if (table !== null)

@@ -146,7 +146,7 @@ test('the menu tells about how much a sync brings', async () => {
 test('a rejected key leads to the key field', async () => {
   const { store } = renderApp(<StatusCard />, { facts: failing('token_invalid') });
   await userEvent.click(screen.getByTestId('primary'));
-  expect(store.getState()).toMatchObject({ screen: 'settings', atKey: true });
+  expect(store.getState()).toMatchObject({ screen: 'settings', focusKey: true });
 });
 
 test('pausing until one resumes sends no end', async () => {

@@ -56,7 +56,7 @@ function LastChecked() {
       </Text>
     );
   }
-  const at = Date.parse(probe.at);
+  const at = probe.at;
   return (
     <Tooltip label={FORMAT.full(at)} position="bottom-start">
       <Text size="xs" c="dimmed" w="fit-content" className="num">

@@ -1,3 +1,4 @@
+import { SettingsFaults } from '../settings/settings-faults.tsx';
 import { useApp } from '../state/context.tsx';
 import { AttentionList } from './attention-list.tsx';
 import { FirstRun } from './first-run.tsx';
@@ -8,11 +9,13 @@ import classes from './sync-screen.module.css';
 import { TableList } from './table-list.tsx';
 import { Tiles } from './tiles.tsx';
 
+/** How this PC stands and what can be done about it; the first-run steps while it is not set up. */
 export function SyncScreen() {
-  const setup = useApp((state) => state.status?.code === 'setup');
+  const setup = useApp((state) => state.app?.status.code === 'setup');
   if (setup) return <FirstRun />;
   return (
     <div className={classes.screen}>
+      <SettingsFaults />
       <StatusCard />
       <AttentionList />
       <PipelineStrip />

@@ -82,13 +82,12 @@ export function TableList() {
   );
 }
 
-function LastChange({ at }: { at: string | null }) {
+function LastChange({ at }: { at: number | null }) {
   const now = useNow();
   if (at === null) return '—';
-  const ms = Date.parse(at);
   return (
-    <Tooltip label={FORMAT.full(ms)}>
-      <span>{FORMAT.moment(ms, now)}</span>
+    <Tooltip label={FORMAT.full(at)}>
+      <span>{FORMAT.moment(at, now)}</span>
     </Tooltip>
   );
 }

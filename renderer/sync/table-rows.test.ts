@@ -2,9 +2,9 @@ import { expect, test } from 'vitest';
 import { arrange } from './table-rows.ts';
 
 const ROWS = [
-  { name: 'stock', rows: 5, waiting: 0, lastChangeAt: '2026-11-23T10:00:00Z' },
+  { name: 'stock', rows: 5, waiting: 0, lastChangeAt: Date.parse('2026-11-23T10:00:00Z') },
   { name: 'Orders', rows: 90, waiting: 7, lastChangeAt: null },
-  { name: 'audit', rows: null, waiting: null, lastChangeAt: '2026-11-22T10:00:00Z' },
+  { name: 'audit', rows: null, waiting: null, lastChangeAt: Date.parse('2026-11-22T10:00:00Z') },
 ];
 const names = (...args: Parameters<typeof arrange>) => arrange(...args).map(({ name }) => name);
 

@@ -80,16 +80,14 @@ function Waiting() {
     waiting.transactions === 0
       ? 'Nothing waits'
       : `in ${FORMAT.counted(waiting.transactions, 'transaction')}${size}${words ? ` · ${words}` : ''}`;
-  const more =
-    waiting.oldestAt === null ? undefined : `The oldest was committed ${FORMAT.full(Date.parse(waiting.oldestAt))}`;
+  const more = waiting.oldestAt === null ? undefined : `The oldest was committed ${FORMAT.full(waiting.oldestAt)}`;
   return <Tile id="waiting" label="Changes waiting" value={FORMAT.count(waiting.changes)} sub={sub} more={more} />;
 }
 
 function AsOf() {
-  const { committedAt } = useFacts().replica;
+  const { committedAt: at } = useFacts().replica;
   const now = useNow();
-  if (committedAt === null) return <Tile id="as-of" label="Data current as of" value="—" sub="Nothing synced yet" />;
-  const at = Date.parse(committedAt);
+  if (at === null) return <Tile id="as-of" label="Data current as of" value="—" sub="Nothing synced yet" />;
   return (
     <Tile
       id="as-of"
@@ -105,8 +103,8 @@ function LastSync() {
   const run = useFacts().lastSuccess;
   const now = useNow();
   if (run === null) return <Tile id="last-sync" label="Last successful sync" value="—" sub="Not yet" />;
-  const at = Date.parse(run.endedAt);
-  const took = Math.max(0, at - Date.parse(run.startedAt));
+  const at = run.endedAt;
+  const took = Math.max(0, at - run.startedAt);
   const brought =
     run.outcome === 'nothing-new'
       ? 'Nothing new'
@@ -164,11 +162,11 @@ function NextCheck() {
         id="next"
         label={label}
         value="Paused"
-        sub={paused.until === null ? 'until you resume' : `until ${FORMAT.moment(Date.parse(paused.until), now)}`}
+        sub={paused.until === null ? 'until you resume' : `until ${FORMAT.moment(paused.until, now)}`}
       />
     );
   if (schedule.nextAt === null) return <Tile id="next" label={label} value="—" sub={every} />;
-  const at = Date.parse(schedule.nextAt);
+  const at = schedule.nextAt;
   return (
     <Tile
       id="next"

@@ -99,7 +99,7 @@ function Chooser({ close }: { close: () => void }) {
                   />
                 </Table.Td>
                 <Table.Td>{FORMAT.count(each.seq)}</Table.Td>
-                <Table.Td>{FORMAT.moment(Date.parse(each.committedAt), now)}</Table.Td>
+                <Table.Td>{FORMAT.moment(each.committedAt, now)}</Table.Td>
                 <Table.Td ta="right">{FORMAT.count(each.changes)}</Table.Td>
                 <Table.Td className={classes.tables}>{each.tables.join(', ')}</Table.Td>
                 <Table.Td ta="right">{FORMAT.bytes(each.bytes)}</Table.Td>

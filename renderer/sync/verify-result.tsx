@@ -11,7 +11,7 @@ export function VerifyResult() {
   if (lastRun?.mode !== 'verify' || lastRun.outcome === 'failed' || phase.kind !== 'idle') return null;
   return (
     <Text size="sm" className="num" data-testid="verify-result">
-      {sayVerify(lastRun)} ({FORMAT.moment(Date.parse(lastRun.endedAt), now)}).{' '}
+      {sayVerify(lastRun)} ({FORMAT.moment(lastRun.endedAt, now)}).{' '}
       <Anchor component="button" size="sm" onClick={() => show('activity')}>
         Show in Activity
       </Anchor>

@@ -21,7 +21,7 @@ const CARRIED = {
 
 const CACHE = path.resolve(import.meta.dirname, '../../.cache/electron');
 
-/** The better-sqlite3 that was built for the carried Electron, with what it needs; loaded by its path. */
+/** The better-sqlite3 that was built for the carried Electron, and its dependencies. It is loaded by its path. */
 const SQLITE_MODULES = ['better-sqlite3', 'bindings', 'file-uri-to-path'];
 
 export interface CarriedElectron {

@@ -25,8 +25,9 @@ export function electronEnv(runtime: ElectronRuntime): Record<string, string> {
 }
 
 /**
- * Finds an Electron to run: TIDEMARK_ELECTRON, the installed one, its download, the carried one.
- * `say` gets one line that tells which and why. Throws when none is to be had.
+ * Finds an Electron to run, in this order: TIDEMARK_ELECTRON, the installed one, its download, the carried one.
+ * `say` receives one line with the choice and its reason. Throws when there is none. See
+ * docs/decisions/2026-11-25-carried-electron-for-tests.md.
  */
 export async function findElectron(
   say: (line: string) => void = (line) => console.error(line),

@@ -32,6 +32,8 @@ const DIRECTIVE = /^(\s*)(biome-ignore [\w/.-]+:|@ts-\S+|@vitest-environment\b.*
 
 /** A string is prose when it has three words in a row and is neither SQL nor a command line. */
 const SENTENCE = /(?:^|[\s(“"'])[A-Za-z][a-z’']*[,:;]? [a-z’']+[,:;]? [\w’'${]+/;
+/** A program in a string, such as the script of a child process. */
+const CODE = /=> |\bawait \w+[.(]|\bconst \w+ = /;
 const SQL =
   /\b(?:SELECT|INSERT (?:OR \w+ )?INTO|UPDATE \S+ SET|DELETE FROM|(?:CREATE|ALTER|DROP) (?:\w+ )?(?:TABLE|INDEX|TRIGGER|VIEW|ROLE|TYPE|DOMAIN|SCHEMA|PUBLICATION|USER|DATABASE)|PRAGMA|ORDER BY|GROUP BY|BEGIN|COMMIT|VALUES|WHERE|FROM|JOIN)\b/g;
 
@@ -73,7 +75,7 @@ function isSentence(node: Node, source: string): boolean {
   if (!isString && node.type !== 'TemplateLiteral' && node.type !== 'JSXText') return false;
   const quote = node.type === 'JSXText' ? 0 : 1;
   const text = source.slice(node.start + quote, node.end - quote);
-  return SENTENCE.test(text) && !isSql(text);
+  return SENTENCE.test(text) && !CODE.test(text) && !isSql(text);
 }
 
 /** One keyword may be quoted in a sentence; SQL begins with one, or has several. */
@@ -82,7 +84,7 @@ function isSql(text: string): boolean {
   return found.length > 1 || (found[0] !== undefined && text.trimStart().startsWith(found[0]));
 }
 
-/** Blanks all that is outside the passages, the marks of comments and strings, and the holes of templates. */
+/** Blanks everything outside the passages, the marks of comments and strings, and the holes of templates. */
 function blank(source: string, passages: Passage[]): string {
   const out: string[] = [];
   let at = 0;

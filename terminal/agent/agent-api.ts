@@ -67,8 +67,8 @@ export interface Agent {
   /** Starts a run. While another is under way it does nothing, but a check becomes a pull and a wait for a retry ends. */
   run(mode: Mode, trigger: Trigger, target?: Seq): void;
   cancel(): void;
-  /** Stops automatic runs and the one under way, until the time (ISO 8601) or, with null, until resumed. */
-  pause(until: string | null, by: string): void;
+  /** Stops automatic runs and the one under way, until the time or, with null, until resumed. */
+  pause(until: number | null, by: string): void;
   resume(): void;
   /** What the operating system says of the network. */
   setOnline(online: boolean | null): void;
@@ -81,6 +81,6 @@ export interface Agent {
   /** Tables here and at the relay; without an answer of the relay only those here. */
   tables(): Promise<TableRow[]>;
   /** Newest first; `before` is the `startedAt` of the last one of the list before. */
-  runs(before: string | null, limit: number): Run[];
+  runs(before: number | null, limit: number): Run[];
   samples(sinceMs: number): Sample[];
 }

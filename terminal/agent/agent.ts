@@ -10,8 +10,11 @@ import type { Facts } from '@tidemark/status/facts';
 import { guard } from '@tidemark/table-store/sqlite';
 import { FactBook } from '../facts/fact-book.ts';
 import { FactTeller } from '../facts/fact-teller.ts';
+import type { Context, Effect } from '../machine/effect.ts';
+import type { Event } from '../machine/event.ts';
 import { dueAt, initial, next } from '../machine/machine.ts';
-import type { Context, Effect, Event, Policy, RunState, State } from '../machine/machine-types.ts';
+import type { RunState } from '../machine/run-state.ts';
+import type { Policy, State } from '../machine/state.ts';
 import { Downloads } from '../relay/download.ts';
 import { RelayClient } from '../relay/relay-client.ts';
 import { failureOf } from '../relay/relay-errors.ts';
@@ -56,9 +59,7 @@ class SyncAgent implements Agent {
       asked: (now) => this.#sample(now),
     });
     const paused = options.paused && {
-      since: Date.parse(options.paused.since),
-      until: options.paused.until === null ? null : Date.parse(options.paused.until),
-      by: options.paused.by,
+      ...options.paused,
       interrupted: null,
     };
     this.#state = initial(this.#policy(null), paused);
@@ -86,10 +87,8 @@ class SyncAgent implements Agent {
     }
     this.#dispatch({
       type: 'settings',
-      configured,
-      feedNamed: feed !== '',
-      reopen,
-      reconnect: reconnect && before !== null,
+      feed: feed === '' ? 'none' : reopen ? 'changed' : 'same',
+      connection: !configured ? 'none' : reconnect && before !== null ? 'changed' : 'same',
       policy: this.#policy(settings),
     });
   }
@@ -102,15 +101,15 @@ class SyncAgent implements Agent {
   }
 
   run(mode: Mode, trigger: Trigger, target?: Seq): void {
-    this.#dispatch({ type: 'start', mode, trigger, wanted: target ?? null });
+    this.#dispatch({ type: 'start', mode, trigger, upTo: target ?? null });
   }
 
   cancel(): void {
     this.#dispatch({ type: 'cancel' });
   }
 
-  pause(until: string | null, by: string): void {
-    this.#dispatch({ type: 'pause', until: until === null ? null : Date.parse(until), by });
+  pause(until: number | null, by: string): void {
+    this.#dispatch({ type: 'pause', until, by });
   }
 
   resume(): void {
@@ -167,13 +166,12 @@ class SyncAgent implements Agent {
     }
   }
 
-  runs(before: string | null, limit: number): Run[] {
+  runs(before: number | null, limit: number): Run[] {
     return this.#replica?.history.runs(before, limit) ?? [];
   }
 
   samples(sinceMs: number): Sample[] {
-    const samples = this.#replica?.history.samples(Date.now() - sinceMs) ?? [];
-    return samples.map(({ at, ...rest }) => ({ at: new Date(at).toISOString(), ...rest }));
+    return this.#replica?.history.samples(Date.now() - sinceMs) ?? [];
   }
 
   // --- the machine
@@ -233,7 +231,13 @@ class SyncAgent implements Agent {
       case 'attempt-failed': {
         const { run, failure } = effect;
         const { code, params, detail } = failure.fault;
-        this.#log('warn', 'attempt.failed', { run: run.id, attempt: run.attempt, code, params, detail });
+        this.#log('warn', 'attempt.failed', {
+          run: run.id,
+          attempt: run.failures.streak?.attempts,
+          code,
+          params,
+          detail,
+        });
         return this.#book.failing(this.#theRecord(run).end(run, 'failed', failure.fault, this.#standing()));
       }
       case 'ended':
@@ -258,7 +262,7 @@ class SyncAgent implements Agent {
       const start = startOf(replica);
       const scheduled = this.#settings?.automatic === 'check' ? () => true : (run: Run) => run.mode !== 'check';
       const last = replica.history.runs(null, LISTED).find(scheduled);
-      this.#dispatch({ type: 'opened', cursor, start, lastRunAt: last ? Date.parse(last.endedAt) : null });
+      this.#dispatch({ type: 'opened', cursor, start, lastRunAt: last?.endedAt ?? null });
     } catch (error) {
       const fault = asTidemarkError(error);
       this.#replica?.close();

@@ -1,8 +1,9 @@
-import { RelayStatus, TransactionList } from '@tidemark/protocol/api';
+import { relayStatusOf, transactionListOf } from '@tidemark/protocol/api';
 import { Seq } from '@tidemark/protocol/cursor';
 import { Fault } from '@tidemark/protocol/fault';
 import { Mode, Run } from '@tidemark/protocol/run';
-import { Facts } from '@tidemark/status/facts';
+import { Time } from '@tidemark/protocol/time';
+import { Facts, Pause } from '@tidemark/status/facts';
 import { z } from 'zod';
 
 /**
@@ -18,8 +19,7 @@ export const EveryMinutes = z.union([z.literal(0), z.literal(1), z.literal(5), z
 
 /** One measurement of how far this PC was behind. */
 export const Sample = z.object({
-  /** ISO 8601. */
-  at: z.string(),
+  at: Time,
   /** Changes waiting; null where unknown. */
   waiting: z.int().nonnegative().nullable(),
   /** Relay-to-terminal lag in ms; null where unknown. */
@@ -35,12 +35,12 @@ export const TableRow = z.object({
   rows: z.int().nonnegative().nullable(),
   waiting: z.int().nonnegative().nullable(),
   /** Commit time of the newest change, applied or waiting. */
-  lastChangeAt: z.string().nullable(),
+  lastChangeAt: Time.nullable(),
 });
 export type TableRow = z.infer<typeof TableRow>;
 
 export const ConnectionTest = z.discriminatedUnion('ok', [
-  z.object({ ok: z.literal(true), status: RelayStatus, latencyMs: z.number() }),
+  z.object({ ok: z.literal(true), status: relayStatusOf(Time), latencyMs: z.number() }),
   z.object({ ok: z.literal(false), fault: Fault }),
 ]);
 export type ConnectionTest = z.infer<typeof ConnectionTest>;
@@ -59,7 +59,7 @@ export const AgentConfig = z.object({
   /** Version of the app, reported to the relay. */
   version: z.string(),
   /** A pause that outlived the previous process. */
-  paused: Facts.shape.paused,
+  paused: Pause.nullable(),
 });
 export type AgentConfig = z.infer<typeof AgentConfig>;
 
@@ -73,18 +73,18 @@ export const FORWARDED_METHODS = {
   /** Starts a run and returns at once; progress arrives as facts. `target` goes with mode `up-to`. */
   'sync.start': { in: z.object({ mode: Mode, target: Seq.optional() }), out: nothing, timeoutMs: QUICK_MS },
   'sync.cancel': { in: nothing, out: nothing, timeoutMs: QUICK_MS },
-  /** `until` is ISO 8601; null pauses until resumed. */
-  'sync.pause': { in: z.object({ until: z.iso.datetime().nullable() }), out: nothing, timeoutMs: QUICK_MS },
+  /** `until` null pauses until resumed. */
+  'sync.pause': { in: z.object({ until: Time.nullable() }), out: nothing, timeoutMs: QUICK_MS },
   'sync.resume': { in: nothing, out: nothing, timeoutMs: QUICK_MS },
   'waiting.list': {
     in: z.object({ after: Seq.nullable(), limit: z.int().min(1).max(500) }),
-    out: TransactionList,
+    out: transactionListOf(Time),
     timeoutMs: REMOTE_MS,
   },
   'tables.list': { in: nothing, out: z.array(TableRow), timeoutMs: REMOTE_MS },
   /** Newest first. `before` is the `startedAt` of the last run on the previous page. */
   'runs.list': {
-    in: z.object({ before: z.string().nullable(), limit: z.int().min(1).max(500) }),
+    in: z.object({ before: Time.nullable(), limit: z.int().min(1).max(500) }),
     out: z.array(Run),
     timeoutMs: QUICK_MS,
   },

@@ -2,18 +2,19 @@ import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { asTidemarkError, TidemarkError } from '@tidemark/protocol/errors';
 import type { Fault } from '@tidemark/protocol/fault';
-import type { Mode, Run } from '@tidemark/protocol/run';
+import { type Mode, type Run, RunJson } from '@tidemark/protocol/run';
+import { TimeText } from '@tidemark/protocol/time';
 import { readReplicaSummary } from '@tidemark/replica/replica-summary';
 import { deriveStatus } from '@tidemark/status/derive';
-import type { Facts } from '@tidemark/status/facts';
+import { type Facts, FactsJson } from '@tidemark/status/facts';
 import { FORMAT } from '@tidemark/status/format';
-import type { Status } from '@tidemark/status/status';
+import { type Status, StatusJson } from '@tidemark/status/status';
 import { createAgent } from '../agent/agent.ts';
 import type { Agent, AgentSettings, Log } from '../agent/agent-api.ts';
 import { FactBook } from '../facts/fact-book.ts';
 import { initial } from '../machine/machine.ts';
-import { newRun } from '../machine/machine-steps.ts';
-import type { State } from '../machine/machine-types.ts';
+import { newRun } from '../machine/run-state.ts';
+import type { State } from '../machine/state.ts';
 import { RelayClient } from '../relay/relay-client.ts';
 import { failureOf } from '../relay/relay-errors.ts';
 import { RunRecord } from '../run/run-record.ts';
@@ -74,7 +75,7 @@ async function once(
     call.show(null);
     if (run.outcome === 'cancelled') throw new TidemarkError('cancelled');
     const shown = run.fault === null || run.fault.code === 'replica_differs';
-    if (shown && call.json) call.print(JSON.stringify(run));
+    if (shown && call.json) call.print(JSON.stringify(RunJson.encode(run)));
     else if (shown) for (const line of lines({ run, facts: agent.facts() })) call.print(line);
     if (run.fault) throw faultError(run.fault);
   } finally {
@@ -127,14 +128,17 @@ export async function status(call: Call): Promise<void> {
   }
   const facts = book.facts(state, call.settings, null, Date.now());
   const derived = deriveStatus(facts, Date.now());
-  call.print(call.json ? JSON.stringify({ status: derived, facts }) : statusLines(derived, facts).join('\n'));
+  call.print(
+    call.json
+      ? JSON.stringify({ status: StatusJson.encode(derived), facts: FactsJson.encode(facts) })
+      : statusLines(derived, facts).join('\n'),
+  );
   if (failed) throw faultError(failed);
 }
 
 /** Asking the relay, as a check that failed: what is told then rests on it. */
 function failedCheck(state: State, fault: Fault, startedAt: number): Run {
-  const context = { now: startedAt, random: Math.random, newId: randomUUID };
-  const run = newRun(state, { mode: 'check', trigger: 'command', wanted: null }, context);
+  const run = newRun(randomUUID(), { mode: 'check', trigger: 'command', upTo: null }, state.cursor, startedAt);
   return new RunRecord(run).end(run, 'failed', fault, { now: Date.now(), to: state.cursor, left: null });
 }
 
@@ -155,7 +159,7 @@ export async function watch(call: Call): Promise<void> {
   agent.onRun((run) => {
     if (run.outcome === 'nothing-new') return;
     call.show(null);
-    call.print(call.json ? JSON.stringify({ run }) : `${clock(run.endedAt)}  ${summary(run)}`);
+    call.print(call.json ? JSON.stringify({ run: RunJson.encode(run) }) : `${clock(run.endedAt)}  ${summary(run)}`);
   });
   agent.onFacts((facts) => {
     call.show(lineOf(facts));
@@ -165,7 +169,7 @@ export async function watch(call: Call): Promise<void> {
     if (derived.code === last || derived.severity === 'busy') return;
     last = derived.code;
     call.show(null);
-    call.print(call.json ? JSON.stringify({ status: derived }) : `${clock(new Date().toISOString())}  ${line}`);
+    call.print(call.json ? JSON.stringify({ status: StatusJson.encode(derived) }) : `${clock(Date.now())}  ${line}`);
   });
   agent.start(call.settings);
   await new Promise<void>((resolve) => {
@@ -201,7 +205,7 @@ function summary(run: Run): string {
     truncated > 0 ? `${FORMAT.counted(truncated, 'table')} replaced` : null,
   ].filter((part) => part !== null);
   const what = parts.length === 0 ? '' : ` (${parts.join(', ')})`;
-  const took = Date.parse(run.endedAt) - Date.parse(run.startedAt);
+  const took = run.endedAt - run.startedAt;
   return `Received ${FORMAT.counted(all, 'change')}${what} in ${FORMAT.counted(run.tables.length, 'table')}, ${FORMAT.bytes(run.bytes)}, in ${(took / 1000).toFixed(1)} s.${at}`;
 }
 
@@ -234,12 +238,13 @@ function statusLines(derived: Status, facts: Facts): string[] {
   const { cursor, committedAt, tables, rows } = facts.replica;
   return [
     `${derived.headline}. ${derived.detail}`,
-    `Position ${cursor === null ? '—' : cursor.seq}, data as of ${committedAt ?? '—'}, ${FORMAT.counted(tables, 'table')}, ${FORMAT.counted(rows, 'row')}`,
+    `Position ${cursor === null ? '—' : cursor.seq}, data as of ${committedAt === null ? '—' : TimeText.encode(committedAt)}, ${FORMAT.counted(tables, 'table')}, ${FORMAT.counted(rows, 'row')}`,
     ...derived.attention.map(({ text }) => text),
   ];
 }
 
-const clock = (iso: string): string => iso.slice(11, 19);
+/** Time of day in UTC: `10:42:05`. */
+const clock = (time: number): string => TimeText.encode(time).slice(11, 19);
 
 function faultError({ code, params, detail }: Fault): TidemarkError {
   return new TidemarkError(code, params, detail);

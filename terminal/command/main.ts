@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { clearLine, cursorTo } from 'node:readline';
 import { readKey } from '@tidemark/command-line/key';
-import { runProgram, subcommand } from '@tidemark/command-line/program';
+import { type ProgramOptions, runProgram, subcommand } from '@tidemark/command-line/program';
 import { FeedName } from '@tidemark/protocol/api';
 import { TidemarkError } from '@tidemark/protocol/errors';
 import { RelayAddress } from '@tidemark/protocol/relay-address';
@@ -68,7 +68,7 @@ function showLine(line: string | null): void {
   if (line !== null) stderr.write(line.slice(0, stderr.columns - 1));
 }
 
-function define(program: Command, stop: AbortSignal): void {
+export function define(program: Command, stop: AbortSignal): void {
   const add = (name: string, description: string, work: (call: Call, options: Options) => Promise<void>) =>
     subcommand(program, name, description)
       .requiredOption('--relay <url>', 'address of the relay')
@@ -86,12 +86,11 @@ function define(program: Command, stop: AbortSignal): void {
   add('watch', 'Keep the replica up to date until stopped.', watch);
 }
 
-await runProgram(
-  {
-    name: 'tidemark-terminal',
-    description: "Keeps a branch office's copy of its data: pulls changes from a relay into a SQLite file.",
-    version,
-    graceMs: null,
-  },
-  define,
-);
+export const PROGRAM: ProgramOptions = {
+  name: 'tidemark-terminal',
+  description: "Keeps a branch office's copy of its data: pulls changes from a relay into a SQLite file.",
+  version,
+  graceMs: null,
+};
+
+if (import.meta.main) await runProgram(PROGRAM, define);

@@ -7,12 +7,11 @@ import type { AppliedPage } from '@tidemark/replica/page-transaction';
 import type { ReplicaSummary, TableCount } from '@tidemark/replica/replica-summary';
 import { DEFAULT_THRESHOLDS, type Facts, type Progress } from '@tidemark/status/facts';
 import type { AgentSettings } from '../agent/agent-api.ts';
-import type { State } from '../machine/machine-types.ts';
+import { buildingSince } from '../machine/phases/pulling.ts';
+import type { State } from '../machine/state.ts';
 import type { RunRecord } from '../run/run-record.ts';
 
 const PROBES_KEPT = 10;
-
-const iso = (ms: number): string => new Date(ms).toISOString();
 
 /** All that the agent knows, as `deriveStatus` is given it. */
 export class FactBook {
@@ -52,11 +51,11 @@ export class FactBook {
 
   /** The relay answered; it was asked and heard at these times, ms. */
   probed(status: RelayStatus, cursor: Cursor | null, asked: number, heard: number): void {
-    this.#probe = { at: iso(heard), for: cursor, status };
+    this.#probe = { at: heard, for: cursor, status };
     this.#waiting = status.behind;
-    this.#clockSkewMs = (asked + heard) / 2 - Date.parse(status.now);
+    this.#clockSkewMs = (asked + heard) / 2 - status.now;
     if (status.behind !== null && status.head !== null && cursor !== null) {
-      const point = { at: iso(heard), changes: status.behind.changes, head: status.head.seq, cursor: cursor.seq };
+      const point = { at: heard, changes: status.behind.changes, head: status.head.seq, cursor: cursor.seq };
       this.#trend = [...this.#trend.slice(1 - PROBES_KEPT), point];
     }
   }
@@ -78,7 +77,7 @@ export class FactBook {
           changes: Math.max(0, this.#waiting.changes - page.changes),
           bytes: Math.max(0, this.#waiting.bytes - bytes),
           // The oldest that is left is not older than the last one here.
-          oldestAt: page.transactions > 0 ? page.committedAt : this.#waiting.oldestAt,
+          oldestAt: page.transactions > 0 ? toTime(page.committedAt) : this.#waiting.oldestAt,
         };
   }
 
@@ -124,18 +123,13 @@ export class FactBook {
     if (this.#probe === null) return null;
     const { head, feed, now: relayNow } = this.#probe.status;
     const { committedAt } = this.#replica;
-    const behindMs =
-      head !== null && committedAt !== null
-        ? Math.max(0, Date.parse(head.committedAt) - Date.parse(committedAt))
-        : null;
+    const behindMs = head !== null && committedAt !== null ? Math.max(0, head.committedAt - committedAt) : null;
     return {
       at: now,
       waiting: this.#waiting?.changes ?? null,
       lagMs: this.#waiting?.transactions === 0 ? 0 : behindMs,
       sourceLagMs:
-        feed.lagMs === null || feed.heardAt === null
-          ? null
-          : Math.max(0, Date.parse(relayNow) - Date.parse(feed.heardAt)) + feed.lagMs,
+        feed.lagMs === null || feed.heardAt === null ? null : Math.max(0, relayNow - feed.heardAt) + feed.lagMs,
     };
   }
 
@@ -153,8 +147,8 @@ export class FactBook {
       phase: phaseOf(state, record, now),
       paused: state.paused
         ? {
-            since: iso(state.paused.since),
-            until: state.paused.until === null ? null : iso(state.paused.until),
+            since: state.paused.since,
+            until: state.paused.until,
             by: state.paused.by,
           }
         : null,
@@ -168,7 +162,7 @@ export class FactBook {
       retry: retryOf(state),
       schedule: {
         everyMs: state.policy.everyMs,
-        nextAt: state.nextAt === null || state.paused !== null ? null : iso(state.nextAt),
+        nextAt: state.paused !== null ? null : state.nextAt,
       },
       clockSkewMs: this.#clockSkewMs,
       thresholds: DEFAULT_THRESHOLDS,
@@ -178,7 +172,7 @@ export class FactBook {
   #holds({ cursor, committedAt, tables }: Pick<ReplicaSummary, 'cursor' | 'committedAt' | 'tables'>): void {
     this.#replica = {
       cursor,
-      committedAt,
+      committedAt: toTime(committedAt),
       tables: tables.length,
       rows: tables.reduce((sum, { rows }) => sum + rows, 0),
     };
@@ -198,16 +192,16 @@ function phaseOf(state: State, record: RunRecord | null, now: number): Facts['ph
     case 'stopped':
       return { kind: 'idle' };
     case 'checking':
-      return { kind: 'checking', since: iso(state.run.startedAt) };
+      return { kind: 'checking', since: state.run.startedAt };
     case 'cancelling':
-      return { kind: 'cancelling', since: iso(state.since) };
+      return { kind: 'cancelling', since: state.since };
     case 'waiting-for-snapshot':
     case 'downloading-snapshot':
     case 'installing-snapshot':
     case 'pulling':
     case 'comparing':
     case 'repairing':
-      if (record === null) return { kind: 'checking', since: iso(state.run.startedAt) };
+      if (record === null) return { kind: 'checking', since: state.run.startedAt };
       return {
         kind: 'syncing',
         first: state.run.from === null,
@@ -219,7 +213,7 @@ function phaseOf(state: State, record: RunRecord | null, now: number): Facts['ph
 /** Between pages there is nothing to apply: it is the relay that is waited for. */
 function awaited(state: State): Progress['stage'] | null {
   if (state.at !== 'pulling' || state.applying !== null) return null;
-  return state.building === null ? 'downloading' : 'preparing';
+  return buildingSince(state.next) === null ? 'downloading' : 'preparing';
 }
 
 function faultOf(state: State): Fault | null {
@@ -227,10 +221,13 @@ function faultOf(state: State): Fault | null {
 }
 
 function retryOf(state: State): Facts['retry'] {
-  if (state.at === 'waiting-to-retry') return { attempt: state.run.attempt + 1, nextAt: iso(state.retryAt) };
-  if (state.at === 'closed' && state.retryAt !== null)
-    return { attempt: state.attempt + 1, nextAt: iso(state.retryAt) };
+  if (state.at === 'waiting-to-retry')
+    return { attempt: (state.run.failures.streak?.attempts ?? 0) + 1, nextAt: state.retryAt };
+  if (state.at === 'closed' && state.retryAt !== null) return { attempt: state.attempt + 1, nextAt: state.retryAt };
   return null;
 }
+
+/** A commit time as the replica stores it, as a time in memory. */
+const toTime = (text: string | null): number | null => (text === null ? null : Date.parse(text));
 
 const hostOf = (url: string): string => (URL.canParse(url) ? new URL(url).host : '');

@@ -7,7 +7,6 @@ import {
   DigestAnswer,
   type DigestRequest,
   HEADERS,
-  PATHS,
   RelayStatus,
   type RowsRequest,
   SnapshotManifest,
@@ -17,9 +16,11 @@ import {
 import { type Cursor, formatStart, type PageStart, type Seq } from '@tidemark/protocol/cursor';
 import { TidemarkError } from '@tidemark/protocol/errors';
 import { PROTOCOL_VERSION, type ScopeSet } from '@tidemark/protocol/page';
+import { PATHS } from '@tidemark/protocol/paths';
+import { type VerifiedPage, verifyPage } from '@tidemark/replica/page-reader';
 import axios, { type AxiosInstance, type AxiosResponse } from 'axios';
 import type { z } from 'zod';
-import type { PullPlan } from '../machine/machine-types.ts';
+import type { PullPlan } from '../machine/state.ts';
 import { noAnswer, parse, RelayError, refused } from './relay-errors.ts';
 import type { Secret } from './secret.ts';
 
@@ -134,15 +135,15 @@ export class RelayClient {
     return this.#json(SnapshotManifest, PATHS.snapshot(this.address.feed), { query, signal });
   }
 
-  /** The bytes of a page. `fresh`: caches on the way are passed by. */
+  /** Throws page_corrupt, or page_invalid, when it is not a page that came through whole. `fresh`: caches on the way are passed by. */
   async page(
     plan: PullPlan,
     start: PageStart,
     fresh: boolean,
     signal: AbortSignal,
     transfer: Transfer,
-  ): Promise<Buffer> {
-    const kind = plan.squashed ? PATHS.squashed : PATHS.page;
+  ): Promise<VerifiedPage> {
+    const kind = plan.kind === 'compacted' ? PATHS.squashed : PATHS.page;
     const path = kind(this.address.feed, plan.epoch, plan.scopes, formatStart(start), plan.target);
     const headers = {
       'accept-encoding': Object.keys(INFLATERS).join(', '),
@@ -153,8 +154,9 @@ export class RelayClient {
     if (!String(answer.headers['content-type']).startsWith('application/x-ndjson'))
       throw new RelayError('relay_not_tidemark', { relay: this.#host });
     const [, changes, size] = /^(\d{1,15}) (\d{1,15})$/.exec(String(answer.headers[HEADERS.squashed])) ?? [];
-    if (plan.squashed && changes && size) transfer.squash?.({ changes: Number(changes), bytes: Number(size) });
-    return this.#decoded(answer, PAGE_MOST_BYTES, signal, transfer);
+    if (plan.kind === 'compacted' && changes && size)
+      transfer.squash?.({ changes: Number(changes), bytes: Number(size) });
+    return verifyPage(await this.#decoded(answer, PAGE_MOST_BYTES, signal, transfer));
   }
 
   /** Checksums of ranges of the rows of a snapshot. */

@@ -1,5 +1,5 @@
 import { type ErrorCode, type ErrorParams, Problem, TidemarkError } from '@tidemark/protocol/errors';
-import type { Failure } from '../machine/machine-types.ts';
+import type { Failure } from '../machine/event.ts';
 
 /** What the relay, or what stood in its place, said when a request failed. */
 export class RelayError extends TidemarkError {

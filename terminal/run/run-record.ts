@@ -5,13 +5,11 @@ import type { Difference, Run } from '@tidemark/protocol/run';
 import type { AppliedPage } from '@tidemark/replica/page-transaction';
 import type { Progress } from '@tidemark/status/facts';
 import type { Counts } from '@tidemark/table-store/feed-tables';
-import type { RunState } from '../machine/machine-types.ts';
+import type { RunState } from '../machine/run-state.ts';
 import { Meter } from './meter.ts';
 
 /** Runs that follow the relay are kept as one, if they begin within this time. */
 const FOLLOWED_MS = 60_000;
-
-const iso = (ms: number): string => new Date(ms).toISOString();
 
 /** What a run under way has received and applied. */
 export class RunRecord {
@@ -190,7 +188,7 @@ export class RunRecord {
     const total = Math.max(0, this.#total - this.#before.changes);
     return {
       runId: run.id,
-      startedAt: iso(run.startedAt),
+      startedAt: run.startedAt,
       stage: stage ?? this.#stage,
       unit: this.#unit,
       done: this.#total > 0 ? Math.min(done, this.#total) : done,
@@ -201,8 +199,8 @@ export class RunRecord {
       tableIndex: this.#tableIndex,
       tableCount: this.#tableCount,
       target: run.target?.seq ?? null,
-      lastDataAt: iso(this.#lastDataAt),
-      deadlineAt: this.#deadlineAt === null ? null : iso(this.#deadlineAt),
+      lastDataAt: this.#lastDataAt,
+      deadlineAt: this.#deadlineAt,
       ...(this.#saved === null
         ? this.#meter.read(now, this.#done, total)
         : this.#meter.read(now, this.#saved, arrived - this.#applied)),
@@ -217,18 +215,18 @@ export class RunRecord {
   ): Run {
     const tables = [...this.#tables.values()];
     // Pages that only moved the cursor, past what is for others, brought nothing.
-    const nothingCame = tables.length === 0 && !run.copied && this.#differences === null;
+    const nothingCame = tables.length === 0 && run.basis.by !== 'snapshot' && this.#differences === null;
     const sum = (of: keyof Omit<Counts, 'name'>) => tables.reduce((total, table) => total + table[of], 0);
     return {
       id: run.id,
-      startedAt: iso(run.startedAt),
-      endedAt: iso(now),
-      trigger: run.trigger,
-      mode: run.mode,
+      startedAt: run.startedAt,
+      endedAt: now,
+      trigger: run.request.trigger,
+      mode: run.request.mode,
       outcome: outcome === 'done' && nothingCame ? 'nothing-new' : outcome,
       from: run.from,
       to,
-      snapshot: run.copied ? run.snapshot : null,
+      snapshot: run.basis.by === 'snapshot' ? run.basis.reason : null,
       inserted: sum('inserted'),
       updated: sum('updated'),
       deleted: sum('deleted'),
@@ -242,7 +240,7 @@ export class RunRecord {
             differences: this.#differences,
           }),
       left,
-      retries: run.retries,
+      retries: run.failures.total,
       fault,
     };
   }
@@ -258,7 +256,7 @@ export function joined(before: Run | null, run: Run): Run | null {
   if (before === null || before.trigger !== 'watch' || run.trigger !== 'watch') return null;
   if (before.outcome !== 'done' || run.outcome !== 'done' || before.snapshot !== null || run.snapshot !== null)
     return null;
-  if (Date.parse(run.startedAt) - Date.parse(before.startedAt) > FOLLOWED_MS) return null;
+  if (run.startedAt - before.startedAt > FOLLOWED_MS) return null;
   if (before.differences !== undefined || run.differences !== undefined) return null;
   const tables = new Map(before.tables.map((table) => [table.name, table]));
   for (const table of run.tables) {

@@ -1,14 +1,16 @@
 import type { RelayStatus } from '@tidemark/protocol/api';
 import { type Cursor, seq } from '@tidemark/protocol/cursor';
 import { asTidemarkError, TidemarkError } from '@tidemark/protocol/errors';
-import { trailerOf } from '@tidemark/replica/page-reader';
 import type { Repair } from '@tidemark/replica/repair';
 import type { Replica } from '@tidemark/replica/replica';
 import { runCooperatively } from '@tidemark/table-store/cooperative-task';
 import type { Log } from '../agent/agent-api.ts';
 import type { FactBook } from '../facts/fact-book.ts';
 import type { FactTeller } from '../facts/fact-teller.ts';
-import type { Effect, Event, PageInHand, PullPlan, Start, State, Work } from '../machine/machine-types.ts';
+import type { Effect } from '../machine/effect.ts';
+import type { Event, Work } from '../machine/event.ts';
+import { buildingSince } from '../machine/phases/pulling.ts';
+import type { ArrivedPage, PullPlan, Start, State } from '../machine/state.ts';
 import type { Downloads } from '../relay/download.ts';
 import type { RelayClient, Transfer } from '../relay/relay-client.ts';
 import { failureOf } from '../relay/relay-errors.ts';
@@ -84,10 +86,11 @@ export class AgentWork {
     const { probe, waiting } = this.#deps.book;
     const counted = probe?.status.head?.seq === plan.target && probe.for?.seq === cursor?.seq ? waiting : null;
     // What is about to be forgotten is not here.
-    const kept = replica && (replica.spool.compactionTarget() !== null) === plan.squashed;
+    const kept = replica && (replica.spool.compactionTarget() !== null) === (plan.kind === 'compacted');
     const here = kept ? replica.spool.sizeBytes() : 0;
     record?.pages({ changes: counted?.changes ?? 0, bytes: counted?.bytes ?? 0 }, here, Date.now());
-    if (plan.squashed || counted !== null || !relay || cursor === null || plan.target - cursor.seq > LISTED) return;
+    if (plan.kind === 'compacted' || counted !== null || !relay || cursor === null || plan.target - cursor.seq > LISTED)
+      return;
     relay.transactions(cursor, cursor.seq, plan.target - cursor.seq, signal).then(
       ({ transactions }) => {
         const sum = (of: 'changes' | 'bytes') => transactions.reduce((total, each) => total + each[of], 0);
@@ -139,14 +142,14 @@ export class AgentWork {
 
   async #fetch({ plan, start, fresh }: WorkOf<'fetch'>, { state, relay, record, signal }: Ready): Promise<Event> {
     // The relay that prepares pages is there, though nothing comes.
-    if (state.at === 'pulling' && state.building) record?.received(0, Date.now());
-    const bytes = await relay.page(plan, start, fresh, signal, transferTo(record));
-    return { type: 'fetched', page: { bytes, start, next: trailerOf(bytes)?.next ?? null } };
+    if (state.at === 'pulling' && buildingSince(state.next) !== null) record?.received(0, Date.now());
+    const content = await relay.page(plan, start, fresh, signal, transferTo(record));
+    return { type: 'fetched', page: { start, next: content.trailer.next, content } };
   }
 
-  async #apply({ page, squashed }: WorkOf<'apply'>, site: Ready): Promise<Event> {
+  async #apply({ page, kind }: WorkOf<'apply'>, site: Ready): Promise<Event> {
     const { state, replica, record, signal } = site;
-    if (state.at === 'pulling' && state.fetching !== null) {
+    if (state.at === 'pulling' && state.next.is === 'requested') {
       // The request for the next page leaves first: it comes while this one is written.
       await new Promise((resolve) => setImmediate(resolve));
       if (signal.aborted) throw new TidemarkError('cancelled');
@@ -157,7 +160,7 @@ export class AgentWork {
       await this.#finishing(site);
     }
     const applied = await runCooperatively(
-      replica.applyPageCooperatively(page.bytes, { compacted: squashed }),
+      replica.applyPageCooperatively(page.content, { compacted: kind === 'compacted' }),
       (changes) => {
         if (signal.aborted) throw new TidemarkError('cancelled');
         if (!long) return;
@@ -167,9 +170,9 @@ export class AgentWork {
     );
     if (applied.cursor === null) throw new TidemarkError('page_out_of_order');
     this.#dropped(applied.dropped);
-    const bytes = page.bytes.length;
-    record?.applied(applied, { bytes, changes: trailerOf(page.bytes)?.changes ?? 0 }, Date.now());
-    this.#deps.book.applied(replica.tables(), applied, bytes, squashed);
+    const { sizeBytes: bytes, trailer } = page.content;
+    record?.applied(applied, { bytes, changes: trailer.changes }, Date.now());
+    this.#deps.book.applied(replica.tables(), applied, bytes, kind === 'compacted');
     return { type: 'applied', cursor: applied.cursor, start: startOf(replica) };
   }
 
@@ -219,7 +222,8 @@ export class AgentWork {
       if (outcome === 'compared') record?.found(differences);
       if (outcome === 'copy' || !needed || signal.aborted) found.discard();
       else this.#found = found;
-      return { type: 'compared', differences, needed, copy: outcome === 'copy' };
+      const verdict = outcome === 'copy' ? 'copy' : needed ? 'repair' : 'equal';
+      return { type: 'compared', differences, verdict };
     } catch (error) {
       found.discard();
       throw error;
@@ -261,7 +265,7 @@ export class AgentWork {
     const { cursor } = state;
     const head = this.#deps.book.probe?.status.head;
     if (cursor === null || head?.epoch !== cursor.epoch) return null;
-    const cheaper = 'run' in state && state.run.snapshot === 'cheaper';
+    const cheaper = 'run' in state && state.run.preparation?.reason === 'cheaper';
     return { epoch: cursor.epoch, seq: seq(Math.min(head.seq, cheaper ? cursor.seq + 1 : cursor.seq)) };
   }
 }
@@ -276,12 +280,12 @@ function discard({ replica }: Ready): Event {
 /** Where the next page of a replica starts, and of what. */
 export function startOf(replica: Replica): Start {
   const { start } = replica.cursorState();
-  const squashed = replica.spool.compactionTarget();
-  return squashed === null ? start : { ...start, squashed };
+  const compactedTo = replica.spool.compactionTarget();
+  return compactedTo === null ? start : { ...start, compactedTo };
 }
 
 /** Whether a transaction that was kept aside is whole with this page. */
-const endsSpool = ({ start, next }: PageInHand): boolean => start.part > 0 && next !== null && next.seq > start.seq;
+const endsSpool = ({ start, next }: ArrivedPage): boolean => start.part > 0 && next.seq > start.seq;
 
 function transferTo(record: RunRecord | null): Transfer {
   return {

@@ -6,7 +6,7 @@ import { DEFAULT_THRESHOLDS, type Facts, type Progress } from '@tidemark/status/
 /** Facts for tests: a PC that is up to date at {@link NOW}; every test says what differs. */
 export const NOW = Date.parse('2026-11-23T10:42:00.000Z');
 export const EPOCH = Epoch.parse('7f3a9c2e51');
-export const at = (msAgo: number): string => new Date(NOW - msAgo).toISOString();
+export const at = (msAgo: number): number => NOW - msAgo;
 
 export const RUN: Run = {
   id: 'run-1',

@@ -75,7 +75,7 @@ export async function run(
 export async function until<T>(
   check: () => Promise<T | undefined | false>,
   explain: () => string,
-  timeoutMs = 60_000,
+  timeoutMs = 180_000,
 ): Promise<T> {
   const end = Date.now() + timeoutMs;
   for (;;) {

@@ -95,7 +95,7 @@ export class Branch {
 
   /** A replica that equals the relay; gives its rows. */
   async synced(): Promise<Record<string, unknown[]>> {
-    const first = await this.run('now', { giveUpAfterMs: 30_000 });
+    const first = await this.run('now', { giveUpAfterMs: 240_000 });
     if (first.outcome !== 'done') throw new Error(JSON.stringify(first));
     return this.dump();
   }

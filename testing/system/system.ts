@@ -1,6 +1,9 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { PATHS, RelayStatus, TransactionList } from '@tidemark/protocol/api';
+import { RelayStatus, TransactionList } from '@tidemark/protocol/api';
+import { PATHS } from '@tidemark/protocol/paths';
+import { readConfig } from '@tidemark/relay-server/config/relay-config';
+import { Tokens } from '@tidemark/relay-server/tokens/tokens';
 import { freePort } from '../postgres/embedded.ts';
 import { type Finished, type Running, run, start, until } from '../processes/commands.ts';
 import { temporaryFolder } from '../processes/temporary-folder.ts';
@@ -76,22 +79,14 @@ export class System {
   }
 
   /** `attributes`: of a terminal, which filters in relay.yaml name. */
-  async addToken(role: string, name: string, attributes: Record<string, string> = {}): Promise<void> {
-    const added = await run('relay', [
-      'token',
-      'add',
-      '--config',
-      this.config,
-      '--role',
-      role,
-      '--feed',
-      'shop',
-      '--name',
-      name,
-      ...Object.entries(attributes).flatMap(([key, value]) => ['--set', `${key}=${value}`]),
-    ]);
-    if (added.code !== 0) throw new Error(`token add failed: ${added.stderr}`);
-    await writeFile(this.tokenFile(name), added.stdout, { mode: 0o600 });
+  async addToken(role: 'feed' | 'terminal', name: string, attributes: Record<string, string> = {}): Promise<void> {
+    const tokens = new Tokens(readConfig(this.config));
+    try {
+      const token = tokens.add({ name, role, feed: 'shop', attributes }, new Date());
+      await writeFile(this.tokenFile(name), token, { mode: 0o600 });
+    } finally {
+      tokens.close();
+    }
   }
 
   async startRelay(): Promise<void> {
@@ -166,7 +161,7 @@ export class System {
 
   /** Waits until the relay knows, by a heartbeat sent after now, that it holds all that the master has committed. */
   async settled(): Promise<void> {
-    const from = new Date().toISOString();
+    const from = Date.now();
     let last = '';
     await until(
       async () => {
@@ -185,7 +180,6 @@ export class System {
       },
       () =>
         `the relay did not come up to date: ${last}\nfeed: ${this.feed?.stdout.slice(-4000)}${this.feed?.stderr.slice(-2000)}\nrelay: ${this.relay?.stdout.slice(-3000)}${this.relay?.stderr.slice(-2000)}`,
-      120_000,
     );
   }
 

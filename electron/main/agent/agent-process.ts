@@ -161,9 +161,8 @@ export class AgentProcess {
     const { crashes, verdict } = onCrash(this.#crashes, now);
     this.#crashes = crashes;
     this.#deps.log('error', 'agent.exit', { code, ...verdict });
-    const since = new Date(now).toISOString();
-    if (!verdict.restart) return this.#setState({ state: 'down', restarts: verdict.restarts, since });
-    this.#setState({ state: 'restarting', restarts: verdict.restarts, since });
+    if (!verdict.restart) return this.#setState({ state: 'down', restarts: verdict.restarts, since: now });
+    this.#setState({ state: 'restarting', restarts: verdict.restarts, since: now });
     this.#retry = setTimeout(() => this.start(), verdict.afterMs);
   }
 

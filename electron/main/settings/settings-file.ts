@@ -1,12 +1,14 @@
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { access, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { problems } from '@tidemark/calls/problems';
 import { FeedName } from '@tidemark/protocol/api';
-import { Facts } from '@tidemark/status/facts';
+import { PauseJson } from '@tidemark/status/facts';
 import { z } from 'zod';
-import { Settings } from '../../contract/contract.ts';
+import { Settings, type SettingsFault } from '../../contract/settings.ts';
 
-/** A key as it is kept: encrypted by the operating system (base64), or plain where there is no key store. */
+/** The settings file: its format, and how it is read, replaced and kept when it is damaged. */
+
+/** A key as stored: encrypted by the operating system (base64), or plain where there is no key store. */
 export const SealedToken = z.object({ store: z.enum(['os', 'file']), value: z.string().min(1) });
 export type SealedToken = z.infer<typeof SealedToken>;
 
@@ -20,10 +22,10 @@ const FIELDS = {
   theme: Settings.shape.theme,
   token: SealedToken.nullable(),
   /** A pause outlives the app. */
-  paused: Facts.shape.paused,
+  paused: PauseJson.nullable(),
 };
 
-/** Settings as they stand in their file. */
+/** The content of the settings file. */
 export const StoredSettings = z.object(FIELDS);
 export type StoredSettings = z.infer<typeof StoredSettings>;
 
@@ -39,55 +41,83 @@ export const DEFAULT_SETTINGS: StoredSettings = {
   paused: null,
 };
 
+/** Settings as read, and why not all of them could be used; null when they could. */
+export interface FoundSettings {
+  stored: StoredSettings;
+  fault: SettingsFault | null;
+}
+
 /**
- * Reads settings. A file that is not there is the defaults. Fields that are not valid take their defaults and are named
- * in `problem`; the file itself stays as it is until settings are next saved, and is then kept beside as `.invalid`.
+ * Reads the settings file. Never fails: without a file it returns the defaults, and fields that are not valid take
+ * their defaults. It never writes; {@link setAside} keeps an unusable file before the next write replaces it.
  */
-export async function readSettings(file: string): Promise<{ stored: StoredSettings; problem: string | null }> {
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { stored: DEFAULT_SETTINGS, problem: null };
-    return { stored: DEFAULT_SETTINGS, problem: `${file} cannot be read: ${(error as Error).message}` };
-  }
+export async function readSettings(file: string): Promise<FoundSettings> {
+  const damaged = (reason: string): FoundSettings => ({
+    stored: DEFAULT_SETTINGS,
+    fault: { kind: 'file-damaged', file, reason },
+  });
   let found: unknown;
   try {
-    found = JSON.parse(text);
-  } catch {
-    return { stored: DEFAULT_SETTINGS, problem: `${file} is not JSON` };
+    found = JSON.parse(await readFile(file, 'utf8'));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { stored: DEFAULT_SETTINGS, fault: null };
+    return damaged((error as Error).message);
   }
-  const whole = StoredSettings.safeParse(found);
-  if (whole.success) return { stored: whole.data, problem: null };
-  const fields = z.record(z.string(), z.unknown()).safeParse(found).data ?? {};
+  const all = StoredSettings.safeParse(found);
+  if (all.success) return { stored: all.data, fault: null };
+  const fields = z.record(z.string(), z.unknown()).safeParse(found);
+  if (!fields.success) return damaged('the file does not hold a JSON object');
   const valid = Object.entries(FIELDS).flatMap(([name, schema]) => {
-    const value = schema.safeParse(fields[name]);
+    const value = schema.safeParse(fields.data[name]);
     return value.success ? [[name, value.data]] : [];
   });
   return {
     stored: { ...DEFAULT_SETTINGS, ...(Object.fromEntries(valid) as Partial<StoredSettings>) },
-    problem: `${file}: ${problems(whole.error)}`,
+    fault: { kind: 'fields-invalid', file, reason: problems(all.error) },
   };
 }
 
-/** Puts settings in place of the old ones, in one step: whoever reads sees the old or the new. Throws what the file system throws. */
+/**
+ * Replaces the settings file in one step: a reader sees the old file or the new one, also after a power failure. Throws
+ * the file system's errors; the old file is then still there. Why no library does this: docs/dependencies.md.
+ */
 export async function writeSettings(file: string, stored: StoredSettings): Promise<void> {
   await mkdir(path.dirname(file), { recursive: true });
-  const fresh = `${file}.new`;
-  const handle = await open(fresh, 'w', 0o600);
+  const temporary = `${file}.new`;
+  const handle = await open(temporary, 'w', 0o600);
   try {
-    await handle.writeFile(`${JSON.stringify(stored, null, 2)}\n`);
+    await handle.writeFile(`${JSON.stringify({ ...stored, paused: FIELDS.paused.encode(stored.paused) }, null, 2)}\n`);
+    // Before the rename: otherwise a power failure can leave the new name with no content.
     await handle.sync();
   } catch (error) {
     await handle.close();
-    await rm(fresh, { force: true });
+    await rm(temporary, { force: true });
     throw error;
   }
   await handle.close();
-  await rename(fresh, file);
+  await rename(temporary, file);
 }
 
-/** Keeps a settings file that could not be read whole, beside the one that takes its place. */
-export async function keepInvalid(file: string): Promise<void> {
-  await rename(file, `${file}.invalid`);
+/**
+ * Moves an unusable settings file out of the way, to `settings.json.invalid` or, where that exists, to the same name
+ * with a number. Earlier ones are kept. Returns the new path; null when the file is gone already.
+ */
+export async function setAside(file: string): Promise<string | null> {
+  for (let number = 1; ; number++) {
+    const aside = number === 1 ? `${file}.invalid` : `${file}.invalid-${number}`;
+    if (await exists(aside)) continue;
+    try {
+      await rename(file, aside);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+      throw error;
+    }
+    return aside;
+  }
 }
+
+const exists = (file: string): Promise<boolean> =>
+  access(file).then(
+    () => true,
+    () => false,
+  );

@@ -1,11 +1,11 @@
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { SettingsService } from './settings-service.ts';
 import type { TokenStore } from './token-store.ts';
 
-/** As on a PC with a key store: what is kept is not the key itself. */
+/** A key store whose sealed form is not the key itself. */
 const tokens: TokenStore = {
   seal: async (token) => ({ store: 'os', value: Buffer.from(token).toString('hex') }),
   open: async ({ value }) => {
@@ -22,16 +22,17 @@ afterEach(() => rm(folder, { recursive: true, force: true }));
 
 const open = () => SettingsService.open({ folder, tokens });
 const file = () => path.join(folder, 'settings.json');
+const DAMAGED = '{"relayUrl": ';
 const SET = { relayUrl: 'https://relay.example', feed: 'shop', token: 'secret-key' };
 
-test('nothing set: defaults, no fault, nothing for the engine', async () => {
+test('without a settings file, everything has its default and nothing is at fault', async () => {
   const settings = await open();
-  expect(settings.fault).toBeNull();
+  expect(settings.faults).toEqual([]);
   expect(settings.get()).toMatchObject({ relayUrl: '', hasToken: false, tokenStore: 'none', databasePath: '' });
   expect(settings.agentConfig()).toBeNull();
 });
 
-test('what is set is there after a restart; the key is kept sealed, and only for its user', async () => {
+test('settings survive a restart; the key is stored sealed, in a file of its user only', async () => {
   await (await open()).change(SET);
   const settings = await open();
   expect(settings.get()).toMatchObject({ relayUrl: 'https://relay.example', hasToken: true, tokenStore: 'os' });
@@ -61,40 +62,101 @@ test.each([
   expect(await readFile(file(), 'utf8')).toBe(before);
 });
 
-test('a slash at the end of the address is dropped', async () => {
+test('a pause outlives a restart and a change of settings, and is stored as text', async () => {
+  const paused = { since: Date.UTC(2026, 10, 23, 10, 42), until: Date.UTC(2026, 10, 24), by: 'you' };
+  const first = await open();
+  await first.change(SET);
+  await first.keepPaused(paused);
+  await first.change({ theme: 'dark' });
+  expect((await open()).agentConfig()).toMatchObject({ paused });
+  expect(JSON.parse(await readFile(file(), 'utf8'))).toMatchObject({
+    theme: 'dark',
+    paused: { since: '2026-11-23T10:42:00.000Z', until: '2026-11-24T00:00:00.000Z', by: 'you' },
+  });
+});
+
+test('drops a slash at the end of the address', async () => {
   expect((await (await open()).change({ relayUrl: 'http://10.0.0.7:4600/' })).relayUrl).toBe('http://10.0.0.7:4600');
 });
 
-test('a damaged file is named, not overwritten at start, and kept beside the next', async () => {
-  await writeFile(file(), '{"relayUrl": ');
-  const settings = await open();
-  expect(settings.fault).toMatchObject({ code: 'settings_invalid' });
-  expect(await readFile(file(), 'utf8')).toBe('{"relayUrl": ');
-  await settings.change(SET);
-  expect(settings.fault).toBeNull();
-  expect((await readdir(folder)).sort()).toEqual(['replicas', 'settings.json', 'settings.json.invalid']);
+describe('a damaged settings file', () => {
+  test('is reported with its path and reason, and not touched at start', async () => {
+    await writeFile(file(), DAMAGED);
+    const settings = await open();
+    expect(settings.faults).toEqual([{ kind: 'file-damaged', file: file(), reason: expect.stringContaining('JSON') }]);
+    expect(await readFile(file(), 'utf8')).toBe(DAMAGED);
+  });
+
+  test('is kept when new settings replace it', async () => {
+    await writeFile(file(), DAMAGED);
+    const settings = await open();
+    await settings.change(SET);
+    expect(settings.faults).toEqual([]);
+    expect(await readFile(`${file()}.invalid`, 'utf8')).toBe(DAMAGED);
+    expect((await open()).get()).toMatchObject({ feed: 'shop' });
+  });
+
+  test('does not overwrite one that was kept earlier', async () => {
+    for (const content of [DAMAGED, '[]']) {
+      await writeFile(file(), content);
+      await (await open()).change(SET);
+    }
+    expect((await readdir(folder)).sort()).toEqual([
+      'replicas',
+      'settings.json',
+      'settings.json.invalid',
+      'settings.json.invalid-2',
+    ]);
+    expect(await readFile(`${file()}.invalid`, 'utf8')).toBe(DAMAGED);
+    expect(await readFile(`${file()}.invalid-2`, 'utf8')).toBe('[]');
+  });
+
+  test('stays reported until the PC is connected again', async () => {
+    await writeFile(file(), DAMAGED);
+    const settings = await open();
+    await settings.change({ theme: 'dark' });
+    expect(settings.faults).toHaveLength(1);
+    await settings.change(SET);
+    expect(settings.faults).toEqual([]);
+  });
+
+  test('keeps a preset from being taken in its place', async () => {
+    await writeFile(file(), DAMAGED);
+    const preset = path.join(folder, 'preset.json');
+    await writeFile(preset, JSON.stringify({ relayUrl: 'http://127.0.0.1:4600', feed: 'shop' }));
+    const settings = await open();
+    await settings.takePreset(preset);
+    expect(settings.get().feed).toBe('');
+    expect(settings.faults.map(({ kind }) => kind)).toEqual(['file-damaged']);
+  });
 });
 
-test('a file with three mistakes: all three are named, the rest is used', async () => {
+test('invalid fields are all named and take their defaults; the others are used', async () => {
   await (await open()).change(SET);
   const stored = JSON.parse(await readFile(file(), 'utf8'));
   await writeFile(file(), JSON.stringify({ ...stored, relayUrl: 'nowhere', everyMinutes: 7, theme: 'pink' }));
   const settings = await open();
-  for (const field of ['relayUrl', 'everyMinutes', 'theme']) expect(settings.fault?.params.detail).toContain(field);
+  expect(settings.faults).toMatchObject([{ kind: 'fields-invalid', file: file() }]);
+  for (const field of ['relayUrl', 'everyMinutes', 'theme']) expect(settings.faults[0]?.reason).toContain(field);
   expect(settings.get()).toMatchObject({ feed: 'shop', hasToken: true, everyMinutes: 0, theme: 'system' });
 });
 
-test('a key that the key store does not give back is asked for again, and the rest stays', async () => {
+test('a key that the key store does not return is reported until a new one is saved; the other settings stay', async () => {
   await (await open()).change(SET);
   const stored = JSON.parse(await readFile(file(), 'utf8'));
   await writeFile(file(), JSON.stringify({ ...stored, token: { store: 'os', value: 'locked' } }));
   const settings = await open();
-  expect(settings.fault?.params.detail).toContain('key store');
+  expect(settings.faults).toEqual([{ kind: 'key-lost', file: file(), reason: 'locked' }]);
   expect(settings.get()).toMatchObject({ feed: 'shop', hasToken: false });
   expect(settings.agentConfig()).toBeNull();
+  await settings.change({ branchName: 'Branch 7' });
+  expect(settings.faults).toHaveLength(1);
+  await settings.change({ token: 'new-key' });
+  expect(settings.faults).toEqual([]);
+  expect((await open()).agentConfig()).toMatchObject({ feed: 'shop', token: 'new-key' });
 });
 
-test('changes that come together are all kept', async () => {
+test('keeps changes that are made at the same time', async () => {
   const settings = await open();
   await Promise.all([
     settings.change({ feed: 'shop' }),
@@ -104,34 +166,43 @@ test('changes that come together are all kept', async () => {
   expect((await open()).get()).toMatchObject({ feed: 'shop', theme: 'dark', branchName: 'Branch 7' });
 });
 
-test('a preset is taken once, and one that is wrong is named', async () => {
-  const preset = path.join(folder, 'preset.json');
-  await writeFile(path.join(folder, 'branch.token'), 'secret-key\n');
-  await writeFile(
-    preset,
-    JSON.stringify({
+describe('a preset', () => {
+  const preset = () => path.join(folder, 'preset.json');
+
+  test('is taken once', async () => {
+    await writeFile(path.join(folder, 'branch.token'), 'secret-key\n');
+    const prepared = {
       relayUrl: 'http://127.0.0.1:4600',
       feed: 'shop',
       tokenFile: 'branch.token',
       branchName: 'Branch 7',
-    }),
-  );
-  const settings = await open();
-  await settings.takePreset(preset);
-  expect(settings.agentConfig()).toMatchObject({
-    relayUrl: 'http://127.0.0.1:4600',
-    token: 'secret-key',
-    branchName: 'Branch 7',
+    };
+    await writeFile(preset(), JSON.stringify(prepared));
+    const settings = await open();
+    await settings.takePreset(preset());
+    expect(settings.agentConfig()).toMatchObject({
+      relayUrl: 'http://127.0.0.1:4600',
+      token: 'secret-key',
+      branchName: 'Branch 7',
+    });
+
+    await settings.change({ branchName: 'Mine' });
+    await settings.takePreset(preset());
+    expect(settings.get().branchName).toBe('Mine');
   });
 
-  await settings.change({ branchName: 'Mine' });
-  await settings.takePreset(preset);
-  expect(settings.get().branchName).toBe('Mine');
-
-  await rm(file());
-  await writeFile(preset, JSON.stringify({ relay: 'http://127.0.0.1:4600' }));
-  const wrong = await open();
-  await wrong.takePreset(preset);
-  expect(wrong.fault?.params.detail).toContain('relay');
-  expect(wrong.get().relayUrl).toBe('');
+  test.each([
+    ['an unknown field', { relay: 'http://127.0.0.1:4600' }, 'relay'],
+    ['a name that is too long', { feed: 'shop', branchName: 'x'.repeat(61) }, 'branchName'],
+    ['an invalid address', { relayUrl: 'nowhere', feed: 'shop' }, 'relayUrl'],
+    ['a missing key file', { feed: 'shop', tokenFile: 'none.token' }, 'none.token'],
+  ])('with %s is refused and reported', async (_, prepared, named) => {
+    await writeFile(preset(), JSON.stringify(prepared));
+    const settings = await open();
+    await settings.takePreset(preset());
+    expect(settings.faults).toEqual([
+      { kind: 'preset-refused', file: preset(), reason: expect.stringContaining(named) },
+    ]);
+    expect(settings.get()).toMatchObject({ relayUrl: '', feed: '', branchName: '' });
+  });
 });

@@ -1,16 +1,12 @@
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { problems } from '@tidemark/calls/problems';
 import { TidemarkError } from '@tidemark/protocol/errors';
-import type { Fault } from '@tidemark/protocol/fault';
 import type { AgentConfig } from '@tidemark/terminal/agent/contract';
-import { z } from 'zod';
-import { type Settings, SettingsChange } from '../../contract/contract.ts';
-import { keepInvalid, readSettings, StoredSettings, writeSettings } from './settings-file.ts';
+import type { Settings, SettingsChange, SettingsFault } from '../../contract/settings.ts';
+import { readPreset } from './preset.ts';
+import { readSettings, StoredSettings, setAside, writeSettings } from './settings-file.ts';
 import type { TokenStore } from './token-store.ts';
-
-/** What a preset file may say: settings for a PC that has none yet. `tokenFile` is relative to the file. */
-const Preset = SettingsChange.omit({ token: true }).extend({ tokenFile: z.string().optional() }).strict();
 
 /** Folder of the replicas, in the app's own. */
 const REPLICAS = 'replicas';
@@ -21,44 +17,47 @@ export interface SettingsDeps {
   tokens: TokenStore;
 }
 
-/** The app's settings: the only holder of the relay's key outside the sync engine. */
+/**
+ * Holds the app's settings, and the relay's key, which no process but the agent gets from here. Order at start: read the
+ * file, open the key, take the preset. What could not be used is listed in {@link faults}; the service must never treat
+ * it as "nothing is set", and must never overwrite an unusable file without keeping it.
+ */
 export class SettingsService {
   readonly #deps: SettingsDeps;
   #stored: StoredSettings;
   #token: string | null;
-  /** The file as found was not valid and has not been replaced yet. */
-  #invalidFile: boolean;
-  /** Why settings could not be used as they were found; null when they could. */
-  fault: Fault | null;
+  /** The settings file is not usable and has not been replaced yet. */
+  #fileUnusable: boolean;
+  #faults: SettingsFault[];
   #queue: Promise<unknown> = Promise.resolve();
   readonly #listeners: (() => void)[] = [];
 
-  private constructor(
-    deps: SettingsDeps,
-    found: { stored: StoredSettings; problem: string | null },
-    token: string | null,
-    problem: string | null,
-  ) {
+  private constructor(deps: SettingsDeps, stored: StoredSettings, token: string | null, faults: SettingsFault[]) {
     this.#deps = deps;
-    this.#stored = found.stored;
+    this.#stored = stored;
     this.#token = token;
-    this.#invalidFile = found.problem !== null;
-    const detail = [found.problem, problem].filter((each) => each !== null).join('; ');
-    this.fault = detail === '' ? null : { code: 'settings_invalid', params: { detail } };
+    this.#faults = faults;
+    this.#fileUnusable = faults.some(({ kind }) => kind === 'file-damaged' || kind === 'fields-invalid');
   }
 
-  /** Reads the settings of a folder; never fails, but says in `fault` what it could not use. */
+  /** Reads the settings in `deps.folder`. */
   static async open(deps: SettingsDeps): Promise<SettingsService> {
     await mkdir(path.join(deps.folder, REPLICAS), { recursive: true });
-    const found = await readSettings(fileOf(deps));
+    const file = fileIn(deps);
+    const { stored, fault } = await readSettings(file);
+    const faults = fault === null ? [] : [fault];
     let token: string | null = null;
-    let problem: string | null = null;
     try {
-      token = found.stored.token && (await deps.tokens.open(found.stored.token));
-    } catch {
-      problem = 'the key cannot be read from the key store: enter it again';
+      token = stored.token && (await deps.tokens.open(stored.token));
+    } catch (error) {
+      faults.push({ kind: 'key-lost', file, reason: (error as Error).message });
     }
-    return new SettingsService(deps, found, token, problem);
+    return new SettingsService(deps, stored, token, faults);
+  }
+
+  /** What could not be used of the settings found at start, until a person has saved what replaces it. */
+  get faults(): readonly SettingsFault[] {
+    return this.#faults;
   }
 
   onChange(listener: () => void): void {
@@ -75,36 +74,36 @@ export class SettingsService {
     };
   }
 
-  /** One file for each feed, so that a change of feed loses nothing. */
+  /** Path of the replica; '' without a feed. One file per feed, so that a change of feed loses no data. */
   databasePath(): string {
     const { feed } = this.#stored;
     return feed === '' ? '' : path.join(this.#deps.folder, REPLICAS, `${feed}.sqlite`);
   }
 
-  /** What the sync engine is told; null while anything that it needs is missing. */
+  /** The agent's config; null while anything that it needs is missing. */
   agentConfig(): Omit<AgentConfig, 'version'> | null {
     const { token, theme, ...stored } = this.#stored;
     if (stored.relayUrl === '' || stored.feed === '' || this.#token === null) return null;
     return { ...stored, token: this.#token, databasePath: this.databasePath() };
   }
 
-  /** The key in use; only for trying a connection with it. */
+  /** The key in use; only for a connection test. */
   get token(): string | null {
     return this.#token;
   }
 
-  /** Keeps a pause for the next start. It is a fact of the engine, so nobody is told. */
+  /** Stores a pause for the next start. The agent knows of it already, so listeners are not called. */
   keepPaused(paused: AgentConfig['paused']): Promise<void> {
     if (JSON.stringify(paused) === JSON.stringify(this.#stored.paused)) return Promise.resolve();
     return this.#enqueue(() => this.#store({ ...this.#stored, paused }));
   }
 
-  /** Throws `settings_invalid`, which names every wrong field; then all is as it was. */
+  /** Saves a change. Throws `settings_invalid`, which names every wrong field; nothing is changed then. */
   change(change: SettingsChange): Promise<Settings> {
     return this.#enqueue(() => this.#apply(change));
   }
 
-  /** One after the other, so that none undoes another. */
+  /** Runs changes one after the other, so that none overwrites another. */
   #enqueue<T>(work: () => Promise<T>): Promise<T> {
     const done = this.#queue.then(work);
     this.#queue = done.catch(() => {});
@@ -112,24 +111,30 @@ export class SettingsService {
   }
 
   async #apply({ token, ...fields }: SettingsChange): Promise<Settings> {
-    const next = StoredSettings.safeParse({ ...this.#stored, ...fields });
+    const next = StoredSettings.omit({ paused: true }).safeParse({ ...this.#stored, ...fields });
     if (!next.success) throw new TidemarkError('settings_invalid', { detail: problems(next.error) });
     const stored = {
       ...next.data,
+      paused: this.#stored.paused,
       token: token === undefined ? this.#stored.token : await this.#deps.tokens.seal(token),
     };
     await this.#store(stored);
     if (token !== undefined) this.#token = token;
-    this.fault = null;
+    this.#faults = this.#faults.filter((fault) => !this.#isResolved(fault, token !== undefined));
     for (const listener of this.#listeners) listener();
     return this.get();
   }
 
+  /** A lost key needs a new one; the other faults are over when the PC is connected again. */
+  #isResolved({ kind }: SettingsFault, newToken: boolean): boolean {
+    return kind === 'key-lost' ? newToken : this.agentConfig() !== null;
+  }
+
   async #store(stored: StoredSettings): Promise<void> {
-    const file = fileOf(this.#deps);
+    const file = fileIn(this.#deps);
     try {
-      if (this.#invalidFile) await keepInvalid(file);
-      this.#invalidFile = false;
+      if (this.#fileUnusable) await setAside(file);
+      this.#fileUnusable = false;
       await writeSettings(file, stored);
     } catch (error) {
       throw new TidemarkError('settings_invalid', { detail: `${file} cannot be written` }, error);
@@ -137,21 +142,15 @@ export class SettingsService {
     this.#stored = stored;
   }
 
-  /** Takes a preset file when nothing is set yet; what is wrong with it is said in `fault`. */
+  /** Takes the settings of a preset file, if this PC has none yet and none were lost. */
   async takePreset(file: string): Promise<void> {
-    if (this.#stored.relayUrl !== '' || this.#stored.feed !== '' || this.fault !== null) return;
+    if (this.#stored.relayUrl !== '' || this.#stored.feed !== '' || this.#faults.length > 0) return;
     try {
-      const { tokenFile, ...fields } = Preset.parse(JSON.parse(await readFile(file, 'utf8')));
-      const token =
-        tokenFile === undefined
-          ? undefined
-          : (await readFile(path.resolve(path.dirname(file), tokenFile), 'utf8')).trim();
-      await this.change(SettingsChange.parse({ ...fields, ...(token === undefined ? {} : { token }) }));
+      await this.change(await readPreset(file));
     } catch (error) {
-      const detail = error instanceof z.ZodError ? problems(error) : (error as Error).message;
-      this.fault = { code: 'settings_invalid', params: { detail: `the preset ${file}: ${detail}` } };
+      this.#faults.push({ kind: 'preset-refused', file, reason: (error as Error).message });
     }
   }
 }
 
-const fileOf = ({ folder }: SettingsDeps) => path.join(folder, 'settings.json');
+const fileIn = ({ folder }: SettingsDeps) => path.join(folder, 'settings.json');

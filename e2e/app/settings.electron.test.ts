@@ -1,0 +1,64 @@
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { expect, test } from './fixtures.ts';
+import { set, shoot } from './pictures.ts';
+
+/** Settings that cannot be used: the real app says so instead of looking like a fresh installation. */
+
+const DAMAGED = '{"relayUrl": "https://relay.hq.example", "feed": "sh';
+
+/** A data folder with this settings file. */
+function folderWith(settings: string): string {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'tidemark-app-'));
+  writeFileSync(path.join(folder, 'settings.json'), settings);
+  return folder;
+}
+
+test('a damaged settings file is reported, and kept when new settings replace it', async ({ launch }) => {
+  const app = await launch(null, folderWith(DAMAGED));
+  const file = path.join(app.folder, 'settings.json');
+  const banner = app.page.getByTestId('settings-fault-file-damaged');
+  await expect(banner).toContainText('The settings of this PC could not be read');
+  await expect(banner).toContainText('Data already on this PC is safe');
+  await expect(banner).toContainText(file);
+  await expect(app.headline).toHaveText('Connect this PC again');
+  expect(readFileSync(file, 'utf8')).toBe(DAMAGED);
+
+  await banner.getByRole('button', { name: 'Copy details' }).click();
+  await expect
+    .poll(() => app.electron.evaluate(({ clipboard }) => clipboard.readText()))
+    .toContain(`Fault: file-damaged\nFile: ${file}\nReason: `);
+
+  await shoot(app, '60-settings-damaged');
+  await set(app, { relayUrl: 'http://127.0.0.1:9', feed: 'shop', token: 'a-key' });
+  await expect(banner).toHaveCount(0);
+  expect(readFileSync(`${file}.invalid`, 'utf8')).toBe(DAMAGED);
+  expect(JSON.parse(readFileSync(file, 'utf8'))).toMatchObject({ feed: 'shop' });
+});
+
+test('a key that the key store does not return is asked for again', async ({ launch }) => {
+  const settings = {
+    relayUrl: 'http://127.0.0.1:9',
+    feed: 'shop',
+    centralName: '',
+    branchName: 'Branch 7',
+    everyMinutes: 0,
+    automatic: 'sync',
+    theme: 'light',
+    token: { store: 'os', value: Buffer.from('of another user').toString('base64') },
+    paused: null,
+  };
+  const app = await launch(null, folderWith(JSON.stringify(settings)));
+  await expect(app.page.getByTestId('settings-fault-key-lost')).toBeVisible();
+  await expect(app.page.getByRole('textbox', { name: 'Key' })).toBeVisible();
+  await shoot(app, '61-settings-key-lost');
+});
+
+test('a preset that is refused is reported', async ({ launch }) => {
+  const preset = { relayUrl: 'http://127.0.0.1:9', feed: 'shop', tokenFile: 'none.token' };
+  const app = await launch(preset);
+  const banner = app.page.getByTestId('settings-fault-preset-refused');
+  await expect(banner).toContainText('none.token');
+  await shoot(app, '62-settings-preset-refused');
+});

@@ -1,0 +1,88 @@
+import { facts as allFacts, NOW } from '@tidemark/testing/facts';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import type { AppState } from '../contract/contract.ts';
+import type { Settings } from '../contract/settings.ts';
+import { AppStateHolder } from './app-state.ts';
+
+const SETTINGS: Settings = {
+  relayUrl: 'https://relay.hq.example',
+  feed: 'shop',
+  hasToken: true,
+  tokenStore: 'os',
+  centralName: 'Central database',
+  branchName: 'Branch 7',
+  everyMinutes: 0,
+  automatic: 'sync',
+  theme: 'light',
+  databasePath: '/data/shop.sqlite',
+};
+const MINUTE_MS = 60_000;
+
+beforeEach(() => void vi.useFakeTimers({ now: NOW }));
+afterEach(() => void vi.useRealTimers());
+
+function holder({ configured = true } = {}) {
+  const published: AppState[] = [];
+  let changed = () => {};
+  const state = new AppStateHolder({
+    settings: {
+      get: () => SETTINGS,
+      agentConfig: () => (configured ? ({} as never) : null),
+      onChange: (listener) => {
+        changed = listener;
+      },
+      faults: [],
+    },
+    now: () => Date.now(),
+    publish: (value) => published.push(value),
+  });
+  const { agent: _, ...facts } = allFacts();
+  return { state, published, facts, changeSettings: () => changed() };
+}
+
+test('each change is published at once, with its status', () => {
+  const { state, published, facts } = holder();
+  state.setAgent({ state: 'alive' });
+  state.setFacts(facts);
+  state.setFacts({ ...facts, online: false });
+  expect(published.map(({ status }) => status.code)).toEqual(['starting', 'up-to-date', 'offline']);
+});
+
+test('the clock alone changes the status, and the change is published', () => {
+  const { state, published, facts } = holder();
+  state.setAgent({ state: 'alive' });
+  state.setFacts(facts);
+  vi.advanceTimersByTime(20 * MINUTE_MS);
+  expect(published.at(-1)?.status.code).toBe('up-to-date-old');
+});
+
+test('a tick that changes nothing publishes nothing', () => {
+  const { state, published, facts } = holder();
+  state.setAgent({ state: 'alive' });
+  state.setFacts(facts);
+  const before = published.length;
+  vi.advanceTimersByTime(5_000);
+  expect(published).toHaveLength(before);
+});
+
+test('a countdown is published each second', () => {
+  const { state, published, facts } = holder();
+  state.setAgent({ state: 'alive' });
+  state.setFacts({ ...facts, retry: { attempt: 3, nextAt: NOW + 25_000 } });
+  vi.advanceTimersByTime(3_000);
+  const details = published.slice(-3).map(({ status }) => status.detail);
+  expect(new Set(details).size).toBe(3);
+});
+
+test('before the agent has sent facts, the state says that it is starting', () => {
+  const { state } = holder();
+  expect(state.get().status.code).toBe('starting');
+});
+
+test('a PC that is not set up says so, whatever the agent sent before', () => {
+  const { state, facts, changeSettings, published } = holder({ configured: false });
+  state.setAgent({ state: 'alive' });
+  state.setFacts(facts);
+  changeSettings();
+  expect(published.at(-1)?.status.code).toBe('setup');
+});

@@ -1,0 +1,48 @@
+import { z } from 'zod';
+
+/**
+ * What a column's values mean, in terms that every kind of master shares. The feed derives the logical type from the
+ * master's own type; the relay compares values by it. The set is closed: a type that fits no other kind is `other`.
+ *
+ * A logical type belongs to one version of a table's schema, so it holds nothing that the master can change while the
+ * table stays the same. That is why `enum` does not list its labels.
+ */
+
+const bits = z.union([z.literal(8), z.literal(16), z.literal(24), z.literal(32), z.literal(64)]);
+
+export const LogicalType = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('boolean') }),
+  /** Two's complement of this width, or unsigned. */
+  z.object({ kind: z.literal('integer'), bits, unsigned: z.literal(true).optional() }),
+  /**
+   * Exact decimal numbers. `precision`: number of significant digits. `scale`: number of digits after the point; may be
+   * negative or larger than the precision. Null: unlimited.
+   */
+  z.object({ kind: z.literal('decimal'), precision: z.int().positive().nullable(), scale: z.int().nullable() }),
+  /** IEEE 754. Values cannot be compared exactly with decimal text. */
+  z.object({ kind: z.literal('float'), bits: z.union([z.literal(32), z.literal(64)]) }),
+  /** Text whose trailing spaces count. */
+  z.object({ kind: z.literal('text') }),
+  /** Text padded with spaces to `length` characters; trailing spaces do not count. Null: no fixed length. */
+  z.object({ kind: z.literal('character'), length: z.int().positive().nullable() }),
+  z.object({ kind: z.literal('uuid') }),
+  z.object({ kind: z.literal('enum') }),
+  /** Forms as docs/types.md writes them. `timestamp` has no time zone; `timestamptz` is an instant, written in UTC. */
+  z.object({ kind: z.literal('date') }),
+  z.object({ kind: z.literal('time') }),
+  z.object({ kind: z.literal('timestamp') }),
+  z.object({ kind: z.literal('timestamptz') }),
+  z.object({ kind: z.literal('interval') }),
+  z.object({ kind: z.literal('json') }),
+  z.object({ kind: z.literal('binary') }),
+  /** The master's own text, compared as written. */
+  z.object({ kind: z.literal('other') }),
+]);
+export type LogicalType = z.infer<typeof LogicalType>;
+
+/** Whether two logical types are the same. */
+export function sameLogicalType(a: LogicalType, b: LogicalType): boolean {
+  return sortedJson(a) === sortedJson(b);
+}
+
+const sortedJson = (type: LogicalType) => JSON.stringify(Object.entries(type).sort(([a], [b]) => (a < b ? -1 : 1)));

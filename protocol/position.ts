@@ -1,0 +1,25 @@
+import { z } from 'zod';
+
+/**
+ * A position in a master's log: `<sortable>` or `<sortable>~<own>`.
+ *
+ * - `sortable`: 16 hex digits whose text order is log order. The relay compares positions by it.
+ * - `own`: the position as the source names it (a GTID), where the source cannot derive that from the digits. Only the
+ *   source reads it. Everything else stores it and returns it unchanged.
+ *
+ * Postgres writes the LSN as `sortable` and needs no `own`.
+ */
+export const SourcePosition = z.string().regex(/^[0-9A-F]{16}(?:~[A-Za-z0-9.,:/_-]{1,1000})?$/);
+export type SourcePosition = string;
+
+const SORTABLE = 16;
+
+/** The part of a position that sorts. */
+export function sortable(position: SourcePosition): string {
+  return position.slice(0, SORTABLE);
+}
+
+/** Whether `position` lies after `other` in the log. */
+export function isAfter(position: SourcePosition, other: SourcePosition): boolean {
+  return sortable(position) > sortable(other);
+}

@@ -1,0 +1,14 @@
+import { z } from 'zod';
+import type { Filters } from './filters.ts';
+
+/** Filters as they cross to a thread: the parsed form of what relay.yaml says, see {@link Filters}. */
+const Condition = z.union([
+  z.object({ column: z.string(), at: z.string(), attribute: z.string() }),
+  z.object({ column: z.string(), at: z.string(), values: z.array(z.string().nullable()) }),
+]);
+const Columns = z.object({ names: z.array(z.string()), at: z.string() });
+
+export const FiltersSchema = z.record(
+  z.string(),
+  z.object({ where: z.array(Condition), columns: Columns.nullable(), indexes: z.array(Columns) }),
+) satisfies z.ZodType<Filters>;

@@ -1,0 +1,29 @@
+import { SnapshotManifest } from '@tidemark/protocol/api';
+import { ScopeSet } from '@tidemark/protocol/page';
+import type { SnapshotSource } from '@tidemark/table-store/snapshot';
+import { z } from 'zod';
+
+/** What the relay asks of the thread that builds a snapshot. */
+
+const Part = z.object({
+  columns: z.array(z.string()).nullable(),
+  where: z.string(),
+  params: z.array(z.union([z.string(), z.number(), z.bigint(), z.null()])),
+  indexes: z.array(z.array(z.string())),
+});
+
+const Source = z.object({
+  mirror: z.string(),
+  feed: z.string(),
+  scopes: ScopeSet,
+  cursorSql: z.string(),
+  tables: z.record(z.string(), Part.nullable()),
+}) satisfies z.ZodType<SnapshotSource>;
+
+/** A build of a mirror of hundreds of GB ends within this time, ms. */
+const LONGEST_MS = 6 * 3_600_000;
+
+export const SNAPSHOT_CALLS = {
+  /** Writes the snapshot and its compressed forms to `file` and beside it, synced to disk. Throws disk_full, db_*. */
+  build: { in: z.object({ source: Source, file: z.string() }), out: SnapshotManifest, timeoutMs: LONGEST_MS },
+} as const;

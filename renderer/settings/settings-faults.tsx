@@ -1,0 +1,81 @@
+import { Button, Text } from '@mantine/core';
+import { IconCopy, IconFileAlert, IconFileX, IconKeyOff, IconSettingsExclamation } from '@tabler/icons-react';
+import type { SettingsFault } from '@tidemark/electron/contract/settings';
+import { useApp } from '../state/context.tsx';
+import { useActions } from '../state/use-actions.ts';
+import classes from './settings-faults.module.css';
+
+/** What happened, and what is safe and to be done, for each kind of fault. */
+const WORDS: Record<SettingsFault['kind'], { title: string; text: string; Icon: typeof IconFileX }> = {
+  'file-damaged': {
+    title: 'The settings of this PC could not be read',
+    text: 'Tidemark is using default settings. Data already on this PC is safe. Enter the connection again: Tidemark then writes a new settings file and keeps the damaged one beside it.',
+    Icon: IconFileX,
+  },
+  'fields-invalid': {
+    title: 'Some settings of this PC could not be read',
+    text: 'They have their default values; all others are in use. Data already on this PC is safe. When you next save a setting, Tidemark keeps the old file beside the new one.',
+    Icon: IconFileAlert,
+  },
+  'preset-refused': {
+    title: 'The settings prepared for this PC were not accepted',
+    text: 'Nothing was changed on this PC. Ask your administrator to correct the file, or enter the connection by hand.',
+    Icon: IconSettingsExclamation,
+  },
+  'key-lost': {
+    title: 'The key of this PC could not be read',
+    text: 'The key store of this computer did not return it. This happens after a change of user account or password. All other settings and the data on this PC are safe. Enter the key again.',
+    Icon: IconKeyOff,
+  },
+};
+
+/** The fault as text, to be sent to an administrator. */
+function faultText({ kind, file, reason }: SettingsFault): string {
+  return [`Tidemark: ${WORDS[kind].title}`, `Fault: ${kind}`, `File: ${file}`, `Reason: ${reason}`].join('\n');
+}
+
+/**
+ * Says what could not be used of the settings found at start, so that a PC that lost its settings does not look like
+ * one that never had any. Shown on every screen where a person would otherwise draw that conclusion.
+ */
+export function SettingsFaults() {
+  const faults = useApp((state) => state.app?.settingsFaults);
+  if (!faults || faults.length === 0) return null;
+  return (
+    <ul className={classes.list} aria-label="Problems with the settings">
+      {faults.map((fault) => (
+        <Banner key={fault.kind} fault={fault} />
+      ))}
+    </ul>
+  );
+}
+
+function Banner({ fault }: { fault: SettingsFault }) {
+  const { copy } = useActions();
+  const { title, text, Icon } = WORDS[fault.kind];
+  return (
+    <li className={classes.banner} data-severity="error" data-testid={`settings-fault-${fault.kind}`}>
+      <Icon size={22} stroke={1.8} aria-hidden className={classes.icon} />
+      <div className={`${classes.words} selectable`}>
+        <Text fw={600} size="sm">
+          {title}
+        </Text>
+        <Text size="sm">{text}</Text>
+        <dl className={classes.details}>
+          <dt>File</dt>
+          <dd>{fault.file}</dd>
+          <dt>Reason</dt>
+          <dd>{fault.reason}</dd>
+        </dl>
+      </div>
+      <Button
+        size="compact-sm"
+        variant="default"
+        leftSection={<IconCopy size={14} aria-hidden />}
+        onClick={() => copy(faultText(fault), 'Details')}
+      >
+        Copy details
+      </Button>
+    </li>
+  );
+}

@@ -1,0 +1,36 @@
+import { ticks as niceNumbers } from 'd3-array';
+import { timeTicks } from 'd3-time';
+
+/** Round values for the axes of charts. */
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+const DAY_MS = 24 * HOUR_MS;
+
+/** About this many intervals on an axis. */
+const INTERVALS = 4;
+
+/** Round moments between two (ms), in local time: whole minutes, hours or days. */
+export function momentTicks(from: number, to: number): number[] {
+  return timeTicks(new Date(from), new Date(to), INTERVALS + 1).map((moment) => moment.getTime());
+}
+
+/** Whole numbers from 0 to the first round one that is not below `top`. */
+export function countTicks(top: number): number[] {
+  return covering(Math.max(top, INTERVALS), 1);
+}
+
+/** Spans (ms) from 0 to the first round one that is not below `topMs`, in whole minutes, hours or days. */
+export function spanTicks(topMs: number): number[] {
+  const goal = Math.max(topMs, INTERVALS * MINUTE_MS);
+  const unit = goal <= 2 * HOUR_MS ? MINUTE_MS : goal <= 2 * DAY_MS ? HOUR_MS : DAY_MS;
+  return covering(goal, unit);
+}
+
+/** d3's ticks end at or below the top; one more step covers it. */
+function covering(top: number, unit: number): number[] {
+  const ticks = niceNumbers(0, top / unit, INTERVALS).filter(Number.isInteger);
+  const step = Math.max(1, (ticks[1] ?? 1) - (ticks[0] ?? 0));
+  const last = ticks.at(-1) ?? 0;
+  return (last * unit >= top ? ticks : [...ticks, last + step]).map((tick) => tick * unit);
+}

@@ -1,0 +1,96 @@
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { Running, until } from '@tidemark/testing/processes';
+import { isRunning } from '@tidemark/testing/processes/process-identity';
+
+/** A demo that a test runs, without a display and with a temporary folder of its own, and what is left of it. */
+
+const MINUTE = 60_000;
+
+export class DemoRun {
+  readonly child: ChildProcess;
+  readonly output: Running;
+  /** The processes that it printed: Postgres, feed, relay and terminal. */
+  pids: number[] = [];
+  readonly #folder: string;
+
+  private constructor(folder: string, child: ChildProcess) {
+    this.#folder = folder;
+    this.child = child;
+    this.output = new Running(child);
+  }
+
+  /** Starts `command`. `folder` becomes its temporary folder, where only its own files may be. */
+  static start(folder: string, command: string, args: string[], options: SpawnOptions): DemoRun {
+    const { DISPLAY: _, WAYLAND_DISPLAY: __, ...env } = options.env ?? process.env;
+    const child = spawn(command, args, {
+      ...options,
+      env: { ...env, TMPDIR: folder, TMP: folder, TEMP: folder },
+      stdio: ['ignore', 'pipe', 'pipe'],
+      // A session of its own, like that of a console window.
+      detached: true,
+      shell: command === 'npm' && process.platform === 'win32',
+    });
+    return new DemoRun(folder, child);
+  }
+
+  /** Waits until the branch PC has received data. Throws with the output when the demo ends before. */
+  async receivedData(): Promise<void> {
+    const { child, output } = this;
+    const printed = () => `the demo has not received data:\n${output.stdout}${output.stderr}`;
+    await until(
+      async () => /Received [\d,]+ changes/.test(output.stdout) || child.exitCode !== null,
+      printed,
+      5 * MINUTE,
+    );
+    if (child.exitCode !== null) throw new Error(printed());
+    this.pids = [...output.stdout.matchAll(/\(process (\d+)\)/g)].map(([, pid]) => Number(pid));
+    if (this.pids.length !== 4 || !this.pids.every(isRunning))
+      throw new Error(`four processes should run: ${this.pids.join(', ')}\n${output.stdout}`);
+  }
+
+  /** Sends a signal to the demo and everything in its console. */
+  signalConsole(signal: NodeJS.Signals): void {
+    if (this.child.pid !== undefined) process.kill(-this.child.pid, signal);
+  }
+
+  /** Waits until the started process has exited. Gives its exit code, null after a signal. */
+  async exited(): Promise<number | null> {
+    if (this.child.exitCode === null && this.child.signalCode === null) await once(this.child, 'exit');
+    return this.child.exitCode;
+  }
+
+  /** Waits until none of its processes runs and its files are removed. Throws with what is left. */
+  async nothingLeft(): Promise<void> {
+    const left = () => [
+      ...this.pids.filter(isRunning).map(String),
+      ...processesUsing(this.#folder),
+      ...readdirSync(this.#folder).filter((name) => name.startsWith('tidemark-run-')),
+    ];
+    await until(
+      async () => left().length === 0,
+      () => `left after the demo: ${left().join('\n')}`,
+      2 * MINUTE,
+    );
+  }
+}
+
+/** Processes that name a folder in their arguments or environment (Linux). */
+function processesUsing(folder: string): string[] {
+  if (process.platform !== 'linux') return [];
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid && isRunning(Number(name)))
+    .flatMap((pid) => {
+      const read = (file: string) => {
+        try {
+          return readFileSync(path.join('/proc', pid, file), 'utf8').replaceAll('\0', ' ');
+        } catch {
+          return '';
+        }
+      };
+      const command = read('cmdline');
+      return command.includes(folder) || read('environ').includes(folder) ? [`${pid} ${command}`] : [];
+    });
+}

@@ -1,0 +1,89 @@
+import type { ProgramOptions } from '@tidemark/command-line/program';
+import * as feed from '@tidemark/master-feed/main';
+import * as relay from '@tidemark/relay-server/main';
+import * as terminal from '@tidemark/terminal/command/main';
+import { Command, type Option } from 'commander';
+import { generatedFrom, page, sentence, table } from './markdown.ts';
+
+/** docs/reference/commands.md: every command with its options, from the definitions that parse them. */
+
+/** The exit codes of `@tidemark/command-line/exit`, with their meanings. */
+const EXIT_CODES = [
+  ['0', 'The command did its work, or stopped because it was asked to.'],
+  ['1', 'The command failed. One line on stderr holds the error: its code, its sentence, and what to do.'],
+  ['2', 'Wrong usage: an unknown command, or an unknown or missing option.'],
+  ['78', 'The configuration is invalid. The error lists all mistakes.'],
+];
+
+/** Variables that the commands read; a test compares the list with the code. */
+const ENVIRONMENT = [
+  ['TIDEMARK_TOKEN', 'tidemark-feed, tidemark-terminal', 'The key, where `--token-file` is absent.'],
+  ['TIDEMARK_SOURCE', 'tidemark-feed', 'The master, where `--source` is absent.'],
+  ['PGPASSWORD, PGPASSFILE', 'tidemark-feed', 'The password of the master’s user, or the file that holds it.'],
+  ['HTTP_PROXY, HTTPS_PROXY, NO_PROXY', 'tidemark-terminal', 'The proxy through which it reaches the relay.'],
+];
+
+export function commandsPage(): string {
+  const programs = [feed, relay, terminal].map(({ PROGRAM, define }) => programOf(PROGRAM, define));
+  return page('Commands', [
+    'The feed, the relay and the terminal each have one command. In a checkout, run them through npx: `npx tidemark-relay …`.',
+    generatedFrom('the definitions of the commands'),
+    ...programs.flatMap(programSection),
+    '## Exit codes',
+    table(
+      ['code', 'meaning'],
+      EXIT_CODES.map(([code, meaning]) => [code ?? '', meaning ?? '']),
+    ),
+    'SIGINT and SIGTERM stop a command at the next safe point. A second signal ends it immediately.',
+    '## Environment',
+    'Keys and passwords come from files or the environment, never from arguments, which every user of a machine can see.',
+    table(
+      ['variable', 'read by', 'meaning'],
+      ENVIRONMENT.map(([name = '', by = '', meaning = '']) => [code(name), code(by), meaning]),
+    ),
+  ]);
+}
+
+/** Each of several names as code. */
+const code = (names: string) =>
+  names
+    .split(', ')
+    .map((name) => `\`${name}\``)
+    .join(', ');
+
+function programOf(options: ProgramOptions, define: (program: Command, stop: AbortSignal) => void): Command {
+  const program = new Command(options.name).description(options.description).version(options.version);
+  define(program, new AbortController().signal);
+  return program;
+}
+
+function programSection(program: Command): (string | string[])[] {
+  return [`## ${program.name()}`, sentence(program.description()), ...leaves(program).flatMap(commandSection)];
+}
+
+/** The subcommands that do work, in the order of their definition. */
+function leaves(command: Command): Command[] {
+  return command.commands.length === 0 ? [command] : command.commands.flatMap(leaves);
+}
+
+function commandSection(command: Command): (string | string[])[] {
+  const name = fullName(command);
+  const required = command.options.filter(({ mandatory }) => mandatory).map(({ flags }) => flags);
+  return [
+    `### ${name}`,
+    sentence(command.description()),
+    ['```', [name, ...required, '[options]'].join(' '), '```'],
+    table(
+      ['option', 'required', 'meaning'],
+      command.options.map((option) => [`\`${option.flags}\``, option.mandatory ? 'yes' : 'no', meaningOf(option)]),
+    ),
+  ];
+}
+
+const fullName = (command: Command): string =>
+  command.parent ? `${fullName(command.parent)} ${command.name()}` : command.name();
+
+function meaningOf({ description, defaultValue, negate }: Option): string {
+  const isPlain = negate || defaultValue === undefined || Array.isArray(defaultValue);
+  return isPlain ? description : `${description} (default: ${String(defaultValue)})`;
+}

@@ -1,0 +1,18 @@
+import { metricsText } from '@tidemark/relay-server/http/metrics';
+import { generatedFrom, page, sentence, table } from './markdown.ts';
+
+/** docs/reference/metrics.md: every metric, from the registry that serves `/metrics`. */
+export async function metricsPage(): Promise<string> {
+  const text = await metricsText({ feeds: new Map(), now: Date.now });
+  const types = new Map([...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name = '', type = '']) => [name, type]));
+  const rows = [...text.matchAll(/^# HELP (\S+) (.+)$/gm)].map(([, name = '', help = '']) => [
+    `\`${name}\``,
+    types.get(name) ?? '',
+    sentence(help),
+  ]);
+  return page('Metrics', [
+    'The relay serves these metrics at `GET /metrics`, in the text format of Prometheus. Each has the label `feed`. [Operation](../operation.md#monitoring) names the alarms to set.',
+    generatedFrom('`relay-server/http/metrics.ts`'),
+    table(['metric', 'type', 'meaning'], rows),
+  ]);
+}

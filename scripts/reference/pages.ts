@@ -1,0 +1,15 @@
+import path from 'node:path';
+import { commandsPage } from './commands-page.ts';
+import { errorsPage } from './errors-page.ts';
+import { metricsPage } from './metrics-page.ts';
+import { relayYamlPage } from './relay-yaml-page.ts';
+
+/** The generated pages of docs/, by file. A test fails where a file differs from its page. */
+export const PAGES: Record<string, () => string | Promise<string>> = {
+  'docs/errors.md': errorsPage,
+  'docs/reference/commands.md': commandsPage,
+  'docs/reference/relay-yaml.md': relayYamlPage,
+  'docs/reference/metrics.md': metricsPage,
+};
+
+export const ROOT = path.resolve(import.meta.dirname, '../..');

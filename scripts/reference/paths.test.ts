@@ -1,0 +1,77 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { ROOT } from './pages.ts';
+
+/** Every path that a document or a comment names exists, and every link leads to a file and a heading. */
+
+const FILES = execFileSync('git', ['ls-files', '-co', '--exclude-standard'], { cwd: ROOT, encoding: 'utf8' })
+  .split('\n')
+  .filter((file) => existsSync(path.join(ROOT, file)));
+const NAMES = new Set(FILES.map((file) => path.basename(file)));
+const FOLDERS = new Set(FILES.flatMap((file) => (file.includes('/') ? [file.split('/')[0] ?? ''] : [])));
+const DOCUMENTS = FILES.filter((file) => file.endsWith('.md') && !file.startsWith('bench/peers/'));
+
+const read = (file: string) => readFileSync(path.join(ROOT, file), 'utf8');
+const withoutBlocks = (text: string) => text.replace(/```[\s\S]*?```/g, '');
+
+/** The anchor that a heading gets: lower case, hyphens for spaces, no other punctuation. */
+const anchorOf = (heading: string) =>
+  heading
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N}\s_-]/gu, '')
+    .trim()
+    .replaceAll(' ', '-');
+const anchors = (file: string) => [...read(file).matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) => anchorOf(heading));
+
+/** Paths in code spans: below a folder of the repository, or a bare name of a TypeScript module. */
+function pathsIn(text: string): string[] {
+  const spans = [...withoutBlocks(text).matchAll(/`([^`\n]+)`/g)].map(([, span = '']) => span);
+  return spans.filter((span) => {
+    if (/[\s<>{}*…$:()]/.test(span)) return false;
+    return span.includes('/') ? FOLDERS.has(span.split('/')[0] ?? '') : /^[\w-]+(\.[\w-]+)*\.tsx?$/.test(span);
+  });
+}
+
+/** Built or fetched, so not under version control. */
+const GENERATED = /(^|\/)(out|dist|node_modules|test-results|\.cache)(\/|$)/;
+
+const isThere = (name: string) =>
+  GENERATED.test(name) || (name.includes('/') ? existsSync(path.join(ROOT, name)) : NAMES.has(name));
+
+describe.each(DOCUMENTS)('%s', (file) => {
+  test('names only files and folders that exist', () => {
+    // A change log names the past.
+    const named = file === 'CHANGELOG.md' ? [] : pathsIn(read(file));
+    expect(named.filter((name) => !isThere(name))).toEqual([]);
+  });
+
+  test('links only to files and headings that exist', () => {
+    const links = [...withoutBlocks(read(file)).matchAll(/\]\(([^)\s]+)\)/g)].map(([, link = '']) => link);
+    const broken = links.filter((link) => {
+      if (/^https?:/.test(link)) return false;
+      const [target = '', anchor] = link.split('#');
+      const linked = target === '' ? file : path.posix.join(path.posix.dirname(file), target);
+      if (!existsSync(path.join(ROOT, linked))) return true;
+      return anchor !== undefined && linked.endsWith('.md') && !anchors(linked).includes(anchor);
+    });
+    expect(broken).toEqual([]);
+  });
+});
+
+test('documents that code refers to exist', () => {
+  const sources = FILES.filter((file) => /\.(tsx?|json|ya?ml|css)$/.test(file) && !file.startsWith('bench/peers/'));
+  const broken = sources.flatMap((file) =>
+    [...read(file).matchAll(/\bdocs\/[\w/.-]+\.md\b/g)].flatMap(([name]) =>
+      existsSync(path.join(ROOT, name)) ? [] : [`${file}: ${name}`],
+    ),
+  );
+  expect(broken).toEqual([]);
+});
+
+test('every decision is in the list of decisions', () => {
+  const list = read('docs/decisions/README.md');
+  const decisions = FILES.filter((file) => /^docs\/decisions\/\d/.test(file)).map((file) => path.basename(file));
+  expect(decisions.filter((name) => !list.includes(`(${name})`))).toEqual([]);
+});

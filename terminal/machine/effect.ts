@@ -1,0 +1,65 @@
+import type { SnapshotManifest } from '@tidemark/protocol/api';
+import type { PageStart } from '@tidemark/protocol/cursor';
+import type { Fault } from '@tidemark/protocol/fault';
+import type { Run } from '@tidemark/protocol/run';
+import type { EventName, EventOf, Failure } from './event.ts';
+import type { RunState } from './run-state.ts';
+import type { ArrivedPage, PullPlan, State, StateName, StateOf } from './state.ts';
+
+/** What the sync machine orders, and the shape of its handlers. Effects run in their order. */
+export type Effect =
+  /** `setAside`: a damaged file is renamed first, and the replica starts empty. */
+  | { do: 'open'; setAside: boolean }
+  | { do: 'close' }
+  /** Ends all work in flight and drops its results. `aborted` follows. */
+  | { do: 'abort' }
+  | { do: 'probe' }
+  | { do: 'poll' }
+  /** `fresh`: past caches. */
+  | { do: 'fetch'; plan: PullPlan; start: PageStart; fresh: boolean }
+  /** Drops the parts kept of a compacted transaction. `applied` follows, with the start before them. */
+  | { do: 'discard' }
+  | { do: 'apply'; page: ArrivedPage; kind: PullPlan['kind'] }
+  | { do: 'manifest' }
+  | { do: 'download'; manifest: SnapshotManifest }
+  | { do: 'install'; manifest: SnapshotManifest }
+  /** `mayCopy`: the comparison may end early when a snapshot costs less. */
+  | { do: 'compare'; manifest: SnapshotManifest; mayCopy: boolean }
+  /** `strict`: triggers and indexes of other programs on the feed's tables are dropped. */
+  | { do: 'repair'; manifest: SnapshotManifest; strict: boolean }
+  | { do: 'began'; run: RunState }
+  | { do: 'attempt-failed'; run: RunState; failure: Failure }
+  | { do: 'ended'; run: RunState; outcome: Run['outcome']; fault: Fault | null };
+
+/** What a step takes from outside, so that it stays pure. */
+export interface Context {
+  /** ms since 1970. */
+  now: number;
+  /** Uniform in [0, 1). */
+  random(): number;
+  newId(): string;
+}
+
+export interface Step {
+  state: State;
+  effects: Effect[];
+}
+
+export type Handler<S extends StateName, E extends EventName> = (
+  state: StateOf<S>,
+  event: EventOf<E>,
+  context: Context,
+) => Step;
+
+/** What one state does with each event. A missing event does not compile. */
+export type Handlers<S extends StateName> = { [E in EventName]: Handler<S, E> };
+
+export const step = (state: State, ...effects: Effect[]): Step => ({ state, effects });
+
+/** Keeps the state. */
+export const ignore = (state: State): Step => step(state);
+
+/** Puts effects in front of those of a step. */
+export function precede(effects: Effect[], following: Step): Step {
+  return step(following.state, ...effects, ...following.effects);
+}

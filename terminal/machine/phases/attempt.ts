@@ -1,0 +1,51 @@
+import { ERRORS } from '@tidemark/protocol/errors';
+import { type Context, precede, type Step, step } from '../effect.ts';
+import type { Failure } from '../event.ts';
+import { waitMs } from '../retry-wait.ts';
+import { type RunState, withFailure, withProgress } from '../run-state.ts';
+import { type Shared, shared } from '../state.ts';
+import { rest } from './transitions.ts';
+
+/** How an attempt of a run ends: the run is over, or waits for its next attempt. */
+
+type Outcome = 'done' | 'nothing-new' | 'cancelled' | 'failed';
+
+export function endRun(state: Shared, run: RunState, outcome: Outcome, context: Context, failure?: Failure): Step {
+  const ended = { ...shared(state), nextAt: nextAutomaticRun(state, run, context) };
+  return precede(
+    [{ do: 'ended', run, outcome, fault: failure?.fault ?? null }],
+    rest(ended, context, outcome === 'failed' ? 'failure' : 'anything'),
+  );
+}
+
+/** Counts from the end of this run, except that a check by hand does not put off the sync that is due. */
+function nextAutomaticRun(state: Shared, { request }: RunState, { now }: Context): number | null {
+  const { everyMs, automatic } = state.policy;
+  if (everyMs === null) return null;
+  const counts = request.mode !== 'check' || automatic === 'check' || request.trigger === 'schedule';
+  return counts ? now + everyMs : state.nextAt;
+}
+
+/**
+ * Retries later, or ends the run: when the fault is one that a retry cannot help, when attempts have failed for longer
+ * than the policy allows, or when a pause has begun.
+ */
+export function failAttempt(state: Shared, run: RunState, failure: Failure, context: Context): Step {
+  const waiting = withFailure(failure.progressed ? withProgress(run) : run, context.now);
+  const { attempts, since } = waiting.failures.streak;
+  const wait = waitMs(attempts, failure.retryAfterMs, context.random());
+  const limit = state.policy.giveUpAfterMs;
+  const givesUp = limit !== null && context.now + wait - since > limit;
+  if (!ERRORS[failure.fault.code].retry || givesUp || state.paused !== null)
+    return failRun(state, run, failure, context);
+  return step(
+    { ...shared(state), at: 'waiting-to-retry', run: waiting, failure, retryAt: context.now + wait },
+    { do: 'abort' },
+    { do: 'attempt-failed', run: waiting, failure },
+  );
+}
+
+/** Ends the run and what it has in flight, whatever a retry could do. */
+export function failRun(state: Shared, run: RunState, failure: Failure, context: Context): Step {
+  return precede([{ do: 'abort' }], endRun(state, run, 'failed', context, failure));
+}

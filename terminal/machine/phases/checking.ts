@@ -1,0 +1,50 @@
+import type { RelayStatus } from '@tidemark/protocol/api';
+import { decide } from '../decision.ts';
+import { type Context, type Handlers, ignore, type Step, step } from '../effect.ts';
+import type { EventOf } from '../event.ts';
+import { type RunState, toCompare, toCopy } from '../run-state.ts';
+import type { Shared, StateOf } from '../state.ts';
+import { endRun, failAttempt } from './attempt.ts';
+import { DURING_RUN } from './during-run.ts';
+import { pull, requestSnapshot } from './transitions.ts';
+
+/** The relay is asked how far behind the replica is and how it catches up. The answer decides what the run does next. */
+
+export const checking: Handlers<'checking'> = {
+  ...DURING_RUN,
+  start: upgradeCheck,
+  probed: followStatus,
+};
+
+/** A check becomes the run that was asked for meanwhile. */
+function upgradeCheck(state: StateOf<'checking'>, event: EventOf<'start'>): Step {
+  const { run } = state;
+  if (run.request.mode !== 'check' || event.mode === 'check') return ignore(state);
+  const { mode, trigger, upTo } = event;
+  return step({ ...state, run: { ...run, request: { mode, trigger, upTo } } });
+}
+
+function followStatus(state: StateOf<'checking'>, { status, altered }: EventOf<'probed'>, context: Context): Step {
+  const { run } = state;
+  const mustRepair = altered && run.request.mode !== 'check' && run.preparation?.by !== 'comparison';
+  return followPlan(state, mustRepair ? toCompare(run, 'altered') : run, status, context);
+}
+
+/** Enters the state that the relay's plan leads to. */
+export function followPlan(state: Shared, run: RunState, status: RelayStatus, context: Context): Step {
+  const decision = decide(status, run, state);
+  switch (decision.by) {
+    case 'nothing':
+      return endRun(state, run, 'nothing-new', context);
+    case 'failure':
+      return failAttempt(state, run, { fault: decision.fault, retryAfterMs: null, progressed: false }, context);
+    case 'pages': {
+      const target = { epoch: decision.plan.epoch, seq: decision.target };
+      return pull(state, { ...run, target, preparation: null }, decision.plan);
+    }
+    case 'comparison':
+      return requestSnapshot(state, toCompare({ ...run, target: decision.target }, decision.reason), context);
+    case 'snapshot':
+      return requestSnapshot(state, toCopy({ ...run, target: decision.target }, decision.reason), context);
+  }
+}

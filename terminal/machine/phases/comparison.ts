@@ -1,0 +1,99 @@
+import type { SnapshotManifest } from '@tidemark/protocol/api';
+import type { Difference } from '@tidemark/protocol/run';
+import { type Context, type Handlers, ignore, type Step, step } from '../effect.ts';
+import type { EventOf } from '../event.ts';
+import { hasTried, type PreparingRun, type RunState, toCopy, withProgress, withRemedy } from '../run-state.ts';
+import { type Shared, type StateOf, shared } from '../state.ts';
+import { endRun, failAttempt } from './attempt.ts';
+import { DURING_RUN } from './during-run.ts';
+import { check, compare, download, pull } from './transitions.ts';
+
+/** A run compares the replica with a snapshot of the relay, repairs the differences, and pulls on to its target. See docs/protocol.md, C6 to C9. */
+
+export const comparing: Handlers<'comparing'> = {
+  ...DURING_RUN,
+  compared: followVerdict,
+  failed: replanOrRetry,
+};
+
+export const repairing: Handlers<'repairing'> = {
+  ...DURING_RUN,
+  // The repair uses no connection.
+  woke: ignore,
+  repaired: (state, { cursor, start }, context) =>
+    pullAfterComparison({ ...shared(state), cursor, start }, withProgress(state.run), state.manifest, context),
+  failed: replanOrRetry,
+};
+
+/** The snapshot is there. A requested comparison takes place at its position, so the run pulls the changes in between first. */
+export function approach(state: Shared, run: PreparingRun<'comparison'>, manifest: SnapshotManifest): Step {
+  const { cursor } = state;
+  const { epoch, seq } = manifest.cursor;
+  if (run.preparation.reason !== 'requested') return compare(state, run, manifest);
+  const targeted = { ...run, target: manifest.cursor };
+  if (cursor?.epoch !== epoch || cursor.seq >= seq) return compare(state, targeted, manifest);
+  return pull(state, targeted, { epoch, scopes: manifest.scopes, target: seq, kind: 'ordinary' }, manifest);
+}
+
+function followVerdict(
+  state: StateOf<'comparing'>,
+  { differences, verdict }: EventOf<'compared'>,
+  context: Context,
+): Step {
+  const { manifest } = state;
+  const run = withProgress(state.run);
+  if (verdict === 'copy') return copyInstead(state, run, manifest);
+  const onlyShows = run.request.mode === 'verify' && !state.policy.repair;
+  if (onlyShows && differences.length === 0) return endRun(state, run, 'done', context);
+  if (onlyShows) {
+    const fault = { code: 'replica_differs' as const, params: summaryOf(differences) };
+    return endRun(state, run, 'failed', context, { fault, retryAfterMs: null, progressed: false });
+  }
+  if (verdict === 'equal') return pullAfterComparison(state, run, manifest, context);
+  const strict = run.preparation.reason === 'altered';
+  return step({ ...shared(state), at: 'repairing', run, manifest }, { do: 'repair', manifest, strict });
+}
+
+/** Downloads the snapshot that the replica was compared with. */
+function copyInstead(state: Shared, run: PreparingRun<'comparison'>, manifest: SnapshotManifest): Step {
+  const reason = run.preparation.reason === 'scopes-changed' ? 'scopes_changed' : 'altered';
+  return download(state, toCopy(run, reason), manifest);
+}
+
+/** The replica equals the snapshot. A requested comparison is done; any other run pulls on to its target. */
+function pullAfterComparison(
+  state: Shared,
+  { preparation, ...before }: PreparingRun<'comparison'>,
+  manifest: SnapshotManifest,
+  context: Context,
+): Step {
+  const run: RunState = { ...before, preparation: null, basis: { by: 'comparison' } };
+  const { cursor } = state;
+  const { target } = run;
+  if (preparation.reason === 'requested' || target === null || cursor === null)
+    return endRun(state, run, 'done', context);
+  if (target.epoch !== cursor.epoch) return check(state, { ...run, target: null });
+  if (cursor.seq >= target.seq) return endRun(state, run, 'done', context);
+  return pull(state, run, { epoch: cursor.epoch, scopes: manifest.scopes, target: target.seq, kind: 'ordinary' });
+}
+
+const MOVED = new Set(['epoch_changed', 'scope_denied', 'scopes_changed']);
+
+function replanOrRetry(
+  state: StateOf<'comparing'> | StateOf<'repairing'>,
+  event: EventOf<'failed'>,
+  context: Context,
+): Step {
+  const { run, manifest } = state;
+  const { code } = event.fault;
+  if (MOVED.has(code) && !hasTried(run, 'replan'))
+    return check(state, withRemedy({ ...run, preparation: null }, 'replan'));
+  // The file does not take the rows. A snapshot brings tables of its own.
+  if (event.work === 'repair' && code === 'replica_altered') return copyInstead(state, run, manifest);
+  return failAttempt(state, run, event, context);
+}
+
+function summaryOf(differences: Difference[]): { rows: number; tables: string } {
+  const rows = differences.reduce((sum, { missing, extra, different }) => sum + missing + extra + different, 0);
+  return { rows, tables: differences.map(({ table }) => table).join(', ') };
+}

@@ -1,0 +1,90 @@
+import type { SnapshotManifest } from '@tidemark/protocol/api';
+import type { PageStart } from '@tidemark/protocol/cursor';
+import { type Context, type Effect, precede, type Step, step } from '../effect.ts';
+import { isDue } from '../retry-wait.ts';
+import { hasTried, newRun, type PreparingRun, type RunRequest, type RunState } from '../run-state.ts';
+import {
+  type AfterCancel,
+  NOWHERE,
+  type PullPlan,
+  type RunningState,
+  type Shared,
+  type State,
+  type StateOf,
+  shared,
+} from '../state.ts';
+
+/** How the machine enters each of its states, with the effects that begin the state's work. No function here looks at an event. */
+
+/** The state in which nothing runs. Where the policy says so, the machine follows the relay. A failed run ends in `idle`: what failed is not repeated at once. */
+export function rest(state: Shared, context: Context, after: 'anything' | 'failure' = 'anything'): Step {
+  const base = shared(state);
+  if (!base.configured) return step({ ...base, at: 'unconfigured' });
+  if (base.policy.watch && base.paused === null && after !== 'failure')
+    return step({ ...base, at: 'watching', since: context.now, pollAt: null }, { do: 'poll' });
+  return step({ ...base, at: 'idle' });
+}
+
+export function open(state: Shared, after: StateOf<'opening'>['after'], attempt: number, setAside = false): Step {
+  return step(
+    { ...shared(state), cursor: null, start: NOWHERE, at: 'opening', attempt, after },
+    { do: 'open', setAside },
+  );
+}
+
+export function startRun(state: State, request: RunRequest, context: Context): Step {
+  const run = newRun(context.newId(), request, state.cursor, context.now);
+  const poll: Effect[] = state.at === 'watching' ? [{ do: 'abort' }] : [];
+  return step({ ...shared(state), at: 'checking', run }, ...poll, { do: 'began', run }, { do: 'probe' });
+}
+
+/** Starts a run that nobody asked for. It pulls when a pull is due, and a terminal without data only checks: its first copy is a person's choice. */
+export function startAutomaticRun(state: State, trigger: 'start' | 'schedule', context: Context): Step {
+  const due = trigger === 'schedule' || isDue(state.nextAt, context.now, state.policy.everyMs ?? 0);
+  const pulls = state.policy.automatic === 'sync' && state.cursor !== null && due;
+  return startRun(state, { mode: pulls ? 'now' : 'check', trigger, upTo: null }, context);
+}
+
+/** Asks the relay for a plan, or again for a new one. */
+export function check(state: Shared, run: RunState): Step {
+  return step({ ...shared(state), at: 'checking', run }, { do: 'abort' }, { do: 'probe' });
+}
+
+export function pull(state: Shared, run: RunState, plan: PullPlan, compareWith: SnapshotManifest | null = null): Step {
+  const { start } = state;
+  const pulling = { ...shared(state), at: 'pulling' as const, run, plan, applying: null, compareWith };
+  // Ordinary pages cannot continue the kept parts of a compacted transaction.
+  if (start.compactedTo !== undefined && plan.kind === 'ordinary')
+    return step({ ...pulling, next: { is: 'none' } }, { do: 'discard' });
+  return step({ ...pulling, next: { is: 'requested', start, buildingSince: null } }, fetchPage(run, plan, start));
+}
+
+/** Past caches after a failure, which a cached page may have caused. */
+export function fetchPage(run: RunState, plan: PullPlan, start: PageStart): Effect {
+  return { do: 'fetch', plan, start, fresh: run.failures.streak !== null || hasTried(run, 'refetch') };
+}
+
+export function requestSnapshot(state: Shared, run: StateOf<'waiting-for-snapshot'>['run'], context: Context): Step {
+  return step(
+    { ...shared(state), at: 'waiting-for-snapshot', run, since: context.now, askAt: null },
+    { do: 'manifest' },
+  );
+}
+
+export function download(state: Shared, run: PreparingRun<'snapshot'>, manifest: SnapshotManifest): Step {
+  return step({ ...shared(state), at: 'downloading-snapshot', run, manifest }, { do: 'download', manifest });
+}
+
+export function compare(state: Shared, run: PreparingRun<'comparison'>, manifest: SnapshotManifest): Step {
+  const mayCopy = run.request.mode !== 'verify' || state.policy.repair;
+  return step({ ...shared(state), at: 'comparing', run, manifest }, { do: 'compare', manifest, mayCopy });
+}
+
+/** Ends the work of a run. The run itself ends when its work has. */
+export function cancel(state: RunningState, after: AfterCancel, context: Context): Step {
+  return step({ ...shared(state), at: 'cancelling', run: state.run, since: context.now, after }, { do: 'abort' });
+}
+
+export function stop(state: Shared, ...before: Effect[]): Step {
+  return precede(before, step({ ...shared(state), at: 'stopped' }, { do: 'close' }));
+}

@@ -1,0 +1,61 @@
+import { decide } from '../decision.ts';
+import { type Context, type Handlers, ignore, precede, type Step, step } from '../effect.ts';
+import type { EventOf } from '../event.ts';
+import { isDue } from '../retry-wait.ts';
+import { newRun, type RunState } from '../run-state.ts';
+import { type StateOf, shared } from '../state.ts';
+import { scheduleTick } from './at-rest.ts';
+import { failAttempt } from './attempt.ts';
+import { followPlan } from './checking.ts';
+import { NO_RESULTS, stopAtRest } from './during-run.ts';
+import { pauseFrom, settingsAtRest } from './settings-and-pause.ts';
+import { startRun } from './transitions.ts';
+
+/** Following the relay by long polls. An answer with changes, and a failure, become runs. */
+
+/** A poll that was answered early with nothing is not repeated before this time, ms: something on the way may answer for the relay. */
+const POLL_PAUSE_MS = 1_000;
+
+export const watching: Handlers<'watching'> = {
+  ...NO_RESULTS,
+  start: startRun,
+  cancel: ignore,
+  pause: (state, event, context) =>
+    step({ ...shared(state), at: 'idle', paused: pauseFrom(state, event, context) }, { do: 'abort' }),
+  resume: ignore,
+  tick,
+  online: (state, { online }, context) => (online ? pollAgain(state, context) : ignore(state)),
+  woke: (state, _, context) => pollAgain(state, context),
+  settings: (state, event, context) => settingsAtRest(state, event, context, true),
+  stop: stopAtRest,
+  polled: pullWhatCame,
+  failed: (state, event, context) => {
+    const run = runOf(state, context);
+    return precede([{ do: 'began', run }], failAttempt(state, run, event, context));
+  },
+};
+
+function tick(state: StateOf<'watching'>, _: object, context: Context): Step {
+  const due = scheduleTick(state, context);
+  if (due) return due;
+  if (!isDue(state.pollAt, context.now, POLL_PAUSE_MS)) return ignore(state);
+  return step({ ...state, since: context.now, pollAt: null }, { do: 'poll' });
+}
+
+/** Replaces a poll whose connection may be dead. */
+function pollAgain(state: StateOf<'watching'>, context: Context): Step {
+  return step({ ...state, since: context.now, pollAt: null }, { do: 'abort' }, { do: 'poll' });
+}
+
+function pullWhatCame(state: StateOf<'watching'>, { status }: EventOf<'polled'>, context: Context): Step {
+  const run = runOf(state, context);
+  if (decide(status, run, state).by !== 'nothing')
+    return precede([{ do: 'began', run }], followPlan(state, run, status, context));
+  const early = context.now - state.since < POLL_PAUSE_MS;
+  if (early) return step({ ...state, pollAt: context.now + POLL_PAUSE_MS });
+  return step({ ...state, since: context.now }, { do: 'poll' });
+}
+
+function runOf({ cursor }: StateOf<'watching'>, context: Context): RunState {
+  return newRun(context.newId(), { mode: 'now', trigger: 'watch', upTo: null }, cursor, context.now);
+}

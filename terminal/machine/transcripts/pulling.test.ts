@@ -1,0 +1,138 @@
+import { describe, expect, test } from 'vitest';
+import {
+  applied,
+  at,
+  bySnapshot,
+  cursor,
+  failed,
+  fetched,
+  installed,
+  manifest,
+  PLANS,
+  probed,
+  Rig,
+  start,
+} from './machine-rig.ts';
+
+describe('a pull', () => {
+  // A busy master moves the head while pages arrive. The target is fixed at the first plan, so the run ends.
+  test('fetches one page ahead and ends at its target', () => {
+    const rig = new Rig();
+    rig.on(start(), 'began now manual', 'probe');
+    rig.on(probed(8, PLANS.pages), 'fetch 5');
+    rig.on(fetched(at(5), at(7)), 'fetch 7', 'apply 5 to 7');
+    rig.on(applied(7));
+    rig.on(fetched(at(7), at(8)), 'apply 7 to 8');
+    rig.on(applied(8), 'ended done');
+    expect(rig.state).toMatchObject({ at: 'idle', cursor: cursor(8) });
+  });
+
+  // The next page may arrive, or fail, while the page before it is still being written.
+  test('applies a page only after the page before it', () => {
+    const rig = new Rig();
+    rig.send(start());
+    rig.send(probed(9, PLANS.pages));
+    rig.on(fetched(at(5), at(7)), 'fetch 7', 'apply 5 to 7');
+    rig.on(fetched(at(7), at(8)));
+    rig.on(applied(7), 'fetch 8', 'apply 7 to 8');
+    rig.on(failed('fetch', 'relay_unreachable'));
+    rig.on(applied(8), 'abort', 'attempt-failed');
+    expect(rig.state).toMatchObject({ at: 'waiting-to-retry', cursor: cursor(8) });
+  });
+
+  test('in mode "one" ends after one transaction', () => {
+    const rig = new Rig();
+    rig.send(start('one'));
+    rig.on(probed(9, PLANS.pages), 'fetch 5');
+    expect(rig.state).toMatchObject({ at: 'pulling', plan: { target: 6 } });
+  });
+
+  test('in mode "up-to" fails when the chosen transaction does not exist', () => {
+    const rig = new Rig();
+    rig.send(start('up-to', 20));
+    rig.on(probed(9, PLANS.pages), 'abort', 'ended failed: target_invalid');
+  });
+
+  // A faulty relay could send pages that lead nowhere, and the run would request the same page for ever.
+  test('fails on a page that does not move the replica', () => {
+    const rig = new Rig({ giveUpAfterMs: 0 });
+    rig.send(start());
+    rig.send(probed(8, PLANS.pages));
+    rig.send(fetched(at(5), at(5)));
+    rig.on(applied(5), 'abort', 'ended failed: page_out_of_order');
+  });
+
+  // A cancel arrives while a page is being written. The page is kept, and the run ends only when the write has.
+  test('ends after a cancel once all work has stopped, and keeps what was written', () => {
+    const rig = new Rig();
+    rig.send(start());
+    rig.send(probed(8, PLANS.pages));
+    rig.send(fetched(at(5), at(7)));
+    rig.on({ type: 'cancel' }, 'abort');
+    rig.on(applied(7));
+    rig.on({ type: 'aborted' }, 'ended cancelled');
+    expect(rig.state).toMatchObject({ at: 'idle', cursor: cursor(7) });
+  });
+
+  test('of an empty replica installs a snapshot, then pulls to the target that was fixed', () => {
+    const rig = new Rig({}, null);
+    rig.send(start());
+    rig.on(probed(8, bySnapshot('first')), 'manifest');
+    rig.on(manifest(6), 'download');
+    rig.on({ type: 'downloaded' }, 'install');
+    rig.on(installed(6), 'fetch 6');
+    expect(rig.state).toMatchObject({ at: 'pulling', plan: { target: 8 } });
+  });
+});
+
+describe('waits between attempts', () => {
+  test('grow from 2 s to 5 min and start small again after progress', () => {
+    const rig = new Rig();
+    rig.send(start());
+    const waits: number[] = [];
+    for (let n = 0; n < 12; n++) {
+      rig.on(failed('probe', 'relay_unreachable'), 'abort', 'attempt-failed');
+      waits.push(Math.round(rig.waitMs / 1000));
+      rig.tickWhenDue('abort', 'probe');
+    }
+    expect(waits.slice(0, 4)).toEqual([2, 4, 8, 16]);
+    expect(waits.at(-1)).toBe(300);
+    rig.on(probed(8, PLANS.pages), 'fetch 5 fresh');
+    rig.send(fetched(at(5), at(6)));
+    rig.send(applied(6));
+    rig.send(failed('fetch', 'relay_unreachable'));
+    expect(Math.round(rig.waitMs / 1000)).toBe(2);
+  });
+
+  test('are at least as long as the relay asks', () => {
+    const rig = new Rig();
+    rig.random = 0;
+    rig.send(start());
+    rig.send(failed('probe', 'relay_busy', 45_000));
+    expect(rig.waitMs).toBe(45_000);
+  });
+
+  test('do not follow a fault that a retry cannot help', () => {
+    const rig = new Rig();
+    rig.send(start());
+    rig.on(failed('probe', 'token_invalid'), 'abort', 'ended failed: token_invalid');
+    expect(rig.state.at).toBe('idle');
+  });
+
+  test('end when the network returns or a person asks again', () => {
+    for (const event of [{ type: 'online', online: true } as const, start()]) {
+      const rig = new Rig();
+      rig.send(start());
+      rig.send(failed('probe', 'relay_unreachable'));
+      rig.on(event, 'abort', 'probe');
+    }
+  });
+
+  // A person wants something else than the run that waits: the old run ends with its last fault, and the new one begins.
+  test('end the run when something else is asked for', () => {
+    const rig = new Rig();
+    rig.send(start());
+    rig.send(failed('probe', 'relay_unreachable'));
+    rig.on(start('verify'), 'ended failed: relay_unreachable', 'began verify manual', 'probe');
+  });
+});

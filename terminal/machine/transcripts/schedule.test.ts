@@ -1,0 +1,55 @@
+import { describe, expect, test } from 'vitest';
+import { bySnapshot, PAUSE, PLANS, probed, Rig, start } from './machine-rig.ts';
+
+const EVERY_MINUTE = { everyMs: 60_000, automatic: 'sync' } as const;
+
+describe('the schedule', () => {
+  test('pulls when a run is due', () => {
+    const rig = new Rig(EVERY_MINUTE);
+    rig.now += 60_000;
+    rig.on({ type: 'tick' }, 'began now schedule', 'probe');
+  });
+
+  test('holds during a pause', () => {
+    const rig = new Rig(EVERY_MINUTE);
+    rig.send(PAUSE);
+    rig.now += 600_000;
+    rig.on({ type: 'tick' });
+  });
+
+  // The first copy may be large, so a person chooses when to download it.
+  test('only checks on a PC without data', () => {
+    const rig = new Rig(EVERY_MINUTE, null);
+    rig.now += 60_000;
+    rig.on({ type: 'tick' }, 'began check schedule', 'probe');
+  });
+
+  // The relay no longer keeps the history of this replica. At night nobody is there to be asked; by day somebody is.
+  test('takes a fresh copy without asking, where a click reports that one is needed', () => {
+    const gone = probed(8, bySnapshot('epoch_changed'));
+    const scheduled = new Rig(EVERY_MINUTE);
+    scheduled.now += 60_000;
+    scheduled.send({ type: 'tick' });
+    scheduled.on(gone, 'manifest');
+    const clicked = new Rig();
+    clicked.send(start());
+    clicked.on(gone, 'abort', 'ended failed: epoch_changed');
+  });
+});
+
+test('a pause ends the run under way, and resume continues it', () => {
+  const rig = new Rig();
+  rig.send(start());
+  rig.send(probed(8, PLANS.pages));
+  rig.on(PAUSE, 'abort');
+  rig.on({ type: 'aborted' }, 'ended cancelled');
+  expect(rig.state.at).toBe('idle');
+  rig.on({ type: 'resume' }, 'began now manual', 'probe');
+});
+
+test('another feed ends the run, opens its replica and checks', () => {
+  const rig = new Rig();
+  rig.send(start());
+  rig.on({ type: 'settings', feed: 'changed', connection: 'changed', policy: rig.state.policy }, 'abort');
+  rig.on({ type: 'aborted' }, 'ended cancelled', 'close', 'open');
+});
