@@ -4,8 +4,8 @@ import { INTEGER, query, row, UNKNOWN, value } from '@tidemark/table-store/query
 import { prepared, type Reader, type Writer } from '@tidemark/table-store/sqlite';
 
 /**
- * What a terminal keeps about itself in its replica: past runs, lag samples, and the row of `tidemark_status`, by which
- * reports on the PC see how old the data is.
+ * A terminal's records of itself in its replica: past runs, lag samples, and the row of `tidemark_status`, from which
+ * reports on the PC read how old the data is.
  *
  * Old runs and samples are deleted as new ones are recorded. Rows that another program damaged are skipped: a history must
  * never keep a terminal from pulling.

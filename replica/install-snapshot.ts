@@ -20,7 +20,7 @@ import { restoreObjects, type ThirdPartyObject, thirdPartyObjects } from '@tidem
  * survive and readers see the old data until the new is complete.
  */
 
-/** What a snapshot must be, from its manifest. */
+/** Feed and cursor that a snapshot must have, from its manifest. */
 export interface SnapshotName {
   feed: string;
   cursor: Cursor;
@@ -143,7 +143,7 @@ function requireSpace(db: Writer, snapshot: string): void {
 /** Drops the feed's tables, whatever they are now, and tables that another program removed from our list. Returns the objects of other programs on them. */
 function dropFeedTables(db: Writer, fresh: { schema: TableSchema }[]): ThirdPartyObject[] {
   const known = query(db, "SELECT name FROM main.tidemark_table WHERE typeof(name) = 'text'", value(TEXT)).all();
-  // A table that looks like one of the new ones is ours, even when nothing else says so.
+  // A table that looks like one of the new ones is ours, even when neither list has it.
   const unlisted = fresh.map(({ schema }) => schema).filter((schema) => inspectTable(db, schema) === 'matches');
   const ours = new Set([...known, ...listedTables(db), ...unlisted.map(({ name }) => name)]);
   const thirdParty: ThirdPartyObject[] = [];

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { openWriter } from '@tidemark/table-store/sqlite';
 import { temporaryFolder } from '@tidemark/testing/temporary-folder';
-import { rowsOf } from '@tidemark/testing/test-feed';
+import { rowsOf } from '@tidemark/testing/test-mirror';
 import { expect, test } from 'vitest';
 import { verifyPage } from './page-reader.ts';
 import { Replica } from './replica.ts';

@@ -23,7 +23,7 @@ import { Spool } from './spool.ts';
  * the cursor. The cursor never moves without the rows.
  */
 
-/** What applying a page did. */
+/** Result of applying a page. */
 export interface AppliedPage extends CursorState {
   transactions: number;
   /** Changes applied now. Those of a transaction that continues on the next page count when it is complete. */

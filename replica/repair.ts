@@ -25,13 +25,13 @@ import { type ComparedTable, countRows, dropTable, StagedTable, type TargetTable
 /**
  * A comparison of a replica with a snapshot, and the repair that follows from it.
  *
- * The caller fetches checksums and rows from the relay; a repair keeps what it finds in temporary tables. Order: construct,
+ * The caller fetches checksums and rows from the relay; a repair stages the differences in temporary tables. Order: construct,
  * add and compare rows, then either `write` inside one transaction or nothing, and `discard` in any case. The replica is
  * read at one moment for all tables, and unchanged until `write`; a process that dies before leaves no trace. The writer
  * must not apply pages in between.
  */
 
-/** What a replica is compared with, from a snapshot's manifest. */
+/** The snapshot that a replica is compared with, from its manifest. */
 export interface CompareTarget {
   cursor: Cursor;
   committedAt: string;
@@ -189,7 +189,7 @@ export class Repair {
     const all = thirdPartyObjects(this.#db, schema.name);
     const canInterfere = ({ type, name }: ThirdPartyObject) => type === 'trigger' || unique.includes(name);
     removeObjects(this.#db, all.filter(canInterfere));
-    // A table that is created anew loses all objects; one that is repaired keeps the harmless ones.
+    // Replacing a table drops all objects on it; repairing one keeps the harmless ones.
     const restore = all.filter(
       (object) => (here === null || canInterfere(object)) && !(strict && canInterfere(object)),
     );

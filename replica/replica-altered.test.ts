@@ -3,7 +3,7 @@ import path from 'node:path';
 import type { TidemarkError } from '@tidemark/protocol/errors';
 import { openReader } from '@tidemark/table-store/sqlite';
 import { temporaryFolder } from '@tidemark/testing/temporary-folder';
-import { EPOCH, rowsOf, schemaOf, sorted, TestFeed } from '@tidemark/testing/test-feed';
+import { EPOCH, rowsOf, schemaOf, sorted, TestMirror } from '@tidemark/testing/test-mirror';
 import Database from 'better-sqlite3';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -18,15 +18,15 @@ const TABLES = ['item', 'loose', 'pair'];
 
 let folder: string;
 let file: string;
-let feed: TestFeed;
+let mirror: TestMirror;
 let replica: Replica;
 
 function begin(): void {
   folder = temporaryFolder('altered');
   file = path.join(folder, 'branch.sqlite');
-  feed = new TestFeed(folder);
-  for (const [n, schema] of [ITEM, PAIR, LOOSE].entries()) feed.declare(n + 1, schema);
-  feed.commit(
+  mirror = new TestMirror(folder);
+  for (const [n, schema] of [ITEM, PAIR, LOOSE].entries()) mirror.declare(n + 1, schema);
+  mirror.commit(
     [
       'i',
       1,
@@ -52,7 +52,7 @@ function begin(): void {
 
 function end(): void {
   replica.close();
-  feed.db.close();
+  mirror.db.close();
   rmSync(folder, { recursive: true, force: true });
 }
 
@@ -60,7 +60,7 @@ beforeEach(begin);
 afterEach(end);
 
 function install(): string[] {
-  const { file: snapshot, name } = feed.snapshot();
+  const { file: snapshot, name } = mirror.snapshot();
   return replica.installSnapshot(snapshot, name).dropped;
 }
 
@@ -84,12 +84,12 @@ function inFile<T>(work: (db: ReturnType<typeof openReader>) => T): T {
 }
 
 const here = () => inFile((db) => Object.fromEntries(TABLES.map((name) => [name, sorted(rowsOf(db, name))])));
-const there = () => Object.fromEntries(TABLES.map((name) => [name, sorted(rowsOf(feed.db, name))]));
+const there = () => Object.fromEntries(TABLES.map((name) => [name, sorted(rowsOf(mirror.db, name))]));
 const objects = (...names: string[]) =>
   inFile((db) => db.prepare('SELECT name FROM sqlite_schema ORDER BY name').pluck().all() as string[]).filter((name) =>
     names.includes(name),
   );
-const pull = () => replica.applyPage(verifyPage(feed.page(replica.cursorState().start.seq)));
+const pull = () => replica.applyPage(verifyPage(mirror.page(replica.cursorState().start.seq)));
 
 /** Syncs as the agent does: installs a snapshot when there is no data or a table was altered, else applies the next page. */
 function sync(): void {
@@ -108,7 +108,7 @@ function codeOf(work: () => unknown): string | null {
 
 /** Commits changes of every kind. */
 function change(n: number): void {
-  feed.commit(
+  mirror.commit(
     ['u', 1, [[1, `pear ${n}`, n]]],
     [
       'i',
@@ -135,9 +135,9 @@ function change(n: number): void {
 describe('indexes and triggers of other programs', () => {
   test('T2: a unique index never deletes rows; it is dropped and reported when it blocks a change', () => {
     asOtherProgram('CREATE UNIQUE INDEX by_name ON item (name); CREATE INDEX by_price ON item (price)');
-    feed.commit(['u', 1, [[1, 'pear', 7]]]);
+    mirror.commit(['u', 1, [[1, 'pear', 7]]]);
     expect(pull().dropped).toEqual([]);
-    feed.commit(['u', 1, [[2, 'pear', 2]]]);
+    mirror.commit(['u', 1, [[2, 'pear', 2]]]);
     expect(pull().dropped).toEqual(['by_name']);
     expect(here()).toEqual(there());
     expect(objects('by_name', 'by_price')).toEqual(['by_price']);
@@ -186,7 +186,7 @@ describe('indexes and triggers of other programs', () => {
       CREATE TRIGGER fine AFTER INSERT ON item BEGIN INSERT INTO mine VALUES (new.id); END;
     `);
     change(1);
-    feed.commit(['u', 1, [[2, 'pear', 2]]]);
+    mirror.commit(['u', 1, [[2, 'pear', 2]]]);
     expect(install()).toEqual(['by_name']);
     expect(here()).toEqual(there());
     expect(objects('mine', 'dear', 'by_price', 'by_name', 'fine')).toEqual(['by_price', 'dear', 'fine', 'mine']);
@@ -304,11 +304,13 @@ describe('our own tables', () => {
   test.each(LOST)('T4: %s: counts as no data, and a snapshot restores it', (_, sql) => {
     asOtherProgram(sql);
     expect(replica.cursorState()).toMatchObject({ cursor: null, start: { seq: 0, part: 0 } });
-    expect(codeOf(() => replica.applyPage(verifyPage(feed.page(2))))).toMatch(/^(page_out_of_order|replica_altered)$/);
+    expect(codeOf(() => replica.applyPage(verifyPage(mirror.page(2))))).toMatch(
+      /^(page_out_of_order|replica_altered)$/,
+    );
     change(1);
     install();
     expect(here()).toEqual(there());
-    expect(replica.cursorState()).toMatchObject({ cursor: { epoch: EPOCH, seq: feed.head }, scopes: 'all' });
+    expect(replica.cursorState()).toMatchObject({ cursor: { epoch: EPOCH, seq: mirror.head }, scopes: 'all' });
     change(2);
     pull();
     expect(here()).toEqual(there());
@@ -346,11 +348,11 @@ describe('our own tables', () => {
       if (reopen) replica.close();
       asOtherProgram(sql);
       if (reopen) {
-        expect(readReplicaSummary(file, 'shop')).toMatchObject({ cursor: { seq: feed.head }, lastRun: null });
+        expect(readReplicaSummary(file, 'shop')).toMatchObject({ cursor: { seq: mirror.head }, lastRun: null });
         replica = Replica.open(file, 'shop');
       }
       change(reopen ? 2 : 1);
-      expect(replica.summary()).toMatchObject({ cursor: { seq: feed.head - 1 }, lastRun: null, lastSuccess: null });
+      expect(replica.summary()).toMatchObject({ cursor: { seq: mirror.head - 1 }, lastRun: null, lastSuccess: null });
       expect(replica.history.runs(null, 10)).toEqual([]);
       expect(replica.history.samples(0).every(({ waiting, lagMs }) => waiting === null && lagMs === null)).toBe(true);
       pull();
@@ -364,7 +366,7 @@ describe('our own tables', () => {
   test('T4: a malformed stored schema counts as an altered table, and a snapshot restores it', () => {
     asOtherProgram("UPDATE tidemark_table SET schema = '{' WHERE name = 'item'");
     expect(replica.alteredTables()).toEqual(['item']);
-    expect(codeOf(() => replica.applyPage(verifyPage(feed.page(2))))).toBe('replica_altered');
+    expect(codeOf(() => replica.applyPage(verifyPage(mirror.page(2))))).toBe('replica_altered');
     install();
     expect(replica.alteredTables()).toEqual([]);
     expect(here()).toEqual(there());
@@ -387,7 +389,7 @@ describe('our own tables', () => {
   test('T5: refuses a page of another set of scopes', () => {
     change(1);
     const before = replica.cursorState();
-    expect(() => replica.applyPage(verifyPage(feed.page(2, 'branch7')))).toThrowError(
+    expect(() => replica.applyPage(verifyPage(mirror.page(2, 'branch7')))).toThrowError(
       /of the scopes branch7, the data here of all/,
     );
     expect(replica.cursorState()).toEqual(before);
@@ -418,7 +420,7 @@ test('P3: after any damage by other programs, the next pulls restore the data an
         'CREATE TABLE mine (n); INSERT INTO mine VALUES (7); CREATE VIEW item_names AS SELECT name FROM item',
       );
       rounds.forEach((statements, n) => {
-        // An altered table that is in neither of our lists cannot be told from another program's.
+        // An altered table that is in neither of our lists looks like another program's.
         const unattributable =
           statements.includes('DROP TABLE tidemark_meta') && statements.includes('DELETE FROM tidemark_table');
         for (const sql of statements.filter((sql) => !unattributable || !sql.startsWith('ALTER'))) {

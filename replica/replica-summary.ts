@@ -5,7 +5,11 @@ import { INTEGER, query, row, TEXT } from '@tidemark/table-store/query';
 import { guard, openReader } from '@tidemark/table-store/sqlite';
 import { lastRuns } from './history.ts';
 
-/** What a replica holds and when it last ran, as read by a program that is not its writer. Never writes to the file. */
+/**
+ * The summary of a replica for programs other than its writer: cursor, row counts, last runs.
+ *
+ * Reads in the presence of the writer, and never writes: it neither migrates an older format nor repairs damage.
+ */
 
 export interface TableCount {
   name: string;
@@ -22,7 +26,7 @@ export interface ReplicaSummary extends CursorState {
 const TABLE_COUNT = row({ name: TEXT, rows: INTEGER });
 
 /**
- * Reads the summary of a feed's replica, also while its writer works. A file whose own tables another program damaged
+ * Reads the summary of a feed's replica, even while its writer works. A file whose own tables another program damaged
  * counts as holding no data: opening it for writing repairs them. Throws `db_*`.
  */
 export function readReplicaSummary(file: string, feed: string): ReplicaSummary {

@@ -18,9 +18,9 @@ import { WriterLock } from './writer-lock.ts';
 /**
  * A terminal's replica: one SQLite file, of which this object is the only writer.
  *
- * It coordinates: what a page, a snapshot or a repair does to the tables is in the modules of those names. Its own job is
- * what they share: the lock, the connection, our tables restored after another program damaged them, and what is in memory
- * kept equal to the file. It may not build SQL for feed tables, parse lines, or keep state that is not in the file.
+ * It coordinates. Other modules change the tables by a page, a snapshot or a repair. The replica holds the lock and the
+ * connection that they share. It restores our own tables after another program damaged them, and keeps memory equal to the
+ * file. It may not build SQL for feed tables, parse lines, or keep state that is not in the file.
  *
  * Every method leaves the replica unchanged when it throws. Other programs may read and write the file at any time; their
  * writes are noticed by SQLite's data_version, and looked at before the next use.
@@ -198,7 +198,7 @@ export class Replica {
     return [this.file, `${this.file}-wal`].reduce((sum, file) => sum + (existsSync(file) ? statSync(file).size : 0), 0);
   }
 
-  /** Restores what another program removed or damaged of our own tables since the last check. */
+  /** Restores our own tables if another program changed the file since the last check. */
   #checkOwnTables(): void {
     // Inside our transaction no other program can write.
     if (this.#db.inTransaction) return;

@@ -2,20 +2,20 @@ import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { openReader } from '@tidemark/table-store/sqlite';
 import { temporaryFolder } from '@tidemark/testing/temporary-folder';
-import { EPOCH, rowsOf, schemaOf, sorted, TestFeed } from '@tidemark/testing/test-feed';
+import { EPOCH, rowsOf, schemaOf, sorted, TestMirror } from '@tidemark/testing/test-mirror';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Replica } from './replica.ts';
 
 let folder: string;
-let feed: TestFeed;
+let mirror: TestMirror;
 beforeEach(() => {
   folder = temporaryFolder('snapshot');
-  feed = new TestFeed(folder);
-  feed.declare(1, schemaOf('sale', { id: 'integer', branch: 'integer', amount: 'numeric', note: 'text' }, ['id']));
-  feed.declare(2, schemaOf('branch', { id: 'integer', region: 'text' }, ['id']));
-  feed.declare(3, schemaOf('visit', { branch: 'integer', at: 'text' }, []));
-  feed.declare(4, schemaOf('secret', { id: 'integer' }, ['id']));
-  feed.commit(
+  mirror = new TestMirror(folder);
+  mirror.declare(1, schemaOf('sale', { id: 'integer', branch: 'integer', amount: 'numeric', note: 'text' }, ['id']));
+  mirror.declare(2, schemaOf('branch', { id: 'integer', region: 'text' }, ['id']));
+  mirror.declare(3, schemaOf('visit', { branch: 'integer', at: 'text' }, []));
+  mirror.declare(4, schemaOf('secret', { id: 'integer' }, ['id']));
+  mirror.commit(
     [
       'i',
       1,
@@ -48,7 +48,7 @@ beforeEach(() => {
   );
 });
 afterEach(() => {
-  feed.db.close();
+  mirror.db.close();
   rmSync(folder, { recursive: true, force: true });
 });
 
@@ -56,7 +56,7 @@ test.each(['file', 'rows'])(
   'S8: a snapshot of parts of tables has their rows, columns and indexes; installed as %s',
   (taken) => {
     const north = 'EXISTS (SELECT 1 FROM mirror.branch b WHERE b.id = sale.branch AND b.region = ?)';
-    const { file, name, built } = feed.snapshot(
+    const { file, name, built } = mirror.snapshot(
       {
         sale: {
           columns: ['id', 'branch', 'amount'],
@@ -77,7 +77,7 @@ test.each(['file', 'rows'])(
     const replica = Replica.open(path.join(folder, 'branch.sqlite'), 'shop');
     try {
       if (taken === 'rows') {
-        const first = feed.snapshot();
+        const first = mirror.snapshot();
         replica.installSnapshot(first.file, first.name);
       }
       replica.installSnapshot(file, name);

@@ -45,7 +45,7 @@ export class Spool {
     this.#db.exec('DELETE FROM tidemark_spool');
   }
 
-  /** Removes all parts and sets the cursor back to the start of their transaction, so that it is fetched again. */
+  /** Removes all parts and sets the cursor back to the start of their transaction. The next pull fetches it again. */
   discard(): void {
     transaction(this.#db, () => {
       this.clear();

@@ -26,13 +26,13 @@ export interface TargetTable {
   schema: TableSchema;
 }
 
-/** What a comparison needs to know of a table. */
+/** A table of the snapshot and its counterpart in the replica. */
 export interface ComparedTable {
   id: TableId;
   schema: TableSchema;
   /** Rows in the snapshot. */
   rows: number;
-  /** The replica's table; null when it has none of this form, so that all rows are to be fetched. */
+  /** The replica's table; null when it has none of this form, so that all rows must be fetched. */
   here: TableRanges | null;
 }
 

@@ -6,7 +6,7 @@ import { databaseError, openLockFile } from '@tidemark/table-store/sqlite';
  *
  * The lock is SQLite's exclusive lock on a small file beside the replica: a lock on the replica itself would block
  * readers. The operating system releases it when the process ends, however it ends, so a stale lock cannot exist and no
- * clock decides who may write. See docs/decisions/2026-11-25-writer-lock.md for the alternatives.
+ * clock decides who may write. See docs/decisions/2026-11-25-writer-lock-in-sqlite.md for the alternatives.
  */
 export class WriterLock {
   readonly #release: () => void;

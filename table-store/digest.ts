@@ -70,7 +70,7 @@ export class TableRanges {
 
   /**
    * Cuts a range into at most `parts` parts of `total / parts` rows, rounded up; the last part ends where the range ends.
-   * `total`: the number of rows to assume, so that another table of about as many rows is cut alike.
+   * `total`: the number of rows to assume, so that relay and terminal cut at the same keys.
    */
   *split(range: KeyRange, parts: number, total = this.count(range)): CooperativeTask<DigestPart[]> {
     if (this.#key.isEmpty) return [yield* this.#keylessDigest()];
@@ -90,7 +90,7 @@ export class TableRanges {
     return all;
   }
 
-  /** Checksum of the first rows of a range. `upto`: the key of the last of them; null when the range has no more. */
+  /** Checksum of the first rows of a range. `upto`: the key of the last of them; null when the range ends there. */
   *#firstRows(range: KeyRange, limit: number, pace: { rows: number }): CooperativeTask<DigestPart> {
     const hash = createHash('sha256');
     let { after } = range;

@@ -11,7 +11,7 @@ import type { Reader, Writer } from './sqlite.ts';
  */
 
 /**
- * What the database has under the name of a feed table. `differs`: a table of another form. `view`: a view, which is
+ * The object that the database has under the name of a feed table. `differs`: a table of another form. `view`: a view, which is
  * always another program's.
  */
 export type ExistingTable = 'matches' | 'differs' | 'view' | 'absent';

@@ -3,7 +3,7 @@ import path from 'node:path';
 import type { WireRow, WireValue } from '@tidemark/protocol/lines';
 import type { ColumnType } from '@tidemark/protocol/schema';
 import { temporaryFolder } from '@tidemark/testing/temporary-folder';
-import { rowsOf as rowsIn, schemaOf, sorted } from '@tidemark/testing/test-feed';
+import { rowsOf as rowsIn, schemaOf, sorted } from '@tidemark/testing/test-mirror';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { FeedTables } from './feed-tables.ts';
@@ -68,7 +68,7 @@ describe('tables without a key', () => {
     );
   });
 
-  test('L8: delete a row by a seek, also in a table of the widest kind', () => {
+  test('L8: delete a row by a seek, even in a table of the widest kind', () => {
     const names = Array.from({ length: 1600 }, (_, n) => `c${n}`);
     const wide = schemaOf('wide', Object.fromEntries(names.map((name) => [name, 'text'])), []);
     const tables = new FeedTables(db);

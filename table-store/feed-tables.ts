@@ -40,7 +40,7 @@ export interface AlteredTable {
 const ALTERATIONS: Record<Exclude<ExistingTable, 'matches'>, string> = {
   absent: 'it is gone',
   differs: 'its columns are not those of head office',
-  view: 'a view stands in its place',
+  view: 'a view has its name',
 };
 
 const invalid = (detail: string) => new TidemarkError('page_invalid', { detail });
@@ -55,7 +55,7 @@ export class FeedTables {
     this.#catalogue = new TableCatalogue(db);
   }
 
-  /** Discards what is in memory and reads the database again. */
+  /** Discards the state in memory and reads the database again. */
   reload(): void {
     this.#dropped = [];
     this.#catalogue.reload();
@@ -115,7 +115,7 @@ export class FeedTables {
       case 'u':
         statements.upsert(line[2], unchanged);
         counts.updated = line[2].length;
-        // Without a key an update is a row that is added: the old row comes as a delete.
+        // Without a key an update adds a row: a delete removes the old one.
         if (table.schema.key.length === 0) table.rows += line[2].length;
         break;
       case 'd':

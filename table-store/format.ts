@@ -11,11 +11,11 @@ import { hasLostTables, listedTables, saveTableList } from './table-list.ts';
  * The file format of a replica: recognises it, creates it, migrates it, and repairs it after other programs.
  *
  * A snapshot is a replica's file: the relay builds it with all of these tables, and a terminal without tables puts it in
- * place as it is. The format therefore belongs to this package, with cursor, spool, history and samples, although only
+ * place unchanged. The format therefore belongs to this package, with cursor, spool, history and samples, although only
  * terminals use those.
  *
  * Order of {@link ensureFormat}: refuse a newer format, another application or another feed before anything is written;
- * then, in one transaction, migrate, create what is missing, and clear a cursor that cannot be right. A lost or invalid
+ * then, in one transaction, migrate, create missing tables, and clear a cursor that cannot be right. A lost or invalid
  * cursor is never guessed: without one, a fresh copy follows.
  */
 

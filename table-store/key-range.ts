@@ -72,7 +72,7 @@ export class KeyColumns {
   }
 }
 
-/** A value of a key, from its form on the wire to what SQLite compares. */
+/** Converts a value of a key from its form on the wire to the one that SQLite compares. */
 function boundValue(value: WireValue, type: ColumnType): BoundValue {
   if (value === null) return null;
   if (type === 'blob') return Buffer.from(String(value), 'base64');

@@ -75,7 +75,7 @@ export function missingColumns(db: Writer | Reader, table: OwnTable): string[] {
   return wanted.filter((name) => !present.has(name));
 }
 
-/** Creates what is missing of our tables and their index. A table of which a column is missing is replaced by an empty one. */
+/** Creates our tables and their index where they are missing. Replaces a table that has a column too few by an empty one. */
 export function createOwnTables(db: Writer): void {
   for (const table of OWN_TABLES) {
     if (missingColumns(db, table).length === 0) continue;

@@ -2,7 +2,7 @@ import type { ColumnSchema, ColumnType, TableSchema } from '@tidemark/protocol/s
 import { ident } from './sqlite.ts';
 
 /**
- * The text of a row from which checksums are made (docs/protocol.md C2).
+ * The text of a row that a checksum covers (docs/protocol.md C2).
  *
  * Two rows have the same text exactly when they hold the same values in the same storage classes. SQLite itself builds
  * the text, because reading the rows into JavaScript costs several times as much. The text must not depend on SQLite's

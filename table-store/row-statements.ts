@@ -9,8 +9,8 @@ import { columnList, rowidOf } from './table-ddl.ts';
 /**
  * The prepared statements that change and read the rows of one table: the inner loop of ingest and of every pull.
  *
- * Rows and keys arrive as they travel, unchecked, and are checked here, where the column types are at hand: a schema check
- * of each value beforehand would cost more than the write. A row that does not fit throws `page_invalid`. A change that
+ * Rows and keys arrive unchecked, in their form on the wire, and this module checks them against the column types: a schema
+ * check of each value before would cost more than the write. A row that does not fit throws `page_invalid`. A change that
  * SQLite reports as done without effect is the work of another program's trigger and throws `replica_altered`.
  */
 
@@ -159,7 +159,7 @@ export class RowStatements {
     return ` ON CONFLICT (${columnList(key)}) DO UPDATE SET ${set.map((name) => `${name} = excluded.${name}`).join(', ')}`;
   }
 
-  /** The values of a row as they are bound. */
+  /** The values of a row in the form that SQLite binds. */
   #checked(row: WireRow | undefined): Bound[] {
     if (!Array.isArray(row) || row.length !== this.#types.length) {
       throw new TidemarkError('page_invalid', {

@@ -13,8 +13,8 @@ import { saveTableList } from './table-list.ts';
 /**
  * Builds snapshots: files in the format of a replica that hold one set of scopes at one seq, from the relay's mirror.
  *
- * The mirror is attached and read in one transaction, so that rows and cursor belong together while the relay goes on
- * writing. A snapshot is checked and synced before it is handed over; until then it may be incomplete, so the caller
+ * The mirror is attached and read in one transaction, so that rows and cursor belong together while the relay
+ * continues to write. A snapshot is checked and synced before it is handed over; until then it may be incomplete, so the caller
  * writes to a temporary name and renames. The mirror is never written.
  */
 
@@ -33,7 +33,7 @@ export interface SnapshotPart {
   indexes: string[][];
 }
 
-/** What a snapshot is built from. Plain data that can be sent to another thread. */
+/** The input of a snapshot. Plain data that can be sent to another thread. */
 export interface SnapshotSource {
   /** File of the mirror: feed tables and `tidemark_table`. */
   mirror: string;

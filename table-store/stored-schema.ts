@@ -4,8 +4,8 @@ import { TableSchema } from '@tidemark/protocol/schema';
 /**
  * Table schemas that a database stores as JSON: in a replica's and the mirror's `tidemark_table`, and in the relay's log.
  *
- * One policy for all of them. A stored schema is parsed with the wire's schema each time it is read from a database,
- * because another program or another version of ours may have written it, and because SQL is built from its names. A
+ * One policy for all of them. Each read from a database parses the stored schema with the wire's `TableSchema`, because
+ * another program or another version of ours may have written it, and because we build SQL from its names. A
  * schema that does not parse, or that names another table than its row, is unreadable: it is never used in part and never
  * repaired here. A terminal treats its table as altered, and a fresh copy follows ({@link readStoredSchema}); a relay, and
  * whatever reads a snapshot, stops with `db_damaged` ({@link requireStoredSchema}).

@@ -39,7 +39,7 @@ export class TableCatalogue {
     this.reload();
   }
 
-  /** Discards what is in memory and reads the database again. */
+  /** Discards the state in memory and reads the database again. */
   reload(): void {
     this.#byId.clear();
     this.#currentByName.clear();

@@ -6,8 +6,8 @@ import { ident, type Writer } from './sqlite.ts';
 /**
  * SQL that creates a feed's tables and their indexes.
  *
- * Tables have the master's names, columns and key. Indexes of ours are named `tidemark_…`, a prefix that is reserved for
- * us: an object of another program under a name that we need is dropped.
+ * Tables have the master's names, columns and key. Names of our indexes begin with
+ * `tidemark_`, a reserved prefix: an object of another program under a name that we need is dropped.
  */
 
 const INDEX = row({ name: TEXT, sql: TEXT });

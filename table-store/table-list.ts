@@ -5,7 +5,7 @@ import type { Reader, Writer } from './sqlite.ts';
  * The list of a feed's tables in `tidemark_meta.tables`: a second record of the names in `tidemark_table`.
  *
  * Without it, rows that another program deletes from `tidemark_table` would go unnoticed, and their tables would never
- * receive another change. Whoever changes `tidemark_table` calls {@link saveTableList} in the same transaction.
+ * receive another change. A caller that changes `tidemark_table` calls {@link saveTableList} in the same transaction.
  */
 export function saveTableList(db: Writer): void {
   db.exec(

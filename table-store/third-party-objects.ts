@@ -5,9 +5,8 @@ import { ident, type Writer } from './sqlite.ts';
 /**
  * Indexes and triggers that other programs created on our tables.
  *
- * They are kept wherever possible: they are put aside while a table is replaced, and created again on the new table. They
- * are dropped only where they keep a feed's change from being written, because the tables of a feed are ours alone to
- * write. Callers work inside a transaction and report the names of dropped objects.
+ * We keep them wherever possible: a table that replaces theirs gets them again. We drop them only where they block a
+ * change of the feed, because the tables of a feed are ours alone to write. Callers work inside a transaction and report the names of dropped objects.
  */
 export interface ThirdPartyObject {
   type: 'index' | 'trigger';
@@ -76,7 +75,7 @@ export function blockingObjects(
 
 const escaped = (text: string) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 
-/** Whether SQLite refused a statement because of how tables are defined or what they hold, not because of disk or file. */
+/** Whether SQLite refused a statement because of the definition or the rows of tables, not because of disk or file. */
 export function isRejection(error: unknown): error is Error {
   const code = error instanceof Error ? String((error as { code?: unknown }).code ?? '') : '';
   return code === 'SQLITE_ERROR' || code === 'SQLITE_MISMATCH' || code.startsWith('SQLITE_CONSTRAINT');

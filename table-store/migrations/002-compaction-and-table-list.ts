@@ -7,7 +7,7 @@ const COLUMNS: Record<string, string> = { squashed: 'squashed INTEGER', tables: 
  * Format 2 adds two columns to `tidemark_meta`: `squashed`, for pages of compacted transactions, and `tables`, the list of
  * the feed's tables. The first files of format 2 had only the first of them.
  *
- * A `tidemark_meta` that lacks any other column was not written by us: it is left for `createOwnTables` to replace.
+ * If any other column is missing, another program wrote the table: `createOwnTables` replaces it.
  */
 export const ADD_COMPACTION_AND_TABLE_LIST: Migration = {
   format: 2,

@@ -34,7 +34,7 @@ const contentOf = (writer: Writer) =>
   ]);
 
 describe('migrations', () => {
-  test('there is a sample of every format up to the current one', () => {
+  test('have a sample of every format up to the current one', () => {
     const formats = new Set(samples.map((name) => Number(/^format-(\d+)/.exec(name)?.[1])));
     expect([...formats].sort()).toEqual(Array.from({ length: FORMAT_VERSION }, (_, n) => n + 1));
   });
@@ -75,7 +75,7 @@ describe('migrations', () => {
     reader.close();
   });
 
-  test('a file that is current is not written to', () => {
+  test('does not write to a file in the current format', () => {
     const current = open('format-2.sql');
     ensureFormat(current, 'shop');
     const watcher = openReader(current.name);
@@ -85,7 +85,7 @@ describe('migrations', () => {
     watcher.close();
   });
 
-  test('a newer format is refused, and the file stays as it is', () => {
+  test('refuses a newer format and leaves the file unchanged', () => {
     const newer = open('format-2.sql');
     newer.pragma(`user_version = ${FORMAT_VERSION + 1}`);
     expect(() => ensureFormat(newer, 'shop')).toThrowError(
