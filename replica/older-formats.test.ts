@@ -5,7 +5,7 @@ import { openWriter } from '@tidemark/table-store/sqlite';
 import { temporaryFolder } from '@tidemark/testing/temporary-folder';
 import { rowsOf } from '@tidemark/testing/test-mirror';
 import { expect, test } from 'vitest';
-import { verifyPage } from './page-reader.ts';
+import { verifyPage } from './pages/page-reader.ts';
 import { Replica } from './replica.ts';
 
 const SAMPLES = path.join(import.meta.dirname, '../table-store/migrations/samples');

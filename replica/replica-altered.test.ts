@@ -7,7 +7,7 @@ import { EPOCH, rowsOf, schemaOf, sorted, TestMirror } from '@tidemark/testing/t
 import Database from 'better-sqlite3';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { verifyPage } from './page-reader.ts';
+import { verifyPage } from './pages/page-reader.ts';
 import { Replica } from './replica.ts';
 import { readReplicaSummary } from './replica-summary.ts';
 

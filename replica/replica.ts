@@ -8,11 +8,11 @@ import { guard, openWriter, transaction, type Writer } from '@tidemark/table-sto
 import { isRejection } from '@tidemark/table-store/third-party-objects';
 import { History, lastRuns } from './history.ts';
 import { installSnapshot, type SnapshotName } from './install-snapshot.ts';
-import { expectPage, type VerifiedPage } from './page-reader.ts';
-import { type AppliedPage, applyPageInTransaction } from './page-transaction.ts';
-import { type CompareTarget, Repair } from './repair.ts';
+import { expectPage, type VerifiedPage } from './pages/page-reader.ts';
+import { type AppliedPage, applyPageInTransaction } from './pages/page-transaction.ts';
+import { Spool } from './pages/spool.ts';
+import { type CompareTarget, Repair } from './repair/repair.ts';
 import type { ReplicaSummary, TableCount } from './replica-summary.ts';
-import { Spool } from './spool.ts';
 import { WriterLock } from './writer-lock.ts';
 
 /**
