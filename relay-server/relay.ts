@@ -4,16 +4,22 @@ import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { TidemarkError } from '@tidemark/protocol/errors';
 import type { Config, FeedConfig } from './config/relay-config.ts';
-import { FeedService } from './feed/feed-service.ts';
+import { Feed } from './feed/feed.ts';
 import { createApp } from './http/app.ts';
+import { readinessOf } from './http/readiness.ts';
 import { isRoutedBy } from './ingest/scope-counts.ts';
 import { namedAttributes } from './routing/filters.ts';
 import { type Bearer, Tokens } from './tokens/tokens.ts';
 
+/**
+ * Starts and stops a relay: data folder, tokens, feeds, then the server; in the opposite order at the end. Until the server
+ * listens, any failure closes what was opened. It serves nothing itself.
+ */
+
 export interface Relay {
-  /** Where it listens: the port is the real one. */
+  /** Where it listens, with the real port. */
   url: string;
-  /** Finishes what is in hand and closes everything. */
+  /** Completes the requests in progress and closes everything. */
   stop(): Promise<void>;
 }
 
@@ -23,84 +29,84 @@ export interface RelayDeps {
   version: string;
 }
 
-/** A request may take this long to arrive whole; a long poll's answer may take longer. */
+/** A request must have arrived within this time; the answer to a long poll may take longer. */
 const REQUEST_MS = 120_000;
+/** How long requests may take to complete when the relay stops. */
 const STOP_MS = 10_000;
-/** How often it is written down which terminals were seen. */
+/** How often it is written down when terminals were last seen. */
 const SEEN_MS = 60_000;
 
-/** Starts the relay of a config. Throws db_*, disk_full, or config_invalid about a folder or an address that cannot be had. */
+/** Throws db_*, disk_full, or config_invalid about a folder or an address that cannot be used. */
 export async function startRelay(config: Config, deps: RelayDeps): Promise<Relay> {
   makeFolder(config);
   const tokens = new Tokens(config);
-  const feeds = new Map<string, FeedService>();
-  try {
-    for (const [name, feed] of Object.entries(config.feeds)) {
-      const terminals = tokens.list().filter((bearer) => bearer.feed === name && bearer.role === 'terminal');
-      const lacking = attributesOfNobody(feed, terminals);
-      // With filters that were in use, terminals came and went: that is no reason to leave the others without a relay.
-      if (lacking.length > 0 && !isRoutedBy(path.join(config.data, name, 'feed.sqlite'), feed.filters))
-        throw new TidemarkError('config_invalid', { detail: lacking.join('; ') });
-      for (const detail of lacking) deps.log('attribute-of-nobody', { feed: name, detail });
-      const about = { name: config.name, version: deps.version };
-      feeds.set(name, await FeedService.open(name, config.data, feed, about, deps));
-    }
-  } catch (error) {
+  const feeds = new Map<string, Feed>();
+  const closeAll = async () => {
     for (const feed of feeds.values()) await feed.close();
     tokens.close();
-    throw error;
-  }
+  };
   const stopping = new AbortController();
-  const ready = () => [
-    { name: 'accepting', ok: !stopping.signal.aborted, detail: stopping.signal.aborted ? 'the relay is stopping' : '' },
-    ...[...feeds].map(([name, feed]) => ({
-      name: `feed ${name}`,
-      ok: feed.connected,
-      detail: feed.connected ? '' : 'not heard from lately',
-    })),
-  ];
-  const server = createServer(createApp({ feeds, tokens, ...deps, stopping: stopping.signal, ready }));
+  const app = createApp({
+    ...deps,
+    name: config.name,
+    feeds,
+    tokens,
+    stopping: stopping.signal,
+    readiness: () => readinessOf(feeds, stopping.signal),
+  });
+  const server = createServer(app);
   server.requestTimeout = REQUEST_MS;
   server.keepAliveTimeout = 75_000;
   try {
-    await listen(server, config.listen);
+    for (const [name, feed] of Object.entries(config.feeds))
+      feeds.set(name, await openFeed(name, feed, config, tokens, deps));
+    await listen(server, config);
   } catch (error) {
-    for (const feed of feeds.values()) await feed.close();
-    tokens.close();
-    throw unusable(`${config.places.listen}: ${config.listen.host}:${config.listen.port}`, error);
+    await closeAll();
+    throw error;
   }
   const writeSeen = () => {
     try {
       tokens.writeSeen();
     } catch (error) {
-      // Kept in memory, and written the next time.
+      // The times stay in memory and are written the next time.
       deps.log('seen-not-written', { error: String(error) });
     }
   };
   const seen = setInterval(writeSeen, SEEN_MS).unref();
-  const { port } = server.address() as AddressInfo;
-  const host = config.listen.host.includes(':') ? `[${config.listen.host}]` : config.listen.host;
 
   return {
-    url: `http://${host}:${port}`,
+    url: urlOf(server, config),
     async stop() {
       stopping.abort();
       for (const feed of feeds.values()) feed.release();
-      const closed = new Promise((resolve) => server.close(resolve));
-      server.closeIdleConnections();
-      const force = setTimeout(() => server.closeAllConnections(), STOP_MS);
-      await closed;
-      clearTimeout(force);
-      for (const feed of feeds.values()) await feed.close();
+      await closeServer(server);
       clearInterval(seen);
+      for (const feed of feeds.values()) await feed.close();
       writeSeen();
       tokens.close();
     },
   };
 }
 
-/** What to say of the attributes that filters name and none of the feed's terminals has. */
-function attributesOfNobody({ filters }: FeedConfig, terminals: Bearer[]): string[] {
+async function openFeed(
+  name: string,
+  feed: FeedConfig,
+  config: Config,
+  tokens: Tokens,
+  deps: RelayDeps,
+): Promise<Feed> {
+  const terminals = tokens.list().filter((bearer) => bearer.feed === name && bearer.role === 'terminal');
+  const unused = unusedAttributes(feed, terminals);
+  // Filters that were in use before may name attributes of terminals that have left: that must not stop the others' relay.
+  if (unused.length > 0 && !isRoutedBy(path.join(config.data, name, 'feed.sqlite'), feed.filters))
+    throw new TidemarkError('config_invalid', { detail: unused.join('; ') });
+  for (const detail of unused) deps.log('attribute-of-nobody', { feed: name, detail });
+  return Feed.open(name, config.data, feed, deps);
+}
+
+/** A message for each attribute that filters name and none of the feed's terminals has. */
+function unusedAttributes({ filters }: FeedConfig, terminals: Bearer[]): string[] {
   if (terminals.length === 0) return [];
   const known = new Set(terminals.flatMap(({ attributes }) => Object.keys(attributes)));
   return [...namedAttributes(filters)].flatMap(([attribute, at]) =>
@@ -135,12 +141,27 @@ function unusable(what: string, error: unknown): TidemarkError {
   return new TidemarkError('config_invalid', { detail: `${what}: ${REASONS[code] ?? message}` }, error);
 }
 
-function listen(server: Server, { host, port }: { host: string; port: number }): Promise<void> {
+function listen(server: Server, { listen: { host, port }, places }: Config): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', reject);
+    const failed = (error: Error) => reject(unusable(`${places.listen}: ${host}:${port}`, error));
+    server.once('error', failed);
     server.listen(port, host, () => {
-      server.off('error', reject);
+      server.off('error', failed);
       resolve();
     });
   });
+}
+
+/** Stops accepting, and waits for the requests in progress; those that take too long are cut off. */
+async function closeServer(server: Server): Promise<void> {
+  const closed = new Promise((resolve) => server.close(resolve));
+  server.closeIdleConnections();
+  const force = setTimeout(() => server.closeAllConnections(), STOP_MS);
+  await closed;
+  clearTimeout(force);
+}
+
+function urlOf(server: Server, { listen: { host } }: Config): string {
+  const { port } = server.address() as AddressInfo;
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }

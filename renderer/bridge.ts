@@ -4,12 +4,12 @@ import type { Fault } from '@tidemark/protocol/fault';
 
 declare global {
   interface Window {
-    /** Put there by the preload; absent when the page is opened outside the app. */
+    /** Set by the preload; absent when the page is opened outside the app. */
     readonly tidemark?: Bridge;
   }
 }
 
-/** A call that the app refused or could not carry out. */
+/** Thrown when the app refused a call or could not carry it out. */
 export class CallFailed extends Error {
   override readonly name = 'CallFailed';
   readonly fault: Fault;
@@ -20,7 +20,7 @@ export class CallFailed extends Error {
   }
 }
 
-/** The app as the window sees it: answers are values, failures are thrown. */
+/** The app's calls: answers are returned, failures thrown. */
 export interface Api {
   /** Throws {@link CallFailed}. */
   call<M extends MethodName>(method: M, input: Input<M>): Promise<Output<M>>;
@@ -38,14 +38,14 @@ export function makeApi(bridge: Bridge): Api {
   };
 }
 
-/** The fault in anything thrown. */
+/** The fault of anything thrown. */
 export function faultOf(thrown: unknown): Fault {
   if (thrown instanceof CallFailed) return thrown.fault;
   return { code: 'internal', params: { detail: thrown instanceof Error ? thrown.message : String(thrown) } };
 }
 
-/** What an error means, then what to do. */
-export function sayFault(fault: Fault): { means: string; todo: string } {
+/** What an error means, and what to do about it. */
+export function describeFault(fault: Fault): { means: string; todo: string } {
   const { means, todo } = ERRORS[fault.code];
   return { means: fill(means, fault.params), todo: fill(todo, fault.params) };
 }

@@ -25,7 +25,7 @@ const slate: MantineColorsTuple = [
   '#0e1216',
 ];
 
-/** Small, calm and dense: a tool that stands open on a desk all day. */
+/** Small, calm and dense, for a tool that is open all day. */
 export const theme = createTheme({
   primaryColor: 'tide',
   primaryShade: { light: 7, dark: 7 },
@@ -93,7 +93,7 @@ export const theme = createTheme({
   },
 });
 
-/** Muted text that still has 4.5 : 1 on each of our surfaces. */
+/** Text colours with a contrast of at least 4.5 : 1 on each of our surfaces. */
 export const cssVariables: CSSVariablesResolver = () => ({
   variables: {},
   light: {

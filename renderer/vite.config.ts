@@ -4,7 +4,7 @@ import { defineConfig } from 'vite';
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
-/** The window's page, as files that the app serves by its own protocol: relative addresses, no inline script (CSP). */
+/** Builds the window's page as files that the app serves by its own protocol: relative addresses, no inline script. */
 export default defineConfig({
   root: here('.'),
   base: './',

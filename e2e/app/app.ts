@@ -14,7 +14,7 @@ export interface Preset {
   everyMinutes?: number;
 }
 
-/** The real app in its real Electron, with a data folder of its own. */
+/** The built app in a real Electron, with a data folder of its own. A page object for its window. */
 export class App {
   readonly folder: string;
   readonly page: Page;
@@ -26,7 +26,7 @@ export class App {
     this.page = page;
   }
 
-  /** `preset` null: as a person finds it after installing. */
+  /** Starts the app. Without a preset it is as a person finds it after installing. */
   static async launch(runtime: ElectronRuntime, preset: Preset | null, folder?: string): Promise<App> {
     const home = folder ?? (await mkdtemp(path.join(os.tmpdir(), 'tidemark-app-')));
     mkdirSync(home, { recursive: true });
@@ -64,7 +64,7 @@ export class App {
     return this.page.getByTestId('primary');
   }
 
-  /** Presses the button of the open dialog; the page behind it may have one of the same name. */
+  /** Presses a button of the open dialog. The page behind it may have one with the same name. */
   async confirm(button: string | RegExp): Promise<void> {
     await this.page.getByRole('dialog').getByRole('button', { name: button }).click();
   }
@@ -73,12 +73,12 @@ export class App {
     return this.page.getByTestId(`tile-${name}`);
   }
 
-  /** The status code that the card shows. */
+  /** The status card, while it shows this code. */
   card(code: string): Locator {
     return this.page.locator(`[data-testid=status-card][data-code="${code}"]`);
   }
 
-  /** A PC that has never synced is brought up to date. */
+  /** Runs the first sync and waits for its end. */
   async firstSync(): Promise<void> {
     await expect(this.card('never-synced')).toBeVisible();
     await this.primary.click();
@@ -89,8 +89,8 @@ export class App {
     return path.join(this.folder, 'replicas', `${feed}.sqlite`);
   }
 
-  /** Process ids of the app's sync engine. */
-  async enginePid(): Promise<number | undefined> {
+  /** Process id of the agent; undefined while none runs. */
+  async agentPid(): Promise<number | undefined> {
     return this.#app.evaluate(
       ({ app }) => app.getAppMetrics().find((each) => each.type === 'Utility' && each.name?.includes('Tidemark'))?.pid,
     );
@@ -122,7 +122,7 @@ export class App {
     }, theme);
   }
 
-  /** Closes the app as its user would; the data folder stays when `keep`. */
+  /** Quits the app. Removes the data folder unless `keep` is set. */
   async close(keep = false): Promise<void> {
     await this.#app.close();
     if (!keep) rmSync(this.folder, { recursive: true, force: true });

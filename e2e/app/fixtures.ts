@@ -9,7 +9,7 @@ import { createRetail, type RetailSize } from '../../scripts/demo/retail.ts';
 import { type ElectronRuntime, findElectron } from '../../scripts/electron-runtime/runtime.ts';
 import { App, type Preset } from './app.ts';
 
-/** Enough rows for a copy to take a moment. */
+/** Enough rows that a first sync can be observed. */
 export const SIZE: RetailSize = { products: 500, branches: 8, customers: 3000, orders: 4000 };
 
 interface WorkerFixtures {
@@ -18,15 +18,15 @@ interface WorkerFixtures {
 }
 
 interface Fixtures {
-  /** Head office: a retail database of the test's own, as SQL client. */
+  /** SQL client of the master, a retail database of the test's own. */
   master: pg.Client;
-  /** Feed and relay on it, up to date. */
+  /** Feed and relay of the master, up to date. */
   system: System;
-  /** The way from the app to the relay. */
+  /** The network between app and relay. */
   way: FaultProxy;
-  /** Settings of a PC that is set up, through it. */
+  /** Settings of a PC that is set up and connects through {@link Fixtures.way}. */
   preset: Preset;
-  /** Starts the app; it is closed at the end of the test. */
+  /** Starts the app. It is closed at the end of the test. */
   launch: (preset: Preset | null, folder?: string) => Promise<App>;
 }
 
@@ -62,7 +62,7 @@ export const test = base.extend<Fixtures, WorkerFixtures>({
     await system.settled();
     await use(system);
     await system.stop();
-    // Slots are the cluster's, and the next test's feed has the same name.
+    // Slots belong to the cluster, and the next test's feed uses the same name.
     await master.query(
       'SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE NOT active OR pg_terminate_backend(active_pid, 5000)',
     );

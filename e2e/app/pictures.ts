@@ -12,17 +12,17 @@ const SIZES = [
   [1024, 614],
 ] as const;
 
-/** Changes settings of the app as its settings screen does. */
+/** Changes settings as the settings screen does. */
 export async function set(app: App, change: SettingsChange): Promise<void> {
   const reply = await app.page.evaluate(`window.tidemark.call('settings.set', ${JSON.stringify(change)})`);
   expect(reply).toMatchObject({ ok: true });
 }
 
-/** Pictures in light and dark, large and small; axe looks at both schemes. */
+/** Takes pictures in light and dark, at the usual and the smallest window size, and runs axe in both schemes. */
 export async function shoot(app: App, name: string, code?: string): Promise<void> {
   if (code !== undefined) await expect(app.card(code)).toBeVisible();
   mkdirSync(FOLDER, { recursive: true });
-  // No tooltip of what the pointer was left on.
+  // Otherwise the tooltip of what is under the pointer would be in the picture.
   await app.page.mouse.move(1, 1);
   for (const theme of ['light', 'dark'] as const) {
     await set(app, { theme });
@@ -32,7 +32,7 @@ export async function shoot(app: App, name: string, code?: string): Promise<void
       await expect.poll(() => app.page.evaluate('window.innerWidth')).toBe(width);
       await app.page.screenshot({ path: path.join(FOLDER, `${name}-${theme}-${width}.png`), animations: 'disabled' });
       const wide = await app.page.evaluate('document.documentElement.scrollWidth - window.innerWidth');
-      expect(wide, 'nothing is cut off at the side').toBeLessThanOrEqual(0);
+      expect(wide, 'the page does not scroll sideways').toBeLessThanOrEqual(0);
     }
     const { violations } = await new AxeBuilder({ page: app.page }).setLegacyMode(true).analyze();
     expect(

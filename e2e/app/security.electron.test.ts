@@ -1,7 +1,7 @@
 import { expect, test } from './fixtures.ts';
 
-/** Electron's security checklist, seen from the page. */
-test('the page is alone: no Node, no way out, no permission, and nothing from elsewhere', async ({ launch }) => {
+/** Electron's security checklist, checked from inside the page. */
+test('the page has no Node, cannot leave, gets no permission and loads nothing from elsewhere', async ({ launch }) => {
   const app = await launch(null);
   await expect(app.page.getByTestId('first-run')).toBeVisible();
   const page = app.page;
@@ -49,7 +49,7 @@ test('the page is alone: no Node, no way out, no permission, and nothing from el
   ).toBe('refused');
 });
 
-test('bad calls of the page are refused by their code, and change nothing', async ({ launch }) => {
+test('invalid calls are refused with a code and change nothing', async ({ launch }) => {
   const app = await launch(null);
   await expect(app.page.getByTestId('first-run')).toBeVisible();
   const call = (method: string, input: unknown) =>
@@ -68,7 +68,7 @@ test('bad calls of the page are refused by their code, and change nothing', asyn
   expect(state.value.settings.relayUrl).toBe('');
 });
 
-test('a frame that is not ours may not call', async ({ launch }) => {
+test('another frame has no access to the bridge', async ({ launch }) => {
   const app = await launch(null);
   await expect(app.page.getByTestId('first-run')).toBeVisible();
   const framed = await app.page.evaluate(`new Promise((done) => {

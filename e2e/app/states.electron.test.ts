@@ -119,7 +119,7 @@ test('looks: what can go wrong on the way to the relay', async ({ system, way, p
   await shoot(app, '20-signed-out', 'signed-out');
 });
 
-test('looks: a relay that lost its feed, its newest data, or all of it', async ({ master, system, preset, launch }) => {
+test('looks: a relay that lost its feed, its newest data, or all data', async ({ master, system, preset, launch }) => {
   test.setTimeout(400_000);
   const app = await launch(preset);
   await app.firstSync();
@@ -158,7 +158,7 @@ test('looks: a relay that lost its feed, its newest data, or all of it', async (
   await expect(app.card('up-to-date')).toBeVisible();
 });
 
-test('looks: a PC that was away for longer than changes are kept', async ({ master, system, preset, launch }) => {
+test('looks: a PC that was away longer than the relay keeps changes', async ({ master, system, preset, launch }) => {
   const app = await launch(preset);
   await app.firstSync();
   for (let n = 0; n < 3; n++) await master.query('UPDATE customer SET points = points + 1 WHERE id <= 9');
@@ -175,15 +175,15 @@ test('looks: a PC that was away for longer than changes are kept', async ({ mast
   await expect(app.card('resync')).toHaveCount(0);
 });
 
-test('looks: the sync engine and the local database in trouble', async ({ system, preset, launch }) => {
+test('looks: a crashing agent, and a local database that cannot be used', async ({ system, preset, launch }) => {
   test.setTimeout(400_000);
   const app = await launch(preset);
   await app.firstSync();
   for (let kills = 1; kills <= 6; kills++) {
-    await expect.poll(() => app.enginePid(), { timeout: 40_000 }).toBeTruthy();
-    process.kill((await app.enginePid()) ?? 0, 'SIGKILL');
-    await expect.poll(() => app.enginePid()).toBeUndefined();
-    // The fourth wait is the longest that is long enough for the pictures.
+    await expect.poll(() => app.agentPid(), { timeout: 40_000 }).toBeTruthy();
+    process.kill((await app.agentPid()) ?? 0, 'SIGKILL');
+    await expect.poll(() => app.agentPid()).toBeUndefined();
+    // Only the wait after the fifth crash, 16 s, is long enough for the pictures.
     if (kills === 5) await shoot(app, '24-agent-restarting', 'agent-restarting');
   }
   await shoot(app, '25-agent-down', 'agent-down');

@@ -21,7 +21,7 @@ const TABLES: Record<string, Parameters<typeof differences>[3]> = {
   ],
 };
 
-test('first-sync, waiting, sync-now: the window says what is there, and the file holds it', async ({
+test('first-sync, waiting, sync-now: the window and the replica show the same data', async ({
   master,
   system,
   preset,
@@ -69,7 +69,7 @@ test('first-sync, waiting, sync-now: the window says what is there, and the file
   await expect(app.page.getByTestId('run').first()).toContainText('1,784');
 });
 
-test('one-at-a-time, up-to: a person chooses how far', async ({ master, system, preset, launch }) => {
+test('one-at-a-time, up-to: a person chooses where the sync ends', async ({ master, system, preset, launch }) => {
   const app = await launch(preset);
   await app.firstSync();
   for (let n = 1; n <= 4; n++) await master.query('UPDATE customer SET points = points + 1 WHERE id <= $1', [n]);
@@ -94,7 +94,7 @@ test('one-at-a-time, up-to: a person chooses how far', async ({ master, system, 
   expect(await differences(master, app.replica(), 'customer', TABLES.customer ?? [])).toEqual([]);
 });
 
-test('cancelled, then continued: a download that was cancelled goes on where it was', async ({
+test('cancelled, then continued: a cancelled download resumes where it stopped', async ({
   master,
   preset,
   way,
@@ -113,7 +113,7 @@ test('cancelled, then continued: a download that was cancelled goes on where it 
   expect(await differences(master, app.replica(), 'customer', TABLES.customer ?? [])).toEqual([]);
 });
 
-test('paused: automatic sync rests, a manual one does not, and a restart remembers', async ({ preset, launch }) => {
+test('paused: a pause survives a restart, and a manual sync still works', async ({ preset, launch }) => {
   const app = await launch({ ...preset, everyMinutes: 1 });
   await app.firstSync();
   await app.page.getByTestId('pause').click();
@@ -126,12 +126,12 @@ test('paused: automatic sync rests, a manual one does not, and a restart remembe
   await expect(again.card('up-to-date')).toBeVisible();
 });
 
-test('engine-killed: it starts again, and the sync goes on', async ({ master, system, preset, launch }) => {
+test('agent-killed: the agent restarts and syncs again', async ({ master, system, preset, launch }) => {
   const app = await launch(preset);
   await app.firstSync();
   await master.query('UPDATE customer SET points = points + 7');
   await system.settled();
-  const pid = await app.enginePid();
+  const pid = await app.agentPid();
   expect(pid).toBeTruthy();
   process.kill(pid ?? 0, 'SIGKILL');
   await expect(app.card('agent-restarting')).toBeVisible();
@@ -141,7 +141,7 @@ test('engine-killed: it starts again, and the sync goes on', async ({ master, sy
   expect(await differences(master, app.replica(), 'customer', TABLES.customer ?? [])).toEqual([]);
 });
 
-test('schedule: an automatic sync brings changes by itself', async ({ master, system, preset, launch }) => {
+test('schedule: an automatic sync receives changes', async ({ master, system, preset, launch }) => {
   test.slow();
   const app = await launch({ ...preset, everyMinutes: 1 });
   await app.firstSync();
@@ -152,7 +152,7 @@ test('schedule: an automatic sync brings changes by itself', async ({ master, sy
   expect(await differences(master, app.replica(), 'customer', TABLES.customer ?? [])).toEqual([]);
 });
 
-test('set up by hand: first run asks for relay, feed and key, tries them, and names what is wrong', async ({
+test('set up by hand: the first-run steps ask for server, data set and key, test them, and name what is wrong', async ({
   system,
   way,
   launch,
@@ -160,11 +160,11 @@ test('set up by hand: first run asks for relay, feed and key, tries them, and na
   const app = await launch(null);
   await expect(app.headline).toHaveText('Welcome to Tidemark');
   const page = app.page;
-  await page.getByLabel('Relay address').fill('relay');
+  await page.getByLabel('Server address').fill('relay');
   await page.getByRole('button', { name: 'Next' }).click();
   await expect(page.getByText(/http/).first()).toBeVisible();
-  await page.getByLabel('Relay address').fill(way.url);
-  await page.getByLabel('Feed').fill('shop');
+  await page.getByLabel('Server address').fill(way.url);
+  await page.getByLabel('Data set').fill('shop');
   await page.getByRole('button', { name: 'Next' }).click();
   await page.getByRole('textbox', { name: 'Key' }).fill('not-the-key');
   await page.getByRole('button', { name: 'Test and continue' }).click();

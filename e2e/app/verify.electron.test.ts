@@ -20,7 +20,7 @@ const PRICE: Parameters<typeof differences>[3] = [
   { name: 'amount', rule: 'decimal' },
 ];
 
-/** Another program on the PC writes into the copy: 3 customers gone, one too many, 2 prices of another amount. */
+/** Changes the replica as another program might: deletes 3 customers, adds one, changes 2 prices. */
 function tamper(file: string): void {
   const other = new Database(file);
   other.exec(`
@@ -37,7 +37,7 @@ async function askToVerify(app: App): Promise<void> {
   await expect(app.page.getByRole('dialog', { name: 'Verify the data of this PC?' })).toBeVisible();
 }
 
-test('verify: equal data is said to be, altered data is repaired row by row, and the record names each table', async ({
+test('verify: reports identical data, repairs altered rows, and lists each table', async ({
   master,
   preset,
   launch,
@@ -49,7 +49,7 @@ test('verify: equal data is said to be, altered data is repaired row by row, and
   await shoot(first, '50-verify-dialog');
   await first.confirm('Verify data');
   const result = first.page.getByTestId('verify-result');
-  await expect(result).toContainText(/Compared .*: all equal/);
+  await expect(result).toContainText(/Compared .*: identical/);
   await expect(first.page.getByText('Data verified')).toBeVisible();
   await shoot(first, '52-verify-equal', 'up-to-date');
   await first.close(true);
@@ -59,7 +59,10 @@ test('verify: equal data is said to be, altered data is repaired row by row, and
 
   const app = await launch(null, first.folder);
   await expect(app.card('up-to-date')).toBeVisible();
-  await expect(app.page.getByText('Data verified'), 'what was told before the restart is no news').toHaveCount(0);
+  await expect(
+    app.page.getByText('Data verified'),
+    'a result from before the restart is not notified again',
+  ).toHaveCount(0);
   await app.page.keyboard.press('Control+F5');
   await app.confirm('Verify data');
   await expect(app.page.getByTestId('verify-result')).toContainText('6 rows in 2 tables differed and were repaired');
@@ -72,13 +75,13 @@ test('verify: equal data is said to be, altered data is repaired row by row, and
   await expect(app.page.getByTestId('run').first()).toContainText('Repaired');
   await shoot(app, '54-activity-verify');
   await app.page.getByTestId('run').first().click();
-  const record = app.page.getByRole('table', { name: 'Differences from the relay' });
+  const record = app.page.getByRole('table', { name: 'Differences from the server' });
   await expect(record.getByRole('row', { name: 'customer 3 1 0 4' })).toBeVisible();
   await expect(record.getByRole('row', { name: 'price 0 0 2 2' })).toBeVisible();
   await shoot(app, '55-activity-verify-run');
 });
 
-test('verify: it says what it compares, can be cancelled, and then claims nothing', async ({ preset, way, launch }) => {
+test('verify: a cancelled comparison reports no result', async ({ preset, way, launch }) => {
   test.setTimeout(400_000);
   const app = await launch(preset);
   await app.firstSync();
@@ -92,10 +95,10 @@ test('verify: it says what it compares, can be cancelled, and then claims nothin
   way.trouble = { kind: 'none' };
   await app.page.keyboard.press('Control+F5');
   await app.confirm('Verify data');
-  await expect(app.page.getByTestId('verify-result')).toContainText('all equal');
+  await expect(app.page.getByTestId('verify-result')).toContainText('identical');
 });
 
-test('rewound, then verify: a PC that is ahead of a restored relay gets just the rows that differ', async ({
+test('rewound, then verify: a PC ahead of a restored relay downloads only the rows that differ', async ({
   master,
   system,
   preset,
@@ -126,7 +129,7 @@ test('rewound, then verify: a PC that is ahead of a restored relay gets just the
   await expect(app.page.getByTestId('verify-result')).toContainText('9 rows in 1 table differed and were repaired');
 });
 
-test('scopes-changed: the PC is given the share of another branch; what differs is told beforehand, then fetched', async ({
+test('scopes-changed: a PC with a new data selection says how much it will download, then downloads the difference', async ({
   master,
   system,
   preset,

@@ -20,7 +20,7 @@ const COLUMNS: Parameters<typeof differences>[3] = [
 ];
 const TABLE = 'CREATE TABLE note (id int PRIMARY KEY, body text, n int)';
 
-describe('against a master that is ready', () => {
+describe('with a master that meets all prerequisites', () => {
   let postgres: EmbeddedPostgres;
   let master: pg.Client;
   let system: System;
@@ -50,7 +50,7 @@ describe('against a master that is ready', () => {
     expect(await differences(master, system.database(), 'note', COLUMNS)).toEqual([]);
   };
 
-  /** The feed, through a way that can make trouble. */
+  /** Starts the feed behind the fault proxy. */
   async function throughProxy(): Promise<FaultProxy> {
     await system.feed?.stop('SIGKILL');
     const way = await FaultProxy.start(system.url);
@@ -74,7 +74,7 @@ describe('against a master that is ready', () => {
   /** Keepalives pass and the feed's own timers run. */
   const aWhile = () => new Promise((resolve) => setTimeout(resolve, 12_000));
 
-  test('acknowledged-before-durable: what the relay has not confirmed is not confirmed to the master', async () => {
+  test('acknowledged-before-durable: confirms to the master only positions that the relay has acknowledged', async () => {
     const way = await throughProxy();
     way.trouble = { kind: 'silence' };
     const before = await lsn();
@@ -89,7 +89,7 @@ describe('against a master that is ready', () => {
     await equal();
   });
 
-  test('handler-error-does-not-confirm: a batch that the relay refused comes again, also after later ones', async () => {
+  test('handler-error-does-not-confirm: sends a refused batch again, even after later ones', async () => {
     const way = await throughProxy();
     way.trouble = { kind: 'answer', status: 500, body: 'broken' };
     const before = await lsn();
@@ -104,7 +104,7 @@ describe('against a master that is ready', () => {
     await equal();
   });
 
-  test('answer-lost: a batch whose answer was lost is sent again and counts once', async () => {
+  test('answer-lost: sends a batch again whose answer was lost, and it counts once', async () => {
     const way = await throughProxy();
     way.trouble = { kind: 'withhold', words: 'only once' };
     await master.query("INSERT INTO note VALUES (300, 'only once', 1)");
@@ -118,7 +118,7 @@ describe('against a master that is ready', () => {
     expect((await system.status()).head?.seq).toBe(2);
   });
 
-  test('toasted-values, key-changes, truncate, rolled back work: whole rows arrive, in order', async () => {
+  test('toasted-values, key-changes, truncate, rollbacks: complete rows arrive in order', async () => {
     await master.query('ALTER TABLE note ALTER body SET STORAGE EXTERNAL');
     await master.query("UPDATE note SET body = repeat('x' || id, 5000) WHERE id <= 5");
     await master.query('UPDATE note SET n = n + 1 WHERE id <= 5');
@@ -134,7 +134,7 @@ describe('against a master that is ready', () => {
     await equal();
   });
 
-  test('toasted-values: a row that one transaction changes several times has what each change said', async () => {
+  test('toasted-values: a row that one transaction changes several times keeps the values of each change', async () => {
     await master.query('CREATE TABLE doc (id text PRIMARY KEY, body text, other text)');
     await master.query('ALTER TABLE doc ALTER body SET STORAGE EXTERNAL, ALTER other SET STORAGE EXTERNAL');
     await master.query("INSERT INTO doc SELECT n, repeat('a', 3000), repeat('b', 3000) FROM generate_series(1, 3) n");
@@ -153,7 +153,7 @@ describe('against a master that is ready', () => {
     expect(await differences(master, system.database(), 'doc', columns)).toEqual([]);
   });
 
-  test('restarted-postgres, killed-postgres: the feed comes back by itself', async () => {
+  test('restarted-postgres, killed-postgres: the feed reconnects', async () => {
     await master.end();
     await postgres.restart();
     master = await connect(postgres.url);
@@ -167,7 +167,7 @@ describe('against a master that is ready', () => {
     await equal();
   });
 
-  test('lost-slot: a new base is compared, and cursors stay valid', async () => {
+  test('lost-slot: compares a new base copy, and cursors stay valid', async () => {
     await equal();
     const { epoch } = (await system.status()).head ?? {};
     await system.feed?.stop('SIGTERM');
@@ -194,7 +194,7 @@ describe('against a master that is ready', () => {
     expect(system.feed?.stdout).not.toContain('"event":"fault"');
   };
 
-  test('lost-publication: dropped while the feed runs, what the log does not tell is compared', async () => {
+  test('lost-publication: dropped while the feed runs, and the missing changes are found by comparison', async () => {
     await equal();
     await system.feed?.stop('SIGTERM');
     system.startFeed();
@@ -211,7 +211,7 @@ describe('against a master that is ready', () => {
     await dropped();
   });
 
-  test('lost-publication: dropped and made anew by hand while the feed is down', async () => {
+  test('lost-publication: dropped and created again by hand while the feed is down', async () => {
     await equal();
     await system.feed?.stop('SIGTERM');
     await gap('CREATE PUBLICATION tidemark_shop FOR TABLE ONLY public.note WITH (publish_via_partition_root = true);');
@@ -219,7 +219,7 @@ describe('against a master that is ready', () => {
     await dropped();
   });
 
-  test('lost-relay-disk: a new epoch, and a terminal copies once, by itself', async () => {
+  test('lost-relay-disk: begins a new epoch, and the terminal downloads one snapshot automatically', async () => {
     await equal();
     const { epoch } = (await system.status()).head ?? {};
     await system.feed?.stop('SIGTERM');
@@ -236,7 +236,7 @@ describe('against a master that is ready', () => {
     await equal();
   });
 
-  test('relay-set-back: numbers that terminals know are not given out again, and they copy once, by themselves', async () => {
+  test('relay-set-back: never reuses seqs that terminals know, and each terminal downloads one snapshot automatically', async () => {
     await equal();
     const data = path.join(system.folder, 'relay-data');
     await system.relay?.stop('SIGTERM');
@@ -257,7 +257,7 @@ describe('against a master that is ready', () => {
     await equal();
   });
 
-  test('base-cut-short: it is no sign of a relay that was set back, and cursors stay valid', async () => {
+  test('base-cut-short: does not mistake an interrupted base copy for a restored relay, and cursors stay valid', async () => {
     await equal();
     const { epoch } = (await system.status()).head ?? {};
     await system.feed?.stop('SIGTERM');
@@ -266,7 +266,7 @@ describe('against a master that is ready', () => {
     way.trouble = { kind: 'withhold', words: '"B"' };
     await until(
       async () => (await master.query('SELECT FROM pg_replication_slots')).rowCount === 1,
-      () => 'no base was begun',
+      () => 'no base copy was started',
     );
     await system.feed?.stop('SIGKILL');
     await master.query("UPDATE note SET body = 'meanwhile' WHERE id = 7");
@@ -286,7 +286,7 @@ describe('against a master that is ready', () => {
     );
   });
 
-  test('a second feed is told that the slot is in use', async () => {
+  test('a second feed exits because the slot is in use', async () => {
     const second = start(
       'feed',
       ['run', '--feed', 'shop', '--relay', system.url, '--token-file', system.tokenFile('feed')],
@@ -305,7 +305,7 @@ describe('against a master that is ready', () => {
   });
 });
 
-test('a master that is not ready: all that is missing is said at once, with the remedies', async () => {
+test('lists every missing prerequisite of the master, each with its remedy', async () => {
   const postgres = await startPostgres({ walLevel: 'replica' });
   cleanup.push(() => postgres.stop());
   const master = await connect(postgres.url);
@@ -330,7 +330,7 @@ test('a master that is not ready: all that is missing is said at once, with the 
   expect(rows).toEqual([{ n: '0' }]);
 });
 
-test('wrong config of the feed names every mistake, exit code 78', async () => {
+test('names every mistake of the configuration and exits with 78', async () => {
   const ended = await run('feed', [
     'run',
     '--source',

@@ -13,13 +13,13 @@ import Database from 'better-sqlite3';
 import type pg from 'pg';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
-/** Changes of the one transaction. By hand, with some minutes: TIDEMARK_LARGE=10000000. */
+/** Number of changes in the transaction. TIDEMARK_LARGE=10000000 takes some minutes. */
 const LARGE = Number(process.env.TIDEMARK_LARGE ?? 300_000);
-/** What each process may take beyond what it takes idle, MiB, however large the transaction is. */
+/** The bound on each process's memory above idle for a transaction of any size, MiB. */
 const BOUND_MIB = { feed: 200, relay: 320, terminal: 200 };
-/** Characters that make a row long: the transaction is larger than what feed or terminal may take. */
+/** Characters of a row, which make the transaction larger than the bound of feed and terminal. */
 const FILLING = Math.max(0, Math.ceil(240e6 / LARGE) - 120);
-/** One that takes long enough to be killed in. */
+/** Changes of a transaction that takes long enough to kill a process within it. */
 const SOME = Math.ceil(LARGE / 3);
 const MINUTES = 60_000 * Math.max(5, LARGE / 100_000);
 
@@ -33,7 +33,7 @@ beforeEach(async () => {
   });
   master = await connect(postgres.url);
   await master.query('CREATE TABLE bulk (id bigint PRIMARY KEY, name text, amount numeric(12,2), note text)');
-  // Large beside the transaction, so that pages are cheaper than a copy of it all.
+  // Much larger than the transaction, so that pages cost less than a snapshot.
   await master.query('CREATE TABLE archive (id int PRIMARY KEY, body text)');
   await master.query(
     `INSERT INTO archive SELECT n, (SELECT string_agg(md5(n || ' ' || m), '') FROM generate_series(1, 3200) m)
@@ -49,7 +49,7 @@ afterEach(async () => {
   await postgres.stop();
 });
 
-/** One transaction that inserts so many rows, from this id on. */
+/** Commits one transaction that inserts that many rows, starting with an id. */
 const insert = (from: number, rows: number) =>
   master.query(
     `INSERT INTO bulk SELECT n, 'item ' || n, (n % 1000000) / 100.0, md5(n::text) || md5((n + 1)::text) || repeat('x', ${FILLING})
@@ -67,12 +67,12 @@ const read = <T>(sql: string, name?: string): T => {
 const standing = (name?: string) => read<{ seq: number; part: number }>('SELECT seq, part FROM tidemark_meta', name);
 const rows = (name?: string) => read<{ n: number }>('SELECT count(*) AS n FROM bulk', name).n;
 
-/** Peaks of feed, relay and a following terminal while one transaction of so many changes goes through them, MiB. */
+/** Peaks of feed, relay and a terminal that follows, while one transaction of that many changes passes through, MiB. */
 async function peaks(from: number, changes: number): Promise<Record<'feed' | 'relay' | 'terminal', number>> {
   const terminal = system.startWatch(system.database('watching'));
   await until(
     async () => terminal.stdout.includes('Up to date'),
-    () => `the terminal does not follow: ${terminal.stdout}${terminal.stderr}`,
+    () => `the terminal does not follow the relay: ${terminal.stdout}${terminal.stderr}`,
   );
   const pid = (running: Running | null) => running?.child.pid;
   const watches = {
@@ -95,14 +95,14 @@ async function peaks(from: number, changes: number): Promise<Record<'feed' | 're
 }
 
 test(
-  'S11 oversized-transaction: feed, relay and terminal take no more memory than is stated, however many changes it has',
+  'S11 oversized-transaction: feed, relay and terminal stay within their memory bounds for any number of changes',
   async () => {
     copyFileSync(system.database(), system.database('watching'));
     for (const [from, changes] of [
       [1, LARGE / 10],
       [LARGE, LARGE],
     ] as const) {
-      // Anew, so that what is there from before does not stand in for what comes.
+      // A new system, so that memory from the first measurement does not hide growth.
       await system.feed?.stop();
       await system.relay?.stop('SIGTERM');
       await system.startRelay();
@@ -120,7 +120,7 @@ test(
 );
 
 test(
-  'S11 oversized-transaction: killed or cancelled in the middle it goes on from there, is shown as it comes and as it is applied, as one',
+  'S11 oversized-transaction: resumes after a kill and a cancellation, shows progress, and is applied as one',
   async () => {
     copyFileSync(system.database(), system.database('whole'));
     const before = standing();
@@ -154,12 +154,12 @@ test(
     const killed = system.startPull();
     await until(
       async () => standing().part > 4,
-      () => `nothing was kept aside: ${killed.stdout}${killed.stderr}`,
+      () => `the terminal spooled nothing: ${killed.stdout}${killed.stderr}`,
     );
     await killed.stop('SIGKILL');
     expect(standing().seq).toBe(before.seq);
     expect(rows()).toBe(0);
-    // Cancelled while it is applied: nothing of it is, and what came stays.
+    // Cancelled while it is applied: no row is applied, and the spool stays.
     const cancelled = await pullHere(system.database(), ({ stage, done }, agent) => {
       if (stage === 'finishing' && done > 0) agent.cancel();
     });
@@ -176,13 +176,13 @@ test(
   MINUTES,
 );
 
-/** Fails unless the numbers only grow, over several steps. */
+/** Fails unless the numbers grow in several steps and never shrink. */
 function grows(numbers: number[]): void {
   expect(numbers).toEqual([...numbers].sort((a, b) => a - b));
   expect(new Set(numbers).size).toBeGreaterThan(3);
 }
 
-/** A pull by the agent in this process, which tells its progress while the transaction is not yet applied. */
+/** A pull by an agent in this process. Collects its progress until the transaction is applied. */
 function pullHere(database: string, onProgress: (progress: Progress, agent: Agent) => void): Promise<Run> {
   const each = (agent: Agent) => {
     const { phase } = agent.facts();

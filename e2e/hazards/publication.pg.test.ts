@@ -26,7 +26,7 @@ const table = (name: string, more = '') =>
    INSERT INTO ${name} SELECT n, 'row ' || n, n FROM generate_series(1, 60) n;`;
 const [ITEM, OTHER, PARTED] = [table('item'), table('other'), table('parted', 'PARTITION BY RANGE (id)')];
 
-/** A user of the feed who may do as little as possible; the URL by which it comes. */
+/** Creates a user with as few rights as possible for the feed. Returns its URL. */
 async function weak(rights = ''): Promise<string> {
   await master.query(
     `CREATE ROLE weak LOGIN REPLICATION PASSWORD 'weak'; GRANT SELECT ON ALL TABLES IN SCHEMA public TO weak; ${rights}`,
@@ -53,7 +53,7 @@ async function problems(tables: string[]): Promise<unknown[]> {
   return found;
 }
 
-/** Waits until a terminal holds what the master does: a change of tables is noticed some seconds later. */
+/** Waits until a terminal equals the master. The feed notices a changed table some seconds later. */
 async function equal(...tables: string[]): Promise<void> {
   let found: unknown[] = [];
   const end = Date.now() + 25_000;
@@ -75,7 +75,7 @@ const restart = async (meanwhile: string) => {
   await master.query(meanwhile);
   system.startFeed();
 };
-/** What the feed ends with, which it is to do by itself. */
+/** Waits for the feed to exit on its own. Returns its error. */
 async function refusal(): Promise<string> {
   const ended = await system.feed?.ended;
   expect(ended?.code).toBe(1);
@@ -87,7 +87,7 @@ const P = 'tidemark_shop';
 const write = (name: string) =>
   `INSERT INTO ${name} VALUES (100, 'missed', 1); UPDATE ${name} SET body = 'missed' WHERE id IN (7, 50); DELETE FROM ${name} WHERE id = 8;`;
 
-test('publication-edited-and-back: a table that was out of it for a while is read anew, whether the feed runs or not', async () => {
+test('publication-edited-and-back: re-reads a table that was removed temporarily, whether the feed was running or not', async () => {
   await begin(ITEM + OTHER);
   await equal('item', 'other');
   forget();
@@ -110,12 +110,12 @@ test.each([
   ['a list of columns', `ALTER PUBLICATION ${P} SET TABLE ONLY item (id, body), ONLY other, ONLY parted`],
   ['only inserts', `ALTER PUBLICATION ${P} SET (publish = 'insert')`],
   ['partitions as tables', `ALTER PUBLICATION ${P} SET (publish_via_partition_root = false)`],
-  ['a whole schema', `ALTER PUBLICATION ${P} ADD TABLES IN SCHEMA public`],
+  ['a complete schema', `ALTER PUBLICATION ${P} ADD TABLES IN SCHEMA public`],
   [
     'all tables',
     `DROP PUBLICATION ${P}; CREATE PUBLICATION ${P} FOR ALL TABLES WITH (publish_via_partition_root = true, publish_generated_columns = stored)`,
   ],
-])('publication-altered: one that publishes %s is put right, and what it left out is read', async (_, edit) => {
+])('publication-altered: restores one that publishes %s, and reads the missing rows', async (_, edit) => {
   await begin(ITEM + OTHER + PARTED);
   await equal('item', 'other', 'parted');
   const all = () => write('item') + write('parted');
@@ -131,29 +131,32 @@ test.each([
 });
 
 test.each([
-  ['which was made without its options', `CREATE PUBLICATION ${P} FOR TABLE item, parted`],
-  ['of all tables', `CREATE PUBLICATION ${P} FOR ALL TABLES`],
+  ['publication without the options', `CREATE PUBLICATION ${P} FOR TABLE item, parted`],
+  ['publication of all tables', `CREATE PUBLICATION ${P} FOR ALL TABLES`],
   [
-    'that leaves out rows',
+    'publication that omits rows',
     `CREATE PUBLICATION ${P} FOR TABLE item WHERE (id < 9), parted WITH (publish_via_partition_root = true)`,
   ],
-  ['that is missing', ''],
-])("publication-altered: another's %s is refused with what to run, and taken once that was run", async (_, make) => {
-  await begin(ITEM + PARTED + make, await weak());
-  // The tables came after the grant.
-  await refusal();
-  await restart('GRANT SELECT ON ALL TABLES IN SCHEMA public TO weak');
-  const said = await refusal();
-  const [run] = /(?<=a superuser runs: ).*;/.exec(said) ?? [];
-  if (run === undefined) throw new Error(`it does not say what to run: ${said}`);
-  await restart(run);
-  await equal('item', 'parted');
-  await master.query(write('item') + write('parted'));
-  await equal('item', 'parted');
-  expect(events('comment-not-written')).toEqual([]);
-});
+  ['missing publication', ''],
+])(
+  'publication-altered: refuses a %s of another owner, prints the statements to run, and starts after they were run',
+  async (_, make) => {
+    await begin(ITEM + PARTED + make, await weak());
+    // The tables were created after the grant.
+    await refusal();
+    await restart('GRANT SELECT ON ALL TABLES IN SCHEMA public TO weak');
+    const said = await refusal();
+    const [run] = /(?<=a superuser runs: ).*;/.exec(said) ?? [];
+    if (run === undefined) throw new Error(`the feed names no statement: ${said}`);
+    await restart(run);
+    await equal('item', 'parted');
+    await master.query(write('item') + write('parted'));
+    await equal('item', 'parted');
+    expect(events('comment-not-written')).toEqual([]);
+  },
+);
 
-test('publication-of-another: what was altered while the feed was down is read though its state could not be kept', async () => {
+test('publication-of-another-owner: reads tables that were altered while the feed was down, without a stored description', async () => {
   await begin(
     `${ITEM}${OTHER}CREATE PUBLICATION ${P} FOR TABLE ONLY item, ONLY other WITH (publish_via_partition_root = true, publish_generated_columns = stored)`,
     await weak('ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO weak'),
@@ -171,7 +174,7 @@ test('publication-of-another: what was altered while the feed was down is read t
   expect(copied()).toEqual([]);
 });
 
-test('policies: a table of which the user sees only some rows is refused by name, with what to run', async () => {
+test('policies: refuses a table whose rows the user sees only partly, and prints the statement to run', async () => {
   await begin(
     `${ITEM}${OTHER}ALTER TABLE item ENABLE ROW LEVEL SECURITY; CREATE POLICY few ON item USING (id < 9);
      CREATE PUBLICATION ${P} FOR TABLE ONLY item, ONLY other WITH (publish_via_partition_root = true, publish_generated_columns = stored)`,
@@ -188,7 +191,7 @@ test('policies: a table of which the user sees only some rows is refused by name
   expect(await refusal()).toMatch(/of item[\s\S]*of other/);
 });
 
-test("settings-of-the-database: none of the admin's limits ends or refuses the feed", async () => {
+test('settings-of-the-database: no limit of the administrator stops the feed', async () => {
   await master.query(`ALTER DATABASE postgres SET idle_session_timeout = '1s'; ALTER DATABASE postgres SET transaction_timeout = '1s';
     ALTER DATABASE postgres SET lock_timeout = '100ms'; ALTER DATABASE postgres SET default_transaction_read_only = on`);
   await begin(ITEM);
@@ -199,7 +202,7 @@ test("settings-of-the-database: none of the admin's limits ends or refuses the f
   expect(events('streaming').length).toBe(1);
   await until(
     async () => (await system.status()).feed.lagMs === 0,
-    () => 'it does not go on',
+    () => 'the feed does not continue',
   );
 });
 
@@ -214,7 +217,7 @@ const IDENTITIES = `CREATE TABLE root_by_index (id int PRIMARY KEY, u int NOT NU
   CREATE UNIQUE INDEX by_u ON part_by_index_1 (u);`;
 const PARTS = ['root_by_index', 'whole', 'part_by_index'];
 
-test('replica-identity-of-partitions: deletes and changed keys arrive whatever the table itself says, by the log and by a merge', async () => {
+test('replica-identity-of-partitions: deletes and changed keys arrive through the log and through a re-read', async () => {
   await begin(IDENTITIES);
   for (const name of PARTS)
     await master.query(`INSERT INTO ${name} SELECT n, n, repeat('long ' || n, 1000) FROM generate_series(1, 150) n`);
@@ -253,7 +256,7 @@ test('replica-identity-of-partitions: deletes and changed keys arrive whatever t
   system.startFeed();
   await same();
   expect(copied()).toEqual(['more']);
-  // For a while one partition logs less than the table's key.
+  // Temporarily, one partition logs fewer columns than the table's key.
   await system.feed?.stop('SIGTERM');
   forget();
   const [less, back] = ['USING INDEX by_u', 'DEFAULT'].map(
@@ -267,7 +270,7 @@ test('replica-identity-of-partitions: deletes and changed keys arrive whatever t
   expect(copied()).toEqual(['part_by_index']);
 });
 
-test('replica-identity-of-partitions: one that does not log the key is refused by name, with what to run', async () => {
+test('replica-identity-of-partitions: refuses one that does not log the key, and prints the statement to run', async () => {
   await begin(`${IDENTITIES} ALTER TABLE part_by_index_1 REPLICA IDENTITY USING INDEX by_u`);
   const said = await refusal();
   expect(said).toMatch(/part_by_index do not log its key \(id\)/);

@@ -17,14 +17,14 @@ afterEach(() => relay.stop());
 const AT = '2026-11-23T08:00:00.000000Z';
 const status = async () => RelayStatus.parse(await (await relay.get('/v1/feeds/shop/status')).json());
 
-describe('who may ask', () => {
+describe('authentication', () => {
   test.each([
     ['wrong-token', 'no-such-token', '/v1/feeds/shop/status', 401, 'token_invalid'],
     ['wrong-role', 'feed', '/v1/feeds/shop/status', 403, 'role_denied'],
     ['wrong-feed', 'other', '/v1/feeds/shop/status', 403, 'feed_denied'],
     ['wrong-feed on a page', 'other', '/v1/feeds/shop/pages/aaaaaaaaaa/all/1/1', 403, 'feed_denied'],
     ['wrong-feed on a snapshot', 'other', '/v1/feeds/shop/snapshot', 403, 'feed_denied'],
-  ])('%s is refused by its code', async (_, who, route, code, problem) => {
+  ])('%s is refused with its code', async (_, who, route, code, problem) => {
     const token = who === 'feed' || who === 'other' ? relay.token(who) : who;
     const answer = await relay.get(route, token);
     expect(answer.status).toBe(code);
@@ -35,7 +35,7 @@ describe('who may ask', () => {
     expect(JSON.stringify(body)).not.toContain(token);
   });
 
-  test('a terminal may not send batches', async () => {
+  test('refuses batches from a terminal', async () => {
     const answer = await fetch(`${relay.url}/v1/feeds/shop/session`, {
       method: 'POST',
       headers: { authorization: `Bearer ${relay.token('terminal')}` },
@@ -45,7 +45,7 @@ describe('who may ask', () => {
     expect(await answer.json()).toMatchObject({ code: 'role_denied', params: { need: 'feed' } });
   });
 
-  test('a revoked token is refused at once', async () => {
+  test('refuses a revoked token immediately', async () => {
     const revoked = await run('relay', ['token', 'revoke', '--config', relay.config, '--name', 'branch-7']);
     expect(revoked).toMatchObject({ code: 0 });
     expect((await relay.get('/v1/feeds/shop/status')).status).toBe(401);
@@ -54,13 +54,13 @@ describe('who may ask', () => {
   const tokenFile = () => path.join(relay.folder, 'relay.tokens.json');
   const data = () => path.join(relay.folder, 'relay-data');
 
-  test('lost-relay-disk: the tokens are not among the data, and go on', async () => {
+  test('lost-relay-disk: keys survive the loss of the data folder', async () => {
     await relay.restart('{}', Date.now(), () => rmSync(data(), { recursive: true }));
     expect((await relay.get('/v1/feeds/shop/status')).status).toBe(200);
     expect(readFileSync(tokenFile(), 'utf8')).not.toContain(relay.token('terminal'));
   });
 
-  test('tokens that an older relay kept among the data are taken over', async () => {
+  test('takes over keys that an older relay kept in the data folder', async () => {
     const { tokens } = JSON.parse(readFileSync(tokenFile(), 'utf8')) as { tokens: Record<string, unknown>[] };
     await relay.restart('{}', Date.now(), () => {
       rmSync(tokenFile());
@@ -81,7 +81,7 @@ describe('who may ask', () => {
     expect((await relay.get('/v1/feeds/shop/status')).status).toBe(401);
   });
 
-  test('commands that add tokens at the same time wait for each other, also after one that was killed', async () => {
+  test('token commands wait for each other, even after one was killed', async () => {
     writeFileSync(`${tokenFile()}.new`, 'half');
     utimesSync(`${tokenFile()}.new`, 1, 1);
     const at = ['--config', relay.config, '--feed', 'shop'];
@@ -93,7 +93,7 @@ describe('who may ask', () => {
       expect((await relay.get('/v1/feeds/shop/status', stdout.trim())).status, stdout).toBe(200);
   });
 
-  test('a spoilt file of tokens is named, and left as it is', async () => {
+  test('names a damaged token file and does not change it', async () => {
     writeFileSync(tokenFile(), '{"tokens": [{"name": 1}]}');
     for (const args of [
       ['serve'],
@@ -122,13 +122,13 @@ describe('bad requests', () => {
     expect(body.title).toContain(field);
   });
 
-  test('no data yet: a terminal is told so', async () => {
+  test('answers a terminal with feed_empty before the first base copy', async () => {
     const answer = await relay.get('/v1/feeds/shop/snapshot');
     expect(await answer.json()).toMatchObject({ code: 'feed_empty', retry: true });
     expect((await status()).head).toBeNull();
   });
 
-  test('pages that do not exist say why', async () => {
+  test('refuses a page that does not exist with the reason', async () => {
     await relay.base(3);
     const { head } = await status();
     const ask = async (route: string) => ((await (await relay.get(route)).json()) as { code: string }).code;
@@ -148,23 +148,23 @@ describe('batches', () => {
   test.each([
     ['cut short', good.subarray(0, good.length - 30), 'batch_corrupt'],
     ['with a flipped bit', flipped, 'batch_corrupt'],
-    ['of an undeclared table', batchOf([change, ['i', 9, [[4, 'x']]], ['c', 1]]), 'batch_invalid'],
+    ['with an undeclared table', batchOf([change, ['i', 9, [[4, 'x']]], ['c', 1]]), 'batch_invalid'],
     ['with a row that is too short', batchOf([change, ['i', 1, [[4]]], ['c', 1]]), 'batch_invalid'],
-    ['that miscounts', batchOf([change, ['i', 1, [[4, 'x']]], ['c', 2]]), 'batch_invalid'],
-    ['with a line of no kind', batchOf([change, ['q', 1], ['c', 0]]), 'batch_invalid'],
-    ['of a wrong value', batchOf([change, ['i', 1, [[{ a: 1 }, 'x']]], ['c', 1]]), 'batch_invalid'],
-  ])('one %s is refused, and nothing of it is kept', async (_, bytes, code) => {
+    ['with a wrong count', batchOf([change, ['i', 1, [[4, 'x']]], ['c', 2]]), 'batch_invalid'],
+    ['with an unknown kind of line', batchOf([change, ['q', 1], ['c', 0]]), 'batch_invalid'],
+    ['with a value of no wire type', batchOf([change, ['i', 1, [[{ a: 1 }, 'x']]], ['c', 1]]), 'batch_invalid'],
+  ])('one %s is refused and discarded', async (_, bytes, code) => {
     await relay.base(3);
     const before = await status();
     await expect(relay.send(bytes)).rejects.toMatchObject({ code });
     expect((await status()).head).toEqual(before.head);
-    // The feed begins anew and goes on.
+    // The feed opens another session and continues.
     await relay.session();
     await relay.send(batchOf([['s', 1, ITEM], change, ['i', 1, [[4, 'four']]], ['c', 1]]));
     expect((await status()).head?.seq).toBe(2);
   });
 
-  test('sent twice counts once; out of order is refused', async () => {
+  test('count once when sent twice, and are refused out of order', async () => {
     await relay.base(3);
     const answer = await relay.link.session({ protocol: 1, source: { kind: 'postgres', id: 'test' }, version: 'x' });
     const post = (number: number, body: Buffer) =>
@@ -184,7 +184,7 @@ describe('batches', () => {
     expect(await (await post(5, batch)).json()).toMatchObject({ code: 'batch_out_of_order' });
   });
 
-  test('a transaction that the relay has is ignored when it comes again', async () => {
+  test('a transaction that the relay already has is ignored', async () => {
     await relay.base(3);
     await relay.send(good);
     await relay.session();
@@ -192,14 +192,14 @@ describe('batches', () => {
     expect((await status()).head?.seq).toBe(2);
   });
 
-  test('a second feed takes over, and the first is told', async () => {
+  test('a second feed takes over, and the first is refused', async () => {
     await relay.base(3);
     const first = relay.send;
     await relay.session();
     await expect(first(good)).rejects.toMatchObject({ code: 'session_superseded' });
   });
 
-  test('half a transaction is dropped when its feed begins anew', async () => {
+  test('an incomplete transaction is dropped when its feed opens another session', async () => {
     await relay.base(3);
     await relay.send(batchOf([change, ['i', 1, [[4, 'half']]]]));
     expect((await status()).head?.seq).toBe(1);
@@ -212,7 +212,7 @@ describe('batches', () => {
   });
 });
 
-test('config-three-mistakes: all three are named with their lines, exit code 78', async () => {
+test('config-three-mistakes: names all three with their lines and exits with 78', async () => {
   const file = path.join(relay.folder, 'bad.yaml');
   writeFileSync(file, 'listen: nowhere\ndata: ./d\nfeeds:\n  Shop!: {}\n  shop:\n    tabels: {}\n');
   const ended = await run('relay', ['serve', '--config', file]);
@@ -253,7 +253,7 @@ test.each([
   expect(() => readConfig(file)).not.toThrow(/expected|received|Invalid|Too /);
 });
 
-test('an address in use and a folder that cannot be are named, exit code 78', async () => {
+test('names an address in use and an impossible folder, and exits with 78', async () => {
   const taken = path.join(relay.folder, 'taken.yaml');
   writeFileSync(taken, `listen: ${relay.url.slice('http://'.length)}\ndata: ./other\nfeeds:\n  shop: {}\n`);
   const first = await run('relay', ['serve', '--config', taken]);
@@ -282,7 +282,7 @@ test.each([
   expect(ended.stderr).toContain(named);
 });
 
-test('status is at most 1 kB, and says that it is never to be cached', async () => {
+test('status is at most 1 kB, and forbids caching', async () => {
   await relay.base(3);
   const answer = await relay.get('/v1/feeds/shop/status?epoch=zzzzzzzz&seq=1');
   expect((await answer.clone().arrayBuffer()).byteLength).toBeLessThanOrEqual(1024);
@@ -292,11 +292,21 @@ test('status is at most 1 kB, and says that it is never to be cached', async () 
 test('operations: health, readiness, metrics and the description of the API', async () => {
   await relay.base(3);
   expect((await fetch(`${relay.url}/healthz`)).status).toBe(200);
+  // The feed `other` never connected: that is no reason to take the relay out of service.
   const ready = await fetch(`${relay.url}/readyz`);
   expect(await ready.json()).toMatchObject({
-    checks: expect.arrayContaining([expect.objectContaining({ ok: false })]),
+    ready: true,
+    checks: [
+      { name: 'accepting', ok: true },
+      { name: 'store other', ok: true },
+      { name: 'store shop', ok: true },
+    ],
+    feeds: [
+      { name: 'other', connected: false },
+      { name: 'shop', connected: true },
+    ],
   });
-  expect(ready.status).toBe(503);
+  expect(ready.status).toBe(200);
   expect(await (await fetch(`${relay.url}/metrics`)).text()).toMatch(/relay_head_seq\{feed="shop"\} 1/);
   const api = (await (await fetch(`${relay.url}/openapi.json`)).json()) as { paths: Record<string, unknown> };
   expect(Object.keys(api.paths)).toContain('/v1/feeds/{feed}/status');
@@ -310,12 +320,12 @@ describe('retention', () => {
     return RelayStatus.parse(await answer.json());
   };
 
-  test('R1 old-increments: they go by age, the horizon says so, and what is left still counts and serves', async () => {
+  test('R1 old-increments: drops them by age, moves the horizon, and counts and serves the rest', async () => {
     await relay.base(10);
     for (let n = 1; n <= 6; n++) await relay.commit('u', [[n, `changed ${n}`]]);
     const before = await ask(5);
     await relay.restart('{ retention: { days: 10 } }', Date.parse(AT) + 11 * DAY);
-    // All of them are too old; the head itself stays to count from.
+    // All are too old. The head stays as the base of the counts.
     expect((await ask(7)).horizon).toBe(7);
     expect((await ask(7)).plan).toEqual({ by: 'none' });
     expect((await ask(5)).plan).toMatchObject({ by: 'snapshot', reason: 'behind_horizon' });
@@ -329,7 +339,7 @@ describe('retention', () => {
     expect((await relay.page(before.head?.epoch ?? '', '7', 8)).toString()).toContain('newer');
   });
 
-  test('R2 large-log: the oldest go when the log passes its size', async () => {
+  test('R2 large-log: drops the oldest when the log exceeds its size', async () => {
     await relay.base(1);
     const long = 'x'.repeat(100_000);
     for (let n = 1; n <= 10; n++) await relay.commit('u', [[1, `${n}${long}`]]);
@@ -342,7 +352,7 @@ describe('retention', () => {
     expect((await ask(7)).plan).toMatchObject({ by: 'snapshot', reason: 'behind_horizon' });
   });
 
-  test('R3 a copy older than the horizon is not handed out', async () => {
+  test('R3 does not serve a snapshot from before the horizon', async () => {
     await relay.base(3);
     const copy = async () =>
       (await relay.get('/v1/feeds/shop/snapshot')).json() as Promise<{ cursor?: { seq: number } }>;
@@ -353,7 +363,7 @@ describe('retention', () => {
     await expect.poll(async () => (await copy()).cursor?.seq).toBe(4);
   });
 
-  test('R1 sync-before: status says until when what a terminal lacks is kept, by age or by the present rate', async () => {
+  test('R1 sync-before: status reports until when the backlog is kept, by age or by the present rate', async () => {
     await relay.base(1);
     const long = 'x'.repeat(10_000);
     const minute = (n: number) => new Date(Date.parse(AT) + n * 60_000).toISOString();
@@ -368,7 +378,7 @@ describe('retention', () => {
     expect((await ask(11)).keepsUntil).toBe(null);
     await relay.restart('{ retention: { days: 3 } }', Date.parse(minute(10)));
     expect((await ask(3)).keepsUntil).toBe(Date.parse(minute(3)) + 3 * DAY);
-    // Nine minutes brought 90 kB after the first: the 100 kB that are free last ten minutes, more for whoever lacks less.
+    // Nine minutes brought 90 kB, so the remaining 100 kB last ten minutes, and longer for a smaller backlog.
     await relay.restart('{ retention: { days: 3, megabytes: 0.2 } }', Date.parse(minute(10)));
     const left = async (seq: number) => (((await ask(seq)).keepsUntil ?? Number.NaN) - Date.parse(minute(10))) / 60_000;
     expect(await left(1)).toBeCloseTo(10, 0);

@@ -45,7 +45,7 @@ async function synced(): Promise<Branch> {
   return branch;
 }
 
-/** What the relay hands out when it is asked for a copy. */
+/** The relay's answer to a request for a snapshot. */
 async function copyBytes({ relay }: Branch): Promise<number> {
   const manifest = await (await relay.get('/v1/feeds/shop/snapshot', relay.token('branch'))).json();
   return Math.min(...(manifest as { codings: { bytes: number }[] }).codings.map(({ bytes }) => bytes));
@@ -55,7 +55,7 @@ const branches = (at: Branch) => at.all('SELECT branch, count(*) FROM stock GROU
 const counts = (run: Run) =>
   run.tables.map(({ name, inserted, updated, deleted }) => [name, inserted, updated, deleted]);
 
-test('C9: another attribute: the rows that differ come, not a copy; readers see the old set or the new one, and never none', async () => {
+test('C9: after a change of attributes, fetches the rows that differ; readers see the old set or the new one', async () => {
   const at = await synced();
   await at.relay.transaction([
     ['s', 1, PRODUCT],
@@ -85,7 +85,7 @@ test('C9: another attribute: the rows that differ come, not a copy; readers see 
   ]);
   expect(at.all('SELECT name FROM product WHERE id = 5')).toEqual([['newer']]);
   expect(at.wire.bytes).toBeLessThan((await copyBytes(at)) / 4);
-  // From here on it is a terminal like any other.
+  // From now on it behaves like any other terminal.
   await at.relay.transaction([
     ['s', 2, STOCK],
     ['u', 2, [[2, 8, 77, 'a']]],
@@ -94,7 +94,7 @@ test('C9: another attribute: the rows that differ come, not a copy; readers see 
   expect(await at.run('verify', { giveUpAfterMs: 30_000 })).toMatchObject({ outcome: 'done', differences: [] });
 });
 
-test('C9: another `where`, and other columns: rows leave, the table is made anew; the rest stays as it is', async () => {
+test('C9: after a change of `where` and `columns`, removes rows, re-creates the table, and keeps the other tables', async () => {
   const at = await synced();
   await at.relay.restart(feed(', kind: a'), Date.now());
   at.way.leadTo(at.relay.url);
@@ -113,7 +113,7 @@ test('C9: another `where`, and other columns: rows leave, the table is made anew
   expect(await at.run('verify')).toMatchObject({ outcome: 'done', differences: [] });
 });
 
-test('C9: a set of which nothing is here comes as a copy, where that costs less', async () => {
+test('C9: downloads a snapshot of a set without common rows, where that costs less', async () => {
   const at = await synced();
   at.tamper('DELETE FROM product');
   const tokens = new Tokens(readConfig(at.relay.config));

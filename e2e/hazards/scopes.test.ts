@@ -58,7 +58,7 @@ type Name = keyof typeof TERMINALS;
 const BRANCHES = [7, 8, 9, '12345678901234567', null];
 const REGIONS = ['north', 'south', 'no&rth', '7', null];
 
-/** What a terminal is to have of a row, by its own reading of the feed's settings; null: nothing. */
+/** The part of a row that a terminal must receive, by this test's own reading of relay.yaml; null: none. */
 function visible(name: Name, schema: TableSchema, row: WireRow): WireRow | null {
   const attributes: Record<string, string> = TERMINALS[name];
   const holds = (attribute: string, value: unknown) =>
@@ -96,7 +96,7 @@ function randomRow(random: Random, schema: TableSchema): WireRow {
   }
 }
 
-/** The master, as plain rows by key. */
+/** The master's rows, by key. */
 class Master {
   readonly rows = new Map(TABLES.map((schema) => [schema, new Map<string, WireRow>()]));
 
@@ -104,7 +104,7 @@ class Master {
     return this.rows.get(schema) ?? new Map<string, WireRow>();
   }
 
-  /** Random lines of one transaction, as a feed writes them. */
+  /** Random lines of one transaction, in the form that a feed writes. */
   change(random: Random): BatchLine[] {
     const lines: BatchLine[] = [];
     const statements = random.chance(0.15) ? 60 : random.int(1, 6);
@@ -156,12 +156,12 @@ class Master {
         return [null, present, present.map((n) => row[n] ?? null)];
       };
       const changes = [partial(next)];
-      // The same row again: what the first said holds for what the second leaves out.
+      // The same row again: columns that the second line omits keep the values of the first.
       if (random.chance(0.5)) changes.push(partial([next[0] ?? null, ...randomRow(random, schema).slice(1)]));
       rows.set(key, row);
       return [['p', id, changes]];
     }
-    // Twice in one line: the second is told apart from the first.
+    // Twice in one line, to check that the relay distinguishes them.
     if (kind < 0.8) {
       const last = [old[0] ?? null, ...randomRow(random, schema).slice(1)];
       rows.set(key, last);
@@ -203,7 +203,7 @@ async function pull({ relay, file }: World, name: Name): Promise<void> {
   expect(run.fault).toBe(null);
 }
 
-/** The terminal holds what it may have of the master, and what the relay tells it counts that and nothing else. */
+/** Checks that the terminal holds exactly its part of the master, and that the relay counts exactly that part. */
 async function expectEqual(world: World, name: Name, tables = TABLES): Promise<void> {
   const { relay, master, file } = world;
   const db = new Database(file(name), { readonly: true });
@@ -229,7 +229,7 @@ const NAMES = Object.keys(TERMINALS) as Name[];
 const seeds = process.env.TIDEMARK_SEED ? [Number(process.env.TIDEMARK_SEED)] : [1, 2, Date.now() % 1_000_000];
 
 describe('scopes', () => {
-  test.each(seeds)('G1 each terminal holds its rows and no others, whatever moves (seed %i)', async (seed) => {
+  test.each(seeds)('G1 each terminal holds exactly its rows while rows move between scopes (seed %i)', async (seed) => {
     const all = await world(seed);
     for (let round = 0; round < 12; round++) {
       for (const name of NAMES.filter(() => round === 0 || all.random.chance(0.6))) await pull(all, name);
@@ -239,7 +239,7 @@ describe('scopes', () => {
       await pull(all, name);
       await expectEqual(all, name);
     }
-    // One that begins late, by a copy alone.
+    // A terminal that starts late, with a snapshot.
     for (const name of NAMES) rmSync(all.file(name));
     for (const name of NAMES) {
       await pull(all, name);
@@ -247,7 +247,7 @@ describe('scopes', () => {
     }
   });
 
-  test('G2 foreign-rows: nothing that the relay says to a terminal tells of rows that it may not have', async () => {
+  test('G2 foreign-rows: no answer to a terminal reveals rows outside its scopes', async () => {
     const all = await world(5);
     const { relay } = all;
     await pull(all, 'nine');
@@ -287,13 +287,13 @@ describe('scopes', () => {
       expect(JSON.parse(await ask(route, 'nine'))).toMatchObject({ code: 'scope_denied' });
   });
 
-  test('G3 a terminal whose rows did not change is up to date, and its cursor follows', async () => {
+  test('G3 a terminal whose rows did not change is caught up, and its cursor follows', async () => {
     const all = await world(6);
     await pull(all, 'nine');
     for (let i = 0; i < 5; i++) await all.relay.transaction([['i', 2, [[800 + i, 7, 1]]]]);
     const run = await agentRun({ relayUrl: all.relay.url, token: all.relay.token('nine'), database: all.file('nine') });
     expect(run).toMatchObject({ fault: null, outcome: 'nothing-new', to: { seq: 6 } });
-    // One transaction at a time is one of its own.
+    // Pulling one transaction applies one of its own.
     for (const branch of [7, 7, 9, 7, 9])
       await all.relay.transaction([['i', 2, [[810 + all.random.int(0, 1e9), branch, 1]]]]);
     const one = await agentRun({
@@ -306,7 +306,7 @@ describe('scopes', () => {
   });
 });
 
-test('G1 many-scopes: a terminal of a thousand branches gets their rows in order, in pages that cost what they hold', async () => {
+test('G1 many-scopes: a terminal of a thousand branches receives rows in order, at the cost of its own rows', async () => {
   const branches = 1500;
   const mine = Array.from({ length: 1000 }, (_, i) => i + 1);
   const relay = await TestRelay.start('{ tables: { stock: { where: { branch: $branch } } } }', {
@@ -323,7 +323,7 @@ test('G1 many-scopes: a terminal of a thousand branches gets their rows in order
   const stock = new Map<number, WireRow>();
   for (let sku = 1; sku <= branches; sku++) stock.set(sku, [sku, sku, 0]);
   await relay.session();
-  // Large beside the changes, so that pages are cheaper than a copy of it all.
+  // Much larger than the changes, so that pages cost less than a snapshot.
   const long = () => Array.from({ length: 40 }, () => random.next()).join(' ');
   await relay.baseOf([
     ['s', 1, STOCK],
@@ -336,7 +336,7 @@ test('G1 many-scopes: a terminal of a thousand branches gets their rows in order
 
   const touched: number[] = [];
   for (let n = 1; n <= 250; n++) {
-    // Now and then all at once: as many parts as there are scopes.
+    // Some transactions change all scopes: as many parts as scopes.
     const skus = n % 100 === 0 ? [...stock.keys()] : [random.int(1, branches)];
     const rows = skus.map((sku): WireRow => [sku, random.int(1, branches), n]);
     if (rows.some((row) => [row, stock.get(Number(row[0]))].some((each) => Number(each?.[1]) <= mine.length)))
@@ -358,7 +358,7 @@ test('G1 many-scopes: a terminal of a thousand branches gets their rows in order
   );
 });
 
-test('G1 zeros-and-blanks: numeric(20,6) and char(5) are compared as the master does, in copies and increments', async () => {
+test('G1 zeros-and-spaces: compares numeric(20,6) and char(5) like the master, in snapshots and increments', async () => {
   const tariff: TableSchema = {
     name: 'tariff',
     columns: [
@@ -404,7 +404,7 @@ test('G1 zeros-and-blanks: numeric(20,6) and char(5) are compared as the master 
   await relay.restart(filter, Date.now());
 });
 
-describe('bad filters are refused when the relay starts, with file and line', () => {
+describe('refuses bad filters at start, with file and line', () => {
   const bad = (feed: string) => TestRelay.start(feed, TERMINALS).then((relay) => relay.stop());
   test.each([
     ['{ tables: { stock: { where: { branch: $brunch } } } }', 'no terminal has the attribute brunch'],
@@ -439,7 +439,7 @@ describe('bad filters are refused when the relay starts, with file and line', ()
     ['{ tables: { stock: { columns: [sku, no] } } }', 'the table stock has no column no'],
     ['{ tables: { stock: { indexes: [[no]] } } }', 'the table stock has no column no'],
     ['{ tables: { stock: { columns: [sku], indexes: [[branch]] } } }', 'branch is not among the columns'],
-  ])('filter-on-a-column-that-is-not-there %s', async (feed, says) => {
+  ])('filter on an unknown column: %s', async (feed, says) => {
     const { relay } = await world(7);
     await expect(relay.restart(feed, Date.now())).rejects.toMatchObject({ code: 'config_invalid' });
     await expect(relay.restart(feed, Date.now())).rejects.toThrow(says);
@@ -447,7 +447,7 @@ describe('bad filters are refused when the relay starts, with file and line', ()
     await relay.restart(FEED, Date.now());
   });
 
-  test('filter-on-a-dropped-column: the feed is told with file and line, and what there is stays', async () => {
+  test('filter on a dropped column: refuses the batch with file and line, and keeps serving existing data', async () => {
     const { relay } = await world(8);
     const without: TableSchema = { ...STOCK, columns: STOCK.columns.filter(({ name }) => name !== 'branch') };
     const told = relay.transaction([
@@ -463,7 +463,7 @@ describe('bad filters are refused when the relay starts, with file and line', ()
   });
 });
 
-test('G5 token set: another attribute takes effect while the relay runs, and the key and other attributes stay', async () => {
+test('G5 token set changes one attribute while the relay runs, and keeps the key and other attributes', async () => {
   const all = await world(9);
   await pull(all, 'nine');
   const set = (name: string, ...pairs: string[]) =>
@@ -506,7 +506,7 @@ test('G5 token set: another attribute takes effect while the relay runs, and the
   });
 });
 
-test('G6 token-administration: terminals that come and go do not keep the relay from starting', async () => {
+test('G6 the relay starts after terminals were removed', async () => {
   const { relay } = await world(10);
   const command = (...args: string[]) => run('relay', ['token', ...args, '--config', relay.config, '--feed', 'shop']);
   expect(await command('revoke', '--name', 'seven')).toMatchObject({ code: 0 });
@@ -515,7 +515,7 @@ test('G6 token-administration: terminals that come and go do not keep the relay 
   const noted = relay.events.filter(({ event }) => event === 'attribute-of-nobody');
   expect(noted).toEqual([{ event: 'attribute-of-nobody', feed: 'shop', detail: expect.stringContaining('line 9') }]);
   expect(noted[0]?.detail).toContain('no terminal has the attribute region (known: branch)');
-  // What is new is looked at, as ever.
+  // New filters are still checked.
   const misspelt = FEED.replace('audit: { where: { branch: $branch }', 'audit: { where: { branch: $brunch }');
   await expect(relay.restart(misspelt, Date.now())).rejects.toThrow('no terminal has the attribute brunch');
   await relay.restart(FEED, Date.now());

@@ -44,7 +44,7 @@ const args = (command: string, more: { db?: string; relay?: string; token?: stri
   more.db ?? database(),
 ];
 
-/** One pull by the agent itself, which gives up at its first failure. */
+/** One pull by the agent, which gives up at its first failure. */
 const pull = (more: Pick<AgentRun, 'watch' | 'each'> = {}) =>
   agentRun({ relayUrl: way.url, token: relay.token('terminal'), database: database(), ...more });
 
@@ -64,7 +64,7 @@ const seqHere = () => {
   return seq;
 };
 
-describe('what the relay sends', () => {
+describe('answers of the relay', () => {
   const HTML = '<html>Sign in</html>';
   test.each([
     ['relay-answers-html', { kind: 'answer', status: 200, body: HTML }, 'relay_not_tidemark'],
@@ -75,31 +75,34 @@ describe('what the relay sends', () => {
     ['relay-is-silent', { kind: 'silence' }, 'relay_timeout'],
     ['page-cut-short', { kind: 'truncate', after: 200 }, 'relay_unreachable'],
     ['page-with-flipped-bit', { kind: 'flip' }, 'page_corrupt'],
-  ] as const)('%s: a coded error, the replica as it was, and the next pull completes', async (_, trouble, code) => {
-    await relay.base(2000);
-    await relay.commit('u', [[1, 'first']]);
-    expect((await pull()).outcome).toBe('done');
-    const before = rows();
-    await relay.commit(
-      'u',
-      Array.from({ length: 1000 }, (_, i) => [i + 1, `changed ${i}`]),
-    );
-    way.trouble = trouble;
-    const failed = await pull();
-    expect(failed).toMatchObject({ outcome: 'failed', fault: { code } });
-    expect(rows()).toEqual(before);
-    expect(seqHere()).toBe(2);
-    way.trouble = { kind: 'none' };
-    expect((await pull()).outcome).toBe('done');
-    expect(rows()[999]).toEqual([1000, 'changed 999']);
-    expect(seqHere()).toBe(3);
-  });
+  ] as const)(
+    '%s: fails with a code, leaves the replica unchanged, and the next pull completes',
+    async (_, trouble, code) => {
+      await relay.base(2000);
+      await relay.commit('u', [[1, 'first']]);
+      expect((await pull()).outcome).toBe('done');
+      const before = rows();
+      await relay.commit(
+        'u',
+        Array.from({ length: 1000 }, (_, i) => [i + 1, `changed ${i}`]),
+      );
+      way.trouble = trouble;
+      const failed = await pull();
+      expect(failed).toMatchObject({ outcome: 'failed', fault: { code } });
+      expect(rows()).toEqual(before);
+      expect(seqHere()).toBe(2);
+      way.trouble = { kind: 'none' };
+      expect((await pull()).outcome).toBe('done');
+      expect(rows()[999]).toEqual([1000, 'changed 999']);
+      expect(seqHere()).toBe(3);
+    },
+  );
 
   test.each([
     ['pulled', false],
     ['followed', true],
   ])(
-    'slow-link: a page that takes longer than an answer may take to begin arrives, and is told of (%s)',
+    'slow-link: receives a page that takes longer than the time limit for an answer, and reports progress (%s)',
     async (_, watch) => {
       await relay.base(2000);
       expect((await pull()).outcome).toBe('done');
@@ -124,13 +127,13 @@ describe('what the relay sends', () => {
   ] as const)('%s: nothing is put in place, and the next pull completes', async (_, trouble, code) => {
     await relay.base(2000, (n) => `item ${Math.sin(n)}`);
     way.trouble = trouble;
-    // The relay may still prepare the copy.
+    // The relay may still be building the snapshot.
     const failed = await until(
       async () => {
         const tried = await pull();
         return tried.fault?.code === 'snapshot_building' ? false : tried;
       },
-      () => 'the copy did not become ready',
+      () => 'the relay did not build the snapshot',
     );
     expect(failed).toMatchObject({ outcome: 'failed', fault: { code } });
     expect(seqHere()).toBe(0);
@@ -139,7 +142,7 @@ describe('what the relay sends', () => {
     expect(rows()).toHaveLength(2000);
   });
 
-  test('pages out of order, of another epoch and of another feed are refused, the replica as it was', async () => {
+  test('refuses pages out of order, of another epoch and of another feed, and leaves the replica unchanged', async () => {
     await relay.base(10);
     expect((await pull()).outcome).toBe('done');
     for (let n = 1; n <= 3; n++) await relay.commit('u', [[n, `changed ${n}`]]);
@@ -190,7 +193,7 @@ describe('what the relay sends', () => {
     ]);
   });
 
-  test('a relay set back to an older state is noticed, and the PC is told', async () => {
+  test('detects a relay that was restored to an older state', async () => {
     await relay.base(10);
     await relay.commit('u', [[1, 'x']]);
     expect((await pull()).outcome).toBe('done');
@@ -207,7 +210,7 @@ function refusesTwice(replica: Replica, page: Buffer): void {
   );
 }
 
-/** A page with other lines and a checksum that is right for them. */
+/** A page with other lines and a matching checksum. */
 function reseal(page: Buffer, change: (text: string) => string): Buffer {
   const { createHash } = process.getBuiltinModule('node:crypto');
   const lines = page.toString().trimEnd().split('\n');
@@ -218,7 +221,7 @@ function reseal(page: Buffer, change: (text: string) => string): Buffer {
 }
 
 describe('transactions', () => {
-  test('S5 oversized-transaction: one that spans pages is seen whole or not at all, also when killed in the middle', async () => {
+  test('S5 oversized-transaction: shows a transaction that spans pages completely or not at all, even after a kill', async () => {
     await relay.base(10);
     expect((await pull()).outcome).toBe('done');
     const before = rows();
@@ -235,7 +238,7 @@ describe('transactions', () => {
     replica.applyPage(verifyPage(await relay.page(epoch, `1.${first.start.part}`, 2)));
     expect(rows()).toEqual(before);
     replica.close();
-    // As after a kill: what was spooled is there, and what is seen is not.
+    // As after a kill: the spooled part is present, but readers do not see it.
     replica = Replica.open(database(), 'shop');
     expect(replica.cursorState().start.part).toBeGreaterThan(first.start.part);
     replica.close();
@@ -275,7 +278,7 @@ describe('transactions', () => {
 });
 
 describe('the local database', () => {
-  test('a folder, not SQLite, of a newer version, of another feed, in use: each is named, and is left as it was', async () => {
+  test('names a folder, a file that is not SQLite, of a newer version, of another feed or in use, and does not change it', async () => {
     await relay.base(3);
     const refused = async (file: string, code: string) => {
       const ended = await run('terminal', args('pull', { db: file }));
@@ -299,7 +302,7 @@ describe('the local database', () => {
     copyFileSync(database(), other);
     const another = new Database(other);
     another.exec("UPDATE tidemark_meta SET feed = 'another'");
-    // Data whose position was lost is data still.
+    // Data without a cursor still counts as data.
     for (const lost of ['epoch = NULL', 'seq = -1']) {
       await refused(other, 'db_other_feed');
       another.exec(`UPDATE tidemark_meta SET ${lost}`);
@@ -312,10 +315,10 @@ describe('the local database', () => {
     expect(rows()).toHaveLength(3);
   });
 
-  test('read-only: it is named, and the data stays readable', async () => {
+  test('names a read-only file, whose data stays readable', async () => {
     await relay.base(3);
     expect((await run('terminal', args('pull'))).code).toBe(0);
-    // Rights do not bind root, so the command runs as somebody else.
+    // Permissions do not apply to root, so the command runs as another user.
     const asRoot = process.getuid?.() === 0;
     chmodSync(database(), 0o444);
     chmodSync(folder, 0o555);
@@ -335,7 +338,7 @@ describe('the local database', () => {
     expect(rows()).toHaveLength(3);
   });
 
-  test('a table of that name, made by another program, is not touched', async () => {
+  test('does not touch a table of the same name that another program created', async () => {
     await relay.base(3);
     const db = new Database(database());
     db.exec("CREATE TABLE item (mine TEXT); INSERT INTO item VALUES ('mine')");
@@ -349,7 +352,7 @@ describe('the local database', () => {
 });
 
 describe('the command', () => {
-  test('wrong usage and wrong config name every mistake; a secret is never shown', async () => {
+  test('names every mistake of usage and configuration, and never shows a secret', async () => {
     const usage = await run('terminal', ['pull', '--feed', 'shop']);
     expect(usage).toMatchObject({ code: 2 });
     expect(usage.stderr).toMatch(/^usage: /);
@@ -368,7 +371,7 @@ describe('the command', () => {
     expect(denied.stdout + denied.stderr).not.toContain('a-secret-that-is-wrong');
   });
 
-  test('a feed that the relay refused leaves the file free for the right one', async () => {
+  test('leaves the file free for another feed after the relay refused a feed', async () => {
     await relay.base(3);
     const wrong = (command: string) => args(command).map((word) => (word === 'shop' ? 'nope' : word));
     expect((await run('terminal', wrong('pull'))).stderr).toMatch(/^feed_denied: /);
@@ -384,7 +387,7 @@ describe('the command', () => {
     expect((await run('terminal', wrong('pull'))).stderr).toMatch(/^db_other_feed: /);
   });
 
-  test('status says where it stands without writing, and without making the file', async () => {
+  test('status reports the state without writing or creating the file', async () => {
     await relay.base(3);
     const before = await run('terminal', [...args('status'), '--json']);
     expect(before.code).toBe(0);
@@ -407,7 +410,7 @@ describe('the command', () => {
     );
   });
 
-  test('what is under way is shown in one line, which is gone when it has ended', async () => {
+  test('shows progress in one line, and clears it at the end', async () => {
     await relay.base(2000, (n) => `item ${Math.sin(n)} ${Math.cos(n)}`);
     way.trouble = { kind: 'slow', bytesPerSecond: 40_000 };
     const told: { shown: (string | null)[]; printed: string[] } = { shown: [], printed: [] };
@@ -431,7 +434,7 @@ describe('the command', () => {
     expect(told.shown.at(-1)).toBeNull();
   });
 
-  test('a download that was killed goes on where it was', async () => {
+  test('resumes a download that was killed', async () => {
     await relay.base(40_000, (n) => `item ${Math.sin(n)}`);
     expect((await run('terminal', args('pull', { db: path.join(folder, 'first.sqlite') }))).code).toBe(0);
     way.trouble = { kind: 'slow', bytesPerSecond: 400_000 };
@@ -442,7 +445,7 @@ describe('the command', () => {
         const name = readdirSync(folder).find((each) => each.includes('.download-'));
         return name && statSync(path.join(folder, name)).size > 100_000 ? name : false;
       },
-      () => 'the download did not begin',
+      () => 'the download did not start',
     );
     await killed.stop('SIGKILL');
     way.trouble = { kind: 'none' };

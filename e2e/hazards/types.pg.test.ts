@@ -148,9 +148,9 @@ afterAll(async () => {
   await postgres?.stop();
 });
 
-test('every-type: each value arrives as docs/types.md says, by the base copy', equal);
+test('every-type: the base copy converts each value as docs/types.md describes', equal);
 
-test('every-type: the same by the log, and when changed', async () => {
+test('every-type: the log converts each value in the same way, even when changed', async () => {
   await insertAll();
   await master.query('UPDATE every SET big = id WHERE t IS NOT NULL');
   await equal();
@@ -158,7 +158,7 @@ test('every-type: the same by the log, and when changed', async () => {
 
 const mirror = () => new Database(path.join(system.folder, 'relay-data/shop/feed.sqlite'), { readonly: true });
 
-/** The columns of the table `every`, as the relay stores its schema. */
+/** The columns of the table `every`, from the schema that the relay stores. */
 function everyColumns(): ColumnSchema[] {
   const db = mirror();
   const text = db.prepare("SELECT schema FROM tidemark_table WHERE name = 'every'").pluck().get() as string;
@@ -166,7 +166,7 @@ function everyColumns(): ColumnSchema[] {
   return TableSchema.parse(JSON.parse(text)).columns;
 }
 
-test('G1 every-type: each value can be named by a constant, which finds it', () => {
+test('G1 every-type: a constant can select each value', () => {
   const columns = everyColumns();
   const db = mirror();
   const wrong: unknown[] = [];
@@ -216,7 +216,7 @@ test('enum-value-added: a new value of an enum arrives', async () => {
   await equal();
 });
 
-test('partitioned: rows arrive in the root table, also when they move between partitions', async () => {
+test('partitioned: rows arrive in the root table, even when they move between partitions', async () => {
   await master.query("UPDATE event SET day = '2026-02-15' WHERE id = 3");
   await master.query('DELETE FROM event WHERE id = 5');
   await master.query("CREATE TABLE event_c PARTITION OF event FOR VALUES FROM ('2026-03-01') TO ('2026-04-01')");

@@ -18,7 +18,7 @@ const PRICE: TableSchema = {
 };
 const NOTE: TableSchema = { name: 'note', columns: [column('text', 'text'), column('n', 'integer')], key: [] };
 
-/** A base of the tables item, price and note. */
+/** Sends a base copy of the tables item, price and note. */
 async function tables({ relay }: Branch, rows = 300): Promise<void> {
   await relay.session();
   const ids = Array.from({ length: rows }, (_, i) => i + 1);
@@ -40,7 +40,7 @@ async function tables({ relay }: Branch, rows = 300): Promise<void> {
 const found = (run: Run) =>
   run.differences?.map(({ table, missing, extra, different }) => [table, missing, extra, different]);
 
-describe('what another program did to a replica', () => {
+describe('a replica that another program altered', () => {
   let branch: Branch;
   let before: Record<string, unknown[]>;
   beforeAll(async () => {
@@ -64,60 +64,68 @@ describe('what another program did to a replica', () => {
       ],
     ],
     [
-      'values of another kind',
+      'values of another storage class',
       `UPDATE price SET amount = CAST(amount AS TEXT) || 'x' WHERE item = 3;
        UPDATE price SET photo = CAST('ab' AS TEXT) WHERE item = 4`,
       [['price', 0, 0, 2]],
     ],
-    ['a key of another kind', 'UPDATE price SET shop = CAST(shop AS BLOB) WHERE item = 3', [['price', 1, 1, 0]]],
     [
-      'rows of a table without a key',
+      'a key of another storage class',
+      'UPDATE price SET shop = CAST(shop AS BLOB) WHERE item = 3',
+      [['price', 1, 1, 0]],
+    ],
+    [
+      'changed rows of a table without a key',
       "DELETE FROM note WHERE rowid IN (1, 2); INSERT INTO note VALUES ('note 3', 0), ('mine', NULL)",
       [['note', 2, 2, 0]],
     ],
     [
-      'all rows of a table gone',
+      'tables without their rows',
       'DELETE FROM item; DELETE FROM note',
       [
         ['item', 300, 0, 0],
         ['note', 300, 0, 0],
       ],
     ],
-    ['a table dropped', 'DROP TABLE price', [['price', 300, 0, 0]]],
+    ['a dropped table', 'DROP TABLE price', [['price', 300, 0, 0]]],
     [
-      'a table replaced by another',
+      'a replaced table',
       "DROP TABLE price; CREATE TABLE price (shop); INSERT INTO price VALUES ('mine')",
       [['price', 300, 1, 0]],
     ],
-    ['a column added', 'ALTER TABLE item ADD COLUMN mine TEXT', [['item', 300, 300, 0]]],
-    ['a column dropped', 'ALTER TABLE price DROP COLUMN photo', [['price', 300, 300, 0]]],
+    ['an added column', 'ALTER TABLE item ADD COLUMN mine TEXT', [['item', 300, 300, 0]]],
+    ['a dropped column', 'ALTER TABLE price DROP COLUMN photo', [['price', 300, 300, 0]]],
     [
-      'a table made anew with a check',
+      'a table re-created with a check',
       `CREATE TABLE other (id INTEGER PRIMARY KEY NOT NULL, name TEXT CHECK (name <> 'mine'));
        INSERT INTO other SELECT * FROM item; DROP TABLE item; ALTER TABLE other RENAME TO item`,
       [['item', 300, 300, 0]],
     ],
     [
-      'a trigger that writes what it likes',
+      'a trigger that writes other values',
       `CREATE TRIGGER mine AFTER INSERT ON item BEGIN UPDATE item SET name = 'mine' WHERE id = NEW.id; END;
        DELETE FROM item WHERE id = 5`,
       [['item', 1, 0, 0]],
     ],
     [
-      'a trigger that refuses',
+      'a trigger that rejects changes',
       `UPDATE item SET name = 'x' WHERE id = 5;
        CREATE TRIGGER mine BEFORE INSERT ON item BEGIN SELECT RAISE(ABORT, 'mine'); END`,
       [['item', 0, 0, 1]],
     ],
     [
-      'a unique index that the rows do not meet',
+      'a unique index that the rows violate',
       'UPDATE note SET text = rowid, n = 0; CREATE UNIQUE INDEX mine ON note (text)',
       [['note', 300, 300, 0]],
     ],
-    ['wrong counts of rows', 'UPDATE tidemark_table SET rows = 7', []],
-    ['an index of ours gone', 'DROP INDEX tidemark_all_3', []],
-    ['an index of ours made elsewhere', 'DROP INDEX tidemark_all_3; CREATE INDEX tidemark_all_3 ON item (name)', []],
-  ])('C5: %s: is found, counted and repaired', async (_, sql, differences) => {
+    ['wrong row counts', 'UPDATE tidemark_table SET rows = 7', []],
+    ['a missing index of the terminal', 'DROP INDEX tidemark_all_3', []],
+    [
+      'an index of the terminal on another table',
+      'DROP INDEX tidemark_all_3; CREATE INDEX tidemark_all_3 ON item (name)',
+      [],
+    ],
+  ])('C5: finds, counts and repairs %s', async (_, sql, differences) => {
     branch.tamper(sql);
     const verified = await branch.run('verify');
     expect(verified).toMatchObject({ outcome: 'done', fault: null, snapshot: null });
@@ -130,13 +138,13 @@ describe('what another program did to a replica', () => {
     expect(again).toMatchObject({ outcome: 'done', differences: [], inserted: 0, updated: 0, deleted: 0 });
   });
 
-  test('C5: where nothing differs nothing is written; what other programs made stays, also when rows are repaired', async () => {
+  test('C5: writes nothing when nothing differs, and keeps objects of other programs when it repairs rows', async () => {
     branch.tamper(
       'CREATE INDEX mine ON item (name)',
       'CREATE TABLE my_table (n)',
       'CREATE TRIGGER kept AFTER UPDATE ON item BEGIN SELECT 1; END',
     );
-    // What is written of a repair begins with taking this away.
+    // The first write of a repair removes this index.
     branch.tamper('CREATE TRIGGER watched BEFORE UPDATE ON tidemark_meta BEGIN SELECT 1; END');
     const watched = () => branch.all("SELECT name FROM sqlite_schema WHERE name = 'watched'");
     expect(await branch.run('verify')).toMatchObject({ outcome: 'done', differences: [] });
@@ -148,7 +156,7 @@ describe('what another program did to a replica', () => {
     expect(watched()).toHaveLength(0);
   });
 
-  test('the command shows what differs by table, repairs it, and says so by its exit code', async () => {
+  test('the command lists the differences by table, repairs them, and reports them in its exit code', async () => {
     branch.tamper("UPDATE item SET name = 'x' WHERE id < 4", 'DELETE FROM price WHERE item = 9');
     const shown = await command('terminal', [...branch.args('verify'), '--no-repair']);
     expect(shown.stderr).toMatch(/^replica_differs: Data here differs from the relay: 4 rows in item, price\./);
@@ -164,7 +172,7 @@ describe('what another program did to a replica', () => {
     expect(JSON.parse(equal.stdout)).toMatchObject({ mode: 'verify', outcome: 'done', differences: [] });
   });
 
-  test('C1: a request that does not fit is refused with the field that is wrong', async () => {
+  test('C1: an invalid request is refused with the name of the field', async () => {
     const { epoch } = branch;
     const ask = async (kind: string, body: unknown, scopes = 'all', seq = 1) => {
       const answer = await fetch(`${branch.relay.url}/v1/feeds/shop/snapshots/${epoch}/${scopes}/${seq}/${kind}`, {
@@ -208,7 +216,7 @@ describe('a comparison', () => {
   });
   afterEach(() => branch.stop());
 
-  test('C6: is made at one position: what is not here yet is pulled first, and is no difference', async () => {
+  test('C6: pulls up to the snapshot first, so that the backlog is not a difference', async () => {
     await branch.relay.base(500);
     await branch.synced();
     await branch.relay.commit('u', [[1, 'two']]);
@@ -228,14 +236,14 @@ describe('a comparison', () => {
   test.each<[string, string]>([
     ['drops a table', 'DROP TABLE item'],
     ['renames a column', 'ALTER TABLE item RENAME COLUMN name TO mine'],
-    ['puts a table of its own in its place', 'DROP TABLE item; CREATE TABLE item (id, name, mine)'],
-    ['refuses rows by a trigger', "CREATE TRIGGER mine BEFORE INSERT ON item BEGIN SELECT RAISE(ABORT, 'mine'); END"],
+    ['replaces a table', 'DROP TABLE item; CREATE TABLE item (id, name, mine)'],
+    ['rejects rows with a trigger', "CREATE TRIGGER mine BEFORE INSERT ON item BEGIN SELECT RAISE(ABORT, 'mine'); END"],
     [
-      'makes a table with a check',
+      're-creates a table with a check',
       `CREATE TABLE other (id INTEGER PRIMARY KEY NOT NULL, name TEXT CHECK (name <> 'newest'));
        INSERT INTO other SELECT * FROM item; DROP TABLE item; ALTER TABLE other RENAME TO item`,
     ],
-  ])('C7: another program %s between pulls: no pull fails, and what was done is undone', async (_, sql) => {
+  ])('C7: repairs the replica and fails no pull when another program %s between pulls', async (_, sql) => {
     await branch.relay.base(300);
     await branch.synced();
     for (const named of ['newer', 'newest']) {
@@ -250,13 +258,13 @@ describe('a comparison', () => {
     }
     expect(branch.seq).toBe(3);
     expect(await branch.run('verify', { giveUpAfterMs: 30_000 })).toMatchObject({ outcome: 'done', differences: [] });
-    // Also where there is nothing to pull.
+    // The same holds when there is nothing to pull.
     branch.tamper('DROP TABLE item');
     expect(await branch.run('now')).toMatchObject({ outcome: 'done', fault: null });
     expect(branch.all('SELECT count(*) FROM item')).toEqual([[300]]);
   });
 
-  test("T1: a view in the place of a table is another program's: a clash, not touched, and healed when it is gone", async () => {
+  test("T1: leaves another program's view with a table's name alone, and recovers when the view is gone", async () => {
     await branch.relay.base(300);
     await branch.synced();
     branch.tamper('DROP TABLE item; CREATE TABLE mine (n); CREATE VIEW Item AS SELECT n FROM mine');
@@ -275,7 +283,7 @@ describe('a comparison', () => {
     expect(await branch.run('now', { giveUpAfterMs: 30_000 })).toMatchObject({ outcome: 'done', fault: null });
     expect(branch.all('SELECT id, name FROM item LIMIT 1')).toEqual([[1, 'newer']]);
     expect(branch.seq).toBe(4);
-    // Also when head office drops the table meanwhile: then it is in nobody's way.
+    // The view is no clash once head office has dropped the table.
     branch.tamper('DROP TABLE item; CREATE VIEW item AS SELECT n FROM mine');
     await branch.relay.send(
       batchOf([
@@ -318,7 +326,7 @@ describe('a comparison', () => {
     expect(branch.wire.bytes).toBeGreaterThan(verified.bytes);
   });
 
-  test('C4: of many tables, small and empty ones among them', async () => {
+  test('C4: covers many tables, including small and empty ones', async () => {
     await branch.relay.session();
     const many = Array.from({ length: 150 }, (_, i): TableSchema => ({ ...ITEM, name: `t${i}` }));
     const rowsOf = (i: number) => Array.from({ length: 1 + (i % 100) }, (_, n) => [n, `row ${n}`]);
@@ -356,7 +364,7 @@ describe('a comparison', () => {
     expect(branch.dump()).toEqual(before);
   });
 
-  test('C8: where a copy costs less, the copy is taken; only showing never takes one', async () => {
+  test('C8: takes a snapshot where it costs less than the rows, but never with --no-repair', async () => {
     await branch.relay.base(30_000, (n) => `item ${Math.sin(n)}`);
     await branch.synced();
     branch.tamper("UPDATE item SET name = 'x' || name WHERE id % 20 = 0");
@@ -368,7 +376,7 @@ describe('a comparison', () => {
     expect(await branch.run('verify')).toMatchObject({ outcome: 'done', differences: [] });
   });
 
-  test('C8: only showing brings no data: where there is none it says so, and makes no file', async () => {
+  test('C8: with --no-repair, reports missing data and creates no file', async () => {
     await branch.relay.base(300);
     const shown = () => command('terminal', [...branch.args('verify'), '--no-repair']);
     const empty = { code: 1, stdout: '', stderr: expect.stringMatching(/^replica_empty: There is no data here yet/) };
@@ -384,7 +392,7 @@ describe('a comparison', () => {
     expect(await branch.run('verify', { giveUpAfterMs: 30_000 })).toMatchObject({ snapshot: 'epoch_changed' });
   });
 
-  test('C8: many rows are fetched in several answers', async () => {
+  test('C8: fetches many rows in several answers', async () => {
     await branch.relay.base(60_000, (n) => `item ${Math.sin(n)} ${Math.cos(n)}`);
     const before = await branch.synced();
     branch.tamper('DELETE FROM item WHERE id > 30000', "INSERT INTO item VALUES (40000, 'x'), (70000, 'y')");
@@ -403,7 +411,7 @@ describe('a comparison', () => {
   };
   const mine = () => branch.all("SELECT count(*) FROM item WHERE name = 'mine'");
 
-  test('cancelled in the middle, and killed in the middle: the replica is as it was, and the next run repairs it', async () => {
+  test('leaves the replica unchanged when it is cancelled or killed, and the next run repairs it', async () => {
     await large();
     let stages: string[] = [];
     const cancelled = await branch.run('verify', {
@@ -421,7 +429,7 @@ describe('a comparison', () => {
     const killed = start('terminal', branch.args('verify'));
     await until(
       async () => branch.way.asked.some((url) => url.endsWith('/digests')),
-      () => 'no comparison began',
+      () => 'no comparison started',
     );
     await killed.stop('SIGKILL');
     expect(mine()).toEqual([[2]]);
@@ -431,7 +439,7 @@ describe('a comparison', () => {
     expect(mine()).toEqual([[0]]);
   });
 
-  /** Runs a verify; when it has begun to compare, does something else first. */
+  /** Runs a verify, and calls a function as soon as the comparison has started. */
   async function whileComparing(work: () => Promise<void>): Promise<Run> {
     branch.way.trouble = { kind: 'slow', bytesPerSecond: 200 };
     let began = false;
@@ -446,14 +454,14 @@ describe('a comparison', () => {
     });
     await until(
       async () => began,
-      () => 'no comparison began',
+      () => 'no comparison started',
     );
     await work();
     branch.way.trouble = { kind: 'none' };
     return done;
   }
 
-  test('the relay starts again in the middle: it begins again by itself', async () => {
+  test('starts again when the relay restarts', async () => {
     await large();
     const verified = await whileComparing(async () => {
       branch.way.trouble = { kind: 'cut' };
@@ -466,7 +474,7 @@ describe('a comparison', () => {
     expect(mine()).toEqual([[0]]);
   });
 
-  test('C1: the snapshot is gone in the middle: it begins again by itself, with the one that took its place', async () => {
+  test('C1: starts again with the newer snapshot when its snapshot is replaced', async () => {
     await large();
     const verified = await whileComparing(async () => {
       await branch.relay.commit(
@@ -478,7 +486,7 @@ describe('a comparison', () => {
           const answer = await branch.relay.get('/v1/feeds/shop/snapshot');
           return answer.ok && ((await answer.json()) as { cursor: { seq: number } }).cursor.seq === 2;
         },
-        () => 'no newer copy was made',
+        () => 'the relay built no newer snapshot',
       );
     });
     expect(verified).toMatchObject({ outcome: 'done', fault: null });
@@ -491,18 +499,21 @@ describe('a comparison', () => {
     ['cut', { kind: 'cut' }, 'relay_unreachable'],
     ['flipped bits', { kind: 'flip' }, /page_corrupt|relay_not_tidemark/],
     ['a sign-in page', { kind: 'answer', status: 200, body: '<html>' }, 'relay_not_tidemark'],
-  ] as const)('on a bad way (%s) it fails with a code, and the replica is as it was', async (_, trouble, code) => {
-    await large();
-    const failed = await branch.run('verify', {
-      each: (agent) => {
-        const { phase } = agent.facts();
-        if (phase.kind === 'syncing' && phase.progress.stage === 'comparing') branch.way.trouble = trouble;
-      },
-    });
-    if (failed.outcome === 'failed') expect(failed.fault?.code).toMatch(code);
-    expect(failed.outcome === 'failed' ? mine() : [[2]]).toEqual([[2]]);
-    branch.way.trouble = { kind: 'none' };
-    expect((await branch.run('verify')).outcome).toBe('done');
-    expect(mine()).toEqual([[0]]);
-  });
+  ] as const)(
+    'fails with a code and leaves the replica unchanged on a bad connection (%s)',
+    async (_, trouble, code) => {
+      await large();
+      const failed = await branch.run('verify', {
+        each: (agent) => {
+          const { phase } = agent.facts();
+          if (phase.kind === 'syncing' && phase.progress.stage === 'comparing') branch.way.trouble = trouble;
+        },
+      });
+      if (failed.outcome === 'failed') expect(failed.fault?.code).toMatch(code);
+      expect(failed.outcome === 'failed' ? mine() : [[2]]).toEqual([[2]]);
+      branch.way.trouble = { kind: 'none' };
+      expect((await branch.run('verify')).outcome).toBe('done');
+      expect(mine()).toEqual([[0]]);
+    },
+  );
 });

@@ -1,3 +1,3 @@
-/** The one channel on which the window asks, and the one on which it is told. */
+/** The only two IPC channels: calls of the window, and events to it. */
 export const CALL_CHANNEL = 'tidemark:call';
 export const EVENT_CHANNEL = 'tidemark:event';

@@ -1,9 +1,9 @@
-/** An address in its parts; null when it is none. (`URL.parse` is not in the oldest Node that an Electron of ours carries.) */
+/** Parses a URL; null when it is not one. (`URL.parse` is not in the Node of the oldest Electron that we support.) */
 export function parseUrl(address: string): URL | null {
   return URL.canParse(address) ? new URL(address) : null;
 }
 
-/** Scheme and host. `URL.origin` says "null" for a scheme of one's own. */
+/** Scheme and host. `URL.origin` is "null" for custom schemes. */
 export function originOf(address: string): string | null {
   const url = parseUrl(address);
   return url && `${url.protocol}//${url.host}`;

@@ -6,11 +6,14 @@ import { EVENTS, type EventName, type EventValue, METHODS, type Reply } from '..
 import { CALL_CHANNEL, EVENT_CHANNEL } from './channels.ts';
 import { originOf } from './parse-url.ts';
 
-/** The only place that speaks to the window over Electron's IPC, and the only one that listens. */
+/** Electron's IPC with the window. The only use of ipcMain and of `webContents.send`. */
 
 export type CallHandlers = Handlers<typeof METHODS>;
 
-/** Answers the window's calls. Only the top frame of a page of `origin` may call; `onRefused` hears of any other, and of faults. */
+/**
+ * Answers the window's calls. Only the top frame of a page of `origin` may call; any other gets `forbidden_sender`.
+ * `onFault` receives every call that was refused or failed.
+ */
 export function handleCalls(
   origin: string,
   handlers: CallHandlers,
@@ -18,7 +21,7 @@ export function handleCalls(
 ): void {
   ipcMain.handle(CALL_CHANNEL, async (event, method: unknown, input: unknown): Promise<Reply<unknown>> => {
     try {
-      if (!isOurs(event, origin)) throw new TidemarkError('forbidden_sender');
+      if (!isOwnPage(event, origin)) throw new TidemarkError('forbidden_sender');
       return {
         ok: true,
         value: await answer(METHODS, handlers, method, input, (name) =>
@@ -32,14 +35,14 @@ export function handleCalls(
   });
 }
 
-/** A page that we did not serve, a frame within ours, or a frame that is gone may ask nothing. */
-function isOurs({ senderFrame, sender }: IpcMainInvokeEvent, origin: string): boolean {
+/** False for a page that the app did not serve, for an embedded frame, and for a frame that is gone. */
+function isOwnPage({ senderFrame, sender }: IpcMainInvokeEvent, origin: string): boolean {
   if (!senderFrame || senderFrame !== sender.mainFrame) return false;
   return originOf(senderFrame.url) === origin;
 }
 
-/** Tells the window something, if there is one. What the contract does not allow is our own fault and throws. */
-export function tellWindow<E extends EventName>(window: BrowserWindow | null, event: E, value: EventValue<E>): void {
+/** Sends an event to the window, if there is one. Throws when the value does not match the contract. */
+export function sendToWindow<E extends EventName>(window: BrowserWindow | null, event: E, value: EventValue<E>): void {
   if (!window || window.isDestroyed() || window.webContents.isDestroyed()) return;
   window.webContents.send(EVENT_CHANNEL, event, EVENTS[event].parse(value));
 }

@@ -3,29 +3,32 @@ import os from 'node:os';
 import path from 'node:path';
 import type { AgentProcess } from './agent/agent-process.ts';
 
-/** What a build says of itself on stdout, as one line of JSON. */
+/**
+ * The self-test of a packed build (`--self-test`): it starts the agent and the window in a temporary data folder and
+ * prints what it found as one line of JSON on stdout.
+ */
 export interface SelfTest {
   ok: boolean;
   version: string;
   electron: string;
   node: string;
   chrome: string;
-  /** SQLite as the sync engine's process loaded it. */
+  /** Version of SQLite as the agent loaded it. */
   sqlite: string | null;
-  /** Whether the window's page came up and could ask. */
+  /** Whether the window's page loaded and made its first call. */
   window: boolean;
   error: string | null;
 }
 
 const LIMIT_MS = 45_000;
 
-/** A folder in the place of the person's own, so that a test touches nothing of theirs. */
+/** A temporary data folder, so that the test does not touch the user's. */
 export function selfTestFolder(): { folder: string; remove: () => void } {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'tidemark-self-test-'));
   return { folder, remove: () => rmSync(folder, { recursive: true, force: true }) };
 }
 
-/** Opens a database in the engine's process and waits for the page's first call: what a build most easily lacks. */
+/** Opens a database in the agent and waits for the page's first call. A faulty build usually fails at one of these. */
 export async function selfTest(
   agent: AgentProcess,
   folder: string,
@@ -45,7 +48,7 @@ export async function selfTest(
   try {
     const { sqlite } = await agent.call('agent.probe', { file: path.join(folder, 'self-test.sqlite') });
     found.sqlite = sqlite;
-    await limited(windowReady, 'the window did not come up');
+    await limited(windowReady, 'the window did not load');
     found.window = true;
     found.ok = true;
   } catch (error) {

@@ -1,5 +1,5 @@
 import type { AppState } from '../contract/contract.ts';
-import { tellWindow } from '../ipc/window-ipc.ts';
+import { sendToWindow } from '../ipc/window-ipc.ts';
 import type { AppTray } from './menus/tray.ts';
 import type { AppWindow } from './window/app-window.ts';
 
@@ -10,7 +10,7 @@ const INDETERMINATE = 2;
 /** Shows a published state in the window, in the tray and on the window's button in the task bar. */
 export function makeStatusDisplay(window: AppWindow, tray: AppTray | null): (state: AppState) => void {
   return (state) => {
-    tellWindow(window.current, 'state.changed', state);
+    sendToWindow(window.current, 'state.changed', state);
     tray?.show(state.status);
     const { progress, severity } = state.status;
     if (progress && progress.total > 0) window.current?.setProgressBar(Math.min(1, progress.done / progress.total));

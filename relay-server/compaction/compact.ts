@@ -3,6 +3,7 @@ import { TidemarkError } from '@tidemark/protocol/errors';
 import type { ChangeLine } from '@tidemark/protocol/lines';
 import { LINE_BYTES, PROTOCOL_VERSION } from '@tidemark/protocol/page';
 import { TableSchema } from '@tidemark/protocol/schema';
+import { INTEGER, query, row, TEXT } from '@tidemark/table-store/query';
 import { guard, openReader, type Reader } from '@tidemark/table-store/sqlite';
 import { logEntries } from '../log/log-reader.ts';
 import { type Filters, Router } from '../routing/filters.ts';
@@ -10,9 +11,20 @@ import type { Compacted, CompactionRange, CompactionSource } from './compaction-
 import { NetRows } from './net-rows.ts';
 import { PageFile } from './page-file.ts';
 
-/** Squashed pages are worth their build when they weigh less than this part of what they stand for. */
+/**
+ * Compacts a range of the log: replays it into a scratch file that keeps each row once, then writes the result as pages of
+ * one transaction. The same range gives the same bytes, so that a terminal can continue from another build. Memory is
+ * bounded, whatever the range holds. The log is read in one SQLite transaction, because retention may run meanwhile.
+ */
+
+/** Compacted pages are kept when they weigh less than this part of the pages that they replace. */
 const WORTH = 0.8;
 const NEWLINE = 0x0a;
+
+const POSITION = row({ epoch: TEXT, horizon: INTEGER });
+const STORED_SCHEMA = row({ id: INTEGER, schema: TEXT });
+
+/** A version of a table, as terminals have it. */
 
 interface Table {
   schema: TableSchema;
@@ -26,10 +38,8 @@ interface Replayed {
 }
 
 /**
- * Builds the pages that bring a terminal from `start` to `target` by one transaction that holds each row once, into
- * `file`. The same range gives the same bytes. Null: they would not be smaller, or the range changes tables and not
- * only rows. Memory is bounded: what is compared is kept in a file beside it. Throws epoch_changed, behind_horizon,
- * disk_full, db_*.
+ * Writes the pages to `file`, and scratch data beside it. Null: the pages would hardly be smaller, or the range changes
+ * tables, which cannot be compacted. Throws epoch_changed, behind_horizon, disk_full, db_*.
  */
 export function compact(source: CompactionSource, file: string): Compacted | null {
   const scratch = `${file}.rows`;
@@ -51,7 +61,6 @@ export function compact(source: CompactionSource, file: string): Compacted | nul
 }
 
 function compactRange(db: Reader, source: CompactionSource, rows: NetRows, file: string): Compacted | null {
-  // One moment of the log: retention goes on meanwhile.
   db.exec('BEGIN');
   requireRange(db, source);
   const tables = readTables(db, source.filters);
@@ -61,14 +70,14 @@ function compactRange(db: Reader, source: CompactionSource, rows: NetRows, file:
 }
 
 function requireRange(db: Reader, { epoch, start }: CompactionRange): void {
-  const feed = db.prepare('SELECT epoch, horizon FROM tidemark_feed').get() as { epoch: string; horizon: number };
+  const feed = query(db, 'SELECT epoch, horizon FROM tidemark_feed', POSITION).one();
   if (feed.epoch !== epoch) throw new TidemarkError('epoch_changed');
   if (start < feed.horizon) throw new TidemarkError('behind_horizon');
 }
 
-/** Every version of the tables, as terminals have them. */
+/** By table id, every version of the tables. */
 function readTables(db: Reader, filters: Filters): Map<number, Table> {
-  const rows = db.prepare('SELECT id, schema FROM tidemark_schema').all() as { id: number; schema: string }[];
+  const rows = query(db, 'SELECT id, schema FROM tidemark_schema', STORED_SCHEMA).all();
   return new Map(
     rows.map(({ id, schema: text }) => {
       const given = TableSchema.parse(JSON.parse(text));
@@ -78,7 +87,7 @@ function readTables(db: Reader, filters: Filters): Map<number, Table> {
   );
 }
 
-/** Takes the range's lines into `rows`; null when one of them changes a table and not only rows. */
+/** Replays the range into `rows`; null: a line changes a table. */
 function replay(db: Reader, range: CompactionRange, tables: Map<number, Table>, rows: NetRows): Replayed | null {
   const replayed: Replayed = { bytes: 0, committedAt: null };
   for (const { body, committedAt } of logEntries(db, range.scopes, { seq: range.start, part: 0 }, range.target)) {
@@ -135,7 +144,7 @@ function* linesOf(rows: NetRows): Generator<Line> {
     if (truncated) yield line(`["t",${id}]`, 1);
     for (const { kind, rows: net } of rows.changes(id))
       for (const some of bySize(net)) yield line(`["${kind}",${id},[${some.join(',')}]]`, some.length);
-    // A table whose rows came and went stands there all the same when the range is replayed.
+    // A replay creates the table even when all its rows are deleted again.
     if (lines === 0) yield line(`["i",${id},[]]`, 0);
   }
 }

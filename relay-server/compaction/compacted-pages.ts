@@ -17,91 +17,91 @@ import { asTidemarkError, TidemarkError } from '@tidemark/protocol/errors';
 import { z } from 'zod';
 import type { Filters } from '../routing/filters.ts';
 import { BuilderThread } from '../threads/builder-thread.ts';
-import { COMPACTION_CALLS, Compacted, type CompactionRange, type CompactionSource } from './compaction-calls.ts';
+import { COMPACTION_CALLS, Compacted, type CompactionRange } from './compaction-calls.ts';
 
-/** Form of the pages: one that is built otherwise is another one, which must not go on where this one ended. */
+/**
+ * The compacted pages of one feed: built on demand, one build at a time, and kept in files for every terminal with the same
+ * range. That compacting a range does not make it smaller is kept too. A file is complete before its `.json` exists, and
+ * one without a `.json` is removed at the next start.
+ */
+
+/** Version of the pages' form, in file names. A terminal must not continue pages of one form with those of another. */
 const FORM = 1;
-/** What is kept for other terminals with the same range: as many, and in all as large, bytes. */
-const KEPT = 50;
-const KEPT_BYTES = 256 * 1024 * 1024;
-/** How long it is remembered that a build failed, ms. */
+/** Ranges kept: at most this many, and of this size in all, bytes. */
+const KEPT_MAX = 50;
+const KEPT_MAX_BYTES = 256 * 1024 * 1024;
+/** After a failed build the range is answered as one that is not smaller, for this long, ms. */
 const FAILED_MS = 60_000;
 
-/** Null: the range is not smaller when each row comes once. */
-const Kept = z.object({ squash: Compacted.nullable() });
-type Kept = z.infer<typeof Kept>;
+/** Content of a `.json`, as it was released. Null: the range is not smaller when each row comes once. */
+const KeptFile = z.object({ squash: Compacted.nullable() });
 
-/** One page, and the changes and bytes of all pages of its squash. */
-export interface SquashedPage {
+/** One page, and the changes and bytes of all pages of its range. */
+export interface CompactedPage {
   read(): Buffer;
   changes: number;
   bytes: number;
 }
 
-/** The squashed pages of one feed: built on demand, one build at a time, kept for every terminal with the same range. */
-export class Squashes {
-  readonly #feed: string;
+export interface CompactedPagesDeps {
+  feed: string;
+  /** The feed's folder, and its database in it. */
+  folder: string;
+  file: string;
+  filters: Filters;
+  now: () => number;
+  onFailure: (error: TidemarkError) => void;
+}
+
+export class CompactedPages {
+  readonly #deps: CompactedPagesDeps;
   readonly #folder: string;
-  readonly #file: string;
-  readonly #filters: Filters;
-  readonly #now: () => number;
-  readonly #failed: (error: TidemarkError) => void;
-  /** By name, last used last. */
-  readonly #kept = new Map<string, Kept>();
-  readonly #faults = new Map<string, number>();
-  #building: string | null = null;
+  /** By name, least recently used first. Null: the range is not smaller. */
+  readonly #kept = new Map<string, Compacted | null>();
+  /** When a build of a name failed, ms. */
+  readonly #failedAtMs = new Map<string, number>();
   readonly #thread = new BuilderThread({
     module: new URL('./compaction-worker.ts', import.meta.url),
     name: 'the compaction thread',
     methods: COMPACTION_CALLS,
   });
+  #building = false;
 
-  /** `file`: the feed's database. `failed` is told of builds that did not succeed. */
-  constructor(
-    feed: string,
-    feedFolder: string,
-    file: string,
-    filters: Filters,
-    now: () => number,
-    failed: (error: TidemarkError) => void,
-  ) {
-    this.#feed = feed;
-    this.#folder = path.join(feedFolder, 'squashes');
-    this.#file = file;
-    this.#filters = filters;
-    this.#now = now;
-    this.#failed = failed;
+  constructor(deps: CompactedPagesDeps) {
+    this.#deps = deps;
+    this.#folder = path.join(deps.folder, 'squashes');
     mkdirSync(this.#folder, { recursive: true });
     this.#readFolder();
     this.#dropOldest();
   }
 
   /**
-   * Page number `part` of a range, the first is 0. Throws squash_building while it is made, squash_larger when ordinary
-   * pages are to be asked for, request_invalid when there is no such page.
+   * Page number `part` of a range; the first is 0. Throws squash_building while it is built, squash_larger when ordinary
+   * pages are to be used instead, request_invalid when there is no such page.
    */
-  page(range: CompactionRange, part: number): SquashedPage {
+  page(range: CompactionRange, part: number): CompactedPage {
     const name = nameOf(range);
     const kept = this.#kept.get(name);
-    if (!kept) {
-      if (this.#now() - (this.#faults.get(name) ?? Number.NEGATIVE_INFINITY) < FAILED_MS)
+    if (kept === undefined) {
+      const failedAtMs = this.#failedAtMs.get(name);
+      if (failedAtMs !== undefined && this.#deps.now() - failedAtMs < FAILED_MS)
         throw new TidemarkError('squash_larger');
-      if (this.#building === null) this.#build(name, range);
+      if (!this.#building) void this.#build(name, range);
       throw new TidemarkError('squash_building');
     }
     this.#use(name, kept);
-    if (kept.squash === null) throw new TidemarkError('squash_larger');
-    const { ends, changes, bytes } = kept.squash;
+    if (kept === null) throw new TidemarkError('squash_larger');
+    const { ends, changes, bytes } = kept;
     const to = ends[part];
     if (to === undefined) throw new TidemarkError('request_invalid', { detail: `there is no page ${part}` });
     const from = part === 0 ? 0 : (ends[part - 1] ?? 0);
     return { read: () => readRange(this.#path(name), from, to), changes, bytes };
   }
 
-  /** Whether squashed pages from this start were refused: it is not to be built for each target anew. */
+  /** Whether a range from this start turned out not to be smaller: then it is not built again for each new target. */
   refused({ epoch, set, start }: Pick<CompactionRange, 'epoch' | 'set' | 'start'>): boolean {
-    const begins = `${epoch}-${set}-${start}-`;
-    for (const [name, { squash }] of this.#kept) if (squash === null && name.startsWith(begins)) return true;
+    const prefix = `${epoch}-${set}-${start}-`;
+    for (const [name, kept] of this.#kept) if (kept === null && name.startsWith(prefix)) return true;
     return false;
   }
 
@@ -109,61 +109,60 @@ export class Squashes {
     await this.#thread.end();
   }
 
-  #build(name: string, range: CompactionRange): void {
-    this.#building = name;
-    const file = path.join(this.#folder, 'building');
-    rmSync(file, { force: true });
-    const source: CompactionSource = { ...range, file: this.#file, feed: this.#feed, filters: this.#filters };
-    this.#thread
-      .run({ source, file })
-      .then((squash) => this.#admit(name, file, { squash }))
-      .catch((error: unknown) => {
-        this.#faults.set(name, this.#now());
-        this.#failed(asTidemarkError(error));
-      })
-      .finally(() => {
-        rmSync(file, { force: true });
-        this.#building = null;
-      });
+  async #build(name: string, range: CompactionRange): Promise<void> {
+    this.#building = true;
+    const building = path.join(this.#folder, 'building');
+    rmSync(building, { force: true });
+    const { file, feed, filters } = this.#deps;
+    try {
+      const compacted = await this.#thread.run({ source: { ...range, file, feed, filters }, file: building });
+      this.#admit(name, building, compacted);
+    } catch (error) {
+      this.#failedAtMs.set(name, this.#deps.now());
+      this.#deps.onFailure(asTidemarkError(error));
+    } finally {
+      rmSync(building, { force: true });
+      this.#building = false;
+    }
   }
 
-  #admit(name: string, built: string, kept: Kept): void {
-    if (kept.squash) renameSync(built, this.#path(name));
-    writeFileSync(`${this.#path(name)}.json.part`, JSON.stringify(kept));
+  #admit(name: string, built: string, kept: Compacted | null): void {
+    if (kept) renameSync(built, this.#path(name));
+    const content: z.input<typeof KeptFile> = { squash: kept };
+    writeFileSync(`${this.#path(name)}.json.part`, JSON.stringify(content));
     renameSync(`${this.#path(name)}.json.part`, `${this.#path(name)}.json`);
     this.#kept.set(name, kept);
-    this.#faults.clear();
+    this.#failedAtMs.clear();
     this.#dropOldest();
   }
 
-  #use(name: string, kept: Kept): void {
+  #use(name: string, kept: Compacted | null): void {
     if ([...this.#kept.keys()].at(-1) === name) return;
     this.#kept.delete(name);
     this.#kept.set(name, kept);
-    // A restart knows by this which ones were used last.
-    const now = new Date(this.#now());
+    // After a restart the file's time says when it was last used.
+    const now = new Date(this.#deps.now());
     utimesSync(`${this.#path(name)}.json`, now, now);
   }
 
   #dropOldest(): void {
-    let bytes = [...this.#kept.values()].reduce((sum, { squash }) => sum + (squash?.bytes ?? 0), 0);
-    for (const [name, { squash }] of this.#kept) {
-      if (this.#kept.size <= 1 || (this.#kept.size <= KEPT && bytes <= KEPT_BYTES)) return;
-      bytes -= squash?.bytes ?? 0;
+    let bytes = [...this.#kept.values()].reduce((sum, kept) => sum + (kept?.bytes ?? 0), 0);
+    for (const [name, kept] of this.#kept) {
+      if (this.#kept.size <= 1 || (this.#kept.size <= KEPT_MAX && bytes <= KEPT_MAX_BYTES)) return;
+      bytes -= kept?.bytes ?? 0;
       this.#kept.delete(name);
       for (const suffix of ['.json', '']) rmSync(this.#path(name) + suffix, { force: true });
     }
   }
 
-  /** Takes what an earlier process left; what it did not finish goes. */
+  /** Takes over what an earlier process built, and removes what it did not finish or built in another form. */
   #readFolder(): void {
     const files = readdirSync(this.#folder);
-    const named = files.filter((file) => file.endsWith('.json')).map((file) => file.slice(0, -5));
-    const usedAt = new Map(named.map((name) => [name, statSync(`${this.#path(name)}.json`).mtimeMs]));
-    for (const name of named.sort((a, b) => (usedAt.get(a) ?? 0) - (usedAt.get(b) ?? 0))) {
-      const kept = Kept.parse(JSON.parse(readFileSync(`${this.#path(name)}.json`, 'utf8')));
-      if (name.endsWith(`-${FORM}`) && (kept.squash === null || existsSync(this.#path(name))))
-        this.#kept.set(name, kept);
+    const names = files.filter((file) => file.endsWith('.json')).map((file) => file.slice(0, -'.json'.length));
+    const usedAtMs = new Map(names.map((name) => [name, statSync(`${this.#path(name)}.json`).mtimeMs]));
+    for (const name of names.sort((a, b) => (usedAtMs.get(a) ?? 0) - (usedAtMs.get(b) ?? 0))) {
+      const { squash: kept } = KeptFile.parse(JSON.parse(readFileSync(`${this.#path(name)}.json`, 'utf8')));
+      if (name.endsWith(`-${FORM}`) && (kept === null || existsSync(this.#path(name)))) this.#kept.set(name, kept);
     }
     for (const file of files)
       if (!this.#kept.has(file.replace(/\.json$/, ''))) rmSync(path.join(this.#folder, file), { force: true });

@@ -1,8 +1,15 @@
 import type { ChangeLine, WireRow } from '@tidemark/protocol/lines';
 import type { TableSchema } from '@tidemark/protocol/schema';
+import { FLAG, INTEGER, query, row, TEXT, value } from '@tidemark/table-store/query';
 import { openWriter, prepared, type Writer } from '@tidemark/table-store/sqlite';
 
-/** Changes of one kind that a table nets to: rows, or of `d` keys, as JSON text. */
+/**
+ * What the lines of a range come to, row by row: a row inserted and then updated is one insert, a row inserted and deleted
+ * is nothing. Lines are taken in log order. The rows are in a scratch file, so that memory does not grow with the range;
+ * the file is of no use after a crash, and is written without a journal.
+ */
+
+/** The net changes of one kind of a table: rows or, of `d`, keys, as JSON text. */
 export interface NetChanges {
   kind: 'i' | 'u' | 'd';
   id: number;
@@ -11,30 +18,31 @@ export interface NetChanges {
 
 export interface NetTable {
   id: number;
-  /** All rows of before the range are gone; what it has now comes as inserts. */
+  /** All rows from before the range are gone; the rows it has now are inserts. */
   truncated: boolean;
 }
 
 const DDL = `
 CREATE TABLE net_table (id INTEGER PRIMARY KEY, truncated INTEGER NOT NULL);
--- existed: before the range. row: as it is now; null: gone.
+-- existed: before the range. row: as it is at the end; null: deleted.
 CREATE TABLE net_row (id INTEGER, key TEXT, existed INTEGER NOT NULL, row TEXT, PRIMARY KEY (id, key)) WITHOUT ROWID;
--- Rows of tables without a key: how many of those that are equal are more, or less, than before.
+-- Rows of tables without a key: how many equal rows were added or, below 0, removed.
 CREATE TABLE net_count (id INTEGER, row TEXT, n INTEGER NOT NULL, PRIMARY KEY (id, row)) WITHOUT ROWID;
 `;
 
-/** SQLite's share of memory, MiB; the rest is on the disk. */
+/** SQLite's page cache, MiB; what is over it is in the file. */
 const CACHE_MIB = 32;
 
-/** What changes come to in the end, row by row. It is kept in a file: memory does not grow with the changes. */
+const TABLE = row({ id: INTEGER, truncated: FLAG });
+const COUNTED = row({ row: TEXT, n: INTEGER });
+
 export class NetRows {
   readonly #db: Writer;
   readonly #keys = new Map<number, number[]>();
 
-  /** `file` is made, and is the caller's to remove. */
+  /** Creates `file`, which the caller removes. */
   constructor(file: string) {
     this.#db = openWriter(file, { synchronous: 'normal', cacheMib: CACHE_MIB });
-    // Of use only to the build that made it.
     this.#db.pragma('journal_mode = OFF');
     this.#db.pragma('synchronous = OFF');
     this.#db.exec(`${DDL} BEGIN`);
@@ -44,7 +52,7 @@ export class NetRows {
     this.#db.close();
   }
 
-  /** Takes a line of a table of this schema; false: it is of a kind that does not come down to rows. */
+  /** Takes a line of a table of this schema. False: the line changes the table itself, so that the range has no net rows. */
   take(line: ChangeLine, schema: TableSchema): boolean {
     const [kind, id] = line;
     if (kind === 'r' || kind === 'x' || kind === 'a') return false;
@@ -58,14 +66,11 @@ export class NetRows {
 
   /** Tables that were touched, by id. */
   tables(): NetTable[] {
-    const rows = prepared(this.#db, 'SELECT id, truncated FROM net_table ORDER BY id').all() as {
-      id: number;
-      truncated: number;
-    }[];
+    const rows = query(this.#db, 'SELECT id, truncated FROM net_table ORDER BY id', TABLE).all();
     return rows.map(({ id, truncated }) => ({ id, truncated: truncated === 1 }));
   }
 
-  /** What a table comes to: each row once, by kind and then by key. */
+  /** The net changes of a table: each row once, by kind and then by key. */
   changes(id: number): NetChanges[] {
     if (this.#keys.get(id)?.length === 0)
       return [
@@ -115,13 +120,14 @@ export class NetRows {
   }
 
   *#some(id: number, what: 'key' | 'row', where: string): Generator<string> {
-    const found = prepared(this.#db, `SELECT ${what} FROM net_row WHERE id = ? AND ${where} ORDER BY key`);
-    yield* found.pluck().iterate(id) as IterableIterator<string>;
+    yield* query(this.#db, `SELECT ${what} FROM net_row WHERE id = ? AND ${where} ORDER BY key`, value(TEXT)).iterate(
+      id,
+    );
   }
 
   *#times(id: number, sign: 1 | -1): Generator<string> {
-    const found = prepared(this.#db, 'SELECT row, n * ? AS n FROM net_count WHERE id = ? AND n * ? > 0 ORDER BY row');
-    for (const { row, n } of found.iterate(sign, id, sign) as Iterable<{ row: string; n: number }>)
-      for (let i = 0; i < n; i++) yield row;
+    const sql = 'SELECT row, n * ? AS n FROM net_count WHERE id = ? AND n * ? > 0 ORDER BY row';
+    for (const { row: text, n } of query(this.#db, sql, COUNTED).iterate(sign, id, sign))
+      for (let i = 0; i < n; i++) yield text;
   }
 }

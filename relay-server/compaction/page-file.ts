@@ -5,7 +5,10 @@ import { PAGE_BYTES, type PageHeader, type PageTrailer } from '@tidemark/protoco
 
 const line = (value: unknown) => Buffer.from(`${JSON.stringify(value)}\n`);
 
-/** Writes pages of one transaction, one after the other, into a file. */
+/**
+ * Writes the pages of one transaction, one after the other, into a file: header, schemas, lines, trailer, each page like one
+ * from the log. Call `begin`, `add` for each line, `commit`, and `close` whatever happened. The file is synced by `commit`.
+ */
 export class PageFile {
   readonly #file: number;
   readonly #name: Omit<PageHeader, 'start'>;
@@ -16,13 +19,13 @@ export class PageFile {
   #ids = new Set<number>();
   #changes = 0;
   #part = 0;
-  /** Where each page ends in the file. */
+  /** Where each page ends in the file, bytes. */
   readonly ends: number[] = [];
-  /** Of all pages. */
+  /** Totals of all pages. */
   changes = 0;
   bytes = 0;
 
-  /** `name`: of all the pages; `from`: the seq that they start from. */
+  /** `name`: the fields that all pages share. `from`: the seq from which the first one starts. */
   constructor(file: string, name: Omit<PageHeader, 'start'>, from: Seq, schemaLine: (id: number) => Buffer) {
     this.#file = openSync(file, 'w');
     this.#name = name;
@@ -43,7 +46,7 @@ export class PageFile {
     this.#push(bytes);
   }
 
-  /** Ends the transaction and its last page, and brings the file to the disk. */
+  /** Ends the transaction and its last page, and syncs the file to disk. */
   commit(): void {
     this.#push(line(['c', this.#name.target, this.changes]));
     this.#end({ seq: this.#name.target, part: 0 });

@@ -12,16 +12,21 @@ import {
   visit,
 } from 'yaml';
 
+/**
+ * Reads YAML and remembers where each field is, so that messages can name the line. It also finds constants that YAML reads
+ * as another value than the text shows, such as `007` or `1e3`, because filters compare texts.
+ */
+
 /** A YAML text as values, with the line of each field. */
 export interface YamlText {
   value: unknown;
-  /** Where a field, or the nearest field around it, stands; null: nowhere. */
+  /** The line of a field, or of the nearest field around it; null: there is none. */
   lineOf(field: PropertyKey[]): number | null;
-  /** What is wrong with constants that YAML reads otherwise than they are written: `007`, `True`, `1e3`. */
+  /** Messages about constants whose value YAML would write otherwise: `007`, `True`, `1e3`. */
   unclear(isConstant: (field: string[]) => boolean, place: (field: string[]) => string): string[];
 }
 
-/** Reads it; null: it is not YAML, and `mistakes` has got why, with lines. */
+/** Parses a text. Null: it is not valid YAML; the reasons, with lines, were added to `mistakes`. */
 export function readYaml(text: string, mistakes: string[]): YamlText | null {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true });
@@ -57,12 +62,12 @@ export function readYaml(text: string, mistakes: string[]): YamlText | null {
   };
 }
 
-/** The text as plain values; undefined: `tooMany` was called, for the values that aliases stand for would fill memory. */
+/** The text as plain values. Undefined: `tooMany` was called, because the values of its aliases would fill memory. */
 function valueOfAll(document: Document, tooMany: () => void): unknown {
   try {
     return document.toJS() ?? null;
   } catch (error) {
-    // The one error that is left: aliases that stand for nothing were found before.
+    // Unresolved aliases were reported before, so only their number is left as a reason.
     if (!(error instanceof ReferenceError)) throw error;
     tooMany();
     return undefined;
@@ -95,7 +100,7 @@ function scalarsOf(value: unknown, document: Document): unknown[] {
   return isSeq(node) ? node.items.map(named) : [node];
 }
 
-/** What to do when YAML reads an unquoted value as another text; null: it does not. */
+/** What to write when YAML reads an unquoted value as another text; null: it does not. */
 function unlike(node: unknown): string | null {
   if (node === null) return 'no value is written; write null for NULL';
   if (!isScalar(node) || typeof node.value === 'string') return null;

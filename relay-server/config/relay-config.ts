@@ -26,13 +26,13 @@ export interface FeedConfig {
 
 export interface Config extends Omit<RelayYaml, 'feeds'> {
   feeds: Record<string, FeedConfig>;
-  /** The file that says who may ask: beside the config, `relay.tokens.json` for `relay.yaml`. */
+  /** The file of tokens, beside the config: `relay.tokens.json` for `relay.yaml`. */
   tokens: string;
-  /** Where fields stand, for what is found of them later: `relay.yaml line 2: data`. */
+  /** Places of fields whose faults show only later: `relay.yaml line 2: data`. */
   places: { listen: string; data: string };
 }
 
-/** Says where a field stands: `relay.yaml line 9: feeds.shop`. */
+/** The place of a field, for messages: `relay.yaml line 9: feeds.shop`. */
 type Place = (field: PropertyKey[]) => string;
 
 /** Reads relay.yaml. Throws config_invalid that names every mistake with its line and field. */
@@ -98,7 +98,7 @@ function filterOf({ where, columns, indexes }: TableYaml, at: (...field: string[
 
 function conditionOf(column: string, value: string | null | (string | null)[], at: string): Condition {
   if (isAttribute(value)) return { column, at, attribute: value.slice(1) };
-  // A value that begins with $ is written with two.
+  // A constant that begins with $ is written with two.
   const values = (Array.isArray(value) ? value : [value]).map((each) => each?.replace(/^\$\$/, '$') ?? null);
   return { column, at, values };
 }

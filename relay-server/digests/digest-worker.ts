@@ -1,12 +1,14 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import type { DigestPart, DigestRequest, RowsRequest, RowsTrailer } from '@tidemark/protocol/api';
+import type { DigestAnswer, DigestPart, DigestRequest, RowsRequest, RowsTrailer } from '@tidemark/protocol/api';
 import { TidemarkError } from '@tidemark/protocol/errors';
 import { LINE_BYTES, PAGE_BYTES } from '@tidemark/protocol/page';
 import { TableSchema } from '@tidemark/protocol/schema';
 import { runCooperatively } from '@tidemark/table-store/cooperative-task';
 import { TableRanges } from '@tidemark/table-store/digest';
+import { INTEGER, query, row, TEXT } from '@tidemark/table-store/query';
 import { openReader, type Reader } from '@tidemark/table-store/sqlite';
+import type { z } from 'zod';
 import { serveThread } from '../threads/worker-thread.ts';
 import { DIGEST_CALLS } from './digest-calls.ts';
 
@@ -17,6 +19,8 @@ import { DIGEST_CALLS } from './digest-calls.ts';
 
 /** Snapshots kept open. */
 const FILES = 8;
+
+const STORED_SCHEMA = row({ id: INTEGER, schema: TEXT });
 
 interface OpenSnapshot {
   db: Reader;
@@ -43,7 +47,7 @@ function snapshot(file: string): OpenSnapshot {
   }
   if (!existsSync(file)) throw new TidemarkError('snapshot_gone');
   const db = openReader(file);
-  const rows = db.prepare('SELECT id, schema FROM tidemark_table').all() as { id: number; schema: string }[];
+  const rows = query(db, 'SELECT id, schema FROM tidemark_table', STORED_SCHEMA).all();
   const tables = new Map(
     rows.map(({ id, schema }) => [id, new TableRanges(db, TableSchema.parse(JSON.parse(schema)))] as const),
   );
@@ -67,10 +71,10 @@ async function digests(at: OpenSnapshot, asks: DigestRequest['asks']): Promise<s
   const answers: DigestPart[][] = [];
   for (const ask of asks)
     answers.push(await runCooperatively(tableOf(at, ask).split(ask.range, ask.parts), requireOpen));
-  return JSON.stringify({ answers });
+  return JSON.stringify({ answers } satisfies z.input<typeof DigestAnswer>);
 }
 
-/** As many rows as fit one answer, and where the next one goes on. */
+/** As many rows as fit one answer, and where the next answer continues. */
 function rows(at: OpenSnapshot, asks: RowsRequest['asks']): Buffer {
   const body: string[] = [];
   let size = 0;

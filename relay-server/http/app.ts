@@ -1,31 +1,31 @@
 import { randomUUID } from 'node:crypto';
+import { FaultError } from '@tidemark/calls/fault';
 import { HEADERS } from '@tidemark/protocol/api';
 import { asTidemarkError, TidemarkError, toProblem } from '@tidemark/protocol/errors';
 import { PROTOCOL_VERSION } from '@tidemark/protocol/page';
 import express, { type Express, type NextFunction, type Request, type Response } from 'express';
 import { rateLimit } from 'express-rate-limit';
-import type { FeedService } from '../feed/feed-service.ts';
 import type { Bearer, Tokens } from '../tokens/tokens.ts';
-import { COMPARE_ROUTES } from './digest-routes.ts';
+import { DIGEST_ROUTES } from './digest-routes.ts';
 import { FEED_ROUTES } from './feed-routes.ts';
-import { metricsText } from './metrics.ts';
-import { openApi } from './openapi.ts';
+import { addOperations, type OperationsDeps } from './operations.ts';
 import type { Route } from './route.ts';
-import { TERMINAL_ROUTES } from './terminal-routes.ts';
+import { NEVER_CACHED, sendBytes, sendJson } from './send.ts';
+import { terminalRoutes } from './terminal-routes.ts';
 
-export interface ServerDeps {
-  feeds: Map<string, FeedService>;
+/**
+ * The relay's HTTP side. For each request, in this order: safe headers, the route, the key, its role, its feed, the protocol
+ * version, the input, the handler. Whatever is thrown on the way is answered as a problem and logged, once, here.
+ */
+
+export interface AppDeps extends OperationsDeps {
+  /** The relay's name, as people see it. */
+  name: string;
   tokens: Tokens;
-  version: string;
-  now: () => number;
   log: (event: string, fields: Record<string, unknown>) => void;
   /** Aborted when the relay stops. */
   stopping: AbortSignal;
-  /** Why the relay cannot work now; empty when it can. */
-  ready: () => { name: string; ok: boolean; detail: string }[];
 }
-
-export const ROUTES: Route[] = [...FEED_ROUTES, ...TERMINAL_ROUTES, ...COMPARE_ROUTES];
 
 /** What helmet would set on each answer, set once: its middleware costs more than a status answer. */
 const SAFE_HEADERS: [string, string][] = [
@@ -39,8 +39,7 @@ const SAFE_HEADERS: [string, string][] = [
 /** Requests a minute of one address whose token is not accepted. */
 const BAD_TOKENS_A_MINUTE = 120;
 
-/** The relay's HTTP side: one registrar for all routes, auth first, errors last. */
-export function createApp(deps: ServerDeps): Express {
+export function createApp(deps: AppDeps): Express {
   const app = express();
   app.disable('x-powered-by');
   app.set('etag', false);
@@ -56,18 +55,21 @@ export function createApp(deps: ServerDeps): Express {
     legacyHeaders: false,
     handler: (_q, _s, next) => next(new TidemarkError('relay_busy')),
   });
-  for (const route of ROUTES) {
+  const routes = [...FEED_ROUTES, ...terminalRoutes({ name: deps.name, version: deps.version }), ...DIGEST_ROUTES];
+  for (const route of routes) {
     const method = route.method === 'GET' ? 'get' : 'post';
-    app[method](route.path, (request: Request, response: Response, next: NextFunction) => {
+    app[method](route.path.pattern, (request: Request, response: Response, next: NextFunction) => {
       serve(route, deps, request, response).catch((error: unknown) => {
-        // Only callers without a good token are counted: a fleet behind one address is not held up.
+        // Only requests without a valid key are counted: a fleet behind one address is not slowed down.
         if (error instanceof TidemarkError && error.code === 'token_invalid')
           guard(request, response, (limited?: unknown) => next(limited ?? error));
         else next(error);
       });
     });
   }
-  addOperations(app, deps);
+  addOperations(app, routes, deps, (request) => {
+    if (authenticate(deps, request).role !== 'admin') throw new TidemarkError('role_denied', { need: 'admin' });
+  });
   app.use(() => {
     throw new TidemarkError('not_found');
   });
@@ -77,7 +79,7 @@ export function createApp(deps: ServerDeps): Express {
   return app;
 }
 
-async function serve(route: Route, deps: ServerDeps, request: Request, response: Response): Promise<void> {
+async function serve(route: Route, deps: AppDeps, request: Request, response: Response): Promise<void> {
   const bearer = authenticate(deps, request);
   if (bearer.role !== route.role) throw new TidemarkError('role_denied', { need: route.role });
   const named = String(request.params.feed);
@@ -94,71 +96,35 @@ async function serve(route: Route, deps: ServerDeps, request: Request, response:
   let signal: AbortSignal | undefined;
   const call = {
     ...{ input: input.data, feed, bearer, request, response },
-    // Made for those who wait: making one costs more than a status answer.
+    // Created only for handlers that use it: creating one costs more than a status answer.
     get signal(): AbortSignal {
       signal ??= AbortSignal.any([whenClosed(response), deps.stopping]);
       return signal;
     },
   };
+  if (route.kind === 'bytes') return route.handle(call);
   const answer = route.handle(call);
+  // Most answers are there at once, and awaiting them would cost a turn of the event loop.
   const value = answer instanceof Promise ? await answer : answer;
-  if (value === undefined || response.destroyed) return;
-  const bytes = Buffer.from(JSON.stringify(value));
-  response.writeHead(200, {
-    'content-type': 'application/json',
-    'content-length': bytes.length,
-    'cache-control': 'no-store',
-  });
-  response.end(bytes);
+  if (!response.destroyed) sendJson(response, value);
 }
 
-const GONE = new Error('the caller has gone');
+const DISCONNECTED = new Error('the caller disconnected');
 
 function whenClosed(response: Response): AbortSignal {
   const gone = new AbortController();
-  response.once('close', () => gone.abort(GONE));
+  response.once('close', () => gone.abort(DISCONNECTED));
   return gone.signal;
 }
 
-function authenticate(deps: ServerDeps, request: Request): Bearer {
+function authenticate(deps: AppDeps, request: { headers: { authorization?: string | undefined } }): Bearer {
   const [, token] = /^Bearer ([\x21-\x7e]{1,500})$/i.exec(request.headers.authorization ?? '') ?? [];
   const bearer = token === undefined ? null : deps.tokens.find(token, deps.now());
   if (!bearer) throw new TidemarkError('token_invalid');
   return bearer;
 }
 
-function addOperations(app: Express, deps: ServerDeps): void {
-  const send = (response: Response, status: number, value: unknown) => {
-    response.status(status).setHeader('cache-control', 'no-store');
-    response.json(value);
-  };
-  app.get('/healthz', (_request, response) => send(response, 200, { ok: true }));
-  app.get('/readyz', (_request, response) => {
-    const checks = deps.ready();
-    send(response, checks.every(({ ok }) => ok) ? 200 : 503, { checks });
-  });
-  app.get('/version', (_request, response) =>
-    send(response, 200, { version: deps.version, protocol: PROTOCOL_VERSION }),
-  );
-  const document = openApi(ROUTES, deps.version);
-  app.get('/openapi.json', (_request, response) => send(response, 200, document));
-  app.get('/metrics', async (request, response) => {
-    const local =
-      ['127.0.0.1', '::1', '::ffff:127.0.0.1'].includes(request.socket.remoteAddress ?? '') &&
-      request.headers['x-forwarded-for'] === undefined;
-    if (!local && authenticate(deps, request).role !== 'admin')
-      throw new TidemarkError('role_denied', { need: 'admin' });
-    response.type('text/plain; version=0.0.4').send(await metricsText(deps));
-  });
-}
-
-function answerError(
-  deps: ServerDeps,
-  thrown: unknown,
-  request: Request,
-  response: Response,
-  next: NextFunction,
-): void {
+function answerError(deps: AppDeps, thrown: unknown, request: Request, response: Response, next: NextFunction): void {
   const error = asTidemarkError(thrown);
   const requestId = randomUUID();
   const problem = toProblem(error, requestId);
@@ -168,22 +134,27 @@ function answerError(
     path: request.path,
     code: error.code,
     status: problem.status,
-    ...(error.code === 'internal' ? { stack: (error.cause as Error)?.stack ?? error.stack } : {}),
+    ...(error.code === 'internal' ? { stack: stackOf(error) } : {}),
   });
   if (response.headersSent) {
-    // Half an answer must not look like a whole one.
+    // A connection that ends early shows the caller that the answer is incomplete.
     response.destroy();
     return;
   }
+  const { status } = problem;
   const bytes = Buffer.from(JSON.stringify(problem));
-  response.writeHead(problem.status, {
-    'content-type': 'application/problem+json',
-    'content-length': bytes.length,
-    'cache-control': 'no-store',
+  const headers = {
+    ...NEVER_CACHED,
     [HEADERS.request]: requestId,
-    ...(problem.status === 503 || problem.status === 429 ? { 'retry-after': '1' } : {}),
-    ...(problem.status === 413 ? { connection: 'close' } : {}),
-  });
-  response.end(bytes);
+    ...(status === 503 || status === 429 ? { 'retry-after': '1' } : {}),
+    ...(status === 413 ? { connection: 'close' } : {}),
+  };
+  sendBytes(response, 'application/problem+json', { bytes, coding: 'identity' }, headers, status);
   void next;
+}
+
+/** Where an unexpected error came from: in the thread that reported it, or here. */
+function stackOf(error: TidemarkError): string | undefined {
+  if (error instanceof FaultError) return error.fault.detail;
+  return error.cause instanceof Error ? error.cause.stack : error.stack;
 }

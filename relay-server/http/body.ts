@@ -1,7 +1,9 @@
 import type { IncomingMessage } from 'node:http';
 import { TidemarkError } from '@tidemark/protocol/errors';
 
-/** All bytes of a request, in memory of their own, so that they can move to another thread. Throws body_too_large. */
+/** Reads request bodies, bounded in size. The caller has authenticated the request. */
+
+/** All bytes of a body, in a buffer of their own, so that it can move to another thread. Throws body_too_large. */
 export async function readBody(request: IncomingMessage, limit: number): Promise<Uint8Array<ArrayBuffer>> {
   const declared = Number(request.headers['content-length'] ?? 0);
   if (declared > limit) throw new TidemarkError('body_too_large', { limit });

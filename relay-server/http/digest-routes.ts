@@ -2,67 +2,60 @@ import { DigestAnswer, DigestRequest, FeedName, RowsRequest } from '@tidemark/pr
 import { Epoch, Seq } from '@tidemark/protocol/cursor';
 import { TidemarkError } from '@tidemark/protocol/errors';
 import { ScopeSet } from '@tidemark/protocol/page';
+import { PATHS } from '@tidemark/protocol/paths';
 import { z } from 'zod';
-import { type Coding, chooseCoding, type ReadyPage } from '../pages/page-cache.ts';
 import { json, readBody } from './body.ts';
-import { type Call, route } from './route.ts';
-import { setOf } from './terminal-routes.ts';
+import { codingOf } from './content-coding.ts';
+import { entitledSet } from './entitled-set.ts';
+import { bytesRoute, type Call } from './route.ts';
+import { NEVER_CACHED, sendBytes } from './send.ts';
 
-/** A request is at most this large, bytes. */
+/** What a terminal asks while it verifies its replica against a snapshot. */
+
+/** Largest request, bytes: 256 ranges with long keys. */
 const BODY_LIMIT = 1024 * 1024;
 
-const Snapshot = z.object({ feed: FeedName, epoch: Epoch, scopes: ScopeSet, seq: z.coerce.number().pipe(Seq) });
-type SnapshotCall = Call<z.output<typeof Snapshot>>;
+const SnapshotInput = z.object({ feed: FeedName, epoch: Epoch, scopes: ScopeSet, seq: z.coerce.number().pipe(Seq) });
+type SnapshotCall = Call<z.output<typeof SnapshotInput>>;
 
-/** What a terminal asks that compares itself with a snapshot. */
-export const COMPARE_ROUTES = [
-  route({
+export const DIGEST_ROUTES = [
+  bytesRoute({
     method: 'POST',
-    path: '/v1/feeds/:feed/snapshots/:epoch/:scopes/:seq/digests',
+    path: PATHS.digests,
     role: 'terminal',
-    input: Snapshot,
-    output: DigestAnswer,
-    summary: 'Checksums of ranges of the rows of a snapshot; 503 relay_busy while they are made.',
+    input: SnapshotInput,
+    output: { type: 'application/json', schema: DigestAnswer },
+    summary: 'Checksums of ranges of the rows of a snapshot; 503 relay_busy while they are computed.',
     async handle(call) {
       const request = await bodyOf(call, DigestRequest);
-      send(call, 'application/json', await call.feed.digester.digests(fileOf(call), request, codingOf(call)));
+      const answer = await call.feed.digester.digests(fileOf(call), request, codingOf(call.request));
+      sendBytes(call.response, 'application/json', answer, NEVER_CACHED);
     },
   }),
-  route({
+  bytesRoute({
     method: 'POST',
-    path: '/v1/feeds/:feed/snapshots/:epoch/:scopes/:seq/rows',
+    path: PATHS.rows,
     role: 'terminal',
-    input: Snapshot,
-    output: null,
+    input: SnapshotInput,
+    output: { type: 'application/x-ndjson' },
     summary: 'Rows of ranges of a snapshot: NDJSON, see docs/protocol.md.',
     async handle(call) {
       const request = await bodyOf(call, RowsRequest);
-      send(call, 'application/x-ndjson', await call.feed.digester.rows(fileOf(call), request, codingOf(call)));
+      const answer = await call.feed.digester.rows(fileOf(call), request, codingOf(call.request));
+      sendBytes(call.response, 'application/x-ndjson', answer, NEVER_CACHED);
     },
   }),
 ];
 
-/** The snapshot that is named, if this terminal may have it. Throws scope_denied, epoch_changed, snapshot_gone. */
+/** The named snapshot, if this terminal may read it. Throws scope_denied, epoch_changed, snapshot_gone. */
 function fileOf(call: SnapshotCall): string {
   const { epoch, scopes, seq } = call.input;
-  return call.feed.snapshotFile(setOf(call, scopes), epoch, seq, 'identity').file;
+  return call.feed.snapshots.file(entitledSet(call, scopes), epoch, seq, 'identity').file;
 }
 
-async function bodyOf<T extends z.ZodType>({ request }: SnapshotCall, shape: T): Promise<z.output<T>> {
-  const parsed = shape.safeParse(json(await readBody(request, BODY_LIMIT)));
+async function bodyOf<T extends z.ZodType>({ request }: SnapshotCall, schema: T): Promise<z.output<T>> {
+  const parsed = schema.safeParse(json(await readBody(request, BODY_LIMIT)));
   if (parsed.success) return parsed.data;
   const detail = parsed.error.issues.map(({ path, message }) => `${path.join('.') || 'body'}: ${message}`).join('; ');
   throw new TidemarkError('request_invalid', { detail });
-}
-
-const codingOf = ({ request }: SnapshotCall): Coding => chooseCoding(request.headers['accept-encoding']);
-
-function send({ response }: SnapshotCall, type: string, { bytes, coding }: ReadyPage): void {
-  response.writeHead(200, {
-    'content-type': type,
-    'content-length': bytes.length,
-    'cache-control': 'no-store',
-    ...(coding === 'identity' ? {} : { 'content-encoding': coding }),
-  });
-  response.end(bytes);
 }

@@ -1,39 +1,49 @@
 import { BatchAnswer, FeedName, HEADERS, SessionAnswer, SessionRequest } from '@tidemark/protocol/api';
 import { TidemarkError } from '@tidemark/protocol/errors';
 import { PROTOCOL_VERSION } from '@tidemark/protocol/page';
+import { PATHS } from '@tidemark/protocol/paths';
 import { z } from 'zod';
+import type { Feed } from '../feed/feed.ts';
+import type { PushEndpoint } from '../log/log-source.ts';
 import { json, readBody } from './body.ts';
-import { route } from './route.ts';
+import { jsonRoute } from './route.ts';
 
-/** A batch is at most this large; feeds send far less. */
+/** What a master-feed asks of the relay. Bodies are read only after the request was authenticated. */
+
+/** Largest batch, bytes; feeds send far smaller ones. */
 const BATCH_LIMIT = 32 * 1024 * 1024;
 const SESSION_LIMIT = 64 * 1024;
 
-const Feed = z.object({ feed: FeedName });
+const FeedInput = z.object({ feed: FeedName });
 
-/** What a master-feed asks. */
+/** Throws not_found when the feed's log is not pushed to this relay. */
+function pushTo(feed: Feed): PushEndpoint {
+  if (!feed.log.push) throw new TidemarkError('not_found');
+  return feed.log.push;
+}
+
 export const FEED_ROUTES = [
-  route({
+  jsonRoute({
     method: 'POST',
-    path: '/v1/feeds/:feed/session',
+    path: PATHS.session,
     role: 'feed',
-    input: Feed,
+    input: FeedInput,
     output: SessionAnswer,
-    summary: 'Begins a session of the feed; ends the one before.',
+    summary: 'Begins a session of the feed and ends the one before.',
     async handle({ feed, request }) {
       const parsed = SessionRequest.safeParse(json(await readBody(request, SESSION_LIMIT)));
       if (!parsed.success) throw new TidemarkError('request_invalid', { detail: z.prettifyError(parsed.error) });
       if (parsed.data.protocol !== PROTOCOL_VERSION) throw new TidemarkError('protocol_unsupported');
-      return feed.session(parsed.data);
+      return pushTo(feed).session(parsed.data);
     },
   }),
-  route({
+  jsonRoute({
     method: 'POST',
-    path: '/v1/feeds/:feed/batches',
+    path: PATHS.batches,
     role: 'feed',
-    input: Feed,
+    input: FeedInput,
     output: BatchAnswer,
-    summary: 'Takes a batch; answers when all that it ends is on disk.',
+    summary: 'Takes a batch and answers when everything that it ends is on disk.',
     async handle({ feed, request }) {
       const session = request.headers[HEADERS.session];
       const number = Number(request.headers[HEADERS.batch]);
@@ -41,7 +51,7 @@ export const FEED_ROUTES = [
         throw new TidemarkError('request_invalid', { detail: `header ${HEADERS.session} is missing` });
       if (!Number.isSafeInteger(number) || number < 1)
         throw new TidemarkError('request_invalid', { detail: `header ${HEADERS.batch} is not a number from 1` });
-      return feed.batch(session, number, await readBody(request, BATCH_LIMIT));
+      return pushTo(feed).batch(session, number, await readBody(request, BATCH_LIMIT));
     },
   }),
 ];

@@ -1,11 +1,11 @@
 import { Gauge, Registry } from 'prom-client';
-import type { ServerDeps } from './app.ts';
+import type { OperationsDeps } from './operations.ts';
 
 /**
  * The relay's metrics at this moment, in the text format of Prometheus. docs/reference/metrics.md is generated from the
  * help texts. A gauge without a known value is left out for that feed.
  */
-export async function metricsText({ feeds, now }: Pick<ServerDeps, 'feeds' | 'now'>): Promise<string> {
+export async function metricsText({ feeds, now }: Pick<OperationsDeps, 'feeds' | 'now'>): Promise<string> {
   const registry = new Registry();
   const gauge = (name: string, help: string) => new Gauge({ name, help, labelNames: ['feed'], registers: [registry] });
   const head = gauge('relay_head_seq', 'Seq of the newest transaction.');
@@ -17,12 +17,12 @@ export async function metricsText({ feeds, now }: Pick<ServerDeps, 'feeds' | 'no
   );
   const age = gauge('relay_head_age_seconds', 'Time since the master committed the newest transaction.');
   for (const [name, feed] of feeds) {
-    head.set({ feed: name }, feed.head.head);
-    oldest.set({ feed: name }, feed.head.horizon);
-    connected.set({ feed: name }, feed.connected ? 1 : 0);
-    if (feed.lagMs !== null) lag.set({ feed: name }, feed.lagMs / 1000);
-    if (feed.head.committedAt !== null)
-      age.set({ feed: name }, Math.max(0, now() - Date.parse(feed.head.committedAt)) / 1000);
+    head.set({ feed: name }, feed.row.head);
+    oldest.set({ feed: name }, feed.row.horizon);
+    connected.set({ feed: name }, feed.lag.connected ? 1 : 0);
+    if (feed.lag.lagMs !== null) lag.set({ feed: name }, feed.lag.lagMs / 1000);
+    if (feed.row.committedAt !== null)
+      age.set({ feed: name }, Math.max(0, now() - Date.parse(feed.row.committedAt)) / 1000);
   }
   return registry.metrics();
 }

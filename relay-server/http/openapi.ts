@@ -1,14 +1,16 @@
 import { OpenAPIRegistry, OpenApiGeneratorV31 } from '@asteasolutions/zod-to-openapi';
 import { Problem } from '@tidemark/protocol/errors';
-import type { z } from 'zod';
+import { z } from 'zod';
 import type { Route } from './route.ts';
 
-/** The relay's OpenAPI document, from the very routes that it serves. */
+const BYTES = z.string().meta({ description: 'Bytes.' });
+
+/** The relay's OpenAPI document, generated from the routes that it serves. */
 export function openApi(routes: Route[], version: string): object {
   const registry = new OpenAPIRegistry();
   registry.registerComponent('securitySchemes', 'token', { type: 'http', scheme: 'bearer' });
   for (const route of routes) {
-    const inPath = new Set([...route.path.matchAll(/:(\w+)/g)].map((match) => match[1] ?? ''));
+    const inPath = new Set([...route.path.pattern.matchAll(/:(\w+)/g)].map((match) => match[1] ?? ''));
     const part = (wanted: boolean) =>
       Object.fromEntries(
         Object.keys(route.input.shape).flatMap((key) => (inPath.has(key) === wanted ? [[key, true as const]] : [])),
@@ -18,7 +20,7 @@ export function openApi(routes: Route[], version: string): object {
     const query = pick(part(false));
     registry.registerPath({
       method: route.method === 'GET' ? 'get' : 'post',
-      path: route.path.replace(/:(\w+)/g, '{$1}'),
+      path: route.path.pattern.replace(/:(\w+)/g, '{$1}'),
       summary: route.summary,
       description: `Needs a token of the role ${route.role}.`,
       security: [{ token: [] }],
@@ -28,9 +30,12 @@ export function openApi(routes: Route[], version: string): object {
       },
       responses: {
         200:
-          route.output === null
-            ? { description: 'Bytes.' }
-            : { description: 'The answer.', content: { 'application/json': { schema: route.output } } },
+          route.kind === 'json'
+            ? { description: 'The answer.', content: { 'application/json': { schema: route.output } } }
+            : {
+                description: 'The answer.',
+                content: { [route.output.type]: { schema: route.output.schema ?? BYTES } },
+              },
         default: { description: 'A refusal.', content: { 'application/problem+json': { schema: Problem } } },
       },
     });

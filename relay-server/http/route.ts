@@ -1,35 +1,59 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Role } from '@tidemark/protocol/api';
+import type { Path } from '@tidemark/protocol/paths';
 import type { z } from 'zod';
-import type { FeedService } from '../feed/feed-service.ts';
+import type { Feed } from '../feed/feed.ts';
 import type { Bearer } from '../tokens/tokens.ts';
 
-/** What a handler is given, once the request was let in and its input checked. */
+/**
+ * One route of the relay, as a value. The registrar in `app.ts` authenticates the request, parses its input and then calls
+ * the handler; `openapi.ts` describes the API from the same values. A handler's answer is typed by the route's output, so
+ * that the description is what the relay sends.
+ */
+
+/** What a handler receives. */
 export interface Call<I> {
   input: I;
-  feed: FeedService;
+  feed: Feed;
   bearer: Bearer;
   request: IncomingMessage;
   response: ServerResponse;
-  /** Aborted when the caller has gone or the relay stops. */
+  /** Aborted when the caller has disconnected or the relay stops. */
   signal: AbortSignal;
 }
 
-/** One route, as a value. Input is the path's and the query's fields together, all text. */
-export interface Route<I extends z.ZodObject = z.ZodObject> {
+interface RouteOf<I extends z.ZodObject> {
   method: 'GET' | 'POST';
-  /** Express path; `:feed` is always in it. */
-  path: string;
+  path: Path<string>;
   role: Role;
+  /** The fields of the path and the query, which arrive as text. */
   input: I;
   summary: string;
-  /** Schema of the JSON answer; null: the handler writes bytes. */
-  output: z.ZodType | null;
-  /** Answers by its value (as JSON, never cached), or writes the response itself and gives undefined. */
-  handle(call: Call<z.output<I>>): Promise<unknown> | unknown;
 }
 
-/** Keeps a route's input type together with its handler. */
-export function route<I extends z.ZodObject>(value: Route<I>): Route {
-  return value as unknown as Route;
+/** Answers by a value, which is sent as JSON and never cached. */
+export interface JsonRoute<I extends z.ZodObject, O extends z.ZodType> extends RouteOf<I> {
+  output: O;
+  handle: (call: Call<z.output<I>>) => z.input<O> | Promise<z.input<O>>;
+}
+
+/** Writes its response itself. */
+export interface BytesRoute<I extends z.ZodObject> extends RouteOf<I> {
+  /** Media type of the body, and its schema where it is JSON. */
+  output: { type: string; schema?: z.ZodType };
+  handle: (call: Call<z.output<I>>) => Promise<void>;
+}
+
+/** A route among others. */
+export type Route =
+  | ({ kind: 'json' } & JsonRoute<z.ZodObject, z.ZodType>)
+  | ({ kind: 'bytes' } & BytesRoute<z.ZodObject>);
+
+/** Checks a route's handler against its input and output, and forgets their types. */
+export function jsonRoute<I extends z.ZodObject, O extends z.ZodType>(route: JsonRoute<I, O>): Route {
+  return { kind: 'json', ...(route as unknown as JsonRoute<z.ZodObject, z.ZodType>) };
+}
+
+export function bytesRoute<I extends z.ZodObject>(route: BytesRoute<I>): Route {
+  return { kind: 'bytes', ...(route as unknown as BytesRoute<z.ZodObject>) };
 }

@@ -1,6 +1,3 @@
-import { createReadStream } from 'node:fs';
-import type { ServerResponse } from 'node:http';
-import { pipeline } from 'node:stream/promises';
 import {
   FeedName,
   HEADERS,
@@ -13,178 +10,131 @@ import {
   TransactionList,
   TransactionsQuery,
 } from '@tidemark/protocol/api';
-import { type Cursor, Epoch, type PageStart, parseStart, Seq } from '@tidemark/protocol/cursor';
+import { type Cursor, Epoch, parseStart, Seq } from '@tidemark/protocol/cursor';
 import { TidemarkError } from '@tidemark/protocol/errors';
 import { EVERYONE, ScopeSet } from '@tidemark/protocol/page';
+import { PATHS } from '@tidemark/protocol/paths';
 import { z } from 'zod';
-import { chooseCoding, type ReadyPage } from '../pages/page-cache.ts';
-import type { EntitledSet } from '../routing/filters.ts';
-import { type Call, route } from './route.ts';
+import type { PageName } from '../pages/feed-pages.ts';
+import { codingOf } from './content-coding.ts';
+import { entitledSet } from './entitled-set.ts';
+import { bytesRoute, type Call, jsonRoute, type Route } from './route.ts';
+import { FOREVER, sendBytes } from './send.ts';
+import { sendSnapshotFile } from './snapshot-file-answer.ts';
+import { statusAnswer } from './status-answer.ts';
 
-const Feed = z.object({ feed: FeedName });
+/** What a terminal asks of the relay to catch up. Each request is checked against what its key entitles it to. */
+
+const FeedInput = z.object({ feed: FeedName });
 const SeqText = z.coerce.number().pipe(Seq);
-
-/** May be kept by any cache; a cache shared between terminals must keep them apart by their key. */
-const FOREVER = { 'cache-control': 'public, max-age=31536000, immutable', vary: 'Accept-Encoding, Authorization' };
 
 function cursorOf(query: { epoch?: Epoch | undefined; seq?: Seq | undefined }): Cursor | null {
   return query.epoch !== undefined && query.seq !== undefined ? { epoch: query.epoch, seq: query.seq } : null;
 }
 
-function startOf(text: string): PageStart {
+const PageInput = FeedInput.extend({ epoch: Epoch, scopes: ScopeSet, start: z.string(), target: SeqText });
+
+/** The page that a path names. Throws request_invalid, scope_denied. */
+function pageName(call: Call<z.output<typeof PageInput>>): PageName {
+  const { epoch, scopes, start: text, target } = call.input;
   const start = parseStart(text);
   if (!start) throw new TidemarkError('request_invalid', { detail: `start ${text} is not a page start` });
-  return start;
+  return { set: entitledSet(call, scopes), epoch, start, target };
 }
 
-function sendPage(response: ServerResponse, page: ReadyPage, more: Record<string, string> = {}): void {
-  response.writeHead(200, {
-    ...FOREVER,
-    ...more,
-    'content-type': 'application/x-ndjson',
-    'content-length': page.bytes.length,
-    ...(page.coding === 'identity' ? {} : { 'content-encoding': page.coding }),
-  });
-  response.end(page.bytes);
-}
-
-/** The bearer's set of scopes. Throws scope_denied when the request names another. */
-export function setOf({ feed, bearer }: Pick<Call<unknown>, 'feed' | 'bearer'>, named?: string): EntitledSet {
-  const set = feed.setOf(bearer.attributes);
-  if (named !== undefined && named !== set.id) throw new TidemarkError('scope_denied');
-  return set;
-}
-
-/** What a terminal asks. */
-export const TERMINAL_ROUTES = [
-  route({
+/** `relay`: what status says of the relay itself. */
+export const terminalRoutes = (relay: { name: string; version: string }): Route[] => [
+  jsonRoute({
     method: 'GET',
-    path: '/v1/feeds/:feed/status',
+    path: PATHS.status,
     role: 'terminal',
-    input: Feed.extend(StatusQuery.shape),
+    input: FeedInput.extend(StatusQuery.shape),
     output: RelayStatus,
-    summary: 'Head, horizon, what this terminal lacks, what brings it to the head, and how old the feed is.',
-    async handle({ feed, bearer, input, signal }) {
+    summary: 'Head, horizon, how far this terminal is behind, how it catches up, and how old the feed is.',
+    async handle(call) {
+      const { feed, input } = call;
       const cursor = cursorOf(input);
-      const set = setOf({ feed, bearer });
+      const set = entitledSet(call);
       const holds = input.scopes ?? EVERYONE;
-      if (input.wait > 0 && cursor?.epoch === feed.head.epoch && holds === set.id)
-        await feed.waitFor(set, cursor.seq, input.wait * 1000, signal);
-      return feed.status(set, cursor, holds);
+      if (input.wait > 0 && cursor?.epoch === feed.row.epoch && holds === set.id)
+        await feed.waitForNews(set, cursor.seq, input.wait * 1000, call.signal);
+      return statusAnswer(relay, feed.status(set, cursor, holds));
     },
   }),
-  route({
+  bytesRoute({
     method: 'GET',
-    path: '/v1/feeds/:feed/pages/:epoch/:scopes/:start/:target',
+    path: PATHS.page,
     role: 'terminal',
-    input: Feed.extend({ epoch: Epoch, scopes: ScopeSet, start: z.string(), target: SeqText }),
-    output: null,
+    input: PageInput,
+    output: { type: 'application/x-ndjson' },
     summary: 'The page of this name: NDJSON, see docs/protocol.md. It never changes.',
-    async handle({ feed, bearer, input, request, response }) {
-      const start = startOf(input.start);
-      const set = setOf({ feed, bearer }, input.scopes);
-      const coding = chooseCoding(request.headers['accept-encoding']);
-      sendPage(response, await feed.page(set, input.epoch, start, input.target, coding));
+    async handle(call) {
+      const page = await call.feed.pages.page(pageName(call), codingOf(call.request));
+      sendBytes(call.response, 'application/x-ndjson', page, FOREVER);
     },
   }),
-  route({
+  bytesRoute({
     method: 'GET',
-    path: '/v1/feeds/:feed/squashed/:epoch/:scopes/:start/:target',
+    path: PATHS.squashed,
     role: 'terminal',
-    input: Feed.extend({ epoch: Epoch, scopes: ScopeSet, start: z.string(), target: SeqText }),
-    output: null,
+    input: PageInput,
+    output: { type: 'application/x-ndjson' },
     summary:
-      'The squashed page of this name: all from start to target as one transaction, each row once. 503 squash_building while it is made, 409 squash_larger when it would not be smaller.',
-    async handle({ feed, bearer, input, request, response }) {
-      const start = startOf(input.start);
-      const set = setOf({ feed, bearer }, input.scopes);
-      const coding = chooseCoding(request.headers['accept-encoding']);
-      const { of, ...page } = await feed.squashedPage(set, input.epoch, start, input.target, coding);
-      sendPage(response, page, { [HEADERS.squashed]: `${of.changes} ${of.bytes}` });
+      'The compacted page of this name: everything from start to target as one transaction, each row once. 503 squash_building while it is built, 409 squash_larger when it would not be smaller.',
+    async handle(call) {
+      const { of, ...page } = await call.feed.pages.compactedPage(pageName(call), codingOf(call.request));
+      const totals = { [HEADERS.squashed]: `${of.changes} ${of.bytes}` };
+      sendBytes(call.response, 'application/x-ndjson', page, { ...FOREVER, ...totals });
     },
   }),
-  route({
+  jsonRoute({
     method: 'GET',
-    path: '/v1/feeds/:feed/transactions',
+    path: PATHS.transactions,
     role: 'terminal',
-    input: Feed.extend(TransactionsQuery.shape),
+    input: FeedInput.extend(TransactionsQuery.shape),
     output: TransactionList,
     summary: 'Transactions after a seq, oldest first.',
-    handle: ({ feed, bearer, input }) =>
-      feed.transactions(setOf({ feed, bearer }), input.epoch, input.after, input.limit),
+    handle: (call) => {
+      const { epoch, after, limit } = call.input;
+      return call.feed.transactions(entitledSet(call), epoch, after, limit);
+    },
   }),
-  route({
+  jsonRoute({
     method: 'GET',
-    path: '/v1/feeds/:feed/tables',
+    path: PATHS.tables,
     role: 'terminal',
-    input: Feed.extend(TablesQuery.shape),
+    input: FeedInput.extend(TablesQuery.shape),
     output: TableList,
-    summary: 'Tables of the feed, and what of each the terminal lacks.',
-    handle: ({ feed, bearer, input }) => feed.tables(setOf({ feed, bearer }), cursorOf(input)),
+    summary: 'Tables of the feed, and how many changes of each the terminal is missing.',
+    handle: (call) => call.feed.tables(entitledSet(call), cursorOf(call.input)),
   }),
-  route({
+  jsonRoute({
     method: 'GET',
-    path: '/v1/feeds/:feed/snapshot',
+    path: PATHS.snapshot,
     role: 'terminal',
-    input: Feed.extend(SnapshotQuery.shape),
+    input: FeedInput.extend(SnapshotQuery.shape),
     output: SnapshotManifest,
-    summary: 'The snapshot to download; 503 snapshot_building while it is made.',
-    handle: ({ feed, bearer, input }) =>
-      feed.snapshot(setOf({ feed, bearer }), input.epoch === feed.head.epoch ? input.from : undefined),
+    summary: 'The snapshot to download; 503 snapshot_building while it is built.',
+    handle: (call) => {
+      const { feed, input } = call;
+      return feed.snapshots.current(entitledSet(call), input.epoch === feed.row.epoch ? input.from : undefined);
+    },
   }),
-  route({
+  bytesRoute({
     method: 'GET',
-    path: '/v1/feeds/:feed/snapshots/:epoch/:scopes/:seq',
+    path: PATHS.snapshotFile,
     role: 'terminal',
-    input: Feed.extend({
+    input: FeedInput.extend({
       epoch: Epoch,
       scopes: ScopeSet,
       seq: SeqText,
       coding: z.enum(['identity', 'gzip', 'zstd']).default('identity'),
     }),
-    output: null,
+    output: { type: 'application/octet-stream' },
     summary: 'The bytes of a snapshot in a coding; takes Range.',
     async handle(call) {
-      const { feed, input } = call;
-      const { file, bytes, sha256 } = feed.snapshotFile(
-        setOf(call, input.scopes),
-        input.epoch,
-        input.seq,
-        input.coding,
-      );
-      await sendFile(call, call.response, file, bytes, `"${sha256}"`);
+      const { epoch, scopes, seq, coding } = call.input;
+      await sendSnapshotFile(call, call.feed.snapshots.file(entitledSet(call, scopes), epoch, seq, coding));
     },
   }),
 ];
-
-/** Sends a file, or the part of it that Range asks for. */
-async function sendFile(
-  { request, signal }: Call<unknown>,
-  response: ServerResponse,
-  file: string,
-  bytes: number,
-  etag: string,
-): Promise<void> {
-  const wanted = request.headers.range;
-  const fresh = request.headers['if-range'] === undefined || request.headers['if-range'] === etag;
-  const match = wanted !== undefined && fresh ? /^bytes=(\d+)-(\d*)$/.exec(wanted) : null;
-  const from = match ? Number(match[1]) : 0;
-  const to = match?.[2] ? Math.min(Number(match[2]), bytes - 1) : bytes - 1;
-  const common = { ...FOREVER, 'content-type': 'application/octet-stream', 'accept-ranges': 'bytes', etag };
-  if (match && from > to) {
-    response.writeHead(416, { ...common, 'content-range': `bytes */${bytes}`, 'content-length': 0 });
-    response.end();
-    return;
-  }
-  response.writeHead(match ? 206 : 200, {
-    ...common,
-    'content-length': to - from + 1,
-    ...(match ? { 'content-range': `bytes ${from}-${to}/${bytes}` } : {}),
-  });
-  try {
-    await pipeline(createReadStream(file, { start: from, end: to, highWaterMark: 256 * 1024 }), response, { signal });
-  } catch (error) {
-    // The caller went away: it will ask for the rest. What is not that is a fault.
-    if (!signal.aborted && (error as NodeJS.ErrnoException).code !== 'ERR_STREAM_PREMATURE_CLOSE') throw error;
-  }
-}

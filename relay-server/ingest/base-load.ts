@@ -2,18 +2,20 @@ import type { ChangeLine, WireRow } from '@tidemark/protocol/lines';
 import type { TableSchema } from '@tidemark/protocol/schema';
 import type { FeedTables } from '@tidemark/table-store/feed-tables';
 import type { Writer } from '@tidemark/table-store/sqlite';
-import type { Routers } from './routed-writer.ts';
+import type { Routers } from '../routing/routers.ts';
 import { TableLoad } from './table-load.ts';
 
 /**
- * Takes a base into the mirror. The first goes straight in; a later one is loaded beside the mirror and
- * compared with it, so that only what differs enters the log.
+ * Loads the tables of a base. The rows of a feed's first base go straight into the mirror. A later base is loaded beside the
+ * mirror, table by table, and compared when it ends, so that only the difference enters the log. A table of the mirror that
+ * the base does not declare is dropped.
  */
 export class BaseLoad {
   readonly #db: Writer;
   readonly #tables: FeedTables;
   readonly #routers: Routers;
   readonly #first: boolean;
+  /** Names of the declared tables, in lower case. */
   readonly #names = new Set<string>();
   readonly #loads = new Map<number, TableLoad>();
 
@@ -53,7 +55,7 @@ export class BaseLoad {
     this.#tables.saveCounts();
   }
 
-  /** Ends a later base: gives the lines that bring the mirror to it, which `write` applies and logs. */
+  /** Ends a later base: gives the lines that bring the mirror to it to `write`, which applies and logs them. */
   finish(write: (line: ChangeLine) => void): void {
     for (const { schema } of this.#tables.list())
       if (!this.#names.has(schema.name.toLowerCase())) write(['x', schema.name]);

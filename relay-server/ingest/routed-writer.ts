@@ -1,54 +1,18 @@
-import { TidemarkError } from '@tidemark/protocol/errors';
 import type { ChangeLine, WireRow } from '@tidemark/protocol/lines';
-import type { TableSchema } from '@tidemark/protocol/schema';
 import type { FeedTables } from '@tidemark/table-store/feed-tables';
 import { ident, type Writer } from '@tidemark/table-store/sqlite';
 import { type LogWriter, nameOfKey } from '../log/log-writer.ts';
-import { EVERYONE_SCOPE, type Filters, Router } from '../routing/filters.ts';
+import { EVERYONE_SCOPE, type Router } from '../routing/filters.ts';
+import type { Routers } from '../routing/routers.ts';
+import { encodeLine } from './batch-lines.ts';
+import { rowsAdded, ScopedLines } from './scoped-lines.ts';
 
 type RowLine = Extract<ChangeLine, { 0: 'i' | 'u' | 'd' }>;
-type RowKind = RowLine[0];
-
-/** The filters bound to the versions of the feed's tables, by table id. */
-export class Routers {
-  readonly #filters: Filters;
-  readonly #routers = new Map<number, Router>();
-
-  constructor(filters: Filters) {
-    this.#filters = filters;
-  }
-
-  /** Throws filter_invalid when relay.yaml names what the table does not have. */
-  bind(id: number, schema: TableSchema): Router {
-    const known = this.#routers.get(id);
-    if (known) return known;
-    const mistakes: string[] = [];
-    const router = new Router(schema, this.#filters[schema.name], mistakes);
-    if (mistakes.length > 0) throw new TidemarkError('filter_invalid', { detail: mistakes.join('; ') });
-    this.#routers.set(id, router);
-    return router;
-  }
-
-  of(id: number): Router {
-    const router = this.#routers.get(id);
-    if (!router) throw new TidemarkError('page_invalid', { detail: `table id ${id} is not declared` });
-    return router;
-  }
-
-  clear(): void {
-    this.#routers.clear();
-  }
-}
-
-/** Rows of one kind that follow each other in a scope. */
-interface Run {
-  kind: RowKind;
-  rows: WireRow[];
-}
 
 /**
- * Takes the lines of a transaction into the mirror, and into the log by scope: a row that moves from one scope to another
- * is a delete there and an insert here.
+ * Applies the lines of a transaction to the mirror and adds them to the log by scope. A row that moves from one scope to
+ * another is a delete in the old and an insert in the new one. The mirror supplies the old row, so a line is routed before
+ * it is applied. Works inside the caller's SQLite transaction.
  */
 export class RoutedWriter {
   readonly #db: Writer;
@@ -61,7 +25,7 @@ export class RoutedWriter {
     this.#routers = routers;
   }
 
-  /** `bytes`: the line as it came. Throws page_invalid when it does not fit its table. */
+  /** `bytes`: the line. Throws page_invalid when it does not fit its table. */
   write(log: LogWriter, line: ChangeLine, bytes: Buffer): void {
     if (line[0] === 'i' || line[0] === 'u' || line[0] === 'd') this.#rows(log, line, bytes);
     else this.#structure(log, line, bytes);
@@ -76,12 +40,12 @@ export class RoutedWriter {
       const { whole, schema } = this.#routers.of(id);
       const places = new Map(this.#routers.of(id).given.map((column, at) => [column, at]));
       const kept = schema.columns.map((column) => columns[places.get(column.name) ?? -1] ?? null);
-      const sent = whole ? bytes : Buffer.from(`${JSON.stringify(['a', id, from, kept])}\n`);
-      return log.structure(sent, id, name, { emptied: false, was });
+      const sent = whole ? bytes : encodeLine(['a', id, from, kept]);
+      return log.addStructure(sent, id, name, { emptied: false, was });
     }
     const { name } = this.#tables.apply(line);
     if (line[0] === 'r') indexScopes(this.#db, this.#routers.of(line[1]), name);
-    log.structure(bytes, line[0] === 'x' ? null : line[1], name, { emptied: true });
+    log.addStructure(bytes, line[0] === 'x' ? null : line[1], name, { emptied: true });
   }
 
   #rows(log: LogWriter, line: RowLine, bytes: Buffer): void {
@@ -89,7 +53,14 @@ export class RoutedWriter {
     const router = this.#routers.of(id);
     if (router.plain) {
       const { name } = this.#tables.apply(line);
-      log.add({ scope: EVERYONE_SCOPE, bytes, changes: rows.length, id, table: name, rows: added(kind, rows.length) });
+      log.add({
+        scope: EVERYONE_SCOPE,
+        bytes,
+        changes: rows.length,
+        id,
+        table: name,
+        rows: rowsAdded(kind, rows.length),
+      });
       return;
     }
     let same = false;
@@ -102,10 +73,11 @@ export class RoutedWriter {
   }
 
   /**
-   * Rows whose old scope the mirror tells, which does not hold the line yet: what it said before counts within the line.
-   * Returns whether what decides who gets a row stayed the same in each.
+   * Routes updates and deletes by the row that the mirror holds. Several changes of a row within the line are not in the
+   * mirror yet, and are followed here. Returns whether the deciding columns are unchanged in every row.
    */
   #changed(lines: ScopedLines, kind: 'u' | 'd', id: number, router: Router, rows: WireRow[]): boolean {
+    /** By key, the scope after the line's changes so far. */
     const within = new Map<string | number | null, string | null>();
     let same = kind === 'u';
     for (const row of rows) {
@@ -129,91 +101,10 @@ export class RoutedWriter {
   }
 }
 
-/** The rows of a scope are found by an index, not by reading the table. */
+/** Creates the index by which the rows of a scope are found. */
 export function indexScopes(db: Writer, router: Router, table: string): void {
   if (router.columns.size === 0) return;
   db.exec(
     `CREATE INDEX IF NOT EXISTS ${ident(`tidemark_scope_${table}`)} ON ${ident(table)} (${router.compared.join(', ')})`,
   );
-}
-
-const added = (kind: RowKind, rows: number) => (kind === 'i' ? rows : kind === 'd' ? -rows : 0);
-
-/** One line's rows, sorted into lines of their scopes. */
-class ScopedLines {
-  readonly #log: LogWriter;
-  readonly #id: number;
-  readonly #router: Router;
-  readonly #bytes: Buffer;
-  readonly #count: number;
-  readonly #runs = new Map<string, Run>();
-  /** Keys that the line deletes, and where: they may arrive in another scope by what follows. */
-  readonly #deleted = new Map<string | number | null, string>();
-
-  /** `bytes`: the line that `count` rows came in; it is kept when they all go one way. */
-  constructor(log: LogWriter, id: number, router: Router, bytes: Buffer, count: number) {
-    this.#log = log;
-    this.#id = id;
-    this.#router = router;
-    this.#bytes = bytes;
-    this.#count = count;
-  }
-
-  insert(scope: string | null, row: WireRow): void {
-    if (scope === null) return;
-    const key = this.#router.keyOf(row);
-    if (this.#deleted.size > 0) {
-      const before = this.#deleted.get(nameOfKey(key));
-      if (before !== undefined && before !== scope) this.#write(before);
-    }
-    this.#log.inserting(scope, this.#id, key);
-    this.#add(scope, 'i', row);
-  }
-
-  update(scope: string, row: WireRow): void {
-    this.#add(scope, 'u', row);
-  }
-
-  delete(scope: string | null, key: WireRow): void {
-    if (scope === null) return;
-    this.#add(scope, 'd', key);
-    this.#deleted.set(nameOfKey(key), scope);
-  }
-
-  end(): void {
-    for (const scope of [...this.#runs.keys()]) this.#write(scope);
-  }
-
-  #add(scope: string, kind: RowKind, row: WireRow): void {
-    let run = this.#runs.get(scope);
-    if (run && run.kind !== kind) {
-      this.#write(scope);
-      run = undefined;
-    }
-    if (!run) {
-      run = { kind, rows: [] };
-      this.#runs.set(scope, run);
-    }
-    run.rows.push(row);
-  }
-
-  #write(scope: string): void {
-    const run = this.#runs.get(scope);
-    if (!run) return;
-    this.#runs.delete(scope);
-    const { kind, rows } = run;
-    const asItCame = rows.length === this.#count && this.#router.whole && this.#bytes.toString('latin1', 2, 3) === kind;
-    const sent = rows.map((row) => (kind === 'd' ? this.#router.projectKey(row) : this.#router.project(row)));
-    const bytes = asItCame ? this.#bytes : Buffer.from(`${JSON.stringify([kind, this.#id, sent])}\n`);
-    const changes = rows.length;
-    this.#log.add({
-      scope,
-      bytes,
-      changes,
-      id: this.#id,
-      table: this.#router.schema.name,
-      rows: added(kind, changes),
-    });
-    if (kind === 'd') for (const key of rows) this.#log.deleted(scope, this.#id, key);
-  }
 }

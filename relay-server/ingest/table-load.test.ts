@@ -8,7 +8,7 @@ import { ident, openWriter, type Writer } from '@tidemark/table-store/sqlite';
 import { temporaryFolder } from '@tidemark/testing/temporary-folder';
 import fc from 'fast-check';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { Routers } from './routed-writer.ts';
+import { Routers } from '../routing/routers.ts';
 import { type Loaded, TableLoad } from './table-load.ts';
 
 let folder: string;

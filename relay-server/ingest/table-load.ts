@@ -2,27 +2,28 @@ import type { ChangeLine, WireRow } from '@tidemark/protocol/lines';
 import { LINE_BYTES } from '@tidemark/protocol/page';
 import { sameSchema, type TableSchema } from '@tidemark/protocol/schema';
 import type { FeedTable, FeedTables } from '@tidemark/table-store/feed-tables';
+import { ownQuery, RAW_ROW } from '@tidemark/table-store/query';
 import { RowStatements, toWire } from '@tidemark/table-store/row-statements';
 import { ident, type Writer } from '@tidemark/table-store/sqlite';
 import { createTableSql, rowidOf } from '@tidemark/table-store/table-ddl';
-import type { Routers } from './routed-writer.ts';
+import type { Routers } from '../routing/routers.ts';
 
-/** About how many rows make a line of what a load changed. */
+/** Rows in a line of the difference, at most. */
 const ROWS_IN_LINE = 200;
 
-/** The table that a load makes, and what it was before. */
+/** The table that is loaded, and the mirror's table that it was. */
 export interface Loaded {
   id: number;
   schema: TableSchema;
-  /** Id of the mirror's table that it was; null: a new one. */
+  /** Id of that table; null: it is new. */
   from: number | null;
   /** The old name of each column; null: it is new. */
   columns: (string | null)[];
 }
 
 /**
- * Loads one table beside the mirror, and gives the lines that bring the mirror to it: an altered table keeps its rows,
- * and only what differs enters the log.
+ * Loads all rows of one table beside the mirror, compares, and gives the lines that bring the mirror to them, so that only
+ * the difference enters the log. An altered table keeps its rows where the filters and its key allow that.
  */
 export class TableLoad {
   readonly #db: Writer;
@@ -37,7 +38,7 @@ export class TableLoad {
     this.#tables = tables;
     this.#routers = routers;
     this.#loaded = loaded;
-    // Its further indexes would only cost time.
+    // Indexes would cost time and serve nothing here.
     this.#stage = { ...loaded.schema, name: `tidemark_base_${loaded.id}`, indexes: [] };
     db.exec(`DROP TABLE IF EXISTS ${ident(this.#stage.name)}`);
     db.exec(createTableSql(this.#stage));
@@ -48,7 +49,7 @@ export class TableLoad {
     this.#rows.upsert(rows);
   }
 
-  /** Ends it: gives the lines in order to `write`, which applies and logs them. */
+  /** Ends the load: gives the lines in order to `write`, which applies and logs them. */
   finish(write: (line: ChangeLine) => void): void {
     const { id, schema, columns } = this.#loaded;
     const all = this.#tables.list();
@@ -64,20 +65,20 @@ export class TableLoad {
     } else {
       if (old && old !== there) write(['x', old.schema.name]);
       write(['r', id]);
-      this.#whole(schema, `SELECT ${rowidOf(this.#stage)} FROM ${ident(this.#stage.name)}`, this.#stage, (rows) =>
+      this.#selected(schema, `SELECT ${rowidOf(this.#stage)} FROM ${ident(this.#stage.name)}`, this.#stage, (rows) =>
         write(['i', id, rows]),
       );
     }
     this.#db.exec(`DROP TABLE ${ident(this.#stage.name)}`);
   }
 
-  /** Whether the rows of `old` can stay when it becomes the loaded table, here and at terminals. */
+  /** Whether the rows of `old` can be kept when it becomes the loaded table, in the mirror and at terminals. */
   #keepsRows(old: FeedTable): boolean {
     const { id, columns } = this.#loaded;
     return keepsKeys(old, this.#loaded) && this.#routers.of(id).keepsRowsOf(this.#routers.of(old.id), columns);
   }
 
-  /** By key: what the mirror has too much, what looks otherwise, what it lacks. */
+  /** By key: rows to delete, to update, and to insert. */
   #difference(write: (line: ChangeLine) => void): void {
     const { id, schema } = this.#loaded;
     const mirror = ident(schema.name);
@@ -91,19 +92,19 @@ export class TableLoad {
       .join(' OR ');
     const rowid = rowidOf(schema);
     const keyOnly = schema.key.flatMap((name) => schema.columns.find((column) => column.name === name) ?? []);
-    this.#whole(
+    this.#selected(
       { ...schema, columns: keyOnly },
       `SELECT m.${rowid} FROM ${mirror} m WHERE NOT EXISTS (SELECT 1 FROM ${fresh} s WHERE ${match})`,
       schema,
       (keys) => write(['d', id, keys]),
     );
-    this.#whole(
+    this.#selected(
       schema,
       `SELECT s.${rowid} FROM ${fresh} s JOIN ${mirror} m ON ${match} WHERE ${differs}`,
       this.#stage,
       (rows) => write(['u', id, rows]),
     );
-    this.#whole(
+    this.#selected(
       schema,
       `SELECT s.${rowid} FROM ${fresh} s WHERE NOT EXISTS (SELECT 1 FROM ${mirror} m WHERE ${match})`,
       this.#stage,
@@ -111,38 +112,37 @@ export class TableLoad {
     );
   }
 
-  /** Without a key: of rows that are equal, how many the mirror has too many or lacks. */
+  /** Without a key: how many of the rows that are equal to delete or to insert. */
   #surplus(write: (line: ChangeLine) => void): void {
     const { id, schema } = this.#loaded;
     const values = schema.columns.map((_, i) => `v${i}`).join(', ');
     const named = schema.columns.map(({ name }, i) => `${ident(name)} AS v${i}`).join(', ');
     const rows = (side: 'mirror' | 'stage', table: TableSchema) =>
       `SELECT '${side}' AS side, ${rowidOf(schema)} AS row, ${named} FROM ${ident(table.name)}`;
-    // The nth of equal rows here is the nth there: one that stands alone is too much, or missing.
+    // Equal rows are numbered on both sides; a number that only one side has is a row to delete or to insert.
     const alone = (side: 'mirror' | 'stage') =>
       `SELECT max(row) FROM (SELECT side, row, row_number() OVER (PARTITION BY side, ${values}) AS n, ${values}
          FROM (${rows('mirror', schema)} UNION ALL ${rows('stage', this.#stage)}))
        GROUP BY ${values}, n HAVING count(*) = 1 AND max(side) = '${side}'`;
-    this.#whole(schema, alone('mirror'), schema, (surplus) => write(['d', id, surplus]));
-    this.#whole(schema, alone('stage'), this.#stage, (missing) => write(['i', id, missing]));
+    this.#selected(schema, alone('mirror'), schema, (surplus) => write(['d', id, surplus]));
+    this.#selected(schema, alone('stage'), this.#stage, (missing) => write(['i', id, missing]));
   }
 
-  /** Gives the rows of `table` whose rowids `pick` selects, some at a time. They are picked first: what takes them changes the mirror. */
-  #whole(wanted: TableSchema, pick: string, table: TableSchema, take: (rows: WireRow[]) => void): void {
+  /** Gives the rows of `table` whose rowids `pick` selects, some at a time. They are selected first, because `take` changes the mirror. */
+  #selected(wanted: TableSchema, pick: string, table: TableSchema, take: (rows: WireRow[]) => void): void {
     this.#db.exec(
       'CREATE TEMP TABLE IF NOT EXISTS tidemark_pick (n INTEGER PRIMARY KEY, row INTEGER); DELETE FROM temp.tidemark_pick',
     );
     this.#db.exec(`INSERT INTO temp.tidemark_pick (row) ${pick}`);
     const columns = wanted.columns.map(({ name }) => `t.${ident(name)}`).join(', ');
-    const some = this.#db
-      .prepare(
-        `SELECT p.n, ${columns} FROM temp.tidemark_pick p JOIN ${ident(table.name)} t ON t.${rowidOf(table)} = p.row WHERE p.n > ? ORDER BY p.n LIMIT ${ROWS_IN_LINE}`,
-      )
-      .safeIntegers()
-      .raw();
+    const some = ownQuery(
+      this.#db,
+      `SELECT p.n, ${columns} FROM temp.tidemark_pick p JOIN ${ident(table.name)} t ON t.${rowidOf(table)} = p.row WHERE p.n > ? ORDER BY p.n LIMIT ${ROWS_IN_LINE}`,
+      RAW_ROW,
+    );
     let after = 0;
     for (;;) {
-      const found = some.all(after) as unknown[][];
+      const found = some.all(after);
       if (found.length === 0) return;
       after = Number(found.at(-1)?.[0]);
       for (const rows of bySize(found.map((row) => row.slice(1).map(toWire)))) take(rows);
@@ -164,10 +164,10 @@ function keepsKeys(old: FeedTable, { schema, columns }: Loaded): boolean {
   );
 }
 
-/** SQLite does not tell upper from lower case in names. */
+/** SQLite ignores case in names. */
 const sameName = (a: TableSchema, b: TableSchema) => a.name.toLowerCase() === b.name.toLowerCase();
 
-/** Cuts rows so that no line is much larger than LINE_BYTES. */
+/** Splits rows into lines that are not much larger than LINE_BYTES. */
 function bySize(rows: WireRow[]): WireRow[][] {
   const lines: WireRow[][] = [];
   let line: WireRow[] = [];

@@ -32,7 +32,7 @@ serveThread(WRITER_CALLS, {
   },
   session: ({ source, base }) => {
     const { ingest } = open();
-    ingest.reset({ source, base });
+    ingest.beginSession(source, base);
     return { feed: ingest.feed, tables: ingest.tables() };
   },
   batch: ({ bytes }) => open().ingest.apply(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)),

@@ -1,9 +1,16 @@
 import type { PageStart } from '@tidemark/protocol/cursor';
-import { prepared, type Reader, type Writer } from '@tidemark/table-store/sqlite';
+import { BLOB, INTEGER, ownQuery, query, type RowShape, row, TEXT } from '@tidemark/table-store/query';
+import type { Reader, Writer } from '@tidemark/table-store/sqlite';
+
+/**
+ * Reads several scopes as one ordered stream. Each scope is a seek in an index that begins with the scope, and SQLite merges
+ * them, so that the cost follows what is read of the stream.
+ */
 
 /** One stretch of a transaction in one scope: its row lines. */
 export interface LogEntry {
   seq: number;
+  /** Counts the entries of the transaction through all scopes, from 1. */
   part: number;
   body: Buffer;
   changes: number;
@@ -12,43 +19,54 @@ export interface LogEntry {
   committedAt: string;
 }
 
-/** SQLite merges at most this many ordered selects. */
-const MERGED_MOST = 400;
+const LOG_ENTRY: RowShape<LogEntry> = row({
+  seq: INTEGER,
+  part: INTEGER,
+  body: BLOB,
+  changes: INTEGER,
+  ids: TEXT,
+  committedAt: TEXT,
+});
+
+/** SQLite merges at most this many ordered selects; more scopes are merged here. */
+const MERGED_MAX = 400;
 
 interface Place {
   seq: number;
   part?: number;
 }
 
-/** What is read of each scope: its columns and table, and what of them. Each arm is a seek in an index that begins with the scope. */
+/** The select of one scope. */
 interface Arm {
+  /** Columns and table. */
   select: string;
-  /** Goes on after `WHERE scope = ?`. */
+  /** Conditions after `WHERE scope = ?`. */
   and: string;
+  /** Values of the `?` in `and`. */
   values: unknown[];
   order: string;
 }
 
-/** Rows of a set of scopes, as one ordered stream; what it costs follows what is read of it. */
+/** Rows of a set of scopes in `order`. An unfinished stream keeps its statement busy: end it, or read it to its end. */
 export function* inOrder<T extends Place>(
   db: Reader | Writer,
   scopes: readonly string[],
+  shape: RowShape<T>,
   { select, and, values, order }: Arm,
 ): Generator<T, void, void> {
   const streams: IterableIterator<T>[] = [];
-  for (let from = 0; from < scopes.length; from += MERGED_MOST) {
-    const some = scopes.slice(from, from + MERGED_MOST);
+  for (let from = 0; from < scopes.length; from += MERGED_MAX) {
+    const some = scopes.slice(from, from + MERGED_MAX);
     const sql = `${some.map(() => `${select} WHERE scope = ? ${and}`).join(' UNION ALL ')} ORDER BY ${order}`;
-    // A statement gives one stream at a time.
-    const statement = scopes.length > MERGED_MOST ? db.prepare(sql) : prepared(db, sql);
-    streams.push(statement.iterate(...some.flatMap((scope) => [scope, ...values])) as IterableIterator<T>);
+    // A shared statement gives one stream at a time.
+    const found = scopes.length > MERGED_MAX ? ownQuery(db, sql, shape) : query(db, sql, shape);
+    streams.push(found.iterate(...some.flatMap((scope) => [scope, ...values])));
   }
   const [only] = streams;
   if (streams.length === 1 && only) yield* only;
   else yield* merged(streams);
 }
 
-/** Merges ordered streams. */
 function* merged<T extends Place>(streams: IterableIterator<T>[]): Generator<T, void, void> {
   try {
     const heads = streams.map((stream) => ({ stream, row: nextOf(stream) }));
@@ -73,14 +91,14 @@ function isBefore(a: Place | null, b: Place | null): boolean {
   return a.seq < b.seq || (a.seq === b.seq && (a.part ?? 0) < (b.part ?? 0));
 }
 
-/** The log of a set of scopes after a page start and up to a seq, in the order in which it is applied. */
+/** The log of a set of scopes after a page start and up to a seq, in the order in which a terminal applies it. */
 export function logEntries(
   db: Reader | Writer,
   scopes: readonly string[],
   start: PageStart,
   target: number,
 ): Generator<LogEntry, void, void> {
-  return inOrder(db, scopes, {
+  return inOrder(db, scopes, LOG_ENTRY, {
     select: 'SELECT seq, part, body, changes, ids, committed_at AS committedAt FROM tidemark_log',
     and: 'AND (seq, part) > (?, ?) AND seq <= ?',
     values: [start.seq + 1, start.part, target],

@@ -1,55 +1,64 @@
 import { type Seq, seq } from '@tidemark/protocol/cursor';
+import { INTEGER, query, row, SEQ, TEXT, value } from '@tidemark/table-store/query';
 import { prepared, transaction, type Writer } from '@tidemark/table-store/sqlite';
 import { z } from 'zod';
+
+/**
+ * Drops the oldest increments that retention does not keep, and moves the horizon. A step drops a bounded number of
+ * transactions, so that a batch never waits long for it, and its cost follows what it drops. The running totals at the
+ * horizon stay, so that a backlog can still be counted from there.
+ */
 
 /** How long increments are kept: the oldest are dropped when either limit is passed. */
 export const Retention = z.object({
   days: z.number().positive(),
-  /** Size of the log as it is sent, uncompressed; null: no limit. */
+  /** Size of the log as it is sent, uncompressed, in 10^6 bytes; null: no limit. */
   megabytes: z.number().positive().nullable(),
 });
 export type Retention = z.output<typeof Retention>;
 
-/** Transactions that go in one step: a batch never waits long for one. */
+/** Transactions that are dropped in one step. */
 const STEP = 500;
 const DAY_MS = 86_400_000;
 
-interface Row {
-  seq: number;
+const TRANSACTION = row({ seq: SEQ, committedAt: TEXT, lastLog: INTEGER, sumBytes: INTEGER });
+interface Transaction {
+  seq: Seq;
   committedAt: string;
+  /** The log's row of its last entry. */
   lastLog: number;
+  /** Size of the log up to it, bytes. */
   sumBytes: number;
 }
 
-/**
- * Drops the oldest increments that retention does not keep, at most {@link STEP} transactions, and moves the horizon.
- * Its cost follows what goes. Returns the horizon, and whether more is to go. The running totals of the horizon itself
- * stay, so that what lies behind a cursor can still be counted from it.
- */
-export function dropOldest(db: Writer, keep: Retention, now: number): { horizon: Seq; more: boolean } {
-  const { horizon: from } = prepared(db, 'SELECT horizon FROM tidemark_feed').get() as { horizon: number };
-  const oldest = prepared(
+/** One step. `nowMs`: the relay's clock. Returns the horizon, and whether there is more to drop. Throws disk_full, db_*. */
+export function dropOldest(db: Writer, keep: Retention, nowMs: number): { horizon: Seq; more: boolean } {
+  const from = query(db, 'SELECT horizon FROM tidemark_feed', value(SEQ)).one();
+  const oldest = query(
     db,
     'SELECT seq, committed_at AS committedAt, last_log AS lastLog, sum_bytes AS sumBytes FROM tidemark_seq WHERE seq > ? ORDER BY seq LIMIT ?',
-  ).all(from, STEP) as Row[];
-  const total = sumOf(db, 'ORDER BY seq DESC LIMIT 1');
-  const since = new Date(now - keep.days * DAY_MS).toISOString();
+    TRANSACTION,
+  ).all(from, STEP);
+  const total = query(db, 'SELECT sum_bytes FROM tidemark_seq ORDER BY seq DESC LIMIT 1', value(INTEGER)).get() ?? 0;
+  // The master's texts sort as times do.
+  const since = new Date(nowMs - keep.days * DAY_MS).toISOString();
   const limit = keep.megabytes === null ? Number.POSITIVE_INFINITY : keep.megabytes * 1e6;
-  let before = sumOf(db, `WHERE seq <= ${from} ORDER BY seq DESC LIMIT 1`);
-  let last: Row | undefined;
-  for (const row of oldest) {
-    if (row.committedAt >= since && total - before <= limit) break;
-    last = row;
-    before = row.sumBytes;
+  const sumAt = 'SELECT sum_bytes FROM tidemark_seq WHERE seq <= ? ORDER BY seq DESC LIMIT 1';
+  let before = query(db, sumAt, value(INTEGER)).get(from) ?? 0;
+  let last: Transaction | undefined;
+  for (const each of oldest) {
+    if (each.committedAt >= since && total - before <= limit) break;
+    last = each;
+    before = each.sumBytes;
   }
-  if (last === undefined) return { horizon: seq(from), more: false };
+  if (last === undefined) return { horizon: from, more: false };
   const horizon = last;
-  transaction(db, () => drop(db, horizon));
+  transaction(db, () => dropUpTo(db, horizon));
   return { horizon: seq(horizon.seq), more: horizon.seq === oldest.at(-1)?.seq && oldest.length === STEP };
 }
 
-function drop(db: Writer, { seq: horizon, lastLog }: Row): void {
-  const scopes = prepared(db, 'SELECT DISTINCT scope FROM tidemark_log WHERE n <= ?').pluck().all(lastLog) as string[];
+function dropUpTo(db: Writer, { seq: horizon, lastLog }: Transaction): void {
+  const scopes = query(db, 'SELECT DISTINCT scope FROM tidemark_log WHERE n <= ?', value(TEXT)).all(lastLog);
   prepared(db, 'DELETE FROM tidemark_log WHERE n <= ?').run(lastLog);
   prepared(db, 'DELETE FROM tidemark_seq WHERE seq < ?').run(horizon);
   for (const scope of scopes) {
@@ -69,20 +78,12 @@ function drop(db: Writer, { seq: horizon, lastLog }: Row): void {
   prepared(db, 'UPDATE tidemark_feed SET horizon = ?').run(horizon);
 }
 
-function sumOf(db: Writer, rest: string): number {
-  const sum = db.prepare(`SELECT sum_bytes FROM tidemark_seq ${rest}`).pluck().get() as number | undefined;
-  return sum ?? 0;
-}
-
-/** Names in the running totals of a scope, one seek each. */
+/** Tables in the running totals of a scope, one seek each. */
 function* tableNames(db: Writer, scope: string): Generator<string> {
-  const next = prepared(
+  const next = query(
     db,
     'SELECT name FROM tidemark_table_change WHERE scope = ? AND name > ? ORDER BY name LIMIT 1',
-  ).pluck();
-  let name = next.get(scope, '') as string | undefined;
-  while (name !== undefined) {
-    yield name;
-    name = next.get(scope, name) as string | undefined;
-  }
+    value(TEXT),
+  );
+  for (let name = next.get(scope, ''); name !== undefined; name = next.get(scope, name)) yield name;
 }

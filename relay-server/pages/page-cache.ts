@@ -1,90 +1,78 @@
 import { promisify } from 'node:util';
 import { constants, gzip, zstdCompress } from 'node:zlib';
+import { LRUCache } from 'lru-cache';
 
-/** Content codings that the relay offers, the dearest to the reader's taste first. */
+/**
+ * Answers that never change, ready to send: each is built and compressed once while it stays here, also when many ask for it
+ * at the same moment. Bounded in bytes; the least recently used go first. An answer counts from the moment it is ready;
+ * until then it is kept apart, and one that fails is forgotten.
+ */
+
+/** Content codings that the relay offers, the smallest first. */
 export const CODINGS = ['zstd', 'gzip', 'identity'] as const;
 export type Coding = (typeof CODINGS)[number];
+
+export interface ReadyPage {
+  bytes: Buffer;
+  /** `identity` also where compression was asked for and would not help. */
+  coding: Coding;
+}
 
 const compress = {
   zstd: (bytes: Buffer) => promisify(zstdCompress)(bytes, { params: { [constants.ZSTD_c_compressionLevel]: 1 } }),
   gzip: (bytes: Buffer) => promisify(gzip)(bytes, { level: 1 }),
 };
 
-/** Below this size compression costs more than it saves. */
+/** Below this size compression costs more than it saves, bytes. */
 const SMALL_BYTES = 1024;
 
-/** The best coding that an Accept-Encoding header allows. */
-export function chooseCoding(accept: string | undefined): Coding {
-  if (!accept) return 'identity';
-  const wanted = new Set(
-    accept
-      .split(',')
-      .flatMap((item) => (/;\s*q=0(\.0*)?\s*$/.test(item) ? [] : [(item.split(';')[0] ?? '').trim().toLowerCase()])),
-  );
-  return CODINGS.find((coding) => wanted.has(coding)) ?? 'identity';
-}
-
-export interface ReadyPage {
-  bytes: Buffer;
-  coding: Coding;
-}
-
-/** Pages that never change, as they are sent, newest use last; bounded in bytes. Each is made and compressed once. */
 export class PageCache {
-  readonly #limit: number;
-  readonly #pages = new Map<string, Promise<ReadyPage>>();
-  readonly #sizes = new Map<string, number>();
-  #bytes = 0;
-  /** Of all pages that were compressed: bytes before and after. */
-  #plain = 0;
-  #compressed = 0;
+  readonly #ready: LRUCache<string, ReadyPage>;
+  readonly #building = new Map<string, Promise<ReadyPage>>();
+  /** Of all pages that were compressed, bytes before and after. */
+  #plainBytes = 0;
+  #compressedBytes = 0;
 
   constructor(limitBytes: number) {
-    this.#limit = limitBytes;
+    this.#ready = new LRUCache({ maxSize: limitBytes, sizeCalculation: ({ bytes }) => Math.max(1, bytes.length) });
   }
 
-  /** The page of this name in this coding; `make` gives its bytes. */
-  get(name: string, coding: Coding, make: () => Buffer | Promise<Buffer>): Promise<ReadyPage> {
+  /** What compression has left of the pages so far, 0 to 1; null: none was compressed. */
+  get ratio(): number | null {
+    return this.#plainBytes === 0 ? null : this.#compressedBytes / this.#plainBytes;
+  }
+
+  /** The page of this name in this coding. `build` gives its bytes, and what it throws is thrown to everyone who waits. */
+  get(name: string, coding: Coding, build: () => Buffer | Promise<Buffer>): Promise<ReadyPage> {
     const key = `${coding} ${name}`;
-    const cached = this.#pages.get(key);
-    if (cached) {
-      this.#pages.delete(key);
-      this.#pages.set(key, cached);
-      return cached;
-    }
-    const page = this.#make(name, coding, make);
-    this.#pages.set(key, page);
-    page.then(
-      ({ bytes }) => this.#admit(key, bytes.length),
-      () => this.#pages.delete(key),
+    const ready = this.#ready.get(key);
+    if (ready) return Promise.resolve(ready);
+    const building = this.#building.get(key);
+    if (building) return building;
+    const page = this.#build(name, coding, build).then(
+      (built) => {
+        this.#building.delete(key);
+        this.#ready.set(key, built);
+        return built;
+      },
+      (error: unknown) => {
+        this.#building.delete(key);
+        throw error;
+      },
     );
+    this.#building.set(key, page);
     return page;
   }
 
-  async #make(name: string, coding: Coding, make: () => Buffer | Promise<Buffer>): Promise<ReadyPage> {
-    if (coding === 'identity') return { bytes: await make(), coding };
-    const plain = this.#pages.get(`identity ${name}`);
-    const bytes = plain ? (await plain).bytes : await make();
+  async #build(name: string, coding: Coding, build: () => Buffer | Promise<Buffer>): Promise<ReadyPage> {
+    if (coding === 'identity') return { bytes: await build(), coding };
+    const key = `identity ${name}`;
+    const plain = this.#ready.get(key) ?? (await this.#building.get(key));
+    const bytes = plain ? plain.bytes : await build();
     if (bytes.length < SMALL_BYTES) return { bytes, coding: 'identity' };
     const compressed = await compress[coding](bytes);
-    this.#plain += bytes.length;
-    this.#compressed += compressed.length;
+    this.#plainBytes += bytes.length;
+    this.#compressedBytes += compressed.length;
     return { bytes: compressed, coding };
-  }
-
-  /** About what compression leaves of a page; null: none was compressed yet. */
-  get ratio(): number | null {
-    return this.#plain === 0 ? null : this.#compressed / this.#plain;
-  }
-
-  #admit(key: string, bytes: number): void {
-    this.#sizes.set(key, bytes);
-    this.#bytes += bytes;
-    for (const oldest of this.#pages.keys()) {
-      if (this.#bytes <= this.#limit || oldest === key) break;
-      this.#bytes -= this.#sizes.get(oldest) ?? 0;
-      this.#sizes.delete(oldest);
-      this.#pages.delete(oldest);
-    }
   }
 }

@@ -16,27 +16,41 @@ import type { SnapshotSource } from '@tidemark/table-store/snapshot';
 import { BuilderThread } from '../threads/builder-thread.ts';
 import { SNAPSHOT_CALLS } from './snapshot-calls.ts';
 
-/** A snapshot is renewed when replaying the log since it would send more than this part of its own size. */
+/**
+ * The snapshot files of one feed: built on demand, one at a time, and reused for every terminal with the same set of scopes.
+ * A snapshot is renewed when the log after it has grown, and removed when no one has asked for it for a day.
+ *
+ * Its manifest, a `.json` beside the file, is written last: a file without one is incomplete. Downloads keep their open file
+ * when a snapshot is removed.
+ */
+
+/** A snapshot is renewed when the log after it exceeds this part of the snapshot's download. */
 const RENEW_AT = 0.25;
-/** A set's file that nobody asked for in this time is removed. */
+/** A snapshot that no one has asked for in this time is removed, ms. */
 const UNUSED_MS = 24 * 3_600_000;
 
 const SUFFIXES = { identity: '', gzip: '.gzip', zstd: '.zstd' } as const;
 
-export interface SnapshotsDeps {
-  now: () => number;
-  /** What a snapshot of a set is built of. */
-  source: (set: string) => SnapshotSource;
-  /** Told of builds that did not succeed; the next request builds anew. */
-  failed: (set: string, error: TidemarkError) => void;
+/** A snapshot in one coding, ready to send. `bytes` and `sha256` are those of the encoded file. */
+export interface SnapshotFile {
+  file: string;
+  bytes: number;
+  sha256: string;
 }
 
-/** The snapshot files of one feed: built on demand, one build at a time, reused for every terminal of the same set of scopes. */
+export interface SnapshotsDeps {
+  now: () => number;
+  /** What a snapshot of a set is built from. */
+  source: (set: string) => SnapshotSource;
+  /** A build failed. The next request for the set starts another one. */
+  onFailure: (set: string, error: TidemarkError) => void;
+}
+
 export class Snapshots {
   readonly #folder: string;
   readonly #deps: SnapshotsDeps;
   readonly #ready = new Map<string, SnapshotManifest>();
-  /** Sets whose snapshot is to be built, in the order in which they were asked for; the first is being built. */
+  /** Sets to build, in the order in which they were asked for; the first is being built. */
   readonly #wanted: string[] = [];
   readonly #thread = new BuilderThread({
     module: new URL('./snapshot-worker.ts', import.meta.url),
@@ -57,15 +71,15 @@ export class Snapshots {
     }
   }
 
-  /** The manifest of a set's file that is ready, whatever its age. */
+  /** The manifest of a set's snapshot, whatever its age; null: none is ready. */
   ready(set: string, epoch: string): SnapshotManifest | null {
     const ready = this.#ready.get(set);
     return ready?.cursor.epoch === epoch ? ready : null;
   }
 
   /**
-   * The snapshot to download now, not from before `from`. `logBytesSince` tells what replaying the log from a seq costs.
-   * Throws snapshot_building while one is made.
+   * The snapshot to download now, not older than `from`. `logBytesSince`: size of the log after a seq. Throws
+   * snapshot_building when there is none yet.
    */
   current(set: string, epoch: string, from: number, logBytesSince: (seq: number) => number): SnapshotManifest {
     const ready = this.ready(set, epoch);
@@ -73,25 +87,20 @@ export class Snapshots {
       const download = ready.codings.find(({ coding }) => coding === 'zstd')?.bytes ?? ready.bytes;
       const since = logBytesSince(ready.cursor.seq);
       if (since > download * RENEW_AT) this.#want(set);
-      // An old copy serves while its renewal is made, unless what follows it weighs more than itself.
+      // The old snapshot serves until its renewal is ready, unless the log after it is larger than itself.
       if (since <= ready.bytes) return ready;
     }
     this.#want(set);
     throw new TidemarkError('snapshot_building');
   }
 
-  /** The file of a snapshot in a coding, or null when it is gone. */
-  file(
-    set: string,
-    epoch: string,
-    seq: number,
-    coding: keyof typeof SUFFIXES,
-  ): { file: string; bytes: number; sha256: string } | null {
+  /** The file of a snapshot in a coding; null: it is gone. */
+  file(set: string, epoch: string, seq: number, coding: keyof typeof SUFFIXES): SnapshotFile | null {
     const name = nameOf(set, epoch, seq);
     const manifest = this.#read(name);
     const form = manifest?.codings.find((item) => item.coding === coding);
     if (!form) return null;
-    this.#used(path.join(this.#folder, name));
+    this.#touch(path.join(this.#folder, name));
     return { file: path.join(this.#folder, name) + SUFFIXES[coding], bytes: form.bytes, sha256: form.sha256 };
   }
 
@@ -106,7 +115,7 @@ export class Snapshots {
     if (this.#wanted.length === 1) void this.#work();
   }
 
-  /** Builds what is wanted, one after the other. */
+  /** Builds the wanted sets, one after the other. */
   async #work(): Promise<void> {
     for (let set = this.#wanted[0]; set !== undefined && !this.#closed; set = this.#wanted[0]) {
       try {
@@ -117,7 +126,7 @@ export class Snapshots {
         this.#removeUnused();
       } catch (error) {
         if (!this.#closed)
-          this.#deps.failed(
+          this.#deps.onFailure(
             set,
             error instanceof TidemarkError ? error : new TidemarkError('internal', { detail: String(error) }, error),
           );
@@ -142,12 +151,12 @@ export class Snapshots {
     for (const suffix of Object.values(SUFFIXES)) renameSync(file + suffix, target + suffix);
     writeFileSync(`${target}.json.part`, JSON.stringify(manifest));
     renameSync(`${target}.json.part`, `${target}.json`);
-    this.#used(target);
+    this.#touch(target);
     return manifest;
   }
 
-  /** Its manifest's time says when a file was last asked for. */
-  #used(file: string): void {
+  /** Records in the manifest's time that the snapshot was asked for. */
+  #touch(file: string): void {
     const at = new Date(this.#deps.now());
     utimesSync(`${file}.json`, at, at);
   }
@@ -172,11 +181,10 @@ export class Snapshots {
     const file = path.join(this.#folder, `${name}.json`);
     if (!existsSync(file)) return null;
     const manifest = SnapshotManifest.safeParse(JSON.parse(readFileSync(file, 'utf8')));
-    // One that another version wrote is built anew.
+    // A manifest that another version wrote is ignored, and the snapshot is built again.
     return manifest.success ? manifest.data : null;
   }
 
-  /** Downloads in hand keep their open file; those that come later are told that it is gone. */
   #remove({ scopes, cursor }: SnapshotManifest): void {
     const file = path.join(this.#folder, nameOf(scopes, cursor.epoch, cursor.seq));
     rmSync(`${file}.json`, { force: true });

@@ -7,6 +7,11 @@ import { shortDecimal } from '../routing/constants.ts';
 import { namedAttributes, valuesOf } from '../routing/filters.ts';
 import { type Bearer, Tokens } from './tokens.ts';
 
+/**
+ * `tidemark-relay token add`, `set`, `list` and `revoke`. They work on the token file, whether the relay runs or not, and
+ * warn when the attributes of a terminal do not fit the filters of its feed. Only `add` prints a token.
+ */
+
 interface TokenOptions {
   config: string;
   role: string;
@@ -27,7 +32,7 @@ function withTokens<T>(file: string, work: (tokens: Tokens, config: Config) => T
   }
 }
 
-/** `--set branch=7 --set branch=8` is the same as `--set branch=7,8`. */
+/** The attributes of `--set` options: `branch=7` and `branch=8` together are `branch=7,8`. Throws usage. */
 function attributesOf(pairs: string[]): Record<string, string> {
   const attributes = new Map<string, string[]>();
   for (const pair of pairs) {
@@ -39,7 +44,7 @@ function attributesOf(pairs: string[]): Record<string, string> {
   return Object.fromEntries([...attributes].map(([key, values]) => [key, values.join(',')]));
 }
 
-/** Says on stderr which attributes the filters of its feed name and a terminal does not have, or has as no decimal column has them. */
+/** Warns on stderr of attributes that the feed's filters need and the terminal does not have, or that match no decimal column. */
 function warn(
   { name, feed = '', json }: TokenOptions,
   { feeds }: Config,
@@ -69,10 +74,10 @@ function setToken(options: TokenOptions): void {
   if (options.set.length + options.unset.length === 0)
     throw new TidemarkError('usage', { detail: '--set or --unset says which attribute to change' });
   const attributes = withTokens(file, (tokens, config) => {
-    const now = tokens.set(name, feed, { set, unset: options.unset });
-    if (!now) throw new TidemarkError('usage', { detail: `--name: there is no token named ${name} for ${feed}` });
-    warn(options, config, now);
-    return now.attributes;
+    const changed = tokens.set(name, feed, { set, unset: options.unset });
+    if (!changed) throw new TidemarkError('usage', { detail: `--name: there is no token named ${name} for ${feed}` });
+    warn(options, config, changed);
+    return changed.attributes;
   });
   console.log(json ? JSON.stringify({ name, feed, attributes }) : `${name} now has ${JSON.stringify(attributes)}.`);
 }
@@ -89,9 +94,9 @@ function addToken(options: TokenOptions): void {
       throw new TidemarkError('usage', {
         detail: `--feed: ${feed || 'nothing'} is not a feed of the config (${feeds.join(', ')})`,
       });
-    const made = tokens.add({ name: options.name, role: role.data, feed, attributes }, new Date());
+    const added = tokens.add({ name: options.name, role: role.data, feed, attributes }, new Date());
     warn(options, config, { role: role.data, attributes });
-    return made;
+    return added;
   });
   console.log(
     options.json
@@ -121,7 +126,6 @@ function revokeToken({ config, name, feed, json }: TokenOptions): void {
   console.log(json ? JSON.stringify({ revoked }) : `Revoked ${revoked}.`);
 }
 
-/** `token add`, `set`, `list` and `revoke`. */
 export function addTokenCommands(program: Command): void {
   const token = program
     .command('token')

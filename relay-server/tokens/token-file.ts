@@ -3,12 +3,20 @@ import { Role } from '@tidemark/protocol/api';
 import { TidemarkError } from '@tidemark/protocol/errors';
 import { z } from 'zod';
 
-/** Whose a token is, and what of it is kept. */
+/**
+ * The file beside relay.yaml that lists who may ask. It holds no secrets, and it is not among the data, so that it outlives
+ * the data's disk. Token commands write it, the relay reads it.
+ *
+ * A change writes `<file>.new`, syncs it, and renames it over the file: readers see the old content or the new one. The
+ * `.new` file is also the lock between commands, because only one process can create it.
+ */
+
+/** A token's holder, and the token's SHA-256. */
 export const StoredToken = z.strictObject({
   name: z.string(),
   feed: z.string(),
   role: Role,
-  /** What `--set` gave: `{branch: '7'}`. */
+  /** As `--set` gave them: `{branch: '7'}`. */
   attributes: z.record(z.string(), z.string()),
   createdAt: z.string(),
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
@@ -17,14 +25,11 @@ export type StoredToken = z.infer<typeof StoredToken>;
 
 const Content = z.strictObject({ tokens: z.array(StoredToken) });
 
-/** One that was being written for this long was left by a command that was killed, ms. */
+/** A `.new` file of this age was left by a command that was killed, ms. */
 const STALE_MS = 10_000;
-const LOOK_AGAIN_MS = 20;
+/** How often a command looks whether another one has finished, ms. */
+const RETRY_MS = 20;
 
-/**
- * The file beside relay.yaml that says who may ask: without secrets, and not among the data, so that it outlives the
- * data's disk. Written by the token commands, read by the relay.
- */
 export class TokenFile {
   readonly file: string;
 
@@ -32,13 +37,13 @@ export class TokenFile {
     this.file = file;
   }
 
-  /** Changes with the file's content; null: there is none. */
+  /** Differs whenever the content does; null: there is no file. */
   version(): string | null {
     const stat = statSync(this.file, { throwIfNoEntry: false });
     return stat ? `${stat.ino} ${stat.mtimeMs} ${stat.size}` : null;
   }
 
-  /** Throws config_invalid when it cannot be read, or another program spoilt it. */
+  /** Throws config_invalid when the file cannot be read or its content is not valid. */
   read(): StoredToken[] {
     if (this.version() === null) return [];
     try {
@@ -48,7 +53,7 @@ export class TokenFile {
     }
   }
 
-  /** Replaces the content, as one step to whoever reads it; commands that do it at the same time wait for each other. Throws config_invalid. */
+  /** Replaces the content by what `work` returns. Commands that change it at the same time wait for each other. Throws config_invalid. */
   change<T>(work: (tokens: StoredToken[]) => { tokens: StoredToken[]; result: T }): T {
     const next = `${this.file}.new`;
     const handle = this.#open(next);
@@ -68,7 +73,7 @@ export class TokenFile {
     }
   }
 
-  /** Makes the file that is to take its place, which one command at a time can. */
+  /** Creates the `.new` file, waiting for another command that has it. */
   #open(next: string): number {
     for (;;) {
       try {
@@ -77,7 +82,7 @@ export class TokenFile {
         if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw this.#unusable('cannot be written', error);
         const left = statSync(next, { throwIfNoEntry: false });
         if (left && Date.now() - left.mtimeMs > STALE_MS) rmSync(next, { force: true });
-        else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, LOOK_AGAIN_MS);
+        else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RETRY_MS);
       }
     }
   }

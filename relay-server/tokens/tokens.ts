@@ -2,25 +2,33 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { TidemarkError } from '@tidemark/protocol/errors';
+import { exists, query, row, TEXT, value } from '@tidemark/table-store/query';
 import { openWriter, prepared, transaction, type Writer } from '@tidemark/table-store/sqlite';
 import { z } from 'zod';
 import type { Config } from '../config/relay-config.ts';
 import { StoredToken, TokenFile } from './token-file.ts';
 
-/** Who a token is for. */
+/**
+ * The relay's tokens: who may ask, by role and feed. A token is 256 random bits, so that its SHA-256, without a slow hash,
+ * is enough to keep. The tokens are in a file beside relay.yaml; when each was last seen is in `relay.sqlite` among the
+ * data. Token commands change the file while the relay runs, and the relay notices with the next request.
+ */
+
+/** The holder of a token. */
 export const Bearer = StoredToken.omit({ sha256: true }).extend({
-  /** When it was last used, to some minutes; null: never. */
+  /** When the token was last used, accurate to a few minutes; null: never. ISO 8601. */
   seenAt: z.string().nullable(),
 });
 export type Bearer = z.infer<typeof Bearer>;
 
-/** The relay's tokens. Only their SHA-256 is kept: 256 random bits need no slow hash. When each was seen is in `relay.sqlite` among the data. */
 export class Tokens {
   readonly #file: TokenFile;
   readonly #db: Writer;
+  /** By SHA-256, as of {@link #version} of the file. */
   readonly #known = new Map<string, Bearer>();
-  readonly #seen = new Map<string, number>();
   #version: string | null = null;
+  /** By SHA-256, when each was seen since the times were last written, ms. */
+  readonly #seenAtMs = new Map<string, number>();
 
   /** Throws config_invalid about the file, db_*. */
   constructor({ tokens, data }: Pick<Config, 'tokens' | 'data'>) {
@@ -28,10 +36,10 @@ export class Tokens {
     mkdirSync(data, { recursive: true });
     this.#db = openWriter(path.join(data, 'relay.sqlite'), { synchronous: 'full' });
     this.#db.exec('CREATE TABLE IF NOT EXISTS seen (sha256 TEXT PRIMARY KEY, at TEXT NOT NULL)');
-    takeOver(this.#db, this.#file);
+    moveOldTokens(this.#db, this.#file);
   }
 
-  /** Makes a token and returns it, the only time that it can be seen. Throws usage when the name is taken. */
+  /** Creates a token and returns it; it cannot be shown again. Throws usage when the name is taken. */
   add(bearer: Pick<Bearer, 'name' | 'role' | 'feed' | 'attributes'>, now: Date): string {
     const token = `tm_${randomBytes(32).toString('base64url')}`;
     return this.#file.change((tokens) => {
@@ -46,8 +54,8 @@ export class Tokens {
   }
 
   /**
-   * Changes attributes of the holder of a name, and keeps its others and its token. Returns what it has now; null: nobody
-   * has this name. Throws usage when it has none that is to be unset.
+   * Changes attributes of a holder and keeps its other attributes and its token. Returns the new state; null: there is no
+   * holder of this name. Throws usage when an attribute to unset does not exist.
    */
   set(
     name: string,
@@ -63,7 +71,7 @@ export class Tokens {
     });
   }
 
-  /** Ends the tokens of a name; says how many. */
+  /** Removes the tokens of a name, in one feed or in all. Returns how many. */
   revoke(name: string, feed?: string): number {
     return this.#file.change((tokens) => {
       const left = tokens.filter((each) => !isOf(name, feed ?? each.feed)(each));
@@ -75,7 +83,7 @@ export class Tokens {
     return this.#bearers().map(({ bearer }) => bearer);
   }
 
-  /** Who sent this token; null when nobody may. Notices within one call what another process added or revoked. */
+  /** The holder of a token; null: it is not valid. Sees what another process has added or revoked. */
   find(token: string, nowMs: number): Bearer | null {
     const version = this.#file.version();
     if (version !== this.#version) {
@@ -85,17 +93,17 @@ export class Tokens {
     }
     const hash = hashOf(token);
     const bearer = this.#known.get(hash) ?? null;
-    if (bearer) this.#seen.set(hash, nowMs);
+    if (bearer) this.#seenAtMs.set(hash, nowMs);
     return bearer;
   }
 
-  /** Writes down who was seen since the last time: now and then, for no answer waits for it. Throws disk_full, db_*. */
+  /** Writes when tokens were last seen; no answer waits for it. Throws disk_full, db_*. */
   writeSeen(): void {
     transaction(this.#db, () => {
       const write = prepared(this.#db, 'INSERT OR REPLACE INTO seen (sha256, at) VALUES (?, ?)');
-      for (const [hash, at] of this.#seen) write.run(hash, new Date(at).toISOString());
+      for (const [hash, at] of this.#seenAtMs) write.run(hash, new Date(at).toISOString());
     });
-    this.#seen.clear();
+    this.#seenAtMs.clear();
   }
 
   close(): void {
@@ -103,16 +111,18 @@ export class Tokens {
   }
 
   #bearers(): { sha256: string; bearer: Bearer }[] {
-    const seenAt = prepared(this.#db, 'SELECT at FROM seen WHERE sha256 = ?').pluck();
+    const seenAt = query(this.#db, 'SELECT at FROM seen WHERE sha256 = ?', value(TEXT));
     return this.#file
       .read()
       .map(({ sha256, ...rest }) => ({
         sha256,
-        bearer: { ...rest, seenAt: (seenAt.get(sha256) as string | undefined) ?? null },
+        bearer: { ...rest, seenAt: seenAt.get(sha256) ?? null },
       }))
       .sort(({ bearer: a }, { bearer: b }) => (a.feed === b.feed ? order(a.name, b.name) : order(a.feed, b.feed)));
   }
 }
+
+const OLD_TOKEN = row({ name: TEXT, feed: TEXT, role: TEXT, attributes: TEXT, createdAt: TEXT, sha256: TEXT });
 
 const order = (a: string, b: string) => (a < b ? -1 : 1);
 const isOf = (name: string, feed: string) => (each: { name: string; feed: string }) =>
@@ -130,13 +140,15 @@ function changed(
   return Object.fromEntries(Object.entries({ ...attributes, ...set }).filter(([key]) => !unset.includes(key)));
 }
 
-/** Relays kept their tokens among the data before. */
-function takeOver(db: Writer, file: TokenFile): void {
-  if (!db.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'token'").get()) return;
-  const rows = db
-    .prepare('SELECT name, feed, role, attributes, created_at AS createdAt, hash AS sha256 FROM token')
-    .all() as { attributes: string }[];
-  const old = rows.map((row) => StoredToken.parse({ ...row, attributes: JSON.parse(row.attributes) }));
+/** Moves tokens of an older relay, which kept them among its data, into the file. Ones of the same name stay in the file. */
+function moveOldTokens(db: Writer, file: TokenFile): void {
+  if (!exists(db, "SELECT 1 FROM sqlite_schema WHERE name = 'token'")) return;
+  const rows = query(
+    db,
+    'SELECT name, feed, role, attributes, created_at AS createdAt, hash AS sha256 FROM token',
+    OLD_TOKEN,
+  ).all();
+  const old = rows.map((each) => StoredToken.parse({ ...each, attributes: JSON.parse(each.attributes) }));
   file.change((tokens) => {
     const missing = old.filter(({ name, feed }) => !tokens.some(isOf(name, feed)));
     return { tokens: [...tokens, ...missing], result: undefined };

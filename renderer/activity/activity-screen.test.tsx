@@ -16,7 +16,7 @@ const quiet = (id: number): Run => ({
 });
 const withRuns = (...runs: Run[]) => ({ answers: { 'runs.list': () => ({ ok: true as const, value: runs }) } });
 
-test('twelve quiet checks take one line, and open on demand', async () => {
+test('twelve quiet checks take one line, which expands', async () => {
   renderApp(<ActivityScreen />, withRuns(...Array.from({ length: 12 }, (_, index) => quiet(index))));
   const line = await screen.findByTestId('quiet');
   expect(line.textContent).toContain('12 checks, nothing new');
@@ -25,12 +25,12 @@ test('twelve quiet checks take one line, and open on demand', async () => {
   expect(screen.getAllByTestId('run')).toHaveLength(12);
 });
 
-test('no runs yet, and no runs that match, are two different things', async () => {
+test('an empty history says that no sync has run', async () => {
   renderApp(<ActivityScreen />, withRuns());
   expect(await screen.findByText('No syncs yet. Your first sync will appear here.')).toBeTruthy();
 });
 
-test('a filter that hides everything offers the way back', async () => {
+test('a filter without matches offers to clear it', async () => {
   renderApp(<ActivityScreen />, withRuns(RUN));
   await screen.findByTestId('run');
   await userEvent.click(screen.getByRole('combobox', { name: 'Result' }));
@@ -40,7 +40,7 @@ test('a filter that hides everything offers the way back', async () => {
   expect(screen.getByTestId('run')).toBeTruthy();
 });
 
-test('a failed run opens with its code and what to do, to be copied', async () => {
+test('the details of a failed run have its code and the remedy, and can be copied', async () => {
   const run = failedRun({ code: 'relay_unreachable', params: { relay: 'hq', detail: 'refused' }, requestId: 'req-7' });
   const { called } = renderApp(<ActivityScreen />, withRuns(run));
   await userEvent.click(await screen.findByRole('button', { name: /Show details/ }));
@@ -50,7 +50,7 @@ test('a failed run opens with its code and what to do, to be copied', async () =
   expect(called('clipboard.write')).toHaveLength(1);
 });
 
-test('a comparison stands in its own row, and its record names each table', async () => {
+test('a comparison has its own row, and its details name each table', async () => {
   const run: Run = {
     ...quiet(1),
     mode: 'verify',
@@ -61,11 +61,11 @@ test('a comparison stands in its own row, and its record names each table', asyn
   renderApp(<ActivityScreen />, withRuns({ ...run, id: 'v2', outcome: 'nothing-new', differences: [] }, run));
   const rows = await screen.findAllByTestId('run');
   expect(rows.map((row) => row.textContent)).toEqual([
-    expect.stringContaining('All equal'),
+    expect.stringContaining('Identical'),
     expect.stringMatching(/Repaired.*24 rows differed/),
   ]);
   await userEvent.click(screen.getByRole('button', { name: /24 rows in 1 table differed.*Show details/ }));
-  const table = await screen.findByRole('table', { name: 'Differences from the relay' });
+  const table = await screen.findByRole('table', { name: 'Differences from the server' });
   expect(
     within(table)
       .getAllByRole('cell')
@@ -74,14 +74,14 @@ test('a comparison stands in its own row, and its record names each table', asyn
   expect(within(table).getByRole('columnheader', { name: 'Repaired' })).toBeTruthy();
 });
 
-test('a list that cannot be read says why', async () => {
+test('a list that cannot be loaded says why', async () => {
   renderApp(<ActivityScreen />, {
     answers: { 'runs.list': () => ({ ok: false, fault: { code: 'agent_down', params: {} } }) },
   });
   expect((await screen.findByRole('alert')).textContent).toContain('The sync engine stopped unexpectedly.');
 });
 
-test('older runs are asked for by the start of the oldest one', async () => {
+test('fetches older runs by the start of the oldest one shown', async () => {
   const page = Array.from({ length: 200 }, (_, index) => ({ ...RUN, id: `r${index}`, startedAt: at(index * 1000) }));
   const { called } = renderApp(<ActivityScreen />, withRuns(...page));
   await userEvent.click(await screen.findByRole('button', { name: 'Show older' }));

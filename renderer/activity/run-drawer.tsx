@@ -4,30 +4,30 @@ import { formatCursor } from '@tidemark/protocol/cursor';
 import { ERRORS } from '@tidemark/protocol/errors';
 import type { Run } from '@tidemark/protocol/run';
 import { FORMAT } from '@tidemark/status/format';
-import { sayFault } from '../bridge.ts';
+import { describeFault } from '../bridge.ts';
 import { useActions } from '../state/use-actions.ts';
 import classes from './activity.module.css';
 import { Differences } from './differences.tsx';
-import { changesOf, runText, sayOutcome, sayRun, saySnapshot, sayTook, TRIGGERS } from './run-words.ts';
-import { rowsApart } from './verify-words.ts';
+import { changesOf, describeRun, durationText, outcomeLabel, runText, snapshotReason, TRIGGERS } from './run-text.ts';
+import { differingRows } from './verify-text.ts';
 
 const MODES: Record<Run['mode'], string> = {
   now: 'Sync',
   check: 'Check only',
   'up-to': 'Sync up to a transaction',
-  one: 'One transaction',
+  one: 'Sync one transaction',
   recopy: 'Fresh copy',
   verify: 'Verify',
 };
 
-/** One run in full. */
+/** All details of one run. */
 export function RunDrawer({ run, close }: { run: Run | null; close: () => void }) {
   return (
     <Drawer
       opened={run !== null}
       onClose={close}
       size={480}
-      title={run ? `${sayOutcome(run)} · ${FORMAT.full(run.startedAt)}` : ''}
+      title={run ? `${outcomeLabel(run)} · ${FORMAT.full(run.startedAt)}` : ''}
     >
       {run && <Details run={run} />}
     </Drawer>
@@ -36,21 +36,22 @@ export function RunDrawer({ run, close }: { run: Run | null; close: () => void }
 
 function Details({ run }: { run: Run }) {
   const { copy } = useActions();
-  const snapshot = saySnapshot(run);
+  const snapshot = snapshotReason(run);
   const facts: [string, string | null][] = [
-    ['How', `${MODES[run.mode]} · ${TRIGGERS[run.trigger]}`],
-    ['Duration', sayTook(run)],
-    ['Received', run.bytes === 0 ? '—' : FORMAT.bytes(run.bytes)],
-    ['Fresh copy', snapshot],
+    ['Type', MODES[run.mode]],
+    ['Started by', TRIGGERS[run.trigger]],
+    ['Duration', durationText(run)],
+    ['Downloaded', run.bytes === 0 ? '—' : FORMAT.bytes(run.bytes)],
+    ['Reason for the fresh copy', snapshot],
     ['From position', run.from ? formatCursor(run.from) : '—'],
     ['To position', run.to ? formatCursor(run.to) : '—'],
     ['Still waiting', run.left === null ? 'Unknown' : FORMAT.counted(run.left, 'change')],
-    ['Earlier attempts', run.retries === 0 ? null : `${FORMAT.count(run.retries)} failed`],
-    ['Run', run.id],
+    ['Failed attempts before', run.retries === 0 ? null : FORMAT.count(run.retries)],
+    ['Run id', run.id],
   ];
   return (
     <div className={`${classes.details} selectable`}>
-      {run.fault ? <ErrorPart run={run} /> : <Text fw={600}>{sayRun(run)}</Text>}
+      {run.fault ? <ErrorPart run={run} /> : <Text fw={600}>{describeRun(run)}</Text>}
       <dl className={`${classes.facts} num`}>
         {facts
           .filter(([, value]) => value !== null)
@@ -62,7 +63,7 @@ function Details({ run }: { run: Run }) {
           ))}
       </dl>
       <Differences run={run} />
-      {receivedBesides(run) && <Counts run={run} />}
+      {hasUnlistedChanges(run) && <Counts run={run} />}
       <Button
         variant="default"
         leftSection={<IconCopy size={15} aria-hidden />}
@@ -75,20 +76,20 @@ function Details({ run }: { run: Run }) {
   );
 }
 
-/** Whether there is more to count than the repairs that are listed already. */
-const receivedBesides = (run: Run) => changesOf(run) > (run.mode === 'verify' ? rowsApart(run) : 0);
+/** Whether the run received more than the repairs that {@link Differences} lists. */
+const hasUnlistedChanges = (run: Run) => changesOf(run) > (run.mode === 'verify' ? differingRows(run) : 0);
 
 function ErrorPart({ run }: { run: Run }) {
   if (!run.fault) return null;
-  const { means, todo } = sayFault(run.fault);
+  const { means, todo } = describeFault(run.fault);
   return (
     <div className={classes.error} data-severity="error">
       <Text fw={600}>{means}</Text>
       <Text size="sm">{todo}</Text>
       <Text size="xs" c="dimmed">
         Code {run.fault.code}
-        {run.fault.requestId ? ` · request ${run.fault.requestId}` : ''} · a retry{' '}
-        {ERRORS[run.fault.code].retry ? 'can' : 'cannot'} help
+        {run.fault.requestId ? ` · request ${run.fault.requestId}` : ''} ·{' '}
+        {ERRORS[run.fault.code].retry ? 'trying again can help' : 'trying again does not help'}
       </Text>
       {run.fault.detail && <pre className={classes.pre}>{run.fault.detail}</pre>}
     </div>

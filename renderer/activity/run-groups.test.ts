@@ -11,7 +11,7 @@ const run = (id: number, outcome: Run['outcome'], msAgo = id * 60_000): Run => (
   startedAt: NOW - msAgo,
 });
 
-test('checks in a row that found nothing become one entry', () => {
+test('consecutive checks that found nothing become one entry', () => {
   const [day] = byDay(
     [run(1, 'done'), run(2, 'nothing-new'), run(3, 'nothing-new'), run(4, 'failed'), run(5, 'nothing-new')],
     NOW,
@@ -24,13 +24,13 @@ test('checks in a row that found nothing become one entry', () => {
   ]);
 });
 
-test('a check that found changes waiting stands for itself', () => {
+test('a check that found changes waiting is an entry of its own', () => {
   const found: Run = { ...run(2, 'nothing-new'), mode: 'check', left: 12 };
   const [day] = byDay([run(1, 'nothing-new'), found, run(3, 'nothing-new')], NOW);
   expect(day?.entries.map((entry) => entry.kind)).toEqual(['run', 'run', 'run']);
 });
 
-test('a row of quiet checks does not reach over midnight', () => {
+test('a group of quiet checks ends at midnight', () => {
   const days = byDay(
     [
       run(1, 'nothing-new'),
@@ -46,7 +46,7 @@ test('a row of quiet checks does not reach over midnight', () => {
   ]);
 });
 
-test('no run is lost, doubled or moved', () => {
+test('grouping loses, repeats and reorders no run', () => {
   const outcome = fc.constantFrom<Run['outcome']>('done', 'nothing-new', 'cancelled', 'failed');
   fc.assert(
     fc.property(fc.array(fc.tuple(outcome, fc.nat(5 * 3_600_000))), (raw) => {

@@ -1,6 +1,7 @@
 import type { Run, Trigger } from '@tidemark/protocol/run';
 import { FORMAT } from '@tidemark/status/format';
 
+/** A row of the list: one run, or several quiet ones in one line. */
 export type Entry = { kind: 'run'; run: Run } | { kind: 'quiet'; id: string; runs: Run[] };
 
 export interface Day {
@@ -21,10 +22,10 @@ export function matching(runs: readonly Run[], { outcome, trigger }: Filter): Ru
   );
 }
 
-/** A check that found changes waiting brought nothing, but news. */
+/** Whether a check found changes waiting. It received nothing, but it is not "nothing new". */
 export const foundWaiting = (run: Run): boolean => run.mode === 'check' && (run.left ?? 0) > 0;
 
-/** Runs (newest first) by day; within a day, two or more in a row that found nothing new become one entry. */
+/** Groups runs (newest first) by day. Within a day, consecutive runs that found nothing new become one entry. */
 export function byDay(runs: readonly Run[], now: number): Day[] {
   const days: Day[] = [];
   for (const run of runs) {
@@ -35,17 +36,17 @@ export function byDay(runs: readonly Run[], now: number): Day[] {
       days.push(day);
     }
     const last = day.entries.at(-1);
-    // Whoever compared wants to see that it was done.
+    // A comparison is always listed: its result is the proof that it was done.
     const quiet = run.outcome === 'nothing-new' && run.mode !== 'verify' && !foundWaiting(run);
     if (quiet && last?.kind === 'quiet') last.runs.push(run);
     else if (quiet) day.entries.push({ kind: 'quiet', id: run.id, runs: [run] });
     else day.entries.push({ kind: 'run', run });
   }
-  return days.map((day) => ({ ...day, entries: day.entries.map(single) }));
+  return days.map((day) => ({ ...day, entries: day.entries.map(ungroupSingle) }));
 }
 
-/** One quiet run alone is shown as itself. */
-function single(entry: Entry): Entry {
+/** A group of one run becomes that run. */
+function ungroupSingle(entry: Entry): Entry {
   const [only, ...others] = entry.kind === 'quiet' ? entry.runs : [];
   return only && others.length === 0 ? { kind: 'run', run: only } : entry;
 }

@@ -6,13 +6,13 @@ import { useFacts, useTidemark } from '../state/context.tsx';
 
 const PAGE = 200;
 
-/** Newest first, without doubles: a page fetched anew goes over what is there. */
+/** Joins two lists, newest first. A run in both is taken from `newer`, which was fetched later. */
 export function joinRuns(newer: readonly Run[], older: readonly Run[]): Run[] {
-  const have = new Set(newer.map(({ id }) => id));
-  return [...newer, ...older.filter(({ id }) => !have.has(id))];
+  const known = new Set(newer.map(({ id }) => id));
+  return [...newer, ...older.filter(({ id }) => !known.has(id))];
 }
 
-/** The list of runs, fetched by pages from the newest back; new ones appear when they end. */
+/** The list of runs, fetched in pages from the newest back. A run appears when it ends. */
 export function useRuns() {
   const { api } = useTidemark();
   const last = useFacts().lastRun?.id ?? null;
@@ -29,7 +29,7 @@ export function useRuns() {
         (page) => {
           if (!live.current) return;
           setRuns((old) => (before === null ? joinRuns(page, old) : joinRuns(old, page)));
-          // A short first page says that there is no more; on a refresh the older pages are there already.
+          // A short page is the last one. A refresh fetches only the first page again, so the rest stays complete.
           setComplete((old) => (before === null ? old || page.length < PAGE : page.length < PAGE));
           setFault(null);
           setLoading(false);
@@ -50,7 +50,7 @@ export function useRuns() {
       live.current = false;
     };
   }, []);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: a run that ended is why the list is fetched anew
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the list is fetched again when a run has ended
   useEffect(() => load(null), [load, last]);
   return { runs, fault, loading, complete, more: () => load(runs.at(-1)?.startedAt ?? null), reload: () => load(null) };
 }

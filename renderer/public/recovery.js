@@ -1,4 +1,4 @@
-// Plain on purpose: it must work where the window's own page did not.
+// Uses nothing of the page's code, which may be what failed.
 document.getElementById('reload').addEventListener('click', () => location.replace('./'));
 document.getElementById('restart').addEventListener('click', () => {
   void window.tidemark.call('app.restart', {});

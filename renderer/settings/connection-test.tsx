@@ -3,13 +3,13 @@ import { IconCircleCheck, IconCircleX, IconPlugConnected } from '@tabler/icons-r
 import type { Input, Output } from '@tidemark/electron/contract/contract';
 import { FORMAT } from '@tidemark/status/format';
 import { useCallback, useState } from 'react';
-import { faultOf, sayFault } from '../bridge.ts';
+import { describeFault, faultOf } from '../bridge.ts';
 import { useTidemark } from '../state/context.tsx';
 import classes from './settings.module.css';
 
 export type TestResult = Output<'connection.test'>;
 
-/** Tries a connection without saving it. */
+/** Tests a connection without saving it. */
 export function useConnectionTest() {
   const { api } = useTidemark();
   const [result, setResult] = useState<TestResult | null>(null);
@@ -36,7 +36,7 @@ export function ConnectionResult({ result, testing }: { result: TestResult | nul
       {testing && (
         <span className={classes.resultLine}>
           <Loader size={16} />
-          <Text size="sm">Asking the relay…</Text>
+          <Text size="sm">Connecting to the server…</Text>
         </span>
       )}
       {result?.ok === true && <Found status={result.status} latencyMs={result.latencyMs} />}
@@ -44,7 +44,7 @@ export function ConnectionResult({ result, testing }: { result: TestResult | nul
         <span className={classes.resultLine} data-severity="error" data-testid="test-failed">
           <IconCircleX size={18} aria-hidden className={classes.resultIcon} />
           <Text size="sm" className="selectable">
-            {sayFault(result.fault).means} {sayFault(result.fault).todo}{' '}
+            {describeFault(result.fault).means} {describeFault(result.fault).todo}{' '}
             <Text span size="xs" c="dimmed">
               ({result.fault.code})
             </Text>
@@ -56,12 +56,12 @@ export function ConnectionResult({ result, testing }: { result: TestResult | nul
 }
 
 function Found({ status, latencyMs }: Omit<Extract<TestResult, { ok: true }>, 'ok'>) {
-  const head = status.head ? `Newest position ${FORMAT.count(status.head.seq)}.` : 'It has no data yet.';
+  const head = status.head ? `Its newest position is ${FORMAT.count(status.head.seq)}.` : 'It has no data yet.';
   return (
     <span className={classes.resultLine} data-severity="ok" data-testid="test-ok">
       <IconCircleCheck size={18} aria-hidden className={classes.resultIcon} />
       <Text size="sm" className="num selectable">
-        Found relay “{status.relay.name}”, version {status.relay.version}, in{' '}
+        Connected to “{status.relay.name}”, version {status.relay.version}, in{' '}
         {FORMAT.count(Math.max(1, Math.round(latencyMs)))} ms. {head}
       </Text>
     </span>

@@ -2,21 +2,21 @@ import { Button, PasswordInput, Text } from '@mantine/core';
 import { IconKey, IconKeyOff } from '@tabler/icons-react';
 import type { Settings } from '@tidemark/electron/contract/settings';
 import { useEffect, useRef, useState } from 'react';
-import { sayFault } from '../bridge.ts';
+import { describeFault } from '../bridge.ts';
 import { useApp } from '../state/context.tsx';
 import { tokenProblem } from './check-input.ts';
 import classes from './settings.module.css';
 import { Refused } from './text-setting.tsx';
 import { useSave } from './use-save.ts';
 
-/** Where the key stands: the key itself never comes back to the window. */
-export function sayStore({ hasToken, tokenStore }: Pick<Settings, 'hasToken' | 'tokenStore'>): string {
+/** Where the key is stored. The key itself never comes back to the window. */
+export function keyStoreText({ hasToken, tokenStore }: Pick<Settings, 'hasToken' | 'tokenStore'>): string {
   if (!hasToken || tokenStore === 'none') return 'No key is stored';
   if (tokenStore === 'os') return 'A key is stored, encrypted by the operating system';
-  return 'A key is stored in a file that only the rights of your user account protect: this computer offers no key store';
+  return 'A key is stored in a file that only your user account can read. This computer has no key store to encrypt it';
 }
 
-/** Write-only: shows whether a key is stored and where, and takes a new one. */
+/** Takes a new key, and says whether and where one is stored. */
 export function KeySetting({
   settings,
   token,
@@ -33,7 +33,7 @@ export function KeySetting({
   useEffect(() => {
     if (focusKey) field.current?.focus();
   }, [focusKey]);
-  const why = tried ? (tokenProblem(token) ?? (fault ? sayFault(fault).means : null)) : null;
+  const why = tried ? (tokenProblem(token) ?? (fault ? describeFault(fault).means : null)) : null;
   const commit = async () => {
     setTried(true);
     if (tokenProblem(token) !== null) return;
@@ -53,7 +53,7 @@ export function KeySetting({
           value={token}
           error={
             why === null ? undefined : (
-              <Refused why={why} still={settings.hasToken ? 'The stored key stays in use.' : 'Nothing was saved.'} />
+              <Refused why={why} still={settings.hasToken ? 'The stored key is still in use.' : 'Nothing was saved.'} />
             )
           }
           onChange={(event) => {
@@ -72,7 +72,7 @@ export function KeySetting({
       </div>
       <Text size="xs" c="dimmed" mt={5} className={classes.keyState}>
         <Icon size={14} aria-hidden />
-        {sayStore(settings)}
+        {keyStoreText(settings)}
       </Text>
     </div>
   );

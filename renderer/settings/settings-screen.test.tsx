@@ -5,7 +5,7 @@ import { probe } from '@tidemark/testing/facts';
 import { expect, test } from 'vitest';
 import { renderApp } from '../testing.tsx';
 import { tokenProblem } from './check-input.ts';
-import { sayStore } from './key-setting.tsx';
+import { keyStoreText } from './key-setting.tsx';
 import { SettingsScreen } from './settings-screen.tsx';
 
 const retype = async (label: string, text: string) => {
@@ -16,7 +16,7 @@ const retype = async (label: string, text: string) => {
 
 test('an address that is none is not saved, and the field says what still holds', async () => {
   const { called, store } = renderApp(<SettingsScreen />);
-  await retype('Relay address', 'relay.example{Enter}');
+  await retype('Server address', 'relay.example{Enter}');
   expect(screen.getByText(/The address must begin with http/).textContent).toContain(
     'Still in use: https://relay.hq.example',
   );
@@ -24,7 +24,7 @@ test('an address that is none is not saved, and the field says what still holds'
   expect(store.getState().app?.settings.relayUrl).toBe('https://relay.hq.example');
 });
 
-test('a text is saved when its field is left', async () => {
+test('a text is saved when its field loses the focus', async () => {
   const { called } = renderApp(<SettingsScreen />);
   await retype('This PC', ' Branch 9 ');
   expect(called('settings.set')).toEqual([]);
@@ -32,28 +32,28 @@ test('a text is saved when its field is left', async () => {
   expect(called('settings.set')).toEqual([{ branchName: 'Branch 9' }]);
 });
 
-test('a text that did not change is not saved again', async () => {
+test('an unchanged text is not saved again', async () => {
   const { called } = renderApp(<SettingsScreen />);
-  await userEvent.click(screen.getByLabelText('Feed'));
+  await userEvent.click(screen.getByLabelText('Data set'));
   await userEvent.tab();
   expect(called('settings.set')).toEqual([]);
 });
 
-test('Escape takes back what was typed', async () => {
+test('Escape restores the saved text', async () => {
   const { called } = renderApp(<SettingsScreen />);
-  await retype('Feed', 'other{Escape}');
-  expect(screen.getByLabelText('Feed')).toHaveProperty('value', 'shop');
+  await retype('Data set', 'other{Escape}');
+  expect(screen.getByLabelText('Data set')).toHaveProperty('value', 'shop');
   await userEvent.tab();
   expect(called('settings.set')).toEqual([]);
 });
 
-test('a refusal of the app stands beside the field', async () => {
+test('a refusal by the app is shown beside the field', async () => {
   renderApp(<SettingsScreen />, {
     answers: {
       'settings.set': () => ({ ok: false, fault: { code: 'settings_invalid', params: { detail: 'no such feed' } } }),
     },
   });
-  await retype('Feed', 'other{Enter}');
+  await retype('Data set', 'other{Enter}');
   expect((await screen.findByText(/no such feed/)).textContent).toContain('Still in use: shop');
 });
 
@@ -64,7 +64,7 @@ test('the interval is applied at once', async () => {
   await waitFor(() => expect(store.getState().app?.settings.everyMinutes).toBe(15));
 });
 
-test('the key goes in and never comes out', async () => {
+test('a saved key disappears from the page', async () => {
   const { called } = renderApp(<SettingsScreen />);
   const field = screen.getByLabelText('Key');
   await userEvent.type(field, 'new-secret');
@@ -74,23 +74,23 @@ test('the key goes in and never comes out', async () => {
   expect(document.body.innerHTML).not.toContain('new-secret');
 });
 
-test('where the key is kept is said, also when it is badly kept', () => {
-  expect(sayStore({ hasToken: true, tokenStore: 'os' })).toContain('encrypted by the operating system');
-  expect(sayStore({ hasToken: true, tokenStore: 'file' })).toContain('only the rights of your user account');
-  expect(sayStore({ hasToken: false, tokenStore: 'none' })).toBe('No key is stored');
+test('says where the key is stored, also without a key store', () => {
+  expect(keyStoreText({ hasToken: true, tokenStore: 'os' })).toContain('encrypted by the operating system');
+  expect(keyStoreText({ hasToken: true, tokenStore: 'file' })).toContain('only your user account can read');
+  expect(keyStoreText({ hasToken: false, tokenStore: 'none' })).toBe('No key is stored');
 });
 
-test('a test of the connection takes what is typed, saved or not', async () => {
+test('a connection test uses what is typed, saved or not', async () => {
   const { called } = renderApp(<SettingsScreen />, {
     answers: {
       'connection.test': () => ({ ok: true, value: { ok: true, status: probe().status, latencyMs: 12.4 } }),
       'settings.set': () => ({ ok: false, fault: { code: 'settings_invalid', params: { detail: 'x' } } }),
     },
   });
-  await retype('Feed', 'other');
+  await retype('Data set', 'other');
   await userEvent.click(screen.getByRole('button', { name: 'Test connection' }));
   expect(called('connection.test')).toEqual([{ relayUrl: 'https://relay.hq.example', feed: 'other' }]);
-  expect((await screen.findByTestId('test-ok')).textContent).toContain('Found relay “HQ-1”, version 0.1.0, in 12 ms');
+  expect((await screen.findByTestId('test-ok')).textContent).toContain('Connected to “HQ-1”, version 0.1.0, in 12 ms');
 });
 
 test('a test that fails says what to do', async () => {

@@ -15,7 +15,7 @@ import { SettingsFaults } from './settings-faults.tsx';
 import { TextSetting } from './text-setting.tsx';
 import { useSave } from './use-save.ts';
 
-/** Everything that can be set, applied at once. */
+/** All settings. Each change is applied at once. */
 export function SettingsScreen() {
   return (
     <div className={classes.screen}>
@@ -55,9 +55,9 @@ function Connection() {
   const untestable =
     relayAddressProblem(relayUrl) !== null || feedProblem(feed) !== null || (token.trim() === '' && !settings.hasToken);
   return (
-    <Part title="Connection" text="Where this PC gets its data from. Your administrator has these.">
+    <Part title="Connection" text="Where this PC gets its data. Ask your administrator for these.">
       <TextSetting
-        label="Relay address"
+        label="Server address"
         placeholder="https://relay.example.com"
         setting="relayUrl"
         value={settings.relayUrl}
@@ -65,7 +65,7 @@ function Connection() {
         onType={(text) => setTyped((old) => ({ ...old, relayUrl: text }))}
       />
       <TextSetting
-        label="Feed"
+        label="Data set"
         placeholder="shop"
         setting="feed"
         value={settings.feed}
@@ -88,7 +88,7 @@ function Connection() {
 function Names() {
   const { centralName, branchName } = useSettings();
   return (
-    <Part title="Names" text="What the central database and this PC are called on screen.">
+    <Part title="Names" text="Shown in this app instead of the general words.">
       <TextSetting
         label="Central database"
         placeholder="Central database"
@@ -151,23 +151,23 @@ function SyncPart() {
   const { everyMinutes, automatic } = useSettings();
   const { save, fault } = useSave();
   return (
-    <Part title="Sync" text="How often this PC asks the relay by itself. Sync now works at any time.">
+    <Part title="Sync" text="When this PC looks for changes on its own. Sync now works at any time.">
       <Choice
-        label="Automatically every"
+        label="Sync automatically"
         value={`${everyMinutes}`}
         data={EVERY}
         pick={(value) => void save({ everyMinutes: Number(value) as Settings['everyMinutes'] })}
-        note={everyMinutes === 0 ? 'Data changes only when you press Sync now.' : undefined}
+        note={everyMinutes === 0 ? 'This PC receives changes only when you sync.' : undefined}
       />
       <Choice
         label="When changes are waiting"
         value={automatic}
         data={[
           { value: 'sync', label: 'Receive them' },
-          { value: 'check', label: 'Only tell me' },
+          { value: 'check', label: 'Just show them' },
         ]}
         pick={(value) => void save({ automatic: value })}
-        note={everyMinutes === 0 ? 'Counts when automatic sync is on.' : undefined}
+        note={everyMinutes === 0 ? 'Applies when automatic sync is on.' : undefined}
       />
       {fault && <Problem fault={fault} />}
     </Part>
@@ -178,7 +178,7 @@ function Appearance() {
   const { theme } = useSettings();
   const { save, fault } = useSave();
   return (
-    <Part title="Appearance" text="Light or dark, or as the computer is set.">
+    <Part title="Appearance" text="Follow the computer, or choose.">
       <Choice
         label="Theme"
         value={theme}
@@ -211,7 +211,7 @@ function About() {
     ['Local database', databasePath || '—'],
   ];
   return (
-    <Part title="About" text="Versions, for whoever helps you.">
+    <Part title="About" text="Version details to share with support.">
       {fault && <Problem fault={fault} retry={reload} />}
       <dl className={`${classes.about} num selectable`}>
         {facts.map(([label, value]) => (

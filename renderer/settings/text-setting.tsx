@@ -1,6 +1,6 @@
 import { TextInput } from '@mantine/core';
 import { useEffect, useState } from 'react';
-import { sayFault } from '../bridge.ts';
+import { describeFault } from '../bridge.ts';
 import { useSave } from './use-save.ts';
 
 type Key = 'relayUrl' | 'feed' | 'centralName' | 'branchName';
@@ -13,11 +13,11 @@ interface Props {
   value: string;
   /** Why a text is not valid; null when it is. */
   problem: (text: string) => string | null;
-  /** What is typed, saved or not: for a test of the connection. */
+  /** Called with the text as it is typed, for a connection test before it is saved. */
   onType?: (text: string) => void;
 }
 
-/** A text that is saved on Enter or when the field is left. What is not valid is not saved: the old value stays and the field says why. */
+/** A text that is saved on Enter or when the field is left. An invalid text is not saved; the field says why, and what is still in use. */
 export function TextSetting({ label, description, placeholder, setting, value, problem, onType }: Props) {
   const [text, setText] = useState(value);
   const [tried, setTried] = useState(false);
@@ -38,7 +38,7 @@ export function TextSetting({ label, description, placeholder, setting, value, p
     setTried(true);
     if (problem(next) === null) void save({ [setting]: next });
   };
-  const why = tried ? (problem(text.trim()) ?? (fault ? sayFault(fault).means : null)) : null;
+  const why = tried ? (problem(text.trim()) ?? (fault ? describeFault(fault).means : null)) : null;
 
   return (
     <TextInput
@@ -66,7 +66,7 @@ export function TextSetting({ label, description, placeholder, setting, value, p
   );
 }
 
-/** Why a text was not saved, and what holds instead. */
+/** Why a value was not saved, and what is still in use. */
 export function Refused({ why, still }: { why: string; still: string }) {
   return (
     <>

@@ -4,7 +4,7 @@ import { useCallback, useState } from 'react';
 import { faultOf } from '../bridge.ts';
 import { useTidemark } from '../state/context.tsx';
 
-/** Saves a change at once. The new value comes back as state; a refusal is kept beside the field. */
+/** Saves a change at once. The new value comes back with the app's state; a refusal is returned as `fault`. */
 export function useSave() {
   const { api } = useTidemark();
   const [fault, setFault] = useState<Fault | null>(null);

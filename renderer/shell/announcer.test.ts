@@ -7,7 +7,7 @@ import { announcement } from './announcer.tsx';
 const syncing = (done: number) =>
   deriveStatus(facts({ phase: { kind: 'syncing', first: false, progress: { ...PROGRESS, done, total: 1000 } } }), NOW);
 
-test('progress is spoken at quarters only', () => {
+test('announces progress at each quarter only', () => {
   let spoken = { code: 'syncing' as const, run: 'run-1', quarter: 0 } as Parameters<typeof announcement>[0];
   const said: (string | null)[] = [];
   for (const done of [0, 100, 249, 250, 400, 500, 740, 760, 999]) {
@@ -22,22 +22,22 @@ test('progress is spoken at quarters only', () => {
   ]);
 });
 
-test('the end of a run is spoken with what it brought', () => {
+test('announces the end of a run with the number of changes', () => {
   const before = { code: 'syncing' as const, run: 'run-1', quarter: 75 };
   expect(announcement(before, deriveStatus(facts(), NOW), { ...RUN, id: 'run-2' }).text).toBe(
     'Sync finished: 1,240 changes received. Up to date',
   );
 });
 
-test('the end of a comparison is spoken with what it found, also where all was equal', () => {
+test('announces the end of a comparison with its result, also without differences', () => {
   const before = { code: 'comparing' as const, run: 'run-1', quarter: 75 };
   const run: Run = { ...RUN, id: 'run-2', mode: 'verify', outcome: 'nothing-new', compared: { rows: 90, tables: 3 } };
   expect(announcement(before, deriveStatus(facts(), NOW), run).text).toBe(
-    'Compared 90 rows in 3 tables: all equal. Up to date',
+    'Compared 90 rows in 3 tables: identical. Up to date',
   );
 });
 
-test('the same state is not spoken twice', () => {
+test('does not announce the same state twice', () => {
   const before = { code: 'up-to-date' as const, run: 'run-1', quarter: 0 };
   expect(announcement(before, deriveStatus(facts(), NOW), RUN).text).toBeNull();
 });

@@ -3,19 +3,22 @@ import type { Facts } from '@tidemark/status/facts';
 import { FORMAT } from '@tidemark/status/format';
 import type { Status } from '@tidemark/status/status';
 import { useEffect, useRef, useState } from 'react';
-import { sayVerify, wasRepaired } from '../activity/verify-words.ts';
+import { describeVerify, wasRepaired } from '../activity/verify-text.ts';
 import { useApp, useFacts, useStatus } from '../state/context.tsx';
 
 const QUARTERS = [75, 50, 25];
 
-/** What was last said, so that only changes are spoken. */
+/** What was announced last, so that only changes are announced. */
 interface Spoken {
   code: Status['code'];
   run: string | null;
   quarter: number;
 }
 
-/** What a screen reader says when the status went on from `before`: changes of state, quarters of progress and the end of a run; nothing else. */
+/**
+ * What a screen reader announces after `before`: a change of state, each quarter of progress, and the end of a run.
+ * Nothing else, because a reader that talks all the time gets switched off.
+ */
 export function announcement(
   before: Spoken,
   status: Status,
@@ -27,7 +30,7 @@ export function announcement(
   const spoken = { code: status.code, run: lastRun?.id ?? null, quarter };
   const ended = lastRun !== null && spoken.run !== before.run;
   if (ended && lastRun.mode === 'verify' && wasRepaired(lastRun))
-    return { text: `${sayVerify(lastRun)}. ${status.headline}`, spoken };
+    return { text: `${describeVerify(lastRun)}. ${status.headline}`, spoken };
   if (ended && lastRun.outcome === 'done') {
     const changes = lastRun.inserted + lastRun.updated + lastRun.deleted + lastRun.truncated;
     return { text: `Sync finished: ${FORMAT.counted(changes, 'change')} received. ${status.headline}`, spoken };
@@ -41,6 +44,7 @@ export function announcement(
   return { text: null, spoken };
 }
 
+/** The window's live regions: polite, except for errors. */
 export function Announcer() {
   const status = useStatus();
   const lastRun = useFacts().lastRun;

@@ -11,7 +11,7 @@ function Screen() {
   return <p>fine</p>;
 }
 
-test('a fault in a screen says that sync goes on, and the screen can be tried again', async () => {
+test('a screen that fails says that sync continues, and can be tried again', async () => {
   // React reports every caught error on the console; here it is expected.
   const silent = vi.spyOn(console, 'error').mockImplementation(() => {});
   onTestFinished(() => silent.mockRestore());
@@ -20,7 +20,7 @@ test('a fault in a screen says that sync goes on, and the screen can be tried ag
       <Screen />
     </ErrorBoundary>,
   );
-  expect(screen.getByRole('alert').textContent).toContain('Sync runs outside this window and goes on');
+  expect(screen.getByRole('alert').textContent).toContain('Sync continues in the background');
   expect(screen.getByText(/no such thing/)).toBeTruthy();
   broken = false;
   await userEvent.click(screen.getByRole('button', { name: 'Try again' }));

@@ -6,7 +6,7 @@ interface Props {
   children: ReactNode;
 }
 
-/** A fault in the window itself: sync runs elsewhere and goes on, so say that, and offer the ways back. */
+/** Shown when the window's own code fails. The agent keeps syncing, so it says so and offers ways back. */
 export class ErrorBoundary extends Component<Props, { error: Error | null }> {
   override state: { error: Error | null } = { error: null };
 
@@ -22,10 +22,10 @@ export class ErrorBoundary extends Component<Props, { error: Error | null }> {
         <Group gap="sm">
           <IconAlertTriangle aria-hidden />
           <Title order={1} size="h3">
-            This window had a fault
+            This window has stopped working
           </Title>
         </Group>
-        <Text>Sync runs outside this window and goes on. Your data is safe.</Text>
+        <Text>Sync continues in the background. Your data is safe.</Text>
         <Group gap="sm">
           <Button onClick={() => this.setState({ error: null })}>Try again</Button>
           <Button variant="default" onClick={() => window.location.reload()}>
@@ -33,7 +33,7 @@ export class ErrorBoundary extends Component<Props, { error: Error | null }> {
           </Button>
         </Group>
         <Text size="sm" c="dimmed">
-          For your administrator:
+          Details for your administrator:
         </Text>
         <Code block>{error.stack ?? error.message}</Code>
       </Stack>

@@ -1,11 +1,11 @@
 import { Button, Group, Text } from '@mantine/core';
 import { IconAlertTriangle } from '@tabler/icons-react';
 import type { Fault } from '@tidemark/protocol/fault';
-import { sayFault } from '../bridge.ts';
+import { describeFault } from '../bridge.ts';
 
-/** A part of the window that could not be filled: why, what to do, and the way to try again. */
+/** Takes the place of content that could not be loaded: why, what to do, and a button to try again. */
 export function Problem({ fault, retry }: { fault: Fault; retry?: () => void }) {
-  const { means, todo } = sayFault(fault);
+  const { means, todo } = describeFault(fault);
   return (
     <Group gap="sm" wrap="nowrap" role="alert" p="xs" align="flex-start">
       <IconAlertTriangle size={18} color="var(--tm-warn)" aria-hidden style={{ flex: 'none', marginTop: 2 }} />

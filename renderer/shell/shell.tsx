@@ -1,5 +1,5 @@
 import { Center, Loader, Stack, Text } from '@mantine/core';
-import { sayFault } from '../bridge.ts';
+import { describeFault } from '../bridge.ts';
 import { useApp } from '../state/context.tsx';
 import { RecopyDialog } from '../sync/recopy-dialog.tsx';
 import { UpToDialog } from '../sync/up-to-dialog.tsx';
@@ -35,7 +35,7 @@ export function Shell() {
           <Center h="100%">
             <Stack align="center" gap="sm">
               <Loader size="sm" />
-              <Text c="dimmed">{fault ? sayFault(fault).means : 'Starting…'}</Text>
+              <Text c="dimmed">{fault ? describeFault(fault).means : 'Starting…'}</Text>
             </Stack>
           </Center>
         )}

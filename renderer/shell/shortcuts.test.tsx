@@ -9,7 +9,7 @@ import { Shell } from './shell.tsx';
 
 const SYNCING = { phase: { kind: 'syncing' as const, first: false, progress: PROGRESS } };
 
-test('F5 syncs and Shift+F5 only checks', async () => {
+test('F5 syncs, Shift+F5 only checks', async () => {
   const { called } = renderApp(<Shell />);
   await userEvent.keyboard('{F5}{Shift>}{F5}{/Shift}');
   expect(called('sync.start')).toEqual([{ mode: 'now' }, { mode: 'check' }]);
@@ -24,13 +24,13 @@ test('Ctrl+F5 asks before it verifies', async () => {
   expect(store.getState().dialog).toBeNull();
 });
 
-test('while a run is under way, Ctrl+F5 asks nothing', async () => {
+test('Ctrl+F5 does nothing while a run is active', async () => {
   const { store } = renderApp(<Shell />, { facts: SYNCING });
   await userEvent.keyboard('{Control>}{F5}{/Control}');
   expect(store.getState().dialog).toBeNull();
 });
 
-test('what is chosen in the menu or the tray is shown', async () => {
+test('shows the screen or dialog chosen in the menu or the tray', async () => {
   const { tell, store } = renderApp(<Shell />);
   tell('window.show', { screen: 'settings' });
   expect(store.getState().screen).toBe('settings');
@@ -38,13 +38,13 @@ test('what is chosen in the menu or the tray is shown', async () => {
   expect(store.getState().dialog).toBe('verify');
 });
 
-test('F5 starts no second run', async () => {
+test('F5 does not start a second run', async () => {
   const { called } = renderApp(<Shell />, { facts: SYNCING });
   await userEvent.keyboard('{F5}');
   expect(called('sync.start')).toEqual([]);
 });
 
-test('Escape cancels a run, but first closes what is open', async () => {
+test('Escape first closes what is open, then cancels the run', async () => {
   const { called } = renderApp(<Shell />, { facts: SYNCING });
   await userEvent.keyboard('{F1}');
   expect(await screen.findByRole('dialog', { name: 'Keyboard shortcuts' })).toBeTruthy();
@@ -54,7 +54,7 @@ test('Escape cancels a run, but first closes what is open', async () => {
   expect(called('sync.cancel')).toEqual([{}]);
 });
 
-test('Escape does nothing when nothing runs', async () => {
+test('Escape does nothing without a run', async () => {
   const { called } = renderApp(<Shell />);
   await userEvent.keyboard('{Escape}');
   expect(called('sync.cancel')).toEqual([]);
@@ -94,7 +94,7 @@ test('the status bar leads back to the sync screen', async () => {
   expect(screen.getByTestId('headline').textContent).toBe('This PC is offline');
 });
 
-test('a PC that is not set up shows the way in, and no numbers', () => {
+test('a PC that is not set up shows the first-run steps and no numbers', () => {
   renderApp(<Shell />, {
     facts: {
       configured: false,
@@ -108,7 +108,7 @@ test('a PC that is not set up shows the way in, and no numbers', () => {
   expect(screen.queryByTestId('tile-waiting')).toBeNull();
 });
 
-test('what is wrong besides is listed until it is hidden', async () => {
+test('lists what else needs attention until it is hidden', async () => {
   renderApp(<Shell />, { facts: { paused: { since: at(0), until: null, by: 'you' }, clockSkewMs: 600_000 } });
   expect(screen.getByTestId('attention-clock')).toBeTruthy();
   await userEvent.click(screen.getByRole('button', { name: 'Hide until it happens again' }));

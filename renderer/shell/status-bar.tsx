@@ -4,7 +4,7 @@ import { useApp } from '../state/context.tsx';
 import { StatusIcon } from '../sync/status-icon.tsx';
 import classes from './shell.module.css';
 
-/** On every screen: how it stands, how old the data is, and where in the feed. */
+/** The status on every screen: state, age of the data, position, changes waiting. */
 export function StatusBar() {
   const status = useApp((state) => state.app?.status ?? null);
   const facts = useApp((state) => state.app?.facts ?? null);
@@ -27,7 +27,7 @@ export function StatusBar() {
         </UnstyledButton>
       </Tooltip>
       {asOf !== null && (
-        <Tooltip label={`Last change here was committed ${FORMAT.full(asOf)}`} position="top">
+        <Tooltip label={`The newest change on this PC was made at head office on ${FORMAT.full(asOf)}`} position="top">
           <span className={`${classes.barText} num`}>Data as of {FORMAT.moment(asOf, now)}</span>
         </Tooltip>
       )}

@@ -1,11 +1,11 @@
 import { notifications } from '@mantine/notifications';
 import { useEffect, useRef } from 'react';
-import { sayVerify, verifyOutcome } from '../activity/verify-words.ts';
+import { describeVerify, verifyOutcome } from '../activity/verify-text.ts';
 import { useFacts, useNow } from '../state/context.tsx';
 
-const TITLES = { 'All equal': 'Data verified', Repaired: 'Data repaired', 'Fresh copy': 'Fresh copy taken' };
+const TITLES = { Identical: 'Data verified', Repaired: 'Data repaired', 'Fresh copy': 'Fresh copy downloaded' };
 
-/** Tells the result of a comparison that a person asked for, when it ends; on whatever screen they are by then. */
+/** Notifies of the result of a comparison that a person started, on whatever screen they are when it ends. */
 export function VerifyNotice() {
   const run = useFacts().lastRun;
   const openedAt = useRef(useNow());
@@ -13,13 +13,13 @@ export function VerifyNotice() {
   useEffect(() => {
     if (run === null || run.id === known.current) return;
     known.current = run.id;
-    // The last run of an earlier day comes, too, when the local database is opened.
+    // Opening the local database also brings the last run of an earlier day.
     if (run.endedAt < openedAt.current) return;
     const found = verifyOutcome(run);
     if (run.trigger !== 'manual' || found === null) return;
     notifications.show({
       title: TITLES[found],
-      message: sayVerify(run),
+      message: describeVerify(run),
       autoClose: 12_000,
     });
   }, [run]);

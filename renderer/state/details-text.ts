@@ -3,7 +3,7 @@ import { TimeText } from '@tidemark/protocol/time';
 import { type Facts, FactsJson } from '@tidemark/status/facts';
 import type { Status } from '@tidemark/status/status';
 
-/** What a person sends to whoever helps them: the status and the facts behind it. Facts hold no secret. */
+/** The status and the facts behind it, as text for support. Facts hold no secret. */
 export function detailsText(status: Status, facts: Facts): string {
   const fault = facts.replica.fault ?? facts.lastRun?.fault ?? null;
   const lines = [
@@ -11,7 +11,7 @@ export function detailsText(status: Status, facts: Facts): string {
     status.detail,
     `Status: ${status.code} (${status.severity})${status.since === null ? '' : ` since ${TimeText.encode(status.since)}`}`,
     `Position: ${facts.replica.cursor ? formatCursor(facts.replica.cursor) : 'none'}`,
-    `Head at the relay: ${facts.probe?.status.head ? formatCursor(facts.probe.status.head) : 'not known'}${facts.probe ? ` (asked ${TimeText.encode(facts.probe.at)})` : ''}`,
+    `Head of the server: ${facts.probe?.status.head ? formatCursor(facts.probe.status.head) : 'not known'}${facts.probe ? ` (asked ${TimeText.encode(facts.probe.at)})` : ''}`,
     ...(fault
       ? [
           `Error: ${fault.code}${fault.requestId ? `, request ${fault.requestId}` : ''}`,

@@ -3,12 +3,12 @@ import type { Seq } from '@tidemark/protocol/cursor';
 import type { Mode } from '@tidemark/protocol/run';
 import type { Action } from '@tidemark/status/status';
 import { useMemo } from 'react';
-import { type Api, faultOf, sayFault } from '../bridge.ts';
+import { type Api, describeFault, faultOf } from '../bridge.ts';
 import type { AppStoreApi } from './app-store.ts';
 import { useTidemark } from './context.tsx';
 import { detailsText } from './details-text.ts';
 
-/** Everything that a button can do. Failures are shown, never swallowed. */
+/** What the window's buttons do. A failure is shown as a notification, never swallowed. */
 export interface Actions {
   run: (action: Action) => void;
   start: (mode: Mode, target?: Seq) => void;
@@ -23,7 +23,7 @@ export function makeActions(api: Api, store: AppStoreApi): Actions {
     call.then(
       () => done?.(),
       (thrown: unknown) => {
-        const { means, todo } = sayFault(faultOf(thrown));
+        const { means, todo } = describeFault(faultOf(thrown));
         notifications.show({ color: 'red', title: means, message: todo, autoClose: 10_000 });
       },
     );
@@ -36,8 +36,8 @@ export function makeActions(api: Api, store: AppStoreApi): Actions {
     );
   const cancel = () => attempt(api.call('sync.cancel', {}));
 
-  /** What failed is tried again as it was; of a sync up to a transaction only the check, for the choice may be old. */
-  const again = (): Mode => {
+  /** A failed run is tried again in its own mode. After `up-to` only a check runs: the chosen end may be out of date. */
+  const retryMode = (): Mode => {
     const mode = store.getState().app?.facts.lastRun?.mode ?? 'now';
     return mode === 'up-to' ? 'check' : mode;
   };
@@ -64,7 +64,7 @@ export function makeActions(api: Api, store: AppStoreApi): Actions {
         case 'resume':
           return attempt(api.call('sync.resume', {}));
         case 'retry':
-          return start(again());
+          return start(retryMode());
         case 'recopy':
           return open('recopy');
         case 'verify':

@@ -4,7 +4,7 @@ import { useCallback, useEffect, useRef, useState } from 'react';
 import { faultOf } from '../bridge.ts';
 import { useTidemark } from './context.tsx';
 
-/** At most one refresh of a list in this time. */
+/** A list is fetched at most once in this time. */
 const GAP_MS = 1000;
 
 export interface Answer<T> {
@@ -15,8 +15,8 @@ export interface Answer<T> {
 }
 
 /**
- * What the app answers to `method`, asked again whenever `input` or `version` changes. Calls never overlap, and an
- * answer to an older question is dropped.
+ * The app's answer to `method`, fetched again whenever `input` or `version` changes. An answer to an earlier call is
+ * dropped.
  */
 export function useAnswer<M extends MethodName>(method: M, input: Input<M>, version: string): Answer<Output<M>> {
   const { api } = useTidemark();

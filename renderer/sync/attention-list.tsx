@@ -8,14 +8,14 @@ import { useActions } from '../state/use-actions.ts';
 import classes from './attention-list.module.css';
 import { StatusIcon } from './status-icon.tsx';
 
-/** What else is wrong. A hidden one comes back when it happens again. */
+/** What else needs attention. A hidden banner returns when its state ends and comes back. */
 export function AttentionList() {
   const { attention } = useStatus();
   const [hidden, setHidden] = useState<ReadonlySet<string>>(new Set());
   const codes = attention.map(({ code }) => code).join(' ');
   useEffect(() => {
-    const standing = new Set(codes.split(' '));
-    setHidden((old) => (old.size === 0 ? old : new Set([...old].filter((code) => standing.has(code)))));
+    const present = new Set(codes.split(' '));
+    setHidden((old) => (old.size === 0 ? old : new Set([...old].filter((code) => present.has(code)))));
   }, [codes]);
   const shown = attention.filter(({ code }) => !hidden.has(code));
   if (shown.length === 0) return null;

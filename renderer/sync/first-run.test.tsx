@@ -29,7 +29,7 @@ test('three steps lead to a first sync, and only the last step saves', async () 
   expect(called('connection.test')).toEqual([
     { relayUrl: 'https://relay.hq.example', feed: 'shop', token: 'secret-key' },
   ]);
-  await screen.findByText(/Found relay “HQ-1”/);
+  await screen.findByText(/Connected to “HQ-1”/);
   expect(called('settings.set')).toEqual([]);
   await userEvent.type(screen.getByLabelText('Name of this PC'), 'Branch 9');
   await userEvent.click(screen.getByRole('button', { name: 'Start first sync' }));

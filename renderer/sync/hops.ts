@@ -4,7 +4,7 @@ import { FORMAT } from '@tidemark/status/format';
 import type { Status, StatusCode } from '@tidemark/status/status';
 import { bytesToCome } from '@tidemark/status/to-come';
 
-/** One hop of the way from head office to this PC, as it is shown. */
+/** One hop on the way from head office to this PC, as the pipeline strip shows it. */
 export interface Hop {
   state: 'ok' | 'busy' | 'info' | 'warn' | 'error' | 'unknown';
   broken: boolean;
@@ -13,8 +13,8 @@ export interface Hop {
   more: string;
 }
 
-/** States in which nothing can come over the hop to this PC, with what the hop says. */
-const CUT: Partial<Record<StatusCode, string>> = {
+/** States in which no data can reach this PC, with the words on the hop. */
+const BLOCKED: Partial<Record<StatusCode, string>> = {
   offline: 'This PC is offline',
   unreachable: 'Not reachable',
   proxy: 'Blocked by the network',
@@ -23,24 +23,24 @@ const CUT: Partial<Record<StatusCode, string>> = {
   cert: 'Identity not verified',
   upgrade: 'Update required',
   resync: 'Fresh copy needed',
-  rewound: 'Histories differ',
-  'agent-down': 'Sync engine stopped',
+  rewound: 'Fresh copy needed',
+  'agent-down': 'Sync stopped',
   'db-damaged': 'Database damaged',
   'db-locked': 'Database in use',
   'disk-full': 'Disk full',
 };
 
-const DOING: Partial<Record<Progress['stage'], string>> = { comparing: 'Comparing', repairing: 'Repairing' };
+const STAGE_WORDS: Partial<Record<Progress['stage'], string>> = { comparing: 'Comparing', repairing: 'Repairing' };
 
-/** States in which the way is open, but what is here is not what the relay has. */
-const APART: Partial<Record<StatusCode, Pick<Hop, 'state' | 'text'>>> = {
-  'scopes-changed': { state: 'info', text: 'Share changed' },
-  altered: { state: 'info', text: 'Repair is due' },
+/** States in which the server can be reached, but the data here differs from the server's. */
+const DIFFERING: Partial<Record<StatusCode, Pick<Hop, 'state' | 'text'>>> = {
+  'scopes-changed': { state: 'info', text: 'Data selection changed' },
+  altered: { state: 'info', text: 'Repair needed' },
   differs: { state: 'warn', text: 'Data differs' },
 };
 
-/** States in which this PC does not hear the relay: what the relay said about head office is then old. */
-const DEAF: ReadonlySet<StatusCode> = new Set([
+/** States in which this PC gets no answer from the server, so that the last one about head office is old. */
+const UNHEARD: ReadonlySet<StatusCode> = new Set([
   'offline',
   'unreachable',
   'proxy',
@@ -54,29 +54,32 @@ const DEAF: ReadonlySet<StatusCode> = new Set([
   'unknown',
 ]);
 
+/** A lag below this is the age of the last heartbeat, not of the data. */
+const IN_STEP_MS = 1_000;
+
 const allCodes = (status: Status): StatusCode[] => [status.code, ...status.attention.map(({ code }) => code)];
 
-/** ` at 10:42` when the relay's last answer no longer speaks for now. */
+/** ` at 10:42` when the last answer is too old to speak for the present. */
 function asOf(facts: Facts, status: Status, now: number): string {
   if (facts.probe === null) return '';
   const asked = facts.probe.at;
-  const old = now - asked > facts.thresholds.freshMs || allCodes(status).some((code) => DEAF.has(code));
+  const old = now - asked > facts.thresholds.freshMs || allCodes(status).some((code) => UNHEARD.has(code));
   return old ? ` ${FORMAT.at(asked, now)}` : '';
 }
 
-/** Head office to relay, as the relay last told it. */
+/** Head office to server, from the server's last answer. */
 export function sourceHop(facts: Facts, status: Status, now: number): Hop {
   const { probe, thresholds } = facts;
   if (probe === null)
-    return { state: 'unknown', broken: false, text: 'Unknown', more: 'The relay has not answered yet' };
+    return { state: 'unknown', broken: false, text: 'Unknown', more: 'The server has not answered yet' };
   const { feed, now: relayNow } = probe.status;
   const { heardAt: heard } = feed;
   const more = [
     heard === null
-      ? 'The relay never heard from head office'
-      : `The relay last heard from head office ${FORMAT.full(heard)}`,
+      ? 'The server has never heard from head office'
+      : `The server last heard from head office ${FORMAT.full(heard)}`,
     `Asked ${FORMAT.full(probe.at)}`,
-    ...readAnew(probe.status, now),
+    ...baseCopyNote(probe.status, now),
   ].join('. ');
   const then = asOf(facts, status, now);
   if (heard === null) return { state: 'warn', broken: true, text: `No contact${then}`, more };
@@ -85,7 +88,7 @@ export function sourceHop(facts: Facts, status: Status, now: number): Hop {
     return { state: 'warn', broken: true, text: `Disconnected for ${FORMAT.span(silence)}${then}`, more };
   if (feed.lagMs === null) return { state: 'unknown', broken: false, text: 'Lag unknown', more };
   const lag = feed.lagMs + silence;
-  const text = `${lag < 1000 ? 'In step' : `${FORMAT.span(lag)} behind`}${then}`;
+  const text = `${lag < IN_STEP_MS ? 'Up to date' : `${FORMAT.span(lag)} behind`}${then}`;
   return {
     state: lag >= thresholds.sourceLagWarnMs ? 'warn' : then === '' ? 'ok' : 'unknown',
     broken: false,
@@ -94,22 +97,22 @@ export function sourceHop(facts: Facts, status: Status, now: number): Hop {
   };
 }
 
-/** How long it is told that the feed had to read all tables anew. */
-const BASE_NEWS_MS = 7 * 24 * 3_600_000;
+/** How long a new base copy is mentioned. */
+const BASE_COPY_NEWS_MS = 7 * 24 * 3_600_000;
 
-/** `Read anew on 23 Nov at 10:42: the slot is gone`, while that is news. */
-function readAnew({ feed: { base }, now: relayNow }: RelayStatus, now: number): string[] {
-  if (base === undefined || relayNow - base.at > BASE_NEWS_MS) return [];
-  return [`Read anew ${FORMAT.at(base.at, now)}: ${base.why.trim().replace(/\.$/, '')}`];
+/** `All tables were re-read on 23 Nov at 10:42: the slot is gone`, while that is recent. */
+function baseCopyNote({ feed: { base }, now: relayNow }: RelayStatus, now: number): string[] {
+  if (base === undefined || relayNow - base.at > BASE_COPY_NEWS_MS) return [];
+  return [`All tables were re-read ${FORMAT.at(base.at, now)}: ${base.why.trim().replace(/\.$/, '')}`];
 }
 
-/** Relay to this PC. Green only when the status itself is. */
-export function ownHop(facts: Facts, status: Status, now: number): Hop {
+/** Server to this PC. Green only when the status itself is. */
+export function terminalHop(facts: Facts, status: Status, now: number): Hop {
   const { waiting, probe, replica } = facts;
   const more = probe === null ? 'Never checked' : `Last checked ${FORMAT.full(probe.at)}`;
   if (status.progress) {
     const { done, total, stage } = status.progress;
-    const doing = DOING[stage] ?? 'Receiving';
+    const doing = STAGE_WORDS[stage] ?? 'Receiving';
     return {
       state: 'busy',
       broken: false,
@@ -117,14 +120,14 @@ export function ownHop(facts: Facts, status: Status, now: number): Hop {
       more,
     };
   }
-  if (status.code === 'checking') return { state: 'busy', broken: false, text: 'Asking…', more };
-  const cut = allCodes(status).find((code) => CUT[code] !== undefined);
+  if (status.code === 'checking') return { state: 'busy', broken: false, text: 'Checking…', more };
+  const cut = allCodes(status).find((code) => BLOCKED[code] !== undefined);
   if (cut !== undefined)
-    return { state: status.severity === 'error' ? 'error' : 'warn', broken: true, text: CUT[cut] ?? '', more };
+    return { state: status.severity === 'error' ? 'error' : 'warn', broken: true, text: BLOCKED[cut] ?? '', more };
   if (status.severity === 'unknown' || status.code === 'agent-restarting')
     return { state: 'unknown', broken: false, text: 'Unknown', more };
   if (replica.cursor === null) return { state: 'info', broken: false, text: 'Nothing received yet', more };
-  const apart = APART[status.code];
+  const apart = DIFFERING[status.code];
   if (apart) return { ...apart, broken: false, more: `${status.detail}. ${more}` };
   if (waiting === null) return { state: 'unknown', broken: false, text: 'Unknown', more };
   if (waiting.changes > 0 || waiting.transactions > 0) {
@@ -144,6 +147,6 @@ export function ownHop(facts: Facts, status: Status, now: number): Hop {
   }
   const then = asOf(facts, status, now);
   const head = probe?.status.head?.seq ?? 0;
-  const others = head > replica.cursor.seq ? 'What the relay has besides is not for this PC. ' : '';
-  return { state: then === '' ? 'ok' : 'unknown', broken: false, text: `In step${then}`, more: `${others}${more}` };
+  const others = head > replica.cursor.seq ? 'The server also has changes that are not for this PC. ' : '';
+  return { state: then === '' ? 'ok' : 'unknown', broken: false, text: `Up to date${then}`, more: `${others}${more}` };
 }

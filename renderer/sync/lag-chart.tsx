@@ -165,7 +165,8 @@ function PointTooltip({ point }: { point: LagPoint | undefined }) {
 
 function PointsTable({ points, now }: { points: LagPoint[]; now: number }) {
   return (
-    <div className={classes.scroll} tabIndex={0} role="region" aria-label="Waiting changes over time, as a table">
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: the keyboard must be able to scroll it
+    <section className={classes.scroll} tabIndex={0} aria-label="Waiting changes over time, as a table">
       <Table stickyHeader verticalSpacing={4} className="num">
         <Table.Thead>
           <Table.Tr>
@@ -184,6 +185,6 @@ function PointsTable({ points, now }: { points: LagPoint[]; now: number }) {
           ))}
         </Table.Tbody>
       </Table>
-    </div>
+    </section>
   );
 }

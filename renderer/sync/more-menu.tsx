@@ -15,7 +15,7 @@ import { useApp, useFacts } from '../state/context.tsx';
 import { useActions } from '../state/use-actions.ts';
 import classes from './status-card.module.css';
 
-/** The other things that can be done by hand. What can't be done now is shown, but off. */
+/** The other ways to sync. What is not possible now is shown disabled. */
 export function MoreMenu({ attached }: { attached: boolean }) {
   const facts = useFacts();
   const { phase, replica, waiting } = facts;
@@ -23,7 +23,7 @@ export function MoreMenu({ attached }: { attached: boolean }) {
   const actions = useActions();
   const open = useApp((state) => state.open);
   const idle = phase.kind === 'idle';
-  const some = idle && replica.cursor !== null && (waiting === null || waiting.transactions > 0);
+  const canSyncPart = idle && replica.cursor !== null && (waiting === null || waiting.transactions > 0);
   const keys = (name: keyof typeof SHORTCUTS) => (
     <Text span size="xs">
       {keyCaps(SHORTCUTS[name].accelerator).join('+')}
@@ -51,7 +51,7 @@ export function MoreMenu({ attached }: { attached: boolean }) {
           Sync now
           {bytes !== null && (
             <Text size="xs" className="num">
-              About {FORMAT.bytes(bytes)} to receive
+              About {FORMAT.bytes(bytes)} to download
             </Text>
           )}
         </Menu.Item>
@@ -64,12 +64,12 @@ export function MoreMenu({ attached }: { attached: boolean }) {
           Check for changes only
         </Menu.Item>
         <Menu.Divider />
-        <Menu.Item leftSection={<IconFlag size={16} />} disabled={!some} onClick={() => open('up-to')}>
+        <Menu.Item leftSection={<IconFlag size={16} />} disabled={!canSyncPart} onClick={() => open('up-to')}>
           Sync up to…
         </Menu.Item>
         <Menu.Item
           leftSection={<IconPlayerSkipForward size={16} />}
-          disabled={!some}
+          disabled={!canSyncPart}
           onClick={() => actions.start('one')}
         >
           Sync one transaction

@@ -4,11 +4,12 @@ import { useActions } from '../state/use-actions.ts';
 
 const HOUR_MS = 3_600_000;
 
-/** Midnight, where the person is: `until tomorrow`. */
+/** The next midnight in local time. */
 export function tomorrow(now: Date): Date {
   return new Date(now.getFullYear(), now.getMonth(), now.getDate() + 1);
 }
 
+/** Pauses automatic sync for a time. */
 export function PauseMenu() {
   const { pause } = useActions();
   return (

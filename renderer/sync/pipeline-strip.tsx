@@ -1,3 +1,5 @@
+// biome-ignore-all lint/a11y/useSemanticElements: a group of words is no fieldset
+// biome-ignore-all lint/a11y/noNoninteractiveTabindex: the keyboard must reach the tooltips, which hold absolute values
 import { Tooltip } from '@mantine/core';
 import {
   IconAlertTriangle,
@@ -13,7 +15,7 @@ import {
 import { FORMAT } from '@tidemark/status/format';
 import type { ReactNode } from 'react';
 import { useFacts, useNow, useStatus } from '../state/context.tsx';
-import { type Hop, ownHop, sourceHop } from './hops.ts';
+import { type Hop, sourceHop, terminalHop } from './hops.ts';
 import classes from './pipeline-strip.module.css';
 
 const HOP_ICONS = {
@@ -25,7 +27,7 @@ const HOP_ICONS = {
   unknown: IconHelpCircle,
 };
 
-/** Where the data comes from and where it stops: head office, relay, this PC. */
+/** The way of the data, and where it is stuck: head office, server, this PC. */
 export function PipelineStrip() {
   const facts = useFacts();
   const status = useStatus();
@@ -39,20 +41,20 @@ export function PipelineStrip() {
           icon={<IconBuilding size={20} stroke={1.6} aria-hidden />}
           name={names.central || 'Central database'}
           sub="Head office"
-          more="The database of record"
+          more="The database at head office"
         />
-        <Link hop={sourceHop(facts, status, now)} from={names.central || 'Central database'} to="the relay" />
+        <Link hop={sourceHop(facts, status, now)} from={names.central || 'Central database'} to="the server" />
         <Node
           icon={<IconServer2 size={20} stroke={1.6} aria-hidden />}
-          name={names.relay || 'Relay'}
+          name={names.relay || 'Sync server'}
           sub={head ? `Position ${FORMAT.count(head.seq)}` : 'Position unknown'}
           more={
             probe
-              ? `Relay ${probe.status.relay.name}, version ${probe.status.relay.version}${head ? `. Head committed ${FORMAT.full(head.committedAt)}` : ''}`
-              : 'The relay has not answered yet'
+              ? `${probe.status.relay.name}, version ${probe.status.relay.version}${head ? `. Last change at head office: ${FORMAT.full(head.committedAt)}` : ''}`
+              : 'The server has not answered yet'
           }
         />
-        <Link hop={ownHop(facts, status, now)} from="the relay" to="this PC" />
+        <Link hop={terminalHop(facts, status, now)} from="the server" to="this PC" />
         <Node
           icon={<IconDeviceDesktop size={20} stroke={1.6} aria-hidden />}
           name={names.terminal || 'This PC'}

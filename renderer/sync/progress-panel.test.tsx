@@ -7,7 +7,7 @@ import { renderApp } from '../testing.tsx';
 import { ProgressPanel } from './progress-panel.tsx';
 import { StatusCard } from './status-card.tsx';
 
-/** The panel of a run whose progress goes on. */
+/** The card of a comparison, whose progress the test changes. */
 function verify(first: Partial<Progress>) {
   const { push, state } = renderApp(<StatusCard />, { facts: verifying(first) });
   return { view: (change: Partial<Progress>) => act(() => push({ ...state, facts: facts(verifying(change)) })) };
@@ -21,31 +21,31 @@ const show = (change: Partial<Progress>) => {
   return screen.getByRole('progressbar', { name: 'Sync progress' });
 };
 
-test('says N of M to those who cannot see the bar', () => {
+test('the progress bar has N of M as its text', () => {
   const bar = show({});
   expect(bar.getAttribute('aria-valuetext')).toBe('1,240 of 5,310 changes');
   expect(bar.getAttribute('aria-valuenow')).toBe('23');
 });
 
-test('a percentage never stands without N of M', () => {
+test('a percentage always comes with N of M', () => {
   show({});
   expect(screen.getByText(/%/).textContent).toBe('1,240 of 5,310 changes · 23 %');
 });
 
-test('more done than was to do is never shown', () => {
+test('the amount never exceeds the total', () => {
   const bar = show({ done: 6000 });
   expect(bar.getAttribute('aria-valuetext')).toBe('5,310 of 5,310 changes');
   expect(bar.getAttribute('aria-valuenow')).toBe('100');
 });
 
-test('an amount that is not known is not zero', () => {
+test('an unknown amount is not shown as zero', () => {
   const bar = show({ total: 0, done: 0, bytesTotal: 0 });
   expect(bar.hasAttribute('aria-valuenow')).toBe(false);
-  expect(bar.getAttribute('aria-valuetext')).toBe('Amount not known yet');
+  expect(bar.getAttribute('aria-valuetext')).toBe('Preparing…');
   expect(screen.queryByText(/%/)).toBeNull();
 });
 
-test('a comparison has stages of its own, and keeps them to the end', () => {
+test('a comparison has its own stages until it ends', () => {
   const { view } = verify({ stage: 'comparing', done: 120, total: 480 });
   const now = () => screen.getAllByRole('listitem').find((item) => item.getAttribute('aria-current') === 'step');
   expect(screen.getAllByRole('listitem').map((item) => item.textContent)).toEqual([
@@ -65,12 +65,12 @@ test('a comparison has stages of its own, and keeps them to the end', () => {
   expect(screen.queryByText('Comparing')).toBeNull();
 });
 
-test('what was received is told though its total is not known', () => {
+test('shows the downloaded bytes without a known total', () => {
   show({ bytesTotal: 0, bytes: 48_000 });
   expect(screen.getByText('48 kB')).toBeTruthy();
 });
 
-test('an ETA that is not trusted is not shown', () => {
+test('hides an untrusted estimate of the time left', () => {
   show({ etaS: null });
-  expect(screen.queryByText('Left')).toBeNull();
+  expect(screen.queryByText('Time left')).toBeNull();
 });

@@ -22,7 +22,7 @@ const VERIFY_STAGES: Stages = [
   { stage: 'finishing', label: 'Finishing' },
 ];
 
-/** The stages of this run. What kind it is shows when it compares, and is remembered until it ends. */
+/** The stages of this run. A run is known to be a comparison once it compares, and until it ends. */
 function useStages({ runId, stage }: Progress): { stages: Stages; comparison: boolean } {
   const [compared, setCompared] = useState<string | null>(null);
   const compares = stage === 'comparing' || stage === 'repairing';
@@ -31,12 +31,12 @@ function useStages({ runId, stage }: Progress): { stages: Stages; comparison: bo
   return { stages: comparison ? VERIFY_STAGES : STAGES, comparison };
 }
 
-/** N of M as a sentence; null while M is not known. */
+/** `1,240 of 5,310 changes`; null while the total is not known. */
 export function progressText({ done, total, unit }: Progress): string | null {
   return total > 0 ? `${FORMAT.count(Math.min(done, total))} of ${FORMAT.counted(total, unit.slice(0, -1))}` : null;
 }
 
-/** A run under way: how much of how much, how fast, how long yet. What is not known is left out, never guessed. */
+/** The progress of a run: amount, rate and time left. What is not known is left out, never guessed. */
 export function ProgressPanel({ progress }: { progress: Progress }) {
   const now = useNow();
   const { done, total, bytes, bytesTotal, rate, etaS, stage, table, tableIndex, tableCount } = progress;
@@ -46,11 +46,11 @@ export function ProgressPanel({ progress }: { progress: Progress }) {
   const at = stages.findIndex((each) => each.stage === stage);
   const facts: [label: string, value: string][] = [];
   if (bytesTotal > 0)
-    facts.push(['Received', `${FORMAT.bytes(Math.min(bytes, bytesTotal))} of ${FORMAT.bytes(bytesTotal)}`]);
-  else if (bytes > 0) facts.push(['Received', FORMAT.bytes(bytes)]);
+    facts.push(['Downloaded', `${FORMAT.bytes(Math.min(bytes, bytesTotal))} of ${FORMAT.bytes(bytesTotal)}`]);
+  else if (bytes > 0) facts.push(['Downloaded', FORMAT.bytes(bytes)]);
   if (rate !== null) facts.push(['Rate', `${FORMAT.count(rate)} ${progress.unit}/s`]);
   facts.push(['Elapsed', FORMAT.span(now - progress.startedAt)]);
-  if (etaS !== null) facts.push(['Left', FORMAT.left(etaS * 1000)]);
+  if (etaS !== null) facts.push(['Time left', FORMAT.left(etaS * 1000)]);
   if (table === null && comparison && tableCount > 0) facts.push(['Tables', FORMAT.count(tableCount)]);
   if (table !== null)
     facts.push(['Table', tableCount > 0 ? `${table} (${Math.max(1, tableIndex)} of ${tableCount})` : table]);
@@ -76,7 +76,7 @@ export function ProgressPanel({ progress }: { progress: Progress }) {
           aria-valuemin={0}
           aria-valuemax={100}
           {...(share === null ? {} : { 'aria-valuenow': Math.floor(share * 100) })}
-          aria-valuetext={text ?? 'Amount not known yet'}
+          aria-valuetext={text ?? 'Preparing…'}
         >
           <div
             className={share === null ? classes.unknown : classes.fill}
@@ -84,7 +84,7 @@ export function ProgressPanel({ progress }: { progress: Progress }) {
           />
         </div>
         <Text size="sm" className={`${classes.share} num`}>
-          {text && share !== null ? `${text} · ${FORMAT.percent(done, total)}` : 'Amount not known yet'}
+          {text && share !== null ? `${text} · ${FORMAT.percent(done, total)}` : 'Preparing…'}
         </Text>
       </div>
       <dl className={`${classes.facts} num`}>

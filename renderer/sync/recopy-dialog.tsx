@@ -3,7 +3,7 @@ import { FORMAT } from '@tidemark/status/format';
 import { useApp, useFacts } from '../state/context.tsx';
 import { useActions } from '../state/use-actions.ts';
 
-/** A fresh copy costs time and bytes, so it is asked for twice. */
+/** Asks before a fresh copy, which takes time and bytes. */
 export function RecopyDialog() {
   const opened = useApp((state) => state.dialog === 'recopy');
   const open = useApp((state) => state.open);
@@ -21,15 +21,15 @@ export function RecopyDialog() {
     <Modal opened={opened} onClose={close} title="Download a fresh copy?">
       <Stack gap="md">
         <Text size="sm">
-          All data of this PC is downloaded again: {size}. The data here stays readable until the new copy is complete,
-          and then takes its place at once.
+          This downloads all data of this PC again: {size}. The present data stays readable until the new copy is
+          complete. The new copy then replaces it in one step.
         </Text>
         <Text size="sm" c="dimmed">
-          Use this when the data is damaged, or when this PC was away too long. For everything else, Sync now is enough.
+          Use this when the data is damaged or this PC was away too long. Otherwise Sync now is enough.
         </Text>
         <Group justify="flex-end" gap="sm">
           <Button variant="default" onClick={close} data-autofocus>
-            Keep what is here
+            Keep the present data
           </Button>
           <Button
             onClick={() => {

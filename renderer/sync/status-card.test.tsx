@@ -98,32 +98,32 @@ describe('each state shows its words and its button does what it says', () => {
   });
 });
 
-test('the button counts what it will bring', () => {
+test('the button has the number of changes waiting', () => {
   renderApp(<StatusCard />, { facts: waiting });
   expect(screen.getByTestId('primary').textContent).toBe('Sync now↓ 1,284');
 });
 
-test('a run under way can only be cancelled: no second sync is offered', () => {
+test('an active run offers only to cancel', () => {
   renderApp(<StatusCard />, { facts: syncing('applying') });
   expect(screen.getByTestId('primary').textContent).toBe('Cancel');
   expect(screen.queryByTestId('more')).toBeNull();
 });
 
-test('sync up to and one transaction are off while nothing waits', async () => {
+test('disables sync up to and one transaction while no changes are waiting', async () => {
   renderApp(<StatusCard />);
   await userEvent.click(screen.getByTestId('more'));
   expect(screen.getByRole('menuitem', { name: /Sync up to/ })).toHaveProperty('disabled', true);
   expect(screen.getByRole('menuitem', { name: /Sync one transaction/ })).toHaveProperty('disabled', true);
 });
 
-test('one transaction is asked for as such', async () => {
+test('starts a sync of one transaction', async () => {
   const { called } = renderApp(<StatusCard />, { facts: waiting });
   await userEvent.click(screen.getByTestId('more'));
   await userEvent.click(screen.getByRole('menuitem', { name: /Sync one transaction/ }));
   expect(called('sync.start')).toEqual([{ mode: 'one' }]);
 });
 
-test('a fresh copy is not started by the menu, only asked about', async () => {
+test('the menu asks before a fresh copy', async () => {
   const { called, store } = renderApp(<StatusCard />);
   await userEvent.click(screen.getByTestId('more'));
   await userEvent.click(screen.getByRole('menuitem', { name: /Download fresh copy/ }));
@@ -131,7 +131,7 @@ test('a fresh copy is not started by the menu, only asked about', async () => {
   expect(store.getState().dialog).toBe('recopy');
 });
 
-test('the menu tells about how much a sync brings', async () => {
+test('the menu says how much a sync downloads', async () => {
   const plan = { by: 'pages' as const, scopes: 'all', bytes: 3_000_000, squashed: true };
   renderApp(<StatusCard />, {
     facts: {
@@ -140,7 +140,7 @@ test('the menu tells about how much a sync brings', async () => {
     },
   });
   await userEvent.click(screen.getByTestId('more'));
-  expect(screen.getByRole('menuitem', { name: /Sync now.*About 3 MB to receive/ })).toBeTruthy();
+  expect(screen.getByRole('menuitem', { name: /Sync now.*About 3 MB to download/ })).toBeTruthy();
 });
 
 test('a rejected key leads to the key field', async () => {
@@ -149,7 +149,7 @@ test('a rejected key leads to the key field', async () => {
   expect(store.getState()).toMatchObject({ screen: 'settings', focusKey: true });
 });
 
-test('pausing until one resumes sends no end', async () => {
+test('a pause until resumed has no end', async () => {
   const { called } = renderApp(<StatusCard />);
   await userEvent.click(screen.getByTestId('pause'));
   await userEvent.click(screen.getByRole('menuitem', { name: 'Until I resume' }));

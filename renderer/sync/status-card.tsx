@@ -12,7 +12,7 @@ import { VerifyResult } from './verify-result.tsx';
 
 const MOVING = new Set(['checking', 'first-sync', 'syncing', 'comparing', 'repairing', 'agent-restarting']);
 
-/** The one answer to "how do I stand", and the next thing to do as its button. */
+/** The status of this PC, with the next step as its button. */
 export function StatusCard() {
   const status = useStatus();
   return (
@@ -44,7 +44,7 @@ export function StatusCard() {
   );
 }
 
-/** `Last checked 4 minutes ago`: where the detail does not say it already. */
+/** `Last checked 4 minutes ago`. */
 function LastChecked() {
   const { configured, probe } = useFacts();
   const now = useNow();
@@ -52,7 +52,7 @@ function LastChecked() {
   if (probe === null) {
     return (
       <Text size="xs" c="dimmed">
-        Never checked since the app started
+        Not checked yet
       </Text>
     );
   }
@@ -66,7 +66,7 @@ function LastChecked() {
   );
 }
 
-/** States that pass by themselves, in which a button would only get in the way. */
+/** States that end on their own within seconds, in which a button would only be in the way. */
 const PASSING = new Set(['starting', 'agent-restarting', 'cancelling', 'finishing']);
 
 function Buttons() {

@@ -39,7 +39,7 @@ import type { StatusCode } from '@tidemark/status/status';
 
 type Icon = typeof IconHelpCircle;
 
-/** A shape for each state: colour never says it alone. */
+/** Each state has its own shape, because colour alone must never tell states apart. */
 const ICONS: Record<StatusCode, Icon> = {
   starting: IconHourglass,
   unknown: IconHelpCircle,

@@ -15,7 +15,7 @@ const COLUMNS: { key: SortKey; label: string; right: boolean; down: boolean }[] 
   { key: 'lastChangeAt', label: 'Last change', right: true, down: true },
 ];
 
-/** Every table of the feed: how much is here, how much waits. */
+/** Every table of this PC's data: rows here, and changes waiting. */
 export function TableList() {
   const { probe, lastRun, replica } = useFacts();
   const [order, setOrder] = useState<Order>({ key: 'name', down: false });
@@ -48,7 +48,8 @@ export function TableList() {
         />
       </div>
       {fault && <Problem fault={fault} retry={reload} />}
-      <div className={classes.scroll} role="region" aria-label="List of tables" tabIndex={0}>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: the keyboard must be able to scroll it */}
+      <section className={classes.scroll} aria-label="List of tables" tabIndex={0}>
         <Table stickyHeader verticalSpacing={5} horizontalSpacing={10} className="num">
           <Table.Thead>
             <Table.Tr>
@@ -74,10 +75,10 @@ export function TableList() {
         </Table>
         {data !== null && rows.length === 0 && (
           <Text size="sm" c="dimmed" ta="center" py="lg">
-            {data.length === 0 ? 'No tables yet. They come with the first sync.' : 'No tables match.'}
+            {data.length === 0 ? 'No tables yet. The first sync creates them.' : 'No tables match.'}
           </Text>
         )}
-      </div>
+      </section>
     </section>
   );
 }
@@ -101,17 +102,17 @@ function Head({
   order: Order;
   sort: (order: Order) => void;
 }) {
-  const mine = order.key === column.key;
+  const sorted = order.key === column.key;
   const Arrow = order.down ? IconArrowDown : IconArrowUp;
   return (
-    <Table.Th aria-sort={mine ? (order.down ? 'descending' : 'ascending') : 'none'}>
+    <Table.Th aria-sort={sorted ? (order.down ? 'descending' : 'ascending') : 'none'}>
       <UnstyledButton
         className={classes.sort}
         data-right={column.right || undefined}
-        onClick={() => sort({ key: column.key, down: mine ? !order.down : column.down })}
+        onClick={() => sort({ key: column.key, down: sorted ? !order.down : column.down })}
       >
         {column.label}
-        {mine && <Arrow size={13} aria-hidden />}
+        {sorted && <Arrow size={13} aria-hidden />}
       </UnstyledButton>
     </Table.Th>
   );

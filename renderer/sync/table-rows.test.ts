@@ -8,16 +8,16 @@ const ROWS = [
 ];
 const names = (...args: Parameters<typeof arrange>) => arrange(...args).map(({ name }) => name);
 
-test('by name without regard to case', () => {
+test('sorts by name, ignoring case', () => {
   expect(names(ROWS, { key: 'name', down: false }, '', false)).toEqual(['audit', 'Orders', 'stock']);
 });
 
-test('what is not known is last both ways', () => {
+test('sorts unknown values last in both directions', () => {
   expect(names(ROWS, { key: 'rows', down: true }, '', false)).toEqual(['Orders', 'stock', 'audit']);
   expect(names(ROWS, { key: 'rows', down: false }, '', false)).toEqual(['stock', 'Orders', 'audit']);
 });
 
-test('filters by name and by what waits', () => {
+test('filters by name and by changes waiting', () => {
   expect(names(ROWS, { key: 'name', down: false }, ' oRd ', false)).toEqual(['Orders']);
   expect(names(ROWS, { key: 'name', down: false }, '', true)).toEqual(['Orders']);
 });

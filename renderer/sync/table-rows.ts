@@ -8,7 +8,7 @@ export interface Order {
 
 const names = new Intl.Collator(undefined, { numeric: true, sensitivity: 'base' });
 
-/** Tables that match, in order. What is not known comes last either way. */
+/** Filters and sorts tables. Unknown values come last in either direction. */
 export function arrange(rows: readonly TableRow[], order: Order, find: string, waitingOnly: boolean): TableRow[] {
   const wanted = find.trim().toLowerCase();
   const sign = order.down ? -1 : 1;

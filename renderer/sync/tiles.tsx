@@ -1,11 +1,12 @@
+// biome-ignore-all lint/a11y/useSemanticElements: a group of words is no fieldset
 import { ActionIcon, Anchor, Text, Tooltip } from '@mantine/core';
 import { IconCopy } from '@tabler/icons-react';
 import { formatCursor } from '@tidemark/protocol/cursor';
 import { FORMAT } from '@tidemark/status/format';
 import { bytesToCome } from '@tidemark/status/to-come';
 import type { ReactNode } from 'react';
-import { changesOf } from '../activity/run-words.ts';
-import { verifyOutcome } from '../activity/verify-words.ts';
+import { changesOf } from '../activity/run-text.ts';
+import { verifyOutcome } from '../activity/verify-text.ts';
 import { useApp, useFacts, useNow, useStatus } from '../state/context.tsx';
 import { useActions } from '../state/use-actions.ts';
 import classes from './tiles.module.css';
@@ -38,7 +39,7 @@ function Tile({ label, value, sub, more, id }: TileProps) {
   return more === undefined ? body : <Tooltip label={more}>{body}</Tooltip>;
 }
 
-/** The five numbers people ask for. `0`, `Unknown` and `—` (not yet) are three different answers. */
+/** The five numbers that people ask for. `0`, `Unknown` and `—` (not yet) mean three different things. */
 export function Tiles() {
   return (
     <div className={classes.tiles}>
@@ -67,20 +68,20 @@ function Waiting() {
   if (waiting === null) {
     const sub =
       probe === null
-        ? 'The relay was not asked yet'
+        ? 'Not checked yet'
         : probe.status.plan.by === 'snapshot'
-          ? `A fresh copy is due${size}`
+          ? `A fresh copy is needed${size}`
           : probe.status.plan.by === 'difference'
-            ? `Another share is due${size}`
-            : 'The relay did not say';
+            ? `The data selection changed${size}`
+            : 'The server did not say';
     return <Tile id="waiting" label="Changes waiting" value="Unknown" sub={sub} />;
   }
   const words = trend === null ? undefined : TREND_WORDS[trend];
   const sub =
     waiting.transactions === 0
-      ? 'Nothing waits'
+      ? 'Nothing waiting'
       : `in ${FORMAT.counted(waiting.transactions, 'transaction')}${size}${words ? ` · ${words}` : ''}`;
-  const more = waiting.oldestAt === null ? undefined : `The oldest was committed ${FORMAT.full(waiting.oldestAt)}`;
+  const more = waiting.oldestAt === null ? undefined : `The oldest is from ${FORMAT.full(waiting.oldestAt)}`;
   return <Tile id="waiting" label="Changes waiting" value={FORMAT.count(waiting.changes)} sub={sub} more={more} />;
 }
 
@@ -94,7 +95,7 @@ function AsOf() {
       label="Data current as of"
       value={FORMAT.moment(at, now)}
       sub={FORMAT.ago(at, now)}
-      more={`Last transaction here was committed ${FORMAT.full(at)}`}
+      more={`The newest change on this PC was made at head office on ${FORMAT.full(at)}`}
     />
   );
 }
@@ -102,15 +103,15 @@ function AsOf() {
 function LastSync() {
   const run = useFacts().lastSuccess;
   const now = useNow();
-  if (run === null) return <Tile id="last-sync" label="Last successful sync" value="—" sub="Not yet" />;
+  if (run === null) return <Tile id="last-sync" label="Last successful sync" value="—" sub="None yet" />;
   const at = run.endedAt;
-  const took = Math.max(0, at - run.startedAt);
-  const brought =
+  const durationMs = Math.max(0, at - run.startedAt);
+  const received =
     run.outcome === 'nothing-new'
       ? 'Nothing new'
-      : `${FORMAT.counted(changesOf(run), 'change')} in ${took < 1000 ? 'under 1 s' : FORMAT.span(took)}`;
+      : `${FORMAT.counted(changesOf(run), 'change')} in ${durationMs < 1000 ? 'under 1 s' : FORMAT.span(durationMs)}`;
   const verified = verifyOutcome(run);
-  const sub = verified === null ? brought : `Verified: ${verified.toLowerCase()}`;
+  const sub = verified === null ? received : `Verified: ${verified.toLowerCase()}`;
   return (
     <Tile id="last-sync" label="Last successful sync" value={FORMAT.moment(at, now)} sub={sub} more={FORMAT.full(at)} />
   );

@@ -14,7 +14,7 @@ type Transaction = TransactionList['transactions'][number];
 
 const PAGE = 100;
 
-/** Choose the transaction at which the next sync ends. */
+/** Lets a person choose the transaction after which the next sync ends. */
 export function UpToDialog() {
   const opened = useApp((state) => state.dialog === 'up-to');
   const open = useApp((state) => state.open);
@@ -32,7 +32,7 @@ interface Loaded {
   fault: Fault | null;
 }
 
-/** The waiting transactions, oldest first, a page at a time. */
+/** Loads the waiting transactions, oldest first, page by page. */
 function useWaiting(): Loaded & { more: () => void } {
   const { api } = useTidemark();
   const [loaded, setLoaded] = useState<Loaded>({ list: [], head: null, loading: false, fault: null });
@@ -69,10 +69,10 @@ function Chooser({ close }: { close: () => void }) {
   return (
     <Stack gap="sm">
       <Text size="sm" c="dimmed">
-        The sync ends after the transaction that you choose. Newer ones stay waiting.
+        The sync ends after the transaction that you choose. Newer ones keep waiting.
       </Text>
       {fault && <Problem fault={fault} retry={more} />}
-      <div className={classes.scroll} role="region" aria-label="Waiting transactions" tabIndex={-1}>
+      <section className={classes.scroll} aria-label="Waiting transactions">
         <Table stickyHeader verticalSpacing={4} highlightOnHover className="num">
           <Table.Thead>
             <Table.Tr>
@@ -109,7 +109,7 @@ function Chooser({ close }: { close: () => void }) {
         </Table>
         {!loading && !fault && list.length === 0 && (
           <Text size="sm" c="dimmed" ta="center" py="lg">
-            Nothing waits.
+            No changes are waiting.
           </Text>
         )}
         {loading && (
@@ -124,11 +124,11 @@ function Chooser({ close }: { close: () => void }) {
             </Button>
           </Group>
         )}
-      </div>
+      </section>
       <Group justify="space-between" gap="sm">
         <Text size="sm" className="num" aria-live="polite">
           {taken.length === 0
-            ? 'Choose a transaction'
+            ? 'Choose where to stop'
             : `${FORMAT.counted(taken.length, 'transaction')}, ${FORMAT.counted(changes, 'change')}`}
         </Text>
         <Group gap="sm">

@@ -3,7 +3,7 @@ import { FORMAT } from '@tidemark/status/format';
 import { useApp, useFacts } from '../state/context.tsx';
 import { useActions } from '../state/use-actions.ts';
 
-/** Says what a comparison does before it begins: it reads every row, which takes a while on a large database. */
+/** Explains a comparison before it starts: it reads every row, which takes a while on a large database. */
 export function VerifyDialog() {
   const opened = useApp((state) => state.dialog === 'verify');
   const open = useApp((state) => state.open);
@@ -17,13 +17,13 @@ export function VerifyDialog() {
       <Stack gap="md">
         <Text size="sm" className="num">
           {empty
-            ? 'There is no data here yet to be compared. The first sync brings it.'
-            : `Compares every table with the relay (${size}) and repairs what differs: only those rows are fetched.`}
+            ? 'There is no data on this PC to compare yet. Run the first sync.'
+            : `Compares every table with the server (${size}). Only rows that differ are downloaded, and they replace the ones here.`}
         </Text>
         {!empty && (
           <Text size="sm" c="dimmed">
-            Changes that wait are received first. Other programs can go on reading. You can cancel at any time; nothing
-            is left half done.
+            Waiting changes are received first. Other programs can keep reading. You can cancel at any time; nothing is
+            left half done.
           </Text>
         )}
         <Group justify="flex-end" gap="sm">

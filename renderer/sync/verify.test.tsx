@@ -40,25 +40,25 @@ const renderShell = (change: Partial<Facts> = {}) =>
     { facts: change },
   );
 
-test('verify is asked for in the menu, explained, and only then started', async () => {
+test('the menu explains a comparison before it starts one', async () => {
   const { called } = renderShell();
   await userEvent.click(screen.getByTestId('more'));
   await userEvent.click(screen.getByRole('menuitem', { name: /Verify data…/ }));
   const dialog = await screen.findByRole('dialog', { name: 'Verify the data of this PC?' });
-  expect(dialog.textContent).toContain('Compares every table with the relay (200,000 rows in 6 tables)');
+  expect(dialog.textContent).toContain('Compares every table with the server (200,000 rows in 6 tables)');
   expect(called('sync.start')).toEqual([]);
   await userEvent.click(within(dialog).getByRole('button', { name: 'Verify data' }));
   expect(called('sync.start')).toEqual([{ mode: 'verify' }]);
 });
 
-test('whoever thinks better of it starts nothing', async () => {
+test('closing the dialog starts nothing', async () => {
   const { called, store } = renderShell();
   store.getState().open('verify');
   await userEvent.click(await screen.findByRole('button', { name: 'Not now' }));
   expect(called('sync.start')).toEqual([]);
 });
 
-test('without data there is nothing to verify', async () => {
+test('without data, nothing can be verified', async () => {
   const { store } = renderShell({ replica: NO_DATA, lastRun: null, lastSuccess: null });
   await userEvent.click(screen.getByTestId('more'));
   expect(screen.getByRole('menuitem', { name: /Verify data…/ })).toHaveProperty('disabled', true);
@@ -68,7 +68,7 @@ test('without data there is nothing to verify', async () => {
   expect(within(dialog).queryByRole('button', { name: 'Verify data' })).toBeNull();
 });
 
-test('while it runs it can be cancelled, and the panel says of what table', async () => {
+test('a comparison names its table and can be cancelled', async () => {
   const progress = { ...PROGRESS, unit: 'rows' as const, stage: 'comparing' as const, tableIndex: 2 };
   const { called } = renderShell({ phase: { kind: 'syncing', first: false, progress } });
   const card = screen.getByTestId('status-card');
@@ -78,7 +78,7 @@ test('while it runs it can be cancelled, and the panel says of what table', asyn
   expect(called('sync.cancel')).toEqual([{}]);
 });
 
-test('its result is told where the person is by then, and stands on the card', async () => {
+test('the result is notified on any screen and stays on the card', async () => {
   const { push, state, store } = renderShell();
   act(() => store.getState().show('settings'));
   act(() => push({ ...state, facts: facts({ lastRun: REPAIRED, lastSuccess: REPAIRED }) }));
@@ -90,15 +90,15 @@ test('its result is told where the person is by then, and stands on the card', a
   expect(store.getState().screen).toBe('activity');
 });
 
-test('a comparison that nobody asked for by hand is not notified, nor one from before the window opened', async () => {
+test('neither an automatic comparison nor one from before the window opened is notified', async () => {
   const { push, state } = renderShell({ lastRun: VERIFY });
-  expect(screen.getByTestId('verify-result').textContent).toContain('all equal');
+  expect(screen.getByTestId('verify-result').textContent).toContain('identical');
   const scheduled: Run = { ...VERIFY, id: 'verify-2', trigger: 'schedule' };
   act(() => push({ ...state, facts: facts({ lastRun: scheduled }) }));
   expect(screen.queryByText('Data verified')).toBeNull();
 });
 
-test('the comparison of an earlier day is not told as news when the database is opened', async () => {
+test('an earlier comparison is not notified when the database is opened', async () => {
   const { push, state } = renderShell({ lastRun: null });
   act(() => push({ ...state, facts: facts({ lastRun: { ...REPAIRED, endedAt: at(60_000) } }) }));
   expect(screen.getByTestId('verify-result').textContent).toContain('were repaired');
@@ -108,10 +108,10 @@ test('the comparison of an earlier day is not told as news when the database is 
 test('a cancelled comparison claims nothing', () => {
   renderShell({ lastRun: { ...VERIFY, outcome: 'cancelled' } });
   expect(screen.getByTestId('verify-result').textContent).toContain('The comparison was cancelled before it ended');
-  expect(screen.queryByText(/all equal/)).toBeNull();
+  expect(screen.queryByText(/identical/)).toBeNull();
 });
 
-test('a failed comparison is the status, and is tried again as what it was', async () => {
+test('a failed comparison shows as the status, and is retried as a comparison', async () => {
   const lastRun = failedRun({ code: 'page_corrupt', params: {} }, { mode: 'verify' });
   const { called } = renderShell({ lastRun });
   expect(screen.getByTestId('headline').textContent).toContain('Verify stopped');

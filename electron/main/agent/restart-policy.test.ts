@@ -10,7 +10,7 @@ function crashAt(...times: number[]): Verdict[] {
   });
 }
 
-test('five restarts in ten minutes, each after a longer wait, then none', () => {
+test('restarts five times in ten minutes, each after a longer wait, then stops', () => {
   const verdicts = crashAt(0, 2_000, 5_000, 10_000, 20_000, 40_000);
   expect(verdicts.map((verdict) => (verdict.restart ? verdict.afterMs : 'down'))).toEqual([
     1_000,
@@ -22,7 +22,7 @@ test('five restarts in ten minutes, each after a longer wait, then none', () => 
   ]);
 });
 
-test('crashes that are ten minutes old are forgotten', () => {
+test('forgets crashes older than ten minutes', () => {
   expect(crashAt(0, 1_000, 2_000, 3_000, 4_000, 602_500).at(-1)).toEqual({
     restart: true,
     afterMs: 4_000,

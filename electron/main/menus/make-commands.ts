@@ -1,4 +1,4 @@
-import { tellWindow } from '../../ipc/window-ipc.ts';
+import { sendToWindow } from '../../ipc/window-ipc.ts';
 import type { AgentProcess } from '../agent/agent-process.ts';
 import type { AppWindow } from '../window/app-window.ts';
 import type { Commands } from './commands.ts';
@@ -22,11 +22,11 @@ export function makeCommands({ agent, window, quit, onFailed }: CommandDeps): Co
     resume: () => send('resume', agent.call('sync.resume', {})),
     showScreen: (screen) => {
       window.show();
-      tellWindow(window.current, 'window.show', { screen });
+      sendToWindow(window.current, 'window.show', { screen });
     },
     openDialog: (dialog) => {
       window.show();
-      tellWindow(window.current, 'window.open', { dialog });
+      sendToWindow(window.current, 'window.open', { dialog });
     },
     showWindow: () => window.show(),
     quit,

@@ -1,18 +1,19 @@
 import { safeStorage } from 'electron';
 import type { SealedToken } from './settings-file.ts';
 
-/** Keeps the relay's key by the operating system's key store, where there is one. */
+/** Encrypts the relay's key with the operating system's key store, where there is one. */
 export interface TokenStore {
+  /** Returns the key in the form in which it is stored. */
   seal(token: string): Promise<SealedToken>;
-  /** Throws when the key store does not give it back: another user, another machine, or the store is locked. */
+  /** Throws when the key store does not return the key: another user, another computer, or a locked store. */
   open(sealed: SealedToken): Promise<string>;
 }
 
-/** After the app is ready. Newer Electrons have an asynchronous key store and will drop the other. */
+/** Electron's key store. Call after the app is ready. Newer versions have an asynchronous one and will drop the other. */
 export function electronTokenStore(): TokenStore {
   const asynchronous = 'encryptStringAsync' in safeStorage;
   const available = async () => {
-    // Without a key store Linux offers 'basic_text', which anyone can undo: no better than the file's rights, so say so.
+    // Without a key store, Linux offers 'basic_text', which anyone can decrypt. It must not pass for encryption.
     if (process.platform === 'linux' && ['basic_text', 'unknown'].includes(safeStorage.getSelectedStorageBackend()))
       return false;
     return asynchronous ? safeStorage.isAsyncEncryptionAvailable() : safeStorage.isEncryptionAvailable();

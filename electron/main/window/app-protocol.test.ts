@@ -8,7 +8,7 @@ const { cspHeader } = await import('./csp.ts');
 
 const FOLDER = path.resolve('/srv/page');
 
-test('a page and its files are found', () => {
+test('finds the page and its files', () => {
   expect(fileOf('app://tidemark/', FOLDER)).toEqual({
     path: path.join(FOLDER, 'index.html'),
     type: 'text/html; charset=utf-8',
@@ -16,26 +16,26 @@ test('a page and its files are found', () => {
   expect(fileOf('app://tidemark/assets/a.js?x#y', FOLDER)?.path).toBe(path.join(FOLDER, 'assets/a.js'));
 });
 
-test('dots that the address itself folds stay in the folder', () => {
+test('dot segments normalised by the URL parser stay inside the root', () => {
   expect(fileOf('app://tidemark/../secret.js', FOLDER)?.path).toBe(path.join(FOLDER, 'secret.js'));
   expect(fileOf('app://tidemark/%2e%2e/secret.js', FOLDER)?.path).toBe(path.join(FOLDER, 'secret.js'));
 });
 
 test.each([
-  ['out of the folder, encoded', 'app://tidemark/%2e%2e%2fsecret.js'],
-  ['out of the folder, by backslash', 'app://tidemark/..%5csecret.js'],
-  ['out and into a folder of like name', 'app://tidemark/..%2fpage2/a.js'],
+  ['a path outside the folder, percent-encoded', 'app://tidemark/%2e%2e%2fsecret.js'],
+  ['a path outside the folder, by backslash', 'app://tidemark/..%5csecret.js'],
+  ['a sibling folder whose name starts alike', 'app://tidemark/..%2fpage2/a.js'],
   ['another host', 'app://other/index.html'],
   ['another scheme', 'https://tidemark/index.html'],
   ['a null byte', 'app://tidemark/index.html%00.js'],
   ['a broken escape', 'app://tidemark/%E0%A4%A.js'],
-  ['a kind that no page needs', 'app://tidemark/settings.sqlite'],
+  ['a file type that no page needs', 'app://tidemark/settings.sqlite'],
   ['a folder', 'app://tidemark/assets'],
-])('refused: %s', (_, address) => {
+])('refuses %s', (_, address) => {
   expect(fileOf(address, FOLDER)).toBeNull();
 });
 
-test('no script but ours, and none from text', () => {
+test('the policy allows only scripts of the app, and no eval', () => {
   expect(cspHeader()).toBe(
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; connect-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'",
   );
@@ -49,10 +49,10 @@ test.each([
   'file:///etc/passwd',
   'javascript:alert(1)',
   'help',
-])('not opened outside: %s', (address) => {
+])('does not open %s in the browser', (address) => {
   expect(mayOpen(address, new Set(['help.example']))).toBe(false);
 });
 
-test('opened outside: https on the list', () => {
+test('opens an https address of a listed host in the browser', () => {
   expect(mayOpen('https://help.example/a', new Set(['help.example']))).toBe(true);
 });

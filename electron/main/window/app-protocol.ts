@@ -4,7 +4,7 @@ import { protocol, type Session } from 'electron';
 import { originOf, parseUrl } from '../../ipc/parse-url.ts';
 import { cspHeader } from './csp.ts';
 
-/** Pages come by a protocol of our own, never from file: or the network. */
+/** The protocol that serves the window's page. Pages are never loaded from file: or from the network. */
 export const SCHEME = 'app';
 export const ORIGIN = 'app://tidemark';
 
@@ -18,14 +18,14 @@ const TYPES: Readonly<Record<string, string>> = {
   '.json': 'application/json',
 };
 
-/** Must run before the app is ready. */
+/** Registers the scheme. Must run before the app is ready. */
 export function registerScheme(): void {
   protocol.registerSchemesAsPrivileged([
     { scheme: SCHEME, privileges: { standard: true, secure: true, supportFetchAPI: true, codeCache: true } },
   ]);
 }
 
-/** Serves `folder` as app://tidemark/ in a session. */
+/** Serves `folder` as app://tidemark/ in a session. Answers 404 to everything that is not a file of the page. */
 export function serveFolder(session: Session, folder: string): void {
   session.protocol.handle(SCHEME, async (request) => {
     const file = request.method === 'GET' ? fileOf(request.url, folder) : null;
@@ -52,7 +52,7 @@ const HEADERS: Readonly<Record<string, string>> = {
 
 const refused = (status: number) => new Response(null, { status, headers: HEADERS });
 
-/** The file that an address names; null when it is not ours to give: another host, a path out of the folder, a kind that no page needs. */
+/** The file that an address names. Null for another host, a path outside `folder`, and file types that no page needs. */
 export function fileOf(address: string, folder: string): { path: string; type: string } | null {
   const url = parseUrl(address);
   if (url === null || originOf(address) !== ORIGIN) return null;

@@ -1,6 +1,6 @@
 /**
- * What a page of ours may load, as a header. `unsafe-inline` for styles only: Mantine puts `<style>` elements into the
- * page. The page does no network; all traffic with the relay is the sync engine's.
+ * The content security policy of the window's page. Styles need `unsafe-inline`, because Mantine adds `<style>` elements
+ * to the page. The page has no network access: only the agent talks to the relay.
  */
 const POLICY: Readonly<Record<string, string>> = {
   'default-src': "'none'",
@@ -16,6 +16,7 @@ const POLICY: Readonly<Record<string, string>> = {
   'object-src': "'none'",
 };
 
+/** The policy as the value of its header. */
 export function cspHeader(): string {
   return Object.entries(POLICY)
     .map(([directive, sources]) => `${directive} ${sources}`)

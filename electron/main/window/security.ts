@@ -2,7 +2,7 @@ import { app, type Session } from 'electron';
 import { openExternal } from '../../ipc/open-external.ts';
 import { parseUrl } from '../../ipc/parse-url.ts';
 
-/** Every web contents of the app, whoever makes it, stays on its page, opens nothing and embeds nothing. */
+/** Keeps every web contents of the app on its page: no navigation, no new window, no embedded page. */
 export function hardenContents(onRefused: (what: string) => void): void {
   app.on('web-contents-created', (_, contents) => {
     const refuse = (event: { preventDefault: () => void; url: string }) => {
@@ -28,7 +28,7 @@ export function hardenContents(onRefused: (what: string) => void): void {
   });
 }
 
-/** A page gets no permission and no device, can download nothing, and reaches no address but ours. */
+/** Denies pages all permissions, devices and downloads, and every request outside `scheme`. */
 export function hardenSession(session: Session, scheme: string, onRefused: (what: string) => void): void {
   session.setPermissionRequestHandler((_, permission, callback) => {
     onRefused(`permission ${permission}`);

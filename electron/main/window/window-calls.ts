@@ -10,11 +10,11 @@ interface CallDeps {
   settings: SettingsService;
   state: AppStateHolder;
   restartApp: () => void;
-  /** The window has its page and asked for its first state. */
+  /** Called when the window asks for its first state. */
   onFirstState: () => void;
 }
 
-/** What each call of the window does. */
+/** Handles the window's calls. Those that the agent answers come ready-made from {@link AgentProcess.forwarded}. */
 export function makeCalls({ agent, settings, state, restartApp, onFirstState }: CallDeps): CallHandlers {
   return {
     ...agent.forwarded,

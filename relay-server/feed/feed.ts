@@ -1,0 +1,231 @@
+import { mkdirSync } from 'node:fs';
+import path from 'node:path';
+import type { BehindBody, TableListBody, TransactionListBody } from '@tidemark/protocol/api';
+import type { Cursor, Seq } from '@tidemark/protocol/cursor';
+import type { ScopeSet } from '@tidemark/protocol/page';
+import { CompactedPages } from '../compaction/compacted-pages.ts';
+import type { FeedConfig } from '../config/relay-config.ts';
+import { Digester } from '../digests/digester.ts';
+import { FeedWriter } from '../ingest/feed-writer.ts';
+import { DirectLog } from '../log/direct/direct-log.ts';
+import { FeedReader } from '../log/feed-reader.ts';
+import type { FeedRow } from '../log/log-format.ts';
+import type { LogSource } from '../log/log-source.ts';
+import { FeedPages } from '../pages/feed-pages.ts';
+import type { Attributes, EntitledSet } from '../routing/filters.ts';
+import { FeedSnapshots } from '../snapshots/feed-snapshots.ts';
+import { Entitlements } from './entitlements.ts';
+import { FeedStore } from './feed-store.ts';
+import { keepsUntilMs } from './keeping-time.ts';
+import { LongPolls } from './long-polls.ts';
+import { type Plan, planOf } from './plan.ts';
+import { RetentionSchedule } from './retention-schedule.ts';
+import { SourceLag } from './source-lag.ts';
+
+/**
+ * One feed of the relay: creates the parts below, connects them, and gathers what a status answer needs.
+ *
+ * This class must stay a coordinator. It may not
+ * - contain SQL, read or write files, or start threads: that is the readers', the writer's and the builders' work;
+ * - decide how a terminal catches up, or compute prices and times: `plan.ts` and `keeping-time.ts` are pure and do;
+ * - know HTTP: no requests, headers, codings, ISO times or error bodies;
+ * - know sessions or batches: they belong to the log source;
+ * - keep state of its own about terminals, pages or snapshots.
+ *
+ * Order at the end: waiting requests are answered, then the parts that read are closed, then the source, then the writer.
+ */
+
+export interface FeedDeps {
+  now: () => number;
+  log: (event: string, fields: Record<string, unknown>) => void;
+}
+
+/** What a status answer says of the feed and of one terminal. Times in ms, except the master's own texts. */
+export interface FeedStatus {
+  nowMs: number;
+  row: FeedRow;
+  keepsUntilMs: number | null;
+  behind: BehindBody | null;
+  plan: Plan;
+  connected: boolean;
+  heardAtMs: number | null;
+  lagMs: number | null;
+}
+
+export class Feed {
+  readonly name: string;
+  readonly log: LogSource;
+  readonly lag: SourceLag;
+  readonly pages: FeedPages;
+  readonly snapshots: FeedSnapshots;
+  readonly digester = new Digester();
+  readonly #deps: FeedDeps;
+  readonly #config: FeedConfig;
+  readonly #store: FeedStore;
+  readonly #reader: FeedReader;
+  readonly #entitlements: Entitlements;
+  readonly #polls = new LongPolls();
+  readonly #retention: RetentionSchedule;
+
+  private constructor(name: string, folder: string, config: FeedConfig, writer: FeedWriter, deps: FeedDeps) {
+    const file = fileIn(folder);
+    const { filters } = config;
+    const failed = (event: string) => (error: { code: string; message: string }) =>
+      deps.log(event, { feed: name, code: error.code, detail: error.message });
+    this.name = name;
+    this.#deps = deps;
+    this.#config = config;
+    this.lag = new SourceLag(deps.now);
+    this.#reader = new FeedReader(file, name, filters);
+    this.#entitlements = new Entitlements(filters);
+    const store = new FeedStore(writer, this.#reader.feed(), ({ feed, heartbeat, scopes }, moved) => {
+      this.lag.onBatch(heartbeat, feed.committedAt);
+      if (moved) this.#polls.wake(scopes);
+    });
+    this.#store = store;
+    this.log = new DirectLog({
+      store,
+      publish: config.publish,
+      onSession: ({ source, version }, head) => deps.log('session', { feed: name, source: source.kind, version, head }),
+    });
+    const compacted = new CompactedPages({
+      feed: name,
+      folder,
+      file,
+      filters,
+      now: deps.now,
+      onFailure: failed('squash-failed'),
+    });
+    this.pages = new FeedPages({ store, reader: this.#reader.pages, compacted });
+    this.snapshots = new FeedSnapshots({
+      feed: name,
+      folder,
+      mirror: file,
+      filters,
+      store,
+      reader: this.#reader,
+      entitlements: this.#entitlements,
+      now: deps.now,
+      onFailure: failed('snapshot-failed'),
+    });
+    this.#retention = new RetentionSchedule(
+      () => store.dropOldest(config.retention, deps.now()),
+      (error) => deps.log('retention-failed', { feed: name, error: String(error) }),
+    );
+  }
+
+  /**
+   * Opens or creates the feed's store under `data` and runs retention once. Throws db_*, disk_full, or config_invalid when a
+   * filter does not fit its table.
+   */
+  static async open(name: string, data: string, config: FeedConfig, deps: FeedDeps): Promise<Feed> {
+    const folder = path.join(data, name);
+    mkdirSync(folder, { recursive: true });
+    const writer = new FeedWriter(fileIn(folder), config.filters);
+    try {
+      await writer.open();
+    } catch (error) {
+      await writer.close();
+      throw error;
+    }
+    const feed = new Feed(name, folder, config, writer, deps);
+    await feed.#retention.run();
+    return feed;
+  }
+
+  /** Answers all requests that wait, and closes the store; what was not committed is dropped. */
+  async close(): Promise<void> {
+    this.release();
+    this.#retention.stop();
+    await this.digester.close();
+    await this.snapshots.close();
+    await this.pages.close();
+    this.#reader.close();
+    await this.log.close();
+    await this.#store.close();
+  }
+
+  /** Answers every waiting request now. */
+  release(): void {
+    this.#polls.wakeAll();
+  }
+
+  /** What is committed. */
+  get row(): FeedRow {
+    return this.#store.row;
+  }
+
+  /** Why the store cannot be read; null: it can. */
+  storeFault(): string | null {
+    return this.#reader.fault();
+  }
+
+  /** What a terminal of these attributes is entitled to. */
+  entitled(attributes: Attributes): EntitledSet {
+    return this.#entitlements.of(attributes);
+  }
+
+  /** `cursor`: the terminal's; null: its replica is empty. `holds`: the set of scopes of its replica. */
+  status(set: EntitledSet, cursor: Cursor | null, holds: ScopeSet): FeedStatus {
+    const row = this.#store.row;
+    const { behind, plan } = planOf({
+      head: row.committedAt === null ? null : { epoch: row.epoch, seq: row.head },
+      horizon: row.horizon,
+      cursor,
+      entitled: set.id,
+      holds,
+      behind: () => this.#reader.behind(set, cursor?.seq ?? row.head, row.head),
+      size: () => this.#reader.size(set),
+      changedRows: () => this.#reader.changedRows(set, cursor?.seq ?? row.head),
+      snapshot: () => this.snapshots.ready(set),
+      pageRatio: this.pages.compressionRatio,
+      compactionRefused: () => this.pages.compactionRefused(set, cursor?.seq ?? row.head),
+    });
+    return {
+      nowMs: this.#deps.now(),
+      row,
+      keepsUntilMs: cursor && behind ? this.#keepsUntilMs(cursor.seq, behind) : null,
+      behind,
+      plan,
+      connected: this.lag.connected,
+      heardAtMs: this.lag.heardAtMs,
+      lagMs: this.lag.lagMs,
+    };
+  }
+
+  /** Resolves when the set has news after `after`, at the time limit, or when `signal` is aborted. */
+  async waitForNews(set: EntitledSet, after: Seq, timeoutMs: number, signal: AbortSignal): Promise<void> {
+    const { head } = this.#store.row;
+    if (after > head || this.#reader.behind(set, after, head).transactions > 0) return;
+    await this.#polls.wait(set.scopes, timeoutMs, signal);
+  }
+
+  /** Transactions of the set after a seq, oldest first. Throws epoch_changed. */
+  transactions(set: EntitledSet, epoch: string, after: Seq, limit: number): TransactionListBody {
+    this.#store.requireEpoch(epoch);
+    return { transactions: this.#reader.transactions(set, after, limit), head: this.#store.row.head };
+  }
+
+  /** The feed's tables as the set has them; with what the terminal is missing when its cursor is one of the feed. */
+  tables(set: EntitledSet, cursor: Cursor | null): TableListBody {
+    const { epoch, head } = this.#store.row;
+    const known = cursor !== null && cursor.epoch === epoch && cursor.seq <= head ? cursor.seq : null;
+    return { tables: this.#reader.tables(set, known) };
+  }
+
+  #keepsUntilMs(after: Seq, { oldestAt }: BehindBody): number | null {
+    if (oldestAt === null) return null;
+    const { retention } = this.#config;
+    // The size of the log matters, and costs queries, only where it is limited.
+    const log = retention.megabytes === null ? null : this.#reader.logSpan();
+    return keepsUntilMs({
+      nowMs: this.#deps.now(),
+      retention,
+      oldestMissingMs: Date.parse(oldestAt),
+      log,
+      cursorBytes: log === null ? 0 : this.#reader.logBytes(after),
+    });
+  }
+}
+
+const fileIn = (folder: string) => path.join(folder, 'feed.sqlite');

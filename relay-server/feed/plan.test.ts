@@ -1,0 +1,187 @@
+import { Epoch, seq } from '@tidemark/protocol/cursor';
+import { describe, expect, test } from 'vitest';
+import { type PlanFacts, planOf } from './plan.ts';
+
+const epoch = Epoch.parse('aaaaaaaa');
+const at = (value: number) => ({ epoch, seq: seq(value) });
+const unexpected = (): never => {
+  throw new Error('the plan does not depend on this fact');
+};
+const behind = (transactions: number, changes: number, bytes: number) => ({
+  transactions,
+  changes,
+  bytes,
+  oldestAt: null,
+});
+
+/** A terminal at seq 10 of 20, in a log that reaches back to 5. Facts that cost a query must not be asked for. */
+const facts = (more: Partial<PlanFacts>): PlanFacts => ({
+  head: at(20),
+  horizon: seq(5),
+  cursor: at(10),
+  entitled: 'all',
+  holds: 'all',
+  behind: unexpected,
+  size: unexpected,
+  changedRows: unexpected,
+  snapshot: unexpected,
+  pageRatio: 0.5,
+  compactionRefused: unexpected,
+  ...more,
+});
+const size = () => ({ rows: 1000, tables: 3 });
+const noSnapshot = () => null;
+
+describe('without a backlog to replay', () => {
+  test('a relay without a base offers nothing', () => {
+    expect(planOf(facts({ head: null, cursor: null }))).toEqual({ behind: null, plan: { by: 'none' } });
+  });
+
+  test('a terminal at the head is caught up, and costs no query but the backlog', () => {
+    expect(planOf(facts({ cursor: at(20), behind: () => behind(0, 0, 0) }))).toEqual({
+      behind: behind(0, 0, 0),
+      plan: { by: 'none' },
+    });
+  });
+
+  test.each([
+    ['an empty replica', { cursor: null }, 'first'],
+    ['a cursor of another epoch', { cursor: { epoch: Epoch.parse('bbbbbbbb'), seq: seq(10) } }, 'epoch_changed'],
+    ['a cursor past the head', { cursor: at(21) }, 'cursor_ahead'],
+    ['a cursor before the horizon', { cursor: at(4) }, 'behind_horizon'],
+  ] as const)('%s needs a snapshot', (_, more, reason) => {
+    expect(planOf(facts({ ...more, size, snapshot: noSnapshot }))).toEqual({
+      behind: null,
+      plan: { by: 'snapshot', scopes: 'all', reason, rows: 1000, tables: 3, bytes: 60_000 },
+    });
+  });
+
+  test('the horizon itself is a start for a pull', () => {
+    const plan = planOf(facts({ cursor: at(5), behind: () => behind(15, 15, 1000) }));
+    expect(plan.plan.by).toBe('pages');
+  });
+
+  test.each([at(10), at(4), at(20)])('a replica of other scopes at %j needs the difference', (cursor) => {
+    expect(planOf(facts({ cursor, holds: 'other', size, snapshot: noSnapshot }))).toEqual({
+      behind: null,
+      plan: { by: 'difference', scopes: 'all', rows: 1000, tables: 3, bytes: 60_000 },
+    });
+  });
+
+  test.each([
+    ['an empty replica', null, 'first'],
+    ['a cursor past the head', at(21), 'cursor_ahead'],
+  ] as const)('%s needs a snapshot whatever scopes it holds', (_, cursor, reason) => {
+    expect(planOf(facts({ cursor, holds: 'other', size, snapshot: noSnapshot })).plan).toMatchObject({ reason });
+  });
+});
+
+describe('the size of a snapshot', () => {
+  const first = (more: Partial<PlanFacts>) => planOf(facts({ cursor: null, size, ...more })).plan;
+
+  test('follows the snapshot that is ready, row by row', () => {
+    const snapshot = () => ({ rows: 500, bytes: 90_000, downloadBytes: 20_000 });
+    expect(first({ snapshot })).toMatchObject({ bytes: 40_000 });
+  });
+
+  test('is a guess when the snapshot that is ready has no rows', () => {
+    const snapshot = () => ({ rows: 0, bytes: 8192, downloadBytes: 300 });
+    expect(first({ snapshot })).toMatchObject({ bytes: 60_000 });
+  });
+
+  test('follows the compression of that snapshot when no page was compressed yet', () => {
+    const snapshot = () => ({ rows: 0, bytes: 1000, downloadBytes: 100 });
+    expect(first({ snapshot, pageRatio: null })).toMatchObject({ bytes: 12_000 });
+  });
+
+  test('is a guess with the usual compression when nothing was compressed yet', () => {
+    expect(first({ snapshot: noSnapshot, pageRatio: null })).toMatchObject({ bytes: 36_000 });
+  });
+});
+
+describe('a backlog', () => {
+  const KIB = 1024;
+  const MIB = 1024 * KIB;
+
+  test('a small one comes by pages, without a look at the price of a snapshot', () => {
+    expect(planOf(facts({ behind: () => behind(2, 10, 64 * KIB) }))).toEqual({
+      behind: behind(2, 10, 64 * KIB),
+      plan: { by: 'pages', scopes: 'all', bytes: 32 * KIB, squashed: false },
+    });
+  });
+
+  test('one that weighs no more than a snapshot comes by pages', () => {
+    const plan = planOf(facts({ behind: () => behind(2, 1000, 100_000), size, snapshot: noSnapshot })).plan;
+    expect(plan).toEqual({ by: 'pages', scopes: 'all', bytes: 50_000, squashed: false });
+  });
+
+  test('one that weighs more than a snapshot is replaced by it', () => {
+    const plan = planOf(
+      facts({ behind: () => behind(2, 1_000, 150_000), size: () => ({ rows: 900, tables: 3 }), snapshot: noSnapshot }),
+    ).plan;
+    // 150 bytes a change suggest 150 bytes a row: 900 rows at half of that.
+    expect(plan).toEqual({ by: 'snapshot', scopes: 'all', reason: 'cheaper', rows: 900, tables: 3, bytes: 67_500 });
+  });
+
+  test('a row of a snapshot weighs at least what experience says, however small the changes are', () => {
+    const plan = planOf(facts({ behind: () => behind(2, 100_000, 200_000), size, snapshot: noSnapshot })).plan;
+    expect(plan).toMatchObject({ by: 'snapshot', bytes: 60_000 });
+  });
+
+  const large = (more: Partial<PlanFacts>) =>
+    planOf(
+      facts({
+        behind: () => behind(100, 10_000, 2 * MIB),
+        size: () => ({ rows: 1_000_000, tables: 3 }),
+        snapshot: noSnapshot,
+        compactionRefused: () => false,
+        changedRows: () => 1_000,
+        ...more,
+      }),
+    ).plan;
+
+  test('a large one comes by compacted pages, whose price follows the rows that changed', () => {
+    expect(large({})).toEqual({
+      by: 'pages',
+      scopes: 'all',
+      bytes: Math.ceil(1000 * ((2 * MIB) / 10_000) * 0.5),
+      squashed: true,
+    });
+  });
+
+  test('compacted pages never cost more than the pages themselves', () => {
+    expect(large({ changedRows: () => 1_000_000 })).toMatchObject({ bytes: MIB, squashed: true });
+  });
+
+  test.each<[string, Partial<PlanFacts>]>([
+    ['compaction was refused before', { compactionRefused: () => true }],
+    ['it is one transaction', { behind: () => behind(1, 10_000, 2 * MIB), compactionRefused: unexpected }],
+    [
+      'it is below the size that is worth a build',
+      { behind: () => behind(100, 10_000, MIB - 1), compactionRefused: unexpected },
+    ],
+    [
+      'it is above the size that a build can take',
+      {
+        behind: () => behind(100, 10_000, 512 * MIB + 1),
+        compactionRefused: unexpected,
+        size: () => ({ rows: 1e9, tables: 3 }),
+      },
+    ],
+  ])('pages are not compacted when %s', (_, more) => {
+    expect(large({ ...more, changedRows: unexpected })).toMatchObject({ by: 'pages', squashed: false });
+  });
+
+  test.each([MIB, 512 * MIB])('a backlog of %d bytes is compacted', (bytes) => {
+    expect(large({ behind: () => behind(100, 10_000, bytes), size: () => ({ rows: 1e9, tables: 3 }) })).toMatchObject({
+      squashed: true,
+    });
+  });
+
+  test('a backlog without changes is priced without dividing by them', () => {
+    expect(planOf(facts({ behind: () => behind(0, 0, 100 * KIB), size, snapshot: noSnapshot })).plan).toMatchObject({
+      by: 'pages',
+      bytes: 50 * KIB,
+    });
+  });
+});

@@ -1,0 +1,44 @@
+import { PROTOCOL_VERSION } from '@tidemark/protocol/page';
+import type { Express } from 'express';
+import type { Feed } from '../feed/feed.ts';
+import { metricsText } from './metrics.ts';
+import { openApi } from './openapi.ts';
+import type { Readiness } from './readiness.ts';
+import type { Route } from './route.ts';
+import { sendJson } from './send.ts';
+
+/** The routes for operators and machines: health, readiness, version, metrics, and the description of the API. */
+
+export interface OperationsDeps {
+  feeds: ReadonlyMap<string, Feed>;
+  version: string;
+  now: () => number;
+  readiness: () => Readiness;
+}
+
+/** `requireAdmin` throws token_invalid or role_denied. */
+export function addOperations(
+  app: Express,
+  routes: Route[],
+  deps: OperationsDeps,
+  requireAdmin: (request: { headers: { authorization?: string | undefined } }) => void,
+): void {
+  app.get('/healthz', (_request, response) => sendJson(response, { ok: true }));
+  app.get('/readyz', (_request, response) => {
+    const readiness = deps.readiness();
+    sendJson(response, readiness, readiness.ready ? 200 : 503);
+  });
+  app.get('/version', (_request, response) =>
+    sendJson(response, { version: deps.version, protocol: PROTOCOL_VERSION }),
+  );
+  const document = openApi(routes, deps.version);
+  app.get('/openapi.json', (_request, response) => sendJson(response, document));
+  app.get('/metrics', async (request, response) => {
+    // A proxy on this machine forwards requests of others.
+    const local =
+      ['127.0.0.1', '::1', '::ffff:127.0.0.1'].includes(request.socket.remoteAddress ?? '') &&
+      request.headers['x-forwarded-for'] === undefined;
+    if (!local) requireAdmin(request);
+    response.type('text/plain; version=0.0.4').send(await metricsText(deps));
+  });
+}

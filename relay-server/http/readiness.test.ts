@@ -1,0 +1,47 @@
+import { expect, test } from 'vitest';
+import { SourceLag } from '../feed/source-lag.ts';
+import { readinessOf } from './readiness.ts';
+
+const feed = (fault: string | null, heard: boolean) => {
+  const lag = new SourceLag(() => 0);
+  if (heard) lag.onBatch({ position: '0'.repeat(16), masterTime: '2026-01-01T00:00:00Z', current: true }, null);
+  return { lag, storeFault: () => fault };
+};
+const { signal } = new AbortController();
+
+test('a relay whose feeds are silent is ready, and shows that they are silent', () => {
+  const feeds = new Map([
+    ['office', feed(null, false)],
+    ['shop', feed(null, true)],
+  ]);
+  expect(readinessOf(feeds, signal)).toEqual({
+    ready: true,
+    checks: [
+      { name: 'accepting', ok: true, detail: '' },
+      { name: 'store office', ok: true, detail: '' },
+      { name: 'store shop', ok: true, detail: '' },
+    ],
+    feeds: [
+      { name: 'office', connected: false, lagMs: null },
+      { name: 'shop', connected: true, lagMs: 0 },
+    ],
+  });
+});
+
+test('a relay with a store that it cannot read is not ready, and names the store', () => {
+  expect(readinessOf(new Map([['shop', feed('The database shop is damaged.', true)]]), signal)).toMatchObject({
+    ready: false,
+    checks: [{ ok: true }, { name: 'store shop', ok: false, detail: 'The database shop is damaged.' }],
+  });
+});
+
+test('a relay that stops is not ready, and does not look at its stores', () => {
+  const unexpected = () => {
+    throw new Error('the store is being closed');
+  };
+  const feeds = new Map([['shop', { ...feed(null, true), storeFault: unexpected }]]);
+  expect(readinessOf(feeds, AbortSignal.abort())).toMatchObject({
+    ready: false,
+    checks: [{ name: 'accepting', ok: false, detail: 'the relay is stopping' }, { ok: true }],
+  });
+});

@@ -1,0 +1,174 @@
+import type { SessionRequest } from '@tidemark/protocol/api';
+import { type Seq, seq } from '@tidemark/protocol/cursor';
+import { TidemarkError } from '@tidemark/protocol/errors';
+import type { ChangeLine } from '@tidemark/protocol/lines';
+import { isAfter } from '@tidemark/protocol/position';
+import { sameSchema, TableSchema } from '@tidemark/protocol/schema';
+import { FeedTables } from '@tidemark/table-store/feed-tables';
+import { INTEGER, query, row, TEXT } from '@tidemark/table-store/query';
+import { prepared, transaction, type Writer } from '@tidemark/table-store/sqlite';
+import { beginEpoch, FEED_ROW, FEED_SQL, type FeedRow } from '../log/log-format.ts';
+import { LogTotals } from '../log/log-totals.ts';
+import type { LogWriter } from '../log/log-writer.ts';
+import { migrate } from '../log/migrations.ts';
+import { dropOldest, type Retention } from '../log/retention.ts';
+import type { Filters } from '../routing/filters.ts';
+import { Routers } from '../routing/routers.ts';
+import { RoutedWriter } from './routed-writer.ts';
+import { countRows, takeFilters } from './scope-counts.ts';
+import type { Dropped } from './writer-calls.ts';
+
+const STORED_SCHEMA = row({ id: INTEGER, schema: TEXT });
+
+/**
+ * A feed's store while it is written: the mirror, the log, the feed's row, and what is kept of them in memory.
+ *
+ * Changes are made in one open SQLite transaction, which `open` begins and only `commit` ends; the feed's row in memory runs
+ * ahead of the one on disk until then. `rollback` brings all of it back to what is committed. This class knows no lines:
+ * when something is committed is up to {@link Ingest}.
+ */
+export class IngestStore {
+  readonly db: Writer;
+  readonly tables: FeedTables;
+  readonly routers: Routers;
+  readonly totals: LogTotals;
+  readonly #writer: RoutedWriter;
+  readonly #schemas = new Map<number, TableSchema>();
+  #feed: FeedRow;
+
+  /**
+   * Migrates the store to the present format. With filters other than before, the increments that were routed by those are
+   * dropped. Throws config_invalid when a filter does not fit its table, db_newer_version, db_*, disk_full.
+   */
+  constructor(db: Writer, filters: Filters) {
+    this.db = db;
+    migrate(db);
+    this.tables = new FeedTables(db);
+    this.routers = new Routers(filters);
+    this.totals = new LogTotals(db);
+    this.#writer = new RoutedWriter(db, this.tables, this.routers);
+    takeFilters(db, filters, this.tables.list());
+    this.#feed = this.#readFeed();
+    this.#readSchemas();
+  }
+
+  get feed(): FeedRow {
+    return this.#feed;
+  }
+
+  /** The schema of a declared table id; undefined: it is not declared. */
+  schema(id: number): TableSchema | undefined {
+    return this.#schemas.get(id);
+  }
+
+  /** Begins the SQLite transaction if none is open. */
+  open(): void {
+    if (!this.db.inTransaction) this.db.exec('BEGIN IMMEDIATE');
+  }
+
+  /** Makes everything durable. */
+  commit(): void {
+    if (!this.db.inTransaction) return;
+    this.tables.saveCounts();
+    const { head, committedAt, position, basedAt, basedWhy } = this.#feed;
+    prepared(
+      this.db,
+      'UPDATE tidemark_feed SET head = ?, committed_at = ?, position = ?, based_at = ?, based_why = ?',
+    ).run(head, committedAt, position, basedAt, basedWhy);
+    this.db.exec('COMMIT');
+    this.#feed = this.#readFeed();
+  }
+
+  /** Drops what is not committed. */
+  rollback(): void {
+    if (this.db.inTransaction) this.db.exec('ROLLBACK');
+    this.tables.reload();
+    this.totals.clear();
+    this.#feed = this.#readFeed();
+    this.#readSchemas();
+  }
+
+  /**
+   * Prepares for a session. Another master's positions mean nothing here, and none does before a base. A relay that was set
+   * back would assign seqs again that terminals know, so it begins a new epoch.
+   */
+  beginSession(source: string, base: SessionRequest['base']): void {
+    if (source === this.#feed.source && !base) return;
+    transaction(this.db, () => {
+      prepared(this.db, 'UPDATE tidemark_feed SET source = ?, position = NULL').run(source);
+      if (!base?.setBack) return;
+      beginEpoch(this.db);
+      const { head, committedAt } = this.#feed;
+      if (committedAt !== null) countRows(this.db, this.tables.list(), this.routers, head, committedAt);
+    });
+    this.totals.clear();
+    this.#feed = this.#readFeed();
+  }
+
+  /** One step of retention. It does nothing while a transaction is open across batches. */
+  dropOldest(keep: Retention, nowMs: number): Dropped {
+    if (this.db.inTransaction) return { horizon: this.#feed.horizon, more: false };
+    const dropped = dropOldest(this.db, keep, nowMs);
+    this.#feed = this.#readFeed();
+    return dropped;
+  }
+
+  /** Declares a version of a table's schema. Throws batch_invalid when the id was declared otherwise, filter_invalid. */
+  declare(id: number, schema: TableSchema): void {
+    const known = this.#schemas.get(id);
+    if (known && !sameSchema(known, schema))
+      throw new TidemarkError('batch_invalid', { detail: `table id ${id} was declared otherwise before` });
+    if (known) return;
+    this.routers.bind(id, schema);
+    this.open();
+    this.#schemas.set(id, schema);
+    prepared(this.db, 'INSERT INTO tidemark_schema (id, schema) VALUES (?, ?)').run(id, JSON.stringify(schema));
+    prepared(this.db, 'UPDATE tidemark_feed SET next_table_id = max(next_table_id, ?)').run(id + 1);
+  }
+
+  /** Applies a change to the mirror and adds it to a transaction's log. `bytes`: the line. */
+  write(log: LogWriter, line: ChangeLine, bytes: Buffer): void {
+    if (line[0] !== 'x') {
+      const schema = this.#schemas.get(line[1]);
+      if (schema) this.tables.declare(line[1], schema, line[0] !== 'a');
+    }
+    this.#writer.write(log, line, bytes);
+  }
+
+  /** The master committed nothing up to a position that the store does not have: it may be confirmed once committed. */
+  onHeartbeat(position: string): void {
+    if (this.#feed.position === null || !isAfter(position, this.#feed.position)) return;
+    this.open();
+    this.#feed = { ...this.#feed, position };
+  }
+
+  /** A transaction or base has ended. */
+  advance(head: number, committedAt: string, position: string): void {
+    this.#feed = { ...this.#feed, head: seq(head), committedAt, position };
+  }
+
+  /** A base was taken. */
+  onBase(basedAt: string, basedWhy: string): void {
+    this.#feed = { ...this.#feed, basedAt, basedWhy };
+  }
+
+  /** The first base has ended: pulls can start from it, and every scope's rows are counted. */
+  startFrom(first: Seq, takenAt: string, position: string): void {
+    prepared(this.db, 'UPDATE tidemark_feed SET horizon = ?').run(first);
+    this.advance(first, takenAt, position);
+    countRows(this.db, this.tables.list(), this.routers, first, takenAt);
+    this.totals.clear();
+  }
+
+  #readFeed(): FeedRow {
+    return query(this.db, FEED_SQL, FEED_ROW).one();
+  }
+
+  #readSchemas(): void {
+    this.#schemas.clear();
+    this.routers.clear();
+    for (const { id, schema } of query(this.db, 'SELECT id, schema FROM tidemark_schema', STORED_SCHEMA).all())
+      this.#schemas.set(id, TableSchema.parse(JSON.parse(schema)));
+    for (const { id, schema } of this.tables.list()) this.routers.bind(id, schema);
+  }
+}

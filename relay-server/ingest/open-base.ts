@@ -1,0 +1,72 @@
+import { seq } from '@tidemark/protocol/cursor';
+import type { ChangeLine, PartialLine } from '@tidemark/protocol/lines';
+import type { TableSchema } from '@tidemark/protocol/schema';
+import { LogWriter } from '../log/log-writer.ts';
+import { BaseLoad } from './base-load.ts';
+import { applyingLine, encodeLine, invalidLine } from './batch-lines.ts';
+import type { IngestStore } from './ingest-store.ts';
+
+/**
+ * A base that has begun and not ended: all rows of all tables, as inserts. The feed's first one becomes the mirror. A later
+ * one is compared with the mirror when it ends, and the difference enters the log as one transaction; cursors stay valid.
+ */
+export class OpenBase {
+  readonly #store: IngestStore;
+  readonly #position: string;
+  readonly #takenAt: string;
+  readonly #why: string;
+  readonly #first: boolean;
+  readonly #load: BaseLoad;
+  #rows = 0;
+
+  constructor(store: IngestStore, position: string, takenAt: string, why: string) {
+    store.open();
+    this.#store = store;
+    this.#position = position;
+    this.#takenAt = takenAt;
+    this.#why = why;
+    this.#first = store.feed.head === 0;
+    this.#load = new BaseLoad(store.db, store.tables, store.routers, this.#first);
+  }
+
+  /** A table that is not declared in the base is not in the feed any more. */
+  declare(id: number, schema: TableSchema): void {
+    this.#load.declare(id, schema);
+  }
+
+  change(line: ChangeLine | PartialLine, number: number): void {
+    applyingLine(number, () => {
+      const schema = line[0] === 'i' ? this.#store.schema(line[1]) : undefined;
+      if (line[0] !== 'i' || !schema) throw invalidLine(number, 'a base holds inserts only');
+      this.#load.declare(line[1], schema);
+      this.#load.insert(line[1], line[2]);
+      this.#rows += line[2].length;
+    });
+  }
+
+  /** Ends it; returns the scopes that its difference touched. `rows`: how many the feed sent. */
+  end(rows: number, number: number): Iterable<string> {
+    if (rows !== this.#rows) throw invalidLine(number, `the base has ${this.#rows} rows instead of ${rows}`);
+    const store = this.#store;
+    const next = store.feed.head + 1;
+    store.onBase(this.#takenAt, this.#why);
+    if (this.#first) {
+      this.#load.finishFirst();
+      store.startFrom(seq(next), this.#takenAt, this.#position);
+      return [];
+    }
+    const log = new LogWriter(store.db, store.totals, next, this.#takenAt);
+    let lines = 0;
+    this.#load.finish((line) => {
+      lines++;
+      store.write(log, line, encodeLine(line));
+    });
+    if (lines === 0) {
+      store.advance(store.feed.head, store.feed.committedAt ?? this.#takenAt, this.#position);
+      return [];
+    }
+    log.end();
+    store.advance(next, this.#takenAt, this.#position);
+    return log.scopes;
+  }
+}

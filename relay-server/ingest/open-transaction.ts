@@ -1,0 +1,91 @@
+import { TidemarkError } from '@tidemark/protocol/errors';
+import { type ChangeLine, changesIn, type LoadLine, type PartialLine, type WireRow } from '@tidemark/protocol/lines';
+import { LogWriter } from '../log/log-writer.ts';
+import { applyingLine, encodeLine, invalidLine } from './batch-lines.ts';
+import type { IngestStore } from './ingest-store.ts';
+import { TableLoad } from './table-load.ts';
+
+/**
+ * A transaction of the master that has begun and not ended. Changes go to the mirror and the log as they arrive. Inside a
+ * load, which replaces all rows of one table, only inserts of that table may arrive.
+ */
+export class OpenTransaction {
+  readonly #store: IngestStore;
+  readonly #position: string;
+  readonly #log: LogWriter;
+  #load: { id: number; table: TableLoad } | null = null;
+  #changes = 0;
+
+  constructor(store: IngestStore, position: string, committedAt: string) {
+    store.open();
+    this.#store = store;
+    this.#position = position;
+    this.#log = new LogWriter(store.db, store.totals, store.feed.head + 1, committedAt);
+  }
+
+  /** `bytes`: the line. `number`: the line's in its batch, for errors. Throws batch_invalid. */
+  change(line: ChangeLine | PartialLine, bytes: Buffer, number: number): void {
+    applyingLine(number, () => {
+      this.#changes += changesIn(line);
+      if (this.#load) {
+        if (line[0] !== 'i' || line[1] !== this.#load.id)
+          throw invalidLine(number, 'a load holds the inserts of its table only');
+        this.#load.table.insert(line[2]);
+      } else if (line[0] === 'p') this.#partial(line);
+      else this.#store.write(this.#log, line, bytes);
+    });
+  }
+
+  beginLoad([, id, from, columns]: LoadLine, number: number): void {
+    if (this.#load) throw invalidLine(number, 'a load begins inside another');
+    const schema = this.#store.schema(id);
+    if (!schema) throw invalidLine(number, `table id ${id} is not declared`);
+    if (columns.length !== schema.columns.length)
+      throw invalidLine(number, 'it does not name the old column of each column');
+    const { db, tables, routers } = this.#store;
+    this.#load = { id, table: new TableLoad(db, tables, routers, { id, schema, from, columns }) };
+  }
+
+  endLoad(id: number, number: number): void {
+    const load = this.#load;
+    if (load?.id !== id) throw invalidLine(number, 'a load ends but did not begin');
+    applyingLine(number, () => load.table.finish((line) => this.#store.write(this.#log, line, encodeLine(line))));
+    this.#load = null;
+  }
+
+  /** Ends it; returns the scopes that it touched. `changes`: how many the feed sent. */
+  end(changes: number, number: number): Iterable<string> {
+    if (this.#load) throw invalidLine(number, 'a transaction ends inside a load');
+    if (changes !== this.#changes)
+      throw invalidLine(number, `the transaction has ${this.#changes} changes instead of ${changes}`);
+    this.#log.end();
+    this.#store.advance(this.#log.seq, this.#log.committedAt, this.#position);
+    return this.#log.scopes;
+  }
+
+  /** Rows without their large unchanged columns. Each is written before the next one, which may be the same row again. */
+  #partial([, id, rows]: PartialLine): void {
+    for (const partial of rows)
+      for (const line of this.#completed(id, partial)) this.#store.write(this.#log, line, encodeLine(line));
+  }
+
+  /** Such a row, completed from the mirror. A row whose key changed is a delete and an insert. */
+  #completed(id: number, [oldKey, present, values]: PartialLine[2][number]): ChangeLine[] {
+    const schema = this.#store.schema(id);
+    if (!schema) return [];
+    const keyAt = schema.key.map((name) => schema.columns.findIndex((column) => column.name === name));
+    const sent = new Map(present.map((column, i) => [column, values[i] ?? null]));
+    const key = oldKey ?? keyAt.map((column) => sent.get(column) ?? null);
+    const old = this.#store.tables.readByKey(id, key);
+    if (!old)
+      throw new TidemarkError('batch_invalid', {
+        detail: `a row of ${schema.name} was updated that the mirror does not hold`,
+      });
+    const row: WireRow = old.map((value, column) => (sent.has(column) ? (sent.get(column) ?? null) : value));
+    if (oldKey === null) return [['u', id, [row]]];
+    return [
+      ['d', id, [oldKey]],
+      ['i', id, [row]],
+    ];
+  }
+}

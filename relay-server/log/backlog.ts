@@ -1,0 +1,98 @@
+import type { BehindBody, TransactionListBody } from '@tidemark/protocol/api';
+import type { Seq } from '@tidemark/protocol/cursor';
+import { INTEGER, query, row, SEQ, TEXT } from '@tidemark/table-store/query';
+import type { Reader } from '@tidemark/table-store/sqlite';
+import { inOrder } from './log-reader.ts';
+
+/**
+ * What lies after a seq in a set of scopes. The log keeps running totals by scope, so that a count is the difference of two
+ * rows per scope, whatever lies between them.
+ */
+
+/** A transaction that touches several scopes counts once. Backlogs of more transactions are counted by their bound only. */
+const COUNTED_MAX = 5_000;
+
+const SUMS = row({ transactions: INTEGER, changes: INTEGER, bytes: INTEGER });
+const FIRST = row({ seq: SEQ, at: TEXT });
+const TRANSACTION = row({ seq: SEQ, committedAt: TEXT, changes: INTEGER, bytes: INTEGER, tables: TEXT });
+
+type Sums = { transactions: number; changes: number; bytes: number };
+const NONE: Sums = { transactions: 0, changes: 0, bytes: 0 };
+
+/** What lies between `from` and the head, in these scopes. */
+export function behindOf(db: Reader, scopes: readonly string[], from: Seq, head: Seq): BehindBody {
+  if (from >= head) return { ...NONE, oldestAt: null };
+  const sum = { ...NONE };
+  let touched = 0;
+  let oldest: { seq: Seq; at: string } | undefined;
+  for (const scope of scopes) {
+    const newest = sumsAt(db, scope, head);
+    const held = sumsAt(db, scope, from);
+    if (newest.changes === held.changes) continue;
+    touched++;
+    sum.transactions += newest.transactions - held.transactions;
+    sum.changes += newest.changes - held.changes;
+    sum.bytes += newest.bytes - held.bytes;
+    const first = query(
+      db,
+      'SELECT seq, committed_at AS at FROM tidemark_transaction WHERE scope = ? AND seq > ? AND changes > 0 ORDER BY seq LIMIT 1',
+      FIRST,
+    ).get(scope, from);
+    if (first && (oldest === undefined || first.seq < oldest.seq)) oldest = first;
+  }
+  if (touched > 1) sum.transactions = distinctCount(db, scopes, from, head, sum.transactions);
+  return oldest === undefined ? { ...sum, oldestAt: null } : { ...sum, oldestAt: oldest.at, oldest: oldest.seq };
+}
+
+/** Transactions after a seq, oldest first, at most `limit`. One of several scopes is one. */
+export function transactionsAfter(
+  db: Reader,
+  scopes: readonly string[],
+  after: Seq,
+  limit: number,
+): TransactionListBody['transactions'] {
+  const list: { seq: Seq; committedAt: string; changes: number; bytes: number; tables: Set<string> }[] = [];
+  for (const each of transactionRows(db, scopes, after)) {
+    const tables = JSON.parse(each.tables) as string[];
+    const last = list.at(-1);
+    if (last?.seq === each.seq) {
+      last.changes += each.changes;
+      last.bytes += each.bytes;
+      for (const name of tables) last.tables.add(name);
+    } else {
+      if (list.length === limit) break;
+      list.push({ ...each, tables: new Set(tables) });
+    }
+  }
+  return list.map((each) => ({ ...each, tables: [...each.tables] }));
+}
+
+function transactionRows(db: Reader, scopes: readonly string[], after: Seq) {
+  return inOrder(db, scopes, TRANSACTION, {
+    select: 'SELECT seq, committed_at AS committedAt, changes, bytes, tables FROM tidemark_transaction',
+    and: 'AND seq > ? AND changes > 0',
+    values: [after],
+    order: 'seq',
+  });
+}
+
+function distinctCount(db: Reader, scopes: readonly string[], from: Seq, head: Seq, sum: number): number {
+  if (sum > COUNTED_MAX) return Math.min(sum, head - from);
+  let count = 0;
+  let last = 0;
+  for (const { seq } of transactionRows(db, scopes, from)) {
+    if (seq > head) break;
+    if (seq !== last) count++;
+    last = seq;
+  }
+  return count;
+}
+
+function sumsAt(db: Reader, scope: string, at: Seq): Sums {
+  const sums = query(
+    db,
+    'SELECT sum_transactions AS transactions, sum_changes AS changes, sum_bytes AS bytes FROM tidemark_transaction WHERE scope = ? AND seq <= ? ORDER BY seq DESC LIMIT 1',
+    SUMS,
+  );
+  return sums.get(scope, at) ?? NONE;
+}

@@ -1,0 +1,85 @@
+import { randomUUID } from 'node:crypto';
+import type { BatchAnswer, SessionAnswer, SessionRequest } from '@tidemark/protocol/api';
+import { TidemarkError } from '@tidemark/protocol/errors';
+import type { LogSource, LogStore, PushEndpoint } from '../log-source.ts';
+
+/**
+ * The feed pushes batches to this relay over HTTP.
+ *
+ * One session at a time: a new one ends the one before, so that of two feed processes the later wins. Within a session
+ * batches carry numbers from 1; the last one can be repeated, because its answer may have been lost. A batch that fails
+ * ends the session: the feed begins another and continues from what is on disk.
+ */
+
+export interface DirectLogDeps {
+  store: LogStore;
+  /** Tables to publish, as relay.yaml names them; null: all. */
+  publish: SessionAnswer['publish'];
+  /** A session began. */
+  onSession: (request: SessionRequest, head: number) => void;
+}
+
+interface Session {
+  id: string;
+  /** Number of the last batch that was answered; 0: none. */
+  lastNumber: number;
+  lastAnswer: BatchAnswer | null;
+  /** A batch is being applied. */
+  busy: boolean;
+}
+
+export class DirectLog implements LogSource, PushEndpoint {
+  readonly push: PushEndpoint = this;
+  readonly #deps: DirectLogDeps;
+  #session: Session | null = null;
+
+  constructor(deps: DirectLogDeps) {
+    this.#deps = deps;
+  }
+
+  async session(request: SessionRequest): Promise<SessionAnswer> {
+    const session: Session = { id: randomUUID(), lastNumber: 0, lastAnswer: null, busy: false };
+    this.#session = session;
+    const { source, base } = request;
+    const { feed, tables } = await this.#deps.store.begin(`${source.kind} ${source.id}`, base);
+    this.#deps.onSession(request, feed.head);
+    return {
+      session: session.id,
+      epoch: feed.epoch,
+      head: feed.head,
+      position: feed.position,
+      publish: this.#deps.publish,
+      tables,
+      nextTableId: feed.nextTableId,
+    };
+  }
+
+  async batch(sessionId: string, number: number, bytes: Uint8Array<ArrayBuffer>): Promise<BatchAnswer> {
+    const session = this.#session;
+    if (!session) throw new TidemarkError('session_unknown');
+    if (session.id !== sessionId) throw new TidemarkError('session_superseded');
+    if (number === session.lastNumber && session.lastAnswer) return session.lastAnswer;
+    const expected = session.lastNumber + 1;
+    if (session.busy || number !== expected)
+      throw new TidemarkError('batch_out_of_order', { detail: `number ${number} instead of ${expected}` });
+    session.busy = true;
+    try {
+      const { feed } = await this.#deps.store.append(bytes);
+      session.lastNumber = number;
+      session.lastAnswer = { head: feed.head, position: feed.position };
+      return session.lastAnswer;
+    } catch (error) {
+      // The store rolled back what the session had sent and not committed.
+      if (this.#session === session) this.#session = null;
+      throw error;
+    } finally {
+      session.busy = false;
+    }
+  }
+
+  /** Batches arrive with requests, which the server has ended before. */
+  close(): Promise<void> {
+    this.#session = null;
+    return Promise.resolve();
+  }
+}

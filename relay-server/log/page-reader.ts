@@ -1,0 +1,110 @@
+import { createHash } from 'node:crypto';
+import { type Epoch, type PageStart, type Seq, seq } from '@tidemark/protocol/cursor';
+import { PAGE_BYTES, type PageHeader, type PageTrailer, PROTOCOL_VERSION } from '@tidemark/protocol/page';
+import { TableSchema } from '@tidemark/protocol/schema';
+import { INTEGER, query, TEXT, value } from '@tidemark/table-store/query';
+import type { Reader } from '@tidemark/table-store/sqlite';
+import type { EntitledSet, Filters } from '../routing/filters.ts';
+import { Routers } from '../routing/routers.ts';
+import { type LogEntry, logEntries } from './log-reader.ts';
+
+/**
+ * Puts pages together from the log: a header, the schemas that the page uses, the log entries verbatim between `b` and `c`
+ * lines, and a trailer. The same name gives the same bytes, always. A page ends with the first entry that takes it past
+ * PAGE_BYTES; a transaction may span pages, and its `c` line, in the last of them, counts the changes of all.
+ */
+export class PageReader {
+  readonly #db: Reader;
+  readonly #feed: string;
+  readonly #routers: Routers;
+  /** Lines of schemas as terminals get them, by table id. */
+  readonly #schemaLines = new Map<number, Buffer>();
+
+  constructor(db: Reader, feed: string, filters: Filters) {
+    this.#db = db;
+    this.#feed = feed;
+    this.#routers = new Routers(filters);
+  }
+
+  /** The page of this name. The caller has checked that start and target lie in the log. */
+  page(epoch: Epoch, set: EntitledSet, start: PageStart, target: Seq): Buffer {
+    const { entries, following } = this.#entries(set, start, target);
+    const header: PageHeader = { tidemark: PROTOCOL_VERSION, feed: this.#feed, epoch, scopes: set.id, start, target };
+    const ids = new Set(entries.flatMap((entry) => JSON.parse(entry.ids) as number[]));
+    const last = entries.at(-1);
+    const continues = last !== undefined && following?.seq === last.seq;
+    const { lines, changes } = this.#transactions(set, start, entries, continues);
+    const parts = [line(header), ...[...ids].map((id) => this.#schemaLine(id)), ...lines];
+    const hash = createHash('sha256');
+    for (const part of parts) hash.update(part);
+    const next = nextStart(target, last, following, continues);
+    const trailer: PageTrailer = { next, changes, sha256: hash.digest('hex') };
+    return Buffer.concat([...parts, line(trailer)]);
+  }
+
+  /** The entries of the page, and the one that follows them; null: none does. */
+  #entries(set: EntitledSet, start: PageStart, target: Seq): { entries: LogEntry[]; following: LogEntry | null } {
+    const entries: LogEntry[] = [];
+    let bytes = 0;
+    for (const entry of logEntries(this.#db, set.scopes, start, target)) {
+      if (bytes >= PAGE_BYTES) return { entries, following: entry };
+      entries.push(entry);
+      bytes += entry.body.length;
+    }
+    return { entries, following: null };
+  }
+
+  /** The entries with their `b` and `c` lines. `continues`: the last transaction goes into the next page. */
+  #transactions(
+    set: EntitledSet,
+    start: PageStart,
+    entries: LogEntry[],
+    continues: boolean,
+  ): { lines: Buffer[]; changes: number } {
+    const lines: Buffer[] = [];
+    const continued = start.part > 0 ? start.seq + 1 : null;
+    let open = continued;
+    let changes = 0;
+    let openChanges = 0;
+    // A transaction that began in an earlier page is counted by the log.
+    const commit = (at: number) =>
+      lines.push(line(['c', at, at === continued ? this.#changesOf(set, at) : openChanges]));
+    for (const entry of entries) {
+      if (entry.seq !== open) {
+        if (open !== null) commit(open);
+        lines.push(line(['b', entry.seq, entry.committedAt]));
+        open = entry.seq;
+        openChanges = 0;
+      }
+      lines.push(entry.body);
+      changes += entry.changes;
+      openChanges += entry.changes;
+    }
+    if (open !== null && !continues) commit(open);
+    return { lines, changes };
+  }
+
+  #changesOf({ scopes }: EntitledSet, at: number): number {
+    const sql = 'SELECT changes FROM tidemark_transaction WHERE scope = ? AND seq = ?';
+    const changes = query(this.#db, sql, value(INTEGER));
+    return scopes.reduce((sum, scope) => sum + (changes.get(scope, at) ?? 0), 0);
+  }
+
+  #schemaLine(id: number): Buffer {
+    let known = this.#schemaLines.get(id);
+    if (!known) {
+      const stored = query(this.#db, 'SELECT schema FROM tidemark_schema WHERE id = ?', value(TEXT)).one(id);
+      const { schema } = this.#routers.bind(id, TableSchema.parse(JSON.parse(stored)));
+      known = line(['s', id, schema]);
+      this.#schemaLines.set(id, known);
+    }
+    return known;
+  }
+}
+
+function nextStart(target: Seq, last: LogEntry | undefined, following: LogEntry | null, continues: boolean): PageStart {
+  if (following === null || last === undefined) return { seq: target, part: 0 };
+  return continues ? { seq: seq(last.seq - 1), part: last.part } : { seq: seq(last.seq), part: 0 };
+}
+
+const line = (value: unknown) => Buffer.from(`${JSON.stringify(value)}\n`);

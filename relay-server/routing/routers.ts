@@ -1,0 +1,35 @@
+import { TidemarkError } from '@tidemark/protocol/errors';
+import type { TableSchema } from '@tidemark/protocol/schema';
+import { type Filters, Router } from './filters.ts';
+
+/** The filters bound to the versions of the feed's tables, by table id; each version is bound once. */
+export class Routers {
+  readonly #filters: Filters;
+  readonly #routers = new Map<number, Router>();
+
+  constructor(filters: Filters) {
+    this.#filters = filters;
+  }
+
+  /** Throws filter_invalid when relay.yaml names a column that the table does not have, or a value that it cannot hold. */
+  bind(id: number, schema: TableSchema): Router {
+    const known = this.#routers.get(id);
+    if (known) return known;
+    const mistakes: string[] = [];
+    const router = new Router(schema, this.#filters[schema.name], mistakes);
+    if (mistakes.length > 0) throw new TidemarkError('filter_invalid', { detail: mistakes.join('; ') });
+    this.#routers.set(id, router);
+    return router;
+  }
+
+  /** Throws page_invalid when the id was not bound. */
+  of(id: number): Router {
+    const router = this.#routers.get(id);
+    if (!router) throw new TidemarkError('page_invalid', { detail: `table id ${id} is not declared` });
+    return router;
+  }
+
+  clear(): void {
+    this.#routers.clear();
+  }
+}

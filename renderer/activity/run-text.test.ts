@@ -1,0 +1,99 @@
+import type { Run } from '@tidemark/protocol/run';
+import { failedRun, RUN } from '@tidemark/testing/facts';
+import { expect, test } from 'vitest';
+import { describeRun, outcomeLabel, runText, shortChanges } from './run-text.ts';
+
+test('a pull lists the changes it received', () => {
+  expect(describeRun({ ...RUN, truncated: 1 })).toBe(
+    'Received 1,241 changes (812 updated, 400 added, 28 deleted, 1 table emptied) in 1 table',
+  );
+  expect(shortChanges(RUN)).toBe('+400 ~812 −28');
+});
+
+test('a check that found changes is not "nothing new"', () => {
+  expect(
+    describeRun({ ...RUN, outcome: 'nothing-new', mode: 'check', left: 12, inserted: 0, updated: 0, deleted: 0 }),
+  ).toBe('Found 12 changes waiting');
+});
+
+const VERIFY: Run = {
+  ...RUN,
+  mode: 'verify',
+  outcome: 'nothing-new',
+  inserted: 0,
+  updated: 0,
+  deleted: 0,
+  tables: [],
+  compared: { rows: 1_234_567, tables: 12 },
+};
+const DIFFERING: Run = {
+  ...VERIFY,
+  outcome: 'done',
+  differences: [
+    { table: 'orders', missing: 3, extra: 1, different: 0 },
+    { table: 'customer', missing: 0, extra: 0, different: 11 },
+  ],
+};
+
+test('a comparison without differences names its extent', () => {
+  expect([outcomeLabel(VERIFY), describeRun(VERIFY)]).toEqual([
+    'Identical',
+    'Compared 1,234,567 rows in 12 tables: identical',
+  ]);
+});
+
+test('a comparison without a stored extent still lists its differences', () => {
+  const { compared: _, ...old } = DIFFERING;
+  expect(describeRun(old)).toBe('Compared with the server: 15 rows in 2 tables differed and were repaired');
+});
+
+test('a comparison with differences names the tables, also in the text for support', () => {
+  expect([outcomeLabel(DIFFERING), describeRun(DIFFERING)]).toEqual([
+    'Repaired',
+    'Compared 1,234,567 rows in 12 tables: 15 rows in 2 tables differed and were repaired',
+  ]);
+  const text = runText(DIFFERING);
+  expect(text).toContain('Differed from the server: orders: 3 missing, 1 extra');
+  expect(text).toContain('Differed from the server: customer: 11 different');
+});
+
+test('a sync that also corrected rows counts them separately', () => {
+  expect(
+    describeRun({
+      ...DIFFERING,
+      mode: 'now',
+      inserted: 3,
+      deleted: 1,
+      updated: 11,
+      tables: [...RUN.tables, ...RUN.tables],
+    }),
+  ).toBe(
+    'Received 15 changes (11 updated, 3 added, 1 deleted) in 2 tables; 15 rows in 2 tables differed and were corrected',
+  );
+});
+
+test('a comparison that became a fresh copy does not claim that the data was identical', () => {
+  const { compared: _, ...run } = VERIFY;
+  const copy: Run = { ...run, outcome: 'done', snapshot: 'asked', inserted: 900, tables: RUN.tables };
+  expect([outcomeLabel(copy), describeRun(copy)]).toEqual([
+    'Fresh copy',
+    'Too much differed from the server, so a fresh copy was downloaded: 900 rows in 1 table',
+  ]);
+});
+
+test('differences without a repair are not called repaired', () => {
+  const fault = { code: 'replica_differs' as const, params: { rows: 15, tables: 'orders, customer' } };
+  const found: Run = { ...DIFFERING, outcome: 'failed', fault };
+  expect([outcomeLabel(found), describeRun(found)]).toEqual([
+    'Failed',
+    'Data here differs from the relay: 15 rows in orders, customer.',
+  ]);
+  expect(describeRun({ ...VERIFY, outcome: 'cancelled' })).toBe('The comparison was cancelled before it ended');
+});
+
+test('the text for support has the code, the remedy and the request id', () => {
+  const text = runText(failedRun({ code: 'relay_timeout', params: { relay: 'hq' }, requestId: 'req-1' }));
+  expect(text).toContain('Error: relay_timeout');
+  expect(text).toContain('Request: req-1');
+  expect(text).toContain('What to do: It is tried again by itself.');
+});

@@ -1,0 +1,58 @@
+/**
+ * Which package may import which: the one place where it is written for machines. `npm run import-rules` turns it into
+ * the overrides of biome.json, and a test compares it with the table in docs/architecture.md. Each package imports
+ * others only by their names, through their `exports`.
+ */
+
+export interface ImportRule {
+  /** Packages that its modules may import. Its tests may also import `testing`. */
+  imports: readonly string[];
+  /** Further modules of packages that it may not import otherwise, as patterns. */
+  modules?: readonly string[];
+  /** Modules that it may not import although it may import their package, each with the reason. Its tests may. */
+  forbidden?: Readonly<Record<string, string>>;
+  /** Whether it may run in a browser window, and so must not import Node's modules. */
+  browser?: boolean;
+  /** Files that follow the rules of tests, besides `*.test.ts` and `*.test.tsx`. */
+  testFiles?: readonly string[];
+}
+
+export const ALLOWED: Readonly<Record<string, ImportRule>> = {
+  protocol: { imports: [], browser: true },
+  status: { imports: ['protocol'], browser: true },
+  calls: { imports: ['protocol'], browser: true },
+  'command-line': { imports: ['protocol'] },
+  'table-store': { imports: ['protocol'] },
+  replica: { imports: ['protocol', 'table-store'] },
+  terminal: { imports: ['protocol', 'status', 'calls', 'command-line', 'table-store', 'replica'] },
+  'master-feed': { imports: ['protocol', 'command-line'] },
+  'relay-server': { imports: ['protocol', 'calls', 'command-line', 'table-store'] },
+  electron: { imports: ['protocol', 'status', 'calls', 'terminal'] },
+  renderer: {
+    imports: ['protocol', 'status'],
+    modules: ['@tidemark/electron/contract/**'],
+    forbidden: {
+      '@tidemark/status/derive': 'The window shows the status that the app sends; only the main process derives it.',
+    },
+    browser: true,
+    testFiles: ['renderer/testing.tsx', 'renderer/vite.config.ts'],
+  },
+};
+
+/** Folders whose code may import every package. Only `testing` is a package itself. */
+export const UNRESTRICTED = ['testing', 'e2e', 'bench', 'scripts'] as const;
+
+export const PACKAGES: readonly string[] = [...Object.keys(ALLOWED), 'testing'];
+
+/** Folders whose code may open SQLite databases. Tests may everywhere. */
+export const OPEN_DATABASES: readonly string[] = ['table-store', 'testing', 'e2e', 'bench'];
+
+/** Electron's modules that have one wrapper each, and the file of that wrapper. */
+export const WRAPPED: Readonly<Record<string, string>> = {
+  ipcMain: 'electron/ipc/window-ipc.ts',
+  ipcRenderer: 'electron/ipc/preload-ipc.ts',
+  shell: 'electron/ipc/open-external.ts',
+};
+
+/** Runs in Electron without a build, and is not TypeScript. */
+export const UNCHECKED: readonly string[] = ['scripts/electron-runtime/default-app/**'];
