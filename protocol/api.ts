@@ -5,7 +5,12 @@ import { SourcePosition } from './position.ts';
 import { TableId, TableSchema } from './schema.ts';
 import { type TimeSchema, TimeText } from './time.ts';
 
-/** Name of a feed, also in addresses and file names. */
+/**
+ * The bodies, queries and headers of the relay's HTTP interface, each with the schema that parses it. Paths are in
+ * paths.ts; the text bodies of pages and batches are in lines.ts and page.ts.
+ */
+
+/** Name of a feed. It is part of addresses and file names. */
 export const FeedName = z
   .string()
   .regex(/^[a-z][a-z0-9_-]{0,39}$/, 'a feed name has 1 to 40 characters a-z 0-9 _ - and begins with a letter');
@@ -15,7 +20,7 @@ export type Role = z.infer<typeof Role>;
 
 /** Request headers. */
 export const HEADERS = {
-  /** Protocol version that the sender speaks; the relay answers `protocol_unsupported` to one it does not. */
+  /** Protocol version of the sender. The relay answers `protocol_unsupported` to a version that it does not speak. */
   protocol: 'tidemark-protocol',
   /** Session of a feed, on batches. */
   session: 'tidemark-session',
@@ -23,18 +28,18 @@ export const HEADERS = {
   batch: 'tidemark-batch',
   /** Version of the terminal, for the fleet list. */
   terminal: 'tidemark-terminal',
-  /** On a squashed page: changes and bytes (before compression) of all its pages, `5000 812345`. */
+  /** On a compacted page: changes and bytes (before compression) of all pages of its range, `5000 812345`. */
   squashed: 'tidemark-squashed',
   /** Id of a request, in answers and logs. */
   request: 'x-request-id',
 } as const;
 
-/** POST session: a feed begins. Its answer ends any earlier session of the feed, and drops what that had not committed. */
+/** POST session: a feed starts to send. Opening a session ends the feed's earlier session and drops its uncommitted lines. */
 export const SessionRequest = z.object({
   protocol: z.int(),
-  /** Which master this is, so that another one is noticed: for Postgres its system identifier and database. */
+  /** Identifies the master, so that the relay notices another one. For Postgres: system identifier and database. */
   source: z.object({ kind: z.enum(['postgres', 'mariadb']), id: z.string().min(1) }),
-  /** A base comes: the relay's position means nothing any more. `setBack`: the relay lost what it had told terminals before, so its numbers begin anew. */
+  /** A base copy follows, so the relay forgets its position. `setBack`: the relay lost transactions that terminals may hold, so it begins a new epoch. */
   base: z.object({ setBack: z.boolean() }).optional(),
   version: z.string(),
 });
@@ -46,16 +51,16 @@ export const SessionAnswer = z.object({
   head: Seq,
   /** Position of the last transaction on the relay's disk; null: the relay has nothing and needs a base. */
   position: SourcePosition.nullable(),
-  /** Tables to publish by name as relay.yaml lists them, and where it does (`relay.yaml line 9`); null: all. */
+  /** Tables to publish, with their places in relay.yaml (`relay.yaml line 9`). Null: all tables. */
   publish: z.array(z.object({ name: z.string(), at: z.string() })).nullable(),
-  /** Current tables of the mirror. A schema that is the same keeps its id. */
+  /** Current tables of the mirror. An unchanged schema keeps its id. */
   tables: z.array(z.object({ id: TableId, schema: TableSchema })),
   /** The next free table id. */
   nextTableId: TableId,
 });
 export type SessionAnswer = z.infer<typeof SessionAnswer>;
 
-/** Answer to a batch, when all transactions that it ends are on disk (fsync). */
+/** Answer to a batch, sent after every transaction that ends in it is on disk (fsync). */
 export const BatchAnswer = z.object({
   head: Seq,
   /** Position of the last transaction on disk. The feed may confirm it to the master. */
@@ -79,13 +84,13 @@ const behindOf = <T extends TimeSchema>(time: T) =>
     changes: z.int().nonnegative(),
     /** Size as pages, before compression. */
     bytes: z.int().nonnegative(),
-    /** When the oldest transaction that it lacks was committed at the master. */
+    /** Commit time of the oldest transaction in the backlog. */
     oldestAt: z.nullable(time),
-    /** Its seq; left out when nothing is lacking. What lies before it is for others. */
+    /** Seq of that transaction. Absent without a backlog. Transactions before it concern only other scopes. */
     oldest: Seq.optional(),
   });
 
-/** What a terminal lacks, in its scopes. */
+/** A terminal's backlog, in its scopes. */
 export const Behind = behindOf(TimeText);
 export type Behind = z.infer<typeof Behind>;
 /** {@link Behind} as the relay sends it. */
@@ -113,21 +118,21 @@ export const relayStatusOf = <T extends TimeSchema>(time: T) =>
     head: z.object({ epoch: Epoch, seq: Seq, committedAt: time }).nullable(),
     /** Oldest seq from which a pull can start. */
     horizon: Seq,
-    /** When the relay, at its present rate, will no longer keep all that this terminal lacks; null: nothing is lacking, or it is not known. */
+    /** Until when the relay, at its present rate, keeps this terminal's complete backlog. Null: no backlog, or unknown. */
     keepsUntil: z.nullable(time),
-    /** Null when the terminal gave no cursor or one that a pull cannot start from. */
+    /** Null when the terminal sent no cursor, or one from which a pull cannot start. */
     behind: behindOf(time).nullable(),
-    /** What brings this terminal to the head. Its bytes are about what will come over the network. */
+    /** How this terminal reaches the head. `bytes` estimates the network traffic. */
     plan: z.discriminatedUnion('by', [
       z.object({ by: z.literal('none') }),
       z.object({
         by: z.literal('pages'),
         scopes: ScopeSet,
         bytes: z.int().nonnegative(),
-        /** Rows changed several times can come once: ask the squashed pages first. */
+        /** Compacted pages are available, with each row once. Request them first. */
         squashed: z.boolean(),
       }),
-      /** The data here is of another set of scopes: what differs is fetched, or a copy where that is cheaper. */
+      /** The terminal's data belongs to another set of scopes. It fetches the rows that differ, or a snapshot where that costs less. */
       z.object({
         by: z.literal('difference'),
         scopes: ScopeSet,
@@ -139,7 +144,7 @@ export const relayStatusOf = <T extends TimeSchema>(time: T) =>
         by: z.literal('snapshot'),
         scopes: ScopeSet,
         reason: SnapshotReason,
-        /** Rows, tables and about how many bytes come over the network; exact when the file is ready. */
+        /** Rows, tables and network traffic. An estimate until the file is ready. */
         rows: z.int().nonnegative(),
         tables: z.int().nonnegative(),
         bytes: z.int().nonnegative(),
@@ -149,9 +154,9 @@ export const relayStatusOf = <T extends TimeSchema>(time: T) =>
       connected: z.boolean(),
       /** When the relay last heard from the feed, by the relay's clock. */
       heardAt: z.nullable(time),
-      /** How far the feed was behind the master then; null when not known. */
+      /** How far the feed was behind the master at that time. Null: unknown. */
       lagMs: z.number().nonnegative().nullable(),
-      /** When the feed last read all tables anew, and why: `the slot is gone`. */
+      /** When and why the feed last took a base copy: `the slot is gone`. */
       base: z.object({ at: time, why: z.string() }).optional(),
     }),
   });
@@ -191,13 +196,13 @@ export type TransactionListBody = z.input<typeof TransactionList>;
 
 export const TablesQuery = z.object({ epoch: Epoch.optional(), seq: z.coerce.number().pipe(Seq).optional() });
 
-/** GET tables: the tables of the feed, and what of each the terminal lacks. */
+/** GET tables: the tables of the feed, with the terminal's backlog in each. */
 export const TableList = z.object({
   tables: z.array(
     z.object({
       name: z.string(),
       rows: z.int().nonnegative(),
-      /** Changes that the terminal lacks; null without a cursor. */
+      /** Changes in the terminal's backlog. Null without a cursor. */
       waiting: z.int().nonnegative().nullable(),
       lastChangeAt: TimeText.nullable(),
     }),
@@ -207,7 +212,7 @@ export type TableList = z.infer<typeof TableList>;
 /** {@link TableList} as the relay sends it. */
 export type TableListBody = z.input<typeof TableList>;
 
-/** A terminal that has data wants a snapshot that is not from before its seq. */
+/** `from`: the seq of a terminal that has data. The snapshot must not be older. */
 export const SnapshotQuery = z.object({ epoch: Epoch.optional(), from: z.coerce.number().pipe(Seq).optional() });
 
 /** GET snapshot: the file that is ready, or 503 `snapshot_building` with Retry-After. */
@@ -221,7 +226,7 @@ export const SnapshotManifest = z.object({
   bytes: z.int().positive(),
   /** SHA-256, in hex, of the SQLite file. */
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
-  /** The forms in which it can be downloaded (with Range): ask one with `?coding=`. sha256 and bytes are of the encoded file. */
+  /** Forms of the file, each available with Range under `?coding=`. sha256 and bytes describe the encoded file. */
   codings: z.array(
     z.object({ coding: z.enum(['identity', 'gzip', 'zstd']), bytes: z.int().positive(), sha256: z.string() }),
   ),
@@ -232,11 +237,11 @@ export type SnapshotManifest = z.infer<typeof SnapshotManifest>;
 
 const KeyValue = z.union([z.string(), z.number(), z.null()]);
 
-/** Rows of a table whose keys are greater than `after` and not greater than `upto`, in key order; null: no such end. */
+/** Rows of a table with keys greater than `after` and at most `upto`, in key order. Null: no bound. */
 export const KeyRange = z.object({ after: z.array(KeyValue).nullable(), upto: z.array(KeyValue).nullable() });
 export type KeyRange = z.infer<typeof KeyRange>;
 
-/** POST digests: checksums of ranges of the rows of a snapshot, each range cut into at most `parts` parts of about as many rows. */
+/** POST digests: checksums of ranges of a snapshot's rows. Each range is divided into at most `parts` parts of similar size. */
 export const DigestRequest = z.object({
   asks: z
     .array(z.object({ table: TableId, range: KeyRange, parts: z.int().min(1).max(256) }))
@@ -245,7 +250,7 @@ export const DigestRequest = z.object({
 });
 export type DigestRequest = z.infer<typeof DigestRequest>;
 
-/** Checksum of the rows up to a key from where the part before ended: see docs/protocol.md. */
+/** Checksum of the rows after the previous part and up to a key: rules C2 and C3 of docs/protocol.md. */
 export const DigestPart = z.object({
   upto: z.array(KeyValue).nullable(),
   rows: z.int().nonnegative(),
@@ -253,13 +258,13 @@ export const DigestPart = z.object({
 });
 export type DigestPart = z.infer<typeof DigestPart>;
 
-/** Answer to digests: of each ask its parts, in key order; together they are the range. */
+/** Answer to digests: the parts of each range, in key order. */
 export const DigestAnswer = z.object({ answers: z.array(z.array(DigestPart)) });
 export type DigestAnswer = z.infer<typeof DigestAnswer>;
 
 /**
- * POST rows: the rows of ranges, as many as fit one answer. The answer is text as a page is: one line
- * `["i", table, rows]` or several for each range in the order asked, and a {@link RowsTrailer}.
+ * POST rows: the rows of ranges, as many as fit one answer. The answer is text in the form of a page. It has one or more
+ * lines `["i", table, rows]` for each range, in the requested order, and a {@link RowsTrailer}.
  */
 export const RowsRequest = z.object({
   asks: z
@@ -269,9 +274,9 @@ export const RowsRequest = z.object({
 });
 export type RowsRequest = z.infer<typeof RowsRequest>;
 
-/** Last line of an answer to rows; without it the answer is void. */
+/** Last line of an answer to rows. An answer without it is invalid. */
 export const RowsTrailer = z.object({
-  /** How many asks are answered whole, and after which key the next one goes on (null: from its begin). */
+  /** Number of complete ranges, and the key after which the next range resumes (null: at its start). */
   done: z.int().nonnegative(),
   after: z.array(KeyValue).nullable(),
   /** SHA-256, in hex, of all bytes before this line. */

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { formatStart, PageStart, parseStart } from './cursor.ts';
 
-test('a page start is read as it was written', () => {
+test('parses the text of a page start', () => {
   for (const start of [
     { seq: 0, part: 0 },
     { seq: 17, part: 0 },

@@ -1,10 +1,15 @@
 import { z } from 'zod';
 
-/** Number of a transaction in its feed: 1, 2, 3, … with no gap, given by the relay. 0 means none yet. */
+/**
+ * Positions in a feed: the seq of a transaction, the epoch of a numbering, the cursor of a replica, and the start of a
+ * page. Seqs and epochs are branded types, so that a plain number or text does not pass for one.
+ */
+
+/** Number of a transaction in its feed: 1, 2, 3, … without gaps. The relay assigns it. 0: none yet. */
 export const Seq = z.int().nonnegative().brand('Seq');
 export type Seq = z.infer<typeof Seq>;
 
-/** Makes a {@link Seq} of a number that is known to be one. Throws a ZodError otherwise. */
+/** Turns a number into a {@link Seq}. Throws a ZodError for a number that is not one. */
 export function seq(value: number): Seq {
   return Seq.parse(value);
 }
@@ -16,23 +21,23 @@ export const Epoch = z
   .brand('Epoch');
 export type Epoch = z.infer<typeof Epoch>;
 
-/** The last transaction a replica holds whole. */
+/** The last transaction that a replica has applied. */
 export const Cursor = z.object({ epoch: Epoch, seq: Seq });
 export type Cursor = z.infer<typeof Cursor>;
 
 /**
- * Where a page starts. `seq` is held whole; of transaction `seq + 1` the log entries up to number `part` are
- * held too (0 unless that transaction spans pages).
+ * The start of a page. The reader has transaction `seq`, and the first `part` log entries of transaction `seq + 1`. `part`
+ * is 0 unless that transaction spans pages.
  */
 export const PageStart = z.object({ seq: Seq, part: z.int().nonnegative() });
 export type PageStart = z.infer<typeof PageStart>;
 
-/** Writes a page start as it stands in a URL: `17`, or `17.3` in the middle of transaction 18. */
+/** A page start as text in a URL: `17`, or `17.3` within transaction 18. */
 export function formatStart(start: PageStart): string {
   return start.part === 0 ? String(start.seq) : `${start.seq}.${start.part}`;
 }
 
-/** Reads what {@link formatStart} wrote; null when the text is not one. */
+/** Parses the text of {@link formatStart}. Returns null for any other text. */
 export function parseStart(text: string): PageStart | null {
   const match = /^(0|[1-9]\d{0,15})(?:\.([1-9]\d{0,9}))?$/.exec(text);
   if (!match) return null;
@@ -40,7 +45,7 @@ export function parseStart(text: string): PageStart | null {
   return start.success ? start.data : null;
 }
 
-/** A cursor as people see it in details: `7f3a…:5310`. */
+/** A cursor for people to read in details: `7f3a…:5310`. */
 export function formatCursor(cursor: Cursor): string {
   return `${cursor.epoch}:${cursor.seq}`;
 }

@@ -4,39 +4,39 @@ import { SourcePosition } from './position.ts';
 import { TableId, TableSchema } from './schema.ts';
 
 /**
- * The lines that pages (relay to terminal) and batches (feed to relay) are made of: one JSON array a
- * line, UTF-8, each ended by '\n'. The row lines are the same on both hops, so that the relay can keep
- * and send the bytes that it received.
+ * The lines of pages (relay to terminal) and batches (feed to relay): UTF-8, one JSON array per line, each line ended by
+ * '\n'. Row lines are the same on both hops, so the relay can store and send the bytes that it received. See section L of
+ * docs/protocol.md and docs/decisions/2026-11-23-log-keeps-wire-lines.md.
  */
 
-/** One value as it travels; which form follows from the column's type, see schema.ts. */
+/** One value on the wire. The column's type determines its form, see schema.ts. */
 export type WireValue = string | number | null;
-/** A whole row, in the order of the schema's columns. */
+/** A row with every column, in the schema's order. */
 export type WireRow = WireValue[];
 /** The key of a row, in the order of the schema's key. */
 export type WireKey = WireValue[];
 
-/** Declares table `id`. Stands before the first line that uses the id, in each page and in each batch. */
+/** Declares table `id`. It precedes the first line that uses the id, in each page and in each batch. */
 export type SchemaLine = ['s', id: number, schema: TableSchema];
 /** Rows inserted, in order. */
 export type InsertLine = ['i', id: number, rows: WireRow[]];
-/** Rows updated, whole, key unchanged, in order. */
+/** Rows updated, with every column and an unchanged key, in order. */
 export type UpdateLine = ['u', id: number, rows: WireRow[]];
-/** Rows deleted, by key, in order. An update that changes a key is a delete and an insert. Of a table without a key: by the whole row, one of those that are equal. */
+/** Rows deleted, by key, in order. In a table without a key, each entry is a complete row and deletes one equal row. An update that changes a key is a delete and an insert. */
 export type DeleteLine = ['d', id: number, keys: WireKey[]];
-/** All rows of the table are gone. */
+/** Deletes all rows of the table. */
 export type TruncateLine = ['t', id: number];
-/** Table `id` takes the place of the table of the same name, which is dropped with its rows; whole rows follow. */
+/** Drops the table of the same name with its rows, and creates table `id`. Its rows follow as inserts. */
 export type ReplaceLine = ['r', id: number];
 /** The table of this name leaves the feed and is dropped. */
 export type DropLine = ['x', name: string];
 /**
- * Table `from` becomes table `id`, its rows stay: each column of the new schema takes the values of the old column of
- * that name; null: NULL. The key columns keep their values.
+ * Turns table `from` into table `id` and keeps its rows. For each column of the new schema, `columns` names the old column
+ * whose values it takes. Null: the column becomes NULL. Key columns keep their values.
  */
 export type AlterLine = ['a', id: number, from: number, columns: (string | null)[]];
 
-/** Lines that change rows or tables. They stand only inside a transaction. */
+/** Lines that change rows or tables. They occur only inside a transaction. */
 export type ChangeLine = InsertLine | UpdateLine | DeleteLine | TruncateLine | ReplaceLine | DropLine | AlterLine;
 
 /** Begins transaction `seq`, committed at the master at `committedAt` (ISO 8601, UTC, microseconds). */
@@ -59,7 +59,7 @@ const changeLines = [
   z.tuple([z.literal('a'), TableId, TableId, z.array(z.string().nullable())]),
 ] as const;
 
-/** Schema of a page's lines. Row contents are checked against the table's schema where they are applied: per value checks here would cost more than the apply. */
+/** Schema of a page's lines. It does not check the values of rows, which would cost more than applying them. The replica checks them against the table's schema. */
 export const PageLine = z.union([
   schemaLine,
   z.tuple([z.literal('b'), Seq, z.string()]),
@@ -68,25 +68,25 @@ export const PageLine = z.union([
 ]);
 
 /**
- * Rows updated whose large unchanged columns the master left out: old key (null when the key did not
- * change), the columns' indexes that are present, their values. The relay completes them from its mirror.
+ * Rows updated, without large columns that did not change: the old key (null: the key did not change), the indexes of
+ * the columns that the master sent, and their values. The relay completes the rows from its mirror.
  */
 export type PartialLine = ['p', id: number, rows: [oldKey: WireKey | null, present: number[], values: WireValue[]][]];
 /** Begins a transaction of the master. */
 export type SourceBeginLine = ['b', position: SourcePosition, committedAt: string];
-/** Begins a base: all rows of all published tables as they were at `position`, as inserts. What is not declared in it is not in the feed. `why` it was taken. */
+/** Begins a base copy: all rows of all published tables at `position`, as inserts. A table that it does not declare leaves the feed. `why`: the reason for the copy. */
 export type BaseBeginLine = ['B', position: SourcePosition, takenAt: string, why: string];
 /**
- * Inside a transaction: begins the load of table `id`, all of whose rows follow as inserts. The relay compares them with
- * its mirror and logs what differs. `from`: the table that it was (null: a new one), and of each column the name that it
- * had there (null: it is new).
+ * Inside a transaction: begins the load of table `id`. All rows of the table follow as inserts. The relay compares them
+ * with its mirror and logs the difference. `from`: the table's previous id (null: a new table). `columns`: the previous
+ * name of each column (null: a new column).
  */
 export type LoadLine = ['L', id: number, from: number | null, columns: (string | null)[]];
 /** Ends the load of table `id`. */
 export type LoadEndLine = ['E', id: number];
-/** Ends a transaction or a base of `changes` changes. */
+/** Ends a transaction or a base copy of `changes` changes. */
 export type SourceCommitLine = ['c', changes: number];
-/** Nothing new: all up to `position` has been read at the master's time `masterTime` (ISO 8601). `current` says that this was the end of the log then. Stands only between transactions. */
+/** Nothing new: at the master's time `masterTime` (ISO 8601), the feed had read the log up to `position`. `current`: this was the end of the log. Occurs only between transactions. */
 export type HeartbeatLine = ['h', position: SourcePosition, masterTime: string, current: boolean];
 
 export type BatchLine =
@@ -116,7 +116,7 @@ export const BatchLine = z.union([
   ...changeLines,
 ]);
 
-/** How many changes a change line holds: its rows; 1 for a truncate, a replaced, altered or dropped table. */
+/** Number of changes in a change line: its rows, or 1 for a truncated, replaced, altered or dropped table. */
 export function changesIn(line: ChangeLine | PartialLine): number {
   return line[0] === 't' || line[0] === 'r' || line[0] === 'x' || line[0] === 'a' ? 1 : line[2].length;
 }

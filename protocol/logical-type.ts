@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 /**
- * What a column's values mean, in terms that every kind of master shares. The feed derives the logical type from the
+ * The meaning of a column's values, in terms that every kind of master shares. The feed derives the logical type from the
  * master's own type; the relay compares values by it. The set is closed: a type that fits no other kind is `other`.
  *
  * A logical type belongs to one version of a table's schema, so it holds nothing that the master can change while the

@@ -1,7 +1,12 @@
 import { z } from 'zod';
 import { Epoch, PageStart, Seq } from './cursor.ts';
 
-/** Version line of the wire. A change of the wire is a new number; see docs/protocol.md. */
+/**
+ * The header, the trailer and the size limits of pages and batches. A page never changes under its name, and a receiver
+ * discards a page or batch without a valid trailer.
+ */
+
+/** Version of the wire. A change of the wire needs a new number, see rule V2 of docs/protocol.md. */
 export const PROTOCOL_VERSION = 1;
 
 /** A page ends with the first log entry that takes it past this size (bytes, before compression). */
@@ -13,12 +18,12 @@ export const ENTRY_BYTES = 256 * 1024;
 /** A row line is closed when it passes this size, so that memory is bounded and one parse is short. */
 export const LINE_BYTES = 32 * 1024;
 
-/** First line of a page: its name. A page of this name never changes. */
+/** First line of a page: its name. */
 export const PageHeader = z.object({
   tidemark: z.literal(PROTOCOL_VERSION),
   feed: z.string(),
   epoch: Epoch,
-  /** Id of the set of scopes that the page was made for: see {@link ScopeSet}. */
+  /** Id of the page's set of scopes: see {@link ScopeSet}. */
   scopes: z.string(),
   start: PageStart,
   /** The seq at which the pull ends. */
@@ -26,7 +31,7 @@ export const PageHeader = z.object({
 });
 export type PageHeader = z.infer<typeof PageHeader>;
 
-/** Last line of a page. A page without it is void. */
+/** Last line of a page. */
 export const PageTrailer = z.object({
   /** Where the next page starts. `seq` = target and `part` = 0: the pull is done. */
   next: PageStart,
@@ -37,7 +42,7 @@ export const PageTrailer = z.object({
 });
 export type PageTrailer = z.infer<typeof PageTrailer>;
 
-/** Last line of a batch, checked before anything of it is used. */
+/** Last line of a batch. The relay verifies it before it parses the lines. */
 export const BatchTrailer = z.object({
   /** Number of lines before this one. */
   lines: z.int().nonnegative(),
@@ -47,7 +52,8 @@ export const BatchTrailer = z.object({
 export type BatchTrailer = z.infer<typeof BatchTrailer>;
 
 /**
- * Id of a set of scopes, under the feed's filters, in page and snapshot names. A terminal's own is told by status.
+ * Id of a set of scopes, under the feed's filters, in page and snapshot names. Status returns the id of a
+ * terminal's own set.
  * `all`: every row of every table, of a feed that filters nothing.
  */
 export const ScopeSet = z.string().regex(/^[0-9a-z]{1,64}$/);

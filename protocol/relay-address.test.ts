@@ -15,7 +15,7 @@ test.each([
   ['https://relay?token=x', '? or #'],
   ['https://relay/?', '? or #'],
   ['https://relay/#top', '? or #'],
-])('refuses %j and says why', (text, words) => {
+])('refuses %j with the reason', (text, words) => {
   expect(relayAddressProblem(text)).toContain(words);
   const parsed = RelayAddress.safeParse(text);
   expect(parsed.success ? [] : parsed.error.issues.map(({ message }) => message)).toEqual([relayAddressProblem(text)]);

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 /**
- * What counts as the address of a relay, and the words for what is wrong with one. The commands, the settings file and
+ * The rule for the address of a relay, and the words for a mistake in one. The commands, the settings file and
  * the app's fields all use this rule, so that an address that one of them accepts works in the others.
  *
  * A relay address is an http or https URL, with an optional path for a relay behind a proxy. It carries no credentials:

@@ -4,14 +4,18 @@ import { Cursor } from './cursor.ts';
 import { Fault } from './fault.ts';
 import { Time, type TimeSchema, TimeText } from './time.ts';
 
+/**
+ * A finished run of the sync engine, as its history, the app and `--json` show it. A run is one pull, check or comparison.
+ */
+
 export const Trigger = z.enum(['manual', 'schedule', 'start', 'watch', 'command']);
 export type Trigger = z.infer<typeof Trigger>;
 
-/** `verify`: pulls to where a comparison with the relay is possible, compares, and repairs what differs. */
+/** `verify`: pulls to the position of a snapshot, compares the replica with it, and repairs rows that differ. */
 export const Mode = z.enum(['now', 'check', 'up-to', 'one', 'recopy', 'verify']);
 export type Mode = z.infer<typeof Mode>;
 
-/** What a comparison of a table with the relay found; repaired unless the run says otherwise. */
+/** Differences between a table and the relay. The run repaired them unless it was called with --no-repair. */
 export const Difference = z.object({
   table: z.string(),
   /** Rows that the relay has and this replica had not. */
@@ -34,12 +38,12 @@ export const runOf = <T extends TimeSchema>(time: T) =>
     outcome: z.enum(['done', 'nothing-new', 'cancelled', 'failed']),
     from: Cursor.nullable(),
     to: Cursor.nullable(),
-    /** By a snapshot, and why; `asked`: a person wanted a fresh copy; `altered`: another program changed tables here. */
+    /** Why the run took a snapshot; null: it took none. `asked`: a person chose a fresh copy. `altered`: another program changed tables. */
     snapshot: z.enum([...SnapshotReason.options, 'asked', 'altered']).nullable(),
     inserted: z.int().nonnegative(),
     updated: z.int().nonnegative(),
     deleted: z.int().nonnegative(),
-    /** Tables emptied, replaced or dropped as a whole. */
+    /** Tables truncated, replaced or dropped. */
     truncated: z.int().nonnegative(),
     tables: z.array(
       z.object({
@@ -50,13 +54,13 @@ export const runOf = <T extends TimeSchema>(time: T) =>
         truncated: z.int().nonnegative(),
       }),
     ),
-    /** Bytes received, as they came over the network. */
+    /** Bytes received over the network. */
     bytes: z.int().nonnegative(),
-    /** Of a comparison: how much was compared. */
+    /** Rows and tables that a comparison read. */
     compared: z.object({ rows: z.int().nonnegative(), tables: z.int().nonnegative() }).optional(),
-    /** Of a comparison: the tables that differed. */
+    /** Tables in which a comparison found differences. */
     differences: z.array(Difference).optional(),
-    /** Changes still waiting when it ended; null when not known. */
+    /** Changes that were still waiting at the end. Null: unknown. */
     left: z.int().nonnegative().nullable(),
     /** Attempts that failed before this outcome. */
     retries: z.int().nonnegative(),

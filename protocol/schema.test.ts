@@ -21,7 +21,7 @@ describe('sameSchema', () => {
     expect(sameSchema(table({ kind: 'boolean' }), table({ kind: 'enum' }))).toBe(false);
   });
 
-  test('tells apart names, columns, storage types, keys and indexes', () => {
+  test('distinguishes names, columns, storage types, keys and indexes', () => {
     const same = table();
     expect(sameSchema(same, { ...same, name: 'T' })).toBe(false);
     expect(sameSchema(same, { ...same, key: [] })).toBe(false);

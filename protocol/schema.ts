@@ -2,13 +2,14 @@ import { z } from 'zod';
 import { LogicalType, sameLogicalType } from './logical-type.ts';
 
 /**
- * Storage class of a column at a replica, by design.md's table of types.
- * - `integer`: exact over 64 bits, also booleans (0, 1). Travels as a number up to 15 digits, else as a decimal string.
- * - `numeric`: numeric(p, s), 0 ≤ s ≤ p ≤ 15. Travels as a number up to 15 digits, else (NaN) as a string.
- * - `real`: travels as a number; NaN and infinities as the strings 'NaN', 'Infinity', '-Infinity'.
- * - `text`: travels as a string.
- * - `blob`: travels as base64.
- * NULL travels as null in each.
+ * Storage class of a column at a replica, see docs/types.md.
+ * - `integer`: exact over 64 bits; booleans are 0 and 1. A JSON number up to 15 digits, otherwise a decimal string.
+ * - `numeric`: numeric(p, s), 0 ≤ s ≤ p ≤ 15. A JSON number; NaN is a string.
+ * - `real`: a JSON number; NaN and infinities are the strings 'NaN', 'Infinity', '-Infinity'.
+ * - `text`: a string.
+ * - `blob`: base64.
+ *
+ * NULL is null in every class.
  */
 export const ColumnType = z.enum(['integer', 'numeric', 'real', 'text', 'blob']);
 export type ColumnType = z.infer<typeof ColumnType>;
@@ -21,8 +22,8 @@ export const ColumnSchema = z.object({
   name: z.string().min(1),
   type: ColumnType,
   /**
-   * What the values mean, whatever the master. Absent in schemas written before the field existed; a kind that this
-   * version does not know reads as absent.
+   * The meaning of the values, independent of the master. Absent in schemas written before the field existed. A kind that
+   * this version does not know reads as absent.
    */
   logical: z.union([LogicalType, UnknownLogicalType]).optional(),
   /** The master's own type name, for people to read: `numeric(12,2)`. Programs read `logical`. */
@@ -30,19 +31,19 @@ export const ColumnSchema = z.object({
 });
 export type ColumnSchema = z.infer<typeof ColumnSchema>;
 
-/** What a table looks like at a replica. */
+/** A table at a replica: its name, columns, key and indexes. */
 export const TableSchema = z
   .object({
-    /** Table name at the replica: the master's; of a Postgres schema other than public, `schema.table`. */
+    /** The table's name at the replica: the master's name, or `schema.table` outside the Postgres schema public. */
     name: z
       .string()
       .min(1)
       .refine((name) => !/^(tidemark_|sqlite_)/i.test(name), 'names that begin with tidemark_ or sqlite_ are reserved'),
     /** In the master's order. */
     columns: z.array(ColumnSchema).min(1),
-    /** Names of the key columns, in key order; together they are unique and never null. Empty: no key, the rows are a multiset. */
+    /** The key columns in key order, which are unique together and never null. Empty: no key, and the rows are a multiset. */
     key: z.array(z.string()),
-    /** Further indexes that a terminal makes, each by its columns. */
+    /** Additional indexes at terminals, each a list of columns. */
     indexes: z.array(z.array(z.string()).min(1)).optional(),
   })
   .refine(
@@ -51,18 +52,18 @@ export const TableSchema = z
   )
   .refine(
     (table) => new Set(table.columns.map((column) => column.name.toLowerCase())).size === table.columns.length,
-    'two columns have one name (SQLite does not tell upper from lower case)',
+    'two columns have the same name (SQLite does not distinguish upper from lower case)',
   );
 export type TableSchema = z.infer<typeof TableSchema>;
 
-/** Number of one version of one table's schema; the feed gives a new one for each new schema, never reused in an epoch. */
+/** Number of one version of a table's schema. The feed assigns a new number to each new schema, and never reuses one within an epoch. */
 export const TableId = z.int().positive();
 export type TableId = number;
 
 /**
  * Whether two schemas are the same at a replica: name, columns in order with their types, key, indexes. A column without
  * a logical type is the same as one that has it, so a table whose schema was stored before the field existed keeps its
- * id and is not read again.
+ * id and is not re-read.
  */
 export function sameSchema(a: TableSchema, b: TableSchema): boolean {
   return shapeOf(a) === shapeOf(b) && a.columns.every((column, i) => agree(column.logical, b.columns[i]?.logical));

@@ -10,7 +10,7 @@ declare global {
 }
 
 /** Thrown when the app refused a call or could not carry it out. */
-export class CallFailed extends Error {
+class CallFailed extends Error {
   override readonly name = 'CallFailed';
   readonly fault: Fault;
 
@@ -44,7 +44,7 @@ export function faultOf(thrown: unknown): Fault {
   return { code: 'internal', params: { detail: thrown instanceof Error ? thrown.message : String(thrown) } };
 }
 
-/** What an error means, and what to do about it. */
+/** The meaning of an error, and its remedy. */
 export function describeFault(fault: Fault): { means: string; todo: string } {
   const { means, todo } = ERRORS[fault.code];
   return { means: fill(means, fault.params), todo: fill(todo, fault.params) };

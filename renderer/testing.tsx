@@ -47,7 +47,7 @@ export const appState = (from: AppFacts): AppState => ({ ...from, status: derive
  * The app's side of the contract, for tests. Input and output are held to the same schemas as in the app, so that a
  * window that works here keeps the contract. `answers` replace the usual ones.
  */
-export function fakeApp(state: AppFacts, answers: Answers = {}) {
+function fakeApp(state: AppFacts, answers: Answers = {}) {
   const calls: [method: MethodName, input: unknown][] = [];
   const listeners = new Set<{ event: EventName; listener: (value: never) => void }>();
   let current = appState(state);
@@ -99,7 +99,7 @@ export function fakeApp(state: AppFacts, answers: Answers = {}) {
   };
 }
 
-/** Renders a part of the window over facts and settings. The clock stands at {@link NOW}. */
+/** Renders a part of the window over facts and settings. The clock is fixed at {@link NOW}. */
 export function renderApp(
   ui: ReactNode,
   {

@@ -96,7 +96,7 @@ export class App {
     );
   }
 
-  /** Moves the clock of main process and page ahead, as time that passes in between. The page's clock then stands still. */
+  /** Moves the clocks of main process and page ahead, as time that passes in between. The page's clock then stops. */
   async advanceClock(ms: number): Promise<void> {
     await this.#app.evaluate((_, ahead) => {
       Date.now = () => Math.round(performance.timeOrigin + performance.now()) + ahead;

@@ -10,7 +10,7 @@ import { type ElectronRuntime, findElectron } from '../../scripts/electron-runti
 import { App, type Preset } from './app.ts';
 
 /** Enough rows that a first sync can be observed. */
-export const SIZE: RetailSize = { products: 500, branches: 8, customers: 3000, orders: 4000 };
+const SIZE: RetailSize = { products: 500, branches: 8, customers: 3000, orders: 4000 };
 
 interface WorkerFixtures {
   runtime: ElectronRuntime;

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { expect, test } from './fixtures.ts';
 import { set, shoot } from './pictures.ts';
 
-/** Settings that cannot be used: the real app says so instead of looking like a fresh installation. */
+/** Settings that cannot be used: the real app reports them instead of looking like a fresh installation. */
 
 const DAMAGED = '{"relayUrl": "https://relay.hq.example", "feed": "sh';
 
@@ -46,7 +46,7 @@ test('a key that the key store does not return is asked for again', async ({ lau
     everyMinutes: 0,
     automatic: 'sync',
     theme: 'light',
-    token: { store: 'os', value: Buffer.from('of another user').toString('base64') },
+    token: { store: 'os', value: Buffer.from('sealed by another user').toString('base64') },
     paused: null,
   };
   const app = await launch(null, folderWith(JSON.stringify(settings)));

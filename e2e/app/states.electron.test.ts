@@ -79,7 +79,7 @@ test('looks: an ordinary day', async ({ master, system, way, preset, launch }) =
   await shoot(app, '43-shortcuts');
 });
 
-test('looks: what can go wrong on the way to the relay', async ({ system, way, preset, launch }) => {
+test('looks: failures on the way to the relay', async ({ system, way, preset, launch }) => {
   test.setTimeout(400_000);
   const app = await launch(preset);
   await app.firstSync();
@@ -151,7 +151,7 @@ test('looks: a relay that lost its feed, its newest data, or all data', async ({
   system.startFeed();
   await system.settled();
   await app.page.keyboard.press('F5');
-  await expect(app.detail).toContainText('numbering began anew');
+  await expect(app.detail).toContainText('cannot continue from its position');
   await shoot(app, '23-new-epoch', 'rewound');
   await app.primary.click();
   await app.confirm(/Download/);

@@ -56,7 +56,7 @@ test('first-sync, waiting, sync-now: the window and the replica show the same da
   await expect(app.tile('last-sync')).toContainText('1,784 changes');
   await equal();
 
-  // What other programs on the PC read.
+  // Other programs on the PC read this view.
   const other = new Database(app.replica(), { readonly: true });
   expect(other.prepare('SELECT seq, waiting, code FROM tidemark_status').get()).toEqual({
     seq: 3,
@@ -168,7 +168,7 @@ test('set up by hand: the first-run steps ask for server, data set and key, test
   await page.getByRole('button', { name: 'Next' }).click();
   await page.getByRole('textbox', { name: 'Key' }).fill('not-the-key');
   await page.getByRole('button', { name: 'Test and continue' }).click();
-  await expect(page.getByText(/does not accept this PC's key/)).toBeVisible();
+  await expect(page.getByText(/does not accept the key/)).toBeVisible();
   await page.getByRole('textbox', { name: 'Key' }).fill(readFileSync(system.tokenFile('branch-7'), 'utf8').trim());
   await page.getByRole('button', { name: 'Test and continue' }).click();
   await page.getByRole('textbox', { name: 'Name of this PC' }).fill('Branch 7');

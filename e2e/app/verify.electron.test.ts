@@ -129,7 +129,7 @@ test('rewound, then verify: a PC ahead of a restored relay downloads only the ro
   await expect(app.page.getByTestId('verify-result')).toContainText('9 rows in 1 table differed and were repaired');
 });
 
-test('scopes-changed: a PC with a new data selection says how much it will download, then downloads the difference', async ({
+test('scopes-changed: a PC with a new data selection announces the download size, then downloads the difference', async ({
   master,
   system,
   preset,
@@ -163,7 +163,7 @@ test('scopes-changed: a PC with a new data selection says how much it will downl
   await set(app, { token: readFileSync(system.tokenFile('of-branch-4'), 'utf8').trim() });
   await app.page.keyboard.press('Shift+F5');
   await expect(app.card('scopes-changed')).toBeVisible();
-  await expect(app.detail).toContainText(/About .* to fetch/);
+  await expect(app.detail).toContainText(/About .* to download/);
   expect(here().branches, 'the old data stays readable').toEqual([3]);
   await shoot(app, '56-scopes-changed', 'scopes-changed');
   await app.primary.click();

@@ -161,7 +161,7 @@ test('npm test passes', async () => {
   expect(await run('git', ['init', '-q'])).toMatchObject({ code: 0 });
   expect(await run('git', ['add', '-A'])).toMatchObject({ code: 0 });
   const all = process.env.TIDEMARK_FRESH_CLONE === 'all';
-  const stages = all ? ['format', 'types', 'lint', 'prose', 'unit', 'pg', 'app'] : ['format', 'types'];
+  const stages = all ? ['format', 'types', 'lint', 'prose', 'unused', 'unit', 'pg', 'app'] : ['format', 'types'];
   const tested = await run('npm', ['test', '--', ...stages]);
   expect(tested.stdout.trimEnd().split('\n').at(-1), tested.stdout + tested.stderr).toMatch(/^\d+ passed, 0 failed$/);
   expect(tested.code).toBe(0);

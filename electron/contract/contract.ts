@@ -13,13 +13,13 @@ import { Settings, SettingsChange, SettingsFault } from './settings.ts';
  * that the agent answers is only added to FORWARDED_METHODS in terminal/agent/contract.ts.
  */
 
-/** What the window shows. */
+/** The app's state, as the window shows it. */
 export const AppState = z.object({
   facts: Facts,
-  /** What a person is told about the facts. The window shows it and must not derive one of its own. */
+  /** The facts in words. The window shows this status and must not derive one of its own. */
   status: Status,
   settings: Settings,
-  /** What could not be used of the settings found at start; empty when all is well. */
+  /** Faults in the settings found at start; empty when there is none. */
   settingsFaults: z.array(SettingsFault),
 });
 export type AppState = z.infer<typeof AppState>;

@@ -3,7 +3,7 @@ import { z } from 'zod';
 /**
  * The screens of the window, written once. The rail, the menu, the keyboard shortcuts, the list of shortcuts and
  * `window.show` all derive from this table. To add a screen, add an entry here and its view in
- * renderer/shell/screen-views.tsx; the compiler asks for the second when the first is there.
+ * renderer/shell/screen-views.tsx. Without the view, the code does not compile.
  */
 export interface Screen {
   readonly id: string;

@@ -24,7 +24,7 @@ export const Settings = z.object({
 });
 export type Settings = z.infer<typeof Settings>;
 
-/** A change of some settings. What is absent stays as it is. */
+/** A change of some settings. Absent ones keep their value. */
 export const SettingsChange = Settings.pick({
   relayUrl: true,
   feed: true,

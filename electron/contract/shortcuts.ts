@@ -1,6 +1,6 @@
 /**
  * Keyboard shortcuts of the app that do not belong to a screen (those are in screens.ts), and how an accelerator is
- * matched and shown. The menu gets accelerators as they are; the window matches them against its own key events,
+ * matched and shown. The menu gets the accelerators unchanged; the window matches them against its own key events,
  * because a key that the page handles must not also reach the menu.
  */
 export interface Shortcut {
@@ -22,7 +22,7 @@ export const SHORTCUTS = {
   shortcuts: { label: 'Show this list', accelerator: 'F1' },
 } as const satisfies Record<string, Shortcut>;
 
-/** What of a DOM KeyboardEvent decides about a shortcut. */
+/** The parts of a DOM KeyboardEvent that identify a shortcut. */
 export interface KeyPress {
   readonly key: string;
   readonly ctrlKey: boolean;

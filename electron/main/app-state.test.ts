@@ -79,7 +79,7 @@ test('before the agent has sent facts, the state says that it is starting', () =
   expect(state.get().status.code).toBe('starting');
 });
 
-test('a PC that is not set up says so, whatever the agent sent before', () => {
+test('a PC that is not set up has the status setup, whatever the agent sent before', () => {
   const { state, facts, changeSettings, published } = holder({ configured: false });
   state.setAgent({ state: 'alive' });
   state.setFacts(facts);

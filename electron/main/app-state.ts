@@ -16,7 +16,7 @@ interface AppStateDeps {
 }
 
 /**
- * What the app shows, kept in the main process so that it is there while the agent is dead or the window is closed.
+ * The app's state, kept in the main process, where it survives a dead agent and a closed window.
  *
  * The status is derived here, once per change and per tick. Window, tray and task bar show what is published and derive
  * nothing themselves. (The agent derives the `tidemark_status` of the replica on its own, because it must hold while no
@@ -72,7 +72,7 @@ export class AppStateHolder {
     if (this.#published === null || !sameStatus(this.#published.status, state.status)) this.#publish(state);
   }
 
-  /** What is known before the agent has sent any facts. */
+  /** Facts before the agent has sent any. */
   #unknownFacts(configured: boolean): AgentFacts {
     const { centralName, branchName, relayUrl } = this.#deps.settings.get();
     return {

@@ -145,7 +145,7 @@ async function start(): Promise<void> {
   }
 }
 
-/** A fault of the main process itself: it is logged, a person is told, and the app ends. */
+/** Handles a fault of the main process itself: logs it, shows it, and quits. */
 function onUncaught(log: AppLog): void {
   process.on('uncaughtException', (error) => {
     log.write('error', 'app.uncaught', { detail: error.stack ?? error.message });

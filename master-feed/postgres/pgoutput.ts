@@ -28,7 +28,7 @@ export interface Tuple {
 
 export const NULL = 0x6e;
 export const UNCHANGED = 0x75;
-export const TEXT = 0x74;
+const TEXT = 0x74;
 
 export type Message =
   | { kind: 'begin'; commitLsn: bigint; committedAt: string }
@@ -50,7 +50,7 @@ export type Message =
 const EPOCH_US = 946_684_800_000_000n;
 
 /** A time of the replication protocol as ISO 8601 with microseconds. */
-export function timeOf(microseconds: bigint): string {
+function timeOf(microseconds: bigint): string {
   const us = microseconds + EPOCH_US;
   const seconds = us / 1_000_000n;
   const rest = String(us % 1_000_000n).padStart(6, '0');

@@ -1,5 +1,5 @@
-// biome-ignore-all lint/a11y/useSemanticElements: rows are CSS grids so that all days share their columns; roles carry the table's meaning
-// biome-ignore-all lint/a11y/useFocusableInteractive: these rows are read, not navigated; the button in the first cell takes the focus
+// biome-ignore-all lint/a11y/useSemanticElements: the rows are CSS grids with the roles of a table
+// biome-ignore-all lint/a11y/useFocusableInteractive: the button in the first cell takes the focus
 import { UnstyledButton } from '@mantine/core';
 import {
   IconCheck,

@@ -44,7 +44,7 @@ export const changesOf = ({ inserted, updated, deleted, truncated }: Counts): nu
   inserted + updated + deleted + truncated;
 
 /** `812 updated, 400 added, 28 deleted`, without zeros. */
-export function changeParts({ inserted, updated, deleted, truncated }: Counts): string {
+function changeParts({ inserted, updated, deleted, truncated }: Counts): string {
   const parts: [number, string][] = [
     [updated, 'updated'],
     [inserted, 'added'],
@@ -71,7 +71,7 @@ export function shortChanges({ inserted, updated, deleted, truncated }: Counts):
     .join(' ');
 }
 
-/** What a run did, as a sentence without its full stop. */
+/** The effect of a run, as a sentence without its full stop. */
 export function describeRun(run: Run): string {
   const changes = changesOf(run);
   const what = changes === 0 ? '' : ` (${changeParts(run)}) in ${FORMAT.counted(run.tables.length, 'table')}`;
@@ -97,7 +97,7 @@ export function describeRun(run: Run): string {
   }
 }
 
-export const durationMs = (run: Run): number => Math.max(0, run.endedAt - run.startedAt);
+const durationMs = (run: Run): number => Math.max(0, run.endedAt - run.startedAt);
 
 export const durationText = (run: Run): string =>
   durationMs(run) < 1000 ? `${durationMs(run)} ms` : FORMAT.span(durationMs(run));

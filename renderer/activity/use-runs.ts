@@ -7,7 +7,7 @@ import { useFacts, useTidemark } from '../state/context.tsx';
 const PAGE = 200;
 
 /** Joins two lists, newest first. A run in both is taken from `newer`, which was fetched later. */
-export function joinRuns(newer: readonly Run[], older: readonly Run[]): Run[] {
+function joinRuns(newer: readonly Run[], older: readonly Run[]): Run[] {
   const known = new Set(newer.map(({ id }) => id));
   return [...newer, ...older.filter(({ id }) => !known.has(id))];
 }

@@ -1,4 +1,4 @@
-/** Why the app does not accept what a person typed, before it is sent. The app checks everything again when it saves. */
+/** Checks of typed text before it is sent, each with its reason in words. The app checks everything again when it saves. */
 
 /** Why a text is not the name of a data set (a feed); null when it is one. */
 export function feedProblem(text: string): string | null {

@@ -16,7 +16,7 @@ export function keyStoreText({ hasToken, tokenStore }: Pick<Settings, 'hasToken'
   return 'A key is stored in a file that only your user account can read. This computer has no key store to encrypt it';
 }
 
-/** Takes a new key, and says whether and where one is stored. */
+/** Takes a new key, and shows where one is stored, if any. */
 export function KeySetting({
   settings,
   token,

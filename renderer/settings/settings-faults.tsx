@@ -5,7 +5,7 @@ import { useApp } from '../state/context.tsx';
 import { useActions } from '../state/use-actions.ts';
 import classes from './settings-faults.module.css';
 
-/** What happened, and what is safe and to be done, for each kind of fault. */
+/** For each kind of fault: the event, then the data that is safe, then the remedy. */
 const WORDS: Record<SettingsFault['kind'], { title: string; text: string; Icon: typeof IconFileX }> = {
   'file-damaged': {
     title: 'The settings of this PC could not be read',
@@ -35,7 +35,7 @@ function faultText({ kind, file, reason }: SettingsFault): string {
 }
 
 /**
- * Says what could not be used of the settings found at start, so that a PC that lost its settings does not look like
+ * Shows faults in the settings found at start, so that a PC that lost its settings does not look like
  * one that never had any. Shown on every screen where a person would otherwise draw that conclusion.
  */
 export function SettingsFaults() {

@@ -14,7 +14,7 @@ const retype = async (label: string, text: string) => {
   await userEvent.type(field, text);
 };
 
-test('an address that is none is not saved, and the field says what still holds', async () => {
+test('an invalid address is not saved, and the field names the one still in use', async () => {
   const { called, store } = renderApp(<SettingsScreen />);
   await retype('Server address', 'relay.example{Enter}');
   expect(screen.getByText(/The address must begin with http/).textContent).toContain(
@@ -74,7 +74,7 @@ test('a saved key disappears from the page', async () => {
   expect(document.body.innerHTML).not.toContain('new-secret');
 });
 
-test('says where the key is stored, also without a key store', () => {
+test('names the place where the key is stored, including a plain file', () => {
   expect(keyStoreText({ hasToken: true, tokenStore: 'os' })).toContain('encrypted by the operating system');
   expect(keyStoreText({ hasToken: true, tokenStore: 'file' })).toContain('only your user account can read');
   expect(keyStoreText({ hasToken: false, tokenStore: 'none' })).toBe('No key is stored');
@@ -93,7 +93,7 @@ test('a connection test uses what is typed, saved or not', async () => {
   expect((await screen.findByTestId('test-ok')).textContent).toContain('Connected to “HQ-1”, version 0.1.0, in 12 ms');
 });
 
-test('a test that fails says what to do', async () => {
+test('a failed connection test shows the remedy', async () => {
   renderApp(<SettingsScreen />, {
     answers: {
       'connection.test': () => ({
@@ -104,7 +104,7 @@ test('a test that fails says what to do', async () => {
   });
   await userEvent.click(screen.getByRole('button', { name: 'Test connection' }));
   expect((await screen.findByTestId('test-failed')).textContent).toContain(
-    'The relay has no feed named shop. Check the name of the feed.',
+    'The sync server has no data set named shop. Check the name of the data set.',
   );
 });
 

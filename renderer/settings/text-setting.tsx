@@ -17,7 +17,7 @@ interface Props {
   onType?: (text: string) => void;
 }
 
-/** A text that is saved on Enter or when the field is left. An invalid text is not saved; the field says why, and what is still in use. */
+/** A text that is saved on Enter or when the field is left. An invalid text is not saved; the field shows the reason and the value still in use. */
 export function TextSetting({ label, description, placeholder, setting, value, problem, onType }: Props) {
   const [text, setText] = useState(value);
   const [tried, setTried] = useState(false);

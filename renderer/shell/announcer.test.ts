@@ -29,7 +29,7 @@ test('announces the end of a run with the number of changes', () => {
   );
 });
 
-test('announces the end of a comparison with its result, also without differences', () => {
+test('announces the end of a comparison with its result, with or without differences', () => {
   const before = { code: 'comparing' as const, run: 'run-1', quarter: 75 };
   const run: Run = { ...RUN, id: 'run-2', mode: 'verify', outcome: 'nothing-new', compared: { rows: 90, tables: 3 } };
   expect(announcement(before, deriveStatus(facts(), NOW), run).text).toBe(

@@ -8,7 +8,7 @@ import { useApp, useFacts, useStatus } from '../state/context.tsx';
 
 const QUARTERS = [75, 50, 25];
 
-/** What was announced last, so that only changes are announced. */
+/** The last announcement, so that only changes are announced. */
 interface Spoken {
   code: Status['code'];
   run: string | null;
@@ -16,7 +16,7 @@ interface Spoken {
 }
 
 /**
- * What a screen reader announces after `before`: a change of state, each quarter of progress, and the end of a run.
+ * The text for a screen reader after `before`: a change of state, each quarter of progress, and the end of a run.
  * Nothing else, because a reader that talks all the time gets switched off.
  */
 export function announcement(

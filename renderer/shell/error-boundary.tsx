@@ -6,7 +6,7 @@ interface Props {
   children: ReactNode;
 }
 
-/** Shown when the window's own code fails. The agent keeps syncing, so it says so and offers ways back. */
+/** Shown when the window's own code fails. Offers ways back, and reassures: the agent keeps syncing. */
 export class ErrorBoundary extends Component<Props, { error: Error | null }> {
   override state: { error: Error | null } = { error: null };
 

@@ -27,7 +27,7 @@ export function StatusBar() {
         </UnstyledButton>
       </Tooltip>
       {asOf !== null && (
-        <Tooltip label={`The newest change on this PC was made at head office on ${FORMAT.full(asOf)}`} position="top">
+        <Tooltip label={`Newest change on this PC: ${FORMAT.full(asOf)}`} position="top">
           <span className={`${classes.barText} num`}>Data as of {FORMAT.moment(asOf, now)}</span>
         </Tooltip>
       )}

@@ -52,7 +52,7 @@ test('a state that equals the old one draws nothing again', () => {
   expect(store.getState().app?.settings).toBe(settings);
 });
 
-test('a new status keeps facts and settings as they were', () => {
+test('a new status leaves facts and settings unchanged', () => {
   const store = createAppStore(() => NOW);
   store.getState().setApp(state(true));
   const old = store.getState().app;

@@ -8,7 +8,7 @@ import { type Api, faultOf } from '../bridge.ts';
 /** Dialogs that any screen can open. */
 export type Dialog = DialogId | 'up-to' | 'recopy';
 
-/** What was entered in the first-run steps and is not saved yet. */
+/** Entries in the first-run steps that are not saved yet. */
 export interface SetupDraft {
   step: 0 | 1 | 2;
   relayUrl: string;
@@ -20,7 +20,7 @@ export interface SetupDraft {
 export interface AppStore {
   /** Null until the app's first answer. */
   app: AppState | null;
-  /** Why the first answer has not come; it is asked for again. */
+  /** Why the first answer has not arrived. The window keeps asking. */
   fault: Fault | null;
   /** The clock, in ms; moves once a second. Only for relative times: words and codes come with the app's status. */
   now: number;
@@ -38,7 +38,7 @@ export interface AppStore {
   setDraft: (draft: SetupDraft | null) => void;
 }
 
-/** The value, or the old one where both are equal, so that only what changed is drawn again. */
+/** The value, or the old one where both are equal, so that React redraws only differences. */
 const keepEqual = <T>(old: T | undefined, value: T): T =>
   old !== undefined && JSON.stringify(old) === JSON.stringify(value) ? old : value;
 

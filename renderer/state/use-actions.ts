@@ -8,7 +8,7 @@ import type { AppStoreApi } from './app-store.ts';
 import { useTidemark } from './context.tsx';
 import { detailsText } from './details-text.ts';
 
-/** What the window's buttons do. A failure is shown as a notification, never swallowed. */
+/** The actions behind the window's buttons. A failure is shown as a notification, never swallowed. */
 export interface Actions {
   run: (action: Action) => void;
   start: (mode: Mode, target?: Seq) => void;

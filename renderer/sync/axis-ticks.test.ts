@@ -12,7 +12,7 @@ const AXES: [string, (top: number) => number[], unit: (ticks: number[]) => numbe
   ['spans', spanTicks, (ticks) => ((ticks.at(-1) ?? 0) > 3 * DAY ? HOUR : MINUTE)],
 ];
 
-test.each(AXES)('an axis of %s starts at 0, covers the top, and has few whole steps', (_, axis, unit) => {
+test.each(AXES)('an axis of %s starts at 0, covers the top, and has few round steps', (_, axis, unit) => {
   fc.assert(
     fc.property(fc.double({ min: 0, max: 1e9, noNaN: true }), (top) => {
       const ticks = axis(top);

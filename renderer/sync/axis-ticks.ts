@@ -10,7 +10,7 @@ const DAY_MS = 24 * HOUR_MS;
 /** About this many intervals on an axis. */
 const INTERVALS = 4;
 
-/** Round moments between two (ms), in local time: whole minutes, hours or days. */
+/** Round moments between two (ms), in local time: full minutes, hours or days. */
 export function momentTicks(from: number, to: number): number[] {
   return timeTicks(new Date(from), new Date(to), INTERVALS + 1).map((moment) => moment.getTime());
 }
@@ -20,7 +20,7 @@ export function countTicks(top: number): number[] {
   return covering(Math.max(top, INTERVALS), 1);
 }
 
-/** Spans (ms) from 0 to the first round one that is not below `topMs`, in whole minutes, hours or days. */
+/** Spans (ms) from 0 to the first round one that is not below `topMs`, in full minutes, hours or days. */
 export function spanTicks(topMs: number): number[] {
   const goal = Math.max(topMs, INTERVALS * MINUTE_MS);
   const unit = goal <= 2 * HOUR_MS ? MINUTE_MS : goal <= 2 * DAY_MS ? HOUR_MS : DAY_MS;

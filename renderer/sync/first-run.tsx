@@ -17,7 +17,7 @@ import classes from './first-run.module.css';
 
 const NO_FAULTS: readonly SettingsFault[] = [];
 
-/** What is known already is filled in. A PC that only lost its key starts at the key. */
+/** Fills in known settings. A PC that only lost its key starts at the key. */
 function firstDraft({ relayUrl, feed }: Settings, faults: readonly SettingsFault[]): SetupDraft {
   const connected = relayAddressProblem(relayUrl) === null && feedProblem(feed) === null;
   const lostKey = faults.some(({ kind }) => kind === 'key-lost');

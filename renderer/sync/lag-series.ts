@@ -12,7 +12,7 @@ export interface LagPoint {
   lagMs: number | null;
 }
 
-/** About as many points as the chart can tell apart. */
+/** About as many points as the chart can draw apart. */
 const POINTS = 240;
 /** A silence longer than this many usual intervals is a gap: the app was closed or the PC asleep. */
 const SILENCE = 4;

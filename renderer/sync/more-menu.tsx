@@ -10,16 +10,16 @@ import {
 } from '@tabler/icons-react';
 import { keyCaps, SHORTCUTS } from '@tidemark/electron/contract/shortcuts';
 import { FORMAT } from '@tidemark/status/format';
-import { bytesToCome } from '@tidemark/status/to-come';
+import { bytesToDownload } from '@tidemark/status/next-sync';
 import { useApp, useFacts } from '../state/context.tsx';
 import { useActions } from '../state/use-actions.ts';
 import classes from './status-card.module.css';
 
-/** The other ways to sync. What is not possible now is shown disabled. */
+/** The other ways to sync. Items that are not possible now are shown disabled. */
 export function MoreMenu({ attached }: { attached: boolean }) {
   const facts = useFacts();
   const { phase, replica, waiting } = facts;
-  const bytes = bytesToCome(facts);
+  const bytes = bytesToDownload(facts);
   const actions = useActions();
   const open = useApp((state) => state.open);
   const idle = phase.kind === 'idle';

@@ -5,7 +5,7 @@ import { useActions } from '../state/use-actions.ts';
 const HOUR_MS = 3_600_000;
 
 /** The next midnight in local time. */
-export function tomorrow(now: Date): Date {
+function tomorrow(now: Date): Date {
   return new Date(now.getFullYear(), now.getMonth(), now.getDate() + 1);
 }
 

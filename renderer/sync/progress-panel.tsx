@@ -32,11 +32,11 @@ function useStages({ runId, stage }: Progress): { stages: Stages; comparison: bo
 }
 
 /** `1,240 of 5,310 changes`; null while the total is not known. */
-export function progressText({ done, total, unit }: Progress): string | null {
+function progressText({ done, total, unit }: Progress): string | null {
   return total > 0 ? `${FORMAT.count(Math.min(done, total))} of ${FORMAT.counted(total, unit.slice(0, -1))}` : null;
 }
 
-/** The progress of a run: amount, rate and time left. What is not known is left out, never guessed. */
+/** The progress of a run: amount, rate and time left. Unknown values are left out, never guessed. */
 export function ProgressPanel({ progress }: { progress: Progress }) {
   const now = useNow();
   const { done, total, bytes, bytesTotal, rate, etaS, stage, table, tableIndex, tableCount } = progress;

@@ -78,7 +78,7 @@ const STATES: [Partial<Facts>, [MethodName, unknown] | null][] = [
   [{ agent: { state: 'restarting', restarts: 1, since: at(0) } }, null],
 ];
 
-describe('each state shows its words and its button does what it says', () => {
+describe('each state shows its words, and its button makes the right call', () => {
   const rows = STATES.map(([change, call]) => ({ code: deriveStatus(facts(change), NOW).code, change, call }));
   test.each(rows)('$code', async ({ change, call }) => {
     const status = deriveStatus(facts(change), NOW);
@@ -131,7 +131,7 @@ test('the menu asks before a fresh copy', async () => {
   expect(store.getState().dialog).toBe('recopy');
 });
 
-test('the menu says how much a sync downloads', async () => {
+test('the menu shows the size of the download', async () => {
   const plan = { by: 'pages' as const, scopes: 'all', bytes: 3_000_000, squashed: true };
   renderApp(<StatusCard />, {
     facts: {

@@ -9,7 +9,7 @@ import classes from './sync-screen.module.css';
 import { TableList } from './table-list.tsx';
 import { Tiles } from './tiles.tsx';
 
-/** How this PC stands and what can be done about it; the first-run steps while it is not set up. */
+/** The status of this PC and its next step; the first-run steps while it is not set up. */
 export function SyncScreen() {
   const setup = useApp((state) => state.app?.status.code === 'setup');
   if (setup) return <FirstRun />;

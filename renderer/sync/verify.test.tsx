@@ -9,7 +9,7 @@ import { beforeEach, expect, test } from 'vitest';
 import { Shell } from '../shell/shell.tsx';
 import { renderApp } from '../testing.tsx';
 
-// They are kept outside of what is rendered.
+// Notifications outlive the rendered components.
 beforeEach(() => cleanNotifications());
 
 const VERIFY: Run = {

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { Running, until } from '@tidemark/testing/processes';
 import { isRunning } from '@tidemark/testing/processes/process-identity';
 
-/** A demo that a test runs, without a display and with a temporary folder of its own, and what is left of it. */
+/** A demo that a test runs without a display, and the processes and files that it leaves behind. */
 
 const MINUTE = 60_000;
 
@@ -62,7 +62,7 @@ export class DemoRun {
     return this.child.exitCode;
   }
 
-  /** Waits until none of its processes runs and its files are removed. Throws with what is left. */
+  /** Waits until none of its processes runs and its files are removed. Throws with the names of those that remain. */
   async nothingLeft(): Promise<void> {
     const left = () => [
       ...this.pids.filter(isRunning).map(String),
@@ -71,7 +71,7 @@ export class DemoRun {
     ];
     await until(
       async () => left().length === 0,
-      () => `left after the demo: ${left().join('\n')}`,
+      () => `remains of the demo: ${left().join('\n')}`,
       2 * MINUTE,
     );
   }

@@ -1,5 +1,5 @@
 /**
- * Which package may import which: the one place where it is written for machines. `npm run import-rules` turns it into
+ * Which package may import which. `npm run import-rules` turns it into
  * the overrides of biome.json, and a test compares it with the table in docs/architecture.md. Each package imports
  * others only by their names, through their `exports`.
  */
@@ -13,7 +13,7 @@ export interface ImportRule {
   forbidden?: Readonly<Record<string, string>>;
   /** Whether it may run in a browser window, and so must not import Node's modules. */
   browser?: boolean;
-  /** Files that follow the rules of tests, besides `*.test.ts` and `*.test.tsx`. */
+  /** Files that follow the rules of tests, in addition to `*.test.ts` and `*.test.tsx`. */
   testFiles?: readonly string[];
 }
 

@@ -74,6 +74,7 @@ export const STAGES: readonly Stage[] = [
   check('types', `${MODULES}/typescript/bin/tsc`, ['-b']),
   check('lint', `${MODULES}/oxlint/bin/oxlint`, ['--type-aware']),
   check('prose', 'scripts/prose/main.ts', []),
+  check('unused', `${MODULES}/knip/bin/knip.js`, []),
   vitest('unit'),
   vitest('pg'),
   playwright(),

@@ -25,11 +25,11 @@ import { noAnswer, parse, RelayError, refused } from './relay-errors.ts';
 import type { Secret } from './secret.ts';
 
 /** How long the relay may take to begin an answer, ms. */
-export const ANSWER_MS = 10_000;
+const ANSWER_MS = 10_000;
 /** The same where the relay computes; after a while it says itself that it is to be asked again. */
 const COMPARE_MS = 30_000;
 /** How long an answer may pause, ms. */
-export const IDLE_MS = 60_000;
+const IDLE_MS = 60_000;
 /** An answer other than a page or a copy is never larger, bytes. */
 const JSON_BYTES = 4 * 1024 * 1024;
 /** A page is about 1 MiB, but for a single row that is larger; beyond this something is wrong, bytes. */

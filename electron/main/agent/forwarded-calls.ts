@@ -9,7 +9,7 @@ type ForwardedName = keyof ForwardedCalls;
 
 /**
  * Makes a handler for each of {@link FORWARDED_METHODS} that passes the call on unchanged. This is the only place where
- * a forwarded call appears besides its entry in that table. Input and output are parsed at both boundaries, so they are
+ * a forwarded call appears, except its entry in that table. Both boundaries parse input and output, so they are
  * not parsed a third time here.
  */
 export function forwardCalls(call: Caller<typeof AGENT_METHODS>['call']): ForwardedCalls {

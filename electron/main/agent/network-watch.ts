@@ -31,7 +31,7 @@ export function watchNetwork({ isOnline, relayUrl, report }: NetworkWatchDeps): 
 }
 
 /** Whether an address is on this PC. */
-export function isLoopback(address: string): boolean {
+function isLoopback(address: string): boolean {
   const host = parseUrl(address)?.hostname ?? '';
   return host === 'localhost' || host === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(host);
 }

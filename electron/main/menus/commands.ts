@@ -1,7 +1,7 @@
 import type { DialogId } from '../../contract/contract.ts';
 import type { ScreenId } from '../../contract/screens.ts';
 
-/** What the menu and the tray can do. Each returns at once; a failure is logged, and shows in the status. */
+/** The commands of menu and tray. Each returns at once; a failure is logged, and shows in the status. */
 export interface Commands {
   sync: () => void;
   check: () => void;

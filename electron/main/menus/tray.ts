@@ -5,7 +5,7 @@ import type { Commands } from './commands.ts';
 import { shapeOf, type TrayShape } from './tray-shape.ts';
 
 export interface AppTray {
-  /** Redraws only what changed; may be called as often as the status is derived. */
+  /** Redraws only differences, so it may be called for every published status. */
   show(status: Status): void;
 }
 

@@ -6,7 +6,7 @@ import { PauseJson } from '@tidemark/status/facts';
 import { z } from 'zod';
 import { Settings, type SettingsFault } from '../../contract/settings.ts';
 
-/** The settings file: its format, and how it is read, replaced and kept when it is damaged. */
+/** The settings file: its format, reading it, replacing it, and keeping a damaged one. */
 
 /** A key as stored: encrypted by the operating system (base64), or plain where there is no key store. */
 export const SealedToken = z.object({ store: z.enum(['os', 'file']), value: z.string().min(1) });
@@ -29,7 +29,7 @@ const FIELDS = {
 export const StoredSettings = z.object(FIELDS);
 export type StoredSettings = z.infer<typeof StoredSettings>;
 
-export const DEFAULT_SETTINGS: StoredSettings = {
+const DEFAULT_SETTINGS: StoredSettings = {
   relayUrl: '',
   feed: '',
   centralName: '',
@@ -78,7 +78,7 @@ export async function readSettings(file: string): Promise<FoundSettings> {
 }
 
 /**
- * Replaces the settings file in one step: a reader sees the old file or the new one, also after a power failure. Throws
+ * Replaces the settings file in one step: even after a power failure, a reader sees the old file or the new one. Throws
  * the file system's errors; the old file is then still there. Why no library does this: docs/dependencies.md.
  */
 export async function writeSettings(file: string, stored: StoredSettings): Promise<void> {

@@ -156,7 +156,7 @@ test('a key that the key store does not return is reported until a new one is sa
   expect((await open()).agentConfig()).toMatchObject({ feed: 'shop', token: 'new-key' });
 });
 
-test('keeps changes that are made at the same time', async () => {
+test('keeps all of several concurrent changes', async () => {
   const settings = await open();
   await Promise.all([
     settings.change({ feed: 'shop' }),

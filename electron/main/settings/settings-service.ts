@@ -19,7 +19,7 @@ export interface SettingsDeps {
 
 /**
  * Holds the app's settings, and the relay's key, which no process but the agent gets from here. Order at start: read the
- * file, open the key, take the preset. What could not be used is listed in {@link faults}; the service must never treat
+ * file, open the key, take the preset. {@link faults} lists the unusable parts; the service must never treat
  * it as "nothing is set", and must never overwrite an unusable file without keeping it.
  */
 export class SettingsService {
@@ -55,7 +55,7 @@ export class SettingsService {
     return new SettingsService(deps, stored, token, faults);
   }
 
-  /** What could not be used of the settings found at start, until a person has saved what replaces it. */
+  /** Faults in the settings found at start. Each stays until a person has saved its replacement. */
   get faults(): readonly SettingsFault[] {
     return this.#faults;
   }

@@ -24,7 +24,7 @@ test('dot segments normalised by the URL parser stay inside the root', () => {
 test.each([
   ['a path outside the folder, percent-encoded', 'app://tidemark/%2e%2e%2fsecret.js'],
   ['a path outside the folder, by backslash', 'app://tidemark/..%5csecret.js'],
-  ['a sibling folder whose name starts alike', 'app://tidemark/..%2fpage2/a.js'],
+  ['a sibling folder with the same prefix', 'app://tidemark/..%2fpage2/a.js'],
   ['another host', 'app://other/index.html'],
   ['another scheme', 'https://tidemark/index.html'],
   ['a null byte', 'app://tidemark/index.html%00.js'],

@@ -14,7 +14,7 @@ interface CallDeps {
   onFirstState: () => void;
 }
 
-/** Handles the window's calls. Those that the agent answers come ready-made from {@link AgentProcess.forwarded}. */
+/** Handles the window's calls. Calls for the agent are forwarded by {@link AgentProcess.forwarded}. */
 export function makeCalls({ agent, settings, state, restartApp, onFirstState }: CallDeps): CallHandlers {
   return {
     ...agent.forwarded,

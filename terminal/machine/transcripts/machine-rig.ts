@@ -14,7 +14,7 @@ import type { Policy, Start, State } from '../state.ts';
  */
 
 export const NOW = Date.parse('2026-11-23T08:00:00Z');
-export const EPOCH = Epoch.parse('aaaaaaaa');
+const EPOCH = Epoch.parse('aaaaaaaa');
 const POLICY: Policy = {
   checkAtStart: false,
   everyMs: null,
