@@ -7,9 +7,9 @@ import type { Severity, StatusCode } from '@tidemark/status/status';
 import { describe, expect, test } from 'vitest';
 import { at, EPOCH, facts, failedRun, NOW, probe } from './facts.ts';
 
-/** Shared by the tests of deriveStatus: named facts, and tables of states with their words. */
+/** Shared by the tests of deriveStatus: named facts, and tables of states with their wording. */
 
-/** The formats of the words in tests: English, UTC. */
+/** The formats that the words of tests are written in. */
 export const UTC = makeFormat('en-GB', 'UTC');
 /** The status of facts that differ from those of a PC that is up to date. */
 export const status = (change: Partial<Facts> = {}) => deriveStatus(facts(change), NOW, UTC);
@@ -19,7 +19,7 @@ export const replica = (change: Partial<Facts['replica']>) => ({
 });
 export const HOUR = 3_600_000;
 
-/** A backlog of so many changes, the oldest committed `msAgo`: 12 MB, which compress to 3 MB. */
+/** So many changes wait, the oldest since `msAgo`: 12 MB, which come as 3 MB over the network. */
 export const waiting = (changes: number, msAgo = 60_000) => {
   const behind = { transactions: Math.ceil(changes / 4), changes, bytes: 12_000_000, oldestAt: at(msAgo) };
   return {
@@ -32,7 +32,7 @@ export const waiting = (changes: number, msAgo = 60_000) => {
     }),
   };
 };
-/** Another data selection is due: the next sync downloads the rows that differ. */
+/** The data selection changed, so the next sync fetches the rows that differ. */
 export const difference: Partial<Facts> = {
   probe: probe({
     behind: null,
@@ -40,7 +40,7 @@ export const difference: Partial<Facts> = {
   }),
   waiting: null,
 };
-/** The relay has newer transactions, none of them for this PC. It may offer an empty page that moves the cursor. */
+/** The head moved, but no change is in this PC's scopes. The relay may offer an empty page that moves the cursor. */
 export const elsewhere = (plan: RelayStatus['plan']): Partial<Facts> => ({
   probe: probe({ head: { epoch: EPOCH, seq: seq(6000), committedAt: at(1000) }, plan }),
 });
@@ -71,7 +71,7 @@ export const snapshot = (reason: SnapshotReason, change: Partial<Facts> = {}): P
   ...change,
 });
 
-/** A state, the facts that lead to it, and every word that a person then reads. */
+/** A state, the facts that lead to it, and every word that a person then sees. */
 export interface Case {
   code: StatusCode;
   severity: Severity;
@@ -131,7 +131,7 @@ const SUBJECTS: Record<StatusCode, Subject> = {
 
 /** One test for each case, and one that every state of the subject has a case. */
 export function testCases(subject: Subject, cases: Case[]): void {
-  describe('the words of each state', () => {
+  describe('each state in its words', () => {
     test.each(cases.map((each) => ({ ...each, title: `${each.code}${each.name ? `: ${each.name}` : ''}` })))(
       '$title',
       ({ facts: change, title: _, name: __, ...words }) => {
