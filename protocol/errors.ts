@@ -7,7 +7,7 @@ import { z } from 'zod';
  * same everywhere. A sentence names what happened and what is safe, in words for a branch clerk: "sync server" for the
  * relay, "data set" for the feed. Errors that only an operator sees (`source_*`, `batch_*`, `session_*`) use the
  * operator's words. Codes, HTTP statuses and `retry` are part of the wire; sentences are not, and no program may read
- * them.
+ * them. See docs/decisions/2026-11-25-error-sentences-in-protocol.md.
  */
 
 interface ErrorInfo {
