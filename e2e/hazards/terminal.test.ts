@@ -7,7 +7,7 @@ import type { Run } from '@tidemark/protocol/run';
 import { verifyPage } from '@tidemark/replica/page-reader';
 import { Replica } from '@tidemark/replica/replica';
 import type { Agent } from '@tidemark/terminal/agent/agent-api';
-import { pull as pullOnce } from '@tidemark/terminal/command/commands';
+import { pull as pullOnce } from '@tidemark/terminal/command/run-once';
 import { Secret } from '@tidemark/terminal/relay/secret';
 import { type AgentRun, agentRun } from '@tidemark/testing/agent-run';
 import { FaultProxy } from '@tidemark/testing/fault-proxy';
