@@ -15,7 +15,7 @@ import { NOWHERE, type Pause, type Policy, type State, type StateName } from './
  *
  * Each state has a table with one handler for each event, in `phases/`. A missing state or event does not compile.
  * Nothing in this folder does I/O, reads a clock or keeps anything between steps: the agent runs the effects and sends
- * their results as events.
+ * their results as events. See docs/decisions/2026-11-25-own-state-machine.md.
  */
 const TABLE: { [S in StateName]: Handlers<S> } = {
   unconfigured,
