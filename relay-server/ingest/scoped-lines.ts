@@ -1,6 +1,6 @@
 import type { WireRow } from '@tidemark/protocol/lines';
 import { type LogWriter, nameOfKey } from '../log/log-writer.ts';
-import type { Router } from '../routing/filters.ts';
+import type { Router } from '../routing/router.ts';
 import { encodeLine } from './batch-lines.ts';
 
 type RowKind = 'i' | 'u' | 'd';
