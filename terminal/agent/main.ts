@@ -1,6 +1,7 @@
 import type { Port } from '@tidemark/calls/port';
 import { serve } from '@tidemark/calls/server';
 import { Replica } from '@tidemark/replica/replica';
+import { query, TEXT, value } from '@tidemark/table-store/query';
 import { openReader, openWriter } from '@tidemark/table-store/sqlite';
 import pino from 'pino';
 import { testConnection } from '../relay/connection-test.ts';
@@ -78,7 +79,7 @@ send('ready', { sqlite: sqliteVersion() });
 function probe(file: string): { sqlite: string; node: string } {
   Replica.open(file, 'probe').close();
   const reader = openReader(file);
-  const { sqlite } = reader.prepare('SELECT sqlite_version() AS sqlite').get() as { sqlite: string };
+  const sqlite = query(reader, 'SELECT sqlite_version()', value(TEXT)).one();
   reader.close();
   return { sqlite, node: process.versions.node };
 }
@@ -87,7 +88,7 @@ function probe(file: string): { sqlite: string; node: string } {
 function sqliteVersion(): string | null {
   try {
     const db = openWriter(':memory:', { synchronous: 'normal' });
-    const { sqlite } = db.prepare('SELECT sqlite_version() AS sqlite').get() as { sqlite: string };
+    const sqlite = query(db, 'SELECT sqlite_version()', value(TEXT)).one();
     db.close();
     return sqlite;
   } catch (error) {
