@@ -87,7 +87,7 @@ export class RoutedWriter {
       if (before === undefined) {
         const old = this.#tables.readByKey(id, key, router.columns);
         before = old === null ? null : router.scopeOf(old);
-        same &&= old !== null && router.decidesAlike(old, row);
+        same &&= old !== null && router.hasSameScope(old, row);
       } else same = false;
       const after = kind === 'u' ? router.scopeOf(row) : null;
       if (rows.length > 1) within.set(name, after);

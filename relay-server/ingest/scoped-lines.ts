@@ -80,7 +80,8 @@ export class ScopedLines {
     if (!run) return;
     this.#runs.delete(scope);
     const { kind, rows } = run;
-    const verbatim = rows.length === this.#count && this.#router.whole && this.#bytes.toString('latin1', 2, 3) === kind;
+    const verbatim =
+      rows.length === this.#count && this.#router.hasAllColumns && this.#bytes.toString('latin1', 2, 3) === kind;
     const sent = rows.map((row) => (kind === 'd' ? this.#router.projectKey(row) : this.#router.project(row)));
     const bytes = verbatim ? this.#bytes : encodeLine([kind, this.#id, sent]);
     const changes = rows.length;

@@ -19,33 +19,33 @@ export const EVERYONE_SCOPE = '*';
 /** A column equals one of the values that a terminal's attribute holds, or one of some constants (as texts; null: NULL). */
 export type Condition = { column: string; at: string } & ({ attribute: string } | { values: (string | null)[] });
 
-/** What relay.yaml says of a table's rows and columns. `at`: where, for messages. Plain data: it crosses to threads. */
+/** The filter of a table in relay.yaml. `at`: its place in the file, for messages. Plain data, because threads receive it. */
 export interface TableFilter {
   where: Condition[];
   columns: { names: string[]; at: string } | null;
   indexes: { names: string[]; at: string }[];
 }
 
-/** Filters by table; a table that is not here goes whole to everyone. */
+/** Filters by table. Every terminal receives all of a table that has none. */
 export type Filters = Record<string, TableFilter>;
 
 /** Values of a terminal's attributes: `branch=7,8` holds two. */
 export type Attributes = Record<string, string>;
 
-/** What a terminal is entitled to. */
+/** A terminal's entitlement. */
 export interface EntitledSet {
   id: ScopeSet;
-  /** All its scopes; `*` is the first. */
+  /** All scopes, `*` first. */
   scopes: string[];
   attributes: Attributes;
 }
 
-/** Counts the ways in which values were compared: what was routed in another way is routed anew. */
+/** Version of the way in which values are compared. A new version invalidates everything that older ones routed. */
 const COMPARED_BY = 2;
 
-/** Says in short what the filters are: what was stored under another fingerprint was routed otherwise. */
+/** A digest of the filters; empty without any. Increments with another fingerprint were routed by other filters. */
 export function fingerprint(filters: Filters): string {
-  const said = Object.entries(filters)
+  const described = Object.entries(filters)
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([table, { where, columns, indexes }]) => [
       table,
@@ -53,14 +53,14 @@ export function fingerprint(filters: Filters): string {
       columns?.names ?? null,
       indexes.map(({ names }) => names),
     ]);
-  return said.length === 0
+  return described.length === 0
     ? ''
     : createHash('sha256')
-        .update(JSON.stringify([COMPARED_BY, ...said]))
+        .update(JSON.stringify([COMPARED_BY, ...described]))
         .digest('hex');
 }
 
-/** The scopes of a terminal's attributes. */
+/** The entitlement of a terminal with these attributes. */
 export function entitledSet(filters: Filters, attributes: Attributes): EntitledSet {
   const scopes = new Set([EVERYONE_SCOPE]);
   for (const filter of Object.values(filters)) for (const scope of scopesOf(filter, attributes)) scopes.add(scope);
@@ -76,7 +76,7 @@ export function entitledSet(filters: Filters, attributes: Attributes): EntitledS
   return { id, scopes: [EVERYONE_SCOPE, ...names.filter((scope) => scope !== EVERYONE_SCOPE)], attributes };
 }
 
-/** The scopes that rows of a table can be in for a terminal of these attributes: one for each choice of their values. */
+/** The scopes of a table for a terminal with these attributes: one for each choice of values. */
 export function scopesOf(filter: TableFilter | undefined, attributes: Attributes): string[] {
   const conditions = attributeConditions(filter);
   if (conditions.length === 0) return [EVERYONE_SCOPE];
@@ -88,7 +88,7 @@ export function scopesOf(filter: TableFilter | undefined, attributes: Attributes
   return names;
 }
 
-/** The attributes that filters name, and where relay.yaml does so first. */
+/** The attributes that filters name, each with its first place in relay.yaml. */
 export function namedAttributes(filters: Filters): Map<string, string> {
   const named = new Map<string, string>();
   for (const { where } of Object.values(filters))
@@ -108,21 +108,21 @@ type Named = { column: string; attribute?: string };
 const byAttribute = (a: Named, b: Named) =>
   `${a.attribute ?? ''} ${a.column}` < `${b.attribute ?? ''} ${b.column}` ? -1 : 1;
 
-/** The values that an attribute holds. */
+/** The values of an attribute. */
 export function valuesOf(attributes: Attributes, name: string): string[] {
   const said = Object.hasOwn(attributes, name) ? attributes[name] : undefined;
   const values = (said ?? '').split(',').map((value) => value.trim());
   return [...new Set(values.filter((value) => value !== ''))];
 }
 
-/** A column that decides who gets a row. */
+/** A column that decides which terminals receive a row. */
 interface Deciding {
   at: number;
   column: ColumnSchema;
   by: Comparison;
 }
 
-/** A value as texts in relay.yaml and attributes name it: numbers without needless digits, true and false. */
+/** A value as the text that constants and attributes are compared with: numbers without redundant zeros, true and false. */
 function textOf(row: WireRow, { at, by }: Deciding): string | null {
   const value = row[at] ?? null;
   return value === null ? null : by.textOf(value);
@@ -134,15 +134,15 @@ export interface Part {
   params: (string | number | bigint)[];
 }
 
-/** A filter bound to one version of a table's schema: says of each row who gets it, and what of it. */
+/** A filter bound to one version of a table's schema. It returns the scope of each row, and the columns that terminals receive. */
 export class Router {
-  /** The table as terminals have it. */
+  /** The table's schema at terminals. */
   readonly schema: TableSchema;
   /** Names of the columns that the master sends, in order. */
   readonly given: string[];
-  /** Whether every row goes whole to everyone. */
+  /** Whether every terminal receives every row with all columns. */
   readonly plain: boolean;
-  /** The columns that decide who gets a row, attributes' first. */
+  /** The columns that decide which terminals receive a row. Columns of attributes are first. */
   readonly columns: ReadonlySet<string>;
   readonly #constants: (Deciding & { values: Set<string | null> })[] = [];
   readonly #attributes: (Deciding & { attribute: string })[] = [];
@@ -151,7 +151,7 @@ export class Router {
   #lastValue: WireValue = null;
   #lastScope: string | null | undefined;
 
-  /** `mistakes` gets what does not fit the schema, with its place in relay.yaml. */
+  /** Adds each part of the filter that does not match the schema to `mistakes`, with its place in relay.yaml. */
   constructor(schema: TableSchema, filter: TableFilter | undefined, mistakes: string[]) {
     this.given = schema.columns.map(({ name }) => name);
     const places = new Map(schema.columns.map(({ name }, at) => [name, at]));
@@ -186,18 +186,18 @@ export class Router {
     for (const { names, at } of filter?.indexes ?? [])
       for (const name of names)
         if (find(name, at) && !columns.some((column) => column.name === name))
-          mistakes.push(`${at}: the column ${name} is not among the columns that terminals get`);
+          mistakes.push(`${at}: the column ${name} is not among the columns that terminals receive`);
     this.schema = { ...schema, columns, ...(indexes.length > 0 ? { indexes } : {}) };
     this.plain = this.#constants.length === 0 && this.#attributes.length === 0 && this.#keep === null;
   }
 
-  /** The scope of a row; null: no terminal gets it. */
+  /** The scope of a row. Null: no terminal receives it. */
   scopeOf(row: WireRow): string | null {
     for (const each of this.#constants) if (!each.values.has(textOf(row, each))) return null;
     const [first, second] = this.#attributes;
     if (!first) return EVERYONE_SCOPE;
     if (second) return this.#scopeOf(row);
-    // Rows of one branch come together.
+    // Rows of one branch often arrive together, so the last result is kept.
     const value = row[first.at] ?? null;
     if (value !== this.#lastValue || this.#lastScope === undefined) {
       this.#lastValue = value;
@@ -216,40 +216,40 @@ export class Router {
     return name;
   }
 
-  /** Whether two rows have the same values where it is decided who gets them. */
-  decidesAlike(a: WireRow, b: WireRow): boolean {
+  /** Whether two rows have the same values in the columns that decide which terminals receive them. */
+  hasSameScope(a: WireRow, b: WireRow): boolean {
     return this.#attributes.every(({ at }) => a[at] === b[at]) && this.#constants.every(({ at }) => a[at] === b[at]);
   }
 
-  /** SQL of what {@link part} compares: an index on these finds a terminal's rows. */
+  /** SQL of the expressions that {@link part} compares. An index on them finds a terminal's rows. */
   get compared(): string[] {
     return [...new Set([...this.#attributes, ...this.#constants].map(comparedSql))];
   }
 
-  /** Whether rows come to a terminal as they are. */
-  get whole(): boolean {
+  /** Whether terminals receive all columns. */
+  get hasAllColumns(): boolean {
     return this.#keep === null;
   }
 
-  /** What terminals get of a row. */
+  /** The columns of a row that terminals receive. */
   project(row: WireRow): WireRow {
     return this.#keep?.map((at) => row[at] ?? null) ?? row;
   }
 
-  /** The key of a row; of a table without a key the whole row. */
+  /** The key of a row. In a table without a key, the complete row. */
   keyOf(row: WireRow): WireRow {
     return this.#keyAt.length === 0 ? row : this.#keyAt.map((at) => row[at] ?? null);
   }
 
-  /** A key as terminals know it. */
+  /** A key at terminals. */
   projectKey(key: WireRow): WireRow {
     return this.#keyAt.length === 0 ? this.project(key) : key;
   }
 
   /**
    * Whether terminals can keep their rows when `old`'s table becomes this one. `columns`: the old name of each given
-   * column; null: it is new. They cannot when what decides who gets a row changed, or when a column takes its values
-   * from one that they did not get.
+   * column (null: a new column). They cannot when a deciding column or condition changed, or when a column takes its values
+   * from one that terminals did not receive.
    */
   keepsRowsOf(old: Router, columns: readonly (string | null)[]): boolean {
     if (old.plain && this.plain) return true;
@@ -269,7 +269,7 @@ export class Router {
     );
   }
 
-  /** The rows of a terminal of these attributes. */
+  /** The rows of a terminal with these attributes. */
   part(attributes: Attributes): Part {
     const part: Part = { where: '', params: [] };
     const tests = [
@@ -281,7 +281,7 @@ export class Router {
   }
 }
 
-/** What {@link comparisonOf} goes by. */
+/** The properties of a column from which {@link comparisonOf} derives the comparison. */
 const comparedBy = (column: ColumnSchema) => [
   column.name,
   column.type,
@@ -300,11 +300,11 @@ function keptColumns(
   for (const name of columns.names) find(name, columns.at);
   for (const name of schema.key)
     if (!columns.names.includes(name))
-      mistakes.push(`${columns.at}: the key column ${name} is missing: rows are known by it`);
+      mistakes.push(`${columns.at}: the key column ${name} is missing: it identifies the rows`);
   return [...places].flatMap(([name, at]) => (columns.names.includes(name) ? [at] : []));
 }
 
-/** The texts that a condition's constants stand for. */
+/** The texts of a condition's constants, in the form that values are compared in. */
 function constantsOf(
   { at, values }: { at: string; values: (string | null)[] },
   { name, source }: ColumnSchema,
@@ -325,7 +325,7 @@ function constantsOf(
 
 const comparedSql = ({ column, by }: Deciding) => by.sql(`"${column.name.replaceAll('"', '""')}"`);
 
-/** SQL that says what {@link Router.scopeOf} does: values are compared by their texts, so `007` is not 7. */
+/** SQL with the meaning of {@link Router.scopeOf}. It compares values as text, so `007` is not 7. */
 function oneOf(deciding: Deciding, values: (string | null)[], params: (string | number | bigint)[]): string {
   const sql = comparedSql(deciding);
   const bound = values.flatMap((value) => (value === null ? [] : (deciding.by.stored(value) ?? [])));
