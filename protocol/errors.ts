@@ -4,7 +4,7 @@ import { z } from 'zod';
  * The closed list of errors that Tidemark shows, and the form in which they travel.
  *
  * The relay's problem bodies, the commands and the app take their sentences from {@link ERRORS}, so an error reads the
- * same everywhere. A sentence names what happened and what is safe, in words for a branch clerk: "sync server" for the
+ * same everywhere. A sentence names the event and the data that is safe, in words for a branch clerk: "sync server" for the
  * relay, "data set" for the feed. Errors that only an operator sees (`source_*`, `batch_*`, `session_*`) use the
  * operator's words. Codes, HTTP statuses and `retry` are part of the wire; sentences are not, and no program may read
  * them. See docs/decisions/2026-11-25-error-sentences-in-protocol.md.
@@ -15,9 +15,9 @@ interface ErrorInfo {
   status: number;
   /** Whether the same request can succeed later, unchanged. */
   retry: boolean;
-  /** What happened and what is safe. `{name}` stands for a param of the error, see {@link fill}. */
+  /** The event and the data that is safe. `{name}` stands for a param of the error, see {@link fill}. */
   means: string;
-  /** What to do. Without params. */
+  /** The remedy. It has no params. */
   todo: string;
 }
 
@@ -28,7 +28,7 @@ const info = (status: number, retry: boolean, means: string, todo: string): Erro
   todo,
 });
 
-/** Every error by its code. docs/errors.md is made from this table. */
+/** Every error by its code. `npm run docs` writes docs/errors.md from this table. */
 export const ERRORS = {
   usage: info(
     400,
@@ -399,7 +399,7 @@ export const Problem = z.object({
   /** HTTP status of the answer. */
   status: z.int(),
   code: ErrorCode,
-  /** What to do, for people. */
+  /** The remedy, for people. */
   todo: z.string(),
   /** Whether the same request can succeed later, unchanged. */
   retry: z.boolean(),
