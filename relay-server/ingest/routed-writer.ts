@@ -37,10 +37,10 @@ export class RoutedWriter {
       const was = this.#routers.of(from).schema.name;
       const { name } = this.#tables.apply(line);
       indexScopes(this.#db, this.#routers.of(id), name);
-      const { whole, schema } = this.#routers.of(id);
+      const { hasAllColumns, schema } = this.#routers.of(id);
       const places = new Map(this.#routers.of(id).given.map((column, at) => [column, at]));
       const kept = schema.columns.map((column) => columns[places.get(column.name) ?? -1] ?? null);
-      const sent = whole ? bytes : encodeLine(['a', id, from, kept]);
+      const sent = hasAllColumns ? bytes : encodeLine(['a', id, from, kept]);
       return log.addStructure(sent, id, name, { emptied: false, was });
     }
     const { name } = this.#tables.apply(line);
