@@ -2,7 +2,8 @@ import type { ChangeLine, WireRow } from '@tidemark/protocol/lines';
 import type { FeedTables } from '@tidemark/table-store/feed-tables';
 import { ident, type Writer } from '@tidemark/table-store/sqlite';
 import { type LogWriter, nameOfKey } from '../log/log-writer.ts';
-import { EVERYONE_SCOPE, type Router } from '../routing/filters.ts';
+import { EVERYONE_SCOPE } from '../routing/filters.ts';
+import type { Router } from '../routing/router.ts';
 import type { Routers } from '../routing/routers.ts';
 import { encodeLine } from './batch-lines.ts';
 import { rowsAdded, ScopedLines } from './scoped-lines.ts';
@@ -37,10 +38,10 @@ export class RoutedWriter {
       const was = this.#routers.of(from).schema.name;
       const { name } = this.#tables.apply(line);
       indexScopes(this.#db, this.#routers.of(id), name);
-      const { hasAllColumns, schema } = this.#routers.of(id);
+      const { whole, schema } = this.#routers.of(id);
       const places = new Map(this.#routers.of(id).given.map((column, at) => [column, at]));
       const kept = schema.columns.map((column) => columns[places.get(column.name) ?? -1] ?? null);
-      const sent = hasAllColumns ? bytes : encodeLine(['a', id, from, kept]);
+      const sent = whole ? bytes : encodeLine(['a', id, from, kept]);
       return log.addStructure(sent, id, name, { emptied: false, was });
     }
     const { name } = this.#tables.apply(line);
@@ -87,7 +88,7 @@ export class RoutedWriter {
       if (before === undefined) {
         const old = this.#tables.readByKey(id, key, router.columns);
         before = old === null ? null : router.scopeOf(old);
-        same &&= old !== null && router.hasSameScope(old, row);
+        same &&= old !== null && router.decidesAlike(old, row);
       } else same = false;
       const after = kind === 'u' ? router.scopeOf(row) : null;
       if (rows.length > 1) within.set(name, after);

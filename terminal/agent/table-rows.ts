@@ -1,6 +1,6 @@
 import type { Cursor } from '@tidemark/protocol/cursor';
 import { asTidemarkError } from '@tidemark/protocol/errors';
-import type { TableCount } from '@tidemark/replica/replica';
+import type { TableCount } from '@tidemark/replica/replica-summary';
 import type { RelayClient } from '../relay/relay-client.ts';
 import type { Log } from './agent-api.ts';
 import type { TableRow } from './contract.ts';

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { asTidemarkError } from '@tidemark/protocol/errors';
 import type { Fault } from '@tidemark/protocol/fault';
 import type { Run } from '@tidemark/protocol/run';
-import { type ReplicaSummary, readReplicaSummary } from '@tidemark/replica/replica';
+import { type ReplicaSummary, readReplicaSummary } from '@tidemark/replica/replica-summary';
 import { deriveStatus } from '@tidemark/status/derive';
 import { FactsJson } from '@tidemark/status/facts';
 import { StatusJson } from '@tidemark/status/status';

@@ -1,6 +1,7 @@
 import type { KeyRange, RowsRequest } from '@tidemark/protocol/api';
-import type { ComparedTable, Repair } from '@tidemark/replica/repair';
-import { EVERYTHING } from '@tidemark/table-store/digest';
+import type { Repair } from '@tidemark/replica/repair';
+import type { ComparedTable } from '@tidemark/replica/staged-table';
+import { ALL_ROWS } from '@tidemark/table-store/key-range';
 import { Narrowing, type Suspect } from './narrowing.ts';
 import { type AnswersDeps, MAX_ASKS, RelayAnswers } from './relay-answers.ts';
 
@@ -44,8 +45,8 @@ export async function compare(repair: Repair, deps: CompareDeps): Promise<'compa
   const leaves: Leaf[] = [];
   let suspects: Suspect[] = [];
   for (const table of repair.tables) {
-    if (table.here) suspects.push({ table, here: table.here, range: EVERYTHING, rows: table.rows, rowsHere: -1 });
-    else if (table.rows > 0) leaves.push({ table, range: EVERYTHING, rows: table.rows });
+    if (table.here) suspects.push({ table, here: table.here, range: ALL_ROWS, rows: table.rows, rowsHere: -1 });
+    else if (table.rows > 0) leaves.push({ table, range: ALL_ROWS, rows: table.rows });
   }
   for (let level = 0; suspects.length > 0; level++) {
     const differing = await narrowing.narrow(suspects, level);

@@ -1,6 +1,6 @@
 import type { DigestPart, DigestRequest, KeyRange } from '@tidemark/protocol/api';
 import { TidemarkError } from '@tidemark/protocol/errors';
-import type { ComparedTable } from '@tidemark/replica/repair';
+import type { ComparedTable } from '@tidemark/replica/staged-table';
 import { runCooperatively } from '@tidemark/table-store/cooperative-task';
 import type { TableRanges } from '@tidemark/table-store/digest';
 import { MAX_ASKS, type RelayAnswers, unexpectedAnswer } from './relay-answers.ts';

@@ -43,7 +43,7 @@ export async function applyPage(
     await new Promise((resolve) => setImmediate(resolve));
     throwIfAborted(signal);
   }
-  const long = completesKeptParts(page) && replica.spooledBytes() > LONG_APPLY_BYTES;
+  const long = completesKeptParts(page) && replica.spool.sizeBytes() > LONG_APPLY_BYTES;
   if (long) {
     record?.addWritten(0, Date.now());
     record?.startFinishing();
@@ -66,7 +66,7 @@ export async function applyPage(
 
 /** Drops the parts kept of a compacted transaction. */
 export function dropKeptParts({ replica }: ReadySite): EventOf<'applied'> {
-  replica.dropSpool();
+  replica.spool.discard();
   const { cursor } = replica.cursorState();
   if (cursor === null) throw new TidemarkError('page_out_of_order');
   return { type: 'applied', cursor, start: startOf(replica) };
@@ -79,8 +79,8 @@ export function startPageProgress(plan: PullPlan, site: Site, { book, log }: Wor
   const { probe, waiting } = book;
   const counted = probe?.status.head?.seq === plan.target && probe.for?.seq === cursor?.seq ? waiting : null;
   // Parts kept for the other kind of pages are about to be dropped.
-  const continues = replica !== null && (replica.compactionTarget() !== null) === (plan.kind === 'compacted');
-  const earlierBytes = continues ? replica.spooledBytes() : 0;
+  const continues = replica !== null && (replica.spool.compactionTarget() !== null) === (plan.kind === 'compacted');
+  const earlierBytes = continues ? replica.spool.sizeBytes() : 0;
   record?.startPages({ changes: counted?.changes ?? 0, bytes: counted?.bytes ?? 0 }, earlierBytes, Date.now());
   if (plan.kind === 'compacted' || counted !== null || !relay || cursor === null) return;
   if (plan.target - cursor.seq > MAX_LISTED) return;

@@ -2,7 +2,7 @@ import type { SnapshotManifest } from '@tidemark/protocol/api';
 import type { Cursor } from '@tidemark/protocol/cursor';
 import type { Fault } from '@tidemark/protocol/fault';
 import type { Difference, Run } from '@tidemark/protocol/run';
-import type { AppliedPage } from '@tidemark/replica/replica';
+import type { AppliedPage } from '@tidemark/replica/page-transaction';
 import type { Progress } from '@tidemark/status/facts';
 import type { Counts } from '@tidemark/table-store/feed-tables';
 import type { RunState } from '../machine/run-state.ts';

@@ -66,6 +66,6 @@ export function transferTo(record: RunRecord | null): Transfer {
 /** Where the next page of a replica starts. */
 export function startOf(replica: Replica): Start {
   const { start } = replica.cursorState();
-  const compactedTo = replica.compactionTarget();
+  const compactedTo = replica.spool.compactionTarget();
   return compactedTo === null ? start : { ...start, compactedTo };
 }
