@@ -105,6 +105,7 @@ function replay(db: Reader, range: CompactionRange, tables: Map<number, Table>, 
   return replayed;
 }
 
+/** Writes the net rows as pages; null when they would hardly be smaller, as soon as that is known. */
 function write(
   { feed, epoch, set, start, target }: CompactionSource,
   file: string,
@@ -135,6 +136,7 @@ interface Line {
   changes: number;
 }
 
+/** The net rows as lines. For each table the truncate is first, then deletes, updates and inserts. */
 function* linesOf(rows: NetRows): Generator<Line> {
   for (const { id, truncated } of rows.tables()) {
     let lines = 0;
@@ -150,7 +152,7 @@ function* linesOf(rows: NetRows): Generator<Line> {
   }
 }
 
-/** Rows by the line: one is closed when it passes LINE_BYTES. */
+/** Splits rows into lines: a line ends with the row that takes it past LINE_BYTES. */
 function* bySize(rows: Iterable<string>): Generator<string[]> {
   let some: string[] = [];
   let size = 0;

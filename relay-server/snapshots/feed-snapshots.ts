@@ -16,7 +16,7 @@ import { type SnapshotFile, Snapshots } from './snapshots.ts';
  * recent enough, and the error of the last build. A failed build is reported to one request; the next one builds again.
  */
 
-export interface FeedSnapshotsDeps {
+interface FeedSnapshotsDeps {
   feed: string;
   /** The feed's folder, and its database in it. */
   folder: string;
