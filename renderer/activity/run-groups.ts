@@ -4,7 +4,7 @@ import { FORMAT } from '@tidemark/status/format';
 /** A row of the list: one run, or several quiet ones in one line. */
 export type Entry = { kind: 'run'; run: Run } | { kind: 'quiet'; id: string; runs: Run[] };
 
-export interface Day {
+interface Day {
   name: string;
   entries: Entry[];
 }

@@ -47,7 +47,7 @@ export function FirstRun() {
           <Text c="dimmed">
             {faults.length > 0
               ? 'Tidemark receives no data until this PC is connected.'
-              : 'This PC is not set up yet. Connect it to a sync server to receive data.'}
+              : 'Not set up yet. Connect this PC to receive data.'}
           </Text>
         </div>
       </div>
