@@ -2,11 +2,13 @@ import { rmSync } from 'node:fs';
 import { TidemarkError } from '@tidemark/protocol/errors';
 import type { ChangeLine } from '@tidemark/protocol/lines';
 import { LINE_BYTES, PROTOCOL_VERSION } from '@tidemark/protocol/page';
-import { TableSchema } from '@tidemark/protocol/schema';
+import type { TableSchema } from '@tidemark/protocol/schema';
 import { INTEGER, query, row, TEXT } from '@tidemark/table-store/query';
 import { guard, openReader, type Reader } from '@tidemark/table-store/sqlite';
+import { requireStoredSchema } from '@tidemark/table-store/stored-schema';
 import { logEntries } from '../log/log-reader.ts';
-import { type Filters, Router } from '../routing/filters.ts';
+import type { Filters } from '../routing/filters.ts';
+import { Router } from '../routing/router.ts';
 import type { Compacted, CompactionRange, CompactionSource } from './compaction-calls.ts';
 import { NetRows } from './net-rows.ts';
 import { PageFile } from './page-file.ts';
@@ -80,7 +82,7 @@ function readTables(db: Reader, filters: Filters): Map<number, Table> {
   const rows = query(db, 'SELECT id, schema FROM tidemark_schema', STORED_SCHEMA).all();
   return new Map(
     rows.map(({ id, schema: text }) => {
-      const given = TableSchema.parse(JSON.parse(text));
+      const given = requireStoredSchema(db, text);
       const { schema } = new Router(given, filters[given.name], []);
       return [id, { schema, line: Buffer.from(`${JSON.stringify(['s', id, schema])}\n`) }];
     }),
@@ -104,6 +106,7 @@ function replay(db: Reader, range: CompactionRange, tables: Map<number, Table>, 
   return replayed;
 }
 
+/** Writes the net rows as pages; null when they would hardly be smaller, as soon as that is known. */
 function write(
   { feed, epoch, set, start, target }: CompactionSource,
   file: string,
@@ -134,6 +137,7 @@ interface Line {
   changes: number;
 }
 
+/** The net rows as lines. For each table the truncate is first, then deletes, updates and inserts. */
 function* linesOf(rows: NetRows): Generator<Line> {
   for (const { id, truncated } of rows.tables()) {
     let lines = 0;
@@ -149,7 +153,7 @@ function* linesOf(rows: NetRows): Generator<Line> {
   }
 }
 
-/** Rows by the line: one is closed when it passes LINE_BYTES. */
+/** Splits rows into lines: a line ends with the row that takes it past LINE_BYTES. */
 function* bySize(rows: Iterable<string>): Generator<string[]> {
   let some: string[] = [];
   let size = 0;

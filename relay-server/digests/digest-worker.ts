@@ -3,11 +3,11 @@ import { existsSync } from 'node:fs';
 import type { DigestAnswer, DigestPart, DigestRequest, RowsRequest, RowsTrailer } from '@tidemark/protocol/api';
 import { TidemarkError } from '@tidemark/protocol/errors';
 import { LINE_BYTES, PAGE_BYTES } from '@tidemark/protocol/page';
-import { TableSchema } from '@tidemark/protocol/schema';
 import { runCooperatively } from '@tidemark/table-store/cooperative-task';
 import { TableRanges } from '@tidemark/table-store/digest';
 import { INTEGER, query, row, TEXT } from '@tidemark/table-store/query';
 import { openReader, type Reader } from '@tidemark/table-store/sqlite';
+import { requireStoredSchema } from '@tidemark/table-store/stored-schema';
 import type { z } from 'zod';
 import { serveThread } from '../threads/worker-thread.ts';
 import { DIGEST_CALLS } from './digest-calls.ts';
@@ -17,21 +17,25 @@ import { DIGEST_CALLS } from './digest-calls.ts';
  * in one go, because an answer is bounded. A snapshot is closed only when no request uses it.
  */
 
-/** Snapshots kept open. */
+/** Snapshots kept open; one that is in use does not count against it. */
 const FILES = 8;
 
 const STORED_SCHEMA = row({ id: INTEGER, schema: TEXT });
 
 interface OpenSnapshot {
   db: Reader;
+  /** By table id. */
   tables: Map<number, TableRanges>;
   /** Requests that use it now. */
   users: number;
 }
 
+/** By file, least recently used first. */
 const open = new Map<string, OpenSnapshot>();
+/** The relay stops: requests end at their next step. */
 let closing = false;
 
+/** Throws snapshot_gone. */
 function snapshot(file: string): OpenSnapshot {
   const known = open.get(file);
   if (known) {
@@ -49,13 +53,14 @@ function snapshot(file: string): OpenSnapshot {
   const db = openReader(file);
   const rows = query(db, 'SELECT id, schema FROM tidemark_table', STORED_SCHEMA).all();
   const tables = new Map(
-    rows.map(({ id, schema }) => [id, new TableRanges(db, TableSchema.parse(JSON.parse(schema)))] as const),
+    rows.map(({ id, schema }) => [id, new TableRanges(db, requireStoredSchema(db, schema))] as const),
   );
   const opened = { db, tables, users: 0 };
   open.set(file, opened);
   return opened;
 }
 
+/** The table that a request asks about. Throws request_invalid for a range that does not fit its key. */
 function tableOf({ tables }: OpenSnapshot, { table: id, range }: RowsRequest['asks'][number]): TableRanges {
   const table = tables.get(id);
   if (!table) throw new TidemarkError('request_invalid', { detail: `table: the snapshot has no table ${id}` });
@@ -63,10 +68,12 @@ function tableOf({ tables }: OpenSnapshot, { table: id, range }: RowsRequest['as
   return table;
 }
 
+/** Throws cancelled. */
 function requireOpen(): void {
   if (closing) throw new TidemarkError('cancelled');
 }
 
+/** The body of a DigestAnswer. Other requests run between two steps of the computation. */
 async function digests(at: OpenSnapshot, asks: DigestRequest['asks']): Promise<string> {
   const answers: DigestPart[][] = [];
   for (const ask of asks)
@@ -123,6 +130,7 @@ async function using(
   }
 }
 
+/** Ends the thread when it is to close and no request uses a snapshot. */
 function endIfDone(): void {
   if (!closing || [...open.values()].some(({ users }) => users > 0)) return;
   for (const { db } of open.values()) db.close();

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { type Epoch, type PageStart, type Seq, seq } from '@tidemark/protocol/cursor';
 import { PAGE_BYTES, type PageHeader, type PageTrailer, PROTOCOL_VERSION } from '@tidemark/protocol/page';
-import { TableSchema } from '@tidemark/protocol/schema';
 import { INTEGER, query, TEXT, value } from '@tidemark/table-store/query';
 import type { Reader } from '@tidemark/table-store/sqlite';
+import { requireStoredSchema } from '@tidemark/table-store/stored-schema';
 import { type LogEntry, logEntries } from '../log/log-reader.ts';
 import type { EntitledSet, Filters } from '../routing/filters.ts';
 import { Routers } from '../routing/routers.ts';
@@ -84,17 +84,19 @@ export class PageReader {
     return { lines, changes };
   }
 
+  /** Changes of a transaction in the set's scopes, over all its parts. */
   #changesOf({ scopes }: EntitledSet, at: number): number {
     const sql = 'SELECT changes FROM tidemark_transaction WHERE scope = ? AND seq = ?';
     const changes = query(this.#db, sql, value(INTEGER));
     return scopes.reduce((sum, scope) => sum + (changes.get(scope, at) ?? 0), 0);
   }
 
+  /** The `s` line of a table id, with the columns that terminals receive. */
   #schemaLine(id: number): Buffer {
     let known = this.#schemaLines.get(id);
     if (!known) {
       const stored = query(this.#db, 'SELECT schema FROM tidemark_schema WHERE id = ?', value(TEXT)).one(id);
-      const { schema } = this.#routers.bind(id, TableSchema.parse(JSON.parse(stored)));
+      const { schema } = this.#routers.bind(id, requireStoredSchema(this.#db, stored));
       known = line(['s', id, schema]);
       this.#schemaLines.set(id, known);
     }
@@ -102,6 +104,7 @@ export class PageReader {
   }
 }
 
+/** Where the page after this one starts. `following`: the first entry after the page; null: the page ends at the target. */
 function nextStart(target: Seq, last: LogEntry | undefined, following: LogEntry | null, continues: boolean): PageStart {
   if (following === null || last === undefined) return { seq: target, part: 0 };
   return continues ? { seq: seq(last.seq - 1), part: last.part } : { seq: seq(last.seq), part: 0 };
