@@ -58,7 +58,10 @@ type Name = keyof typeof TERMINALS;
 const BRANCHES = [7, 8, 9, '12345678901234567', null];
 const REGIONS = ['north', 'south', 'no&rth', '7', null];
 
-/** The part of a row that a terminal must receive, by this test's own reading of relay.yaml; null: none. */
+/**
+ * Returns the part of a row that a terminal must receive, or null if it must not receive the row. Computed
+ * independently of the relay's code.
+ */
 function visible(name: Name, schema: TableSchema, row: WireRow): WireRow | null {
   const attributes: Record<string, string> = TERMINALS[name];
   const holds = (attribute: string, value: unknown) =>
@@ -104,7 +107,7 @@ class Master {
     return this.rows.get(schema) ?? new Map<string, WireRow>();
   }
 
-  /** Random lines of one transaction, in the form that a feed writes. */
+  /** Generates random lines of one transaction, in the form that a feed writes. */
   change(random: Random): BatchLine[] {
     const lines: BatchLine[] = [];
     const statements = random.chance(0.15) ? 60 : random.int(1, 6);
@@ -138,7 +141,7 @@ class Master {
     }
     const next = randomRow(random, schema);
     if (kind < 0.6 && !rows.has(String(next[0]))) {
-      // A changed key.
+      // Change the key of this row.
       rows.delete(key);
       rows.set(String(next[0]), next);
       return [
@@ -156,12 +159,12 @@ class Master {
         return [null, present, present.map((n) => row[n] ?? null)];
       };
       const changes = [partial(next)];
-      // The same row again: columns that the second line omits keep the values of the first.
+      // Change the same row again. Columns that the second line omits must keep the values of the first.
       if (random.chance(0.5)) changes.push(partial([next[0] ?? null, ...randomRow(random, schema).slice(1)]));
       rows.set(key, row);
       return [['p', id, changes]];
     }
-    // Twice in one line, to check that the relay distinguishes them.
+    // Change the row twice in one line, to check that the relay applies both changes in order.
     if (kind < 0.8) {
       const last = [old[0] ?? null, ...randomRow(random, schema).slice(1)];
       rows.set(key, last);
@@ -239,7 +242,7 @@ describe('scopes', () => {
       await pull(all, name);
       await expectEqual(all, name);
     }
-    // A terminal that starts late, with a snapshot.
+    // Check terminals that start late, from a snapshot.
     for (const name of NAMES) rmSync(all.file(name));
     for (const name of NAMES) {
       await pull(all, name);
@@ -287,13 +290,13 @@ describe('scopes', () => {
       expect(JSON.parse(await ask(route, 'nine'))).toMatchObject({ code: 'scope_denied' });
   });
 
-  test('G3 a terminal whose rows did not change is caught up, and its cursor follows', async () => {
+  test('G3 a terminal whose rows did not change is caught up, and its cursor advances', async () => {
     const all = await world(6);
     await pull(all, 'nine');
     for (let i = 0; i < 5; i++) await all.relay.transaction([['i', 2, [[800 + i, 7, 1]]]]);
     const run = await agentRun({ relayUrl: all.relay.url, token: all.relay.token('nine'), database: all.file('nine') });
     expect(run).toMatchObject({ fault: null, outcome: 'nothing-new', to: { seq: 6 } });
-    // Pulling one transaction applies one of its own.
+    // A pull of one transaction applies the next transaction with rows of the terminal.
     for (const branch of [7, 7, 9, 7, 9])
       await all.relay.transaction([['i', 2, [[810 + all.random.int(0, 1e9), branch, 1]]]]);
     const one = await agentRun({
@@ -306,7 +309,7 @@ describe('scopes', () => {
   });
 });
 
-test('G1 many-scopes: a terminal of a thousand branches receives rows in order, at the cost of its own rows', async () => {
+test('G1 many-scopes: a terminal with a thousand branches receives rows in order, and costs only its own rows', async () => {
   const branches = 1500;
   const mine = Array.from({ length: 1000 }, (_, i) => i + 1);
   const relay = await TestRelay.start('{ tables: { stock: { where: { branch: $branch } } } }', {
@@ -323,7 +326,7 @@ test('G1 many-scopes: a terminal of a thousand branches receives rows in order, 
   const stock = new Map<number, WireRow>();
   for (let sku = 1; sku <= branches; sku++) stock.set(sku, [sku, sku, 0]);
   await relay.session();
-  // Much larger than the changes, so that pages cost less than a snapshot.
+  // The table is much larger than the changes, so that pages cost less than a snapshot.
   const long = () => Array.from({ length: 40 }, () => random.next()).join(' ');
   await relay.baseOf([
     ['s', 1, STOCK],
@@ -336,7 +339,7 @@ test('G1 many-scopes: a terminal of a thousand branches receives rows in order, 
 
   const touched: number[] = [];
   for (let n = 1; n <= 250; n++) {
-    // Some transactions change all scopes: as many parts as scopes.
+    // Some transactions change every scope, and so have as many parts as there are scopes.
     const skus = n % 100 === 0 ? [...stock.keys()] : [random.int(1, branches)];
     const rows = skus.map((sku): WireRow => [sku, random.int(1, branches), n]);
     if (rows.some((row) => [row, stock.get(Number(row[0]))].some((each) => Number(each?.[1]) <= mine.length)))
@@ -404,7 +407,7 @@ test('G1 zeros-and-spaces: compares numeric(20,6) and char(5) like the master, i
   await relay.restart(filter, Date.now());
 });
 
-describe('refuses bad filters at start, with file and line', () => {
+describe('refuses invalid filters at start, with file and line', () => {
   const bad = (feed: string) => TestRelay.start(feed, TERMINALS).then((relay) => relay.stop());
   test.each([
     ['{ tables: { stock: { where: { branch: $brunch } } } }', 'no terminal has the attribute brunch'],
@@ -439,7 +442,7 @@ describe('refuses bad filters at start, with file and line', () => {
     ['{ tables: { stock: { columns: [sku, no] } } }', 'the table stock has no column no'],
     ['{ tables: { stock: { indexes: [[no]] } } }', 'the table stock has no column no'],
     ['{ tables: { stock: { columns: [sku], indexes: [[branch]] } } }', 'branch is not among the columns'],
-  ])('filter on an unknown column: %s', async (feed, says) => {
+  ])('refuses a filter on an unknown column: %s', async (feed, says) => {
     const { relay } = await world(7);
     await expect(relay.restart(feed, Date.now())).rejects.toMatchObject({ code: 'config_invalid' });
     await expect(relay.restart(feed, Date.now())).rejects.toThrow(says);
@@ -463,7 +466,7 @@ describe('refuses bad filters at start, with file and line', () => {
   });
 });
 
-test('G5 token set changes one attribute while the relay runs, and keeps the key and other attributes', async () => {
+test('G5 `token set` changes one attribute while the relay runs, and keeps the key and other attributes', async () => {
   const all = await world(9);
   await pull(all, 'nine');
   const set = (name: string, ...pairs: string[]) =>
@@ -515,7 +518,7 @@ test('G6 the relay starts after terminals were removed', async () => {
   const noted = relay.events.filter(({ event }) => event === 'attribute-of-nobody');
   expect(noted).toEqual([{ event: 'attribute-of-nobody', feed: 'shop', detail: expect.stringContaining('line 9') }]);
   expect(noted[0]?.detail).toContain('no terminal has the attribute region (known: branch)');
-  // New filters are still checked.
+  // The relay still checks new filters.
   const misspelt = FEED.replace('audit: { where: { branch: $branch }', 'audit: { where: { branch: $brunch }');
   await expect(relay.restart(misspelt, Date.now())).rejects.toThrow('no terminal has the attribute brunch');
   await relay.restart(FEED, Date.now());

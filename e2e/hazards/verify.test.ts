@@ -138,13 +138,13 @@ describe('a replica that another program altered', () => {
     expect(again).toMatchObject({ outcome: 'done', differences: [], inserted: 0, updated: 0, deleted: 0 });
   });
 
-  test('C5: writes nothing when nothing differs, and keeps objects of other programs when it repairs rows', async () => {
+  test('C5: writes nothing when no row differs, and keeps objects of other programs when it repairs rows', async () => {
     branch.tamper(
       'CREATE INDEX mine ON item (name)',
       'CREATE TABLE my_table (n)',
       'CREATE TRIGGER kept AFTER UPDATE ON item BEGIN SELECT 1; END',
     );
-    // The first write of a repair removes this index.
+    // The first write of a repair drops this trigger.
     branch.tamper('CREATE TRIGGER watched BEFORE UPDATE ON tidemark_meta BEGIN SELECT 1; END');
     const watched = () => branch.all("SELECT name FROM sqlite_schema WHERE name = 'watched'");
     expect(await branch.run('verify')).toMatchObject({ outcome: 'done', differences: [] });
@@ -156,7 +156,7 @@ describe('a replica that another program altered', () => {
     expect(watched()).toHaveLength(0);
   });
 
-  test('the command lists the differences by table, repairs them, and reports them in its exit code', async () => {
+  test('the command lists the differences by table, repairs them, and exits with a code that reports them', async () => {
     branch.tamper("UPDATE item SET name = 'x' WHERE id < 4", 'DELETE FROM price WHERE item = 9');
     const shown = await command('terminal', [...branch.args('verify'), '--no-repair']);
     expect(shown.stderr).toMatch(
@@ -174,7 +174,7 @@ describe('a replica that another program altered', () => {
     expect(JSON.parse(equal.stdout)).toMatchObject({ mode: 'verify', outcome: 'done', differences: [] });
   });
 
-  test('C1: an invalid request is refused with the name of the field', async () => {
+  test('C1: refuses an invalid request and names the field', async () => {
     const { epoch } = branch;
     const ask = async (kind: string, body: unknown, scopes = 'all', seq = 1) => {
       const answer = await fetch(`${branch.relay.url}/v1/feeds/shop/snapshots/${epoch}/${scopes}/${seq}/${kind}`, {
@@ -218,7 +218,7 @@ describe('a comparison', () => {
   });
   afterEach(() => branch.stop());
 
-  test('C6: pulls up to the snapshot first, so that the backlog is not a difference', async () => {
+  test('C6: pulls up to the snapshot first, so that the backlog does not count as a difference', async () => {
     await branch.relay.base(500);
     await branch.synced();
     await branch.relay.commit('u', [[1, 'two']]);
@@ -260,13 +260,13 @@ describe('a comparison', () => {
     }
     expect(branch.seq).toBe(3);
     expect(await branch.run('verify', { giveUpAfterMs: 30_000 })).toMatchObject({ outcome: 'done', differences: [] });
-    // The same holds when there is nothing to pull.
+    // The replica also recovers when no changes are waiting.
     branch.tamper('DROP TABLE item');
     expect(await branch.run('now')).toMatchObject({ outcome: 'done', fault: null });
     expect(branch.all('SELECT count(*) FROM item')).toEqual([[300]]);
   });
 
-  test("T1: leaves another program's view with a table's name alone, and recovers when the view is gone", async () => {
+  test("T1: leaves another program's view alone when it has a table's name, and recovers once the view is gone", async () => {
     await branch.relay.base(300);
     await branch.synced();
     branch.tamper('DROP TABLE item; CREATE TABLE mine (n); CREATE VIEW Item AS SELECT n FROM mine');
@@ -285,7 +285,7 @@ describe('a comparison', () => {
     expect(await branch.run('now', { giveUpAfterMs: 30_000 })).toMatchObject({ outcome: 'done', fault: null });
     expect(branch.all('SELECT id, name FROM item LIMIT 1')).toEqual([[1, 'newer']]);
     expect(branch.seq).toBe(4);
-    // The view is no clash once head office has dropped the table.
+    // The view no longer conflicts once head office has dropped the table.
     branch.tamper('DROP TABLE item; CREATE VIEW item AS SELECT n FROM mine');
     await branch.relay.send(
       batchOf([
@@ -366,7 +366,7 @@ describe('a comparison', () => {
     expect(branch.dump()).toEqual(before);
   });
 
-  test('C8: takes a snapshot where it costs less than the rows, but never with --no-repair', async () => {
+  test('C8: downloads a snapshot if it costs less than the rows, but never with --no-repair', async () => {
     await branch.relay.base(30_000, (n) => `item ${Math.sin(n)}`);
     await branch.synced();
     branch.tamper("UPDATE item SET name = 'x' || name WHERE id % 20 = 0");
@@ -417,7 +417,7 @@ describe('a comparison', () => {
   };
   const mine = () => branch.all("SELECT count(*) FROM item WHERE name = 'mine'");
 
-  test('leaves the replica unchanged when it is cancelled or killed, and the next run repairs it', async () => {
+  test('a cancelled or killed repair leaves the replica unchanged, and the next run repairs it', async () => {
     await large();
     let stages: string[] = [];
     const cancelled = await branch.run('verify', {
@@ -445,7 +445,7 @@ describe('a comparison', () => {
     expect(mine()).toEqual([[0]]);
   });
 
-  /** Runs a verify, and calls a function as soon as the comparison has started. */
+  /** Runs a comparison, and calls `work` as soon as it has started. */
   async function whileComparing(work: () => Promise<void>): Promise<Run> {
     branch.way.trouble = { kind: 'slow', bytesPerSecond: 200 };
     let began = false;
