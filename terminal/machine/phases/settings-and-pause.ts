@@ -28,7 +28,7 @@ export function settingsAtRest(state: State, event: EventOf<'settings'>, context
   return precede(poll, rest(changed, context));
 }
 
-/** What follows a run that new settings end; null: the run continues under them. */
+/** The state that follows a run which new settings end; null: the run continues under them. */
 export function afterSettings(event: EventOf<'settings'>): AfterCancel | null {
   if (event.feed === 'none') return 'close';
   if (event.feed === 'changed') return 'reopen';
