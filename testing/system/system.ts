@@ -10,6 +10,8 @@ import { temporaryFolder } from '../processes/temporary-folder.ts';
 
 export interface SystemOptions {
   kill?: NodeJS.Signals;
+  /** How often the feed looks at the master, ms. The feed's own 5 s would make every {@link System.settled} wait for seconds. */
+  heartbeatMs?: number;
   /** The feed's entry in relay.yaml, when no tables are named. */
   feed?: string;
   /** Further terminals, with their attributes. */
@@ -25,9 +27,11 @@ export class System {
   feed: Running | null = null;
   #started: Running[] = [];
   readonly #kill: NodeJS.Signals;
+  readonly #heartbeatMs: number;
 
-  private constructor(folder: string, source: string, port: number, kill: NodeJS.Signals) {
+  private constructor(folder: string, source: string, port: number, kill: NodeJS.Signals, heartbeatMs: number) {
     this.#kill = kill;
+    this.#heartbeatMs = heartbeatMs;
     this.folder = folder;
     this.source = source;
     this.port = port;
@@ -37,10 +41,10 @@ export class System {
   static async start(
     source: string,
     tables: string[] | null = null,
-    { kill = 'SIGKILL', feed, terminals = {} }: SystemOptions = {},
+    { kill = 'SIGKILL', heartbeatMs = 400, feed, terminals = {} }: SystemOptions = {},
   ): Promise<System> {
     const folder = temporaryFolder('system');
-    const system = new System(folder, source, await freePort(), kill);
+    const system = new System(folder, source, await freePort(), kill, heartbeatMs);
     const listed =
       tables === null
         ? (feed ?? 'shop: {}')
@@ -103,6 +107,7 @@ export class System {
     // The source holds a password, so it stands in the environment.
     this.feed = start('feed', ['run', '--feed', 'shop', '--relay', this.url, '--token-file', this.tokenFile('feed')], {
       TIDEMARK_SOURCE: this.source,
+      TIDEMARK_HEARTBEAT_MS: String(this.#heartbeatMs),
     });
     this.#started.push(this.feed);
   }
