@@ -1,13 +1,23 @@
 import { z } from 'zod';
 
+/**
+ * The closed list of errors that Tidemark shows, and the form in which they travel.
+ *
+ * The relay's problem bodies, the commands and the app take their sentences from {@link ERRORS}, so an error reads the
+ * same everywhere. A sentence names what happened and what is safe, in words for a branch clerk: "sync server" for the
+ * relay, "data set" for the feed. Errors that only an operator sees (`source_*`, `batch_*`, `session_*`) use the
+ * operator's words. Codes, HTTP statuses and `retry` are part of the wire; sentences are not, and no program may read
+ * them.
+ */
+
 interface ErrorInfo {
-  /** HTTP status when the relay answers with it. */
+  /** HTTP status of the relay's answer with this error. */
   status: number;
-  /** Whether trying again, unchanged, can help. */
+  /** Whether the same request can succeed later, unchanged. */
   retry: boolean;
-  /** What it means, in a sentence that a branch clerk can act on. `{name}` is filled from the error's params, see {@link fill}. */
+  /** What happened and what is safe. `{name}` stands for a param of the error, see {@link fill}. */
   means: string;
-  /** What to do. */
+  /** What to do. Without params. */
   todo: string;
 }
 
@@ -18,180 +28,215 @@ const info = (status: number, retry: boolean, means: string, todo: string): Erro
   todo,
 });
 
-/** Every error that Tidemark can show, by its stable code. The relay (problem+json), the commands and the app take their words from here. */
+/** Every error by its code. docs/errors.md is made from this table. */
 export const ERRORS = {
-  usage: info(400, false, 'The command was called in a way it does not know: {detail}.', 'Run it with --help.'),
+  usage: info(
+    400,
+    false,
+    'The command line is not valid: {detail}.',
+    'Run the command with --help to see its options.',
+  ),
   config_invalid: info(
     500,
     false,
     'The configuration is not valid: {detail}.',
-    'Correct the named fields and start again.',
+    'Correct the named fields, then start again.',
   ),
   node_too_old: info(500, false, 'This program needs Node.js 24 or newer; this is {version}.', 'Install Node.js 24.'),
   request_invalid: info(400, false, 'The request is not valid: {detail}.', 'Correct the named field.'),
-  not_found: info(404, false, 'There is nothing at this address.', 'Check the relay address.'),
+  not_found: info(404, false, 'There is nothing at this address.', 'Check the address of the sync server.'),
   token_invalid: info(
     401,
     false,
-    "The relay does not accept this PC's key. Local data is safe.",
+    'The sync server does not accept the key. Local data is safe.',
     'Ask your administrator for a new key.',
   ),
   role_denied: info(
     403,
     false,
-    'This key is of another role than the request needs ({need}).',
-    'Use a key of the role that is named.',
+    'This key does not have the role {need}, which the request needs.',
+    'Use a key with that role.',
   ),
   feed_denied: info(
     403,
     false,
-    'This key is not for the feed {feed}.',
-    'Ask your administrator for a key for this feed.',
+    'This key does not give access to the data set {feed}.',
+    'Ask your administrator for a key for this data set.',
   ),
-  scope_denied: info(403, false, 'This PC may not read this data.', 'Ask your administrator.'),
-  feed_unknown: info(404, false, 'The relay has no feed named {feed}.', 'Check the name of the feed.'),
+  scope_denied: info(
+    403,
+    false,
+    'This PC may not read this data.',
+    'Ask your administrator to check the data selection of this PC.',
+  ),
+  feed_unknown: info(404, false, 'The sync server has no data set named {feed}.', 'Check the name of the data set.'),
   feed_empty: info(
     503,
     true,
-    'The relay has no data yet: head office has not sent its first copy.',
-    'Wait until the feed has sent its base.',
+    'The sync server has no data yet: head office has not sent its first copy.',
+    'Wait until head office has sent its first copy.',
   ),
   protocol_unsupported: info(
     426,
     false,
-    'The relay and this program speak different versions.',
+    'The sync server and this program use different versions of the protocol.',
     'Update the older of the two.',
   ),
   epoch_changed: info(
     409,
     false,
-    'The history at the relay began anew. A fresh copy is needed.',
+    'The history of the sync server was reset. This PC needs a fresh copy.',
     'Download a fresh copy.',
   ),
   cursor_ahead: info(
     409,
     false,
-    'This PC is ahead of the relay, which was probably restored from a backup.',
-    'Verify the data or download a fresh copy.',
+    'This PC has newer data than the sync server, which was probably restored from a backup.',
+    'Verify the data, or download a fresh copy.',
   ),
   behind_horizon: info(
     410,
     false,
-    'This PC was away too long: the changes it lacks are no longer kept. A fresh copy is needed.',
+    'This PC was away too long: the sync server no longer keeps all the changes that are waiting. This PC needs a fresh copy.',
     'Download a fresh copy.',
   ),
   target_invalid: info(
     400,
     false,
-    'The transaction asked for ({target}) does not exist yet.',
-    'Choose one that is not newer than the head.',
+    'Transaction {target} does not exist yet.',
+    'Choose a transaction that is not newer than the newest one.',
   ),
   scopes_changed: info(
     409,
     false,
-    "This PC's share of the data was changed at head office.",
-    'Sync: what differs is fetched by itself.',
+    'Head office changed the data selection of this PC.',
+    'Sync: only the rows that differ are downloaded.',
   ),
   filter_invalid: info(
     409,
     true,
-    'The relay cannot tell which branch a row belongs to: {detail}.',
-    'Correct relay.yaml, or the table, and start the relay again; the feed goes on by itself.',
+    'The sync server cannot determine which branch a row belongs to: {detail}.',
+    'Correct relay.yaml or the table, then restart the relay; the feed resumes automatically.',
   ),
-  squash_building: info(503, true, 'The relay is preparing the changes.', 'Wait: this goes on by itself.'),
-  squash_larger: info(409, false, 'The changes are not fewer when each row comes once.', 'Ask for the ordinary pages.'),
+  squash_building: info(
+    503,
+    true,
+    'The sync server is preparing the changes.',
+    'Wait; the sync continues automatically.',
+  ),
+  squash_larger: info(
+    409,
+    false,
+    'Compacting these changes would not make them smaller.',
+    'Request the ordinary pages.',
+  ),
   replica_altered: info(
     409,
     true,
-    'Another program changed the table {table} here: {detail}. It is repaired by itself.',
-    'Nothing; let other programs only read.',
+    'Another program changed the table {table} on this PC: {detail}. The next sync repairs it.',
+    'No action is needed. Let other programs only read.',
   ),
   replica_differs: info(
     409,
     false,
-    'Data here differs from the relay: {rows:row} in {tables}.',
-    'Run verify without --no-repair: just those rows are fetched.',
+    'Data on this PC differs from the sync server: {rows:row} in {tables}.',
+    'Run verify without --no-repair to download only those rows.',
   ),
-  replica_empty: info(409, false, 'There is no data here yet, so nothing to compare.', 'Sync first.'),
-  snapshot_building: info(503, true, 'The relay is preparing the copy.', 'Wait: this goes on by itself.'),
-  snapshot_gone: info(404, true, 'The copy was replaced by a newer one.', 'Ask for the newer one.'),
-  snapshot_corrupt: info(502, true, 'The downloaded copy was damaged on the way. Nothing was changed.', 'Try again.'),
-  page_corrupt: info(502, true, 'Data arrived damaged and was not used. Nothing was lost.', 'Try again.'),
-  page_out_of_order: info(502, true, 'The relay sent a page that is not the next one. It was not used.', 'Try again.'),
+  replica_empty: info(409, false, 'There is no data on this PC yet, so there is nothing to compare.', 'Sync first.'),
+  snapshot_building: info(
+    503,
+    true,
+    'The sync server is preparing the fresh copy.',
+    'Wait; the sync continues automatically.',
+  ),
+  snapshot_gone: info(
+    404,
+    true,
+    'The sync server replaced the fresh copy with a newer one.',
+    'Download the newer copy.',
+  ),
+  snapshot_corrupt: info(
+    502,
+    true,
+    'The fresh copy was damaged during the download and was discarded. Local data is safe.',
+    'Try again.',
+  ),
+  page_corrupt: info(502, true, 'Data arrived damaged and was discarded. Nothing was lost.', 'Try again.'),
+  page_out_of_order: info(502, true, 'The sync server sent changes out of order. They were discarded.', 'Try again.'),
   page_other_epoch: info(
     409,
     false,
-    'The relay sent a page of another history. It was not used.',
+    'The sync server sent changes of another history. They were discarded.',
     'Check for changes again.',
   ),
   page_invalid: info(
     502,
     false,
-    'The relay sent data that this version does not understand: {detail}. It was not used.',
-    'Update this program; tell your administrator.',
+    'The sync server sent data that this version cannot read: {detail}. It was discarded.',
+    'Update this program, or ask your administrator.',
   ),
   schema_mismatch: info(
     500,
     false,
-    'The table {table} here differs from what the relay expects: {detail}.',
+    'The table {table} on this PC does not match the sync server: {detail}.',
     'Download a fresh copy.',
   ),
   name_clash: info(
     409,
     false,
-    'Another program made a table or view named {table} in this database. It was not touched.',
-    'Rename it, then sync again.',
+    'Another program created a table or view named {table} in this database. It was not changed.',
+    'Rename that table or view, then sync again.',
   ),
   relay_unreachable: info(
     502,
     true,
-    'The relay at {relay} cannot be reached ({detail}). Local data is safe.',
-    'Check the network; it is tried again by itself.',
+    'The sync server at {relay} cannot be reached ({detail}). Local data is safe.',
+    'Check the network connection, then try again.',
   ),
   relay_timeout: info(
     504,
     true,
-    'The relay at {relay} did not answer in time. Local data is safe.',
-    'It is tried again by itself.',
+    'The sync server at {relay} did not answer in time. Local data is safe.',
+    'Try again. If this happens often, check the network connection.',
   ),
   relay_not_tidemark: info(
     502,
     true,
-    'Something else answered instead of the relay at {relay}, such as a proxy or a sign-in page. Local data is safe.',
-    'Check the relay address and the network settings.',
+    'Something else answered instead of the sync server at {relay}, such as a proxy or a sign-in page. Local data is safe.',
+    'Check the address of the sync server and the network settings.',
   ),
   relay_failed: info(
     502,
     true,
-    'The relay had a fault (HTTP {status}). Local data is safe.',
-    'Try again later; tell your administrator if it stays.',
+    'The sync server failed (HTTP {status}). Local data is safe.',
+    'Try again later. If the failure persists, ask your administrator.',
   ),
-  relay_busy: info(503, true, 'The relay is busy and asked to wait.', 'It is tried again by itself.'),
+  relay_busy: info(503, true, 'The sync server is busy and asked this PC to wait.', 'Wait, then try again.'),
   relay_cert: info(
     502,
     false,
-    "The relay's identity could not be verified ({detail}). Nothing was sent.",
-    'Ask your administrator about the certificate.',
+    'The identity of the sync server could not be verified ({detail}). Nothing was sent.',
+    'Ask your administrator to check the certificate.',
   ),
   disk_full: info(
     507,
     true,
     'There is not enough disk space ({detail}). Nothing was lost.',
-    'Free some space and try again.',
+    'Free some disk space, then try again.',
   ),
   db_in_use: info(409, true, 'Another program is writing to the local database {file}.', 'Close the other program.'),
   db_is_directory: info(400, false, 'The database {file} is a folder.', 'Name a file.'),
   db_not_sqlite: info(
     400,
     false,
-    'The file {file} is not a SQLite database. It was not touched.',
+    'The file {file} is not a SQLite database. It was not changed.',
     'Name another file, or remove this one.',
   ),
   db_read_only: info(
     400,
     false,
-    'The database {file} cannot be written to.',
-    'Check the rights on the file and its folder.',
+    'The database {file} cannot be written.',
+    'Check the permissions of the file and its folder.',
   ),
   db_newer_version: info(
     400,
@@ -202,88 +247,117 @@ export const ERRORS = {
   db_damaged: info(
     500,
     false,
-    'The local database {file} is damaged: {detail}.',
+    'The local database {file} is damaged. Detail: {detail}.',
     'Download a fresh copy, or restore a backup.',
   ),
   db_other_feed: info(
     409,
     false,
-    'The database {file} holds the feed {found}, not {expected}.',
-    'Name another file or another feed.',
+    'The database {file} holds the data set {found}, not {expected}.',
+    'Name another file or another data set.',
   ),
   db_unavailable: info(
     400,
     false,
     'The database {file} cannot be opened: {detail}.',
-    'Check the path and the rights on it.',
+    'Check the path and its permissions.',
   ),
   source_unreachable: info(
     502,
     true,
     'The master cannot be reached: {detail}.',
-    'Check the address, and that the server runs.',
+    'Check the address, and that the database server is running.',
   ),
-  source_denied: info(403, false, 'The master refused the sign-in: {detail}.', 'Check user, password and pg_hba.conf.'),
-  source_not_ready: info(500, false, 'The master is not ready:\n{detail}', 'Do what each line says.'),
-  source_lost: info(502, true, 'The connection to the master was lost: {detail}.', 'It is tried again by itself.'),
+  source_denied: info(
+    403,
+    false,
+    'The master refused the sign-in: {detail}.',
+    'Check the user, the password and pg_hba.conf.',
+  ),
+  source_not_ready: info(500, false, 'The master is not ready:\n{detail}', 'Follow the instruction on each line.'),
+  source_lost: info(
+    502,
+    true,
+    'The connection to the master was lost: {detail}.',
+    'The feed reconnects automatically.',
+  ),
   source_unsupported: info(
     500,
     false,
-    'The master sent something this version cannot follow: {detail}.',
-    'See the documentation for what to do.',
+    'The master sent a change that this version cannot process: {detail}.',
+    'See docs/operation.md.',
   ),
-  slot_in_use: info(409, true, 'Another feed is reading the slot {slot}.', 'Stop the other feed.'),
-  session_superseded: info(409, false, 'Another feed took over this feed.', 'Run one feed process per feed.'),
+  slot_in_use: info(409, true, 'Another feed is reading the replication slot {slot}.', 'Stop the other feed.'),
+  session_superseded: info(409, false, 'Another process took over this feed.', 'Run one process per feed.'),
   session_unknown: info(
     409,
     true,
-    'The relay does not know this session (it was restarted).',
-    'It is opened anew by itself.',
+    'The relay does not know this session, because it was restarted.',
+    'The feed opens a new session automatically.',
   ),
   batch_out_of_order: info(
     409,
     true,
-    'A batch arrived out of its order ({detail}).',
-    'The session is opened anew by itself.',
+    'A batch arrived out of order ({detail}).',
+    'The feed opens a new session automatically.',
   ),
-  batch_corrupt: info(400, true, 'A batch arrived damaged and was not used.', 'It is sent again by itself.'),
+  batch_corrupt: info(
+    400,
+    true,
+    'A batch arrived damaged and was discarded.',
+    'The feed sends it again automatically.',
+  ),
   batch_invalid: info(
     400,
     false,
-    'A batch holds a line that is not valid: {detail}. It was not used.',
-    'Report it: feed and relay do not fit together.',
+    'A batch contains an invalid line: {detail}. The batch was discarded.',
+    'Report this: the feed and the relay are incompatible.',
   ),
-  body_too_large: info(413, false, 'The request is larger than {limit} bytes.', 'Send less at a time.'),
+  body_too_large: info(413, false, 'The request is larger than {limit} bytes.', 'Send a smaller request.'),
   settings_invalid: info(400, false, 'A setting is not valid: {detail}.', 'Correct the named field.'),
-  not_configured: info(400, false, 'This PC is not set up yet.', 'Enter the relay address and the key.'),
-  cancelled: info(499, false, 'It was cancelled. What was saved stays.', 'Start it again when you like.'),
-  agent_down: info(
+  not_configured: info(400, false, 'This PC is not set up yet.', 'Enter the address of the sync server and the key.'),
+  cancelled: info(
+    499,
+    false,
+    'The run was cancelled. Changes that were saved are kept.',
+    'Start it again at any time.',
+  ),
+  agent_down: info(500, true, 'The sync engine stopped unexpectedly. Your data is safe.', 'It restarts automatically.'),
+  forbidden_sender: info(
+    403,
+    false,
+    'A page from outside the application tried to call it and was refused.',
+    'Report this to your administrator.',
+  ),
+  internal: info(
     500,
     true,
-    'The sync engine stopped unexpectedly. Your data is safe.',
-    'It is started again by itself.',
+    'The program failed unexpectedly. Detail: {detail}.',
+    'Try again. If the failure persists, send the log to your administrator.',
   ),
-  forbidden_sender: info(403, false, 'A page that is not ours tried to call the application.', 'Report it.'),
-  internal: info(500, true, 'A fault in the program: {detail}.', 'Tell your administrator; the log says more.'),
 } as const satisfies Record<string, ErrorInfo>;
 
 export type ErrorCode = keyof typeof ERRORS;
 export const ErrorCode = z.enum(Object.keys(ERRORS) as [ErrorCode, ...ErrorCode[]]);
 
+/** Values for the `{name}` places of a sentence. */
 export type ErrorParams = Record<string, string | number>;
 
 const NUMBERS = new Intl.NumberFormat('en-GB');
 
-/** Fills the `{name}` places of a sentence. `{rows:row}` becomes `1 row` or `1,204 rows`. */
+/**
+ * Replaces each `{name}` of a sentence by the param of that name, and by `?` when there is none. `{rows:row}` becomes
+ * `1 row` or `1,204 rows`. A detail that ends with a full stop does not double it.
+ */
 export function fill(sentence: string, params: ErrorParams): string {
-  return sentence.replace(/\{(\w+)(?::(\w+))?\}/g, (_, name: string, noun?: string) => {
+  return sentence.replace(/\{(\w+)(?::(\w+))?\}(\.?)/g, (_, name: string, noun: string | undefined, stop: string) => {
     const value = params[name] ?? '?';
-    if (noun === undefined || typeof value !== 'number') return String(value);
-    return `${NUMBERS.format(value)} ${noun}${value === 1 ? '' : 's'}`;
+    if (noun === undefined || typeof value !== 'number') return `${String(value).replace(/\.$/, stop && '')}${stop}`;
+    return `${NUMBERS.format(value)} ${noun}${value === 1 ? '' : 's'}${stop}`;
   });
 }
 
-/** An error with a stable code. `params` fill the sentence and must hold no secret. */
+/** An error of the list. Its message is the filled sentence. `params` must hold no secret: they are sent and logged. */
 export class TidemarkError extends Error {
   override readonly name = 'TidemarkError';
   readonly code: ErrorCode;
@@ -295,33 +369,47 @@ export class TidemarkError extends Error {
     this.params = params;
   }
 
+  /** Whether the same request can succeed later, unchanged. */
   get retry(): boolean {
     return ERRORS[this.code].retry;
   }
 }
 
-/** Any thrown thing as a TidemarkError; what is not one becomes `internal` with its message. */
+/** The `disk_full` of work that needs more space than is free. Takes bytes; people read MB, which are 10^6 bytes everywhere. */
+export function diskFullError(freeBytes: number, neededBytes: number): TidemarkError {
+  const megabytes = (bytes: number) => `${NUMBERS.format(Math.ceil(bytes / 1e6))} MB`;
+  return new TidemarkError('disk_full', {
+    detail: `${megabytes(freeBytes)} free, about ${megabytes(neededBytes)} needed`,
+  });
+}
+
+/** Anything thrown, as a TidemarkError. Another error becomes `internal` with its message as detail. */
 export function asTidemarkError(thrown: unknown): TidemarkError {
   if (thrown instanceof TidemarkError) return thrown;
   const detail = thrown instanceof Error ? thrown.message : String(thrown);
   return new TidemarkError('internal', { detail }, thrown);
 }
 
-/** RFC 9457 body (application/problem+json). */
+/** Body of an answer with an error: RFC 9457, `application/problem+json`. */
 export const Problem = z.object({
+  /** `urn:tidemark:error:` and the code. */
   type: z.string(),
+  /** The filled sentence, for people. */
   title: z.string(),
+  /** HTTP status of the answer. */
   status: z.int(),
   code: ErrorCode,
-  /** What to do. */
+  /** What to do, for people. */
   todo: z.string(),
+  /** Whether the same request can succeed later, unchanged. */
   retry: z.boolean(),
   params: z.record(z.string(), z.union([z.string(), z.number()])),
+  /** Id of the request in the relay's log, where the relay has given one. */
   requestId: z.string().optional(),
 });
 export type Problem = z.infer<typeof Problem>;
 
-/** The problem+json body of an error. */
+/** The answer's body for an error. */
 export function toProblem(error: TidemarkError, requestId?: string): Problem {
   const { status, todo, retry } = ERRORS[error.code];
   return {

@@ -6,7 +6,7 @@ import { TidemarkError } from '@tidemark/protocol/errors';
 import type { Config, FeedConfig } from './config/relay-config.ts';
 import { Feed } from './feed/feed.ts';
 import { createApp } from './http/app.ts';
-import { readinessOf } from './http/readiness.ts';
+import { readinessOf } from './http/operations/readiness.ts';
 import { isRoutedBy } from './ingest/scope-counts.ts';
 import { namedAttributes } from './routing/filters.ts';
 import { type Bearer, Tokens } from './tokens/tokens.ts';
@@ -33,7 +33,7 @@ export interface RelayDeps {
 const REQUEST_MS = 120_000;
 /** How long requests may take to complete when the relay stops. */
 const STOP_MS = 10_000;
-/** How often it is written down when terminals were last seen. */
+/** How often the relay stores when terminals were last seen, ms. */
 const SEEN_MS = 60_000;
 
 /** Throws db_*, disk_full, or config_invalid about a folder or an address that cannot be used. */

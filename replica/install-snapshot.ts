@@ -1,7 +1,7 @@
 import { renameSync, rmSync, statfsSync, statSync } from 'node:fs';
 import path from 'node:path';
 import type { Cursor } from '@tidemark/protocol/cursor';
-import { TidemarkError } from '@tidemark/protocol/errors';
+import { diskFullError, TidemarkError } from '@tidemark/protocol/errors';
 import { TableSchema } from '@tidemark/protocol/schema';
 import { inspectTable } from '@tidemark/table-store/existing-table';
 import { checkFormat, ensureFormat, rememberedTables, saveTables } from '@tidemark/table-store/format';
@@ -127,8 +127,7 @@ function requireSpace(db: Writer, snapshot: string): void {
   const needed = statSync(snapshot).size + SPARE_BYTES;
   const disk = statfsSync(path.dirname(db.name));
   const free = disk.bavail * disk.bsize;
-  if (free < needed)
-    throw new TidemarkError('disk_full', { detail: `${megabytes(free)} free, about ${megabytes(needed)} needed` });
+  if (free < needed) throw diskFullError(free, needed);
 }
 
 /** Drops the tables of the feed, whatever they are now, and what stands in the way of the new ones and is ours. Returns what other programs made on them. */
@@ -157,5 +156,3 @@ function fill(db: Writer, id: number, schema: TableSchema): void {
   db.exec(`INSERT INTO main.${ident(name)} SELECT * FROM fresh.${ident(name)}`);
   ensureIndexes(db, id, schema);
 }
-
-const megabytes = (bytes: number) => `${Math.ceil(bytes / 1_048_576)} MB`;

@@ -31,7 +31,7 @@ const CASES: Case[] = [
     severity: 'unknown',
     facts: { probe: null, waiting: null, lastRun: null, lastSuccess: null },
     headline: 'Status not known yet',
-    detail: 'Waiting for the first answer from the sync agent',
+    detail: 'Waiting for the first answer from the sync server',
     short: 'Status not known',
     primary: 'check',
   },
@@ -41,7 +41,7 @@ const CASES: Case[] = [
     severity: 'unknown',
     facts: { probe: null, waiting: null },
     headline: 'Status not known yet',
-    detail: 'The last sync ended at 10:41; the relay was not asked since',
+    detail: 'The last sync ended at 10:41; HQ-1 was not asked since',
     short: 'Status not known',
     primary: 'check',
   },
@@ -77,7 +77,7 @@ const CASES: Case[] = [
     },
     headline: 'Sync cancelled',
     detail: '1,240 changes were saved. 4,070 still waiting; the next sync continues from here',
-    short: 'Behind by 4,070',
+    short: '4,070 changes waiting',
     primary: 'sync-now',
   },
   {
@@ -126,7 +126,7 @@ const CASES: Case[] = [
     facts: waiting(1284, 87 * 60_000),
     headline: '1,284 changes waiting',
     detail: 'Oldest is from 09:15 (1 h 27 min ago) · about 3 MB',
-    short: 'Behind by 1,284 changes',
+    short: '1,284 changes waiting',
     primary: 'sync-now',
   },
   {
@@ -136,7 +136,7 @@ const CASES: Case[] = [
     facts: waiting(10_000),
     headline: '10,000 changes waiting',
     detail: 'Oldest is from 10:41 (1 min ago) · about 3 MB',
-    short: 'Behind by 10,000 changes',
+    short: '10,000 changes waiting',
     primary: 'sync-now',
   },
   {
@@ -146,7 +146,7 @@ const CASES: Case[] = [
     facts: waiting(1, 4 * HOUR),
     headline: '1 change waiting',
     detail: 'Oldest is from 06:42 (4 h ago) · about 3 MB',
-    short: 'Behind by 1 change',
+    short: '1 change waiting',
     primary: 'sync-now',
   },
   {
@@ -160,8 +160,8 @@ const CASES: Case[] = [
       waiting: null,
     },
     headline: '3 transactions waiting',
-    detail: 'Newer data is ready at the relay',
-    short: 'Behind by 3 transactions',
+    detail: 'Newer data is ready on HQ-1',
+    short: '3 transactions waiting',
     primary: 'sync-now',
   },
   {
@@ -169,7 +169,7 @@ const CASES: Case[] = [
     severity: 'warn',
     facts: waiting(1284, 22 * 24 * HOUR),
     headline: 'Sync before 1 Dec 10:42',
-    detail: '1,284 changes waiting · about 3 MB. The relay keeps them until then; after that a fresh copy is needed',
+    detail: '1,284 changes waiting · about 3 MB. HQ-1 keeps them until then; after that a fresh copy is needed',
     short: 'Sync before 1 Dec 10:42',
     primary: 'sync-now',
   },
@@ -198,9 +198,9 @@ const CASES: Case[] = [
         feed: { connected: true, heardAt: at(60_000), lagMs: 12 * 60_000 },
       }),
     },
-    headline: 'This PC matches the relay, but the relay is 12 min behind Central database',
+    headline: 'This PC matches HQ-1, but HQ-1 is 12 min behind Central database',
     detail: 'Newer data exists at head office and is not available yet',
-    short: 'Relay 12 min behind',
+    short: 'Sync server 12 min behind',
     primary: 'check',
   },
   {
@@ -212,9 +212,9 @@ const CASES: Case[] = [
         feed: { connected: false, heardAt: at(13 * 60_000), lagMs: 20 },
       }),
     },
-    headline: 'This PC matches the relay, but the relay is 12 min behind Central database',
+    headline: 'This PC matches HQ-1, but HQ-1 is 12 min behind Central database',
     detail: 'Newer data exists at head office and is not available yet',
-    short: 'Relay 12 min behind',
+    short: 'Sync server 12 min behind',
     primary: 'check',
   },
   {
@@ -224,9 +224,9 @@ const CASES: Case[] = [
     facts: {
       probe: probe({ feed: { connected: false, heardAt: null, lagMs: null } }),
     },
-    headline: 'This PC matches the relay, but the relay has no contact with Central database',
+    headline: 'This PC matches HQ-1, but HQ-1 has no contact with Central database',
     detail: 'Newer data exists at head office and is not available yet',
-    short: 'Relay lost head office',
+    short: 'No contact with head office',
     primary: 'check',
   },
   {
@@ -236,7 +236,7 @@ const CASES: Case[] = [
     facts: cheaper,
     headline: '50,000 changes waiting',
     detail: 'Oldest is from 10:41 (1 min ago) · about 21 MB as a fresh copy',
-    short: 'Behind by 50,000 changes',
+    short: '50,000 changes waiting',
     primary: 'sync-now',
   },
   {
@@ -250,7 +250,7 @@ const CASES: Case[] = [
     },
     headline: '640 changes waiting',
     detail: 'Oldest is from 10:41 (1 min ago) · about 1.5 MB',
-    short: 'Behind by 640 changes',
+    short: '640 changes waiting',
     primary: 'sync-now',
   },
   {
@@ -277,9 +277,9 @@ const CASES: Case[] = [
     code: 'scopes-changed',
     severity: 'info',
     facts: difference,
-    headline: "This PC's share of the data was changed",
-    detail: 'About 3.1 MB to fetch: 12,400 rows in 3 tables. The data here stays readable meanwhile',
-    short: 'Share changed: about 3.1 MB to fetch',
+    headline: 'The data selection of this PC changed',
+    detail: 'About 3.1 MB to download: 12,400 rows in 3 tables. The data here stays readable during the download',
+    short: 'Data selection changed: about 3.1 MB to download',
     primary: 'sync-now',
   },
   {
@@ -287,9 +287,10 @@ const CASES: Case[] = [
     name: 'a copy is cheaper than the difference',
     severity: 'info',
     facts: snapshot('scopes_changed'),
-    headline: "This PC's share of the data was changed",
-    detail: 'About 21 MB to fetch: a fresh copy of 200,000 rows in 6 tables. The data here stays readable meanwhile',
-    short: 'Share changed: about 21 MB to fetch',
+    headline: 'The data selection of this PC changed',
+    detail:
+      'About 21 MB to download: a fresh copy of 200,000 rows in 6 tables. The data here stays readable during the download',
+    short: 'Data selection changed: about 21 MB to download',
     primary: 'sync-now',
   },
   {
@@ -297,9 +298,9 @@ const CASES: Case[] = [
     name: 'noticed in the middle of a sync',
     severity: 'info',
     facts: failing('scopes_changed'),
-    headline: "This PC's share of the data was changed",
-    detail: 'What differs is fetched with the next sync. The data here stays readable meanwhile',
-    short: 'Share changed',
+    headline: 'The data selection of this PC changed',
+    detail: 'The next sync downloads the rows that differ. The data here stays readable during the download',
+    short: 'Data selection changed',
     primary: 'sync-now',
   },
   {
@@ -308,7 +309,7 @@ const CASES: Case[] = [
     facts: { clockSkewMs: -7 * 60_000 },
     headline: "This PC's clock is 7 min off",
     detail:
-      "Times shown may be wrong and sign-in can fail. It is behind the relay's clock; set it in the time settings of this PC",
+      "Times shown may be wrong and sign-in can fail. The clock is behind the sync server's; correct it in the time settings of this PC",
     short: 'Clock is off',
     primary: 'check',
   },
@@ -405,7 +406,7 @@ describe('a feed that is silent', () => {
     expect(shown.attention).toMatchObject([
       {
         ...{ code: 'relay-behind', severity: 'warn', since: at(3 * 60_000) },
-        text: 'The relay has not heard from head office since 10:39. Newer data may exist there. It comes when the relay hears from it again',
+        text: 'HQ-1 has not heard from head office since 10:39. Newer data may exist there. It arrives when the connection is back',
       },
     ]);
   });

@@ -1,43 +1,33 @@
 import type { Facts } from './facts.ts';
 import { FORMAT, type Format } from './format.ts';
-import { action, type Found, type Reading, read } from './reading.ts';
-import { cancelling, checking, finishing, firstSync, paused, stalled, syncing } from './rules-activity.ts';
-import { altered, comparing, differs, repairing, scopesChanged } from './rules-compare.ts';
-import {
-  behind,
-  cancelled,
-  clock,
-  horizon,
-  neverSynced,
-  relayBehind,
-  silent,
-  stale,
-  unknown,
-  upToDate,
-} from './rules-data.ts';
-import { agentDown, agentRestarting, setup, starting } from './rules-engine.ts';
-import {
-  busy,
-  certificate,
-  databaseDamaged,
-  databaseLocked,
-  databaseUnusable,
-  diskFull,
-  failed,
-  forbidden,
-  offline,
-  proxy,
-  resync,
-  rewound,
-  signedOut,
-  unreachable,
-  upgrade,
-} from './rules-fault.ts';
+import { type Found, type Reading, read } from './reading.ts';
+import { certificate, forbidden, signedOut, upgrade } from './states/access.ts';
+import { behind, horizon, neverSynced, paused } from './states/backlog.ts';
+import { altered, comparing, differs, repairing, scopesChanged } from './states/comparison.ts';
+import { busy, offline, proxy, unreachable } from './states/connection.ts';
+import { agentDown, agentRestarting, setup, starting } from './states/engine.ts';
+import { cancelled, failed } from './states/failed-run.ts';
+import { clock, relayBehind, silent, stale, unknown, upToDate } from './states/freshness.ts';
+import { resync, rewound } from './states/history.ts';
+import { databaseDamaged, databaseLocked, databaseUnusable, diskFull } from './states/local-database.ts';
+import { cancelling, checking, finishing, firstSync, stalled, syncing } from './states/running.ts';
+import { action } from './states/wording.ts';
 import type { Attention, Status, StatusCode } from './status.ts';
+
+/**
+ * From facts to the status that a person sees. The window, the tray, the command line and the replica's
+ * `tidemark_status` all take it from here, so they never disagree.
+ *
+ * Each state is a rule: a function of the reading that returns the state, or null when it does not hold. The first rule
+ * that holds gives the status; the other warnings and errors that hold are listed under `attention`.
+ */
 
 type Rule = (reading: Reading) => Found | null;
 
-/** First match is what is shown; what is wrong besides becomes attention. */
+/**
+ * The rules, most important first. All are evaluated, because a state below the first can become attention: a rule must
+ * not rely on the ones above it.
+ */
 const PRECEDENCE: readonly Rule[] = [
   agentDown,
   agentRestarting,
@@ -78,12 +68,15 @@ const PRECEDENCE: readonly Rule[] = [
   clock,
   stale,
   upToDate,
-  // After what it qualifies: it is told besides.
+  // Last, because it qualifies the states above it and is shown only as attention to them.
   silent,
 ];
 
-/** Rules that rest on the fault of the last run. Data that flows is the proof that a new try got past it, so it waits in attention meanwhile. */
-const OF_LAST_RUN: ReadonlySet<Rule> = new Set([
+/**
+ * Rules that rest on the fault of the last run. Data that arrives proves that the new attempt got past that fault, so
+ * during a sync these rules give attention, not the status.
+ */
+const FROM_LAST_RUN: ReadonlySet<Rule> = new Set([
   databaseDamaged,
   databaseLocked,
   diskFull,
@@ -93,52 +86,55 @@ const OF_LAST_RUN: ReadonlySet<Rule> = new Set([
   forbidden,
 ]);
 
-/** States in which the facts below them are not to be trusted, or say nothing. */
+/** States that are shown without attention, because the facts behind any other state are not known yet. */
 const ALONE: ReadonlySet<StatusCode> = new Set(['setup', 'starting']);
 
-/** What follows from a state and is therefore not listed beside it. */
-const FOLLOWS: Partial<Record<StatusCode, readonly StatusCode[]>> = {
+const BACKLOG = ['behind', 'falling-behind'] as const;
+
+/** States that follow from a state, and so are not listed beside it. While a run is under way, its changes are waiting. */
+const CONSEQUENCES: Partial<Record<StatusCode, readonly StatusCode[]>> = {
   offline: ['unreachable', 'proxy', 'busy'],
   behind: ['falling-behind'],
-  horizon: ['behind', 'falling-behind'],
-  // What waits is what is on its way.
-  syncing: ['behind', 'falling-behind'],
-  'syncing-slow': ['behind', 'falling-behind'],
-  finishing: ['behind', 'falling-behind'],
-  comparing: ['behind', 'falling-behind'],
-  repairing: ['behind', 'falling-behind'],
-  'scopes-changed': ['behind', 'falling-behind'],
-  cancelling: ['behind', 'falling-behind'],
+  horizon: BACKLOG,
+  syncing: BACKLOG,
+  'syncing-slow': BACKLOG,
+  finishing: BACKLOG,
+  comparing: BACKLOG,
+  repairing: BACKLOG,
+  'scopes-changed': BACKLOG,
+  cancelling: BACKLOG,
 };
 
 /**
- * What a person is told, from the facts and the clock (`now` in ms): the same in window, tray, command line and SQL.
- * Pure and total: any facts give exactly one state, in the words of this one place. `up-to-date` is only said when the
- * relay's last answer is fresh, names our position as its head, the relay itself is close to the master, and nothing
- * has failed since. `format` is for tests and other locales.
+ * The status that follows from the facts at the time `now` (ms since 1970). Pure and total: any facts at any time give
+ * exactly one status. `up-to-date` is returned only when the relay's last answer is fresh and names this PC's position
+ * as its head, the relay itself is close to the master, and nothing has failed since. `format` is for tests and other
+ * locales.
  */
 export function deriveStatus(facts: Facts, now: number, format: Format = FORMAT): Status {
   const reading = read(facts, now, format);
-  const all = PRECEDENCE.map((rule) => ({ rule, state: rule(reading) })).filter(
+  const holding = PRECEDENCE.map((rule) => ({ rule, state: rule(reading) })).filter(
     (each): each is { rule: Rule; state: Found } => each.state !== null,
   );
   const retried = reading.syncing && facts.replica.fault === null;
-  const main = all.find(({ rule }) => !(retried && OF_LAST_RUN.has(rule)))?.state ?? unknown(reading);
-  const rest = ALONE.has(main.code) ? [] : all.map(({ state }) => state).filter((state) => state !== main);
-  const running = facts.agent.state === 'alive' && (facts.phase.kind === 'syncing' || facts.phase.kind === 'checking');
+  const main = holding.find(({ rule }) => !(retried && FROM_LAST_RUN.has(rule)))?.state ?? unknown(reading);
+  const others = ALONE.has(main.code) ? [] : holding.map(({ state }) => state).filter((state) => state !== main);
+  const alive = facts.agent.state === 'alive';
+  const cancellable = alive && (facts.phase.kind === 'syncing' || facts.phase.kind === 'checking');
   return {
     ...main,
-    secondary: running && main.severity === 'error' ? [...main.secondary, action('cancel')] : main.secondary,
-    progress: facts.agent.state === 'alive' ? reading.progress : null,
-    attention: attentionOf(main, rest),
+    secondary: cancellable && main.severity === 'error' ? [...main.secondary, action('cancel')] : main.secondary,
+    progress: alive ? reading.progress : null,
+    attention: attentionBeside(main, others),
     trend: reading.trend,
   };
 }
 
-function attentionOf(main: Found, rest: Found[]): Attention[] {
-  const seen = new Set<StatusCode>([main.code, ...(FOLLOWS[main.code] ?? [])]);
+/** The warnings and errors among `others` that do not follow from the main state, each code once. */
+function attentionBeside(main: Found, others: Found[]): Attention[] {
+  const seen = new Set<StatusCode>([main.code, ...(CONSEQUENCES[main.code] ?? [])]);
   const list: Attention[] = [];
-  for (const state of rest) {
+  for (const state of others) {
     if (seen.has(state.code) || (state.severity !== 'warn' && state.severity !== 'error')) continue;
     seen.add(state.code);
     list.push({

@@ -3,15 +3,20 @@ import type { ErrorCode } from '@tidemark/protocol/errors';
 import type { Fault } from '@tidemark/protocol/fault';
 import type { Facts, Progress } from './facts.ts';
 import type { Format } from './format.ts';
-import type { Action, ActionId, Severity, Status, StatusCode } from './status.ts';
-import { bytesToCome, caughtUp, planOf } from './to-come.ts';
+import { bytesToDownload, caughtUp, planOf } from './next-sync.ts';
+import type { Action, Severity, Status, StatusCode } from './status.ts';
 import { trendOf } from './trend.ts';
 
-/** A probe this far in the future was taken before the PC's clock was set back: its age is not known. */
+/**
+ * The facts as the rules in states/ read them: every conclusion that more than one rule draws from the facts is drawn
+ * here, once for each status.
+ */
+
+/** A probe this far in the future, ms, is from before this PC's clock was set back: its age is not known. */
 const FUTURE_MS = 60_000;
 
-/** Faults of reaching the relay or being let in: a later answer of the relay ends them. */
-const ENDED_BY_AN_ANSWER: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+/** Faults of reaching the relay or of being admitted: a later answer of the relay ends them. */
+const ENDED_BY_ANSWER: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'relay_unreachable',
   'relay_timeout',
   'relay_not_tidemark',
@@ -36,41 +41,45 @@ const ENDED_BY_AN_ANSWER: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'replica_empty',
 ]);
 
-/** What the rules ask of the facts, worked out once. */
+/** What the rules need to know. Times are ms since 1970. */
 export interface Reading {
   facts: Facts;
+  /** The time for which the status is derived. */
   now: number;
   format: Format;
+  /** Names to show; where the facts have none, words that fit into a sentence. */
   names: Facts['names'];
-  /** The fault of the last run, while nothing has ended it. */
+  /** The fault of the last run, until a later answer of the relay ends it. */
   fault: Fault | null;
-  /** A run or a check is under way. */
+  /** Progress of the run under way; null when none is. */
   progress: Progress | null;
+  /** A run is under way or being cancelled. A check is not a run. */
   syncing: boolean;
-  /** Changes waiting; null: not known. 0 only when the relay said so. */
+  /** Changes waiting; null: not known. 0 only when the relay reported it. */
   waiting: number | null;
-  /** Whether something is known to wait, counted or not. */
+  /** Something is waiting, counted or not. */
   behind: boolean;
-  /** Nothing of this PC's lies between the cursor and the head of the last answer. */
+  /** The last answer has nothing between the cursor and the head that is for this PC. */
   atHead: boolean;
-  /** About how many bytes a sync would bring over the network; null: nothing, or not known. */
+  /** About how many bytes the next sync downloads; null: none, or not known. */
   bytes: number | null;
   /** When the relay last answered; null: never. */
   answeredAt: number | null;
-  /** Up to when, by this PC's clock, the last answer knows what the master committed: it may be older than the answer. */
+  /** Up to which time, by this PC's clock, the last answer covers the master's commits: earlier than the answer by the relay's lag. */
   asOf: number | null;
-  /** Age of the last answer; Infinity when not known. */
+  /** Age of the last answer, ms; Infinity when not known. */
   answerAge: number;
-  /** How far the relay was behind the master at the last answer. `lost`: it never heard from the feed. */
+  /** How far the relay was behind the master at the last answer, ms. `lost`: it never heard from the feed. Null: no answer. */
   sourceLag: number | 'unknown' | 'lost' | null;
-  /** What the relay says brings this PC to the head; null: not said of the present cursor. */
+  /** How the relay brings this PC to the head; null: the last answer was not about the present cursor. */
   plan: RelayStatus['plan'] | null;
   trend: Status['trend'];
 }
 
-/** What one rule found. */
+/** The state that a rule returns. */
 export type Found = Omit<Status, 'progress' | 'attention' | 'trend'>;
 
+/** Draws the conclusions. */
 export function read(facts: Facts, now: number, format: Format): Reading {
   const { probe, lastRun, phase, retry } = facts;
   const { cursor } = facts.replica;
@@ -81,17 +90,17 @@ export function read(facts: Facts, now: number, format: Format): Reading {
     lastRun?.outcome === 'failed'
       ? (lastRun.fault ?? {
           code: 'internal' as const,
-          params: { detail: 'no reason was given' },
+          params: { detail: 'no reason was recorded' },
         })
       : null;
   const ended =
     failed !== null &&
     retry === null &&
-    ENDED_BY_AN_ANSWER.has(failed.code) &&
+    ENDED_BY_ANSWER.has(failed.code) &&
     probedAt !== null &&
     endedAt !== null &&
     probedAt > endedAt;
-  const lacksSeqs = cursor !== null && head !== null && cursor.epoch === head.epoch && head.seq > cursor.seq;
+  const headIsNewer = cursor !== null && head !== null && cursor.epoch === head.epoch && head.seq > cursor.seq;
   const waiting = facts.waiting?.changes ?? null;
   const atHead = caughtUp(facts);
   const answeredAt = probedAt ?? facts.lastSuccess?.endedAt ?? null;
@@ -103,16 +112,16 @@ export function read(facts: Facts, now: number, format: Format): Reading {
     format,
     names: {
       central: facts.names.central.trim() || 'Central database',
-      relay: facts.names.relay.trim() || 'the relay',
+      relay: facts.names.relay.trim() || 'the sync server',
       terminal: facts.names.terminal.trim() || 'this PC',
     },
     fault: ended ? null : failed,
     progress: phase.kind === 'syncing' ? phase.progress : null,
     syncing: phase.kind === 'syncing' || phase.kind === 'cancelling',
     waiting: waiting ?? (atHead ? 0 : null),
-    behind: (waiting ?? 0) > 0 || (facts.waiting?.transactions ?? 0) > 0 || (facts.waiting === null && lacksSeqs),
+    behind: (waiting ?? 0) > 0 || (facts.waiting?.transactions ?? 0) > 0 || (facts.waiting === null && headIsNewer),
     atHead,
-    bytes: bytesToCome(facts),
+    bytes: bytesToDownload(facts),
     answeredAt,
     asOf: answeredAt === null ? null : answeredAt - (typeof lag === 'number' ? lag : 0),
     answerAge: Number.isFinite(age) && age >= -FUTURE_MS ? Math.max(0, age) : Number.POSITIVE_INFINITY,
@@ -122,6 +131,7 @@ export function read(facts: Facts, now: number, format: Format): Reading {
   };
 }
 
+/** How far the relay was behind the master when it answered. Counts the silence of the feed up to then. */
 function sourceLag(status: RelayStatus): Reading['sourceLag'] {
   const { heardAt } = status.feed;
   if (heardAt === null) return 'lost';
@@ -129,29 +139,7 @@ function sourceLag(status: RelayStatus): Reading['sourceLag'] {
   return Math.max(0, status.now - heardAt) + status.feed.lagMs;
 }
 
-const LABELS: Record<ActionId, string> = {
-  'set-up': 'Set up',
-  'first-sync': 'Start first sync',
-  'sync-now': 'Sync now',
-  check: 'Check now',
-  cancel: 'Cancel',
-  pause: 'Pause',
-  resume: 'Resume',
-  retry: 'Try again',
-  recopy: 'Download fresh copy',
-  verify: 'Verify data',
-  'enter-key': 'Enter new key',
-  settings: 'Open settings',
-  'copy-details': 'Copy details',
-  'restart-agent': 'Restart',
-};
-
-/** A button: its usual words unless others are given. */
-export function action(id: ActionId, label: string = LABELS[id], count?: number): Action {
-  return { id, label, ...(count === undefined ? {} : { count }) };
-}
-
-/** What a rule found. */
+/** The result of a rule that holds. `since`: ms since 1970, null where not known; null among the actions is left out. */
 export function found(
   code: StatusCode,
   severity: Severity,
@@ -168,7 +156,3 @@ export function found(
     secondary: (actions.secondary ?? []).filter((each) => each !== null),
   };
 }
-
-/** Joins what there is with ` · `. */
-export const dots = (...parts: (string | null)[]): string =>
-  parts.filter((part) => part !== null && part !== '').join(' · ');

@@ -1,12 +1,13 @@
 import type { Facts } from './facts.ts';
 import type { Status } from './status.ts';
 
-/** Samples that are needed before a direction is named. */
-const ENOUGH = 3;
+/** Fewer samples than this name no direction. */
+const MIN_SAMPLES = 3;
 
 /**
- * Which way the backlog goes, from the last probes (oldest first), as Burrow judges consumers of a log: a cursor that
- * stands while changes wait is stuck; one that moves while the backlog never shrinks falls behind. Null: too few probes.
+ * Where the backlog is heading, from the last probes (oldest first). The rules are those by which Burrow judges the
+ * consumers of a log: a cursor that does not move while changes are waiting is stuck; one that moves while the backlog
+ * never shrinks is falling behind. Null: too few probes.
  */
 export function trendOf(samples: Facts['trend']): Status['trend'] {
   const first = samples[0];
@@ -15,7 +16,7 @@ export function trendOf(samples: Facts['trend']): Status['trend'] {
   const steps = samples.slice(1).map((sample, index) => ({ before: samples[index] ?? sample, sample }));
   if (steps.some(({ before, sample }) => sample.head < before.head)) return 'rewound';
   if (last.changes <= 0) return 'caught up';
-  if (samples.length < ENOUGH) return null;
+  if (samples.length < MIN_SAMPLES) return null;
   if (last.cursor === first.cursor) return 'stuck';
   if (last.changes < first.changes) return 'catching up';
   if (last.changes > first.changes && steps.every(({ before, sample }) => sample.changes >= before.changes))

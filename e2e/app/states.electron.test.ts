@@ -151,7 +151,7 @@ test('looks: a relay that lost its feed, its newest data, or all data', async ({
   system.startFeed();
   await system.settled();
   await app.page.keyboard.press('F5');
-  await expect(app.detail).toContainText('numbering began anew');
+  await expect(app.detail).toContainText('cannot continue from its position');
   await shoot(app, '23-new-epoch', 'rewound');
   await app.primary.click();
   await app.confirm(/Download/);

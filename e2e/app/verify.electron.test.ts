@@ -163,7 +163,7 @@ test('scopes-changed: a PC with a new data selection announces the download size
   await set(app, { token: readFileSync(system.tokenFile('of-branch-4'), 'utf8').trim() });
   await app.page.keyboard.press('Shift+F5');
   await expect(app.card('scopes-changed')).toBeVisible();
-  await expect(app.detail).toContainText(/About .* to fetch/);
+  await expect(app.detail).toContainText(/About .* to download/);
   expect(here().branches, 'the old data stays readable').toEqual([3]);
   await shoot(app, '56-scopes-changed', 'scopes-changed');
   await app.primary.click();

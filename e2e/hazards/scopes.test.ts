@@ -487,7 +487,7 @@ test('G5 token set changes one attribute while the relay runs, and keeps the key
   expect(found).toEqual(wanted.map(([sku]) => sku).sort((a, b) => Number(a) - Number(b)));
 
   expect(await set('nine', '--set', 'region=1.10,1.5')).toMatchObject({
-    stderr: 'warning: region=1.10 is compared as it is written: for a column of decimals write 1.1\n',
+    stderr: 'warning: region=1.10 is compared as a text: for a column of decimals write 1.1\n',
   });
   expect(await set('nine', '--set', 'region=north')).toMatchObject({
     stdout: 'nine now has {"branch":"7,8","region":"north"}.\n',

@@ -406,7 +406,7 @@ describe('the command', () => {
     expect(cut.stderr).toMatch(/^relay_unreachable: /);
     expect(cut.stdout).toContain('Position 1');
     expect(cut.stdout).toMatch(
-      /^Cannot reach the relay\. \S+ did not answer .*\. It last answered .*\. Showing data as of .*\. Local data is safe\n/,
+      /^Cannot reach \S+\. \S+ did not answer .*\. It last answered .*\. Showing data as of .*\. Local data is safe\n/,
     );
   });
 

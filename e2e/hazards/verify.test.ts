@@ -159,7 +159,9 @@ describe('a replica that another program altered', () => {
   test('the command lists the differences by table, repairs them, and reports them in its exit code', async () => {
     branch.tamper("UPDATE item SET name = 'x' WHERE id < 4", 'DELETE FROM price WHERE item = 9');
     const shown = await command('terminal', [...branch.args('verify'), '--no-repair']);
-    expect(shown.stderr).toMatch(/^replica_differs: Data here differs from the relay: 4 rows in item, price\./);
+    expect(shown.stderr).toMatch(
+      /^replica_differs: Data on this PC differs from the sync server: 4 rows in item, price\./,
+    );
     expect(shown).toMatchObject({ code: 1 });
     expect(shown.stdout).toContain('item: 0 missing, 0 extra, 3 different\nprice: 1 missing, 0 extra, 0 different\n');
     const repaired = await command('terminal', branch.args('verify'));
@@ -379,7 +381,11 @@ describe('a comparison', () => {
   test('C8: with --no-repair, reports missing data and creates no file', async () => {
     await branch.relay.base(300);
     const shown = () => command('terminal', [...branch.args('verify'), '--no-repair']);
-    const empty = { code: 1, stdout: '', stderr: expect.stringMatching(/^replica_empty: There is no data here yet/) };
+    const empty = {
+      code: 1,
+      stdout: '',
+      stderr: expect.stringMatching(/^replica_empty: There is no data on this PC yet/),
+    };
     expect(await shown()).toMatchObject(empty);
     expect(existsSync(branch.database)).toBe(false);
     Replica.open(branch.database, 'shop').close();

@@ -21,7 +21,7 @@ import { COMPACTION_CALLS, Compacted, type CompactionRange } from './compaction-
 
 /**
  * The compacted pages of one feed: built on demand, one build at a time, and kept in files for every terminal with the same
- * range. That compacting a range does not make it smaller is kept too. A file is complete before its `.json` exists, and
+ * range. A range that compaction does not make smaller is remembered too. A file is complete before its `.json` exists, and
  * one without a `.json` is removed at the next start.
  */
 
@@ -30,10 +30,10 @@ const FORM = 1;
 /** Ranges kept: at most this many, and of this size in all, bytes. */
 const KEPT_MAX = 50;
 const KEPT_MAX_BYTES = 256 * 1024 * 1024;
-/** After a failed build the range is answered as one that is not smaller, for this long, ms. */
+/** After a failed build, requests for the range get `squash_larger` during this time, ms. */
 const FAILED_MS = 60_000;
 
-/** Content of a `.json`, as it was released. Null: the range is not smaller when each row comes once. */
+/** Content of a `.json`, as it was released. Null: one version of each row is not smaller than the range. */
 const KeptFile = z.object({ squash: Compacted.nullable() });
 
 /** One page, and the changes and bytes of all pages of its range. */
@@ -76,8 +76,8 @@ export class CompactedPages {
   }
 
   /**
-   * Page number `part` of a range; the first is 0. Throws squash_building while it is built, squash_larger when ordinary
-   * pages are to be used instead, request_invalid when there is no such page.
+   * Page number `part` of a range; the first is 0. Throws squash_building during the build, squash_larger when the
+   * terminal must use ordinary pages, request_invalid when there is no such page.
    */
   page(range: CompactionRange, part: number): CompactedPage {
     const name = nameOf(range);
@@ -140,7 +140,7 @@ export class CompactedPages {
     if ([...this.#kept.keys()].at(-1) === name) return;
     this.#kept.delete(name);
     this.#kept.set(name, kept);
-    // After a restart the file's time says when it was last used.
+    // After a restart the time of the file gives the order of use.
     const now = new Date(this.#deps.now());
     utimesSync(`${this.#path(name)}.json`, now, now);
   }
@@ -155,7 +155,7 @@ export class CompactedPages {
     }
   }
 
-  /** Takes over what an earlier process built, and removes what it did not finish or built in another form. */
+  /** Takes over pages that an earlier process built; removes unfinished files and pages of another form. */
   #readFolder(): void {
     const files = readdirSync(this.#folder);
     const names = files.filter((file) => file.endsWith('.json')).map((file) => file.slice(0, -'.json'.length));

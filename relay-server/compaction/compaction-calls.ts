@@ -3,7 +3,7 @@ import { ScopeSet } from '@tidemark/protocol/page';
 import { z } from 'zod';
 import { FiltersSchema } from '../routing/filter-schema.ts';
 
-/** What the relay asks of the thread that compacts a range of the log. */
+/** Calls to the thread that compacts a range of the log. */
 
 /** A range of a feed's log, after `start` and up to `target`, as a set of scopes sees it. */
 export const CompactionRange = z.object({

@@ -23,7 +23,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-/** What lines of one table come to: its truncate, and its changes as lines. */
+/** The net changes of lines of one table, as lines. */
 function net(lines: ChangeLine[], schema: TableSchema): ChangeLine[] {
   const rows = new NetRows(path.join(folder, String(files++)));
   try {
@@ -50,14 +50,14 @@ function replay(before: WireRow[], lines: ChangeLine[]): string[] {
     if (line[0] !== 'd') continue;
     for (const row of line[2]) {
       const at = rows.indexOf(JSON.stringify(row));
-      if (at === -1) throw new Error(`a row is deleted that is not there: ${JSON.stringify(row)}`);
+      if (at === -1) throw new Error(`the deleted row does not exist: ${JSON.stringify(row)}`);
       rows.splice(at, 1);
     }
   }
   return rows.sort();
 }
 
-test('Q1 keyless: what the lines of a table without a key come to leaves the same rows, as often, as the lines do', () => {
+test('Q1 keyless: net changes of a table without a key leave the same multiset of rows as the lines', () => {
   const row = fc.tuple(fc.integer({ min: 0, max: 3 }), fc.constantFrom('a', null)).map((cells): WireRow => [...cells]);
   const steps = fc.array(fc.tuple(fc.integer({ min: 0, max: 9 }), fc.array(row, { maxLength: 4 })), { maxLength: 12 });
   fc.assert(
@@ -67,7 +67,7 @@ test('Q1 keyless: what the lines of a table without a key come to leaves the sam
         const now = replay(before, lines);
         if (kind === 0) lines.push(['t', 1]);
         else if (kind < 5) lines.push(['i', 1, rows]);
-        // Some of those that are there.
+        // Some of the present rows.
         else lines.push(['d', 1, now.filter((_, i) => i % 2 === kind % 2).map((each) => JSON.parse(each) as WireRow)]);
       }
       expect(replay(before, net(lines, LOG))).toEqual(replay(before, lines));

@@ -4,9 +4,9 @@ import { FLAG, INTEGER, query, row, TEXT, value } from '@tidemark/table-store/qu
 import { openWriter, prepared, type Writer } from '@tidemark/table-store/sqlite';
 
 /**
- * What the lines of a range come to, row by row: a row inserted and then updated is one insert, a row inserted and deleted
- * is nothing. Lines are taken in log order. The rows are in a scratch file, so that memory does not grow with the range;
- * the file is of no use after a crash, and is written without a journal.
+ * Reduces the lines of a range to net changes: a row inserted and then updated is one insert, a row inserted and deleted is
+ * none. The caller adds lines in log order. A scratch file holds the rows, so that memory does not grow with the range. A
+ * crash makes the file useless, so SQLite writes it without a journal.
  */
 
 /** The net changes of one kind of a table: rows or, of `d`, keys, as JSON text. */
@@ -30,7 +30,7 @@ CREATE TABLE net_row (id INTEGER, key TEXT, existed INTEGER NOT NULL, row TEXT, 
 CREATE TABLE net_count (id INTEGER, row TEXT, n INTEGER NOT NULL, PRIMARY KEY (id, row)) WITHOUT ROWID;
 `;
 
-/** SQLite's page cache, MiB; what is over it is in the file. */
+/** SQLite's page cache, MiB; the rest is in the file. */
 const CACHE_MIB = 32;
 
 const TABLE = row({ id: INTEGER, truncated: FLAG });

@@ -18,7 +18,7 @@ type TableYaml = NonNullable<RelayYaml['feeds'][string]['tables']>[string];
 
 /** A feed of relay.yaml. */
 export interface FeedConfig {
-  /** Tables by name, and where the file names them; null: all that have a key. */
+  /** Tables by name, and where the file names them; null: all tables with a key. */
   publish: { name: string; at: string }[] | null;
   filters: Filters;
   retention: RelayYaml['feeds'][string]['retention'];

@@ -2,7 +2,7 @@ import { Bytes } from '@tidemark/calls/port';
 import { DigestRequest, RowsRequest } from '@tidemark/protocol/api';
 import { z } from 'zod';
 
-/** What the relay asks of the thread that reads snapshots for terminals. `file`: the snapshot. */
+/** Calls to the thread that reads snapshots for terminals. `file`: the snapshot. */
 
 /** A request names at most 256 ranges; digests of the largest ones take minutes. */
 const LONGEST_MS = 600_000;

@@ -9,7 +9,7 @@ export class Entitlements {
     this.#filters = filters;
   }
 
-  /** What a terminal of these attributes is entitled to. */
+  /** The set of a terminal with these attributes. */
   of(attributes: Attributes): EntitledSet {
     const key = JSON.stringify(attributes);
     let set = this.#sets.get(key);

@@ -8,7 +8,7 @@ import type { LogStore } from '../log/log-source.ts';
 import type { Retention } from '../log/retention.ts';
 
 /**
- * What of a feed is committed: its epoch, head and horizon, as the writer last reported them. The only way to the writer.
+ * The committed state of a feed: its epoch, head and horizon, as the writer last reported them. The only way to the writer.
  * Requests are checked against this row in memory; they never wait for the writer.
  */
 export class FeedStore implements LogStore {

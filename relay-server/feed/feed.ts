@@ -23,7 +23,7 @@ import { RetentionSchedule } from './retention-schedule.ts';
 import { SourceLag } from './source-lag.ts';
 
 /**
- * One feed of the relay: creates the parts below, connects them, and gathers what a status answer needs.
+ * One feed of the relay: creates the parts below, connects them, and gathers the facts of a status answer.
  *
  * This class must stay a coordinator. It may not
  * - contain SQL, read or write files, or start threads: that is the readers', the writer's and the builders' work;
@@ -40,7 +40,7 @@ export interface FeedDeps {
   log: (event: string, fields: Record<string, unknown>) => void;
 }
 
-/** What a status answer says of the feed and of one terminal. Times in ms, except the master's own texts. */
+/** The facts of a status answer, about the feed and one terminal. Times in ms, except the master's own texts. */
 export interface FeedStatus {
   nowMs: number;
   row: FeedRow;
@@ -133,7 +133,7 @@ export class Feed {
     return feed;
   }
 
-  /** Answers all requests that wait, and closes the store; what was not committed is dropped. */
+  /** Answers all requests that wait, and closes the store. Uncommitted changes are dropped. */
   async close(): Promise<void> {
     this.release();
     this.#retention.stop();
@@ -150,7 +150,7 @@ export class Feed {
     this.#polls.wakeAll();
   }
 
-  /** What is committed. */
+  /** The committed state. */
   get row(): FeedRow {
     return this.#store.row;
   }
@@ -160,7 +160,7 @@ export class Feed {
     return this.#reader.fault();
   }
 
-  /** What a terminal of these attributes is entitled to. */
+  /** The set of scopes of a terminal with these attributes. */
   entitled(attributes: Attributes): EntitledSet {
     return this.#entitlements.of(attributes);
   }
@@ -206,7 +206,7 @@ export class Feed {
     return { transactions: this.#reader.transactions(set, after, limit), head: this.#store.row.head };
   }
 
-  /** The feed's tables as the set has them; with what the terminal is missing when its cursor is one of the feed. */
+  /** The feed's tables as the set has them. Counts missing changes when the cursor is one of the feed. */
   tables(set: EntitledSet, cursor: Cursor | null): TableListBody {
     const { epoch, head } = this.#store.row;
     const known = cursor !== null && cursor.epoch === epoch && cursor.seq <= head ? cursor.seq : null;

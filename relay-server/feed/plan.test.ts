@@ -37,7 +37,7 @@ describe('without a backlog to replay', () => {
     expect(planOf(facts({ head: null, cursor: null }))).toEqual({ behind: null, plan: { by: 'none' } });
   });
 
-  test('a terminal at the head is caught up, and costs no query but the backlog', () => {
+  test('a terminal at the head is caught up, at the cost of one query', () => {
     expect(planOf(facts({ cursor: at(20), behind: () => behind(0, 0, 0) }))).toEqual({
       behind: behind(0, 0, 0),
       plan: { by: 'none' },
@@ -56,7 +56,7 @@ describe('without a backlog to replay', () => {
     });
   });
 
-  test('the horizon itself is a start for a pull', () => {
+  test('a pull can start at the horizon', () => {
     const plan = planOf(facts({ cursor: at(5), behind: () => behind(15, 15, 1000) }));
     expect(plan.plan.by).toBe('pages');
   });
@@ -103,19 +103,19 @@ describe('a backlog', () => {
   const KIB = 1024;
   const MIB = 1024 * KIB;
 
-  test('a small one comes by pages, without a look at the price of a snapshot', () => {
+  test('a small backlog is sent as pages, and no snapshot is priced', () => {
     expect(planOf(facts({ behind: () => behind(2, 10, 64 * KIB) }))).toEqual({
       behind: behind(2, 10, 64 * KIB),
       plan: { by: 'pages', scopes: 'all', bytes: 32 * KIB, squashed: false },
     });
   });
 
-  test('one that weighs no more than a snapshot comes by pages', () => {
+  test('a backlog that costs no more than a snapshot is sent as pages', () => {
     const plan = planOf(facts({ behind: () => behind(2, 1000, 100_000), size, snapshot: noSnapshot })).plan;
     expect(plan).toEqual({ by: 'pages', scopes: 'all', bytes: 50_000, squashed: false });
   });
 
-  test('one that weighs more than a snapshot is replaced by it', () => {
+  test('a backlog that costs more than a snapshot is replaced by it', () => {
     const plan = planOf(
       facts({ behind: () => behind(2, 1_000, 150_000), size: () => ({ rows: 900, tables: 3 }), snapshot: noSnapshot }),
     ).plan;
@@ -123,7 +123,7 @@ describe('a backlog', () => {
     expect(plan).toEqual({ by: 'snapshot', scopes: 'all', reason: 'cheaper', rows: 900, tables: 3, bytes: 67_500 });
   });
 
-  test('a row of a snapshot weighs at least what experience says, however small the changes are', () => {
+  test('small changes do not lower the typical size of a row', () => {
     const plan = planOf(facts({ behind: () => behind(2, 100_000, 200_000), size, snapshot: noSnapshot })).plan;
     expect(plan).toMatchObject({ by: 'snapshot', bytes: 60_000 });
   });
@@ -140,7 +140,7 @@ describe('a backlog', () => {
       }),
     ).plan;
 
-  test('a large one comes by compacted pages, whose price follows the rows that changed', () => {
+  test('a large backlog is compacted, and its price follows the changed rows', () => {
     expect(large({})).toEqual({
       by: 'pages',
       scopes: 'all',

@@ -20,7 +20,7 @@ export interface ReadySnapshot {
   rows: number;
   /** Size of the SQLite file. */
   bytes: number;
-  /** Size of its smallest form, which is what a terminal downloads. */
+  /** Size of its smallest form, which terminals download. */
   downloadBytes: number;
 }
 
@@ -35,7 +35,7 @@ export interface PlanFacts {
   entitled: ScopeSet;
   /** The set of scopes that its replica holds. */
   holds: ScopeSet;
-  /** What lies between the cursor and the head. Asked for only when the cursor lies in the log. */
+  /** The backlog between the cursor and the head. Asked for only when the log holds the cursor. */
   behind: () => BehindBody;
   /** Rows and tables of the entitled set. */
   size: () => Size;
@@ -43,7 +43,7 @@ export interface PlanFacts {
   changedRows: () => number;
   /** The newest snapshot of the entitled set; null: none is ready. */
   snapshot: () => ReadySnapshot | null;
-  /** What compression has left of pages so far, 0 to 1; null: none was compressed. */
+  /** Compressed size of all pages so far by their plain size, 0 to 1; null: none was compressed. */
   pageRatio: number | null;
   /** Whether compacting from the cursor was tried and did not make the pages smaller. */
   compactionRefused: () => boolean;
@@ -57,12 +57,12 @@ export interface Planned {
 
 /** Size of a row in a snapshot before one was built, bytes. */
 const ROW_BYTES = 120;
-/** What compression leaves, before anything was compressed. */
+/** Compression ratio before anything was compressed. */
 const COMPRESSION_RATIO = 0.3;
 /** Below this size of the backlog, bytes, compaction is not worth a build; above the upper one a build takes too long. */
 const COMPACTION_MIN_BYTES = 1024 * 1024;
 const COMPACTION_MAX_BYTES = 512 * 1024 * 1024;
-/** A backlog up to this size, bytes, is never dearer than a snapshot: the comparison is skipped. */
+/** A backlog up to this size, bytes, never costs more than a snapshot: the comparison is skipped. */
 const SMALL_BACKLOG_BYTES = 64 * 1024;
 
 export function planOf(facts: PlanFacts): Planned {
@@ -114,7 +114,7 @@ function snapshotCost(facts: PlanFacts, rowBytes = ROW_BYTES): Size & { bytes: n
   return { ...size, bytes: Math.ceil(size.rows * perRow) };
 }
 
-/** What compression leaves: of the pages so far, else of the set's snapshot, else by experience. */
+/** Compression ratio: that of the pages so far, else that of the set's snapshot, else a typical one. */
 function compressionRatio({ pageRatio, snapshot }: PlanFacts): number {
   if (pageRatio !== null) return pageRatio;
   const ready = snapshot();

@@ -1,7 +1,7 @@
 import type { Heartbeat } from '../ingest/writer-calls.ts';
 
 /**
- * How old the relay's data is, by what the feed says. The lag is the time since the relay held everything that the master
+ * How old the relay's data is. The feed reports the master's clock and the end of its log in heartbeats. The lag is the time since the relay held everything that the master
  * had: at a heartbeat sent from the end of the master's log, or when its newest transaction was committed. A transaction
  * that has been read but not committed does not count.
  */
@@ -22,7 +22,7 @@ export class SourceLag {
     this.#now = now;
   }
 
-  /** Whether the feed was heard from lately. */
+  /** Whether a batch or heartbeat arrived recently. */
   get connected(): boolean {
     return this.heardAtMs !== null && this.#now() - this.heardAtMs < SILENT_MS;
   }

@@ -6,12 +6,12 @@ import { PROTOCOL_VERSION } from '@tidemark/protocol/page';
 import express, { type Express, type NextFunction, type Request, type Response } from 'express';
 import { rateLimit } from 'express-rate-limit';
 import type { Bearer, Tokens } from '../tokens/tokens.ts';
-import { DIGEST_ROUTES } from './digest-routes.ts';
-import { FEED_ROUTES } from './feed-routes.ts';
-import { addOperations, type OperationsDeps } from './operations.ts';
-import type { Route } from './route.ts';
+import { addOperations, type OperationsDeps } from './operations/operations.ts';
+import { DIGEST_ROUTES } from './routes/digest-routes.ts';
+import { FEED_ROUTES } from './routes/feed-routes.ts';
+import type { Route } from './routes/route.ts';
+import { terminalRoutes } from './routes/terminal-routes.ts';
 import { NEVER_CACHED, sendBytes, sendJson } from './send.ts';
-import { terminalRoutes } from './terminal-routes.ts';
 
 /**
  * The relay's HTTP side. For each request, in this order: safe headers, the route, the key, its role, its feed, the protocol
@@ -27,7 +27,7 @@ export interface AppDeps extends OperationsDeps {
   stopping: AbortSignal;
 }
 
-/** What helmet would set on each answer, set once: its middleware costs more than a status answer. */
+/** The headers of helmet, set without it, because its middleware costs more than a status answer. */
 const SAFE_HEADERS: [string, string][] = [
   ['x-content-type-options', 'nosniff'],
   ['content-security-policy', "default-src 'none'; frame-ancestors 'none'"],
@@ -104,7 +104,7 @@ async function serve(route: Route, deps: AppDeps, request: Request, response: Re
   };
   if (route.kind === 'bytes') return route.handle(call);
   const answer = route.handle(call);
-  // Most answers are there at once, and awaiting them would cost a turn of the event loop.
+  // Most handlers return a value, and awaiting it would cost a turn of the event loop.
   const value = answer instanceof Promise ? await answer : answer;
   if (!response.destroyed) sendJson(response, value);
 }

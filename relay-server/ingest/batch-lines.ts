@@ -4,8 +4,8 @@ import { BatchLine } from '@tidemark/protocol/lines';
 import { BatchTrailer } from '@tidemark/protocol/page';
 
 /**
- * Takes a batch apart. The trailer is checked before any line is looked at. Lines are parsed by the wire's schema, except
- * the values of row lines, which are checked where they are applied: checking each here would cost more than the apply.
+ * Takes a batch apart. It checks the trailer before it reads any line. The wire's schema parses the lines, except the values
+ * of row lines: the code that applies rows checks them, because checking each value here would cost more than the apply.
  */
 
 const NEWLINE = 0x0a;
@@ -58,7 +58,7 @@ export const encodeLine = (line: unknown): Buffer => Buffer.from(`${JSON.stringi
 export const invalidLine = (number: number, detail: string): TidemarkError =>
   new TidemarkError('batch_invalid', { detail: `line ${number}: ${detail}` });
 
-/** Runs what applies a line; what its rows do not fit is the line's fault. */
+/** Applies a line. An error about the rows becomes batch_invalid with the number of the line. */
 export function applyingLine<T>(number: number, apply: () => T): T {
   try {
     return apply();

@@ -5,8 +5,8 @@ import { WorkerThread } from '../threads/worker-thread.ts';
 import { type Dropped, type Ingested, type SessionState, WRITER_CALLS } from './writer-calls.ts';
 
 /**
- * The relay's end of a feed's writer thread. Calls take effect in the order in which they are made. When the thread dies,
- * its pending calls are rejected, SQLite has rolled back what they had not committed, and the next call starts another one.
+ * The relay's end of a feed's writer thread. The thread runs calls in the order in which they arrive. When it dies, its
+ * pending calls are rejected, SQLite rolls back their uncommitted changes, and the next call starts another thread.
  */
 export class FeedWriter {
   readonly #thread: WorkerThread<typeof WRITER_CALLS>;
@@ -39,7 +39,7 @@ export class FeedWriter {
     return this.#thread.call('dropOldest', { keep, nowMs });
   }
 
-  /** Closes the store; what is not committed is dropped. */
+  /** Closes the store. Uncommitted changes are dropped. */
   async close(): Promise<void> {
     if (!this.#thread.running) return;
     await this.#thread.call('close', {});

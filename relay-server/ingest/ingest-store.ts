@@ -21,11 +21,11 @@ import type { Dropped } from './writer-calls.ts';
 const STORED_SCHEMA = row({ id: INTEGER, schema: TEXT });
 
 /**
- * A feed's store while it is written: the mirror, the log, the feed's row, and what is kept of them in memory.
+ * A feed's store, from the writer's side: the mirror, the log, the feed's row, and their state in memory.
  *
- * Changes are made in one open SQLite transaction, which `open` begins and only `commit` ends; the feed's row in memory runs
- * ahead of the one on disk until then. `rollback` brings all of it back to what is committed. This class knows no lines:
- * when something is committed is up to {@link Ingest}.
+ * All changes belong to one open SQLite transaction, which `open` begins and only `commit` ends; until then the feed's row in
+ * memory is ahead of the one on disk. `rollback` brings memory and disk back to the last commit. This class knows no lines:
+ * {@link Ingest} decides when to commit.
  */
 export class IngestStore {
   readonly db: Writer;
@@ -79,7 +79,7 @@ export class IngestStore {
     this.#feed = this.#readFeed();
   }
 
-  /** Drops what is not committed. */
+  /** Drops uncommitted changes. */
   rollback(): void {
     if (this.db.inTransaction) this.db.exec('ROLLBACK');
     this.tables.reload();

@@ -12,7 +12,7 @@ import { OpenBase } from './open-base.ts';
 import { OpenTransaction } from './open-transaction.ts';
 import type { Dropped, Heartbeat, Ingested } from './writer-calls.ts';
 
-/** What the lines of the batches so far have begun and not ended. `skipped`: a transaction that the store already has. */
+/** A transaction or base that has begun and not ended. `skipped`: a transaction that the store already has. */
 type Open = OpenTransaction | OpenBase | 'skipped' | null;
 
 /**
@@ -27,7 +27,7 @@ type Open = OpenTransaction | OpenBase | 'skipped' | null;
  * | skipped     | ✓ | –             | –      | ignored         | ignored | ignored | → none | – |
  *
  * Everything that a batch ends is committed together when the batch has been applied. A transaction that continues in the
- * next batch stays open in SQLite, where no reader sees it; what ended before it is committed first. An error rolls back
+ * next batch stays open in SQLite, where no reader sees it; transactions that ended before it are committed first. An error rolls back
  * everything uncommitted, from earlier batches too, and the feed sends it again in a new session.
  */
 export class Ingest {
@@ -50,13 +50,13 @@ export class Ingest {
     return this.#store.tables.list();
   }
 
-  /** Drops what is not committed. */
+  /** Drops uncommitted changes. */
   reset(): void {
     this.#open = null;
     this.#store.rollback();
   }
 
-  /** Begins a session, after dropping what is not committed. */
+  /** Drops uncommitted changes, and begins a session. */
   beginSession(source: string, base: SessionRequest['base']): void {
     this.reset();
     this.#store.beginSession(source, base);
@@ -87,7 +87,7 @@ export class Ingest {
       const bytes = body.subarray(from, end);
       number++;
       const line = parseLine(bytes, number);
-      // What ended before a transaction that this batch does not end must not wait for it.
+      // Transactions that ended before one which this batch does not end must not wait for it.
       if (line[0] === 'b' && from > lastCommit) this.#store.commit();
       if (line[0] === 'h') heartbeat = this.#heartbeat(line, number);
       else this.#line(line, bytes, number);

@@ -2,9 +2,9 @@ import { seq } from '@tidemark/protocol/cursor';
 import type { ChangeLine, PartialLine } from '@tidemark/protocol/lines';
 import type { TableSchema } from '@tidemark/protocol/schema';
 import { LogWriter } from '../log/log-writer.ts';
-import { BaseLoad } from './base-load.ts';
 import { applyingLine, encodeLine, invalidLine } from './batch-lines.ts';
 import type { IngestStore } from './ingest-store.ts';
+import { BaseLoad } from './loads/base-load.ts';
 
 /**
  * A base that has begun and not ended: all rows of all tables, as inserts. The feed's first one becomes the mirror. A later
@@ -29,7 +29,7 @@ export class OpenBase {
     this.#load = new BaseLoad(store.db, store.tables, store.routers, this.#first);
   }
 
-  /** A table that is not declared in the base is not in the feed any more. */
+  /** A table that the base does not declare leaves the feed. */
   declare(id: number, schema: TableSchema): void {
     this.#load.declare(id, schema);
   }

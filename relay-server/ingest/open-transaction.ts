@@ -3,7 +3,7 @@ import { type ChangeLine, changesIn, type LoadLine, type PartialLine, type WireR
 import { LogWriter } from '../log/log-writer.ts';
 import { applyingLine, encodeLine, invalidLine } from './batch-lines.ts';
 import type { IngestStore } from './ingest-store.ts';
-import { TableLoad } from './table-load.ts';
+import { TableLoad } from './loads/table-load.ts';
 
 /**
  * A transaction of the master that has begun and not ended. Changes go to the mirror and the log as they arrive. Inside a

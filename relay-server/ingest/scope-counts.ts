@@ -11,8 +11,8 @@ import { Routers } from '../routing/routers.ts';
 import { indexScopes } from './routed-writer.ts';
 
 /**
- * Which filters the store was routed by, and how many rows of each table each scope has. The counts are made whenever the
- * log begins: at the first base, with other filters, and with a new epoch; the log's running totals continue from them.
+ * Records by which filters the store was routed, and how many rows of each table each scope has. It counts whenever
+ * the log begins: at the first base, with other filters, and with a new epoch. The log's running totals continue from there.
  */
 
 const FEED = row({ head: SEQ, committedAt: orNull(TEXT), filters: orNull(TEXT) });

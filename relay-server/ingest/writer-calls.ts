@@ -7,12 +7,12 @@ import { FeedRow } from '../log/log-format.ts';
 import { Retention } from '../log/retention.ts';
 import { FiltersSchema } from '../routing/filter-schema.ts';
 
-/** What the relay asks of a feed's writer thread. Every call throws db_* and disk_full. */
+/** Calls to a feed's writer thread. Every call throws db_* and disk_full. */
 
-/** What the thread is started with. */
+/** The thread's `workerData`. */
 export const WriterData = z.object({ file: z.string(), filters: FiltersSchema });
 
-/** What the master's clock and log said in the newest heartbeat of a batch. */
+/** The newest heartbeat of a batch. */
 export const Heartbeat = z.object({
   position: z.string(),
   /** ISO 8601, as the master wrote it. */
@@ -47,16 +47,16 @@ const nothing = z.object({});
 export const WRITER_CALLS = {
   /** Opens or creates the store. Throws config_invalid when a filter does not fit its table. */
   open: { in: nothing, out: nothing, timeoutMs: LONGEST_MS },
-  /** Drops what is not committed and prepares the store for a session. */
+  /** Drops uncommitted changes and prepares the store for a session. */
   session: {
     in: z.object({ source: z.string(), base: SessionRequest.shape.base }),
     out: SessionState,
     timeoutMs: LONGEST_MS,
   },
-  /** Throws batch_corrupt, batch_invalid, filter_invalid; what was not committed is rolled back then. */
+  /** Throws batch_corrupt, batch_invalid, filter_invalid, after rolling back uncommitted changes. */
   batch: { in: z.object({ bytes: Bytes }), out: Ingested, timeoutMs: LONGEST_MS },
   /** One step of retention. `nowMs`: the relay's clock. */
   dropOldest: { in: z.object({ keep: Retention, nowMs: z.number() }), out: Dropped, timeoutMs: LONGEST_MS },
-  /** Drops what is not committed and closes the store. */
+  /** Drops uncommitted changes and closes the store. */
   close: { in: nothing, out: nothing, timeoutMs: LONGEST_MS },
 } as const;

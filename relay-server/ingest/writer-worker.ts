@@ -6,7 +6,7 @@ import { WRITER_CALLS, WriterData } from './writer-calls.ts';
 
 /**
  * A feed's only writer: everything that writes to its database runs in this thread, off the event loop of the relay.
- * Handlers are synchronous, so calls run one after the other in the order in which they were made.
+ * Handlers are synchronous, so calls run one after the other in the order in which they arrive.
  */
 
 const { file, filters } = WriterData.parse(workerData);

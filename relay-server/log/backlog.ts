@@ -5,7 +5,7 @@ import type { Reader } from '@tidemark/table-store/sqlite';
 import { inOrder } from './log-reader.ts';
 
 /**
- * What lies after a seq in a set of scopes. The log keeps running totals by scope, so that a count is the difference of two
+ * Counts and lists the transactions after a seq in a set of scopes. The log keeps running totals by scope, so that a count is the difference of two
  * rows per scope, whatever lies between them.
  */
 
@@ -19,7 +19,7 @@ const TRANSACTION = row({ seq: SEQ, committedAt: TEXT, changes: INTEGER, bytes: 
 type Sums = { transactions: number; changes: number; bytes: number };
 const NONE: Sums = { transactions: 0, changes: 0, bytes: 0 };
 
-/** What lies between `from` and the head, in these scopes. */
+/** The backlog between `from` and the head, in these scopes. */
 export function behindOf(db: Reader, scopes: readonly string[], from: Seq, head: Seq): BehindBody {
   if (from >= head) return { ...NONE, oldestAt: null };
   const sum = { ...NONE };

@@ -4,15 +4,15 @@ import { asTidemarkError } from '@tidemark/protocol/errors';
 import { TableSchema } from '@tidemark/protocol/schema';
 import { INTEGER, query, row, TEXT, value } from '@tidemark/table-store/query';
 import { databaseError, openReader, type Reader } from '@tidemark/table-store/sqlite';
+import { PageReader } from '../pages/page-reader.ts';
 import type { EntitledSet, Filters } from '../routing/filters.ts';
 import { behindOf, transactionsAfter } from './backlog.ts';
 import { FEED_ROW, FEED_SQL, type FeedRow } from './log-format.ts';
-import { PageReader } from './page-reader.ts';
 import { TableTotals } from './table-totals.ts';
 
 /**
- * The relay's reading connection to a feed's database. Every read is short and its cost follows what is asked for, never
- * the length of the log, because reads run on the event loop. It never writes.
+ * The relay's reading connection to a feed's database. Reads run on the event loop, so every read is short, and its
+ * cost depends on the size of the result, never on the length of the log. It never writes.
  */
 
 /** The kept log at one end: when its transaction was committed, ms, and the size of the log up to it, bytes. */
@@ -58,7 +58,7 @@ export class FeedReader {
     return this.#totals.size(set);
   }
 
-  /** What lies between a seq and the head, in the set's scopes. */
+  /** The backlog between a seq and the head, in the set's scopes. */
   behind({ scopes }: EntitledSet, from: Seq, head: Seq): BehindBody {
     return behindOf(this.#db, scopes, from, head);
   }

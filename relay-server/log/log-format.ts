@@ -5,7 +5,7 @@ import type { Writer } from '@tidemark/table-store/sqlite';
 import { z } from 'zod';
 
 /**
- * Tables of a feed's store, besides the mirror's: the feed's one row, the schemas that the log refers to, and the log with
+ * Tables of a feed's store, in addition to the mirror's: the feed's one row, the schemas that the log refers to, and the log with
  * its running totals. `migrations.ts` brings a store of an older format to this one; a change here is a new format there.
  */
 
@@ -95,7 +95,7 @@ export const MIRROR_CURSOR_SQL = 'SELECT epoch, head AS seq, committed_at FROM m
 
 export const newEpoch = (): Epoch => Epoch.parse(randomBytes(8).toString('hex'));
 
-/** Begins a new epoch with the mirror as it is. Works inside the caller's transaction. */
+/** Begins a new epoch with the present mirror. Works inside the caller's transaction. */
 export function beginEpoch(db: Writer): void {
   clearLog(db);
   db.prepare('UPDATE tidemark_feed SET epoch = ?').run(newEpoch());

@@ -4,7 +4,7 @@ import type { Reader, Writer } from '@tidemark/table-store/sqlite';
 
 /**
  * Reads several scopes as one ordered stream. Each scope is a seek in an index that begins with the scope, and SQLite merges
- * them, so that the cost follows what is read of the stream.
+ * them, so that the cost depends on how far the stream is read.
  */
 
 /** One stretch of a transaction in one scope: its row lines. */

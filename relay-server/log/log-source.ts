@@ -3,10 +3,10 @@ import type { Ingested, SessionState } from '../ingest/writer-calls.ts';
 
 /**
  * The Log seam: how a feed's increments reach this relay's store. Each way is a folder beside this file that implements
- * {@link LogSource}; everything behind the store (mirror, pages, snapshots, waiting terminals) works alike for all of them.
+ * {@link LogSource}; everything behind the store (mirror, pages, snapshots, waiting terminals) works the same for all of them.
  *
- * `direct/` is the only one today: the feed pushes batches to this relay over HTTP. Others fetch by themselves: `postgres`
- * follows a log that several relays share, `upstream` follows another relay.
+ * `direct/` is the only one today: the feed pushes batches to this relay over HTTP. Others fetch: `postgres` would
+ * follow a log that several relays share, `upstream` another relay.
  *
  * An implementation guarantees:
  *
@@ -16,23 +16,23 @@ import type { Ingested, SessionState } from '../ingest/writer-calls.ts';
  * 2. **Begin first.** `begin` is called before the first `append`, and again after an `append` that failed, because the
  *    store has rolled back everything uncommitted. The source continues from the position that `begin` returns; null asks
  *    for a base.
- * 3. **Durable before acknowledged.** What the source confirms upstream (an answer to the feed, a confirmed position) is
- *    only what an `append` has resolved with: by then it is on disk.
+ * 3. **Durable before acknowledged.** The source confirms a position upstream (in an answer to the feed, or to the log that
+ *    it follows) only after an `append` has resolved with that position: by then it is on disk.
  * 4. **One writer of the numbering.** Seqs are assigned by the store. A source that follows a log which already has seqs
  *    must bring the same transactions in the same order, and must stop when another relay has taken over.
  * 5. **No look at terminals.** A source knows nothing of scopes, entitlements or requests.
  * 6. **close** stops deliveries and resolves when no `append` is running. The store outlives the source.
  */
 export interface LogSource {
-  /** The endpoint to which a feed pushes; null: this source fetches by itself, and refuses feeds. */
+  /** The endpoint to which a feed pushes; null: this source fetches, and refuses feeds. */
   readonly push: PushEndpoint | null;
   close(): Promise<void>;
 }
 
-/** What a source may do with the store of its feed. */
+/** The store of a feed, as a source sees it. */
 export interface LogStore {
   /**
-   * Drops what is not committed and prepares for deliveries. `source`: which master they come from; with another one than
+   * Drops uncommitted changes and prepares for deliveries. `source`: which master they come from; with another one than
    * before the position is forgotten. `base`: a base follows. Throws db_*, disk_full.
    */
   begin(source: string, base: SessionRequest['base']): Promise<SessionState>;

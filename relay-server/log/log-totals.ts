@@ -17,7 +17,7 @@ export interface TableSums {
   rows: number;
 }
 
-/** Totals kept, of scopes and of tables each. Beyond that all are dropped and read again as they are needed. */
+/** Totals kept, of scopes and of tables each. Beyond that all are dropped, and looked up when they are needed. */
 const KEPT_MAX = 50_000;
 
 const SCOPE_SUMS = row({ transactions: INTEGER, changes: INTEGER, bytes: INTEGER });

@@ -43,8 +43,8 @@ const LAST_SEQ = row({ log: INTEGER, bytes: INTEGER });
  * caller's SQLite transaction.
  *
  * A terminal of several scopes applies their entries by part number, which counts through all scopes. Within a scope the
- * parts keep the order of the transaction. Between scopes one thing matters: a row that left a scope must be deleted there
- * before a row of its key is inserted in another, so the entry with the delete is written before the insert is added.
+ * parts keep the order of the transaction. Between scopes one order matters: when a row leaves a scope, its delete there must
+ * precede an insert of its key in another scope. So the writer closes the entry with the delete before it adds the insert.
  */
 export class LogWriter {
   readonly seq: number;

@@ -112,7 +112,7 @@ test.each(Object.keys(RELEASED).map(Number))(
   },
 );
 
-test('a new store begins an epoch, and keeps it when it is opened again', () => {
+test('a new store begins an epoch, and keeps it when the relay opens it again', () => {
   migrate(db);
   const first = query(db, FEED_SQL, FEED_ROW).one();
   expect(first).toMatchObject({ head: 0, horizon: 0, position: null, committedAt: null, nextTableId: 1 });
@@ -120,7 +120,7 @@ test('a new store begins an epoch, and keeps it when it is opened again', () => 
   expect(query(db, FEED_SQL, FEED_ROW).one()).toEqual(first);
 });
 
-test('a store of a newer format is refused and left as it is', () => {
+test('a store of a newer format is refused and left unchanged', () => {
   db.exec('CREATE TABLE tidemark_feed (later); PRAGMA user_version = 3');
   expect(() => migrate(db)).toThrow(
     expect.objectContaining({ code: 'db_newer_version', params: expect.objectContaining({ found: 3, known: 2 }) }),

@@ -19,7 +19,7 @@ interface Migration {
 
 const MIGRATIONS: readonly Migration[] = [
   {
-    // The log by scope. Increments of before have no scope and are dropped; terminals fetch a snapshot.
+    // The log by scope. Earlier increments have no scope and are dropped; terminals fetch a snapshot.
     to: 2,
     run: (db) =>
       db.exec(`DROP TABLE tidemark_log; DROP TABLE tidemark_transaction; DROP TABLE tidemark_table_change;

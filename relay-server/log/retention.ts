@@ -9,10 +9,10 @@ import { z } from 'zod';
  * horizon stay, so that a backlog can still be counted from there.
  */
 
-/** How long increments are kept: the oldest are dropped when either limit is passed. */
+/** The limits of the log. The relay drops the oldest increments when either limit is passed. */
 export const Retention = z.object({
   days: z.number().positive(),
-  /** Size of the log as it is sent, uncompressed, in 10^6 bytes; null: no limit. */
+  /** Size of the log before compression, in 10^6 bytes; null: no limit. */
   megabytes: z.number().positive().nullable(),
 });
 export type Retention = z.output<typeof Retention>;

@@ -3,7 +3,7 @@ import { prepared, type Writer } from '@tidemark/table-store/sqlite';
 import type { LogTotals } from './log-totals.ts';
 
 /**
- * Counts what one transaction changes, by scope and by table, and adds it to the running totals when the transaction ends.
+ * Counts the changes of one transaction, by scope and by table, and adds them to the running totals when it ends.
  * Works inside the caller's SQLite transaction.
  */
 

@@ -1,9 +1,9 @@
 import { formatStart, type PageStart, type Seq } from '@tidemark/protocol/cursor';
 import type { CompactedPages } from '../compaction/compacted-pages.ts';
 import type { FeedStore } from '../feed/feed-store.ts';
-import type { PageReader } from '../log/page-reader.ts';
 import type { EntitledSet } from '../routing/filters.ts';
 import { type Coding, PageCache, type ReadyPage } from './page-cache.ts';
+import type { PageReader } from './page-reader.ts';
 
 /**
  * The pages of one feed, ordinary and compacted, ready to send. A page of a name never changes, so each is read and
@@ -19,7 +19,7 @@ export interface FeedPagesDeps {
   compacted: CompactedPages;
 }
 
-/** Which page: of the entitled set, from `start`, of a pull that ends at `target`. */
+/** Identifies a page: the entitled set, its start, and the target of the pull. */
 export interface PageName {
   set: EntitledSet;
   epoch: string;
@@ -35,7 +35,7 @@ export class FeedPages {
     this.#deps = deps;
   }
 
-  /** What compression has left of the pages so far, 0 to 1; null: none was compressed. */
+  /** Compressed size of all pages so far by their plain size, 0 to 1; null: none was compressed. */
   get compressionRatio(): number | null {
     return this.#cache.ratio;
   }

@@ -52,7 +52,7 @@ test('the least recently used pages go when the limit is passed', async () => {
       return bytes(1000);
     });
   for (const name of ['a', 'b', 'c', 'a', 'd', 'a', 'c', 'b']) await get(name);
-  // d takes the place of b, which was used longest ago; then b takes that of d.
+  // d evicts b, the least recently used; then b evicts d.
   expect(builds).toEqual(['a', 'b', 'c', 'd', 'b']);
 });
 

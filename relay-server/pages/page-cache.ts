@@ -3,7 +3,7 @@ import { constants, gzip, zstdCompress } from 'node:zlib';
 import { LRUCache } from 'lru-cache';
 
 /**
- * Answers that never change, ready to send: each is built and compressed once while it stays here, also when many ask for it
+ * Answers that never change, ready to send: each is built and compressed once while it stays here, even when many ask for it
  * at the same moment. Bounded in bytes; the least recently used go first. An answer counts from the moment it is ready;
  * until then it is kept apart, and one that fails is forgotten.
  */
@@ -14,7 +14,7 @@ export type Coding = (typeof CODINGS)[number];
 
 export interface ReadyPage {
   bytes: Buffer;
-  /** `identity` also where compression was asked for and would not help. */
+  /** `identity` even when compression was asked for, if it would not help. */
   coding: Coding;
 }
 
@@ -29,7 +29,7 @@ const SMALL_BYTES = 1024;
 export class PageCache {
   readonly #ready: LRUCache<string, ReadyPage>;
   readonly #building = new Map<string, Promise<ReadyPage>>();
-  /** Of all pages that were compressed, bytes before and after. */
+  /** Sizes of all pages that were compressed, before and after, bytes. */
   #plainBytes = 0;
   #compressedBytes = 0;
 
@@ -37,7 +37,7 @@ export class PageCache {
     this.#ready = new LRUCache({ maxSize: limitBytes, sizeCalculation: ({ bytes }) => Math.max(1, bytes.length) });
   }
 
-  /** What compression has left of the pages so far, 0 to 1; null: none was compressed. */
+  /** Compressed size of all pages so far by their plain size, 0 to 1; null: none was compressed. */
   get ratio(): number | null {
     return this.#plainBytes === 0 ? null : this.#compressedBytes / this.#plainBytes;
   }

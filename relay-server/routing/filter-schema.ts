@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Filters } from './filters.ts';
 
-/** Filters as they cross to a thread: the parsed form of what relay.yaml says, see {@link Filters}. */
+/** Filters as they cross to a thread: the parsed `tables` of a feed in relay.yaml, see {@link Filters}. */
 const Condition = z.union([
   z.object({ column: z.string(), at: z.string(), attribute: z.string() }),
   z.object({ column: z.string(), at: z.string(), values: z.array(z.string().nullable()) }),

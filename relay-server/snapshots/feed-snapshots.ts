@@ -12,7 +12,7 @@ import { type SnapshotFile, Snapshots } from './snapshots.ts';
 
 /**
  * The snapshots of one feed as its terminals ask for them: which tables, columns and rows a set gets, which snapshot is
- * recent enough, and what the last build failed with. A failed build is reported to one request; the next one builds again.
+ * recent enough, and the error of the last build. A failed build is reported to one request; the next one builds again.
  */
 
 export interface FeedSnapshotsDeps {
@@ -31,7 +31,7 @@ export interface FeedSnapshotsDeps {
 export class FeedSnapshots {
   readonly #deps: FeedSnapshotsDeps;
   readonly #snapshots: Snapshots;
-  /** What the last build of a set failed with, until a request is answered with it. */
+  /** By set, the error of its last build, until a request is answered with it. */
   readonly #faults = new Map<string, TidemarkError>();
 
   constructor(deps: FeedSnapshotsDeps) {
@@ -55,8 +55,8 @@ export class FeedSnapshots {
   }
 
   /**
-   * The snapshot to download, not older than `from`. Throws feed_empty, snapshot_building, or what the last build failed
-   * with.
+   * The snapshot to download, not older than `from`. Throws feed_empty, snapshot_building, or the error of the last
+   * build.
    */
   current(set: EntitledSet, from: Seq = seq(0)): SnapshotManifest {
     const { epoch, head, horizon, committedAt } = this.#deps.store.row;
@@ -84,7 +84,7 @@ export class FeedSnapshots {
     return this.#snapshots.close();
   }
 
-  /** What a snapshot of a set is built from: each table's part of the mirror. */
+  /** The source of a set's snapshot: each table's part of the mirror. */
   #source(id: string): SnapshotSource {
     const { feed, mirror, filters, reader, entitlements } = this.#deps;
     const set = entitlements.byId(id);

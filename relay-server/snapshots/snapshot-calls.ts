@@ -3,7 +3,7 @@ import { ScopeSet } from '@tidemark/protocol/page';
 import type { SnapshotSource } from '@tidemark/table-store/snapshot';
 import { z } from 'zod';
 
-/** What the relay asks of the thread that builds a snapshot. */
+/** Calls to the thread that builds a snapshot. */
 
 const Part = z.object({
   columns: z.array(z.string()).nullable(),

@@ -40,7 +40,7 @@ export interface SnapshotFile {
 
 export interface SnapshotsDeps {
   now: () => number;
-  /** What a snapshot of a set is built from. */
+  /** The source of a set's snapshot. */
   source: (set: string) => SnapshotSource;
   /** A build failed. The next request for the set starts another one. */
   onFailure: (set: string, error: TidemarkError) => void;

@@ -18,7 +18,7 @@ export class BuilderThread<M extends BuildTable> {
     this.#options = options;
   }
 
-  /** Throws what the build threw, and `internal` when the thread ended without an answer or exceeded its time limit. */
+  /** Throws the error of the build, and `internal` when the thread ended without an answer or exceeded its time limit. */
   async run(input: z.input<M['build']['in']>): Promise<z.output<M['build']['out']>> {
     const thread = new WorkerThread(this.#options);
     this.#thread = thread;
@@ -35,7 +35,7 @@ export class BuilderThread<M extends BuildTable> {
   }
 }
 
-/** In the thread: runs the build that it is asked for, and lets the thread end. */
+/** In the thread: runs the requested build, and lets the thread end. */
 export function serveBuild<M extends BuildTable>(
   methods: M,
   build: (input: z.output<M['build']['in']>) => z.input<M['build']['out']> | Promise<z.input<M['build']['out']>>,

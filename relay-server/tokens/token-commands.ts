@@ -57,7 +57,7 @@ function warn(
           const short = shortDecimal(value) ?? value;
           return short === value
             ? []
-            : [`${attribute}=${value} is compared as it is written: for a column of decimals write ${short}`];
+            : [`${attribute}=${value} is compared as a text: for a column of decimals write ${short}`];
         })
       : [
           `${name} has no attribute ${attribute}, which ${at} asks for: it gets no rows there. Give it with token set --set ${attribute}=…`,
@@ -72,7 +72,7 @@ function setToken(options: TokenOptions): void {
   const both = options.unset.find((each) => Object.hasOwn(set, each));
   if (both !== undefined) throw new TidemarkError('usage', { detail: `--unset: ${both} is also set` });
   if (options.set.length + options.unset.length === 0)
-    throw new TidemarkError('usage', { detail: '--set or --unset says which attribute to change' });
+    throw new TidemarkError('usage', { detail: '--set or --unset must name an attribute to change' });
   const attributes = withTokens(file, (tokens, config) => {
     const changed = tokens.set(name, feed, { set, unset: options.unset });
     if (!changed) throw new TidemarkError('usage', { detail: `--name: there is no token named ${name} for ${feed}` });

@@ -53,7 +53,7 @@ export class TokenFile {
     }
   }
 
-  /** Replaces the content by what `work` returns. Commands that change it at the same time wait for each other. Throws config_invalid. */
+  /** Replaces the content by the tokens that `work` returns. Commands that change it at the same time wait for each other. Throws config_invalid. */
   change<T>(work: (tokens: StoredToken[]) => { tokens: StoredToken[]; result: T }): T {
     const next = `${this.file}.new`;
     const handle = this.#open(next);

@@ -44,7 +44,7 @@ test('the details of a failed run have its code and the remedy, and can be copie
   const run = failedRun({ code: 'relay_unreachable', params: { relay: 'hq', detail: 'refused' }, requestId: 'req-7' });
   const { called } = renderApp(<ActivityScreen />, withRuns(run));
   await userEvent.click(await screen.findByRole('button', { name: /Show details/ }));
-  expect(await screen.findByText('Check the network; it is tried again by itself.')).toBeTruthy();
+  expect(await screen.findByText('Check the network connection, then try again.')).toBeTruthy();
   expect(screen.getByText(/relay_unreachable · request req-7/)).toBeTruthy();
   await userEvent.click(screen.getByRole('button', { name: 'Copy as text' }));
   expect(called('clipboard.write')).toHaveLength(1);

@@ -86,7 +86,7 @@ test('differences without a repair are not called repaired', () => {
   const found: Run = { ...DIFFERING, outcome: 'failed', fault };
   expect([outcomeLabel(found), describeRun(found)]).toEqual([
     'Failed',
-    'Data here differs from the relay: 15 rows in orders, customer.',
+    'Data on this PC differs from the sync server: 15 rows in orders, customer.',
   ]);
   expect(describeRun({ ...VERIFY, outcome: 'cancelled' })).toBe('The comparison was cancelled before it ended');
 });
@@ -95,5 +95,5 @@ test('the text for support has the code, the remedy and the request id', () => {
   const text = runText(failedRun({ code: 'relay_timeout', params: { relay: 'hq' }, requestId: 'req-1' }));
   expect(text).toContain('Error: relay_timeout');
   expect(text).toContain('Request: req-1');
-  expect(text).toContain('What to do: It is tried again by itself.');
+  expect(text).toContain('What to do: Try again. If this happens often, check the network connection.');
 });

@@ -104,7 +104,7 @@ test('a failed connection test shows the remedy', async () => {
   });
   await userEvent.click(screen.getByRole('button', { name: 'Test connection' }));
   expect((await screen.findByTestId('test-failed')).textContent).toContain(
-    'The relay has no feed named shop. Check the name of the feed.',
+    'The sync server has no data set named shop. Check the name of the data set.',
   );
 });
 

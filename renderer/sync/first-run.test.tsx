@@ -54,7 +54,7 @@ test('a key that the relay refuses is reported in its step and is no dead end', 
   });
   await typeConnection();
   await userEvent.type(screen.getByLabelText('Key'), 'wrong{Enter}');
-  expect((await screen.findByTestId('test-failed')).textContent).toContain("The relay does not accept this PC's key.");
+  expect((await screen.findByTestId('test-failed')).textContent).toContain('The sync server does not accept the key.');
   await userEvent.click(screen.getByRole('button', { name: 'Continue anyway' }));
   expect(screen.getByRole('button', { name: 'Start first sync' })).toBeTruthy();
 });

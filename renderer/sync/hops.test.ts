@@ -35,7 +35,7 @@ test('a changed data selection does not break the hop', () => {
   const plan = { by: 'difference' as const, scopes: 'all', rows: 12, tables: 1, bytes: 3_000_000 };
   const { own } = hops({ probe: probe({ behind: null, plan }), waiting: null });
   expect(own).toMatchObject({ state: 'info', broken: false, text: 'Data selection changed' });
-  expect(own.more).toContain('About 3 MB to fetch');
+  expect(own.more).toContain('About 3 MB to download');
 });
 
 test('a comparison does not claim to receive data', () => {

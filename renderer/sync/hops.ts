@@ -1,8 +1,8 @@
 import type { RelayStatus } from '@tidemark/protocol/api';
 import type { Facts, Progress } from '@tidemark/status/facts';
 import { FORMAT } from '@tidemark/status/format';
+import { bytesToDownload } from '@tidemark/status/next-sync';
 import type { Status, StatusCode } from '@tidemark/status/status';
-import { bytesToCome } from '@tidemark/status/to-come';
 
 /** One hop on the way from head office to this PC, as the pipeline strip shows it. */
 export interface Hop {
@@ -132,7 +132,7 @@ export function terminalHop(facts: Facts, status: Status, now: number): Hop {
   if (waiting === null) return { state: 'unknown', broken: false, text: 'Unknown', more };
   if (waiting.changes > 0 || waiting.transactions > 0) {
     const oldest = waiting.oldestAt === null ? '' : `. Oldest committed ${FORMAT.full(waiting.oldestAt)}`;
-    const bytes = bytesToCome(facts);
+    const bytes = bytesToDownload(facts);
     const size = bytes === null ? '' : `, about ${FORMAT.bytes(bytes)} to receive`;
     const text =
       waiting.changes > 0

@@ -10,7 +10,7 @@ import {
 } from '@tabler/icons-react';
 import { keyCaps, SHORTCUTS } from '@tidemark/electron/contract/shortcuts';
 import { FORMAT } from '@tidemark/status/format';
-import { bytesToCome } from '@tidemark/status/to-come';
+import { bytesToDownload } from '@tidemark/status/next-sync';
 import { useApp, useFacts } from '../state/context.tsx';
 import { useActions } from '../state/use-actions.ts';
 import classes from './status-card.module.css';
@@ -19,7 +19,7 @@ import classes from './status-card.module.css';
 export function MoreMenu({ attached }: { attached: boolean }) {
   const facts = useFacts();
   const { phase, replica, waiting } = facts;
-  const bytes = bytesToCome(facts);
+  const bytes = bytesToDownload(facts);
   const actions = useActions();
   const open = useApp((state) => state.open);
   const idle = phase.kind === 'idle';

@@ -3,7 +3,7 @@ import { ActionIcon, Anchor, Text, Tooltip } from '@mantine/core';
 import { IconCopy } from '@tabler/icons-react';
 import { formatCursor } from '@tidemark/protocol/cursor';
 import { FORMAT } from '@tidemark/status/format';
-import { bytesToCome } from '@tidemark/status/to-come';
+import { bytesToDownload } from '@tidemark/status/next-sync';
 import type { ReactNode } from 'react';
 import { changesOf } from '../activity/run-text.ts';
 import { verifyOutcome } from '../activity/verify-text.ts';
@@ -62,7 +62,7 @@ function Waiting() {
   const facts = useFacts();
   const { waiting, replica, probe } = facts;
   const { trend } = useStatus();
-  const bytes = bytesToCome(facts);
+  const bytes = bytesToDownload(facts);
   const size = bytes === null ? '' : ` · about ${FORMAT.bytes(bytes)}`;
   if (replica.cursor === null) return <Tile id="waiting" label="Changes waiting" value="—" sub="Nothing synced yet" />;
   if (waiting === null) {

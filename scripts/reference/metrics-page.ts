@@ -1,4 +1,4 @@
-import { metricsText } from '@tidemark/relay-server/http/metrics';
+import { metricsText } from '@tidemark/relay-server/http/operations/metrics';
 import { generatedFrom, page, sentence, table } from './markdown.ts';
 
 /** docs/reference/metrics.md: every metric, from the registry that serves `/metrics`. */
@@ -12,7 +12,7 @@ export async function metricsPage(): Promise<string> {
   ]);
   return page('Metrics', [
     'The relay serves these metrics at `GET /metrics`, in the text format of Prometheus. Each has the label `feed`. [Operation](../operation.md#monitoring) names the alarms to set.',
-    generatedFrom('`relay-server/http/metrics.ts`'),
+    generatedFrom('`relay-server/http/operations/metrics.ts`'),
     table(['metric', 'type', 'meaning'], rows),
   ]);
 }

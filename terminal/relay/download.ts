@@ -6,7 +6,7 @@ import { PassThrough, type Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import zlib from 'node:zlib';
 import type { SnapshotManifest } from '@tidemark/protocol/api';
-import { TidemarkError } from '@tidemark/protocol/errors';
+import { diskFullError, TidemarkError } from '@tidemark/protocol/errors';
 import { guard } from '@tidemark/table-store/sqlite';
 import type { RelayClient, Transfer } from './relay-client.ts';
 
@@ -77,8 +77,7 @@ export class Downloads {
   #requireSpace(needed: number): void {
     const disk = statfsSync(path.dirname(this.#database));
     const free = disk.bavail * disk.bsize;
-    if (free < needed + SPARE_BYTES)
-      throw new TidemarkError('disk_full', { detail: `${mb(free)} free, about ${mb(needed + SPARE_BYTES)} needed` });
+    if (free < needed + SPARE_BYTES) throw diskFullError(free, needed + SPARE_BYTES);
   }
 
   /** What comes is kept as it came, hashed, decoded and written in one go. */
@@ -167,5 +166,3 @@ async function guarded(file: string, work: () => Promise<void>): Promise<void> {
     });
   }
 }
-
-const mb = (bytes: number): string => `${Math.ceil(bytes / 1e6)} MB`;

@@ -23,11 +23,26 @@ export class RelayError extends TidemarkError {
 const CERTIFICATE =
   /^(CERT_|ERR_TLS_CERT_|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_(VERIFY|GET)_|HOSTNAME_MISMATCH)/;
 
+/** Why a connection failed, by the system's code, in words for the message. The code itself stays in the fault's detail. */
+const REASONS: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'the connection was refused',
+  ECONNRESET: 'the connection was lost',
+  EPIPE: 'the connection was lost',
+  ERR_BAD_RESPONSE: 'the connection was lost',
+  ECONNABORTED: 'the connection was lost',
+  ETIMEDOUT: 'the connection timed out',
+  EHOSTUNREACH: 'there is no route to it',
+  ENETUNREACH: 'there is no route to it',
+  ENETDOWN: 'the network is down',
+  ENOTFOUND: 'its name is not known',
+  EAI_AGAIN: 'its name cannot be looked up now',
+};
+
 /** A request that got no answer, or not all of it. */
 export function noAnswer(relay: string, error: unknown): RelayError {
   const { code = '', message } = error as { code?: string; message: string };
   if (CERTIFICATE.test(code)) return new RelayError('relay_cert', { detail: message }, { cause: error });
-  return new RelayError('relay_unreachable', { relay, detail: code || message }, { cause: error });
+  return new RelayError('relay_unreachable', { relay, detail: REASONS[code] ?? (code || message) }, { cause: error });
 }
 
 export interface RefusedAnswer {

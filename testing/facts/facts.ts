@@ -3,7 +3,7 @@ import type { Fault } from '@tidemark/protocol/fault';
 import type { Run } from '@tidemark/protocol/run';
 import { DEFAULT_THRESHOLDS, type Facts, type Progress } from '@tidemark/status/facts';
 
-/** Facts for tests: a PC that is up to date at {@link NOW}; every test says what differs. */
+/** Facts for tests: a PC that is up to date at {@link NOW}. Each test overrides the facts that it needs. */
 export const NOW = Date.parse('2026-11-23T10:42:00.000Z');
 export const EPOCH = Epoch.parse('7f3a9c2e51');
 export const at = (msAgo: number): number => NOW - msAgo;

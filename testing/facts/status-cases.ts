@@ -7,7 +7,7 @@ import type { Severity, StatusCode } from '@tidemark/status/status';
 import { describe, expect, test } from 'vitest';
 import { at, EPOCH, facts, failedRun, NOW, probe } from './facts.ts';
 
-/** What the tests of deriveStatus share: facts by name, and tables of states in their words. */
+/** Shared by the tests of deriveStatus: named facts, and tables of states with their wording. */
 
 /** The formats that the words of tests are written in. */
 export const UTC = makeFormat('en-GB', 'UTC');
@@ -32,7 +32,7 @@ export const waiting = (changes: number, msAgo = 60_000) => {
     }),
   };
 };
-/** Another share is to be held: what differs is fetched. */
+/** The data selection changed, so the next sync fetches the rows that differ. */
 export const difference: Partial<Facts> = {
   probe: probe({
     behind: null,
@@ -40,7 +40,7 @@ export const difference: Partial<Facts> = {
   }),
   waiting: null,
 };
-/** The relay has gone on, but nothing of it is for this PC; it may offer an empty page to move the cursor. */
+/** The head moved, but no change is in this PC's scopes. The relay may offer an empty page that moves the cursor. */
 export const elsewhere = (plan: RelayStatus['plan']): Partial<Facts> => ({
   probe: probe({ head: { epoch: EPOCH, seq: seq(6000), committedAt: at(1000) }, plan }),
 });
@@ -71,7 +71,7 @@ export const snapshot = (reason: SnapshotReason, change: Partial<Facts> = {}): P
   ...change,
 });
 
-/** A state, the facts that lead to it, and each word that a person is then told. */
+/** A state, the facts that lead to it, and every word that a person then sees. */
 export interface Case {
   code: StatusCode;
   severity: Severity;
@@ -129,7 +129,7 @@ const SUBJECTS: Record<StatusCode, Subject> = {
   'agent-down': 'activity',
 };
 
-/** One test for each case, and one that no state of the subject lacks a case. */
+/** One test for each case, and one that every state of the subject has a case. */
 export function testCases(subject: Subject, cases: Case[]): void {
   describe('each state in its words', () => {
     test.each(cases.map((each) => ({ ...each, title: `${each.code}${each.name ? `: ${each.name}` : ''}` })))(

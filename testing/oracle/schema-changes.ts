@@ -5,7 +5,7 @@ import type { RandomTable } from './workload.ts';
 
 const ident = (name: string) => `"${name.replaceAll('"', '""')}"`;
 
-/** What a column's type may become without a loss. */
+/** Types to which a column can change without a loss. */
 const WIDER: Record<string, string> = {
   smallint: 'integer',
   integer: 'bigint',

@@ -88,7 +88,7 @@ function reachable(folder: string): boolean {
 export interface Binaries {
   initdb: string;
   postgres: string;
-  /** A folder that the server's user reaches, for what may be kept between runs. */
+  /** A folder that the server's user can read, for files that are kept between runs. */
   cache: string;
   version: string;
 }

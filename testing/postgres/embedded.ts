@@ -29,7 +29,7 @@ export interface EmbeddedPostgres {
   dataDir: string;
   /** Process id of the running postmaster. */
   readonly pid: number;
-  /** What the server has printed since it started. */
+  /** The server's output since it started. */
   log(): string;
   createDatabase(name: string): Promise<string>;
   /** Ends the server; a temporary data folder is removed. */

@@ -12,7 +12,7 @@ export const COMMANDS = {
   terminal: path.join(root, 'terminal/command/main.ts'),
 } as const;
 
-/** Characters kept of what a command prints. */
+/** Most characters of a command's output that are kept. */
 const KEPT = 1_000_000;
 
 export interface Finished {
@@ -22,7 +22,7 @@ export interface Finished {
   stderr: string;
 }
 
-/** A running command, with what it has printed last. */
+/** A running command, with the end of its output. */
 export class Running {
   readonly child: ChildProcess;
   stdout = '';
@@ -71,7 +71,7 @@ export async function run(
   return start(command, args, env).ended;
 }
 
-/** Waits until `check` gives a value; throws what `explain` says when `timeoutMs` has passed. */
+/** Waits until `check` returns a value. After `timeoutMs` it throws the text of `explain`. */
 export async function until<T>(
   check: () => Promise<T | undefined | false>,
   explain: () => string,

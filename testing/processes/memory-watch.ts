@@ -5,16 +5,16 @@ const read = (pid: number, field: 'VmRSS' | 'VmHWM'): number => {
   return Number(kilobytes) / 1024;
 };
 
-/** How much memory a process takes beyond what it took at a moment (Linux), MiB. */
+/** Measures the peak of a process's memory above its level at one moment, in MiB. Linux only. */
 export class MemoryWatch {
   readonly #pid: number;
   readonly idleMib: number;
 
-  /** Begins now: what the process took before does not count as its peak. */
+  /** Starts the measurement. Earlier peaks do not count. */
   constructor(pid: number | undefined) {
     if (pid === undefined) throw new Error('the process has not begun');
     this.#pid = pid;
-    // 5: sets the peak of resident memory to what it is now.
+    // 5 resets the peak of resident memory to its present value.
     writeFileSync(`/proc/${pid}/clear_refs`, '5');
     this.idleMib = read(pid, 'VmRSS');
   }

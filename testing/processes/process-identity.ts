@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs';
 import os from 'node:os';
 
 /**
- * Says whether a process that was written down earlier still runs. A process id alone does not: the system reuses ids,
- * so the start time is compared too. When in doubt the answer is yes, because callers remove files and end processes.
+ * Reports whether a recorded process still runs. A process id alone does not suffice: the system reuses ids, so the start
+ * time is compared too. When in doubt the answer is yes, because callers remove files and end processes.
  */
 
 /** A process as it can be written to a file and recognised later. */

@@ -4,12 +4,12 @@ import { addOwner, currentRunFolder, leaveToOtherOwner } from './temporary-folde
 
 /**
  * Ties child processes to the life of this process, however it ends. A helper process, the reaper, holds the other end
- * of a pipe: when this process exits, crashes or is killed, the operating system closes the pipe, and the reaper ends
+ * of a pipe. When this process exits, crashes or is killed, the operating system closes the pipe. The reaper then ends
  * every child that is still registered and removes the run folder. Neither Ctrl+C nor a closed console reaches the
  * reaper, because it has a session of its own.
  */
 
-/** What the reaper reads, one JSON object per line. */
+/** A line to the reaper, one JSON object each. */
 export type ReaperLine =
   | { kind: 'started'; pid: number; signal: NodeJS.Signals }
   | { kind: 'ended'; pid: number }

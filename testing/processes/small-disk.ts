@@ -4,7 +4,7 @@ import { COMMANDS } from './commands.ts';
 import { endWithThisProcess } from './reaper.ts';
 import { temporaryFolder } from './temporary-folder.ts';
 
-/** A file system of a few megabytes, and a shell that sees it: what is run there can fill a disk without filling this one. Linux only. */
+/** A file system of a few megabytes, and a shell that sees it. Commands in the shell can fill it without filling this disk. Linux only. */
 export class SmallDisk {
   readonly folder: string;
   readonly #shell: ChildProcess;
@@ -29,7 +29,7 @@ export class SmallDisk {
     endWithThisProcess(shell);
     const disk = new SmallDisk(folder, shell);
     const { code, said } = await disk.run(`mount -t tmpfs -o size=${megabytes}m tmpfs ${folder}`);
-    if (code !== 0) throw new Error(`a small disk cannot be made here: ${said}`);
+    if (code !== 0) throw new Error(`this machine permits no small disk: ${said}`);
     return disk;
   }
 

@@ -72,7 +72,7 @@ export function removeAbandoned(): void {
   }
 }
 
-/** Removes a folder. What cannot be removed now is left to the next run. */
+/** Removes a folder. The next run removes files that cannot be removed now. */
 export function removeQuietly(folder: string): void {
   try {
     makeWritable(folder);

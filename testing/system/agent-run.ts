@@ -11,7 +11,7 @@ export interface AgentRun {
   /** Left out: it gives up at its first failure. */
   giveUpAfterMs?: number;
   repair?: boolean;
-  /** It follows the relay; the run is the first that comes of it, and `mode` says nothing. */
+  /** The agent follows the relay, and the result is its first run. `mode` is ignored. */
   watch?: boolean;
   /** Called with each change of facts. */
   each?: (agent: Agent) => void;

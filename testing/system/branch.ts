@@ -8,7 +8,7 @@ import { type AgentRun, agentRun } from './agent-run.ts';
 import { FaultProxy } from './fault-proxy.ts';
 import { TestRelay } from './test-relay.ts';
 
-/** What is counted is what goes over the wire, headers and all, both ways. */
+/** Counts the bytes on the wire in both directions, including headers. */
 class Wire {
   bytes = 0;
   readonly #server: net.Server;
@@ -48,7 +48,7 @@ class Wire {
   }
 }
 
-/** A relay in this process and one PC's replica, with what stands between them and what other programs do to it. */
+/** A relay in this process and one PC's replica, with a fault proxy between them and a way to alter the replica. */
 export class Branch {
   readonly relay: TestRelay;
   readonly way: FaultProxy;
@@ -100,7 +100,7 @@ export class Branch {
     return this.dump();
   }
 
-  /** What another program does to the replica. */
+  /** Alters the replica like another program. */
   tamper(...sql: string[]): void {
     const db = new Database(this.database);
     try {
@@ -127,7 +127,7 @@ export class Branch {
     return (this.all('SELECT seq FROM tidemark_meta')[0] as [number])[0];
   }
 
-  /** The feed's tables as they are. */
+  /** All rows of the feed's tables. */
   dump(): Record<string, unknown[]> {
     const names = (this.all('SELECT name FROM tidemark_table ORDER BY name') as [string][]).map(([name]) => name);
     return Object.fromEntries(names.map((name) => [name, this.all(`SELECT * FROM "${name}" ORDER BY 1, 2`)]));

@@ -8,7 +8,7 @@ export type Trouble =
   | { kind: 'silence' }
   /** Cuts every connection. */
   | { kind: 'cut' }
-  /** Answers by itself, as a proxy's sign-in page or a broken gateway would. */
+  /** Answers in the relay's place, like a proxy's sign-in page or a broken gateway. */
   | { kind: 'answer'; status: number; body: string; headers?: Record<string, string> }
   /** Passes bodies of pages and copies on at this rate. */
   | { kind: 'slow'; bytesPerSecond: number }
@@ -16,10 +16,10 @@ export type Trouble =
   | { kind: 'truncate'; after: number }
   /** Flips one bit in the middle of bodies of pages and copies. */
   | { kind: 'flip' }
-  /** Withholds the answers to requests whose body holds these words: what was asked is done, and nobody hears of it. */
+  /** Withholds the answers to requests whose body contains these words. The relay still processes the requests. */
   | { kind: 'withhold'; words: string };
 
-/** Stands between terminal and relay on loopback, and can make trouble. */
+/** A proxy between terminal and relay on loopback, which can cause faults. */
 export class FaultProxy {
   trouble: Trouble = { kind: 'none' };
   /** Paths that were asked for. */

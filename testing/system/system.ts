@@ -82,7 +82,7 @@ export class System {
     return path.join(this.folder, `${name}.token`);
   }
 
-  /** `attributes`: of a terminal, which filters in relay.yaml name. */
+  /** `attributes`: the terminal's attributes, which filters in relay.yaml name. */
   async addToken(role: 'feed' | 'terminal', name: string, attributes: Record<string, string> = {}): Promise<void> {
     const tokens = new Tokens(readConfig(this.config));
     try {
@@ -104,7 +104,7 @@ export class System {
   }
 
   startFeed(): void {
-    // The source holds a password, so it stands in the environment.
+    // The source contains a password, so it is passed in the environment.
     this.feed = start('feed', ['run', '--feed', 'shop', '--relay', this.url, '--token-file', this.tokenFile('feed')], {
       TIDEMARK_SOURCE: this.source,
       TIDEMARK_HEARTBEAT_MS: String(this.#heartbeatMs),
@@ -156,7 +156,7 @@ export class System {
     return TransactionList.parse(await answer.json()).transactions;
   }
 
-  /** What the feed of now says of one event. */
+  /** The log events of that name from the current feed. */
   events(event: string): Record<string, unknown>[] {
     return (this.feed?.stdout ?? '')
       .split('\n')
@@ -164,7 +164,7 @@ export class System {
       .map((line) => JSON.parse(line) as Record<string, unknown>);
   }
 
-  /** Waits until the relay knows, by a heartbeat sent after now, that it holds all that the master has committed. */
+  /** Waits for a heartbeat, sent after this call, that shows that the relay has everything that the master committed. */
   async settled(): Promise<void> {
     const from = Date.now();
     let last = '';
@@ -188,7 +188,7 @@ export class System {
     );
   }
 
-  /** Rejects when feed or relay ends by itself. */
+  /** Rejects when feed or relay ends unexpectedly. */
   async failed(): Promise<never> {
     const { feed, relay } = this;
     const ended = await Promise.race([feed?.ended, relay?.ended]);

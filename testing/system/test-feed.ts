@@ -36,7 +36,7 @@ export function rowsOf(db: Writer | Reader, table: string): WireRow[] {
 
 export const sorted = (rows: WireRow[]) => rows.map((row) => JSON.stringify(row)).sort();
 
-/** A relay's mirror without a relay: its tables, the pages of what was committed, and snapshots. For tests. */
+/** A relay's mirror without a relay: tables, pages of committed transactions, and snapshots. */
 export class TestFeed {
   readonly folder: string;
   readonly db: Writer;

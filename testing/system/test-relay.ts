@@ -45,7 +45,7 @@ const listen = (config: Config, now: () => number, events: Event[]): Promise<Rel
 /** The real relay in this process, on loopback, with a hand-driven feed `shop` of the table {@link ITEM}. */
 export class TestRelay {
   readonly folder: string;
-  /** What it logged. */
+  /** The relay's log events. */
   readonly events: Event[];
   #relay: Relay;
   readonly #send: Record<string, string>;
@@ -166,5 +166,5 @@ export class TestRelay {
 
 const isChange = (line: BatchLine): line is ChangeLine | PartialLine => 'iudtrxap'.includes(line[0]);
 
-/** What a token file holds. */
+/** The key in a token file. */
 export const readToken = (file: string): string => readFileSync(file, 'utf8').trim();

@@ -8,7 +8,7 @@ import type { LogSource, LogStore, PushEndpoint } from '../log-source.ts';
  *
  * One session at a time: a new one ends the one before, so that of two feed processes the later wins. Within a session
  * batches carry numbers from 1; the last one can be repeated, because its answer may have been lost. A batch that fails
- * ends the session: the feed begins another and continues from what is on disk.
+ * ends the session: the feed begins another and continues from the position on disk.
  */
 
 export interface DirectLogDeps {
@@ -69,7 +69,7 @@ export class DirectLog implements LogSource, PushEndpoint {
       session.lastAnswer = { head: feed.head, position: feed.position };
       return session.lastAnswer;
     } catch (error) {
-      // The store rolled back what the session had sent and not committed.
+      // The store rolled back the uncommitted changes of this session.
       if (this.#session === session) this.#session = null;
       throw error;
     } finally {

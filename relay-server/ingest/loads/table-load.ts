@@ -6,7 +6,7 @@ import { ownQuery, RAW_ROW } from '@tidemark/table-store/query';
 import { RowStatements, toWire } from '@tidemark/table-store/row-statements';
 import { ident, type Writer } from '@tidemark/table-store/sqlite';
 import { createTableSql, rowidOf } from '@tidemark/table-store/table-ddl';
-import type { Routers } from '../routing/routers.ts';
+import type { Routers } from '../../routing/routers.ts';
 
 /** Rows in a line of the difference, at most. */
 const ROWS_IN_LINE = 200;

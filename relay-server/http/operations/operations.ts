@@ -1,11 +1,11 @@
 import { PROTOCOL_VERSION } from '@tidemark/protocol/page';
 import type { Express } from 'express';
-import type { Feed } from '../feed/feed.ts';
+import type { Feed } from '../../feed/feed.ts';
+import type { Route } from '../routes/route.ts';
+import { sendJson } from '../send.ts';
 import { metricsText } from './metrics.ts';
 import { openApi } from './openapi.ts';
 import type { Readiness } from './readiness.ts';
-import type { Route } from './route.ts';
-import { sendJson } from './send.ts';
 
 /** The routes for operators and machines: health, readiness, version, metrics, and the description of the API. */
 

@@ -1,4 +1,4 @@
-import type { Feed } from '../feed/feed.ts';
+import type { Feed } from '../../feed/feed.ts';
 
 /**
  * Whether this relay can serve terminals. It is about the relay alone: a load balancer takes a relay that is not ready out of

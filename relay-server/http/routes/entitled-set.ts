@@ -1,6 +1,6 @@
 import { TidemarkError } from '@tidemark/protocol/errors';
 import type { ScopeSet } from '@tidemark/protocol/page';
-import type { EntitledSet } from '../routing/filters.ts';
+import type { EntitledSet } from '../../routing/filters.ts';
 import type { Call } from './route.ts';
 
 /** The bearer's set of scopes. Throws scope_denied when the request names another. */

@@ -4,9 +4,9 @@ import { PAGE_BYTES, type PageHeader, type PageTrailer, PROTOCOL_VERSION } from 
 import { TableSchema } from '@tidemark/protocol/schema';
 import { INTEGER, query, TEXT, value } from '@tidemark/table-store/query';
 import type { Reader } from '@tidemark/table-store/sqlite';
+import { type LogEntry, logEntries } from '../log/log-reader.ts';
 import type { EntitledSet, Filters } from '../routing/filters.ts';
 import { Routers } from '../routing/routers.ts';
-import { type LogEntry, logEntries } from './log-reader.ts';
 
 /**
  * Puts pages together from the log: a header, the schemas that the page uses, the log entries verbatim between `b` and `c`

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { SourceLag } from '../feed/source-lag.ts';
+import { SourceLag } from '../../feed/source-lag.ts';
 import { readinessOf } from './readiness.ts';
 
 const feed = (fault: string | null, heard: boolean) => {

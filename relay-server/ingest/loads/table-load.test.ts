@@ -8,7 +8,7 @@ import { ident, openWriter, type Writer } from '@tidemark/table-store/sqlite';
 import { temporaryFolder } from '@tidemark/testing/temporary-folder';
 import fc from 'fast-check';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { Routers } from '../routing/routers.ts';
+import { Routers } from '../../routing/routers.ts';
 import { type Loaded, TableLoad } from './table-load.ts';
 
 let folder: string;
@@ -90,7 +90,7 @@ const kinds = (lines: ChangeLine[]) =>
   lines.map(([kind, , rows]) => (Array.isArray(rows) ? `${kind}${rows.length}` : kind));
 const texts = fc.option(fc.constantFrom('', 'a', 'b', '1', '1.0'), { nil: null });
 
-test('F11: whatever the mirror held, after a load it holds the loaded rows, and a terminal that took the log the same', () => {
+test('F11: after a load the mirror holds exactly the loaded rows, and a terminal that applied the log holds the same', () => {
   fc.assert(
     fc.property(
       fc.array(fc.tuple(fc.nat(9), texts, texts), { maxLength: 20 }),
@@ -122,7 +122,7 @@ test('F11: whatever the mirror held, after a load it holds the loaded rows, and 
 
 const ROWS: WireRow[] = Array.from({ length: 500 }, (_, n) => [n, `a${n}`, null]);
 
-test('F11: a renamed table and column are one change; rows that stay are not sent', () => {
+test('F11: a renamed table and column are one change, and unchanged rows are not sent', () => {
   const schemas = new Map([[1, schemaOf('t', ['id', 'a', 'b'], ['id'])]]);
   hold(schemas, new Map([[1, ROWS]]));
   const schema = schemaOf('u', ['id', 'c', 'b'], ['id']);
@@ -130,7 +130,7 @@ test('F11: a renamed table and column are one change; rows that stay are not sen
   expect(kinds(load({ id: 2, schema, from: 2, columns: ['id', 'c', 'b'] }, ROWS, schemas))).toEqual([]);
 });
 
-test('F11: another key is another table; its rows are sent, and the old name is gone', () => {
+test('F11: a table with another key is a new table: its rows are sent and the old name is dropped', () => {
   const schemas = new Map([[1, schemaOf('t', ['id', 'a', 'b'], ['id'])]]);
   hold(schemas, new Map([[1, ROWS.slice(0, 3)]]));
   const schema = schemaOf('u', ['id', 'a', 'b'], ['id', 'a']);
@@ -139,7 +139,7 @@ test('F11: another key is another table; its rows are sent, and the old name is 
   expect(terminal.names).toEqual(['u']);
 });
 
-test('F11: of two tables that swap their names one keeps its rows, the other is sent', () => {
+test('F11: when two tables swap their names, one keeps its rows and the other is sent', () => {
   const schemas = new Map([
     [1, schemaOf('t', ['id', 'a', 'b'], ['id'])],
     [2, schemaOf('u', ['id', 'a', 'b'], ['id'])],

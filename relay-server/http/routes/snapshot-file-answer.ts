@@ -1,9 +1,9 @@
 import path from 'node:path';
 import { TidemarkError } from '@tidemark/protocol/errors';
 import send from 'send';
-import type { SnapshotFile } from '../snapshots/snapshots.ts';
+import type { SnapshotFile } from '../../snapshots/snapshots.ts';
+import { FOREVER } from '../send.ts';
 import type { Call } from './route.ts';
-import { FOREVER } from './send.ts';
 
 /** Chunks in which a file is read, bytes. */
 const CHUNK_BYTES = 256 * 1024;

@@ -3,12 +3,12 @@ import { TidemarkError } from '@tidemark/protocol/errors';
 import { PROTOCOL_VERSION } from '@tidemark/protocol/page';
 import { PATHS } from '@tidemark/protocol/paths';
 import { z } from 'zod';
-import type { Feed } from '../feed/feed.ts';
-import type { PushEndpoint } from '../log/log-source.ts';
-import { json, readBody } from './body.ts';
+import type { Feed } from '../../feed/feed.ts';
+import type { PushEndpoint } from '../../log/log-source.ts';
+import { json, readBody } from '../body.ts';
 import { jsonRoute } from './route.ts';
 
-/** What a master-feed asks of the relay. Bodies are read only after the request was authenticated. */
+/** Routes for feeds. The relay reads a body only after it has authenticated the request. */
 
 /** Largest batch, bytes; feeds send far smaller ones. */
 const BATCH_LIMIT = 32 * 1024 * 1024;

@@ -15,15 +15,15 @@ import { TidemarkError } from '@tidemark/protocol/errors';
 import { EVERYONE, ScopeSet } from '@tidemark/protocol/page';
 import { PATHS } from '@tidemark/protocol/paths';
 import { z } from 'zod';
-import type { PageName } from '../pages/feed-pages.ts';
-import { codingOf } from './content-coding.ts';
+import type { PageName } from '../../pages/feed-pages.ts';
+import { codingOf } from '../content-coding.ts';
+import { FOREVER, sendBytes } from '../send.ts';
 import { entitledSet } from './entitled-set.ts';
 import { bytesRoute, type Call, jsonRoute, type Route } from './route.ts';
-import { FOREVER, sendBytes } from './send.ts';
 import { sendSnapshotFile } from './snapshot-file-answer.ts';
 import { statusAnswer } from './status-answer.ts';
 
-/** What a terminal asks of the relay to catch up. Each request is checked against what its key entitles it to. */
+/** Routes for a terminal that catches up. Each request is checked against the entitlement of its key. */
 
 const FeedInput = z.object({ feed: FeedName });
 const SeqText = z.coerce.number().pipe(Seq);
@@ -42,7 +42,7 @@ function pageName(call: Call<z.output<typeof PageInput>>): PageName {
   return { set: entitledSet(call, scopes), epoch, start, target };
 }
 
-/** `relay`: what status says of the relay itself. */
+/** `relay`: name and version, for the status answer. */
 export const terminalRoutes = (relay: { name: string; version: string }): Route[] => [
   jsonRoute({
     method: 'GET',

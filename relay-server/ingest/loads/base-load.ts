@@ -2,7 +2,7 @@ import type { ChangeLine, WireRow } from '@tidemark/protocol/lines';
 import type { TableSchema } from '@tidemark/protocol/schema';
 import type { FeedTables } from '@tidemark/table-store/feed-tables';
 import type { Writer } from '@tidemark/table-store/sqlite';
-import type { Routers } from '../routing/routers.ts';
+import type { Routers } from '../../routing/routers.ts';
 import { TableLoad } from './table-load.ts';
 
 /**

@@ -1,8 +1,12 @@
-import { action, type Found, found, type Reading } from './reading.ts';
+import { type Found, found, type Reading } from '../reading.ts';
+import { action } from './wording.ts';
 
-/** How often the engine is started again before it is left for a person; see electron/main. */
+/** States of the sync engine's process, and of a PC that is not set up. */
+
+/** How often the app restarts the engine before it leaves that to a person; see electron/main/agent/restart-policy.ts. */
 const MAX_RESTARTS = 5;
 
+/** The engine failed too often to be restarted automatically. */
 export function agentDown({ facts: { agent }, format }: Reading): Found | null {
   if (agent.state !== 'down') return null;
   return found(
@@ -18,6 +22,7 @@ export function agentDown({ facts: { agent }, format }: Reading): Found | null {
   );
 }
 
+/** The engine failed, and the app is restarting it. */
 export function agentRestarting({ facts: { agent }, format }: Reading): Found | null {
   if (agent.state !== 'restarting') return null;
   return found(
@@ -33,6 +38,7 @@ export function agentRestarting({ facts: { agent }, format }: Reading): Found | 
   );
 }
 
+/** No address or key yet. */
 export function setup({ facts, fault }: Reading): Found | null {
   if (facts.configured && fault?.code !== 'not_configured') return null;
   return found(
@@ -40,13 +46,14 @@ export function setup({ facts, fault }: Reading): Found | null {
     'info',
     {
       headline: 'Not set up yet',
-      detail: 'Connect this PC to a relay to receive data',
+      detail: 'Connect this PC to a sync server to receive data',
       short: 'Not set up',
     },
     { primary: action('set-up') },
   );
 }
 
+/** The engine is opening the replica. */
 export function starting({ facts }: Reading): Found | null {
   if (facts.agent.state !== 'starting' && facts.phase.kind !== 'starting') return null;
   return found('starting', 'unknown', {

@@ -1,7 +1,7 @@
 import { OpenAPIRegistry, OpenApiGeneratorV31 } from '@asteasolutions/zod-to-openapi';
 import { Problem } from '@tidemark/protocol/errors';
 import { z } from 'zod';
-import type { Route } from './route.ts';
+import type { Route } from '../routes/route.ts';
 
 const BYTES = z.string().meta({ description: 'Bytes.' });
 

@@ -2,16 +2,16 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Role } from '@tidemark/protocol/api';
 import type { Path } from '@tidemark/protocol/paths';
 import type { z } from 'zod';
-import type { Feed } from '../feed/feed.ts';
-import type { Bearer } from '../tokens/tokens.ts';
+import type { Feed } from '../../feed/feed.ts';
+import type { Bearer } from '../../tokens/tokens.ts';
 
 /**
- * One route of the relay, as a value. The registrar in `app.ts` authenticates the request, parses its input and then calls
- * the handler; `openapi.ts` describes the API from the same values. A handler's answer is typed by the route's output, so
- * that the description is what the relay sends.
+ * One route of the relay, as a value. The registrar in `http/app.ts` authenticates the request, parses its input and then calls
+ * the handler; `http/operations/openapi.ts` describes the API from the same values. A handler's answer is typed by the route's output, so
+ * that the relay sends answers as described.
  */
 
-/** What a handler receives. */
+/** The argument of a handler. */
 export interface Call<I> {
   input: I;
   feed: Feed;

@@ -1,6 +1,6 @@
 import type { RelayStatusBody } from '@tidemark/protocol/api';
 import { PROTOCOL_VERSION } from '@tidemark/protocol/page';
-import type { FeedStatus } from '../feed/feed.ts';
+import type { FeedStatus } from '../../feed/feed.ts';
 
 /** A feed's status in the form of the wire: the one place where its times become text. */
 export function statusAnswer(relay: { name: string; version: string }, status: FeedStatus): RelayStatusBody {

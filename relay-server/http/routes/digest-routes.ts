@@ -4,13 +4,13 @@ import { TidemarkError } from '@tidemark/protocol/errors';
 import { ScopeSet } from '@tidemark/protocol/page';
 import { PATHS } from '@tidemark/protocol/paths';
 import { z } from 'zod';
-import { json, readBody } from './body.ts';
-import { codingOf } from './content-coding.ts';
+import { json, readBody } from '../body.ts';
+import { codingOf } from '../content-coding.ts';
+import { NEVER_CACHED, sendBytes } from '../send.ts';
 import { entitledSet } from './entitled-set.ts';
 import { bytesRoute, type Call } from './route.ts';
-import { NEVER_CACHED, sendBytes } from './send.ts';
 
-/** What a terminal asks while it verifies its replica against a snapshot. */
+/** Routes for a terminal that verifies its replica against a snapshot. */
 
 /** Largest request, bytes: 256 ranges with long keys. */
 const BODY_LIMIT = 1024 * 1024;

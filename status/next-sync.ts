@@ -1,0 +1,53 @@
+import type { RelayStatus } from '@tidemark/protocol/api';
+import type { Facts } from './facts.ts';
+
+/** What the next sync will do: by which plan, and how many bytes it downloads. */
+
+type Known = Pick<Facts, 'probe' | 'waiting' | 'replica'>;
+
+/**
+ * How the relay brings this PC to the head. Null when its last answer was about another cursor, or when its plan was
+ * carried out since.
+ */
+export function planOf({ probe, waiting, replica: { cursor } }: Known): RelayStatus['plan'] | null {
+  if (probe === null || probe.for?.epoch !== cursor?.epoch || probe.for?.seq !== cursor?.seq) return null;
+  const { plan, behind } = probe.status;
+  // A difference, or a copy at the same seq, leaves the cursor unchanged. The relay gave no count with such a plan, so a
+  // count that exists now was made after the plan was carried out.
+  const carriedOut = (plan.by === 'difference' || plan.by === 'snapshot') && behind === null && waiting !== null;
+  return carriedOut ? null : plan;
+}
+
+/**
+ * Whether the replica holds all rows of its scopes up to the head of the relay's last answer. Its cursor may be below the
+ * head: the transactions in between are then of other scopes.
+ */
+export function caughtUp(known: Known): boolean {
+  const { probe, waiting, replica } = known;
+  const head = probe?.status.head ?? null;
+  if (replica.cursor === null || head === null || replica.cursor.epoch !== head.epoch) return false;
+  const by = planOf(known)?.by ?? 'pages';
+  if (by === 'difference' || by === 'snapshot') return false;
+  if (replica.cursor.seq === head.seq) return true;
+  if (probe?.for?.epoch !== head.epoch || replica.cursor.seq > head.seq) return false;
+  return waiting !== null && waiting.transactions === 0 && waiting.changes === 0;
+}
+
+/**
+ * About how many bytes the next sync downloads: the relay's plan, less the pages applied since. Null: nothing is waiting,
+ * or the size is not known.
+ */
+export function bytesToDownload(known: Known): number | null {
+  const { probe, waiting } = known;
+  const plan = planOf(known);
+  if (plan?.by === 'snapshot' || plan?.by === 'difference') return nullIfZero(plan.bytes);
+  if (waiting === null || waiting.transactions + waiting.changes === 0)
+    return plan?.by === 'pages' && waiting === null ? nullIfZero(plan.bytes) : null;
+  const planned = probe?.status.plan.by === 'pages' ? probe.status.plan.bytes : 0;
+  const uncompressed = probe?.status.behind?.bytes ?? 0;
+  // What is waiting is counted before compression; the plan has the size after compression.
+  const share = planned > 0 && uncompressed > 0 ? Math.min(1, waiting.bytes / uncompressed) : null;
+  return nullIfZero(share === null ? waiting.bytes : Math.round(planned * share));
+}
+
+const nullIfZero = (bytes: number): number | null => (bytes > 0 ? bytes : null);

@@ -1,0 +1,135 @@
+import { type Found, found, type Reading } from '../reading.ts';
+import { action, atStart, dots, sentences } from './wording.ts';
+
+/** States in which changes are waiting for this PC, or all of the data is. */
+
+/** The horizon state begins when this share of the time that the relay keeps changes has passed. */
+const HORIZON_WARN = 0.7;
+
+/** No data here yet. */
+export function neverSynced({ facts, plan, format, names }: Reading): Found | null {
+  if (facts.replica.cursor !== null || (facts.lastRun?.outcome === 'cancelled' && facts.lastRun.mode !== 'check'))
+    return null;
+  const empty = facts.probe !== null && facts.probe.status.head === null;
+  const ready =
+    plan?.by === 'snapshot'
+      ? `${format.counted(plan.tables, 'table')} ready to download (about ${format.bytes(plan.bytes)})`
+      : null;
+  return found(
+    'never-synced',
+    'info',
+    {
+      headline: 'No data yet',
+      detail: empty
+        ? `This PC has never synced, and ${names.relay} has no data yet: head office has not sent its first copy`
+        : sentences('This PC has never synced', ready),
+      short: 'No data yet',
+    },
+    empty ? { primary: action('check', 'Check again') } : { primary: action('first-sync') },
+  );
+}
+
+/** `1,284 changes`, or transactions where only those are counted. */
+function backlogOf({ facts, waiting, format }: Reading): { text: string; count: number } {
+  if (waiting !== null && waiting > 0) return { text: format.counted(waiting, 'change'), count: waiting };
+  const head = facts.probe?.status.head?.seq ?? 0;
+  const counted = facts.waiting?.transactions ?? head - (facts.replica.cursor?.seq ?? head);
+  const count = Math.max(1, counted);
+  return { text: format.counted(count, 'transaction'), count };
+}
+
+/** `about 3 MB`; null when the size is not known. */
+function sizeOf({ bytes, plan, format }: Reading): string | null {
+  if (bytes === null) return null;
+  return `about ${format.bytes(bytes)}${plan?.by === 'snapshot' ? ' as a fresh copy' : ''}`;
+}
+
+/** Changes are waiting, and maybe more of them with each answer. */
+export function behind(reading: Reading): Found | null {
+  if (!reading.behind) return null;
+  const { facts, format, now, trend, names } = reading;
+  const { text, count } = backlogOf(reading);
+  const oldestAt = facts.waiting?.oldestAt ?? null;
+  const oldest =
+    oldestAt === null ? null : `Oldest is from ${format.moment(oldestAt, now)} (${format.span(now - oldestAt)} ago)`;
+  const size = sizeOf(reading);
+  const actions = {
+    primary: action('sync-now', 'Sync now', count),
+    secondary: [action('check', 'Check again')],
+  };
+  if (trend === 'falling behind') {
+    return found(
+      'falling-behind',
+      'warn',
+      {
+        headline: `${text} waiting and growing`,
+        detail: dots('Changes arrive faster than this PC receives them', oldest, size),
+        short: 'Falling behind',
+      },
+      actions,
+      oldestAt,
+    );
+  }
+  const warns =
+    count >= facts.thresholds.behindWarnChanges ||
+    (oldestAt !== null && now - oldestAt >= facts.thresholds.behindWarnAgeMs);
+  return found(
+    'behind',
+    warns ? 'warn' : 'info',
+    {
+      headline: `${text} waiting`,
+      detail: dots(oldest, size) || `Newer data is ready on ${names.relay}`,
+      short: `${text} waiting`,
+    },
+    actions,
+    oldestAt,
+  );
+}
+
+/** The relay will soon drop changes that are waiting; this PC will then need a fresh copy. */
+export function horizon(reading: Reading): Found | null {
+  const { facts, format, now, names } = reading;
+  const oldestAt = facts.waiting?.oldestAt ?? null;
+  const until = facts.probe?.status.keepsUntil ?? null;
+  if (!reading.behind || oldestAt === null || until === null || now >= until) return null;
+  if (now - oldestAt < (until - oldestAt) * HORIZON_WARN) return null;
+  const { text, count } = backlogOf(reading);
+  const last = format.moment(until, now);
+  return found(
+    'horizon',
+    'warn',
+    {
+      headline: `Sync before ${last}`,
+      detail: sentences(
+        dots(`${text} waiting`, sizeOf(reading)),
+        `${atStart(names.relay)} keeps them until then; after that a fresh copy is needed`,
+      ),
+      short: `Sync before ${last}`,
+    },
+    { primary: action('sync-now', 'Sync now', count), secondary: [action('check', 'Check again')] },
+    oldestAt,
+  );
+}
+
+/** A person paused automatic runs. */
+export function paused({ facts: { paused: pause }, waiting, bytes, format, now }: Reading): Found | null {
+  if (pause === null) return null;
+  const { since, until } = pause;
+  const by = pause.by.trim() || 'you';
+  const end = until === null ? 'until you resume' : `until ${format.moment(until, now)}`;
+  const size = bytes === null || waiting === 0 ? null : `about ${format.bytes(bytes)}`;
+  return found(
+    'paused',
+    'info',
+    {
+      headline: 'Paused',
+      detail: sentences(
+        `By ${by} ${format.at(since, now)} ${end}`,
+        dots(waiting === null ? null : `${format.counted(waiting, 'change')} waiting`, size),
+      ),
+      short: 'Paused',
+    },
+    { primary: action('resume'), secondary: [action('sync-now', 'Sync once')] },
+    since,
+  );
+}

@@ -1,0 +1,126 @@
+import type { ErrorCode } from '@tidemark/protocol/errors';
+import { type Found, found, type Reading } from '../reading.ts';
+import { faultFor, sinceRun } from './error-states.ts';
+import { action, atStart, retrying, sentences } from './wording.ts';
+
+/** States in which the relay does not answer, or asks to wait. */
+
+const copyDetails = action('copy-details');
+const testConnection = action('settings', 'Test connection');
+const retryNow = action('retry', 'Retry now');
+const SAFE = 'Local data is safe';
+
+/** How old the data here is. */
+function dataAsOf({ facts: { replica }, format, now }: Reading): string {
+  const { committedAt } = replica;
+  return committedAt === null ? 'No data here yet' : `Showing data as of ${format.moment(committedAt, now)}`;
+}
+
+/** The operating system reports no network. */
+export function offline(reading: Reading): Found | null {
+  const { facts, format, now } = reading;
+  if (facts.online !== false) return null;
+  const { committedAt } = facts.replica;
+  return found(
+    'offline',
+    'warn',
+    {
+      headline: 'This PC is offline',
+      detail: sentences('No network connection', dataAsOf(reading), 'Will retry when the network is back'),
+      short: committedAt === null ? 'Offline' : `Offline – data as of ${format.moment(committedAt, now)}`,
+    },
+    { primary: retryNow },
+  );
+}
+
+/** The relay does not answer. */
+export function unreachable(reading: Reading): Found | null {
+  const fault = faultFor(reading, 'unreachable');
+  // A retry is due although no fault is known: the relay did not answer then either.
+  if (!fault && (reading.facts.retry === null || reading.fault !== null || reading.facts.replica.fault !== null))
+    return null;
+  const { answeredAt, format, now, names } = reading;
+  const address = fault?.params.relay ? String(fault.params.relay) : names.relay;
+  const reason = fault?.params.detail ? ` (${fault.params.detail})` : fault?.code === 'relay_timeout' ? ' in time' : '';
+  return found(
+    'unreachable',
+    'warn',
+    {
+      headline: `Cannot reach ${names.relay}`,
+      detail: sentences(
+        `${fault?.params.relay ? address : atStart(address)} did not answer${reason}`,
+        answeredAt === null ? null : `It last answered ${format.at(answeredAt, now)}`,
+        dataAsOf(reading),
+        SAFE,
+        retrying(reading),
+      ),
+      short: 'Sync server not reachable',
+    },
+    { primary: retryNow, secondary: [testConnection] },
+    sinceRun(reading),
+  );
+}
+
+/** Something other than a relay answers at its address. */
+export function proxy(reading: Reading): Found | null {
+  const fault = faultFor(reading, 'proxy');
+  if (!fault) return null;
+  const expected = fault.params.relay ? `the sync server at ${fault.params.relay}` : 'the sync server';
+  return found(
+    'proxy',
+    'error',
+    {
+      headline: `The network blocks ${reading.names.relay}`,
+      detail: sentences(
+        `Something else answered instead of ${expected}, such as a proxy or a sign-in page`,
+        SAFE,
+        retrying(reading),
+      ),
+      short: 'Blocked by network',
+    },
+    { primary: retryNow, secondary: [testConnection, copyDetails] },
+    sinceRun(reading),
+  );
+}
+
+/** Reasons to wait that have words of their own; any other is that the relay is busy. */
+const WAITS: Partial<Record<ErrorCode, { does: string; cause: string; short: string }>> = {
+  snapshot_building: {
+    does: 'is preparing the fresh copy',
+    cause: 'The sync continues automatically',
+    short: 'Preparing the fresh copy',
+  },
+  squash_building: {
+    does: 'is preparing the changes',
+    cause: 'The sync continues automatically',
+    short: 'Preparing the changes',
+  },
+  feed_empty: {
+    does: 'has no data yet',
+    cause: 'Head office has not sent its first copy',
+    short: 'Sync server has no data yet',
+  },
+};
+
+/** The relay answers, but asks to wait. */
+export function busy(reading: Reading): Found | null {
+  const fault = faultFor(reading, 'busy');
+  if (!fault) return null;
+  const relay = atStart(reading.names.relay);
+  const nextAt = reading.facts.retry?.nextAt ?? null;
+  const until = nextAt === null ? '' : ` until ${reading.format.clock(nextAt)}`;
+  const wait = WAITS[fault.code];
+  return found(
+    'busy',
+    'info',
+    {
+      headline: `${relay} ${wait?.does ?? 'is busy'}`,
+      detail: wait
+        ? sentences(wait.cause, retrying(reading), SAFE)
+        : sentences(`It asked this PC to wait${until}`, SAFE),
+      short: wait?.short ?? 'Sync server busy',
+    },
+    { primary: retryNow, secondary: [copyDetails] },
+    sinceRun(reading),
+  );
+}

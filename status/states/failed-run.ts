@@ -1,0 +1,75 @@
+import { ERRORS } from '@tidemark/protocol/errors';
+import type { Run } from '@tidemark/protocol/run';
+import { type Found, found, type Reading } from '../reading.ts';
+import { faultFor, sinceRun } from './error-states.ts';
+import { action, afterColon, changesSaved, firstSentence, meaningOf, retrying, sentences } from './wording.ts';
+
+/** The last run, where it failed or was cancelled and no other state describes the result. */
+
+const RUN_NAMES: Partial<Record<Run['mode'], string>> = { check: 'Check', verify: 'Verify' };
+
+const changesIn = ({ inserted, updated, deleted, truncated }: Run) => inserted + updated + deleted + truncated;
+
+/** How many changes a failed run saved; null for a run that was not going to save any. */
+function savedBy(run: Run, reading: Reading): string | null {
+  const done = changesIn(run);
+  if (run.mode === 'check' || (run.mode === 'verify' && done === 0)) return null;
+  if (run.left === null || run.mode === 'verify') return changesSaved(done, reading);
+  return `${reading.format.count(done)} of ${changesSaved(done + run.left, reading)}`;
+}
+
+/** The last run failed with an error that has no state of its own. */
+export function failed(reading: Reading): Found | null {
+  const fault = faultFor(reading, 'failed');
+  const run = reading.facts.lastRun;
+  if (!fault || fault === reading.facts.replica.fault || !run) return null;
+  const name = RUN_NAMES[run.mode] ?? 'Sync';
+  const wrongAddress = fault.code === 'not_found' || fault.code === 'feed_unknown';
+  return found(
+    'failed',
+    'error',
+    {
+      headline: `${name} stopped: ${afterColon(firstSentence(meaningOf(fault)))}`,
+      detail: sentences(savedBy(run, reading), 'Nothing was lost', ERRORS[fault.code].todo, retrying(reading)),
+      short: `${name} failed`,
+    },
+    {
+      primary: wrongAddress ? action('settings') : action('retry'),
+      secondary: [wrongAddress ? action('retry') : null, action('copy-details')],
+    },
+    sinceRun(reading),
+  );
+}
+
+/** A person cancelled the last run, and the relay has not answered since. */
+export function cancelled(reading: Reading): Found | null {
+  const { facts, waiting, behind, format, answeredAt } = reading;
+  const run = facts.lastRun;
+  if (run?.outcome !== 'cancelled' || run.mode === 'check') return null;
+  // A cancelled comparison leaves the data as it was; the states of the backlog describe it.
+  if (run.mode === 'verify' && facts.replica.cursor !== null) return null;
+  const newer = answeredAt !== null && answeredAt > run.endedAt;
+  if (newer || (facts.replica.cursor !== null && !behind)) return null;
+  const left = waiting ?? run.left;
+  const next =
+    left === null
+      ? 'The next sync continues from here'
+      : `${format.count(left)} still waiting; the next sync continues from here`;
+  return found(
+    'cancelled',
+    'info',
+    {
+      headline: 'Sync cancelled',
+      detail: sentences(changesSaved(changesIn(run), reading), next),
+      short: left === null ? 'Sync cancelled' : `${format.counted(left, 'change')} waiting`,
+    },
+    {
+      primary: action(
+        facts.replica.cursor === null ? 'first-sync' : 'sync-now',
+        'Sync now',
+        left === null || left === 0 ? undefined : left,
+      ),
+    },
+    run.endedAt,
+  );
+}

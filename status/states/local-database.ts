@@ -1,0 +1,82 @@
+import { ERRORS } from '@tidemark/protocol/errors';
+import { type Found, found, type Reading } from '../reading.ts';
+import { faultFor, hasOwnState, sinceRun } from './error-states.ts';
+import { action, afterColon, firstSentence, meaningOf, retrying, sentences } from './wording.ts';
+
+/** States in which the local database or its disk cannot be used. */
+
+const copyDetails = action('copy-details');
+
+export function databaseDamaged(reading: Reading): Found | null {
+  const fault = faultFor(reading, 'db-damaged');
+  if (!fault) return null;
+  return found(
+    'db-damaged',
+    'error',
+    {
+      headline: 'The local database is damaged',
+      detail: sentences(firstSentence(meaningOf(fault)), 'Head office still has all of its data'),
+      short: 'Needs attention',
+    },
+    { primary: action('recopy'), secondary: [copyDetails] },
+    sinceRun(reading),
+  );
+}
+
+/** The local database cannot be opened for a reason that has no state of its own: read-only, a folder, another data set's. */
+export function databaseUnusable(reading: Reading): Found | null {
+  const fault = reading.facts.replica.fault;
+  if (fault === null || hasOwnState(fault)) return null;
+  return found(
+    'failed',
+    'error',
+    {
+      headline: `Sync stopped: ${afterColon(firstSentence(meaningOf(fault)))}`,
+      detail: sentences('Nothing was changed', ERRORS[fault.code].todo),
+      short: 'Needs attention',
+    },
+    { primary: action('retry'), secondary: [copyDetails] },
+  );
+}
+
+export function diskFull(reading: Reading): Found | null {
+  const fault = faultFor(reading, 'disk-full');
+  if (!fault) return null;
+  return found(
+    'disk-full',
+    'error',
+    {
+      headline: 'Not enough disk space',
+      detail: sentences(
+        fault.params.detail ? String(fault.params.detail) : null,
+        'Free some disk space, then try again',
+        'Nothing was lost',
+      ),
+      short: 'Disk full',
+    },
+    { primary: action('retry'), secondary: [copyDetails] },
+    sinceRun(reading),
+  );
+}
+
+export function databaseLocked(reading: Reading): Found | null {
+  const fault = faultFor(reading, 'db-locked');
+  if (!fault) return null;
+  const { file } = fault.params;
+  return found(
+    'db-locked',
+    'warn',
+    {
+      headline: 'The local database is in use',
+      detail: sentences(
+        `Another program is writing to ${file ? String(file) : 'it'}`,
+        'Close that program, then try again',
+        'Nothing was lost',
+        retrying(reading),
+      ),
+      short: 'Database in use',
+    },
+    { primary: action('retry', 'Retry'), secondary: [copyDetails] },
+    sinceRun(reading),
+  );
+}

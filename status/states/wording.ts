@@ -1,0 +1,85 @@
+import { ERRORS, fill } from '@tidemark/protocol/errors';
+import type { Fault } from '@tidemark/protocol/fault';
+import type { Progress } from '../facts.ts';
+import type { Reading } from '../reading.ts';
+import type { Action, ActionId } from '../status.ts';
+
+/** How the states' sentences are put together: labels of buttons, joined sentences, and phrases that several states use. */
+
+const LABELS: Record<ActionId, string> = {
+  'set-up': 'Set up',
+  'first-sync': 'Start first sync',
+  'sync-now': 'Sync now',
+  check: 'Check now',
+  cancel: 'Cancel',
+  pause: 'Pause',
+  resume: 'Resume',
+  retry: 'Try again',
+  recopy: 'Download fresh copy',
+  verify: 'Verify data',
+  'enter-key': 'Enter new key',
+  settings: 'Open settings',
+  'copy-details': 'Copy details',
+  'restart-agent': 'Restart',
+};
+
+/** A button, with its usual label unless another is given. `count`: number of changes shown beside the label. */
+export function action(id: ActionId, label: string = LABELS[id], count?: number): Action {
+  return { id, label, ...(count === undefined ? {} : { count }) };
+}
+
+/** Joins the parts that are present with ` · `. */
+export const dots = (...parts: (string | null)[]): string =>
+  parts.filter((part) => part !== null && part !== '').join(' · ');
+
+/** Joins the sentences that are present. The last one has no full stop, like every headline and detail. */
+export const sentences = (...parts: (string | null)[]): string =>
+  parts
+    .filter((part) => part !== null && part !== '')
+    .map((part) => withoutStop(part ?? ''))
+    .join('. ');
+
+const withoutStop = (sentence: string) => sentence.trim().replace(/\.$/, '');
+
+/** `the sync server` at the start of a sentence. */
+export const atStart = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
+
+/** `The sync server is busy.` after a colon: `the sync server is busy`. A name in capitals stays. */
+export const afterColon = (sentence: string): string =>
+  withoutStop(sentence).replace(/^[A-Z](?=[a-z ])/, (letter) => letter.toLowerCase());
+
+/** The first sentence of a text. A full stop inside a name or a number does not end it. */
+export const firstSentence = (text: string): string => text.split(/(?<=\.)\s+(?=[A-Z])/)[0] ?? text;
+
+/** What an error means, in its sentences. */
+export const meaningOf = (fault: Fault): string => fill(ERRORS[fault.code].means, fault.params);
+
+/** `12 of 40 rows`, never with more done than there is in total; null while the total is not known. */
+export function progressOf({ done, total, unit }: Progress, { format }: Reading): string | null {
+  if (total === 0) return null;
+  return `${format.count(Math.min(done, total))} of ${format.counted(total, unit.slice(0, -1))}`;
+}
+
+/** `orders (2 of 6 tables)`; null while no table is named. */
+export function tableOf({ table, tableIndex, tableCount }: Progress, { format }: Reading): string | null {
+  if (tableCount === 0) return table;
+  if (table === null) return format.counted(tableCount, 'table');
+  return `${table} (${format.count(Math.max(1, tableIndex))} of ${format.counted(tableCount, 'table')})`;
+}
+
+/** `about 2 minutes left`; null while the estimate cannot be trusted. */
+export const timeLeft = ({ etaS }: Progress, { format }: Reading): string | null =>
+  etaS === null ? null : `${format.left(etaS * 1000)} left`;
+
+/** `Retrying in 0:25 (attempt 3)`; null when no retry is due. */
+export function retrying({ facts: { retry }, format, now }: Reading): string | null {
+  if (retry === null) return null;
+  const left = retry.nextAt - now;
+  return left > 0
+    ? `Retrying in ${format.countdown(left)} (attempt ${retry.attempt})`
+    : `Retrying now (attempt ${retry.attempt})`;
+}
+
+/** `1 change was saved`, `1,240 changes were saved`. */
+export const changesSaved = (count: number, { format }: Pick<Reading, 'format'>): string =>
+  `${format.counted(count, 'change')} ${count === 1 ? 'was' : 'were'} saved`;
