@@ -33,7 +33,7 @@ const STATE_OF_ERROR: Partial<Record<ErrorCode, StatusCode>> = {
 };
 
 /** The state that an error leads to. */
-export const stateOf = (fault: Fault): StatusCode => STATE_OF_ERROR[fault.code] ?? 'failed';
+const stateOf = (fault: Fault): StatusCode => STATE_OF_ERROR[fault.code] ?? 'failed';
 
 /** Whether an error has a state of its own, rather than the common `failed`. */
 export const hasOwnState = (fault: Fault): boolean => STATE_OF_ERROR[fault.code] !== undefined;
