@@ -15,6 +15,7 @@ export const FeedName = z
   .string()
   .regex(/^[a-z][a-z0-9_-]{0,39}$/, 'a feed name has 1 to 40 characters a-z 0-9 _ - and begins with a letter');
 
+/** Purpose of a token: sending a feed, pulling as a terminal, or administration. */
 export const Role = z.enum(['feed', 'terminal', 'admin']);
 export type Role = z.infer<typeof Role>;
 
@@ -36,18 +37,24 @@ export const HEADERS = {
 
 /** POST session: a feed starts to send. Opening a session ends the feed's earlier session and drops its uncommitted lines. */
 export const SessionRequest = z.object({
+  /** Protocol version of the feed. */
   protocol: z.int(),
   /** Identifies the master, so that the relay notices another one. For Postgres: system identifier and database. */
   source: z.object({ kind: z.enum(['postgres', 'mariadb']), id: z.string().min(1) }),
   /** A base copy follows, so the relay forgets its position. `setBack`: the relay lost transactions that terminals may hold, so it begins a new epoch. */
   base: z.object({ setBack: z.boolean() }).optional(),
+  /** Version of the feed's program, for the relay's log. */
   version: z.string(),
 });
 export type SessionRequest = z.infer<typeof SessionRequest>;
 
+/** Answer to a session: where the feed continues. */
 export const SessionAnswer = z.object({
+  /** Id of the session, for the header of its batches. */
   session: z.string(),
+  /** Epoch of the relay's log. */
   epoch: Epoch,
+  /** Newest seq in the log. */
   head: Seq,
   /** Position of the last transaction on the relay's disk; null: the relay has nothing and needs a base. */
   position: SourcePosition.nullable(),
@@ -62,18 +69,21 @@ export type SessionAnswer = z.infer<typeof SessionAnswer>;
 
 /** Answer to a batch, sent after every transaction that ends in it is on disk (fsync). */
 export const BatchAnswer = z.object({
+  /** Newest seq in the log. */
   head: Seq,
   /** Position of the last transaction on disk. The feed may confirm it to the master. */
   position: SourcePosition.nullable(),
 });
 export type BatchAnswer = z.infer<typeof BatchAnswer>;
 
+/** Query of GET status. All fields come as text. */
 export const StatusQuery = z.object({
+  /** The replica's cursor, as two fields. Absent: it has no data. */
   epoch: Epoch.optional(),
   seq: z.coerce.number().pipe(Seq).optional(),
   /** Set of scopes that the replica holds. */
   scopes: ScopeSet.optional(),
-  /** Long poll: answer when the head is past `seq`, or after this many seconds. */
+  /** Long poll: the relay answers when the head is past `seq`, or after this many seconds. 0: at once. */
   wait: z.coerce.number().int().min(0).max(60).default(0),
 });
 export type StatusQuery = z.infer<typeof StatusQuery>;
@@ -81,8 +91,9 @@ export type StatusQuery = z.infer<typeof StatusQuery>;
 const behindOf = <T extends TimeSchema>(time: T) =>
   z.object({
     transactions: z.int().nonnegative(),
+    /** Rows inserted, updated or deleted, and tables truncated. */
     changes: z.int().nonnegative(),
-    /** Size as pages, before compression. */
+    /** Size as pages, in bytes before compression. */
     bytes: z.int().nonnegative(),
     /** Commit time of the oldest transaction in the backlog. */
     oldestAt: z.nullable(time),
@@ -96,7 +107,11 @@ export type Behind = z.infer<typeof Behind>;
 /** {@link Behind} as the relay sends it. */
 export type BehindBody = z.input<typeof Behind>;
 
-/** Why a terminal needs a snapshot. */
+/**
+ * Why a terminal needs a snapshot. `first`: it has no data. `cheaper`: the snapshot is smaller than the backlog.
+ * `behind_horizon`: the relay has dropped part of the backlog. `epoch_changed`: its cursor is of another numbering.
+ * `cursor_ahead`: its cursor is past the head. `scopes_changed`: it holds another set of scopes.
+ */
 export const SnapshotReason = z.enum([
   'first',
   'cheaper',
@@ -110,9 +125,11 @@ export type SnapshotReason = z.infer<typeof SnapshotReason>;
 /** A {@link RelayStatus} with times in one form: a terminal keeps it with `Time`. */
 export const relayStatusOf = <T extends TimeSchema>(time: T) =>
   z.object({
+    /** Protocol version of the relay. */
     protocol: z.int(),
+    /** Display name and program version of the relay. */
     relay: z.object({ name: z.string(), version: z.string() }),
-    /** The relay's clock. */
+    /** The relay's clock at the answer. */
     now: time,
     /** Newest transaction; null while the relay has no base. */
     head: z.object({ epoch: Epoch, seq: Seq, committedAt: time }).nullable(),
@@ -124,7 +141,9 @@ export const relayStatusOf = <T extends TimeSchema>(time: T) =>
     behind: behindOf(time).nullable(),
     /** How this terminal reaches the head. `bytes` estimates the network traffic. */
     plan: z.discriminatedUnion('by', [
+      /** The terminal is at the head. */
       z.object({ by: z.literal('none') }),
+      /** It pulls pages of this set of scopes. */
       z.object({
         by: z.literal('pages'),
         scopes: ScopeSet,
@@ -140,6 +159,7 @@ export const relayStatusOf = <T extends TimeSchema>(time: T) =>
         tables: z.int().nonnegative(),
         bytes: z.int().nonnegative(),
       }),
+      /** It downloads a snapshot. */
       z.object({
         by: z.literal('snapshot'),
         scopes: ScopeSet,
@@ -151,6 +171,7 @@ export const relayStatusOf = <T extends TimeSchema>(time: T) =>
       }),
     ]),
     feed: z.object({
+      /** Whether the relay has heard from the feed within its time limit. */
       connected: z.boolean(),
       /** When the relay last heard from the feed, by the relay's clock. */
       heardAt: z.nullable(time),
@@ -167,9 +188,12 @@ export type RelayStatus = z.infer<typeof RelayStatus>;
 /** {@link RelayStatus} as the relay sends it. */
 export type RelayStatusBody = z.input<typeof RelayStatus>;
 
+/** Query of GET transactions. */
 export const TransactionsQuery = z.object({
   epoch: Epoch,
+  /** The list starts after this seq. */
   after: z.coerce.number().pipe(Seq),
+  /** Upper bound on the number of transactions. */
   limit: z.coerce.number().int().min(1).max(500).default(100),
 });
 
@@ -179,12 +203,17 @@ export const transactionListOf = <T extends TimeSchema>(time: T) =>
     transactions: z.array(
       z.object({
         seq: Seq,
+        /** When the master committed it. */
         committedAt: time,
+        /** Changes in the terminal's scopes. */
         changes: z.int().nonnegative(),
+        /** Size as pages, in bytes before compression. */
         bytes: z.int().nonnegative(),
+        /** Names of the tables that it changes. */
         tables: z.array(z.string()),
       }),
     ),
+    /** Newest seq in the log. */
     head: Seq,
   });
 
@@ -194,6 +223,7 @@ export type TransactionList = z.infer<typeof TransactionList>;
 /** {@link TransactionList} as the relay sends it. */
 export type TransactionListBody = z.input<typeof TransactionList>;
 
+/** Query of GET tables: the replica's cursor, as two fields. Absent: it has no data. */
 export const TablesQuery = z.object({ epoch: Epoch.optional(), seq: z.coerce.number().pipe(Seq).optional() });
 
 /** GET tables: the tables of the feed, with the terminal's backlog in each. */
@@ -201,9 +231,11 @@ export const TableList = z.object({
   tables: z.array(
     z.object({
       name: z.string(),
+      /** Rows in the terminal's scopes, at the head. */
       rows: z.int().nonnegative(),
       /** Changes in the terminal's backlog. Null without a cursor. */
       waiting: z.int().nonnegative().nullable(),
+      /** Commit time of the newest change. Null: none is known. */
       lastChangeAt: TimeText.nullable(),
     }),
   ),
@@ -218,6 +250,7 @@ export const SnapshotQuery = z.object({ epoch: Epoch.optional(), from: z.coerce.
 /** GET snapshot: the file that is ready, or 503 `snapshot_building` with Retry-After. */
 export const SnapshotManifest = z.object({
   feed: z.string(),
+  /** The position of the snapshot's data. */
   cursor: Cursor,
   /** Commit time of the cursor's transaction, as the master wrote it: it is stored, so it stays text with its microseconds. */
   committedAt: z.iso.datetime(),
@@ -230,11 +263,14 @@ export const SnapshotManifest = z.object({
   codings: z.array(
     z.object({ coding: z.enum(['identity', 'gzip', 'zstd']), bytes: z.int().positive(), sha256: z.string() }),
   ),
+  /** Rows of all tables. */
   rows: z.int().nonnegative(),
+  /** Each table with its number of rows. */
   tables: z.array(z.object({ id: TableId, name: z.string(), rows: z.int().nonnegative(), schema: TableSchema })),
 });
 export type SnapshotManifest = z.infer<typeof SnapshotManifest>;
 
+/** One value of a key, in its wire form. */
 const KeyValue = z.union([z.string(), z.number(), z.null()]);
 
 /** Rows of a table with keys greater than `after` and at most `upto`, in key order. Null: no bound. */
@@ -252,8 +288,11 @@ export type DigestRequest = z.infer<typeof DigestRequest>;
 
 /** Checksum of the rows after the previous part and up to a key: rules C2 and C3 of docs/protocol.md. */
 export const DigestPart = z.object({
+  /** The last key of the part. Null: the end of the range. */
   upto: z.array(KeyValue).nullable(),
+  /** Number of rows in the part. */
   rows: z.int().nonnegative(),
+  /** 128 bits, in hex. */
   digest: z.string().regex(/^[0-9a-f]{32}$/),
 });
 export type DigestPart = z.infer<typeof DigestPart>;

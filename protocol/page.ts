@@ -20,11 +20,13 @@ export const LINE_BYTES = 32 * 1024;
 
 /** First line of a page: its name. */
 export const PageHeader = z.object({
+  /** Protocol version of the page. */
   tidemark: z.literal(PROTOCOL_VERSION),
   feed: z.string(),
   epoch: Epoch,
   /** Id of the page's set of scopes: see {@link ScopeSet}. */
   scopes: z.string(),
+  /** Where the page starts. */
   start: PageStart,
   /** The seq at which the pull ends. */
   target: Seq,
@@ -58,4 +60,5 @@ export type BatchTrailer = z.infer<typeof BatchTrailer>;
  */
 export const ScopeSet = z.string().regex(/^[0-9a-z]{1,64}$/);
 export type ScopeSet = string;
+/** The set of scopes of a feed that filters nothing. */
 export const EVERYONE: ScopeSet = 'all';

@@ -8,10 +8,18 @@ import { Time, type TimeSchema, TimeText } from './time.ts';
  * A finished run of the sync engine, as its history, the app and `--json` show it. A run is one pull, check or comparison.
  */
 
+/**
+ * Who started a run. `manual`: a person in the app. `schedule`: the automatic sync. `start`: the start of the program.
+ * `watch`: the long poll of a terminal that follows the relay. `command`: the command line.
+ */
 export const Trigger = z.enum(['manual', 'schedule', 'start', 'watch', 'command']);
 export type Trigger = z.infer<typeof Trigger>;
 
-/** `verify`: pulls to the position of a snapshot, compares the replica with it, and repairs rows that differ. */
+/**
+ * The task of a run. `now`: pulls to the head. `check`: asks the relay and downloads nothing. `up-to`: pulls to a chosen
+ * transaction. `one`: pulls one transaction. `recopy`: downloads a snapshot. `verify`: pulls to the position of a
+ * snapshot, compares the replica with it, and repairs rows that differ.
+ */
 export const Mode = z.enum(['now', 'check', 'up-to', 'one', 'recopy', 'verify']);
 export type Mode = z.infer<typeof Mode>;
 
@@ -30,21 +38,27 @@ export type Difference = z.infer<typeof Difference>;
 /** A {@link Run} with times in one form. */
 export const runOf = <T extends TimeSchema>(time: T) =>
   z.object({
+    /** Random, unique in a replica's history. */
     id: z.string(),
     startedAt: time,
     endedAt: time,
     trigger: Trigger,
     mode: Mode,
+    /** `nothing-new`: the run succeeded and changed no row. */
     outcome: z.enum(['done', 'nothing-new', 'cancelled', 'failed']),
+    /** The cursor at the start. Null: no data. */
     from: Cursor.nullable(),
+    /** The cursor at the end. Null: no data. */
     to: Cursor.nullable(),
     /** Why the run took a snapshot; null: it took none. `asked`: a person chose a fresh copy. `altered`: another program changed tables. */
     snapshot: z.enum([...SnapshotReason.options, 'asked', 'altered']).nullable(),
+    /** Rows inserted by the run, in all tables. */
     inserted: z.int().nonnegative(),
     updated: z.int().nonnegative(),
     deleted: z.int().nonnegative(),
     /** Tables truncated, replaced or dropped. */
     truncated: z.int().nonnegative(),
+    /** The same counts for each table that the run changed. */
     tables: z.array(
       z.object({
         name: z.string(),
@@ -64,6 +78,7 @@ export const runOf = <T extends TimeSchema>(time: T) =>
     left: z.int().nonnegative().nullable(),
     /** Attempts that failed before this outcome. */
     retries: z.int().nonnegative(),
+    /** Why the run failed. Null: it did not. */
     fault: Fault.nullable(),
   });
 

@@ -1,20 +1,33 @@
 import { type Run, RunJson } from '@tidemark/protocol/run';
 import { TimeText } from '@tidemark/protocol/time';
+import { INTEGER, query, row, UNKNOWN, value } from '@tidemark/table-store/query';
 import { prepared, type Reader, type Writer } from '@tidemark/table-store/sqlite';
 
+/**
+ * A terminal's records of itself in its replica: past runs, lag samples, and the row of `tidemark_status`, from which
+ * reports on the PC read how old the data is.
+ *
+ * Old runs and samples are deleted as new ones are recorded. Rows that another program damaged are skipped: a history must
+ * never keep a terminal from pulling.
+ */
+
+/** Runs to keep. */
 const KEEP_RUNS = 2000;
 const KEEP_SAMPLES_MS = 8 * 24 * 3_600_000;
 
-/** One point of the lag chart. Null: not known then. */
+/** One point of the lag chart. Null: unknown at that time. */
 export interface LagSample {
   /** ms since 1970. */
   at: number;
+  /** Changes that were waiting at the relay. */
   waiting: number | null;
+  /** Age of the data on this PC, ms. */
   lagMs: number | null;
+  /** Age of the data at the relay, ms. */
   sourceLagMs: number | null;
 }
 
-/** What a report on this PC can read in `tidemark_status`, besides the cursor. */
+/** The columns of `tidemark_status` other than the cursor's. Stored times are ISO 8601. */
 export interface StatusRow {
   checkedAt: number | null;
   syncedAt: number | null;
@@ -24,16 +37,16 @@ export interface StatusRow {
   headline: string;
 }
 
-/** Whether a run left the replica where it wanted to be. A check, whatever it found, brought nothing. */
+/** Whether a run reached its target. A check never counts, because it brings no data. */
 export const succeeded = (run: Run): boolean =>
   run.mode !== 'check' && (run.outcome === 'done' || run.outcome === 'nothing-new');
 
-/** The last run of all, and the last one that ended well; null: none among the kept ones. */
+/** The last run, and the last one that succeeded; null when none is kept. */
 export function lastRuns(db: Reader | Writer): { lastRun: Run | null; lastSuccess: Run | null } {
-  const rows = prepared(db, 'SELECT run FROM tidemark_run ORDER BY started_at DESC').iterate() as Iterable<RunRow>;
+  const stored = query(db, 'SELECT run FROM tidemark_run ORDER BY started_at DESC', value(UNKNOWN));
   let lastRun: Run | null = null;
-  for (const row of rows) {
-    const run = readRun(row);
+  for (const json of stored.iterate()) {
+    const run = parseRun(json);
     if (run === null) continue;
     lastRun ??= run;
     if (succeeded(run)) return { lastRun, lastSuccess: run };
@@ -41,30 +54,26 @@ export function lastRuns(db: Reader | Writer): { lastRun: Run | null; lastSucces
   return { lastRun, lastSuccess: null };
 }
 
-interface RunRow {
-  run: unknown;
-}
-
-/** A run as it was written; null when another program spoilt it, which must not keep the others from being read. */
-function readRun({ run }: RunRow): Run | null {
-  const read = RunJson.safeParse(jsonOrNull(run));
-  return read.success ? read.data : null;
-}
-
-function jsonOrNull(text: unknown): unknown {
+/** A run from its stored form; null when it is damaged. */
+function parseRun(stored: unknown): Run | null {
+  let json: unknown;
   try {
-    return JSON.parse(String(text));
+    json = JSON.parse(String(stored));
   } catch {
-    // Not JSON is no run: the schema refuses it.
     return null;
   }
+  const run = RunJson.safeParse(json);
+  return run.success ? run.data : null;
 }
 
 const textOrNull = (time: number | null): string | null => (time === null ? null : TimeText.encode(time));
 
-const numberOrNull = (value: unknown) => (typeof value === 'number' ? value : null);
+/** A number that may be damaged; anything else counts as unknown. */
+const numberOrNull = (stored: unknown) => (typeof stored === 'number' ? stored : null);
 
-/** Past runs, lag samples and the status row, in the replica's own file. */
+const SAMPLE = row({ at: INTEGER, waiting: UNKNOWN, lagMs: UNKNOWN, sourceLagMs: UNKNOWN });
+
+/** Records and reads the history. The replica's writer has one. */
 export class History {
   readonly #db: Writer;
 
@@ -84,13 +93,14 @@ export class History {
     ).run(KEEP_RUNS);
   }
 
-  /** Newest first; `before` is the `startedAt` of the last one of the page before. */
+  /** Runs, newest first. `before`: the `startedAt` of the last run of the previous page. */
   runs(before: number | null, limit: number): Run[] {
-    const rows = prepared(
+    const stored = query(
       this.#db,
       'SELECT run FROM tidemark_run WHERE started_at < ? ORDER BY started_at DESC LIMIT ?',
-    ).all(before === null ? '9999' : TimeText.encode(before), limit) as RunRow[];
-    return rows.map(readRun).filter((run) => run !== null);
+      value(UNKNOWN),
+    ).all(before === null ? '9999' : TimeText.encode(before), limit);
+    return stored.map(parseRun).filter((run) => run !== null);
   }
 
   recordSample(sample: LagSample): void {
@@ -101,23 +111,25 @@ export class History {
     prepared(this.#db, 'DELETE FROM tidemark_sample WHERE at < ?').run(Math.round(sample.at) - KEEP_SAMPLES_MS);
   }
 
-  /** Oldest first, thinned to at most `most` points. */
+  /** Samples since a time, oldest first, thinned to at most `most` points. */
   samples(sinceMs: number, most = 2000): LagSample[] {
-    const rows = prepared(
+    const rows = query(
       this.#db,
       'SELECT at, waiting, lag_ms AS lagMs, source_lag_ms AS sourceLagMs FROM tidemark_sample WHERE at >= ? ORDER BY at',
-    ).all(sinceMs) as Record<keyof LagSample, unknown>[];
+      SAMPLE,
+    ).all(sinceMs);
     const step = Math.ceil(rows.length / most);
     const thinned = step <= 1 ? rows : rows.filter((_, i) => i % step === 0 || i === rows.length - 1);
     return thinned.map(({ at, waiting, lagMs, sourceLagMs }) => ({
-      at: Number(at),
+      at,
       waiting: numberOrNull(waiting),
       lagMs: numberOrNull(lagMs),
       sourceLagMs: numberOrNull(sourceLagMs),
     }));
   }
 
-  setStatus(row: StatusRow): void {
+  /** Writes the row of `tidemark_status`, with the cursor of `tidemark_meta`. */
+  setStatus(status: StatusRow): void {
     prepared(
       this.#db,
       `INSERT INTO tidemark_status (one, feed, epoch, seq, committed_at, checked_at, synced_at, head_seq, waiting, code, headline)
@@ -125,6 +137,6 @@ export class History {
          ON CONFLICT (one) DO UPDATE SET epoch = excluded.epoch, seq = excluded.seq, committed_at = excluded.committed_at,
            checked_at = excluded.checked_at, synced_at = excluded.synced_at, head_seq = excluded.head_seq,
            waiting = excluded.waiting, code = excluded.code, headline = excluded.headline`,
-    ).run({ ...row, checkedAt: textOrNull(row.checkedAt), syncedAt: textOrNull(row.syncedAt) });
+    ).run({ ...status, checkedAt: textOrNull(status.checkedAt), syncedAt: textOrNull(status.syncedAt) });
   }
 }

@@ -2,62 +2,68 @@ import { renameSync, rmSync, statfsSync, statSync } from 'node:fs';
 import path from 'node:path';
 import type { Cursor } from '@tidemark/protocol/cursor';
 import { diskFullError, TidemarkError } from '@tidemark/protocol/errors';
-import { TableSchema } from '@tidemark/protocol/schema';
+import type { TableSchema } from '@tidemark/protocol/schema';
 import { inspectTable } from '@tidemark/table-store/existing-table';
-import { checkFormat, ensureFormat, rememberedTables, saveTables } from '@tidemark/table-store/format';
+import { checkFormat, ensureFormat } from '@tidemark/table-store/format';
+import { exists, INTEGER, query, row, TEXT, UNKNOWN, value } from '@tidemark/table-store/query';
 import { guard, ident, openReader, openWriter, transaction, type Writer } from '@tidemark/table-store/sqlite';
+import { requireStoredSchema, storedForm } from '@tidemark/table-store/stored-schema';
 import { createTableSql, ensureIndexes } from '@tidemark/table-store/table-ddl';
+import { listedTables, saveTableList } from '@tidemark/table-store/table-list';
 import { restoreObjects, type ThirdPartyObject, thirdPartyObjects } from '@tidemark/table-store/third-party-objects';
 
-/** What a snapshot must be, from its manifest. */
+/**
+ * Puts a downloaded snapshot in place of a replica's tables and cursor, in one step.
+ *
+ * The snapshot is checked before anything changes. A replica without tables takes the file itself: renamed, with the
+ * replica's history copied into it. Any other replica takes the rows in one transaction, so that objects of other programs
+ * survive and readers see the old data until the new is complete.
+ */
+
+/** Feed and cursor that a snapshot must have, from its manifest. */
 export interface SnapshotName {
   feed: string;
   cursor: Cursor;
 }
 
-/** What putting it in place did. */
 export interface Installed {
-  /** The connection to go on with. */
+  /** The connection to use from now on. */
   db: Writer;
-  /** Names of indexes and triggers of other programs that the new tables do not allow; they are gone. */
+  /** Names of third-party indexes and triggers that the new tables do not allow; they are gone. */
   dropped: string[];
 }
 
 interface SnapshotTable {
   id: number;
-  name: string;
-  schema: string;
+  schema: TableSchema;
   rows: number;
 }
 
+const META = row({ feed: TEXT, epoch: TEXT, seq: INTEGER });
+const STORED_TABLE = row({ id: INTEGER, name: TEXT, schema: UNKNOWN, rows: INTEGER });
+
+/** Tables that a replica keeps when it takes a snapshot's file. */
 const HISTORY = ['tidemark_run', 'tidemark_sample'] as const;
 
-/** Free bytes that a copy must leave on the disk. */
+/** Bytes that must stay free on the disk while rows are copied. */
 const SPARE_BYTES = 16 * 1024 * 1024;
 
-/**
- * Puts a snapshot in place of the feed's tables and cursor, in one step. A replica without tables takes the file itself; another one takes the rows in one transaction, so
- * that what other programs made stays and readers see the old data until the new is whole.
- */
+/** Installs a snapshot. Throws `snapshot_corrupt` when it is not the one that `name` says, `name_clash`, `disk_full`, `db_*`. */
 export function installSnapshot(db: Writer, snapshot: string, name: SnapshotName): Installed {
-  const tables = check(snapshot, name);
-  const others = db
-    .prepare(
-      "SELECT count(*) AS n FROM sqlite_schema WHERE name NOT LIKE 'tidemark\\_%' ESCAPE '\\' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'",
-    )
-    .get() as { n: number };
-  return others.n === 0 ? { db: takeFile(db, snapshot, name.feed), dropped: [] } : takeRows(db, snapshot, tables);
+  const tables = readTables(snapshot, name);
+  const hasTables = exists(
+    db,
+    "SELECT 1 FROM sqlite_schema WHERE name NOT LIKE 'tidemark\\_%' ESCAPE '\\' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'",
+  );
+  return hasTables ? takeRows(db, snapshot, tables) : { db: takeFile(db, snapshot, name.feed), dropped: [] };
 }
 
-function check(snapshot: string, name: SnapshotName): SnapshotTable[] {
+/** Checks a snapshot and reads its tables. */
+function readTables(snapshot: string, name: SnapshotName): SnapshotTable[] {
   try {
     const reader = openReader(snapshot);
     try {
-      const meta = reader.prepare('SELECT feed, epoch, seq FROM tidemark_meta').get() as {
-        feed: string;
-        epoch: string;
-        seq: number;
-      };
+      const meta = query(reader, 'SELECT feed, epoch, seq FROM tidemark_meta', META).one();
       if (
         checkFormat(reader) === null ||
         meta.feed !== name.feed ||
@@ -66,7 +72,9 @@ function check(snapshot: string, name: SnapshotName): SnapshotTable[] {
       ) {
         throw new TidemarkError('snapshot_corrupt');
       }
-      return reader.prepare('SELECT id, name, schema, rows FROM tidemark_table').all() as SnapshotTable[];
+      return query(reader, 'SELECT id, name, schema, rows FROM tidemark_table', STORED_TABLE)
+        .all()
+        .map(({ id, name, schema, rows }) => ({ id, rows, schema: requireStoredSchema(reader, schema, name) }));
     } finally {
       reader.close();
     }
@@ -78,19 +86,20 @@ function check(snapshot: string, name: SnapshotName): SnapshotTable[] {
   }
 }
 
+/** Makes the snapshot's file the replica's. */
 function takeFile(db: Writer, snapshot: string, feed: string): Writer {
   const file = db.name;
   const options = { synchronous: 'normal' } as const;
-  const ready = openWriter(snapshot, options);
+  const fresh = openWriter(snapshot, options);
   try {
-    // A relay may write an older format than ours.
-    ensureFormat(ready, feed);
-    ready.prepare('ATTACH ? AS old').run(file);
-    for (const table of HISTORY) ready.exec(`INSERT OR IGNORE INTO main.${table} SELECT * FROM old.${table}`);
-    ready.exec('DETACH old');
-    ready.pragma('wal_checkpoint(TRUNCATE)');
+    // A relay of an older version writes an older format.
+    ensureFormat(fresh, feed);
+    fresh.prepare('ATTACH ? AS old').run(file);
+    for (const table of HISTORY) fresh.exec(`INSERT OR IGNORE INTO main.${table} SELECT * FROM old.${table}`);
+    fresh.exec('DETACH old');
+    fresh.pragma('wal_checkpoint(TRUNCATE)');
   } finally {
-    ready.close();
+    fresh.close();
   }
   db.close();
   guard(file, () => {
@@ -100,22 +109,22 @@ function takeFile(db: Writer, snapshot: string, feed: string): Writer {
   return openWriter(file, options);
 }
 
+/** Copies the snapshot's rows into the replica's file. */
 function takeRows(db: Writer, snapshot: string, tables: SnapshotTable[]): Installed {
   requireSpace(db, snapshot);
-  const fresh = tables.map((table) => ({ ...table, schema: TableSchema.parse(JSON.parse(table.schema)) }));
   db.prepare('ATTACH ? AS fresh').run(snapshot);
   try {
     const dropped = transaction(db, () => {
-      const foreign = clear(db, fresh);
+      const thirdParty = dropFeedTables(db, tables);
       const add = db.prepare('INSERT INTO main.tidemark_table (id, name, schema, rows) VALUES (?, ?, ?, ?)');
-      for (const { id, schema, rows } of fresh) {
+      for (const { id, schema, rows } of tables) {
         fill(db, id, schema);
-        add.run(id, schema.name, JSON.stringify(schema), rows);
+        add.run(id, schema.name, storedForm(schema), rows);
       }
       db.exec(`UPDATE main.tidemark_meta SET part = 0, squashed = NULL,
         (epoch, seq, committed_at, scopes) = (SELECT epoch, seq, committed_at, scopes FROM fresh.tidemark_meta)`);
-      saveTables(db);
-      return restoreObjects(db, foreign);
+      saveTableList(db);
+      return restoreObjects(db, thirdParty);
     });
     return { db, dropped };
   } finally {
@@ -130,29 +139,30 @@ function requireSpace(db: Writer, snapshot: string): void {
   if (free < needed) throw diskFullError(free, needed);
 }
 
-/** Drops the tables of the feed, whatever they are now, and what stands in the way of the new ones and is ours. Returns what other programs made on them. */
-function clear(db: Writer, fresh: { schema: TableSchema }[]): ThirdPartyObject[] {
-  const known = db.prepare('SELECT name FROM main.tidemark_table').pluck().all() as string[];
-  const lost = fresh.map(({ schema }) => schema).filter((schema) => inspectTable(db, schema) === 'same');
-  const ours = new Set([...known, ...rememberedTables(db), ...lost.map(({ name }) => name)]);
-  const foreign: ThirdPartyObject[] = [];
+/** Drops the feed's tables, whatever they are now, and tables that another program removed from our list. Returns the objects of other programs on them. */
+function dropFeedTables(db: Writer, fresh: { schema: TableSchema }[]): ThirdPartyObject[] {
+  const known = query(db, "SELECT name FROM main.tidemark_table WHERE typeof(name) = 'text'", value(TEXT)).all();
+  // A table that looks like one of the new ones is ours, even when neither list has it.
+  const unlisted = fresh.map(({ schema }) => schema).filter((schema) => inspectTable(db, schema) === 'matches');
+  const ours = new Set([...known, ...listedTables(db), ...unlisted.map(({ name }) => name)]);
+  const thirdParty: ThirdPartyObject[] = [];
   for (const name of ours) {
     // A view of that name is another program's.
-    if (!db.prepare("SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND lower(name) = lower(?)").get(name))
-      continue;
-    foreign.push(...thirdPartyObjects(db, name));
+    if (!exists(db, "SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND lower(name) = lower(?)", name)) continue;
+    thirdParty.push(...thirdPartyObjects(db, name));
     db.exec(`DROP TABLE main.${ident(name)}`);
   }
   db.exec('DELETE FROM main.tidemark_table; DELETE FROM main.tidemark_spool');
-  return foreign;
+  return thirdParty;
 }
 
+/** Creates a table of the snapshot and copies its rows. */
 function fill(db: Writer, id: number, schema: TableSchema): void {
   const { name } = schema;
-  if (db.prepare('SELECT 1 FROM main.sqlite_schema WHERE lower(name) = lower(?)').get(name))
+  if (exists(db, 'SELECT 1 FROM main.sqlite_schema WHERE lower(name) = lower(?)', name))
     throw new TidemarkError('name_clash', { table: name });
   db.exec(createTableSql(schema));
-  // Without the columns' names SQLite copies the rows without taking them apart.
+  // Without column names SQLite copies rows without decoding them.
   db.exec(`INSERT INTO main.${ident(name)} SELECT * FROM fresh.${ident(name)}`);
   ensureIndexes(db, id, schema);
 }

@@ -3,12 +3,13 @@ import path from 'node:path';
 import type { TidemarkError } from '@tidemark/protocol/errors';
 import { openReader } from '@tidemark/table-store/sqlite';
 import { temporaryFolder } from '@tidemark/testing/temporary-folder';
-import { EPOCH, rowsOf, schemaOf, sorted, TestFeed } from '@tidemark/testing/test-feed';
+import { EPOCH, rowsOf, schemaOf, sorted, TestMirror } from '@tidemark/testing/test-mirror';
 import Database from 'better-sqlite3';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { verifyPage } from './page-reader.ts';
-import { Replica, readReplicaSummary } from './replica.ts';
+import { verifyPage } from './pages/page-reader.ts';
+import { Replica } from './replica.ts';
+import { readReplicaSummary } from './replica-summary.ts';
 
 const ITEM = schemaOf('item', { id: 'integer', name: 'text', price: 'numeric' }, ['id']);
 const PAIR = schemaOf('pair', { a: 'text', b: 'text' }, ['a', 'b']);
@@ -17,15 +18,15 @@ const TABLES = ['item', 'loose', 'pair'];
 
 let folder: string;
 let file: string;
-let feed: TestFeed;
+let mirror: TestMirror;
 let replica: Replica;
 
 function begin(): void {
   folder = temporaryFolder('altered');
   file = path.join(folder, 'branch.sqlite');
-  feed = new TestFeed(folder);
-  for (const [n, schema] of [ITEM, PAIR, LOOSE].entries()) feed.declare(n + 1, schema);
-  feed.commit(
+  mirror = new TestMirror(folder);
+  for (const [n, schema] of [ITEM, PAIR, LOOSE].entries()) mirror.declare(n + 1, schema);
+  mirror.commit(
     [
       'i',
       1,
@@ -51,7 +52,7 @@ function begin(): void {
 
 function end(): void {
   replica.close();
-  feed.db.close();
+  mirror.db.close();
   rmSync(folder, { recursive: true, force: true });
 }
 
@@ -59,12 +60,12 @@ beforeEach(begin);
 afterEach(end);
 
 function install(): string[] {
-  const { file: snapshot, name } = feed.snapshot();
+  const { file: snapshot, name } = mirror.snapshot();
   return replica.installSnapshot(snapshot, name).dropped;
 }
 
-/** Another program at work on the file. */
-function another(sql: string): void {
+/** Runs SQL as another program. */
+function asOtherProgram(sql: string): void {
   const db = new Database(file);
   try {
     db.exec(sql);
@@ -83,14 +84,14 @@ function inFile<T>(work: (db: ReturnType<typeof openReader>) => T): T {
 }
 
 const here = () => inFile((db) => Object.fromEntries(TABLES.map((name) => [name, sorted(rowsOf(db, name))])));
-const there = () => Object.fromEntries(TABLES.map((name) => [name, sorted(rowsOf(feed.db, name))]));
+const there = () => Object.fromEntries(TABLES.map((name) => [name, sorted(rowsOf(mirror.db, name))]));
 const objects = (...names: string[]) =>
   inFile((db) => db.prepare('SELECT name FROM sqlite_schema ORDER BY name').pluck().all() as string[]).filter((name) =>
     names.includes(name),
   );
-const pull = () => replica.applyPage(verifyPage(feed.page(replica.cursorState().start.seq)));
+const pull = () => replica.applyPage(verifyPage(mirror.page(replica.cursorState().start.seq)));
 
-/** Does what an agent does: a copy where there is nothing or something was altered, else the next page. */
+/** Syncs as the agent does: installs a snapshot when there is no data or a table was altered, else applies the next page. */
 function sync(): void {
   if (replica.cursorState().cursor === null || replica.alteredTables().length > 0) install();
   else pull();
@@ -105,9 +106,9 @@ function codeOf(work: () => unknown): string | null {
   }
 }
 
-/** Changes of every kind. */
+/** Commits changes of every kind. */
 function change(n: number): void {
-  feed.commit(
+  mirror.commit(
     ['u', 1, [[1, `pear ${n}`, n]]],
     [
       'i',
@@ -132,11 +133,11 @@ function change(n: number): void {
 }
 
 describe('indexes and triggers of other programs', () => {
-  test('T2: a unique index deletes no rows: it goes when it keeps the data out, and is named', () => {
-    another('CREATE UNIQUE INDEX by_name ON item (name); CREATE INDEX by_price ON item (price)');
-    feed.commit(['u', 1, [[1, 'pear', 7]]]);
+  test('T2: a unique index never deletes rows; it is dropped and reported when it blocks a change', () => {
+    asOtherProgram('CREATE UNIQUE INDEX by_name ON item (name); CREATE INDEX by_price ON item (price)');
+    mirror.commit(['u', 1, [[1, 'pear', 7]]]);
     expect(pull().dropped).toEqual([]);
-    feed.commit(['u', 1, [[2, 'pear', 2]]]);
+    mirror.commit(['u', 1, [[2, 'pear', 2]]]);
     expect(pull().dropped).toEqual(['by_name']);
     expect(here()).toEqual(there());
     expect(objects('by_name', 'by_price')).toEqual(['by_price']);
@@ -147,18 +148,18 @@ describe('indexes and triggers of other programs', () => {
     ['rolls back', "CREATE TRIGGER t BEFORE UPDATE ON item BEGIN SELECT RAISE(ROLLBACK, 'no'); END"],
     ['skips an update', 'CREATE TRIGGER t BEFORE UPDATE ON item BEGIN SELECT RAISE(IGNORE); END'],
     ['skips a delete', 'CREATE TRIGGER t BEFORE DELETE ON item BEGIN SELECT RAISE(IGNORE); END'],
-    ['writes to what is gone', 'CREATE TRIGGER t AFTER INSERT ON item BEGIN INSERT INTO gone VALUES (1); END'],
+    ['writes to a missing table', 'CREATE TRIGGER t AFTER INSERT ON item BEGIN INSERT INTO gone VALUES (1); END'],
     [
       'writes to a view',
       'CREATE VIEW v AS SELECT 1 AS n; CREATE TRIGGER t AFTER INSERT ON pair BEGIN DELETE FROM v; END',
     ],
     [
-      'breaks a rule elsewhere',
+      'violates a constraint of another table',
       'CREATE TABLE audit (n UNIQUE); CREATE TRIGGER t AFTER INSERT ON pair BEGIN INSERT INTO audit VALUES (1), (1); END',
     ],
-    ['stands on our cursor', 'CREATE TRIGGER t AFTER UPDATE ON tidemark_meta BEGIN INSERT INTO gone VALUES (1); END'],
-  ])('T2: a trigger that %s goes; the data is right', (_, sql) => {
-    another(
+    ['is on our cursor', 'CREATE TRIGGER t AFTER UPDATE ON tidemark_meta BEGIN INSERT INTO gone VALUES (1); END'],
+  ])('T2: drops a trigger that %s, and applies the page', (_, sql) => {
+    asOtherProgram(
       `${sql}; CREATE TABLE kept (id); CREATE TRIGGER fine AFTER INSERT ON item BEGIN INSERT INTO kept VALUES (new.id); END`,
     );
     change(1);
@@ -167,8 +168,8 @@ describe('indexes and triggers of other programs', () => {
     expect(objects('t', 'kept')).toEqual(['kept']);
   });
 
-  test('T1: a trigger that only takes notes stays, and takes them', () => {
-    another(
+  test('T1: keeps and runs a trigger that only writes to its own table', () => {
+    asOtherProgram(
       'CREATE TABLE kept (id); CREATE TRIGGER fine AFTER INSERT ON item BEGIN INSERT INTO kept VALUES (new.id); END',
     );
     change(1);
@@ -176,8 +177,8 @@ describe('indexes and triggers of other programs', () => {
     expect(inFile((db) => rowsOf(db, 'kept'))).toEqual([[101], [201]]);
   });
 
-  test('T1: a fresh copy keeps what others made, but for what the data does not allow', () => {
-    another(`
+  test('T1: a snapshot keeps objects of other programs, except those that its rows violate', () => {
+    asOtherProgram(`
       CREATE TABLE mine (n); INSERT INTO mine VALUES (1);
       CREATE VIEW dear AS SELECT * FROM item WHERE price > 1;
       CREATE INDEX by_price ON item (price);
@@ -185,7 +186,7 @@ describe('indexes and triggers of other programs', () => {
       CREATE TRIGGER fine AFTER INSERT ON item BEGIN INSERT INTO mine VALUES (new.id); END;
     `);
     change(1);
-    feed.commit(['u', 1, [[2, 'pear', 2]]]);
+    mirror.commit(['u', 1, [[2, 'pear', 2]]]);
     expect(install()).toEqual(['by_name']);
     expect(here()).toEqual(there());
     expect(objects('mine', 'dear', 'by_price', 'by_name', 'fine')).toEqual(['by_price', 'dear', 'fine', 'mine']);
@@ -193,8 +194,8 @@ describe('indexes and triggers of other programs', () => {
   });
 });
 
-describe('tables of the feed that another program changed', () => {
-  const OTHERWISE = [
+describe('feed tables that another program altered', () => {
+  const ALTERATIONS = [
     ['dropped', 'DROP TABLE item'],
     ['renamed', 'ALTER TABLE item RENAME TO items'],
     ['with one more column', "ALTER TABLE item ADD COLUMN mine TEXT DEFAULT 'x'"],
@@ -211,8 +212,8 @@ describe('tables of the feed that another program changed', () => {
     ],
   ] as const;
 
-  test.each(OTHERWISE)('T3: %s: it is named, pages are refused, a fresh copy puts it right', (_, sql) => {
-    another(sql);
+  test.each(ALTERATIONS)('T3: table %s: reports it, refuses pages, and a snapshot restores it', (_, sql) => {
+    asOtherProgram(sql);
     const before = replica.cursorState();
     change(1);
     expect(codeOf(() => pull())).toBe('replica_altered');
@@ -226,23 +227,26 @@ describe('tables of the feed that another program changed', () => {
     expect(here()).toEqual(there());
   });
 
-  test.each(OTHERWISE)('T3: %s while the replica is closed: the same', (_, sql) => {
-    replica.close();
-    another(sql);
-    replica = Replica.open(file, 'shop');
-    expect(replica.alteredTables()).toEqual(['item']);
-    expect(replica.cursorState().cursor).not.toBeNull();
-    install();
-    expect(here()).toEqual(there());
-  });
+  test.each(ALTERATIONS)(
+    'T3: table %s while the replica is closed: reports it, and a snapshot restores it',
+    (_, sql) => {
+      replica.close();
+      asOtherProgram(sql);
+      replica = Replica.open(file, 'shop');
+      expect(replica.alteredTables()).toEqual(['item']);
+      expect(replica.cursorState().cursor).not.toBeNull();
+      install();
+      expect(here()).toEqual(there());
+    },
+  );
 
-  test("T1: a view in the place of a table is another program's: a clash, and not touched", () => {
-    another('DROP TABLE item; CREATE VIEW item AS SELECT 1 AS id');
+  test("T1: a view under a table's name belongs to another program: throws name_clash and leaves it alone", () => {
+    asOtherProgram('DROP TABLE item; CREATE VIEW item AS SELECT 1 AS id');
     expect(replica.alteredTables()).toEqual(['item']);
     expect(codeOf(install)).toBe('name_clash');
     expect(inFile((db) => rowsOf(db, 'item'))).toEqual([[1]]);
     expect(replica.tables()).toHaveLength(3);
-    another('DROP VIEW item');
+    asOtherProgram('DROP VIEW item');
     install();
     expect(here()).toEqual(there());
   });
@@ -254,121 +258,123 @@ describe('tables of the feed that another program changed', () => {
     ['a unique index', 'CREATE UNIQUE INDEX tidemark_all_3 ON item (id)'],
     ['a table', 'CREATE TABLE tidemark_all_3 (v); CREATE INDEX mine ON tidemark_all_3 (v)'],
     ['a view', 'CREATE VIEW tidemark_all_3 AS SELECT name FROM item'],
-  ])('T3: %s under the name of an index of ours makes room for it, and nothing fails', (_, sql) => {
+  ])('T3: %s under the name of one of our indexes is dropped, and the index is created', (_, sql) => {
     for (const [n, again] of [pull, install].entries()) {
-      another(`DROP INDEX tidemark_all_3; ${sql}`);
+      asOtherProgram(`DROP INDEX tidemark_all_3; ${sql}`);
       change(n);
       again();
       expect(replica.alteredTables()).toEqual([]);
       const index = "SELECT tbl_name FROM sqlite_schema WHERE name = 'tidemark_all_3' AND type = 'index'";
       expect(inFile((db) => db.prepare(index).pluck().all())).toEqual(['loose']);
       expect(here()).toEqual(there());
-      another('DROP TABLE IF EXISTS zone');
+      asOtherProgram('DROP TABLE IF EXISTS zone');
     }
   });
 
-  test('T3: an index of ours that another program dropped is made again', () => {
-    another('DROP INDEX tidemark_all_3');
+  test('T3: creates one of our indexes again after another program dropped it', () => {
+    asOtherProgram('DROP INDEX tidemark_all_3');
     expect(replica.alteredTables()).toEqual([]);
     expect(objects('tidemark_all_3')).toEqual(['tidemark_all_3']);
   });
 });
 
-describe('what the replica knows of itself', () => {
+describe('our own tables', () => {
   const LOST = [
     ['meta dropped', 'DROP TABLE tidemark_meta'],
     ['meta emptied', 'DELETE FROM tidemark_meta'],
-    ['meta made another way', 'DROP TABLE tidemark_meta; CREATE TABLE tidemark_meta (mine)'],
+    ['meta replaced by another table', 'DROP TABLE tidemark_meta; CREATE TABLE tidemark_meta (mine)'],
     ['tables dropped', 'DROP TABLE tidemark_table'],
     ['tables emptied', 'DELETE FROM tidemark_table'],
-    ['one table and its row gone', "DELETE FROM tidemark_table WHERE name = 'item'; DROP TABLE item"],
+    ['one feed table and its row deleted', "DELETE FROM tidemark_table WHERE name = 'item'; DROP TABLE item"],
     [
       'everything dropped',
       'DROP TABLE tidemark_meta; DROP TABLE tidemark_table; DROP TABLE tidemark_spool; DROP TABLE tidemark_status; DROP TABLE tidemark_run; DROP TABLE tidemark_sample',
     ],
-    ['seq not a number', "UPDATE tidemark_meta SET seq = 'many'"],
-    ['seq below nothing', 'UPDATE tidemark_meta SET seq = -4'],
-    ['seq a fraction', 'UPDATE tidemark_meta SET seq = 1.5'],
-    ['epoch of no form', "UPDATE tidemark_meta SET epoch = 'E!'"],
-    ['epoch gone', 'UPDATE tidemark_meta SET epoch = NULL'],
-    ['scopes gone', 'UPDATE tidemark_meta SET scopes = NULL'],
-    ['squash of no form', "UPDATE tidemark_meta SET squashed = 'x'"],
+    ['seq is text', "UPDATE tidemark_meta SET seq = 'many'"],
+    ['seq is negative', 'UPDATE tidemark_meta SET seq = -4'],
+    ['seq is a fraction', 'UPDATE tidemark_meta SET seq = 1.5'],
+    ['epoch is malformed', "UPDATE tidemark_meta SET epoch = 'E!'"],
+    ['epoch is NULL', 'UPDATE tidemark_meta SET epoch = NULL'],
+    ['scopes are NULL', 'UPDATE tidemark_meta SET scopes = NULL'],
+    ['compaction target is text', "UPDATE tidemark_meta SET squashed = 'x'"],
     ['a part without a spool', 'UPDATE tidemark_meta SET part = 3'],
     ['a spool without a part', "INSERT INTO tidemark_spool (body) VALUES ('x')"],
   ] as const;
 
-  test.each(LOST)('T4: %s: no data, and a fresh copy puts it right', (_, sql) => {
-    another(sql);
+  test.each(LOST)('T4: %s: counts as no data, and a snapshot restores it', (_, sql) => {
+    asOtherProgram(sql);
     expect(replica.cursorState()).toMatchObject({ cursor: null, start: { seq: 0, part: 0 } });
-    expect(codeOf(() => replica.applyPage(verifyPage(feed.page(2))))).toMatch(/^(page_out_of_order|replica_altered)$/);
+    expect(codeOf(() => replica.applyPage(verifyPage(mirror.page(2))))).toMatch(
+      /^(page_out_of_order|replica_altered)$/,
+    );
     change(1);
     install();
     expect(here()).toEqual(there());
-    expect(replica.cursorState()).toMatchObject({ cursor: { epoch: EPOCH, seq: feed.head }, scopes: 'all' });
+    expect(replica.cursorState()).toMatchObject({ cursor: { epoch: EPOCH, seq: mirror.head }, scopes: 'all' });
     change(2);
     pull();
     expect(here()).toEqual(there());
   });
 
-  test.each(LOST)('T4: %s while the replica is closed: a look finds no data, opening makes it usable', (name, sql) => {
-    replica.close();
-    another(sql);
-    const look = readReplicaSummary(file, 'shop');
-    // What takes a comparison of tables to see is seen by who opens it for writing.
-    if (!/^(tables emptied|one table)/.test(name)) expect(look.cursor).toBeNull();
-    replica = Replica.open(file, 'shop');
-    expect(replica.cursorState().cursor).toBeNull();
-    install();
-    expect(here()).toEqual(there());
-  });
+  test.each(LOST)(
+    'T4: %s while the replica is closed: its summary shows no data, and opening it makes it usable',
+    (name, sql) => {
+      replica.close();
+      asOtherProgram(sql);
+      const summary = readReplicaSummary(file, 'shop');
+      // A summary does not compare the list of tables with the catalogue; opening for writing does.
+      if (!/^(tables emptied|one feed table)/.test(name)) expect(summary.cursor).toBeNull();
+      replica = Replica.open(file, 'shop');
+      expect(replica.cursorState().cursor).toBeNull();
+      install();
+      expect(here()).toEqual(there());
+    },
+  );
 
   test.each([
     ['status dropped', 'DROP TABLE tidemark_status'],
-    ['status made a view', 'DROP TABLE tidemark_status; CREATE VIEW tidemark_status AS SELECT 1 AS one'],
-    ['status made an index', 'DROP TABLE tidemark_status; CREATE INDEX tidemark_status ON pair (b)'],
+    ['status replaced by a view', 'DROP TABLE tidemark_status; CREATE VIEW tidemark_status AS SELECT 1 AS one'],
+    ['status replaced by an index', 'DROP TABLE tidemark_status; CREATE INDEX tidemark_status ON pair (b)'],
     ['runs dropped', 'DROP TABLE tidemark_run'],
-    ['a table in the place of an index', 'DROP TABLE tidemark_run; CREATE TABLE tidemark_run_started (v)'],
+    ['an index replaced by a table', 'DROP TABLE tidemark_run; CREATE TABLE tidemark_run_started (v)'],
     ['samples dropped', 'DROP TABLE tidemark_sample'],
-    [
-      'runs of no form',
-      "INSERT INTO tidemark_run VALUES ('a', '2026', '{'), ('b', '2026', '{}'), ('c', '2026', x'00')",
-    ],
-    ['samples of no form', "INSERT INTO tidemark_sample VALUES (1, 'many', 'x', x'00')"],
-    ['commit time of no form', "UPDATE tidemark_meta SET committed_at = 'yesterday'"],
-    ['mark and version gone', 'PRAGMA application_id = 0; PRAGMA user_version = 0'],
-    ['count of no form', "UPDATE tidemark_table SET rows = 'many' WHERE name = 'pair'"],
-  ])('T4: %s: it goes on where it was', (_, sql) => {
+    ['malformed runs', "INSERT INTO tidemark_run VALUES ('a', '2026', '{'), ('b', '2026', '{}'), ('c', '2026', x'00')"],
+    ['malformed samples', "INSERT INTO tidemark_sample VALUES (1, 'many', 'x', x'00')"],
+    ['malformed commit time', "UPDATE tidemark_meta SET committed_at = 'yesterday'"],
+    ['application id and version lost', 'PRAGMA application_id = 0; PRAGMA user_version = 0'],
+    ['malformed row count', "UPDATE tidemark_table SET rows = 'many' WHERE name = 'pair'"],
+  ])('T4: %s: keeps its cursor and applies the next page', (_, sql) => {
     for (const reopen of [false, true]) {
       if (reopen) replica.close();
-      another(sql);
+      asOtherProgram(sql);
       if (reopen) {
-        expect(readReplicaSummary(file, 'shop')).toMatchObject({ cursor: { seq: feed.head }, lastRun: null });
+        expect(readReplicaSummary(file, 'shop')).toMatchObject({ cursor: { seq: mirror.head }, lastRun: null });
         replica = Replica.open(file, 'shop');
       }
       change(reopen ? 2 : 1);
-      expect(replica.summary()).toMatchObject({ cursor: { seq: feed.head - 1 }, lastRun: null, lastSuccess: null });
+      expect(replica.summary()).toMatchObject({ cursor: { seq: mirror.head - 1 }, lastRun: null, lastSuccess: null });
       expect(replica.history.runs(null, 10)).toEqual([]);
       expect(replica.history.samples(0).every(({ waiting, lagMs }) => waiting === null && lagMs === null)).toBe(true);
       pull();
       const nothing = { checkedAt: null, syncedAt: null, headSeq: null, waiting: null };
       replica.history.setStatus({ ...nothing, code: 'up-to-date', headline: 'Up to date' });
       expect(here()).toEqual(there());
-      another('DELETE FROM tidemark_sample; DELETE FROM tidemark_run');
+      asOtherProgram('DELETE FROM tidemark_sample; DELETE FROM tidemark_run');
     }
   });
 
-  test('T4: a schema of no form: the table is altered, and a fresh copy puts it right', () => {
-    another("UPDATE tidemark_table SET schema = '{' WHERE name = 'item'");
+  test('T4: a malformed stored schema counts as an altered table, and a snapshot restores it', () => {
+    asOtherProgram("UPDATE tidemark_table SET schema = '{' WHERE name = 'item'");
     expect(replica.alteredTables()).toEqual(['item']);
-    expect(codeOf(() => replica.applyPage(verifyPage(feed.page(2))))).toBe('replica_altered');
+    expect(codeOf(() => replica.applyPage(verifyPage(mirror.page(2))))).toBe('replica_altered');
     install();
     expect(replica.alteredTables()).toEqual([]);
     expect(here()).toEqual(there());
   });
 
-  test('a replica of the format before is upgraded where it is, and can be looked at before', () => {
+  test('migrates a replica of format 1 in place; its summary can be read before', () => {
     replica.close();
-    another(
+    asOtherProgram(
       'ALTER TABLE tidemark_meta DROP COLUMN squashed; ALTER TABLE tidemark_meta DROP COLUMN tables; PRAGMA user_version = 1',
     );
     expect(readReplicaSummary(file, 'shop')).toMatchObject({ cursor: { epoch: EPOCH, seq: 2 }, scopes: 'all' });
@@ -380,18 +386,18 @@ describe('what the replica knows of itself', () => {
     expect(here()).toEqual(there());
   });
 
-  test('T5: a page of another set of scopes is refused', () => {
+  test('T5: refuses a page of another set of scopes', () => {
     change(1);
     const before = replica.cursorState();
-    expect(() => replica.applyPage(verifyPage(feed.page(2, 'branch7')))).toThrowError(
+    expect(() => replica.applyPage(verifyPage(mirror.page(2, 'branch7')))).toThrowError(
       /of the scopes branch7, the data here of all/,
     );
     expect(replica.cursorState()).toEqual(before);
   });
 });
 
-test('P3: whatever other programs do between pulls, the next ones bring the data back, and nothing of theirs is lost', () => {
-  const VANDALISM = [
+test('P3: after any damage by other programs, the next pulls restore the data and keep their objects', () => {
+  const DAMAGE = [
     'DROP TABLE IF EXISTS item',
     'DROP TABLE IF EXISTS loose',
     'ALTER TABLE pair ADD COLUMN mine',
@@ -407,18 +413,21 @@ test('P3: whatever other programs do between pulls, the next ones bring the data
     'CREATE VIEW IF NOT EXISTS looks AS SELECT name FROM item',
   ];
   fc.assert(
-    fc.property(fc.array(fc.array(fc.constantFrom(...VANDALISM), { maxLength: 4 }), { maxLength: 4 }), (rounds) => {
+    fc.property(fc.array(fc.array(fc.constantFrom(...DAMAGE), { maxLength: 4 }), { maxLength: 4 }), (rounds) => {
       end();
       begin();
-      another('CREATE TABLE mine (n); INSERT INTO mine VALUES (7); CREATE VIEW item_names AS SELECT name FROM item');
-      rounds.forEach((deeds, n) => {
-        // Of a table that is not as it was made, while both lists that name it are gone, nothing says whose it is.
-        const forgotten = deeds.includes('DROP TABLE tidemark_meta') && deeds.includes('DELETE FROM tidemark_table');
-        for (const sql of deeds.filter((deed) => !forgotten || !deed.startsWith('ALTER'))) {
+      asOtherProgram(
+        'CREATE TABLE mine (n); INSERT INTO mine VALUES (7); CREATE VIEW item_names AS SELECT name FROM item',
+      );
+      rounds.forEach((statements, n) => {
+        // An altered table that is in neither of our lists looks like another program's.
+        const unattributable =
+          statements.includes('DROP TABLE tidemark_meta') && statements.includes('DELETE FROM tidemark_table');
+        for (const sql of statements.filter((sql) => !unattributable || !sql.startsWith('ALTER'))) {
           try {
-            another(sql);
+            asOtherProgram(sql);
           } catch {
-            // What was broken before cannot be broken in each way again.
+            // Fails when an earlier statement has already removed its target.
           }
         }
         change(n + 1);

@@ -2,13 +2,16 @@ import { TidemarkError } from '@tidemark/protocol/errors';
 import { databaseError, openLockFile } from '@tidemark/table-store/sqlite';
 
 /**
- * The one writer of a replica, across processes. Held on a file of its own beside the replica, so that
- * readers of other programs are never blocked; the operating system lets go of it when the process ends.
+ * Makes sure that a replica has one writer, across processes.
+ *
+ * The lock is SQLite's exclusive lock on a small file beside the replica: a lock on the replica itself would block
+ * readers. The operating system releases it when the process ends, however it ends, so a stale lock cannot exist and no
+ * clock decides who may write. See docs/decisions/2026-11-25-writer-lock-in-sqlite.md for the alternatives.
  */
 export class WriterLock {
   readonly #release: () => void;
 
-  /** Throws db_in_use when another process holds it. */
+  /** `file`: the replica. Throws `db_in_use` when another process holds the lock, `db_*` when the lock file cannot be used. */
   constructor(file: string) {
     try {
       this.#release = openLockFile(`${file}-lock`);

@@ -138,7 +138,7 @@ const CASES: Case[] = [
   },
   {
     code: 'comparing',
-    name: 'all rows here are read',
+    name: 'waits for the relay after all rows are read',
     severity: 'busy',
     facts: verifying('comparing', { done: 1_234_567, table: null, tableIndex: 0, etaS: 0 }),
     headline: 'Comparing with HQ-1: 1,234,567 of 1,234,567 rows',
@@ -148,7 +148,7 @@ const CASES: Case[] = [
   },
   {
     code: 'syncing-slow',
-    name: 'a comparison that hears nothing',
+    name: 'a comparison without an answer',
     severity: 'warn',
     facts: verifying('comparing', { done: 1_234_567, lastDataAt: at(35_000), deadlineAt: at(-25_000) }),
     headline: 'Still waiting for HQ-1',
@@ -158,7 +158,7 @@ const CASES: Case[] = [
   },
   {
     code: 'comparing',
-    name: 'long work here is not a silence of the relay',
+    name: 'long local work is not a stall',
     severity: 'busy',
     facts: verifying('comparing', { lastDataAt: at(35_000), etaS: null }),
     headline: 'Comparing with HQ-1: 120,000 of 1,234,567 rows',
@@ -177,7 +177,7 @@ const CASES: Case[] = [
   },
   {
     code: 'repairing',
-    name: 'a share that was changed',
+    name: 'after a change of the data selection',
     severity: 'busy',
     facts: { ...difference, ...verifying('repairing', { done: 0, total: 12_400, etaS: null }) },
     headline: 'Updating the data selection: 0 of 12,400 rows',

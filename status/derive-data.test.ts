@@ -37,7 +37,7 @@ const CASES: Case[] = [
   },
   {
     code: 'unknown',
-    name: 'the relay was not asked yet',
+    name: 'no answer since the start',
     severity: 'unknown',
     facts: { probe: null, waiting: null },
     headline: 'Status not known yet',
@@ -109,7 +109,7 @@ const CASES: Case[] = [
   },
   {
     code: 'stale',
-    name: 'automatic checks that do not come',
+    name: 'automatic checks that did not run',
     severity: 'warn',
     facts: {
       probe: probe({}, HOUR),
@@ -151,7 +151,7 @@ const CASES: Case[] = [
   },
   {
     code: 'behind',
-    name: 'only the head is known',
+    name: 'only the head of the relay is known',
     severity: 'info',
     facts: {
       probe: probe({
@@ -241,7 +241,7 @@ const CASES: Case[] = [
   },
   {
     code: 'behind',
-    name: 'half of it was applied since the relay was asked',
+    name: 'half of the backlog was applied since the last answer',
     severity: 'info',
     facts: {
       ...waiting(1284),
@@ -255,7 +255,7 @@ const CASES: Case[] = [
   },
   {
     code: 'up-to-date',
-    name: 'S10: what the relay has besides is for other branches',
+    name: 'S10: newer transactions at the relay are for other branches',
     severity: 'ok',
     facts: elsewhere({ by: 'none' }),
     headline: 'Up to date',
@@ -317,11 +317,11 @@ const CASES: Case[] = [
 
 testCases('data', CASES);
 
-describe('no false green', () => {
-  const GREEN: [string, Partial<Facts>][] = [
+describe('up-to-date is not shown', () => {
+  const NOT_CURRENT: [string, Partial<Facts>][] = [
     ['the relay never answered', { probe: null }],
     [
-      'the cursor is not the head, and what lies between was not counted',
+      'the cursor is below the head, and the transactions in between were not counted',
       {
         probe: probe({
           head: { epoch: EPOCH, seq: seq(5311), committedAt: at(0) },
@@ -330,7 +330,7 @@ describe('no false green', () => {
       },
     ],
     ['the cursor is past the head', { replica: replica({ cursor: { epoch: EPOCH, seq: seq(5311) } }) }],
-    ['another share is to be fetched, though the cursor is the head', difference],
+    ['another data selection is due, though the cursor is the head', difference],
     [
       'nothing waits for another history',
       {
@@ -360,18 +360,18 @@ describe('no false green', () => {
     ['changes wait, whatever the head says', { waiting: { transactions: 1, changes: 1, bytes: 10, oldestAt: null } }],
     ['a transaction without changes waits', { waiting: { transactions: 1, changes: 0, bytes: 10, oldestAt: null } }],
   ];
-  test.each(GREEN)('not when %s', (_, change) => {
+  test.each(NOT_CURRENT)('when %s', (_, change) => {
     expect(status(change).code).not.toBe('up-to-date');
   });
 
-  test('a later answer of the relay ends a fault of reaching it', () => {
+  test('a later answer of the relay ends a connection fault', () => {
     const change = {
       lastRun: failedRun({ code: 'relay_unreachable', params: {} }, { endedAt: at(90_000) }),
     };
     expect(status(change).code).toBe('up-to-date');
   });
 
-  test('a difference that was fetched is no longer due, though the cursor stayed', () => {
+  test('a downloaded difference is no longer due, although the cursor did not move', () => {
     const waiting = { transactions: 0, changes: 0, bytes: 0, oldestAt: null };
     expect(status({ ...difference, waiting }).code).toBe('up-to-date');
   });
@@ -384,7 +384,7 @@ describe('no false green', () => {
     expect(shown.headline).toBe('2 transactions waiting');
   });
 
-  test('a later answer of the relay does not end a fault of the data', () => {
+  test('a later answer of the relay does not end a fault in the data', () => {
     expect(
       status({
         lastRun: failedRun({ code: 'page_invalid', params: { detail: 'x' } }, { endedAt: at(90_000) }),
@@ -393,11 +393,11 @@ describe('no false green', () => {
   });
 });
 
-describe('a feed that is silent', () => {
+describe('a silent feed', () => {
   const silent = (msAgo: number, connected: boolean) =>
     status({ probe: probe({ now: at(0), feed: { connected, heardAt: at(msAgo), lagMs: 1000 } }, 0) });
 
-  test('the data is as of when it was last heard, and that is told besides, before the relay counts as behind', () => {
+  test('shows data as of the last contact, with a warning, before the relay counts as behind', () => {
     const shown = silent(3 * 60_000, false);
     expect(shown).toMatchObject({
       ...{ code: 'up-to-date', short: 'Up to date as of 10:38' },
@@ -411,12 +411,12 @@ describe('a feed that is silent', () => {
     ]);
   });
 
-  test('one that is heard leaves nothing to tell; one silent for long makes the relay behind, told once', () => {
+  test('gives no warning while the feed is heard, and one when long silence puts the relay behind', () => {
     expect(silent(4000, true)).toMatchObject({ code: 'up-to-date', attention: [] });
     expect(silent(6 * 60_000, false)).toMatchObject({ code: 'relay-behind', attention: [] });
   });
 
-  test('it is told beside what waits', () => {
+  test('warns in addition to a backlog', () => {
     const { probe: probed, ...rest } = waiting(12);
     const feed = { connected: false, heardAt: at(3 * 60_000), lagMs: 0 };
     const shown = status({ ...rest, probe: { ...probed, status: { ...probed.status, feed } } });
@@ -441,8 +441,8 @@ describe('trend', () => {
     ['catching up', samples([9, 20, 10], [5, 21, 16], [2, 22, 20]), 'catching up'],
     ['falling behind', samples([2, 20, 18], [5, 30, 24], [9, 40, 30]), 'falling behind'],
     ['steady', samples([5, 20, 15], [9, 30, 20], [5, 40, 35]), 'steady'],
-    ['stuck: the cursor stands', samples([2, 20, 18], [5, 23, 18], [9, 27, 18]), 'stuck'],
-    ['rewound: the head fell', samples([2, 20, 18], [2, 5, 18]), 'rewound'],
+    ['stuck: the cursor does not move', samples([2, 20, 18], [5, 23, 18], [9, 27, 18]), 'stuck'],
+    ['rewound: the head went back', samples([2, 20, 18], [2, 5, 18]), 'rewound'],
   ])('%s', (_, change, trend) => {
     expect(status(change).trend).toBe(trend);
   });

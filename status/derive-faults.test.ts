@@ -52,7 +52,7 @@ const CASES: Case[] = [
   },
   {
     code: 'busy',
-    name: 'changes are put together',
+    name: 'while changes are compacted',
     severity: 'info',
     facts: { ...failing('squash_building'), retry: { attempt: 1, nextAt: at(-5000) } },
     headline: 'HQ-1 is preparing the changes',
@@ -91,7 +91,7 @@ const CASES: Case[] = [
   },
   {
     code: 'failed',
-    name: 'a comparison',
+    name: 'a failed comparison',
     severity: 'error',
     facts: { lastRun: failedRun({ code: 'page_corrupt', params: {} }, { mode: 'verify', left: null }) },
     headline: 'Verify stopped: data arrived damaged and was discarded',

@@ -6,7 +6,8 @@ import { NOW, facts as upToDate } from '@tidemark/testing/facts';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { deriveStatus } from './derive.ts';
-import { DEFAULT_THRESHOLDS, Facts, Progress } from './facts.ts';
+import { DEFAULT_THRESHOLDS, Facts, FactsJson, Progress } from './facts.ts';
+import { Status, StatusJson } from './status.ts';
 
 const time = fc.oneof(
   {
@@ -195,14 +196,14 @@ const facts: fc.Arbitrary<Facts> = fc.record({
   clockSkewMs: maybe(fc.double({ min: -1e12, max: 1e12, noNaN: true })),
   thresholds: fc.constant(DEFAULT_THRESHOLDS),
 });
-/** A PC that is up to date, but for a few facts: whatever comes near the edge of green. */
+/** A PC that is up to date except for a few facts: cases near the border of `up-to-date`. */
 const nearly: fc.Arbitrary<Facts> = fc
   .tuple(facts, fc.subarray(Object.keys(upToDate()) as (keyof Facts)[], { maxLength: 4 }))
   .map(([other, keys]) => ({ ...upToDate(), ...Object.fromEntries(keys.map((key) => [key, other[key]])) }));
 const RUNS = { numRuns: 2000 };
 
-/** Something else than pages is to come, for this very cursor. */
-const dueBesides = (
+/** The relay planned a difference or a snapshot for the present cursor, and it has not been downloaded. */
+const isOtherPlanDue = (
   { plan: { by }, behind }: RelayStatus,
   asked: Cursor | null,
   { replica, waiting }: Facts,
@@ -212,8 +213,8 @@ const dueBesides = (
   (by === 'difference' || by === 'snapshot') &&
   (behind !== null || waiting === null);
 
-/** The rule of ui.md, said once more, on purpose not by the code under test. */
-function mayBeGreen(each: Facts): boolean {
+/** The conditions of `up-to-date`, written a second time, independently of the code under test. */
+function mayBeUpToDate(each: Facts): boolean {
   const { probe, replica, lastRun, retry, phase, agent: engine, configured, waiting } = each;
   const head = probe?.status.head;
   const heardAt = probe?.status.feed.heardAt;
@@ -227,7 +228,7 @@ function mayBeGreen(each: Facts): boolean {
     replica.fault === null &&
     replica.cursor?.epoch === head.epoch &&
     (replica.cursor.seq === head.seq || (replica.cursor.seq < head.seq && waiting !== null)) &&
-    !dueBesides(probe.status, probe.for, each) &&
+    !isOtherPlanDue(probe.status, probe.for, each) &&
     (waiting === null || waiting.changes + waiting.transactions === 0) &&
     NOW - probe.at <= DEFAULT_THRESHOLDS.freshMs &&
     probe.status.now - heardAt + lag < DEFAULT_THRESHOLDS.sourceLagWarnMs &&
@@ -236,14 +237,14 @@ function mayBeGreen(each: Facts): boolean {
   );
 }
 
-test('green only when every condition holds', () => {
+test('shows up-to-date only when every condition holds', () => {
   let green = 0;
   fc.assert(
     fc.property(fc.oneof(facts, nearly), (each) => {
       const shown = deriveStatus(each, NOW);
       if (shown.code !== 'up-to-date') return;
       green += 1;
-      expect(mayBeGreen(each)).toBe(true);
+      expect(mayBeUpToDate(each)).toBe(true);
     }),
     { numRuns: 6000 },
   );
@@ -253,7 +254,7 @@ test('green only when every condition holds', () => {
 /** States in which there is nothing for a person to do but wait. */
 const NO_ACTION = ['starting', 'finishing', 'cancelling', 'agent-restarting'];
 
-test('every state names a cause, and an action wherever one helps', () => {
+test('names a cause in every state, and an action in every state where one helps', () => {
   fc.assert(
     fc.property(facts, (each) => {
       const shown = deriveStatus(each, NOW);
@@ -269,7 +270,7 @@ test('every state names a cause, and an action wherever one helps', () => {
   );
 });
 
-test('more done than there was to do is never shown', () => {
+test('never shows more done than the total', () => {
   fc.assert(
     fc.property(facts, (each) => {
       const { headline } = deriveStatus(each, NOW);
@@ -281,7 +282,7 @@ test('more done than there was to do is never shown', () => {
   );
 });
 
-test('any facts at any clock give a state', () => {
+test('returns a state for any facts at any time', () => {
   fc.assert(
     fc.property(facts, fc.oneof(fc.double(), fc.constant(Number.NaN), fc.integer()), (each, now) => {
       expect(deriveStatus(each, now).code).toBeTypeOf('string');
@@ -290,9 +291,21 @@ test('any facts at any clock give a state', () => {
   );
 });
 
-test('the made-up facts are facts', () => {
+test('generates valid facts', () => {
   fc.assert(
     fc.property(facts, (each) => Facts.safeParse(each).error === undefined),
+    { numRuns: 300 },
+  );
+});
+
+test('facts and status survive JSON, with times as text', () => {
+  const copyOf = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
+  fc.assert(
+    fc.property(facts, (each) => {
+      const shown = Status.parse(deriveStatus(each, NOW));
+      expect(copyOf(FactsJson.decode(copyOf(FactsJson.encode(each)) as never))).toEqual(copyOf(each));
+      expect(copyOf(StatusJson.decode(copyOf(StatusJson.encode(shown)) as never))).toEqual(copyOf(shown));
+    }),
     { numRuns: 300 },
   );
 });

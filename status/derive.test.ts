@@ -5,7 +5,7 @@ import { difference, failing, snapshot, status, waiting } from '@tidemark/testin
 import { describe, expect, test } from 'vitest';
 
 describe('precedence', () => {
-  test('what is wrong besides the first is listed, most important first', () => {
+  test('lists other warnings and errors as attention, most important first', () => {
     const shown = status({
       ...failing('token_invalid'),
       ...waiting(20_000),
@@ -16,11 +16,11 @@ describe('precedence', () => {
     expect(shown.attention.map(({ code }) => code)).toEqual(['behind', 'clock']);
   });
 
-  test('a root cause is not listed again by its effects', () => {
+  test('does not list the effects of a root cause', () => {
     expect(status({ online: false, ...failing('relay_unreachable') }).attention).toEqual([]);
   });
 
-  test('a fault stays visible while it is tried again', () => {
+  test('keeps a fault visible during the retry', () => {
     const shown = status({
       ...failing('relay_unreachable'),
       phase: { kind: 'checking', since: at(0) },
@@ -29,7 +29,7 @@ describe('precedence', () => {
     expect(shown.attention.map(({ code }) => code)).toEqual(['unreachable']);
   });
 
-  test('data that flows outranks the fault that it got past, which stays listed', () => {
+  test('shows a sync that receives data instead of the fault before it, which stays listed', () => {
     const shown = status({
       ...failing('disk_full'),
       phase: { kind: 'syncing', first: false, progress: PROGRESS },
@@ -38,7 +38,7 @@ describe('precedence', () => {
     expect(shown.attention.map(({ code }) => code)).toEqual(['disk-full']);
   });
 
-  test('the fresh copy that a resync asked for shows its progress', () => {
+  test('shows the progress of a fresh copy after a resync', () => {
     expect(
       status({
         ...snapshot('behind_horizon'),
@@ -51,17 +51,17 @@ describe('precedence', () => {
     ).toBe('syncing');
   });
 
-  test('a snapshot that is only cheaper is an ordinary backlog', () => {
+  test('shows a snapshot that is only cheaper as an ordinary backlog', () => {
     expect(status({ ...snapshot('cheaper'), ...waiting(50_000) }).code).toBe('behind');
   });
 
-  test('a comparison that was stopped leaves what is known of the data', () => {
+  test('shows the state of the data after a cancelled comparison', () => {
     const lastRun: Run = { ...RUN, mode: 'verify', outcome: 'cancelled', endedAt: at(0) };
     expect(status({ lastRun }).code).toBe('up-to-date');
     expect(status({ ...waiting(12), lastRun }).code).toBe('behind');
   });
 
-  test('a share that was changed is no backlog besides', () => {
+  test('does not list a changed data selection as a backlog', () => {
     const head = { epoch: EPOCH, seq: seq(90_000), committedAt: at(0) };
     const probed = difference.probe ?? probe();
     const shown = status({ probe: { ...probed, status: { ...probed.status, head } }, waiting: null });
@@ -69,7 +69,7 @@ describe('precedence', () => {
     expect(shown.attention).toEqual([]);
   });
 
-  test('a run under way can be cancelled whatever else is shown', () => {
+  test('offers to cancel a run under way in every error state', () => {
     const shown = status({
       ...failing('token_invalid'),
       phase: { kind: 'checking', since: at(0) },
@@ -77,7 +77,7 @@ describe('precedence', () => {
     expect(shown.secondary.map(({ id }) => id)).toContain('cancel');
   });
 
-  test('a plan made for another position is not believed', () => {
+  test('ignores a plan for another position', () => {
     const stalePlan = snapshot('behind_horizon');
     expect(
       status({

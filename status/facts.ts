@@ -5,35 +5,45 @@ import { runOf } from '@tidemark/protocol/run';
 import { Time, type TimeSchema, TimeText } from '@tidemark/protocol/time';
 import { z } from 'zod';
 
-/** What a terminal knows about itself: the input of deriveStatus, besides the clock. */
+/**
+ * Facts that a terminal knows about itself and the relay: the input of `deriveStatus`, which takes only the clock in
+ * addition. Each schema exists twice, with times as numbers in memory and as text in JSON: see time.ts of the protocol.
+ */
 
+/** {@link Progress} with times in one form. */
 export const progressOf = <T extends TimeSchema>(time: T) =>
   z.object({
     runId: z.string(),
     startedAt: time,
+    /** `preparing`: waiting for the relay. `finishing`: saving the cursor. */
     stage: z.enum(['preparing', 'downloading', 'applying', 'comparing', 'repairing', 'finishing']),
-    /** What is counted: rows of a snapshot, or changes. */
+    /** The unit of `done`, `total` and `rate`: rows of a snapshot or comparison, or changes. */
     unit: z.enum(['rows', 'changes']),
     done: z.int().nonnegative(),
+    /** Fixed when the run starts. 0: not known yet. */
     total: z.int().nonnegative(),
+    /** Bytes received, before compression for pages and as sent for a snapshot. */
     bytes: z.int().nonnegative(),
+    /** 0: not known yet. */
     bytesTotal: z.int().nonnegative(),
-    /** Table being applied or downloaded, with its number. */
+    /** Name of the table under way. Null: none yet. */
     table: z.string().nullable(),
+    /** Its number, from 1. 0: not counted. */
     tableIndex: z.int().nonnegative(),
     tableCount: z.int().nonnegative(),
+    /** The seq at which the run ends. Null: not known yet. */
     target: Seq.nullable(),
     /** When data last arrived. */
     lastDataAt: time,
-    /** When the request in flight gives up. */
+    /** When the request in flight gives up. Null: no request. */
     deadlineAt: z.nullable(time),
-    /** Changes or rows a second over the last seconds; null while not known. */
+    /** Per second, over the last seconds. Null: not known. */
     rate: z.number().nonnegative().nullable(),
-    /** Seconds left; null while it cannot be trusted (under 5 s, 3 batches, or unsteady). */
+    /** Seconds left. Null while the estimate cannot be trusted: before 5 s and 3 batches, or at an unsteady rate. */
     etaS: z.number().nonnegative().nullable(),
   });
 
-/** Progress of a run. `total` is fixed when the run starts. */
+/** Progress of a run. */
 export const Progress = progressOf(Time);
 export type Progress = z.infer<typeof Progress>;
 
@@ -44,11 +54,14 @@ const phaseOf = <T extends TimeSchema>(time: T) =>
     z.object({ kind: z.literal('checking'), since: time }),
     z.object({
       kind: z.literal('syncing'),
+      /** The replica has no data yet. */
       first: z.boolean(),
       progress: progressOf(time),
     }),
     z.object({ kind: z.literal('cancelling'), since: time }),
   ]);
+/** The work of the agent. */
+export const Phase = phaseOf(Time);
 export type Phase = z.infer<typeof Phase>;
 
 const pauseOf = <T extends TimeSchema>(time: T) =>
@@ -66,20 +79,25 @@ export type Pause = z.infer<typeof Pause>;
 /** {@link Pause} as the settings file stores it. */
 export const PauseJson = pauseOf(TimeText);
 
+/** Limits at which a state begins. */
 export const Thresholds = z.object({
+  /** An answer of the relay is fresh up to this age. */
   freshMs: z.int(),
+  /** An answer is stale from this age, or after three automatic checks that did not come. */
   staleMs: z.int(),
+  /** A backlog of so many changes is a warning. */
   behindWarnChanges: z.int(),
+  /** A backlog whose oldest change has this age is a warning. */
   behindWarnAgeMs: z.int(),
+  /** A relay that is this far behind the master is a warning. */
   sourceLagWarnMs: z.int(),
+  /** A run that has received no data for this long is stalled. */
   stallMs: z.int(),
 });
 
-/** What the agent is doing. */
-export const Phase = phaseOf(Time);
 export type Thresholds = z.infer<typeof Thresholds>;
 
-/** Defaults of ui.md's thresholds. */
+/** The limits of every program. */
 export const DEFAULT_THRESHOLDS: Thresholds = {
   freshMs: 15 * 60_000,
   staleMs: 24 * 3_600_000,
@@ -91,14 +109,17 @@ export const DEFAULT_THRESHOLDS: Thresholds = {
 
 const factsOf = <T extends TimeSchema>(time: T) =>
   z.object({
+    /** The terminal has an address, a feed and a key. */
     configured: z.boolean(),
-    /** What people call them: "Central database", the relay's own name or host, this PC. */
+    /** Names to show to people. Empty: none is known. */
     names: z.object({
+      /** The master: `Central database`. */
       central: z.string(),
+      /** The relay's own name, or the host of its address. */
       relay: z.string(),
       terminal: z.string(),
     }),
-    /** The sync engine's process, as the app sees it. The plain terminal is always alive. */
+    /** The agent's process, as the app sees it. Without the app it is always alive. `restarts`: within 10 minutes. */
     agent: z.discriminatedUnion('state', [
       z.object({ state: z.literal('alive') }),
       z.object({ state: z.literal('starting') }),
@@ -111,7 +132,7 @@ const factsOf = <T extends TimeSchema>(time: T) =>
     ]),
     phase: phaseOf(time),
     paused: pauseOf(time).nullable(),
-    /** What the operating system says; false is believed, true proves nothing. */
+    /** Whether the operating system reports a network. Only false is reliable. Null: it reports nothing. */
     online: z.boolean().nullable(),
     replica: z.object({
       /** Null: never synced. */
@@ -119,13 +140,14 @@ const factsOf = <T extends TimeSchema>(time: T) =>
       /** Commit time of the cursor's transaction at the master. */
       committedAt: z.nullable(time),
       tables: z.int().nonnegative(),
+      /** Rows of all tables. */
       rows: z.int().nonnegative(),
-      /** Why the local database cannot be used (db_* or disk_full), if so. */
+      /** Why the local database cannot be used (`db_*` or `disk_full`). Null: it can. */
       fault: Fault.nullable(),
     }),
-    /** Last answer of the relay to a status request, and when it came. Its `behind` was counted at the cursor `for`. */
+    /** The relay's last answer to a status request, with its time of arrival. The relay counted `behind` from the cursor `for`. */
     probe: z.object({ at: time, for: Cursor.nullable(), status: relayStatusOf(time) }).nullable(),
-    /** Changes waiting after the last probe and whatever was applied since; null when not known. */
+    /** The backlog of the last probe, less the pages applied since. Null: unknown. `bytes`: before compression. */
     waiting: z
       .object({
         transactions: z.int(),
@@ -134,20 +156,22 @@ const factsOf = <T extends TimeSchema>(time: T) =>
         oldestAt: z.nullable(time),
       })
       .nullable(),
-    /** Last pull that reached its target, or found nothing new. */
+    /** The last pull that reached its target. A check is not a pull. */
     lastSuccess: runOf(time).nullable(),
-    /** Last run of all. */
+    /** The last run; while a run waits to be retried, that run, as failed. */
     lastRun: runOf(time).nullable(),
-    /** Changes waiting at the last probes, oldest first (at most 10), for the trend. */
+    /** The backlog at the last probes, oldest first, at most 10. */
     trend: z.array(z.object({ at: time, changes: z.int(), head: Seq, cursor: Seq })),
-    /** The next try after a failure, by itself. */
+    /** The automatic retry after a failure. `attempt`: number of the next attempt. Null: none is due. */
     retry: z.object({ attempt: z.int(), nextAt: time }).nullable(),
+    /** Automatic runs. Null: off; `nextAt` is also null during a pause. */
     schedule: z.object({ everyMs: z.int().nullable(), nextAt: z.nullable(time) }),
-    /** This PC's clock minus the relay's, at the last probe. */
+    /** This PC's clock minus the relay's, at the last probe. Null: no probe. */
     clockSkewMs: z.number().nullable(),
     thresholds: Thresholds,
   });
 
+/** The facts in memory. */
 export const Facts = factsOf(Time);
 export type Facts = z.infer<typeof Facts>;
 /** {@link Facts} in JSON output: times are text. */

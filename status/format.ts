@@ -1,10 +1,15 @@
-/** Numbers, times and spans as people read them. Intl only, so that it runs in windows, in Node and in the tray. */
+/**
+ * Numbers, times and spans as people read them. Uses only Intl, so that it runs in a window, in Node and in the tray. Any
+ * number gives a text: NaN, infinities and times outside the range of Date do not throw.
+ */
+
+/** Times and spans are in ms. `now` decides between a time of day and a date. */
 export interface Format {
   /** `1,284`. */
   count(value: number): string;
   /** `1,284 changes`, `1 change`. */
   counted(value: number, one: string, many?: string): string;
-  /** `3.2 MB`. */
+  /** Takes bytes: `3.2 MB`. A MB is 10^6 bytes. */
   bytes(value: number): string;
   /** `12 %`; never above 100. */
   percent(part: number, whole: number): string;
@@ -22,7 +27,7 @@ export interface Format {
   span(ms: number): string;
   /** Span in words (ms), one unit: `3 hours`. */
   words(ms: number): string;
-  /** Rounded span in words, for what is left (ms): `about 2 minutes`, `less than 5 seconds`. */
+  /** Rounded span in words, for the time left (ms): `about 2 minutes`, `less than 5 seconds`. */
   left(ms: number): string;
   /** `0:25`. */
   countdown(ms: number): string;
@@ -35,7 +40,7 @@ const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 const BYTE_UNITS = ['byte', 'kilobyte', 'megabyte', 'gigabyte', 'terabyte'] as const;
-/** What Date can hold. */
+/** Upper bound of Date, ms. */
 const LAST_MOMENT = 8.64e15;
 
 const amount = (ms: number) => (Number.isFinite(ms) ? Math.max(0, ms) : 0);

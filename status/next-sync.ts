@@ -1,7 +1,7 @@
 import type { RelayStatus } from '@tidemark/protocol/api';
 import type { Facts } from './facts.ts';
 
-/** What the next sync will do: by which plan, and how many bytes it downloads. */
+/** The next sync, as far as the facts show it: its plan, and the bytes it downloads. */
 
 type Known = Pick<Facts, 'probe' | 'waiting' | 'replica'>;
 
@@ -12,8 +12,8 @@ type Known = Pick<Facts, 'probe' | 'waiting' | 'replica'>;
 export function planOf({ probe, waiting, replica: { cursor } }: Known): RelayStatus['plan'] | null {
   if (probe === null || probe.for?.epoch !== cursor?.epoch || probe.for?.seq !== cursor?.seq) return null;
   const { plan, behind } = probe.status;
-  // A difference, or a copy at the same seq, leaves the cursor unchanged. The relay gave no count with such a plan, so a
-  // count that exists now was made after the plan was carried out.
+  // A difference, or a copy at the same seq, leaves the cursor unchanged. The relay sends no backlog with such a plan, so
+  // a backlog that is known now dates from after the plan was carried out.
   const carriedOut = (plan.by === 'difference' || plan.by === 'snapshot') && behind === null && waiting !== null;
   return carriedOut ? null : plan;
 }
@@ -45,7 +45,7 @@ export function bytesToDownload(known: Known): number | null {
     return plan?.by === 'pages' && waiting === null ? nullIfZero(plan.bytes) : null;
   const planned = probe?.status.plan.by === 'pages' ? probe.status.plan.bytes : 0;
   const uncompressed = probe?.status.behind?.bytes ?? 0;
-  // What is waiting is counted before compression; the plan has the size after compression.
+  // The backlog is counted before compression, the plan after it.
   const share = planned > 0 && uncompressed > 0 ? Math.min(1, waiting.bytes / uncompressed) : null;
   return nullIfZero(share === null ? waiting.bytes : Math.round(planned * share));
 }

@@ -41,7 +41,7 @@ const ENDED_BY_ANSWER: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'replica_empty',
 ]);
 
-/** What the rules need to know. Times are ms since 1970. */
+/** The input of the rules. Times are ms since 1970. */
 export interface Reading {
   facts: Facts;
   /** The time for which the status is derived. */

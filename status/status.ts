@@ -2,79 +2,144 @@ import { Time, type TimeSchema, TimeText } from '@tidemark/protocol/time';
 import { z } from 'zod';
 import { progressOf } from './facts.ts';
 
+/**
+ * The status of a terminal, as every screen, the command line and `tidemark_status` show it. Headlines and details are
+ * sentences without a final full stop.
+ */
+
+/**
+ * How much a state matters. `ok`: only `up-to-date`. `info`: no action is needed soon. `busy`: work is under way. `warn`
+ * and `error`: a person should act. `unknown`: the facts are missing.
+ */
 export const Severity = z.enum(['ok', 'info', 'busy', 'warn', 'error', 'unknown']);
 export type Severity = z.infer<typeof Severity>;
 
-/** Codes of ui.md's states that can occur by now. */
+/** The states. For a new state, add a rule to `PRECEDENCE` in derive.ts and its words to the tests. */
 export const StatusCode = z.enum([
+  /** The engine is opening the replica. */
   'starting',
+  /** No other state follows from the facts. */
   'unknown',
+  /** No address or no key. */
   'setup',
+  /** No data yet. */
   'never-synced',
+  /** Asking the relay for changes. */
   'checking',
+  /** Receiving the first copy. */
   'first-sync',
+  /** Receiving changes or a fresh copy. */
   'syncing',
+  /** A run has received no data for the stall limit. */
   'syncing-slow',
+  /** Saving the position. */
   'finishing',
+  /** Comparing rows with the relay. */
   'comparing',
+  /** Downloading rows that differ. */
   'repairing',
+  /** Ending a run at a safe point. */
   'cancelling',
+  /** A person cancelled the last run. */
   'cancelled',
+  /** Every condition of being current holds: the only green state. */
   'up-to-date',
+  /** Current at the last answer, which is no longer fresh. */
   'up-to-date-old',
+  /** The last answer is so old that the data may be out of date. */
   'stale',
+  /** Changes are waiting. */
   'behind',
+  /** Changes arrive faster than this PC receives them. */
   'falling-behind',
+  /** The relay is behind the master, or does not hear from it. */
   'relay-behind',
+  /** A person paused automatic runs. */
   'paused',
+  /** The operating system reports no network. */
   'offline',
+  /** The relay does not answer. */
   'unreachable',
+  /** Something other than the relay answers. */
   'proxy',
+  /** The relay asks to wait. */
   'busy',
+  /** The relay refuses the key. */
   'signed-out',
+  /** The key gives no right to this data. */
   'forbidden',
+  /** The relay's certificate cannot be verified. */
   'cert',
+  /** This PC's clock differs from the relay's. */
   'clock',
+  /** This program is too old, or the relay is. */
   'upgrade',
+  /** The relay has dropped changes that this PC did not receive. */
   'resync',
+  /** Head office changed the data selection of this PC. */
   'scopes-changed',
+  /** Another program changed the replica. */
   'altered',
+  /** A comparison without repair found differences. */
   'differs',
+  /** The relay will soon drop changes that are waiting. */
   'horizon',
+  /** The relay's history was reset, or is shorter than this PC's. */
   'rewound',
+  /** The last run failed for another reason, or the database cannot be opened. */
   'failed',
+  /** Not enough disk space. */
   'disk-full',
+  /** Another program is writing to the replica. */
   'db-locked',
+  /** The replica is damaged. */
   'db-damaged',
+  /** The engine failed and is being restarted. */
   'agent-restarting',
+  /** The engine failed too often. */
   'agent-down',
 ]);
 export type StatusCode = z.infer<typeof StatusCode>;
 
-/** What a button does. The app maps each to one call. */
+/** The action of a button. The app maps each to one call. */
 export const ActionId = z.enum([
+  /** Opens the assistant of the first run. */
   'set-up',
+  /** Starts the first sync. */
   'first-sync',
+  /** Starts a sync. */
   'sync-now',
+  /** Asks the relay for changes. */
   'check',
+  /** Ends the run at a safe point. */
   'cancel',
+  /** Pauses until a person resumes. */
   'pause',
+  /** Ends the pause. */
   'resume',
+  /** Repeats the failed run now. */
   'retry',
+  /** Downloads a fresh copy after a confirmation. */
   'recopy',
+  /** Compares with the relay and repairs. */
   'verify',
+  /** Opens the settings at the key. */
   'enter-key',
+  /** Opens the settings. */
   'settings',
+  /** Copies the details for support. */
   'copy-details',
+  /** Restarts the engine. */
   'restart-agent',
 ]);
 export type ActionId = z.infer<typeof ActionId>;
 
+/** A button. */
 export const Action = z.object({
   id: ActionId,
-  /** Words on the button. */
+  /** The text on the button. */
   label: z.string(),
-  /** Number beside the label: changes waiting. */
+  /** Number of changes waiting, shown beside the label. */
   count: z.number().optional(),
 });
 export type Action = z.infer<typeof Action>;
@@ -83,10 +148,12 @@ const attentionOf = <T extends TimeSchema>(time: T) =>
   z.object({
     code: StatusCode,
     severity: Severity,
+    /** Headline and detail, as two sentences. */
     text: z.string(),
     since: z.nullable(time),
     action: Action.nullable(),
   });
+/** A warning or an error that holds in addition to the main state. */
 export const Attention = attentionOf(Time);
 export type Attention = z.infer<typeof Attention>;
 
@@ -94,21 +161,26 @@ const statusOf = <T extends TimeSchema>(time: T) =>
   z.object({
     code: StatusCode,
     severity: Severity,
+    /** The state in a few words. */
     headline: z.string(),
+    /** The cause, the data that is safe, and the remedy. */
     detail: z.string(),
     /** One line for the tray and the status bar. */
     short: z.string(),
-    /** Since when this holds, where known. */
+    /** Since when the state holds. Null: unknown. */
     since: z.nullable(time),
+    /** The one next action. Null: there is nothing to do but wait. */
     primary: Action.nullable(),
     secondary: z.array(Action),
+    /** Progress of the run under way. Null: none. */
     progress: progressOf(time).nullable(),
-    /** What else is wrong. */
+    /** Other warnings and errors that hold, most important first. */
     attention: z.array(attentionOf(time)),
+    /** Where the backlog is heading, see trend.ts. Null: too few answers yet. */
     trend: z.enum(['caught up', 'catching up', 'steady', 'falling behind', 'stuck', 'rewound']).nullable(),
   });
 
-/** What a person is told: the same in window, tray, command line, `tidemark_status` and diagnostics. */
+/** The derived status. */
 export const Status = statusOf(Time);
 export type Status = z.infer<typeof Status>;
 /** {@link Status} in JSON output: times are text. */

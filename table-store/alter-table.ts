@@ -1,30 +1,34 @@
 import { TidemarkError } from '@tidemark/protocol/errors';
 import type { ColumnSchema, TableSchema } from '@tidemark/protocol/schema';
+import { exists } from './query.ts';
 import { ident, type Writer } from './sqlite.ts';
 import { clearName, columnList, columnSql, createTableSql, ensureIndexes, ROWID_NAMES } from './table-ddl.ts';
 import { restoreObjects, thirdPartyObjects } from './third-party-objects.ts';
 
-/** What a table becomes: see AlterLine. */
+/**
+ * Alters a table of the feed and keeps its rows, as an `a` line of the feed says (docs/protocol.md).
+ *
+ * A table to which only columns are added at the end is altered in place; any other is rebuilt beside the old one and
+ * renamed. Objects of other programs survive where the new table allows them: views are neither read nor rewritten, and
+ * indexes and triggers are created again. Works inside the caller's transaction.
+ */
 export interface Alteration {
   from: TableSchema;
-  /** Id and schema that it gets. */
+  /** Id and schema that the table gets. */
   id: number;
   to: TableSchema;
-  /** Of each new column the old one whose values it takes; null: NULL. */
+  /** For each new column, the old column whose values it takes; null: the new column is NULL. */
   columns: (string | null)[];
 }
 
-const BESIDE = 'tidemark_altered';
+/** Temporary name of a table that is being rebuilt or renamed. */
+const SCRATCH_NAME = 'tidemark_altered';
 
-/**
- * Alters a table that holds rows, inside the caller's transaction. What other programs made of it stays: views are
- * neither read nor rewritten, their indexes and triggers are made again. Returns the names of those that the new table
- * does not allow, which are gone. Throws page_invalid, name_clash.
- */
+/** Alters a table. Returns the names of third-party indexes and triggers that the new table does not allow. Throws `page_invalid`, `name_clash`. */
 export function alterTable(db: Writer, alteration: Alteration): string[] {
   check(alteration);
   const legacy = db.pragma('legacy_alter_table', { simple: true });
-  // Else a view of another program that names a table which is not there fails the renaming, and one that does is rewritten.
+  // Otherwise SQLite rewrites the views that name the table, and the renaming fails if any view names a missing table.
   db.pragma('legacy_alter_table = ON');
   try {
     rename(db, alteration.from.name, alteration.to.name);
@@ -51,17 +55,17 @@ function rename(db: Writer, from: string, to: string): void {
   if (from === to) return;
   const move = (a: string, b: string) => db.exec(`ALTER TABLE main.${ident(a)} RENAME TO ${ident(b)}`);
   if (from.toLowerCase() === to.toLowerCase()) {
-    clearName(db, BESIDE);
-    move(from, BESIDE);
-    move(BESIDE, to);
+    clearName(db, SCRATCH_NAME);
+    move(from, SCRATCH_NAME);
+    move(SCRATCH_NAME, to);
     return;
   }
-  if (db.prepare('SELECT 1 FROM main.sqlite_schema WHERE lower(name) = lower(?)').get(to))
+  if (exists(db, 'SELECT 1 FROM main.sqlite_schema WHERE lower(name) = lower(?)', to))
     throw new TidemarkError('name_clash', { table: to });
   move(from, to);
 }
 
-/** Whether the old columns stay as they are, where they are. SQLite appends no column whose name could be the rowid's. */
+/** Whether all old columns keep name, type and place, so that SQLite can append the new ones. It cannot append a column with a name of the rowid. */
 function onlyAppends({ from, to, columns }: Alteration): boolean {
   const appended = to.columns.slice(from.columns.length);
   return (
@@ -81,19 +85,19 @@ function append(db: Writer, { from, to }: Alteration): string[] {
 }
 
 function rebuild(db: Writer, { from, to, columns }: Alteration): string[] {
-  const foreign = thirdPartyObjects(db, to.name);
+  const thirdParty = thirdPartyObjects(db, to.name);
   const values = to.columns.map((column, at) => valueSql(from, columns[at] ?? null, column));
-  clearName(db, BESIDE);
-  db.exec(createTableSql({ ...to, name: BESIDE }));
+  clearName(db, SCRATCH_NAME);
+  db.exec(createTableSql({ ...to, name: SCRATCH_NAME }));
   db.exec(
-    `INSERT INTO main.${BESIDE} (${columnList(to.columns.map(({ name }) => name))}) SELECT ${values.join(', ')} FROM main.${ident(to.name)}`,
+    `INSERT INTO main.${SCRATCH_NAME} (${columnList(to.columns.map(({ name }) => name))}) SELECT ${values.join(', ')} FROM main.${ident(to.name)}`,
   );
   db.exec(`DROP TABLE main.${ident(to.name)}`);
-  db.exec(`ALTER TABLE main.${BESIDE} RENAME TO ${ident(to.name)}`);
-  return restoreObjects(db, foreign);
+  db.exec(`ALTER TABLE main.${SCRATCH_NAME} RENAME TO ${ident(to.name)}`);
+  return restoreObjects(db, thirdParty);
 }
 
-/** Affinity turns a value into its column's type, but leaves blobs as they are and makes none. */
+/** SQL for the value of a new column. Column affinity converts between all types but blobs, so blobs need a cast. */
 function valueSql(from: TableSchema, old: string | null, column: ColumnSchema): string {
   if (old === null) return 'NULL';
   const before = from.columns.find(({ name }) => name === old)?.type;

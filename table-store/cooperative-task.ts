@@ -1,25 +1,33 @@
-/** Work in steps: yields how many rows it has read, or changes it has made, since it last did, so that the caller may do other things between. */
+/**
+ * Long work on one thread that lets other work run in between.
+ *
+ * A task is a generator. It yields where it can pause, with the number of rows it has read or changes it has made since
+ * it last yielded. A caller that stops early must call `return()`, so that the task rolls back its transaction and frees
+ * its statements; {@link runCooperatively} does.
+ */
 export type CooperativeTask<T> = Generator<number, T, void>;
 
-/** Does the work at once. */
-export function runToCompletion<T>(steps: CooperativeTask<T>): T {
+/** Runs a task without a pause. */
+export function runToCompletion<T>(task: CooperativeTask<T>): T {
   for (;;) {
-    const step = steps.next();
+    const step = task.next();
     if (step.done) return step.value;
   }
 }
 
-/** Does the work with turns for others between its steps. `step` is told how many rows or changes it were; it may throw to end it. */
-export async function runCooperatively<T>(steps: CooperativeTask<T>, step: (rows: number) => void): Promise<T> {
+/**
+ * Runs a task and gives the event loop a turn whenever it yields. `onStep` receives the number that the task yielded; if
+ * it throws, the task ends and rolls back.
+ */
+export async function runCooperatively<T>(task: CooperativeTask<T>, onStep: (rows: number) => void): Promise<T> {
   try {
     for (;;) {
-      const { done, value } = steps.next();
+      const { done, value } = task.next();
       if (done) return value;
       await new Promise((resolve) => setImmediate(resolve));
-      step(value);
+      onStep(value);
     }
   } finally {
-    // Whatever it holds is let go of.
-    steps.return(undefined as T);
+    task.return(undefined as T);
   }
 }

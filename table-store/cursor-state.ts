@@ -1,16 +1,23 @@
 import { Cursor, PageStart, Seq, seq } from '@tidemark/protocol/cursor';
 import { ScopeSet } from '@tidemark/protocol/page';
-import { prepared, type Reader, type Writer } from './sqlite.ts';
+import { INTEGER, query, row, UNKNOWN } from './query.ts';
+import type { Reader, Writer } from './sqlite.ts';
 
-/** Where a replica stands. */
+/**
+ * Reads the cursor of a replica: the one row of `tidemark_meta`.
+ *
+ * The row is parsed as untrusted input. Other programs can write to a replica, and a cursor that claims more than the
+ * tables hold would lose changes silently. A row that cannot be right therefore counts as no data, so that a fresh copy
+ * follows. This module never writes.
+ */
 export interface CursorState {
-  /** Null: nothing yet. */
+  /** Last transaction that the replica has applied; null: it holds no data. */
   cursor: Cursor | null;
   /** Where its next page starts. */
   start: PageStart;
   /** Commit time at the master of the last transaction (ISO 8601). */
   committedAt: string | null;
-  /** Id of the set of scopes that it holds; null: nothing yet. */
+  /** Id of its set of scopes; null: it holds no data. */
   scopes: ScopeSet | null;
 }
 
@@ -18,32 +25,35 @@ export const NO_DATA: CursorState = { cursor: null, start: { seq: seq(0), part: 
 
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/;
 
-// All columns: a file of the format before lacks `squashed`.
+// `SELECT *`, because a file of format 1 has no column `squashed`.
 const SQL = `SELECT *, committed_at AS committedAt,
   (SELECT count(*) FROM (SELECT 1 FROM tidemark_spool LIMIT 1)) AS spooled FROM tidemark_meta`;
 
-/** Where a replica stands; nowhere when its row is gone, or says what cannot be. */
+const META = row({ epoch: UNKNOWN, scopes: UNKNOWN, committedAt: UNKNOWN, squashed: UNKNOWN, spooled: INTEGER });
+
+/** The cursor of a replica; {@link NO_DATA} when its row is missing or invalid. */
 export function readCursorState(db: Reader | Writer): CursorState {
-  return read(db) ?? NO_DATA;
+  return parseRow(db) ?? NO_DATA;
 }
 
-/** Whether the replica's row says what cannot be: another program wrote it. */
+/** Whether the replica's row is missing or cannot be right, because another program removed or wrote it. */
 export function hasInvalidCursor(db: Writer): boolean {
-  return read(db) === null;
+  return parseRow(db) === null;
 }
 
-function read(db: Reader | Writer): CursorState | null {
-  const row = prepared(db, SQL).get() as
-    | { epoch: unknown; scopes: unknown; committedAt: unknown; squashed?: unknown; spooled: number }
-    | undefined;
-  if (row === undefined) return null;
-  if (row.epoch === null) return NO_DATA;
-  const cursor = Cursor.safeParse(row);
-  const start = PageStart.safeParse(row);
-  const scopes = ScopeSet.safeParse(row.scopes);
+/** The parsed row; null when it is missing or invalid. */
+function parseRow(db: Reader | Writer): CursorState | null {
+  const meta = query(db, SQL, META).get();
+  if (meta === undefined) return null;
+  if (meta.epoch === null) return NO_DATA;
+  const cursor = Cursor.safeParse(meta);
+  const start = PageStart.safeParse(meta);
+  const scopes = ScopeSet.safeParse(meta.scopes);
   if (!cursor.success || !start.success || !scopes.success) return null;
-  if (start.data.part > 0 !== row.spooled > 0) return null;
-  if (row.squashed != null && !(start.data.part > 0 && Seq.safeParse(row.squashed).success)) return null;
-  const committedAt = TIME.test(String(row.committedAt)) ? String(row.committedAt) : null;
+  const spools = start.data.part > 0;
+  // The first parts of a transaction are in the spool exactly when the next page continues that transaction.
+  if (spools !== meta.spooled > 0) return null;
+  if (meta.squashed != null && !(spools && Seq.safeParse(meta.squashed).success)) return null;
+  const committedAt = TIME.test(String(meta.committedAt)) ? String(meta.committedAt) : null;
   return { cursor: cursor.data, start: start.data, committedAt, scopes: scopes.data };
 }

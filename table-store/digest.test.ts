@@ -7,7 +7,9 @@ import { temporaryFolder } from '@tidemark/testing/temporary-folder';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { runToCompletion } from './cooperative-task.ts';
-import { EVERYTHING, rowSql, TableRanges } from './digest.ts';
+import { TableRanges } from './digest.ts';
+import { ALL_ROWS } from './key-range.ts';
+import { rowTextSql } from './row-encoding.ts';
 import { openWriter, type Writer } from './sqlite.ts';
 
 let folder: string;
@@ -29,7 +31,7 @@ const PAIR: TableSchema = {
 };
 const FREE: TableSchema = { name: 'free', columns: [column('v', 'blob'), column('w', 'blob')], key: [] };
 
-/** What SQLite holds, by SQL text. */
+/** Values that SQLite can hold, as SQL literals. */
 const VALUES = [
   'NULL',
   "'NULL'",
@@ -67,19 +69,19 @@ const VALUES = [
 ];
 
 describe('C2: rows', () => {
-  test('no two different values, and no two different rows of them, are written alike', () => {
+  test('different values, and different rows of them, have different texts', () => {
     const raw = openWriter(':memory:', { synchronous: 'normal' });
     raw.exec('CREATE TABLE free (v BLOB, w BLOB)');
     for (const v of VALUES) for (const w of VALUES) raw.exec(`INSERT INTO free VALUES (${v}, ${w})`);
-    const sql = `SELECT CAST(${rowSql(FREE, 't')} AS BLOB) FROM free AS t`;
+    const sql = `SELECT CAST(${rowTextSql(FREE, 't')} AS BLOB) FROM free AS t`;
     const written = (raw.prepare(sql).pluck().all() as Buffer[]).map((row) => row.toString('hex'));
     expect(new Set(written).size).toBe(VALUES.length ** 2);
     raw.close();
   });
 
-  test('doubles: different ones are written differently, equal ones alike', () => {
+  test('doubles have the same text exactly when they are equal', () => {
     const sql = db
-      .prepare(`SELECT ${rowSql({ ...FREE, columns: [column('v', 'real')] }, 't')} FROM (SELECT ? AS v) AS t`)
+      .prepare(`SELECT ${rowTextSql({ ...FREE, columns: [column('v', 'real')] }, 't')} FROM (SELECT ? AS v) AS t`)
       .pluck();
     const double = fc.double({ noNaN: true }).filter((value) => !Number.isInteger(value));
     fc.assert(
@@ -94,22 +96,22 @@ describe('C2: rows', () => {
       { numRuns: 5000 },
     );
     const halves = db.prepare(
-      `SELECT ${rowSql({ ...FREE, columns: [column('v', 'real')] }, 't')} FROM (SELECT -0.0 AS v UNION ALL SELECT 0.0) AS t`,
+      `SELECT ${rowTextSql({ ...FREE, columns: [column('v', 'real')] }, 't')} FROM (SELECT -0.0 AS v UNION ALL SELECT 0.0) AS t`,
     );
     expect(new Set(halves.pluck().all()).size).toBe(1);
   });
 
-  test('a table of many columns can be written', () => {
+  test('encodes a table with very many columns', () => {
     const columns = Array.from({ length: 500 }, (_, i) => column(`c${i}`, 'integer'));
     db.exec(`CREATE TABLE wide (${columns.map(({ name }) => `${name} INTEGER`).join(', ')}, PRIMARY KEY (c0))`);
     db.exec(`INSERT INTO wide VALUES (${columns.map((_, i) => i).join(', ')})`);
     const wide = new TableRanges(db, { name: 'wide', columns, key: ['c0'] });
-    expect(runToCompletion(wide.digest(EVERYTHING)).rows).toBe(1);
+    expect(runToCompletion(wide.digest(ALL_ROWS)).rows).toBe(1);
   });
 });
 
 describe('C3: ranges', () => {
-  /** The definition, without SQLite's help. */
+  /** The definition of a digest, computed in JavaScript. */
   const digest = (rows: [string, number, number | null][]) => {
     const text = rows.map(([a, n, x]) => `t${Buffer.byteLength(a)}:${a},i${n},${x === null ? 'n' : `i${x}`},`).join('');
     return createHash('sha256').update(text).digest('hex').slice(0, 32);
@@ -124,7 +126,7 @@ describe('C3: ranges', () => {
   const byKey = (a: [string, number, unknown], b: [string, number, unknown]) =>
     Buffer.compare(Buffer.from(a[0]), Buffer.from(b[0])) || a[1] - b[1];
 
-  test('a digest is that of the rows in key order, however they were put in, and parts are of its rows in turn', () => {
+  test('a digest covers the rows in key order, whatever their insertion order; parts cover consecutive rows', () => {
     const row = fc.tuple(fc.string({ maxLength: 3 }), fc.integer({ min: -5, max: 500 }), fc.option(fc.nat()));
     fc.assert(
       fc.property(
@@ -134,12 +136,12 @@ describe('C3: ranges', () => {
           fill(rows);
           const sorted = [...rows].sort(byKey);
           const table = new TableRanges(db, PAIR);
-          expect(runToCompletion(table.digest(EVERYTHING))).toEqual({
+          expect(runToCompletion(table.digest(ALL_ROWS))).toEqual({
             upto: null,
             rows: rows.length,
             digest: digest(sorted),
           });
-          const cut = runToCompletion(table.split(EVERYTHING, parts));
+          const cut = runToCompletion(table.split(ALL_ROWS, parts));
           const each = Math.ceil(rows.length / parts);
           expect(cut.length).toBe(Math.max(1, Math.ceil(rows.length / Math.max(1, each))));
           let after: KeyRange['after'] = null;
@@ -157,7 +159,7 @@ describe('C3: ranges', () => {
     );
   });
 
-  test('keys beyond 2^53, and blobs, bound a range exactly', () => {
+  test('keys beyond 2^53 and blobs delimit a range exactly', () => {
     db.exec(
       "CREATE TABLE big (k INTEGER PRIMARY KEY NOT NULL, v TEXT); INSERT INTO big VALUES (9007199254740992, 'a'), (9007199254740993, 'b'), (9007199254740994, 'c')",
     );
@@ -179,28 +181,28 @@ describe('C3: ranges', () => {
     );
   });
 
-  test('wide rows among narrow ones change nothing', () => {
+  test('wide rows among narrow ones do not change a digest', () => {
     fill(Array.from({ length: 3000 }, (_, i) => [i % 1000 === 7 ? 'x'.repeat(3_000_000) : 'y', i, null]));
     const table = new TableRanges(db, PAIR);
-    const [part] = runToCompletion(table.split(EVERYTHING, 1));
+    const [part] = runToCompletion(table.split(ALL_ROWS, 1));
     const hash = createHash('sha256');
     for (const row of db
-      .prepare(`SELECT CAST(${rowSql(PAIR, 't')} AS BLOB) FROM pair AS t ORDER BY a, n`)
+      .prepare(`SELECT CAST(${rowTextSql(PAIR, 't')} AS BLOB) FROM pair AS t ORDER BY a, n`)
       .pluck()
       .iterate())
       hash.update(row as Buffer);
     expect(part?.digest).toBe(hash.digest('hex').slice(0, 32));
   });
 
-  test('a table without a key is a multiset: the order of its rows is nothing, their number is', () => {
+  test('a table without a key is compared as a multiset: order does not count, repetition does', () => {
     db.exec("CREATE TABLE free (v BLOB, w BLOB); INSERT INTO free VALUES (1, 'a'), (2, 'b'), (1, 'a')");
     const free = new TableRanges(db, FREE);
-    const before = runToCompletion(free.split(EVERYTHING, 64));
+    const before = runToCompletion(free.split(ALL_ROWS, 64));
     expect(before).toMatchObject([{ upto: null, rows: 3 }]);
     db.exec("DELETE FROM free; INSERT INTO free VALUES (1, 'a'), (1, 'a'), (2, 'b')");
-    expect(runToCompletion(free.split(EVERYTHING, 64))).toEqual(before);
+    expect(runToCompletion(free.split(ALL_ROWS, 64))).toEqual(before);
     db.exec("DELETE FROM free; INSERT INTO free VALUES (1, 'a'), (2, 'b'), (2, 'b')");
-    expect(runToCompletion(free.digest(EVERYTHING)).digest).not.toBe(before[0]?.digest);
+    expect(runToCompletion(free.digest(ALL_ROWS)).digest).not.toBe(before[0]?.digest);
     expect([...free.rows({ after: [2], upto: null })].map(({ row, key }) => [row, key])).toEqual([[[2, 'b'], [3]]]);
   });
 });

@@ -1,58 +1,66 @@
 import type { TableSchema } from '@tidemark/protocol/schema';
-import { ident, type Reader, type Writer } from './sqlite.ts';
+import { FLAG, INTEGER, query, row, TEXT } from './query.ts';
+import type { Reader, Writer } from './sqlite.ts';
 
-/** What stands in a database under a name of the feed. A view is always another program's. */
-export type ExistingTable = 'same' | 'other' | 'view' | 'none';
+/**
+ * Compares the tables that exist in a database with their schemas.
+ *
+ * Other programs can alter, drop or replace a table of the feed. A table matches only if its definition could have come
+ * from `createTableSql`: any further constraint, collation, default or reference could make it refuse or change rows.
+ * This module never changes a table.
+ */
 
-interface Column {
-  name: string;
-  type: string;
-  notnull: 0 | 1;
-  pk: number;
-  hidden: number;
-}
+/**
+ * The object that the database has under the name of a feed table. `differs`: a table of another form. `view`: a view, which is
+ * always another program's.
+ */
+export type ExistingTable = 'matches' | 'differs' | 'view' | 'absent';
 
-/** All that the definition of a table of ours says, besides names. */
+const OBJECT = row({ type: TEXT, name: TEXT, sql: TEXT });
+const COLUMN = row({ name: TEXT, type: TEXT, notnull: FLAG, pk: INTEGER, hidden: INTEGER });
+const INDEX = row({ name: TEXT, unique: FLAG, origin: TEXT });
+
+/** All words, other than names, in the definition of a table that we create. */
 const OUR_WORDS = new Set('CREATE TABLE PRIMARY KEY NOT NULL INTEGER NUMERIC REAL TEXT BLOB'.split(' '));
 
-/** Whether a table stands in the main database as a schema says: other programs may have altered, dropped or replaced it. */
+/** Compares the table of this name in the main database with a schema. Indexes do not count. */
 export function inspectTable(db: Reader | Writer, schema: TableSchema): ExistingTable {
-  const found = db
-    .prepare(
-      "SELECT type, name, sql FROM main.sqlite_schema WHERE lower(name) = lower(?) AND type IN ('table', 'view')",
-    )
-    .get(schema.name) as { type: string; name: string; sql: string } | undefined;
-  if (!found) return 'none';
-  if (found.type === 'view') return 'view';
-  if (found.name !== schema.name || !isPlain(found.sql)) return 'other';
-  const columns = db.prepare(`PRAGMA main.table_xinfo(${ident(schema.name)})`).all() as Column[];
-  if (columns.length !== schema.columns.length) return 'other';
-  const same = schema.columns.every((wanted, i) => {
+  const object = query(
+    db,
+    "SELECT type, name, sql FROM main.sqlite_schema WHERE lower(name) = lower(?) AND type IN ('table', 'view')",
+    OBJECT,
+  ).get(schema.name);
+  if (!object) return 'absent';
+  if (object.type === 'view') return 'view';
+  if (object.name !== schema.name || !isPlain(object.sql)) return 'differs';
+  const columns = query(
+    db,
+    `SELECT name, type, "notnull", pk, hidden FROM pragma_table_xinfo(?, 'main') ORDER BY cid`,
+    COLUMN,
+  ).all(schema.name);
+  if (columns.length !== schema.columns.length) return 'differs';
+  const matches = schema.columns.every((wanted, i) => {
     const column = columns[i];
-    const place = schema.key.indexOf(wanted.name) + 1;
+    const keyPosition = schema.key.indexOf(wanted.name) + 1;
     return (
       column?.name === wanted.name &&
       column.type === wanted.type.toUpperCase() &&
-      column.pk === place &&
-      column.notnull === (place > 0 ? 1 : 0) &&
+      column.pk === keyPosition &&
+      column.notnull === (keyPosition > 0 ? 1 : 0) &&
       column.hidden === 0
     );
   });
-  return same ? 'same' : 'other';
+  return matches ? 'matches' : 'differs';
 }
 
-/** Whether a definition holds nothing but columns and a primary key: no check, collation, default or reference. */
+/** Whether a definition contains only columns and a primary key: no check, collation, default or reference. */
 function isPlain(sql: string): boolean {
   const words = sql.replace(/"(?:[^"]|"")*"/g, '').match(/[^\s(),]+/g) ?? [];
   return words.every((word) => OUR_WORDS.has(word));
 }
 
-/** Unique indexes that other programs made on a table: they may refuse rows that the feed holds. */
+/** Unique indexes that other programs created on a table. They can refuse rows that the feed holds. */
 export function thirdPartyUniqueIndexes(db: Reader | Writer, table: string): string[] {
-  const all = db.prepare(`PRAGMA main.index_list(${ident(table)})`).all() as {
-    name: string;
-    unique: 0 | 1;
-    origin: string;
-  }[];
+  const all = query(db, `SELECT name, "unique", origin FROM pragma_index_list(?, 'main')`, INDEX).all(table);
   return all.filter(({ unique, origin }) => unique === 1 && origin === 'c').map(({ name }) => name);
 }

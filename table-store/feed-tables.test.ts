@@ -3,7 +3,7 @@ import path from 'node:path';
 import type { WireRow, WireValue } from '@tidemark/protocol/lines';
 import type { ColumnType } from '@tidemark/protocol/schema';
 import { temporaryFolder } from '@tidemark/testing/temporary-folder';
-import { rowsOf as rowsIn, schemaOf, sorted } from '@tidemark/testing/test-feed';
+import { rowsOf as rowsIn, schemaOf, sorted } from '@tidemark/testing/test-mirror';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { FeedTables } from './feed-tables.ts';
@@ -27,7 +27,7 @@ const refuses = (work: () => unknown, code: string) =>
   expect(work).toThrowError(expect.objectContaining({ code }) as Error);
 
 describe('tables without a key', () => {
-  /** Values that are hard to tell apart, each in the column that it fits. */
+  /** Values that are easily confused, by the type of the column that takes them. */
   const VALUES: Record<ColumnType, WireValue[]> = {
     integer: [null, 0, 1, -1, '9223372036854775807', '9007199254740993', '9007199254740992'],
     numeric: [null, 1, 1.5, 'NaN', 0.1],
@@ -39,7 +39,7 @@ describe('tables without a key', () => {
   const schema = schemaOf('loose', Object.fromEntries(TYPES.map((type) => [`a ${type}`, type])), []);
   const row = fc.tuple(...TYPES.map((type) => fc.constantFrom(...VALUES[type]))) as fc.Arbitrary<WireRow>;
 
-  test('L8: after any inserts and deletes they hold the same multiset of rows as an array', () => {
+  test('L8: hold the same multiset of rows as an array after any inserts and deletes', () => {
     fc.assert(
       fc.property(
         fc.array(row, { minLength: 1, maxLength: 6 }),
@@ -68,7 +68,7 @@ describe('tables without a key', () => {
     );
   });
 
-  test('L8: a delete is a seek, in a table as wide as a master has them', () => {
+  test('L8: delete a row by a seek, even in a table of the widest kind', () => {
     const names = Array.from({ length: 1600 }, (_, n) => `c${n}`);
     const wide = schemaOf('wide', Object.fromEntries(names.map((name) => [name, 'text'])), []);
     const tables = new FeedTables(db);
@@ -86,7 +86,7 @@ describe('tables without a key', () => {
     );
   });
 
-  test('a column named rowid does not mislead a delete', () => {
+  test('delete the right row when a column is named rowid', () => {
     const tables = new FeedTables(db);
     tables.declare(1, schemaOf('odd', { rowid: 'integer', oid: 'text' }, []));
     const rows = [
@@ -99,7 +99,7 @@ describe('tables without a key', () => {
     expect(sorted(rowsOf('odd'))).toEqual(sorted(rows.slice(1)));
   });
 
-  test('a table without a key gets one, and loses it', () => {
+  test('gain and lose a key', () => {
     const tables = new FeedTables(db);
     tables.declare(1, schemaOf('item', { id: 'integer', name: 'text' }, []));
     tables.apply(['i', 1, [[1, 'a']]]);
@@ -125,11 +125,11 @@ describe('altered tables', () => {
     selector: ([name]) => name,
     maxLength: 5,
   });
-  /** What a column holds when its type changed. */
+  /** The value of a column after its type changed. */
   const turned = (value: WireValue, type: ColumnType): WireValue =>
     value === null ? null : type === 'text' ? String(value) : Number(value);
 
-  test('schema-change-under-flow: each column has the values of the one that it was, whatever the columns were and are', () => {
+  test('schema-change-under-flow: each column keeps the values of its origin, for any old and new columns', () => {
     fc.assert(
       fc.property(
         fc.boolean(),
@@ -189,7 +189,7 @@ describe('altered tables', () => {
     return tables;
   }
 
-  test('L7: appended columns do not rewrite the table', () => {
+  test('L7: append columns without rewriting the table', () => {
     const tables = item();
     const root = () => db.prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'item'").pluck().get();
     const before = root();
@@ -242,7 +242,7 @@ describe('altered tables', () => {
     expect(db.prepare('SELECT id FROM audit').pluck().all()).toEqual([2]);
   });
 
-  test('L9: further indexes are made with the table, and again when it changes', () => {
+  test('L9: get their additional indexes on creation and after each alteration', () => {
     const tables = new FeedTables(db);
     tables.declare(1, { ...ITEM, indexes: [['name'], ['price', 'name']] });
     expect(indexes('item')).toEqual(['tidemark_index_1_0', 'tidemark_index_1_1']);
@@ -258,7 +258,7 @@ describe('altered tables', () => {
     refuses(() => tables.declare(4, { ...ITEM, name: 'other', indexes: [['gone']] }), 'page_invalid');
   });
 
-  test('a line that does not fit is page_invalid', () => {
+  test('throw page_invalid for a line that does not fit', () => {
     const tables = item();
     const next = schemaOf('item', { id: 'integer', name: 'text' }, ['id']);
     tables.declare(2, next);

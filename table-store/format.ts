@@ -1,181 +1,106 @@
 import { TidemarkError } from '@tidemark/protocol/errors';
 import { hasInvalidCursor } from './cursor-state.ts';
+import { ADD_COMPACTION_AND_TABLE_LIST } from './migrations/002-compaction-and-table-list.ts';
+import type { Migration } from './migrations/migration.ts';
+import { createOwnTables, missingColumns, OWN_TABLES, type OwnTable } from './own-tables.ts';
+import { exists, FLAG, orNull, query, UNKNOWN, value } from './query.ts';
 import { type Reader, transaction, type Writer } from './sqlite.ts';
-import { clearName } from './table-ddl.ts';
+import { hasLostTables, listedTables, saveTableList } from './table-list.ts';
+
+/**
+ * The file format of a replica: recognises it, creates it, migrates it, and repairs it after other programs.
+ *
+ * A snapshot is a replica's file: the relay builds it with all of these tables, and a terminal without tables puts it in
+ * place unchanged. The format therefore belongs to this package, with cursor, spool, history and samples, although only
+ * terminals use those.
+ *
+ * Order of {@link ensureFormat}: refuse a newer format, another application or another feed before anything is written;
+ * then, in one transaction, migrate, create missing tables, and clear a cursor that cannot be right. A lost or invalid
+ * cursor is never guessed: without one, a fresh copy follows.
+ */
 
 /** 'Tide' in ASCII: marks a file as a replica, in SQLite's application_id. */
 const APPLICATION_ID = 0x54696465;
-/** Version of the `tidemark_*` tables, in SQLite's user_version. */
+/** The newest format, in SQLite's user_version. */
 export const FORMAT_VERSION = 2;
 
-/** Our tables besides those of the feed, and their columns. */
-const TABLES: Record<string, string[]> = {
-  tidemark_meta: [
-    'one INTEGER PRIMARY KEY CHECK (one = 1)',
-    'feed TEXT NOT NULL',
-    'epoch TEXT',
-    'seq INTEGER NOT NULL DEFAULT 0',
-    'part INTEGER NOT NULL DEFAULT 0',
-    'committed_at TEXT',
-    'scopes TEXT',
-    // Target of the squashed pages whose parts are in the spool; NULL: those of an ordinary transaction are.
-    'squashed INTEGER',
-    // JSON array of the names of tidemark_table, by which it is noticed that another program removed some.
-    'tables TEXT',
-  ],
-  tidemark_table: [
-    'id INTEGER PRIMARY KEY',
-    'name TEXT NOT NULL UNIQUE',
-    'schema TEXT NOT NULL',
-    'rows INTEGER NOT NULL',
-  ],
-  tidemark_spool: ['n INTEGER PRIMARY KEY', 'body BLOB NOT NULL'],
-  tidemark_status: [
-    'one INTEGER PRIMARY KEY CHECK (one = 1)',
-    'feed TEXT NOT NULL',
-    'epoch TEXT',
-    'seq INTEGER',
-    'committed_at TEXT',
-    'checked_at TEXT',
-    'synced_at TEXT',
-    'head_seq INTEGER',
-    'waiting INTEGER',
-    'code TEXT',
-    'headline TEXT',
-  ],
-  tidemark_run: ['id TEXT PRIMARY KEY', 'started_at TEXT NOT NULL', 'run TEXT NOT NULL'],
-  tidemark_sample: ['at INTEGER PRIMARY KEY', 'waiting INTEGER', 'lag_ms REAL', 'source_lag_ms REAL'],
-};
-const RUN_INDEX = 'CREATE INDEX tidemark_run_started ON tidemark_run (started_at)';
-/** Columns that format 2 added to tidemark_meta. */
-const ADDED = ['squashed', 'tables'];
-
-const nameOf = (column: string) => column.slice(0, column.indexOf(' '));
-const createSql = (table: string) => `CREATE TABLE IF NOT EXISTS ${table} (${TABLES[table]?.join(', ')})`;
-
-/** SQL that makes the table of tables, which a mirror has too. */
-export const TABLE_DDL = createSql('tidemark_table');
+/** Oldest first. */
+const MIGRATIONS: readonly Migration[] = [ADD_COMPACTION_AND_TABLE_LIST];
 
 /**
- * Makes a database ours, or checks that it is and that we know its format. What is ours and was removed or spoilt by
- * another program is made anew; a cursor that was lost is none, so that a fresh copy follows. Throws db_newer_version,
- * db_other_feed, name_clash, db_unavailable.
+ * Creates the format in a new database, or checks it and brings it up to date in an old one. Throws `db_newer_version`,
+ * `db_other_feed`, `name_clash`, `db_unavailable`; the file is then unchanged.
  */
 export function ensureFormat(db: Writer, feed: string): void {
   if (checkFormat(db) === null) refuseForeign(db);
   else requireFeed(db, feed);
-  if (isRight(db, feed)) return;
+  if (isCurrent(db, feed)) return;
   transaction(db, () => {
-    for (const table of Object.keys(TABLES)) ensureTable(db, table);
-    clearName(db, 'tidemark_run_started');
-    db.exec(RUN_INDEX);
+    for (const { up } of MIGRATIONS) up(db);
+    createOwnTables(db);
     db.prepare('INSERT OR IGNORE INTO tidemark_meta (one, feed) VALUES (1, ?)').run(feed);
-    // What holds no data yet may have been begun for another feed, which the relay refused.
+    // A file without data may have been created for another feed, to which the relay then refused access.
     for (const table of ['tidemark_meta', 'tidemark_status']) db.prepare(`UPDATE ${table} SET feed = ?`).run(feed);
-    if (hasInvalidCursor(db) || lostTables(db))
+    if (hasInvalidCursor(db) || hasLostTables(db))
       db.exec(
         'UPDATE tidemark_meta SET epoch = NULL, seq = 0, part = 0, committed_at = NULL, scopes = NULL, squashed = NULL; DELETE FROM tidemark_spool',
       );
-    if (db.prepare('SELECT tables FROM tidemark_meta').pluck().get() === null) saveTables(db);
+    if (query(db, 'SELECT tables FROM tidemark_meta', value(UNKNOWN)).get() === null) saveTableList(db);
     db.pragma(`application_id = ${APPLICATION_ID}`);
     db.pragma(`user_version = ${FORMAT_VERSION}`);
   });
 }
 
+/** Refuses a database that is another application's, or that uses names of ours. */
 function refuseForeign(db: Writer): void {
   if (db.pragma('application_id', { simple: true }) !== 0)
     throw new TidemarkError('db_unavailable', { file: db.name, detail: 'it belongs to another application' });
-  if (db.prepare("SELECT 1 FROM sqlite_schema WHERE lower(name) LIKE 'tidemark\\_%' ESCAPE '\\'").get())
+  if (exists(db, "SELECT 1 FROM sqlite_schema WHERE lower(name) LIKE 'tidemark\\_%' ESCAPE '\\'"))
     throw new TidemarkError('name_clash', { table: 'tidemark_*' });
 }
 
-function isRight(db: Writer, feed: string): boolean {
+function isCurrent(db: Writer, feed: string): boolean {
   return (
     db.pragma('application_id', { simple: true }) === APPLICATION_ID &&
     db.pragma('user_version', { simple: true }) === FORMAT_VERSION &&
-    Object.keys(TABLES).every((table) => lacking(db, table).length === 0) &&
-    db.prepare('SELECT feed = ? AND tables IS NOT NULL FROM tidemark_meta').pluck().get(feed) === 1 &&
+    OWN_TABLES.every((table) => missingColumns(db, table).length === 0) &&
+    query(db, 'SELECT feed = ? AND tables IS NOT NULL FROM tidemark_meta', value(orNull(FLAG))).get(feed) === 1 &&
     !hasInvalidCursor(db) &&
-    !lostTables(db)
+    !hasLostTables(db)
   );
 }
 
-function ensureTable(db: Writer, table: string): void {
-  const lacks = lacking(db, table);
-  if (lacks.length === 0) return;
-  if (table === 'tidemark_meta' && lacks.every((column) => ADDED.includes(nameOf(column)))) {
-    for (const column of lacks) db.exec(`ALTER TABLE tidemark_meta ADD COLUMN ${column}`);
-    return;
-  }
-  clearName(db, table);
-  db.exec(createSql(table));
-}
-
-/** The columns that a table of ours should have and has not; all when there is no such table. */
-function lacking(db: Writer | Reader, table: string): string[] {
-  const columns = TABLES[table] ?? [];
-  const type = db
-    .prepare("SELECT type FROM main.sqlite_schema WHERE lower(name) = ? AND type <> 'trigger'")
-    .pluck()
-    .get(table);
-  if (type !== 'table') return columns;
-  const there = new Set(db.prepare("SELECT name FROM pragma_table_info(?, 'main')").pluck().all(table));
-  return columns.filter((column) => !there.has(nameOf(column)));
-}
-
-/** Whether a table of ours can be read; in a file that was not opened for writing nothing is made anew. */
-export function isReadable(db: Reader | Writer, table: string): boolean {
-  return lacking(db, table).every((column) => ADDED.includes(nameOf(column)));
-}
-
-/** Whether rows of tidemark_table were removed. */
-function lostTables(db: Writer): boolean {
-  const known = db.prepare('SELECT name FROM tidemark_table').pluck().all() as string[];
-  return rememberedTables(db).some((name) => !known.includes(name));
-}
-
-/** Notes which tables are the feed's. To be called when they change, in the same transaction. */
-export function saveTables(db: Writer): void {
-  db.exec(
-    'UPDATE tidemark_meta SET tables = (SELECT json_group_array(name) FROM (SELECT name FROM tidemark_table ORDER BY name))',
-  );
-}
-
-/** Names of the tables that the feed had here when they last changed. */
-export function rememberedTables(db: Writer | Reader): string[] {
-  return db
-    .prepare(
-      "SELECT value FROM tidemark_meta, json_each(CASE WHEN json_valid(tables) THEN tables ELSE '[]' END) WHERE json_each.type = 'text'",
-    )
-    .pluck()
-    .all() as string[];
-}
-
-/** Throws db_other_feed unless the database is a replica of the feed, says of none, or holds no data yet. */
-export function requireFeed(db: Writer | Reader, feed: string): void {
-  const other = (found: string) => new TidemarkError('db_other_feed', { file: db.name, found, expected: feed });
-  if (checkFormat(db) === null) throw other('none');
-  const found = isReadable(db, 'tidemark_meta')
-    ? (db.prepare('SELECT feed FROM tidemark_meta').pluck().get() as string | undefined)
-    : undefined;
-  if (found !== undefined && found !== feed && !isEmpty(db)) throw other(found);
-}
-
-/** Whether a replica holds no data, and has lost none. */
-function isEmpty(db: Writer | Reader): boolean {
-  if (['tidemark_meta', 'tidemark_table'].some((table) => lacking(db, table).length > 0)) return false;
-  const sql = 'SELECT epoch IS NULL AND NOT EXISTS (SELECT 1 FROM tidemark_table) FROM tidemark_meta';
-  return db.prepare(sql).pluck().get() === 1 && rememberedTables(db).length === 0;
-}
-
-/** The format version of a replica; null when the database is not (yet) ours. Throws db_newer_version. */
+/** The format version of a replica; null when the database is not a replica yet. Throws `db_newer_version`. */
 export function checkFormat(db: Writer | Reader): number | null {
   const id = db.pragma('application_id', { simple: true });
-  // A replica that was dumped and restored has lost its mark.
-  const unmarked = () => isReadable(db, 'tidemark_meta') && isReadable(db, 'tidemark_table');
-  if (id !== APPLICATION_ID && !(id === 0 && unmarked())) return null;
+  // A replica that was dumped and restored has lost its mark and its version.
+  const isUnmarked = () => isReadable(db, 'tidemark_meta') && isReadable(db, 'tidemark_table');
+  if (id !== APPLICATION_ID && !(id === 0 && isUnmarked())) return null;
   const version = Number(db.pragma('user_version', { simple: true }));
   if (version > FORMAT_VERSION)
     throw new TidemarkError('db_newer_version', { file: db.name, found: version, known: FORMAT_VERSION });
   return version;
+}
+
+/** Whether a table of ours can be read, at least in an older format. For files that are open only for reading. */
+export function isReadable(db: Reader | Writer, table: OwnTable): boolean {
+  const added = MIGRATIONS.flatMap(({ adds }) => (adds.table === table ? adds.columns : []));
+  return missingColumns(db, table).every((column) => added.includes(column));
+}
+
+/** Throws `db_other_feed` unless the database is a replica of the feed, names no feed, or holds no data yet. */
+export function requireFeed(db: Writer | Reader, feed: string): void {
+  const otherFeed = (found: string) => new TidemarkError('db_other_feed', { file: db.name, found, expected: feed });
+  if (checkFormat(db) === null) throw otherFeed('none');
+  if (!isReadable(db, 'tidemark_meta')) return;
+  const found = query(db, 'SELECT feed FROM tidemark_meta', value(UNKNOWN)).get();
+  if (found !== undefined && found !== feed && !isEmpty(db)) throw otherFeed(String(found));
+}
+
+/** Whether a replica holds no data, and has lost none. */
+function isEmpty(db: Writer | Reader): boolean {
+  const own: OwnTable[] = ['tidemark_meta', 'tidemark_table'];
+  if (own.some((table) => missingColumns(db, table).length > 0)) return false;
+  const sql = 'SELECT epoch IS NULL AND NOT EXISTS (SELECT 1 FROM tidemark_table) FROM tidemark_meta';
+  return query(db, sql, value(orNull(FLAG))).get() === 1 && listedTables(db).length === 0;
 }

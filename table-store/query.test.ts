@@ -67,6 +67,10 @@ describe('rows', () => {
     expect(query(db, ALL, value(INTEGER)).all()).toEqual([1, 2]);
   });
 
+  test('a NULL that one() returns is a value, not a missing row', () => {
+    expect(query(db, 'SELECT name FROM part WHERE id = 2', value(orNull(TEXT))).one()).toBeNull();
+  });
+
   test('exist or not', () => {
     expect(exists(db, 'SELECT NULL FROM part WHERE id = ?', 2)).toBe(true);
     expect(exists(db, 'SELECT NULL FROM part WHERE id = ?', 3)).toBe(false);

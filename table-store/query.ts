@@ -7,19 +7,19 @@ import type { Reader, Writer } from './sqlite.ts';
  * Typed results of SQL: the only place where what SQLite returns gets a type.
  *
  * A caller states the shape of a row once, as column types (`row({ id: INTEGER, name: TEXT })`), and the TypeScript type
- * of the result is inferred from it. Each value is checked against the shape when it is read, because every replica is
+ * of the result is inferred from it. Reading a row checks each value against the shape, because every replica is
  * open to other programs, and a column's declared type does not bind SQLite.
  *
- * The check costs one call per value. Loops over the rows of feed tables use {@link RAW_ROW}, whose type promises no more
- * than SQLite does, so that they pay for no check.
+ * The check costs one call per value. Loops over the rows of feed tables use {@link RAW_ROW}, whose type promises only
+ * the storage classes of SQLite and needs no check.
  *
- * This module never interprets a value: turning text into a schema, a scope set or a time is up to the caller.
+ * This module never interprets a value: the caller turns text into a schema, scopes or a time.
  */
 
-/** What SQLite can return for a column, with 64-bit integers as bigint. */
+/** Any value that SQLite can return for a column, with 64-bit integers as bigint. */
 export type SqliteValue = null | number | bigint | string | Buffer;
 
-/** What one column holds. `name` is used in error messages. */
+/** The type of one column. `name` appears in error messages. */
 export interface ColumnKind<T> {
   readonly name: string;
   readonly accepts: (value: unknown) => value is T;
@@ -44,12 +44,12 @@ export const UNKNOWN = columnKind('any value', (_value): _value is unknown => tr
 /** A transaction's number in its feed. */
 export const SEQ = columnKind('a seq', (value): value is Seq => INTEGER.accepts(value) && value >= 0);
 
-/** What is needed of a zod schema. */
+/** The part of a zod schema that {@link accepted} uses. */
 interface Schema<T> {
   safeParse(value: unknown): { success: true; data: T } | { success: false };
 }
 
-/** A value that a schema of the wire accepts as it is, such as an epoch. The schema must not transform it. */
+/** A value that a schema of the wire accepts, such as an epoch. The schema must not transform the value. */
 export function accepted<T>(name: string, schema: Schema<T>): ColumnKind<T> {
   return columnKind(name, (value): value is T => schema.safeParse(value).success);
 }
@@ -120,7 +120,9 @@ export class Query<T> {
 
   /** The first row of a query that always has one. */
   one(...bindings: unknown[]): T {
-    return this.#shape.check(this.#statement.get(...bindings) ?? this.#missing(), this.#fail);
+    const found = this.#statement.get(...bindings);
+    if (found === undefined) throw this.#fail('a row is missing');
+    return this.#shape.check(found, this.#fail);
   }
 
   all(...bindings: unknown[]): T[] {
@@ -129,13 +131,15 @@ export class Query<T> {
   }
 
   /** Rows one by one. A query is busy until its iterator has ended: see {@link ownQuery}. */
-  *iterate(...bindings: unknown[]): IterableIterator<T> {
-    const { check } = this.#shape;
-    for (const found of this.#statement.iterate(...bindings)) yield check(found, this.#fail);
+  iterate(...bindings: unknown[]): IterableIterator<T> {
+    const rows = this.#statement.iterate(...bindings);
+    // Feed rows are not checked, so they do not pay for a second iterator either.
+    return this.#shape.mode === 'raw' ? (rows as IterableIterator<T>) : this.#checked(rows);
   }
 
-  #missing(): never {
-    throw this.#fail('a row is missing');
+  *#checked(rows: Iterable<unknown>): IterableIterator<T> {
+    const { check } = this.#shape;
+    for (const found of rows) yield check(found, this.#fail);
   }
 }
 

@@ -2,17 +2,26 @@ import { TidemarkError } from '@tidemark/protocol/errors';
 import type { WireKey, WireRow, WireValue } from '@tidemark/protocol/lines';
 import type { ColumnType, TableSchema } from '@tidemark/protocol/schema';
 import type BetterSqlite3 from 'better-sqlite3';
+import { exists, ownQuery, type Query, RAW_ROW, type SqliteValue } from './query.ts';
 import { ident, type Writer } from './sqlite.ts';
 import { columnList, rowidOf } from './table-ddl.ts';
 
-/** Rows of one multi-row statement; measured as the fastest for tables of up to some twenty columns. */
+/**
+ * The prepared statements that change and read the rows of one table: the inner loop of ingest and of every pull.
+ *
+ * Rows and keys arrive unchecked, in their form on the wire, and this module checks them against the column types: a schema
+ * check of each value before would cost more than the write. A row that does not fit throws `page_invalid`. A change that
+ * SQLite reports as done without effect is the work of another program's trigger and throws `replica_altered`.
+ */
+
+/** Rows of one multi-row statement. Measured as the fastest for tables of up to about twenty columns. */
 const ROWS_AT_ONCE = 50;
-/** SQLite's limit of variables in one statement. */
+/** SQLite's limit on the variables of one statement. */
 const VARIABLES = 32_766;
 
 type Bound = WireValue | Buffer;
 
-/** Runs it and returns how many rows changed. A value that no column takes, such as a boolean, is the sender's mistake. */
+/** Runs a statement and returns how many rows changed. Throws `page_invalid` for a value that SQLite cannot bind, such as a boolean. */
 function run(statement: BetterSqlite3.Statement, values: Bound[]): number {
   try {
     return statement.run(values).changes;
@@ -23,20 +32,20 @@ function run(statement: BetterSqlite3.Statement, values: Bound[]): number {
   }
 }
 
-/** The prepared statements that change and read the rows of one table. A table without a key takes whole rows as keys. */
+/** Statements for one table. In a table without a key, a key is all values of a row. */
 export class RowStatements {
   readonly #db: Writer;
   readonly #schema: TableSchema;
   readonly #types: ColumnType[];
   readonly #keyTypes: ColumnType[];
   readonly #blobs: number[];
-  readonly #batchRows: number;
+  readonly #rowsPerBatch: number;
   #one: BetterSqlite3.Statement | undefined;
-  #oneSame: BetterSqlite3.Statement | undefined;
+  #oneChanged: BetterSqlite3.Statement | undefined;
   #many: BetterSqlite3.Statement | undefined;
   #delete: BetterSqlite3.Statement | undefined;
-  #read: BetterSqlite3.Statement | undefined;
-  #readSome: BetterSqlite3.Statement | undefined;
+  #read: Query<SqliteValue[]> | undefined;
+  #readSome: Query<SqliteValue[]> | undefined;
 
   constructor(db: Writer, schema: TableSchema) {
     this.#db = db;
@@ -44,71 +53,71 @@ export class RowStatements {
     this.#types = schema.columns.map((column) => column.type);
     this.#keyTypes = schema.key.map((name) => schema.columns.find((column) => column.name === name)?.type ?? 'text');
     this.#blobs = this.#types.flatMap((type, i) => (type === 'blob' ? [i] : []));
-    this.#batchRows = Math.max(1, Math.min(ROWS_AT_ONCE, Math.floor(VARIABLES / schema.columns.length)));
+    this.#rowsPerBatch = Math.max(1, Math.min(ROWS_AT_ONCE, Math.floor(VARIABLES / schema.columns.length)));
   }
 
   /**
-   * Inserts rows, or changes those whose key is there; without a key they are added. A unique index of another program
-   * makes it fail, where INSERT OR REPLACE would delete the rows that are in the way. `same`: columns that no row that is
-   * there changes, the same at each call: their indexes are left alone.
+   * Inserts rows, or updates those whose key exists; in a table without a key, adds them. Fails on a unique index of
+   * another program: INSERT OR REPLACE would delete the conflicting rows instead. `unchanged`: columns that are equal in
+   * every row that exists, the same set at each call: their indexes need no update.
    */
-  upsert(rows: WireRow[], same?: ReadonlySet<string>): void {
-    if (same !== undefined) {
-      this.#oneSame ??= this.#db.prepare(this.#upsertSql(1, same));
-      for (const row of rows) if (run(this.#oneSame, this.#checked(row)) !== 1) this.#kept();
+  upsert(rows: WireRow[], unchanged?: ReadonlySet<string>): void {
+    if (unchanged !== undefined) {
+      this.#oneChanged ??= this.#db.prepare(this.#upsertSql(1, unchanged));
+      for (const row of rows) if (run(this.#oneChanged, this.#checked(row)) !== 1) this.#changeHadNoEffect();
       return;
     }
     const width = this.#types.length;
     let next = 0;
-    if (rows.length >= this.#batchRows && this.#batchRows > 1) {
-      this.#many ??= this.#db.prepare(this.#upsertSql(this.#batchRows));
-      const flat: Bound[] = new Array(width * this.#batchRows);
-      for (; next + this.#batchRows <= rows.length; next += this.#batchRows) {
+    if (rows.length >= this.#rowsPerBatch && this.#rowsPerBatch > 1) {
+      this.#many ??= this.#db.prepare(this.#upsertSql(this.#rowsPerBatch));
+      const flat: Bound[] = new Array(width * this.#rowsPerBatch);
+      for (; next + this.#rowsPerBatch <= rows.length; next += this.#rowsPerBatch) {
         let at = 0;
-        for (let r = next; r < next + this.#batchRows; r++) {
+        for (let r = next; r < next + this.#rowsPerBatch; r++) {
           const row = this.#checked(rows[r]);
           for (let c = 0; c < width; c++) flat[at++] = row[c] as Bound;
         }
-        if (run(this.#many, flat) !== this.#batchRows) this.#kept();
+        if (run(this.#many, flat) !== this.#rowsPerBatch) this.#changeHadNoEffect();
       }
     }
     if (next === rows.length) return;
     this.#one ??= this.#db.prepare(this.#upsertSql(1));
-    for (; next < rows.length; next++) if (run(this.#one, this.#checked(rows[next])) !== 1) this.#kept();
+    for (; next < rows.length; next++) if (run(this.#one, this.#checked(rows[next])) !== 1) this.#changeHadNoEffect();
   }
 
-  /** Deletes rows by key, without a key one of those that are equal to it; returns how many there were. */
+  /** Deletes rows by key; in a table without a key, one of the rows that equal it. Returns how many rows it deleted. */
   delete(keys: WireKey[]): number {
     this.#delete ??= this.#db.prepare(`DELETE FROM ${this.#name()} WHERE ${this.#oneMatch()}`);
     let deleted = 0;
     for (const key of keys) {
-      const here = run(this.#delete, this.#boundKey(key));
-      if (here === 0 && this.read(key) !== null) this.#kept();
-      deleted += here;
+      const found = run(this.#delete, this.#boundKey(key));
+      if (found === 0 && this.read(key) !== null) this.#changeHadNoEffect();
+      deleted += found;
     }
     return deleted;
   }
 
   truncate(): void {
     this.#db.exec(`DELETE FROM ${this.#name()}`);
-    if (this.#db.prepare(`SELECT 1 FROM ${this.#name()} LIMIT 1`).get()) this.#kept();
+    if (exists(this.#db, `SELECT 1 FROM ${this.#name()} LIMIT 1`)) this.#changeHadNoEffect();
   }
 
-  /** The row of this key, each value as it would travel. `only`: the columns whose values are wanted, the same at each call; others are null. */
+  /** The row of this key, each value as it would travel; null when there is none. `only`: the columns to read, the same set at each call; the others are null. */
   read(key: WireKey, only?: ReadonlySet<string>): WireRow | null {
     if (only === undefined) this.#read ??= this.#select();
     else this.#readSome ??= this.#select(only);
     const statement = only === undefined ? this.#read : this.#readSome;
-    const row = statement?.get(this.#boundKey(key)) as unknown[] | undefined;
-    return row?.map(toWire) ?? null;
+    return statement?.get(this.#boundKey(key))?.map(toWire) ?? null;
   }
 
-  #select(only?: ReadonlySet<string>): BetterSqlite3.Statement {
+  #select(only?: ReadonlySet<string>): Query<SqliteValue[]> {
     const wanted = this.#schema.columns.map(({ name }) => (only?.has(name) === false ? 'NULL' : ident(name)));
-    return this.#db
-      .prepare(`SELECT ${wanted.join(', ')} FROM ${this.#name()} WHERE ${this.#match()} LIMIT 1`)
-      .safeIntegers()
-      .raw();
+    return ownQuery(
+      this.#db,
+      `SELECT ${wanted.join(', ')} FROM ${this.#name()} WHERE ${this.#match()} LIMIT 1`,
+      RAW_ROW,
+    );
   }
 
   #name(): string {
@@ -124,7 +133,7 @@ export class RowStatements {
   }
 
   #match(): string {
-    // As one comparison of rows: one for each column would exceed SQLite's depth of expressions in a wide table.
+    // One comparison of row values: a term for each column would exceed SQLite's expression depth in a wide table.
     if (this.#keyless) return `(${this.#columns()}) IS (${this.#types.map(() => '?').join(', ')})`;
     return this.#schema.key.map((name) => `${ident(name)} = ?`).join(' AND ');
   }
@@ -135,21 +144,22 @@ export class RowStatements {
     return `${rowid} = (SELECT ${rowid} FROM ${this.#name()} WHERE ${this.#match()} LIMIT 1)`;
   }
 
-  #upsertSql(rows: number, same?: ReadonlySet<string>): string {
+  #upsertSql(rows: number, unchanged?: ReadonlySet<string>): string {
     const row = `(${this.#types.map(() => '?').join(',')})`;
-    return `INSERT INTO ${this.#name()} (${this.#columns()}) VALUES ${new Array(rows).fill(row).join(',')}${this.#onConflict(same)}`;
+    return `INSERT INTO ${this.#name()} (${this.#columns()}) VALUES ${new Array(rows).fill(row).join(',')}${this.#onConflict(unchanged)}`;
   }
 
-  #onConflict(same?: ReadonlySet<string>): string {
+  #onConflict(unchanged?: ReadonlySet<string>): string {
     const { columns, key } = this.#schema;
     if (key.length === 0) return '';
-    const changes = (name: string) => !key.includes(name) && same?.has(name) !== true;
+    const changes = (name: string) => !key.includes(name) && unchanged?.has(name) !== true;
     const others = columns.filter(({ name }) => changes(name)).map(({ name }) => ident(name));
-    // A row that is all key is set to what it is: so it counts as changed.
+    // When every column is part of the key, setting one to itself makes SQLite count the row as changed.
     const set = others.length > 0 ? others : [ident(key[0] ?? '')];
     return ` ON CONFLICT (${columnList(key)}) DO UPDATE SET ${set.map((name) => `${name} = excluded.${name}`).join(', ')}`;
   }
 
+  /** The values of a row in the form that SQLite binds. */
   #checked(row: WireRow | undefined): Bound[] {
     if (!Array.isArray(row) || row.length !== this.#types.length) {
       throw new TidemarkError('page_invalid', {
@@ -157,7 +167,8 @@ export class RowStatements {
       });
     }
     for (let i = 0; i < row.length; i++) {
-      if (typeof row[i] === 'number' && (this.#types[i] === 'text' || this.#types[i] === 'blob')) this.#wrong(i);
+      if (typeof row[i] === 'number' && (this.#types[i] === 'text' || this.#types[i] === 'blob'))
+        this.#throwNumberInText(i);
     }
     if (this.#blobs.length === 0) return row;
     const bound: Bound[] = row.slice();
@@ -175,15 +186,14 @@ export class RowStatements {
     return key.map((value, i) => (this.#keyTypes[i] === 'blob' ? toBuffer(value) : value));
   }
 
-  /** A change that does not fail and is not made is a trigger's doing. */
-  #kept(): never {
+  #changeHadNoEffect(): never {
     throw new TidemarkError('replica_altered', {
       table: this.#schema.name,
       detail: 'a trigger keeps rows from being changed',
     });
   }
 
-  #wrong(column: number): never {
+  #throwNumberInText(column: number): never {
     throw new TidemarkError('page_invalid', {
       detail: `a value of ${this.#schema.name}.${this.#schema.columns[column]?.name} is a number where text is due`,
     });
@@ -194,12 +204,13 @@ function toBuffer(value: WireValue): Buffer | null {
   return value === null ? null : Buffer.from(String(value), 'base64');
 }
 
-/** Integers of up to 15 digits are exact as numbers; longer ones travel as strings. */
-const EXACT = 999_999_999_999_999n;
+/** Integers of up to 15 digits travel as numbers; longer ones as strings, because JSON readers may round them. */
+const LARGEST_NUMBER = 999_999_999_999_999n;
 
-/** A value of SQLite as it travels. */
+/** A value that SQLite returned with 64-bit integers as bigint ({@link RAW_ROW}), in its form on the wire. */
 export function toWire(value: unknown): WireValue {
-  if (typeof value === 'bigint') return value <= EXACT && value >= -EXACT ? Number(value) : String(value);
+  if (typeof value === 'bigint')
+    return value <= LARGEST_NUMBER && value >= -LARGEST_NUMBER ? Number(value) : String(value);
   if (Buffer.isBuffer(value)) return value.toString('base64');
   return value as WireValue;
 }

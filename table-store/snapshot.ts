@@ -1,37 +1,51 @@
 import { closeSync, fsyncSync, openSync, statSync } from 'node:fs';
-import type { Cursor } from '@tidemark/protocol/cursor';
+import { type Cursor, Epoch } from '@tidemark/protocol/cursor';
 import { TidemarkError } from '@tidemark/protocol/errors';
 import type { ScopeSet } from '@tidemark/protocol/page';
 import { TableSchema } from '@tidemark/protocol/schema';
-import { ensureFormat, saveTables } from './format.ts';
+import { ensureFormat } from './format.ts';
+import { accepted, INTEGER, query, row, SEQ, TEXT, UNKNOWN } from './query.ts';
 import { ident, openWriter, type Writer } from './sqlite.ts';
+import { requireStoredSchema, storedForm } from './stored-schema.ts';
 import { columnList, createTableSql, ensureIndexes } from './table-ddl.ts';
+import { saveTableList } from './table-list.ts';
 
-/** What of one table goes into a snapshot. */
+/**
+ * Builds snapshots: files in the format of a replica that hold one set of scopes at one seq, from the relay's mirror.
+ *
+ * The mirror is attached and read in one transaction, so that rows and cursor belong together while the relay
+ * continues to write. A snapshot is checked and synced before it is handed over; until then it may be incomplete, so the caller
+ * writes to a temporary name and renames. The mirror is never written.
+ */
+
+const CURSOR = row({ epoch: accepted('an epoch', Epoch), seq: SEQ, committed_at: TEXT });
+const MIRRORED = row({ id: INTEGER, name: TEXT, schema: UNKNOWN });
+
+/** The part of one table that goes into a snapshot. */
 export interface SnapshotPart {
-  /** The columns that go in; null: all. The key is among them. */
+  /** The columns that go in, the key among them; null: all. */
   columns: string[] | null;
-  /** SQL that holds for the rows that go in, `TRUE` for all. Other tables in it are to be named with their database, `mirror.`. */
+  /** SQL condition for the rows that go in; `TRUE` for all. Other tables in it are qualified with `mirror.`. */
   where: string;
-  /** Values of its `?`. */
+  /** Values of the `?` in `where`. */
   params: (string | number | bigint | null)[];
-  /** Further indexes, each by its columns. */
+  /** Additional indexes, each by its columns. */
   indexes: string[][];
 }
 
-/** What a snapshot is built of: the mirror's file, read at one moment. Plain data, which may go to another thread. */
+/** The input of a snapshot. Plain data that can be sent to another thread. */
 export interface SnapshotSource {
   /** File of the mirror: feed tables and `tidemark_table`. */
   mirror: string;
   feed: string;
   scopes: ScopeSet;
-  /** SQL that gives epoch, seq and committed_at of the mirror, in the same read transaction as its rows; `mirror.` is its database. */
+  /** SQL that returns epoch, seq and committed_at of the mirror, whose database is `mirror.`. */
   cursorSql: string;
-  /** By name, the tables that do not go in whole; null: it does not go in at all. */
+  /** By name, the tables that go in in part; null: the table does not go in. All others go in with all rows and columns. */
   tables: Record<string, SnapshotPart | null>;
 }
 
-/** A table as the snapshot has it. */
+/** A table of the snapshot. */
 export interface BuiltTable {
   id: number;
   name: string;
@@ -52,10 +66,7 @@ function projectedSchema(schema: TableSchema, columns: string[] | null, indexes:
   return TableSchema.parse({ ...schema, columns: kept, ...(indexes.length > 0 ? { indexes } : {}) });
 }
 
-/**
- * Writes a snapshot of the tables of a mirror, or of parts of them, into a new file, checks it, and syncs it to disk. The
- * caller names a temporary file and renames it. Throws disk_full, db_*, or internal when the check fails.
- */
+/** Writes a snapshot into a new file, checks it, and syncs it to disk. Throws `disk_full`, `db_*`, or `internal` when the check fails. */
 export function buildSnapshot(source: SnapshotSource, file: string): BuiltSnapshot {
   const db = openWriter(file, { synchronous: 'normal' });
   try {
@@ -64,23 +75,19 @@ export function buildSnapshot(source: SnapshotSource, file: string): BuiltSnapsh
     ensureFormat(db, source.feed);
     db.prepare('ATTACH ? AS mirror').run(source.mirror);
     db.exec('BEGIN');
-    const standing = db.prepare(source.cursorSql).get() as Cursor & { committed_at: string };
-    const mirrored = db.prepare('SELECT id, name, schema FROM mirror.tidemark_table ORDER BY name').all() as {
-      id: number;
-      name: string;
-      schema: string;
-    }[];
+    const { epoch, seq, committed_at: committedAt } = query(db, source.cursorSql, CURSOR).one();
+    const mirrored = query(db, 'SELECT id, name, schema FROM mirror.tidemark_table ORDER BY name', MIRRORED).all();
     const tables = mirrored.flatMap(({ id, name, schema }) => {
-      const part = Object.hasOwn(source.tables, name) ? source.tables[name] : WHOLE;
-      return part ? [copy(db, id, TableSchema.parse(JSON.parse(schema)), part)] : [];
+      const part = Object.hasOwn(source.tables, name) ? source.tables[name] : ALL_OF_IT;
+      return part ? [copy(db, id, requireStoredSchema(db, schema, name), part)] : [];
     });
     db.prepare('UPDATE main.tidemark_meta SET epoch = ?, seq = ?, committed_at = ?, scopes = ?').run(
-      standing.epoch,
-      standing.seq,
-      standing.committed_at,
+      epoch,
+      seq,
+      committedAt,
       source.scopes,
     );
-    saveTables(db);
+    saveTableList(db);
     db.exec('COMMIT; DETACH mirror');
     const checked = db.pragma('quick_check(1)', { simple: true });
     if (checked !== 'ok')
@@ -88,8 +95,8 @@ export function buildSnapshot(source: SnapshotSource, file: string): BuiltSnapsh
     db.close();
     sync(file);
     return {
-      cursor: { epoch: standing.epoch, seq: standing.seq },
-      committedAt: standing.committed_at,
+      cursor: { epoch, seq },
+      committedAt,
       bytes: statSync(file).size,
       rows: tables.reduce((sum, table) => sum + table.rows, 0),
       tables,
@@ -99,26 +106,26 @@ export function buildSnapshot(source: SnapshotSource, file: string): BuiltSnapsh
   }
 }
 
-const WHOLE: SnapshotPart = { columns: null, where: 'TRUE', params: [], indexes: [] };
+const ALL_OF_IT: SnapshotPart = { columns: null, where: 'TRUE', params: [], indexes: [] };
 
-function copy(db: Writer, id: number, whole: TableSchema, part: SnapshotPart): BuiltTable {
-  const schema = projectedSchema(whole, part.columns, part.indexes);
+function copy(db: Writer, id: number, full: TableSchema, part: SnapshotPart): BuiltTable {
+  const schema = projectedSchema(full, part.columns, part.indexes);
   const { name } = schema;
   db.exec(createTableSql(schema));
   const columns = columnList(schema.columns.map((column) => column.name));
   const from = `mirror.${ident(name)}`;
-  // Of a whole table, SQLite copies the rows without taking them apart when it is said so.
+  // Without column names and condition, SQLite copies rows without decoding them.
   const rows =
-    schema.columns.length === whole.columns.length && part.where === 'TRUE'
+    schema.columns.length === full.columns.length && part.where === 'TRUE'
       ? `SELECT * FROM ${from}`
       : `(${columns}) SELECT ${columns} FROM ${from} WHERE ${part.where}`;
   const { changes } = db.prepare(`INSERT INTO main.${ident(name)} ${rows}`).run(part.params);
-  // Filling a table that has its indexes would take longer.
+  // Creating indexes after the rows is faster than filling a table that has them.
   ensureIndexes(db, id, schema);
   db.prepare('INSERT INTO main.tidemark_table (id, name, schema, rows) VALUES (?, ?, ?, ?)').run(
     id,
     name,
-    JSON.stringify(schema),
+    storedForm(schema),
     changes,
   );
   return { id, name, rows: changes, schema };

@@ -5,12 +5,20 @@ import { TidemarkError } from '@tidemark/protocol/errors';
 import type BetterSqlite3 from 'better-sqlite3';
 import type { CooperativeTask } from './cooperative-task.ts';
 
-/** Node-API that better-sqlite3 13 needs. On an older one it ends the process without a word. */
+/**
+ * Connections to SQLite files, their transactions, and the codes of their errors.
+ *
+ * Every file has one writer, which is a {@link Writer}; readers of any process use a {@link Reader} and are never
+ * blocked, because files are in WAL mode. The types keep a reader from being written to, and an asynchronous function
+ * from running inside a transaction. Errors of SQLite and of the file system leave this module as coded errors.
+ */
+
+/** Node-API version that better-sqlite3 13 needs. With an older one it ends the process without a message. */
 const NODE_API = 10;
 
 let loaded: typeof BetterSqlite3 | undefined;
 
-/** The SQLite binding: the project's own, or the one that TIDEMARK_BETTER_SQLITE3 names (for a runtime that ours does not fit). */
+/** The SQLite binding: ours, or the one that TIDEMARK_BETTER_SQLITE3 names, for a runtime that ours was not built for. Throws `node_too_old`. */
 function binding(): typeof BetterSqlite3 {
   if (loaded) return loaded;
   const named = process.env.TIDEMARK_BETTER_SQLITE3;
@@ -22,22 +30,22 @@ function binding(): typeof BetterSqlite3 {
 
 declare const role: unique symbol;
 
-/** A connection that may write. One process has one to a file. */
+/** A connection that may write. Each file has at most one. */
 export type Writer = BetterSqlite3.Database & { readonly [role]: 'writer' };
 /** A connection that cannot write. */
 export type Reader = BetterSqlite3.Database & { readonly [role]: 'reader' };
 
 export interface WriterOptions {
-  /** `full`: a commit is on disk when it returns. `normal`: it survives a crash of the process, and a power cut at worst loses the newest, never breaks. */
+  /** `full`: a commit is on disk when it returns. `normal`: a power cut can lose the newest commits but cannot damage the file; a crash of the process loses none. */
   synchronous: 'normal' | 'full';
-  /** Upper bound of SQLite's page cache, MiB; what is over it spills to the file. Default 64. */
+  /** Upper bound of SQLite's page cache, MiB; larger transactions spill to the file. Default 64. */
   cacheMib?: number;
 }
 
-/** Pages of 4 KiB that the log of a database holds before they are moved into the file, which a commit waits for. */
-const LOG_PAGES = 4000;
+/** Pages of 4 KiB in the write-ahead log before a commit moves them into the file. */
+const WAL_PAGES = 4000;
 
-/** Opens or creates a database for writing, in WAL mode. Throws db_* or disk_full. */
+/** Opens or creates a database for writing, in WAL mode. Throws `db_*` or `disk_full`. */
 export function openWriter(file: string, options: WriterOptions): Writer {
   return guard(file, () => {
     refuseFolder(file);
@@ -47,7 +55,7 @@ export function openWriter(file: string, options: WriterOptions): Writer {
       db.pragma('journal_mode = WAL');
       db.pragma(`synchronous = ${options.synchronous.toUpperCase()}`);
       db.pragma(`cache_size = ${-1024 * (options.cacheMib ?? 64)}`);
-      db.pragma(`wal_autocheckpoint = ${LOG_PAGES}`);
+      db.pragma(`wal_autocheckpoint = ${WAL_PAGES}`);
       db.pragma('foreign_keys = OFF');
       db.pragma('temp_store = FILE');
       return db;
@@ -58,7 +66,7 @@ export function openWriter(file: string, options: WriterOptions): Writer {
   });
 }
 
-/** Opens a database that exists, for reading. Throws db_*. */
+/** Opens an existing database for reading. Throws `db_*`. */
 export function openReader(file: string): Reader {
   return guard(file, () => {
     refuseFolder(file);
@@ -75,7 +83,7 @@ export function openReader(file: string): Reader {
   });
 }
 
-/** Holds an exclusive lock on a small SQLite file until the returned function is called. Throws when another holds it. */
+/** Takes an exclusive lock on a small SQLite file and returns the function that releases it. The operating system releases it when the process ends. Throws SQLITE_BUSY when another connection holds it. */
 export function openLockFile(file: string): () => void {
   const db = new (binding())(file);
   try {
@@ -89,10 +97,10 @@ export function openLockFile(file: string): () => void {
   return () => db.close();
 }
 
-/** Statements kept with their connection, by their text: for SQL that is the same each time. */
+/** Statements by connection and text. */
 const PREPARED = new WeakMap<Reader | Writer, Map<string, BetterSqlite3.Statement>>();
 
-/** A statement of this connection, prepared once. */
+/** A statement that writes, prepared once per connection. For statements that read, see query.ts. */
 export function prepared(db: Reader | Writer, sql: string): BetterSqlite3.Statement {
   let known = PREPARED.get(db);
   if (!known) {
@@ -109,7 +117,7 @@ export function prepared(db: Reader | Writer, sql: string): BetterSqlite3.Statem
 
 type Synchronous<T> = T extends PromiseLike<unknown> ? never : T;
 
-/** Runs `work` in one write transaction; what it throws rolls back. An asynchronous `work` does not compile. */
+/** Runs `work` in one write transaction and rolls back if it throws. An asynchronous `work` does not compile. */
 export function transaction<T>(db: Writer, work: () => Synchronous<T>): T {
   return guard(db.name, () => {
     db.exec('BEGIN IMMEDIATE');
@@ -124,7 +132,7 @@ export function transaction<T>(db: Writer, work: () => Synchronous<T>): T {
   });
 }
 
-/** The same in steps. What ends it early rolls back; meanwhile nothing else may begin a transaction on this connection. */
+/** Runs a task in one write transaction. Rolls back if the task throws or is stopped early. Until it ends, no other transaction may begin on this connection. */
 export function* cooperativeTransaction<T>(db: Writer, work: CooperativeTask<T>): CooperativeTask<T> {
   guard(db.name, () => db.exec('BEGIN IMMEDIATE'));
   try {
@@ -138,7 +146,7 @@ export function* cooperativeTransaction<T>(db: Writer, work: CooperativeTask<T>)
   }
 }
 
-/** Runs `work` and turns SQLite's and the file system's errors about `file` into coded ones. */
+/** Runs `work` and throws its errors about `file` in coded form. */
 export function guard<T>(file: string, work: () => T): T {
   try {
     return work();
@@ -147,7 +155,7 @@ export function guard<T>(file: string, work: () => T): T {
   }
 }
 
-/** The coded form of an error that opening or using `file` threw; anything else comes back as it was. */
+/** The coded form of an error of SQLite or the file system about `file`. Any other error is returned unchanged. */
 export function databaseError(file: string, error: unknown): unknown {
   if (error instanceof TidemarkError || !(error instanceof Error)) return error;
   const code = String((error as { code?: unknown }).code ?? '');
@@ -176,7 +184,7 @@ function refuseFolder(file: string): void {
     throw new TidemarkError('db_unavailable', { file, detail: 'its folder does not exist' });
 }
 
-/** Quotes a name for SQL. */
+/** Quotes a name for use in SQL. */
 export function ident(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }

@@ -1,13 +1,24 @@
 import { TidemarkError } from '@tidemark/protocol/errors';
 import type { ColumnSchema, TableSchema } from '@tidemark/protocol/schema';
+import { query, row, TEXT } from './query.ts';
 import { ident, type Writer } from './sqlite.ts';
+
+/**
+ * SQL that creates a feed's tables and their indexes.
+ *
+ * Tables have the master's names, columns and key. Names of our indexes begin with
+ * `tidemark_`, a reserved prefix: an object of another program under a name that we need is dropped.
+ */
+
+const INDEX = row({ name: TEXT, sql: TEXT });
+const OBJECT = row({ type: TEXT, name: TEXT });
 
 const typeOf = (column: ColumnSchema) => column.type.toUpperCase();
 
-/** A column as `CREATE TABLE` and `ADD COLUMN` take it. */
+/** A column in the syntax of `CREATE TABLE` and `ADD COLUMN`. */
 export const columnSql = (column: ColumnSchema) => `${ident(column.name)} ${typeOf(column)}`;
 
-/** SQL that creates a table of this schema, in `database` when named. One without a key has no primary key. */
+/** SQL that creates a table of this schema. `database`: name of the attached database that gets it. */
 export function createTableSql(schema: TableSchema, database = 'main'): string {
   const single = schema.key.length === 1 ? schema.key[0] : undefined;
   const columns = schema.columns.map((column) => {
@@ -19,35 +30,32 @@ export function createTableSql(schema: TableSchema, database = 'main'): string {
 }
 
 /**
- * Makes the indexes that table `id` has besides its key, in the main database, and drops those of ours that it should
- * not have. One over all columns makes deleting a row of a table without a key a seek. One that is right stays, under
- * the name that it has.
+ * Creates the indexes that table `id` needs in addition to its key, in the main database, and drops those of ours that it
+ * does not. A table without a key gets an index over all columns, so that deleting a row is a seek. An index over the
+ * right columns is kept, whatever its name: after an alteration it still bears the table's previous id.
  */
 export function ensureIndexes(db: Writer, id: number, schema: TableSchema): void {
   for (const sql of indexChanges(db, id, schema)) db.exec(sql);
 }
 
-/**
- * The SQL that {@link ensureIndexes} runs; none when the indexes are right. What another program made under a name that
- * one of ours needs goes: names that begin with `tidemark_` are ours.
- */
+/** The SQL that {@link ensureIndexes} runs; empty when the indexes are right. */
 export function indexChanges(db: Writer, id: number, schema: TableSchema): string[] {
-  const standing = db
-    .prepare(
-      "SELECT name, sql FROM main.sqlite_schema WHERE type = 'index' AND lower(tbl_name) = lower(?) AND name LIKE 'tidemark\\_%' ESCAPE '\\'",
-    )
-    .all(schema.name) as { name: string; sql: string }[];
+  const present = query(
+    db,
+    "SELECT name, sql FROM main.sqlite_schema WHERE type = 'index' AND lower(tbl_name) = lower(?) AND name LIKE 'tidemark\\_%' ESCAPE '\\'",
+    INDEX,
+  ).all(schema.name);
   const wanted = indexesOf(id, schema).map((index) => ({
     ...index,
     on: `ON ${ident(schema.name)} (${index.columns})`,
   }));
   const serves = (sql: string, on: string) => sql.startsWith('CREATE INDEX ') && sql.endsWith(` ${on}`);
-  // One that bears the name of another would keep that one from being made.
+  // An index under another index's name would keep that one from being created.
   const misnamed = (name: string, sql: string) =>
     wanted.some((index) => index.name === name.toLowerCase() && !serves(sql, index.on));
-  const right = standing.filter(({ name, sql }) => wanted.some(({ on }) => serves(sql, on)) && !misnamed(name, sql));
+  const right = present.filter(({ name, sql }) => wanted.some(({ on }) => serves(sql, on)) && !misnamed(name, sql));
   const missing = wanted.filter(({ on }) => !right.some(({ sql }) => serves(sql, on)));
-  const wrong = standing.filter((index) => !right.includes(index)).map(({ name }) => name);
+  const wrong = present.filter((index) => !right.includes(index)).map(({ name }) => name);
   const dropped = new Set([...wrong, ...missing.map(({ name }) => name)]);
   return [
     ...[...dropped].flatMap((name) => dropSql(db, name)),
@@ -55,17 +63,17 @@ export function indexChanges(db: Writer, id: number, schema: TableSchema): strin
   ];
 }
 
-/** The SQL that removes what stands under a name of ours, whatever another program made of it; none when it is free. */
+/** SQL that drops whatever has a name of ours; empty when the name is free. */
 function dropSql(db: Writer, name: string): string[] {
-  const found = db
-    .prepare(
-      "SELECT type, name FROM main.sqlite_schema WHERE lower(name) = lower(?) AND type IN ('table', 'view', 'index')",
-    )
-    .all(name) as { type: string; name: string }[];
-  return found.map((object) => `DROP ${object.type.toUpperCase()} main.${ident(object.name)}`);
+  const found = query(
+    db,
+    "SELECT type, name FROM main.sqlite_schema WHERE lower(name) = lower(?) AND type IN ('table', 'view', 'index')",
+    OBJECT,
+  );
+  return found.all(name).map((object) => `DROP ${object.type.toUpperCase()} main.${ident(object.name)}`);
 }
 
-/** Removes what stands under a name of ours, whatever another program made of it. */
+/** Drops whatever has a name of ours, so that we can use it. */
 export function clearName(db: Writer, name: string): void {
   for (const sql of dropSql(db, name)) db.exec(sql);
 }
@@ -82,13 +90,13 @@ function indexesOf(id: number, schema: TableSchema): { name: string; columns: st
   return [{ name: `tidemark_all_${id}`, columns: columnList([...known]) }, ...further];
 }
 
-/** Quoted names as SQL lists them. */
+/** Quoted names, separated by commas. */
 export const columnList = (names: string[]) => names.map(ident).join(', ');
 
-/** Names that SQLite takes for the rowid, unless a column has them. */
+/** Names by which SQLite reaches the rowid, unless a column has the name. */
 export const ROWID_NAMES = new Set(['rowid', '_rowid_', 'oid']);
 
-/** A name by which SQL reaches the rowid of a table whose columns may have taken the usual one. */
+/** A name for the rowid that no column of the table has. Throws `page_invalid` when columns have all three. */
 export function rowidOf(schema: TableSchema): string {
   const taken = new Set(schema.columns.map(({ name }) => name.toLowerCase()));
   const free = [...ROWID_NAMES].find((name) => !taken.has(name));

@@ -349,14 +349,14 @@ describe('an interrupted pull', () => {
         expect(replica.cursorState()).toEqual(before);
       };
       replica.applyPage(verifyPage(pages[0] ?? Buffer.alloc(0)), { compacted: true });
-      expect(replica.compactionTarget()).toBe(target);
+      expect(replica.spool.compactionTarget()).toBe(target);
       refused(await relay.page(epoch, '1.1', target), { compacted: false });
       const [, second] = await allCompacted(1, target);
       refused(second ?? Buffer.alloc(0), { compacted: false });
-      replica.dropSpool();
+      replica.spool.discard();
       const ordinary = await relay.page(epoch, '1', target);
       expect(replica.applyPage(verifyPage(ordinary)).start.part).toBeGreaterThan(0);
-      expect(replica.compactionTarget()).toBeNull();
+      expect(replica.spool.compactionTarget()).toBeNull();
       const { start } = replica.cursorState();
       for (const each of pages)
         if (JSON.parse(each.toString().split('\n')[0] ?? '').start.part === start.part)

@@ -9,13 +9,15 @@ import { SmallDisk } from '@tidemark/testing/small-disk';
 import { batchOf, ITEM, position, TestRelay } from '@tidemark/testing/test-relay';
 import { afterEach, expect, test } from 'vitest';
 
+/** SQLite and the relay's log on a disk that fills up and is then enlarged. */
+
 const cleanup: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
   for (const stop of cleanup.splice(0).reverse()) await stop();
 });
 
 const AT = '2026-11-23T08:00:00.000000Z';
-/** Random text, which does not compress and so fills the disk. */
+/** Text that does not compress, so that rows take their full size on disk and on the wire. */
 const noise = (n: number) =>
   Array.from({ length: 20 }, (_, i) =>
     Math.abs(Math.sin(n * 31 + i))
@@ -23,7 +25,7 @@ const noise = (n: number) =>
       .slice(2),
   ).join('');
 
-test('disk-full at the terminal: fails with a code, keeps the data, and completes once there is space', async () => {
+test('disk-full at the terminal: pull fails with disk_full, keeps complete transactions, and catches up once there is space', async () => {
   const relay = await TestRelay.start();
   cleanup.push(() => relay.stop());
   const disk = await SmallDisk.start(40);
@@ -53,7 +55,7 @@ test('disk-full at the terminal: fails with a code, keeps the data, and complete
   expect(full.said).toContain('disk_full: ');
   expect(full.code).toBe(1);
   const [rows, last] = (await count()).split(' ').map(Number);
-  // Only complete transactions, if any.
+  // Each transaction has 2000 rows: no part of one may remain.
   expect(((rows ?? 0) - 100) % 2000).toBe(0);
   expect(rows === 100 || ((last ?? 0) - 999) % 2000 === 0).toBe(true);
   await disk.resize(80);
@@ -61,7 +63,7 @@ test('disk-full at the terminal: fails with a code, keeps the data, and complete
   expect(await count()).toBe('16100 16999');
 });
 
-test('disk-full at the relay: refuses the batch with a code, loses nothing, and resumes once there is space', async () => {
+test('disk-full at the relay: refuses the batch with disk_full, loses nothing, and continues once there is space', async () => {
   const disk = await SmallDisk.start(3);
   cleanup.push(() => disk.stop());
   const port = await freePort();
@@ -94,9 +96,9 @@ test('disk-full at the relay: refuses the batch with a code, loses nothing, and 
     () => 'the relay did not start',
   );
   const link = new RelayLink(url, 'shop', tokens.feed ?? '');
-  const begin = async () =>
+  const openSession = async () =>
     link.sender((await link.session({ protocol: 1, source: { kind: 'postgres', id: 't' }, version: 't' })).session);
-  let send = await begin();
+  let send = await openSession();
   await send(
     batchOf([
       ['s', 1, ITEM],
@@ -131,7 +133,7 @@ test('disk-full at the relay: refuses the batch with a code, loses nothing, and 
   };
   expect(await head()).toBe(sent);
   await disk.resize(60);
-  send = await begin();
+  send = await openSession();
   await send(transaction(sent + 1));
   expect(await head()).toBe(sent + 1);
 });
@@ -139,7 +141,7 @@ test('disk-full at the relay: refuses the batch with a code, loses nothing, and 
 const alive = (pid: number): boolean => {
   try {
     process.kill(pid, 0);
-    // A zombie counts as ended, because its shell reaps it.
+    // A zombie has ended: the shell that started it reaps it only when it ends itself.
     return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
   } catch {
     return false;

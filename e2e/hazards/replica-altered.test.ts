@@ -6,6 +6,8 @@ import { TestRelay } from '@tidemark/testing/test-relay';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
+/** Another program alters a replica between two runs of `tidemark-terminal pull`. */
+
 let relay: TestRelay;
 let folder: string;
 let file: string;
@@ -37,13 +39,13 @@ function inFile<T>(work: (db: Database.Database) => T): T {
 }
 
 test.each([
-  ['T2 a unique index', 'CREATE UNIQUE INDEX by_name ON item (name)', 'by_name'],
-  ['T2 a trigger', "CREATE TRIGGER strict BEFORE UPDATE ON item BEGIN SELECT RAISE(ABORT, 'no'); END", 'strict'],
-  ['T3 a dropped table', 'DROP TABLE item', null],
-  ['T3 a column of another program', 'ALTER TABLE item ADD COLUMN mine', null],
-  ['T4 lost records', 'DROP TABLE tidemark_meta; DROP TABLE tidemark_table; DROP TABLE tidemark_run', null],
-  ['T4 a cursor that cannot be', "UPDATE tidemark_meta SET seq = 'x', epoch = 'y'", null],
-])('%s needs no human: the next pull brings the data, and what it dropped is in the log', async (_, sql, dropped) => {
+  ['T2: a unique index', 'CREATE UNIQUE INDEX by_name ON item (name)', 'by_name'],
+  ['T2: a trigger', "CREATE TRIGGER strict BEFORE UPDATE ON item BEGIN SELECT RAISE(ABORT, 'no'); END", 'strict'],
+  ['T3: a dropped table', 'DROP TABLE item', null],
+  ['T3: an added column', 'ALTER TABLE item ADD COLUMN mine', null],
+  ['T4: dropped tables of ours', 'DROP TABLE tidemark_meta; DROP TABLE tidemark_table; DROP TABLE tidemark_run', null],
+  ['T4: an invalid cursor', "UPDATE tidemark_meta SET seq = 'x', epoch = 'y'", null],
+])('%s: the next pull restores the data and logs the objects that it dropped', async (_, sql, dropped) => {
   inFile((db) =>
     db.exec(`${sql}; CREATE TABLE mine (n); INSERT INTO mine VALUES (1); CREATE VIEW dear AS SELECT name FROM item`),
   );

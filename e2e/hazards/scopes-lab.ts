@@ -20,11 +20,7 @@ export function useCleanup(): void {
   });
 }
 
-const table = (
-  name: string,
-  columns: Record<string, 'integer' | 'text' | 'numeric' | 'boolean'>,
-  key: string[],
-) =>
+const table = (name: string, columns: Record<string, 'integer' | 'text' | 'numeric' | 'boolean'>, key: string[]) =>
   ({
     name,
     columns: Object.entries(columns).map(([column, type]) => ({
@@ -44,9 +40,7 @@ const PRICE: TableSchema = table(
   { id: 'text', region: 'text', branch: 'integer', live: 'boolean', kind: 'text' },
   ['id'],
 );
-const AUDIT: TableSchema = table('audit', { id: 'integer', at: 'text', secret: 'text', branch: 'integer' }, [
-  'id',
-]);
+const AUDIT: TableSchema = table('audit', { id: 'integer', at: 'text', secret: 'text', branch: 'integer' }, ['id']);
 const TABLES = [PRODUCT, STOCK, PRICE, AUDIT];
 
 export const FEED = `

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Run } from '@tidemark/protocol/run';
-import { pull as pullOnce } from '@tidemark/terminal/command/commands';
+import { pull as pullOnce } from '@tidemark/terminal/command/run-once';
 import { Secret } from '@tidemark/terminal/relay/secret';
 import { run, start, until } from '@tidemark/testing/processes';
 import Database from 'better-sqlite3';

@@ -53,7 +53,7 @@ export const METHODS = {
   'clipboard.write': { in: z.object({ text: z.string().max(1_000_000) }), out: nothing },
 } as const;
 
-export type Methods = typeof METHODS;
+type Methods = typeof METHODS;
 export type MethodName = keyof Methods;
 export type Input<M extends MethodName> = z.input<Methods[M]['in']>;
 export type Output<M extends MethodName> = z.output<Methods[M]['out']>;

@@ -1,12 +1,13 @@
 import path from 'node:path';
 import { asTidemarkError } from '@tidemark/protocol/errors';
-import { app, crashReporter, dialog, nativeTheme, net, powerMonitor, session } from 'electron';
+import { app, crashReporter, nativeTheme, net, powerMonitor, session } from 'electron';
 import { handleCalls } from '../ipc/window-ipc.ts';
 import { agentEnv } from './agent/agent-env.ts';
 import { AgentProcess } from './agent/agent-process.ts';
 import { watchNetwork } from './agent/network-watch.ts';
 import { AppStateHolder } from './app-state.ts';
-import { type AppLog, openLog } from './log.ts';
+import { quitOnFatalError } from './fatal-errors.ts';
+import { openLog } from './log.ts';
 import { makeCommands } from './menus/make-commands.ts';
 import { installMenu } from './menus/menu.ts';
 import { openTray } from './menus/tray.ts';
@@ -49,7 +50,7 @@ async function start(): Promise<void> {
     electron: process.versions.electron,
     platform: process.platform,
   });
-  onUncaught(log);
+  quitOnFatalError(log, !SELF_TEST);
 
   const onRefused = (what: string) => log.write('warn', 'security.refused', { what });
   hardenContents(onRefused);
@@ -143,17 +144,4 @@ async function start(): Promise<void> {
     process.once('exit', temporary.remove);
     app.exit(result.ok ? 0 : 1);
   }
-}
-
-/** Handles a fault of the main process itself: logs it, shows it, and quits. */
-function onUncaught(log: AppLog): void {
-  process.on('uncaughtException', (error) => {
-    log.write('error', 'app.uncaught', { detail: error.stack ?? error.message });
-    if (!SELF_TEST)
-      dialog.showErrorBox('Tidemark has to close', `${error.message}\n\nYour data is safe. Start Tidemark again.`);
-    app.quit();
-  });
-  process.on('unhandledRejection', (reason) => {
-    throw reason;
-  });
 }

@@ -7,7 +7,7 @@ import type { AgentProcess } from './agent/agent-process.ts';
  * The self-test of a packed build (`--self-test`): it starts the agent and the window in a temporary data folder and
  * prints the result as one line of JSON on stdout.
  */
-export interface SelfTest {
+interface SelfTest {
   ok: boolean;
   version: string;
   electron: string;

@@ -7,7 +7,8 @@ import { DIGEST_CALLS } from './digest-calls.ts';
 
 /**
  * Reads the snapshots of one feed for terminals that verify their replica. The work is done in a thread that exists while
- * requests arrive. Equal requests share one answer: a fleet that verifies asks for the same digests.
+ * requests arrive. Equal requests share one answer: a fleet that verifies asks for the same digests. See
+ * docs/decisions/2026-11-23-compare-with-a-snapshot.md.
  */
 
 /** Answers kept, bytes. */

@@ -24,6 +24,8 @@ export class LongPolls {
       const timer = setTimeout(wake, timeoutMs);
       this.#waiters.add(waiter);
       signal.addEventListener('abort', wake);
+      // The signal does not fire for a caller that has disconnected already.
+      if (signal.aborted) wake();
     });
   }
 

@@ -6,7 +6,8 @@ import { z } from 'zod';
 
 /**
  * Tables of a feed's store, in addition to the mirror's: the feed's one row, the schemas that the log refers to, and the log with
- * its running totals. `migrations.ts` brings a store of an older format to this one; a change here is a new format there.
+ * its running totals. `migrations.ts` brings a store of an older format to this one; a change here is a new format there. Entries hold
+ * wire lines: see docs/decisions/2026-11-23-log-keeps-wire-lines.md.
  */
 
 export const FEED_DDL = `

@@ -5,7 +5,15 @@ import type { ColumnSchema, TableSchema } from '@tidemark/protocol/schema';
 import { type Comparison, comparisonOf } from './constants.ts';
 import { logicalTypeOf } from './undeclared-types.ts';
 
-/** The scope of rows that every terminal gets. */
+/**
+ * The filters of relay.yaml: which rows and columns of a table each terminal receives, and how a change is routed to
+ * scopes when it arrives.
+ *
+ * Everything here is pure. It compares values as text, in one form on both sides (constants.ts), and never reads the
+ * mirror or a terminal's request. Rules G1 to G6 of docs/protocol.md; docs/decisions/2026-11-23-route-changes-at-ingest.md.
+ */
+
+/** The scope of the rows that every terminal receives. */
 export const EVERYONE_SCOPE = '*';
 
 /** A column equals one of the values that a terminal's attribute holds, or one of some constants (as texts; null: NULL). */

@@ -8,7 +8,8 @@ import { z } from 'zod';
  * the data's disk. Token commands write it, the relay reads it.
  *
  * A change writes `<file>.new`, syncs it, and renames it over the file: readers see the old content or the new one. The
- * `.new` file is also the lock between commands, because only one process can create it.
+ * `.new` file is also the lock between commands, because only one process can create it. See
+ * docs/decisions/2026-11-24-keys-beside-the-config.md.
  */
 
 /** A token's holder, and the token's SHA-256. */

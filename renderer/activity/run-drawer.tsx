@@ -112,7 +112,7 @@ function Counts({ run }: { run: Run }) {
       <Table.Tbody>
         {run.tables.map((table) => (
           <Table.Tr key={table.name}>
-            <Table.Td>{table.name}</Table.Td>
+            <Table.Td className={classes.tableName}>{table.name}</Table.Td>
             <Table.Td ta="right">{FORMAT.count(table.inserted)}</Table.Td>
             <Table.Td ta="right">{FORMAT.count(table.updated)}</Table.Td>
             <Table.Td ta="right">{FORMAT.count(table.deleted)}</Table.Td>

@@ -4,7 +4,7 @@ import { FORMAT } from '@tidemark/status/format';
 /** A row of the list: one run, or several quiet ones in one line. */
 export type Entry = { kind: 'run'; run: Run } | { kind: 'quiet'; id: string; runs: Run[] };
 
-export interface Day {
+interface Day {
   name: string;
   entries: Entry[];
 }
@@ -22,8 +22,9 @@ export function matching(runs: readonly Run[], { outcome, trigger }: Filter): Ru
   );
 }
 
-/** Whether a check found changes waiting. It received nothing, but it is not "nothing new". */
-export const foundWaiting = (run: Run): boolean => run.mode === 'check' && (run.left ?? 0) > 0;
+/** Whether a check found changes waiting. It received nothing, but it is not "nothing new". Before the first sync, all data is waiting. */
+export const foundWaiting = (run: Run): boolean =>
+  run.mode === 'check' && run.outcome === 'nothing-new' && ((run.left ?? 0) > 0 || run.from === null);
 
 /** Groups runs (newest first) by day. Within a day, consecutive runs that found nothing new become one entry. */
 export function byDay(runs: readonly Run[], now: number): Day[] {

@@ -7,7 +7,7 @@ import {
   IconChevronRight,
   IconCircleX,
   IconEqual,
-  IconPlayerStop,
+  IconPlayerStopFilled,
   IconShieldCheck,
   IconTool,
 } from '@tabler/icons-react';
@@ -25,7 +25,7 @@ const COLUMNS = ['Time', 'Started by', 'Result', 'Changes', 'Tables', 'Downloade
 const APPEARANCES: Record<Run['outcome'], { Icon: typeof IconCheck; severity: string }> = {
   done: { Icon: IconCheck, severity: 'ok' },
   'nothing-new': { Icon: IconEqual, severity: 'unknown' },
-  cancelled: { Icon: IconPlayerStop, severity: 'info' },
+  cancelled: { Icon: IconPlayerStopFilled, severity: 'info' },
   failed: { Icon: IconCircleX, severity: 'error' },
 };
 

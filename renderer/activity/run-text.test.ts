@@ -35,6 +35,12 @@ const DIFFERING: Run = {
   ],
 };
 
+test('a check before the first sync says that a first copy is available', () => {
+  expect(describeRun({ ...RUN, outcome: 'nothing-new', mode: 'check', left: null, from: null, to: null })).toBe(
+    'First copy available',
+  );
+});
+
 test('a comparison without differences names its extent', () => {
   expect([outcomeLabel(VERIFY), describeRun(VERIFY)]).toEqual([
     'Identical',

@@ -87,6 +87,7 @@ export function describeRun(run: Run): string {
         return `Received a fresh copy: ${FORMAT.counted(changes, 'row')} in ${FORMAT.counted(run.tables.length, 'table')}`;
       return changes === 0 ? 'Nothing new for this PC' : `Received ${FORMAT.counted(changes, 'change')}${what}`;
     case 'nothing-new':
+      if (run.mode === 'check' && run.from === null) return 'First copy available';
       return run.mode === 'check' && run.left ? `Found ${FORMAT.counted(run.left, 'change')} waiting` : 'Nothing new';
     case 'cancelled':
       return run.mode === 'check'

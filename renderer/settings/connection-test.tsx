@@ -7,7 +7,7 @@ import { describeFault, faultOf } from '../bridge.ts';
 import { useTidemark } from '../state/context.tsx';
 import classes from './settings.module.css';
 
-export type TestResult = Output<'connection.test'>;
+type TestResult = Output<'connection.test'>;
 
 /** Tests a connection without saving it. */
 export function useConnectionTest() {

@@ -11,9 +11,9 @@ import { useSave } from './use-save.ts';
 
 /** Where the key is stored. The key itself never comes back to the window. */
 export function keyStoreText({ hasToken, tokenStore }: Pick<Settings, 'hasToken' | 'tokenStore'>): string {
-  if (!hasToken || tokenStore === 'none') return 'No key is stored';
-  if (tokenStore === 'os') return 'A key is stored, encrypted by the operating system';
-  return 'A key is stored in a file that only your user account can read. This computer has no key store to encrypt it';
+  if (!hasToken || tokenStore === 'none') return 'No key is stored.';
+  if (tokenStore === 'os') return 'A key is stored, encrypted by the operating system.';
+  return 'A key is stored in a file that only your user account can read. This computer has no key store to encrypt it.';
 }
 
 /** Takes a new key, and shows where one is stored, if any. */

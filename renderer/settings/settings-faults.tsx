@@ -67,15 +67,16 @@ function Banner({ fault }: { fault: SettingsFault }) {
           <dt>Reason</dt>
           <dd>{fault.reason}</dd>
         </dl>
+        <Button
+          size="compact-sm"
+          variant="default"
+          mt={10}
+          leftSection={<IconCopy size={14} aria-hidden />}
+          onClick={() => copy(faultText(fault), 'Details')}
+        >
+          Copy details
+        </Button>
       </div>
-      <Button
-        size="compact-sm"
-        variant="default"
-        leftSection={<IconCopy size={14} aria-hidden />}
-        onClick={() => copy(faultText(fault), 'Details')}
-      >
-        Copy details
-      </Button>
     </li>
   );
 }

@@ -77,7 +77,7 @@ test('a saved key disappears from the page', async () => {
 test('names the place where the key is stored, including a plain file', () => {
   expect(keyStoreText({ hasToken: true, tokenStore: 'os' })).toContain('encrypted by the operating system');
   expect(keyStoreText({ hasToken: true, tokenStore: 'file' })).toContain('only your user account can read');
-  expect(keyStoreText({ hasToken: false, tokenStore: 'none' })).toBe('No key is stored');
+  expect(keyStoreText({ hasToken: false, tokenStore: 'none' })).toBe('No key is stored.');
 });
 
 test('a connection test uses what is typed, saved or not', async () => {

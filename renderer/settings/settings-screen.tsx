@@ -88,7 +88,7 @@ function Connection() {
 function Names() {
   const { centralName, branchName } = useSettings();
   return (
-    <Part title="Names" text="Shown in this app instead of the general words.">
+    <Part title="Names" text="Names that this app shows for head office and for this PC.">
       <TextSetting
         label="Central database"
         placeholder="Central database"

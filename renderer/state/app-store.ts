@@ -6,7 +6,7 @@ import { createStore } from 'zustand';
 import { type Api, faultOf } from '../bridge.ts';
 
 /** Dialogs that any screen can open. */
-export type Dialog = DialogId | 'up-to' | 'recopy';
+type Dialog = DialogId | 'up-to' | 'recopy';
 
 /** Entries in the first-run steps that are not saved yet. */
 export interface SetupDraft {

@@ -9,7 +9,7 @@ import { useTidemark } from './context.tsx';
 import { detailsText } from './details-text.ts';
 
 /** The actions behind the window's buttons. A failure is shown as a notification, never swallowed. */
-export interface Actions {
+interface Actions {
   run: (action: Action) => void;
   start: (mode: Mode, target?: Seq) => void;
   cancel: () => void;

@@ -7,7 +7,7 @@ import { useTidemark } from './context.tsx';
 /** A list is fetched at most once in this time. */
 const GAP_MS = 1000;
 
-export interface Answer<T> {
+interface Answer<T> {
   /** The last answer, kept while a newer one is fetched. */
   data: T | null;
   fault: Fault | null;

@@ -114,7 +114,7 @@ export function LagChart() {
               minTickGap: 18,
             }}
             yAxisProps={{
-              width: 52,
+              width: 60,
               ticks: counts,
               domain: [0, counts.at(-1) ?? 1],
               tickFormatter: (value: number) => FORMAT.count(value),
@@ -144,9 +144,11 @@ export function LagChart() {
         <Text size="xs" c="dimmed" className="num">
           {known ? summary : ''}
         </Text>
-        <Button variant="subtle" size="compact-xs" onClick={() => setAsTable(!asTable)} aria-pressed={asTable}>
-          {asTable ? 'View as chart' : 'View as table'}
-        </Button>
+        {known && (
+          <Button variant="subtle" size="compact-xs" onClick={() => setAsTable(!asTable)} aria-pressed={asTable}>
+            {asTable ? 'View as chart' : 'View as table'}
+          </Button>
+        )}
       </div>
     </section>
   );

@@ -1,7 +1,7 @@
+import { FirstRun } from '../first-run/first-run.tsx';
 import { SettingsFaults } from '../settings/settings-faults.tsx';
 import { useApp } from '../state/context.tsx';
 import { AttentionList } from './attention-list.tsx';
-import { FirstRun } from './first-run.tsx';
 import { LagChart } from './lag-chart.tsx';
 import { PipelineStrip } from './pipeline-strip.tsx';
 import { StatusCard } from './status-card.tsx';

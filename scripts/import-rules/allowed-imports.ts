@@ -1,7 +1,7 @@
 /**
  * Which package may import which. `npm run import-rules` turns it into
  * the overrides of biome.json, and a test compares it with the table in docs/architecture.md. Each package imports
- * others only by their names, through their `exports`.
+ * others only by their names, through their `exports`. See docs/decisions/2026-11-25-one-package-per-responsibility.md.
  */
 
 export interface ImportRule {

@@ -4,7 +4,7 @@
  * Each entry is a habit that was counted in this repository, not a matter of taste: a sentence with such a phrase had to
  * be read twice. A hit is a sign that the sentence needs rewriting; replacing the one word is rarely enough. Where the
  * phrase is right (a quotation, the field's own term), write `prose-ok(<rule>): <reason>` in a comment on the same line
- * or the line before.
+ * or the line before. See docs/decisions/2026-11-25-prose-check.md.
  */
 
 export interface PhraseRule {

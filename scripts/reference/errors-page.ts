@@ -12,7 +12,7 @@ export function errorsPage(): string {
   ]);
   return page('Errors', [
     'Every error has a stable code. The relay sends it as `problem+json`, the commands print it on stderr, and the app shows it under Details. A program fills `{…}` with the name or number that the error concerns.',
-    generatedFrom('`protocol/errors.ts`'),
+    generatedFrom('`protocol/error-list.ts`'),
     table(['code', 'HTTP', 'meaning', 'what to do', 'a retry helps'], rows),
   ]);
 }

@@ -46,7 +46,7 @@ export function cancelled(reading: Reading): Found | null {
   const { facts, waiting, behind, format, answeredAt } = reading;
   const run = facts.lastRun;
   if (run?.outcome !== 'cancelled' || run.mode === 'check') return null;
-  // A cancelled comparison leaves the data as it was; the states of the backlog describe it.
+  // A cancelled comparison changes no data; the states of the backlog describe it.
   if (run.mode === 'verify' && facts.replica.cursor !== null) return null;
   const newer = answeredAt !== null && answeredAt > run.endedAt;
   if (newer || (facts.replica.cursor !== null && !behind)) return null;

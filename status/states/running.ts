@@ -111,7 +111,7 @@ export function syncing(reading: Reading): Found | null {
   );
 }
 
-/** The relay is asked what is new; nothing is downloaded. */
+/** The engine asks the relay for its status and downloads nothing. */
 export function checking({ facts: { phase }, names }: Reading): Found | null {
   if (phase.kind !== 'checking') return null;
   return found(

@@ -51,7 +51,7 @@ export const afterColon = (sentence: string): string =>
 /** The first sentence of a text. A full stop inside a name or a number does not end it. */
 export const firstSentence = (text: string): string => text.split(/(?<=\.)\s+(?=[A-Z])/)[0] ?? text;
 
-/** What an error means, in its sentences. */
+/** The sentences of an error, filled. */
 export const meaningOf = (fault: Fault): string => fill(ERRORS[fault.code].means, fault.params);
 
 /** `12 of 40 rows`, never with more done than there is in total; null while the total is not known. */

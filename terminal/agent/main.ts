@@ -2,6 +2,7 @@ import type { Port } from '@tidemark/calls/port';
 import { serve } from '@tidemark/calls/server';
 import { TidemarkError } from '@tidemark/protocol/errors';
 import { Replica } from '@tidemark/replica/replica';
+import { query, TEXT, value } from '@tidemark/table-store/query';
 import { openReader, openWriter } from '@tidemark/table-store/sqlite';
 import pino from 'pino';
 import { testConnection } from '../relay/connection-test.ts';
@@ -85,7 +86,7 @@ const tell = serve(
     async 'agent.probe'({ file }) {
       Replica.open(file, 'probe').close();
       const reader = openReader(file);
-      const { sqlite } = reader.prepare('SELECT sqlite_version() AS sqlite').get() as { sqlite: string };
+      const sqlite = query(reader, 'SELECT sqlite_version()', value(TEXT)).one();
       reader.close();
       return { sqlite, node: process.versions.node };
     },
@@ -127,7 +128,7 @@ const tell = serve(
 function sqliteVersion(): string | null {
   try {
     const db = openWriter(':memory:', { synchronous: 'normal' });
-    const { sqlite } = db.prepare('SELECT sqlite_version() AS sqlite').get() as { sqlite: string };
+    const sqlite = query(db, 'SELECT sqlite_version()', value(TEXT)).one();
     db.close();
     return sqlite;
   } catch (error) {

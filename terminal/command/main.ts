@@ -8,9 +8,12 @@ import { RelayAddress } from '@tidemark/protocol/relay-address';
 import type { Command } from 'commander';
 import { pino } from 'pino';
 import { Secret } from '../relay/secret.ts';
-import { type Call, pull, status, verify, watch } from './commands.ts';
+import type { Call } from './call.ts';
+import { pull, verify } from './run-once.ts';
+import { status } from './status.ts';
+import { watch } from './watch.ts';
 
-/** `tidemark-terminal`: options and help. What each command does is in commands.ts. */
+/** `tidemark-terminal`: options and help. Each command has a module beside this one. */
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
   version: string;

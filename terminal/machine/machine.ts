@@ -15,7 +15,7 @@ import { NOWHERE, type Pause, type Policy, type State, type StateName } from './
  *
  * Each state has one table of what it does with each event, in `phases/`. A missing state or event does not compile.
  * Nothing in this folder does I/O, reads a clock or keeps anything between steps: the agent runs the effects and sends
- * their results as events.
+ * their results as events. See docs/decisions/2026-11-25-own-state-machine.md.
  */
 const TABLE: { [S in StateName]: Handlers<S> } = {
   unconfigured,
@@ -36,14 +36,14 @@ const TABLE: { [S in StateName]: Handlers<S> } = {
 };
 
 /** The state before the first event. `paused`: a pause that outlived the process before. */
-export function initial(policy: Policy, paused: Pause | null): State {
+export function initial(policy: Policy, paused: Omit<Pause, 'interrupted'> | null): State {
   return {
     at: 'closed',
     configured: false,
     policy,
     cursor: null,
     start: NOWHERE,
-    paused,
+    paused: paused && { ...paused, interrupted: null },
     nextAt: null,
     fault: null,
     attempt: 0,

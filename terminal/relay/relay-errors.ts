@@ -1,11 +1,16 @@
 import { type ErrorCode, type ErrorParams, Problem, TidemarkError } from '@tidemark/protocol/errors';
 import type { Failure } from '../machine/event.ts';
 
-/** What the relay, or what stood in its place, said when a request failed. */
+/**
+ * What failed requests mean. The answer may come from the relay, or from something on the way: a proxy, a sign-in page, a
+ * load balancer.
+ */
+
+/** A request to a relay that failed. */
 export class RelayError extends TidemarkError {
   /** Id of the request at the relay, for support. */
   readonly requestId: string | undefined;
-  /** The relay asked to wait this long, ms. */
+  /** How long the relay asked to wait, ms. */
   readonly retryAfterMs: number | null;
 
   constructor(
@@ -19,7 +24,7 @@ export class RelayError extends TidemarkError {
   }
 }
 
-/** Node's codes of a certificate that is not to be trusted. */
+/** Node's codes for certificates that cannot be trusted. */
 const CERTIFICATE =
   /^(CERT_|ERR_TLS_CERT_|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_(VERIFY|GET)_|HOSTNAME_MISMATCH)/;
 
@@ -38,7 +43,7 @@ const REASONS: Readonly<Record<string, string>> = {
   EAI_AGAIN: 'its name cannot be looked up now',
 };
 
-/** A request that got no answer, or not all of it. */
+/** The error of a request without an answer, or with a part of one. `relay`: the host, for the sentence. */
 export function noAnswer(relay: string, error: unknown): RelayError {
   const { code = '', message } = error as { code?: string; message: string };
   if (CERTIFICATE.test(code)) return new RelayError('relay_cert', { detail: message }, { cause: error });
@@ -51,10 +56,10 @@ export interface RefusedAnswer {
   body: Buffer;
 }
 
-/** An answer that is not what was asked for: the relay's own problem, or something else that answered. */
+/** The error that an answer with another status than expected means. Only the relay itself answers with problem documents. */
 export function refused(relay: string, { status, headers, body }: RefusedAnswer): RelayError {
   const retryAfterMs = retryAfter(headers['retry-after']);
-  const problem = Problem.safeParse(parse(body));
+  const problem = Problem.safeParse(parseJson(body));
   if (problem.success) {
     const { code, params, requestId } = problem.data;
     return new RelayError(code, params, { requestId, retryAfterMs });
@@ -65,13 +70,13 @@ export function refused(relay: string, { status, headers, body }: RefusedAnswer)
   return new RelayError('relay_not_tidemark', { relay });
 }
 
-/** Seconds, as our relay writes it; a date is what only others send. */
+/** In ms. The relay writes seconds; a date comes from something else and is ignored. */
 function retryAfter(value: unknown): number | null {
   const seconds = typeof value === 'string' && /^\d{1,6}$/.test(value) ? Number(value) : null;
   return seconds === null ? null : seconds * 1000;
 }
 
-/** The failure that a thrown error means to the machine. */
+/** A thrown error as the machine takes it. `progressed`: something was gained before. */
 export function failureOf(error: TidemarkError, progressed: boolean): Failure {
   const relay = error instanceof RelayError ? error : null;
   const cause = error.cause instanceof Error ? error.cause.message : undefined;
@@ -87,11 +92,11 @@ export function failureOf(error: TidemarkError, progressed: boolean): Failure {
   };
 }
 
-export function parse(body: Buffer): unknown {
+/** Undefined when the bytes are not JSON: no schema accepts that, so the caller's code decides what it means. */
+export function parseJson(body: Buffer): unknown {
   try {
     return JSON.parse(body.toString('utf8'));
   } catch {
-    // Not JSON: the caller says by its code what that means.
     return undefined;
   }
 }

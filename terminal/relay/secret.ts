@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 
-/** A secret that cannot be printed, logged, put into JSON or sent between processes by mistake. */
+/** A secret that cannot be printed, logged, put into JSON or sent between processes by mistake: it shows itself as `[secret]`. */
 export class Secret {
   readonly #value: string;
 
@@ -8,7 +8,7 @@ export class Secret {
     this.#value = value;
   }
 
-  /** The secret itself: only for the place that must send it. */
+  /** The secret itself. Only the code that sends it may call this. */
   reveal(): string {
     return this.#value;
   }

@@ -1,14 +1,16 @@
 import type { Progress } from '@tidemark/status/facts';
 
-/** Points are at least this far apart, and this many are kept: rates are of the last seconds. */
+/** Measures how fast a count grows, from its last points, and foretells when it reaches its total. */
+
+/** Points are at least this far apart, ms. */
 const GAP_MS = 500;
-const KEPT = 20;
-/** When an end may be foretold: after this time, this many points, and with rates this even. */
+/** How many points are kept: rates are those of the last seconds. */
+const MAX_POINTS = 20;
+/** An end is foretold only after this time, ms, with this many points, and when their rates vary no more than this. */
 const TRUSTED_AFTER_MS = 5_000;
 const TRUSTED_POINTS = 4;
 const TRUSTED_VARIATION = 0.5;
 
-/** How fast a count grows, and when it will reach its total. */
 export class Meter {
   readonly #startedAt: number;
   #points: { at: number; done: number }[];
@@ -18,13 +20,15 @@ export class Meter {
     this.#points = [{ at: now, done }];
   }
 
+  /** Times are ms since 1970. */
   count(now: number, done: number): void {
     const last = this.#points.at(-1);
     if (last && now - last.at < GAP_MS) return;
     this.#points.push({ at: now, done });
-    if (this.#points.length > KEPT) this.#points.shift();
+    if (this.#points.length > MAX_POINTS) this.#points.shift();
   }
 
+  /** The rate, per second, and the seconds left; null while they cannot be trusted. */
   read(now: number, done: number, total: number): Pick<Progress, 'rate' | 'etaS'> {
     const first = this.#points[0];
     const spanMs = first ? now - first.at : 0;

@@ -2,221 +2,157 @@ import type { SnapshotManifest } from '@tidemark/protocol/api';
 import type { Cursor } from '@tidemark/protocol/cursor';
 import type { Fault } from '@tidemark/protocol/fault';
 import type { Difference, Run } from '@tidemark/protocol/run';
-import type { AppliedPage } from '@tidemark/replica/replica';
+import type { AppliedPage } from '@tidemark/replica/page-transaction';
 import type { Progress } from '@tidemark/status/facts';
 import type { Counts } from '@tidemark/table-store/feed-tables';
 import type { RunState } from '../machine/run-state.ts';
-import { Meter } from './meter.ts';
+import {
+  ComparisonProgress,
+  type Measured,
+  PageProgress,
+  type PageTotals,
+  RepairProgress,
+  SnapshotProgress,
+} from './progress.ts';
+import { addTables, totalOf } from './table-counts.ts';
 
-/** Runs that follow the relay are kept as one, if they begin within this time. */
-const FOLLOWED_MS = 60_000;
-
-/** What a run under way has received and applied. */
+/**
+ * What a run under way has received and changed: its progress now, and the run for the history when it ends.
+ *
+ * It observes and decides nothing. All times are ms since 1970.
+ */
 export class RunRecord {
   readonly run: RunState;
-  #tables = new Map<string, Counts>();
+  #stage: Progress['stage'] = 'preparing';
+  #part: Measured;
+  #tables: Counts[] = [];
+  /** As they came over the network. */
   #bytes = 0;
-  #meter: Meter;
   #lastDataAt: number;
   #deadlineAt: number | null = null;
-  #stage: Progress['stage'] = 'preparing';
-  #unit: Progress['unit'] = 'changes';
-  #done = 0;
-  #total = 0;
-  #bytesDone = 0;
-  #bytesTotal = 0;
-  /** Of the pages, what an earlier run had received. */
-  #before = { changes: 0, bytes: 0 };
-  /** How much of the pages is applied: what came since is of a transaction that goes on in the next page, and kept aside. */
-  #applied = 0;
-  /** How many changes of that transaction are applied, while they are; null: it goes on. */
-  #saved: number | null = null;
-  #table: string | null = null;
-  #tableIndex = 0;
-  #tableCount = 0;
-  #differences: Difference[] | null = null;
-  /** Of a comparison. */
-  #extent: { rows: number; tables: string[] } = { rows: 0, tables: [] };
+  #comparison: { rows: number; tables: number; differences: Difference[] | null } | null = null;
 
   constructor(run: RunState) {
     this.run = run;
-    this.#meter = new Meter(run.startedAt, 0);
+    this.#part = new PageProgress({ changes: 0, bytes: 0 }, 0, run.startedAt);
     this.#lastDataAt = run.startedAt;
   }
 
-  received(bytes: number, now: number): void {
+  /** Bytes arrived, or with 0 another sign of life of the relay. */
+  addReceived(bytes: number, now: number): void {
     this.#bytes += bytes;
     this.#lastDataAt = now;
   }
 
-  deadline(at: number | null): void {
+  /** When the request in flight gives up; null: none is in flight. */
+  setDeadline(at: number | null): void {
     this.#deadlineAt = at;
   }
 
-  /** The relay is asked for a copy, or prepares it. */
-  preparing(now: number): void {
+  /** The relay is asked for a snapshot, or prepares it. */
+  startPreparing(now: number): void {
     this.#stage = 'preparing';
     this.#lastDataAt = now;
   }
 
-  /** A snapshot is on its way: `here` bytes of `total` have come. */
-  downloading(manifest: SnapshotManifest, here: number, total: number, now: number): void {
-    if (this.#stage !== 'downloading') this.#meter = new Meter(now, rowsAt(manifest, here, total));
-    this.#stage = 'downloading';
-    this.#unit = 'rows';
-    this.#before = { changes: 0, bytes: 0 };
-    this.#total = manifest.rows;
-    this.#done = rowsAt(manifest, here, total);
-    this.#bytesDone = here;
-    this.#bytesTotal = total;
-    this.#tableCount = manifest.tables.length;
-    let rows = this.#done;
-    const at = manifest.tables.findIndex((table) => {
-      rows -= table.rows;
-      return rows < 0;
-    });
-    const index = at === -1 ? manifest.tables.length - 1 : at;
-    this.#table = manifest.tables[index]?.name ?? null;
-    this.#tableIndex = index + 1;
-    this.#meter.count(now, this.#done);
+  /** Pages follow. `earlierBytes`: kept by an earlier run. */
+  startPages(totals: PageTotals, earlierBytes: number, now: number): void {
+    this.#enter('applying', new PageProgress(totals, earlierBytes, now));
+    this.#lastDataAt = now;
   }
 
-  finishing(): void {
+  /** The totals of the pages have become known. */
+  setPageTotals(totals: PageTotals): void {
+    if (this.#part instanceof PageProgress) this.#part.setTotals(totals);
+  }
+
+  /** A page was saved. `received`: its changes, and its bytes before compression. */
+  addPage({ tables, transactions }: AppliedPage, received: PageTotals, now: number): void {
+    this.#tables = addTables(this.#tables, tables);
+    this.#stage = 'applying';
+    if (this.#part instanceof PageProgress)
+      this.#part.addPage({ transactions, table: tables.at(-1)?.name ?? null }, received, now);
+  }
+
+  /** Changes of a transaction whose parts were kept are written. */
+  addWritten(changes: number, now: number): void {
+    if (this.#part instanceof PageProgress) this.#part.addWritten(changes, now);
+    this.#lastDataAt = now;
+  }
+
+  /** `here` of `total` bytes of a snapshot have arrived. */
+  setDownloaded(manifest: SnapshotManifest, here: number, total: number, now: number): void {
+    // A download that was interrupted is measured again: the pause is none of its speed.
+    if (this.#stage === 'downloading' && this.#part instanceof SnapshotProgress) this.#part.setHere(here, now);
+    else this.#enter('downloading', new SnapshotProgress(manifest, here, total, now));
+  }
+
+  addSnapshot(manifest: SnapshotManifest): void {
+    const tables = manifest.tables.map(({ name, rows }) => ({
+      name,
+      inserted: rows,
+      updated: 0,
+      deleted: 0,
+      truncated: 0,
+    }));
+    this.#tables = addTables(this.#tables, tables);
+  }
+
+  /** What follows is written in one step. */
+  startFinishing(): void {
     this.#stage = 'finishing';
   }
 
-  /** So many more changes of a transaction that was kept aside are applied. */
-  saving(changes: number, now: number): void {
-    if (this.#saved === null) this.#meter = new Meter(now, 0);
-    this.#saved = (this.#saved ?? 0) + changes;
-    this.#meter.count(now, this.#saved);
+  startComparison(manifest: SnapshotManifest, now: number): void {
+    this.#comparison = { rows: manifest.rows, tables: manifest.tables.length, differences: null };
+    this.#enter('comparing', new ComparisonProgress(manifest, now));
     this.#lastDataAt = now;
   }
 
-  installed(manifest: SnapshotManifest): void {
-    for (const { name, rows } of manifest.tables) this.#count({ ...nothing(name), inserted: rows });
-  }
-
-  /** A comparison begins. */
-  comparing(manifest: SnapshotManifest, now: number): void {
-    this.#extent = { rows: manifest.rows, tables: manifest.tables.map(({ name }) => name) };
-    this.#stage = 'comparing';
-    this.#unit = 'rows';
-    this.#done = 0;
-    this.#total = manifest.rows;
-    this.#bytesDone = 0;
-    this.#bytesTotal = 0;
-    this.#table = null;
-    this.#tableIndex = 0;
-    this.#tableCount = manifest.tables.length;
-    this.#lastDataAt = now;
-    this.#meter = new Meter(now, 0);
-  }
-
-  /** So many more rows of a table here were compared. */
-  compared(table: string, rows: number, now: number): void {
-    this.#done += rows;
-    this.#table = table;
-    this.#tableIndex = this.#extent.tables.indexOf(table) + 1;
-    this.#lastDataAt = now;
-    this.#meter.count(now, this.#done);
-  }
-
-  /** A comparison has ended. */
-  found(differences: Difference[]): void {
-    this.#differences = differences;
-  }
-
-  /** What was found is written. */
-  repairing(differences: Difference[]): void {
-    this.#stage = 'repairing';
-    this.#done = 0;
-    this.#total = differences.reduce((sum, { missing, extra, different }) => sum + missing + extra + different, 0);
-    this.#table = null;
-    this.#tableIndex = 0;
-    this.#tableCount = differences.length;
-  }
-
-  repaired(tables: Counts[]): void {
-    for (const counts of tables) this.#count(counts);
-    this.#done = this.#total;
-  }
-
-  /** Pages begin, of which `here` bytes have come before. Totals 0: not known. */
-  pages(totals: { changes: number; bytes: number }, here: number, now: number): void {
-    this.#stage = 'applying';
-    this.#unit = 'changes';
-    this.#done = 0;
-    this.#bytesDone = 0;
-    this.#before = { changes: 0, bytes: here };
-    this.#applied = 0;
-    this.#total = 0;
-    this.#bytesTotal = 0;
-    this.#meter = new Meter(now, 0);
-    this.totals(totals);
-    this.#table = null;
-    this.#tableIndex = 0;
-    this.#tableCount = 0;
+  /** Rows of a table of the replica were compared. */
+  addCompared(table: string, rows: number, now: number): void {
+    if (this.#part instanceof ComparisonProgress) this.#part.addRows(table, rows, now);
     this.#lastDataAt = now;
   }
 
-  /** What the pages will have brought in all. */
-  totals({ changes, bytes }: { changes: number; bytes: number }): void {
-    this.#total = changes;
-    this.#bytesTotal = bytes;
-    // What came before was not counted by changes: its part of them is that of its bytes.
-    this.#before.changes = bytes > 0 ? Math.floor((changes * Math.min(this.#before.bytes, bytes)) / bytes) : 0;
+  /** The result of a comparison that came to its end. */
+  setDifferences(differences: Difference[]): void {
+    if (this.#comparison) this.#comparison.differences = differences;
   }
 
-  /** A page is saved, which held `received`: applied, or, of a transaction that goes on, kept aside. */
-  applied(page: AppliedPage, received: { changes: number; bytes: number }, now: number): void {
-    for (const counts of page.tables) this.#count(counts);
-    this.#stage = 'applying';
-    this.#done += received.changes;
-    this.#bytesDone += received.bytes;
-    if (page.transactions > 0) this.#applied = this.#before.changes + this.#done;
-    if (this.#saved !== null) this.#meter = new Meter(now, this.#done);
-    this.#saved = null;
-    this.#table = page.tables.at(-1)?.name ?? this.#table;
-    this.#meter.count(now, this.#done);
+  startRepair(differences: Difference[]): void {
+    this.#enter('repairing', new RepairProgress(differences));
   }
 
-  /** `stage`: while pages come, what is waited for, with none to apply. */
-  progress(run: RunState, stage: Progress['stage'] | null, now: number): Progress {
-    const arrived = this.#before.changes + this.#done;
-    const done = this.#saved === null ? arrived : this.#applied + this.#saved;
-    const total = Math.max(0, this.#total - this.#before.changes);
+  addRepaired(tables: Counts[]): void {
+    this.#tables = addTables(this.#tables, tables);
+    if (this.#part instanceof RepairProgress) this.#part.finish();
+  }
+
+  /** `waitingFor`: the stage to show instead, while pages are awaited and none is applied. */
+  progress(run: RunState, waitingFor: Progress['stage'] | null, now: number): Progress {
     return {
       runId: run.id,
       startedAt: run.startedAt,
-      stage: stage ?? this.#stage,
-      unit: this.#unit,
-      done: this.#total > 0 ? Math.min(done, this.#total) : done,
-      total: this.#total,
-      bytes: this.#before.bytes + this.#bytesDone,
-      bytesTotal: this.#bytesTotal,
-      table: this.#table,
-      tableIndex: this.#tableIndex,
-      tableCount: this.#tableCount,
+      stage: waitingFor ?? this.#stage,
+      ...this.#part.read(now),
       target: run.target?.seq ?? null,
       lastDataAt: this.#lastDataAt,
       deadlineAt: this.#deadlineAt,
-      ...(this.#saved === null
-        ? this.#meter.read(now, this.#done, total)
-        : this.#meter.read(now, this.#saved, arrived - this.#applied)),
     };
   }
 
-  end(
+  /** The run as the history keeps it. `left`: changes still waiting; null: not known. */
+  toRun(
     run: RunState,
     outcome: Run['outcome'],
     fault: Fault | null,
     { now, to, left }: { now: number; to: Cursor | null; left: number | null },
   ): Run {
-    const tables = [...this.#tables.values()];
-    // Pages that only moved the cursor, past what is for others, brought nothing.
-    const nothingCame = tables.length === 0 && run.basis.by !== 'snapshot' && this.#differences === null;
-    const sum = (of: keyof Omit<Counts, 'name'>) => tables.reduce((total, table) => total + table[of], 0);
+    const snapshot = run.basis.by === 'snapshot' ? run.basis.reason : null;
+    const differences = this.#comparison?.differences ?? null;
+    // Pages that hold nothing for this terminal only move its cursor.
+    const nothingCame = this.#tables.length === 0 && snapshot === null && differences === null;
     return {
       id: run.id,
       startedAt: run.startedAt,
@@ -226,68 +162,21 @@ export class RunRecord {
       outcome: outcome === 'done' && nothingCame ? 'nothing-new' : outcome,
       from: run.from,
       to,
-      snapshot: run.basis.by === 'snapshot' ? run.basis.reason : null,
-      inserted: sum('inserted'),
-      updated: sum('updated'),
-      deleted: sum('deleted'),
-      truncated: sum('truncated'),
-      tables,
+      snapshot,
+      ...totalOf(this.#tables),
+      tables: this.#tables,
       bytes: this.#bytes,
-      ...(this.#differences === null
+      ...(this.#comparison === null || differences === null
         ? {}
-        : {
-            compared: { rows: this.#extent.rows, tables: this.#extent.tables.length },
-            differences: this.#differences,
-          }),
+        : { compared: { rows: this.#comparison.rows, tables: this.#comparison.tables }, differences }),
       left,
       retries: run.failures.total,
       fault,
     };
   }
 
-  #count(counts: Counts): void {
-    const have = this.#tables.get(counts.name);
-    this.#tables.set(counts.name, have ? { name: counts.name, ...add(have, counts) } : counts);
+  #enter(stage: Progress['stage'], part: Measured): void {
+    this.#stage = stage;
+    this.#part = part;
   }
 }
-
-/** Joins a run that followed the relay to the one before it, if that one did too and was near; null: it stands for itself. */
-export function joined(before: Run | null, run: Run): Run | null {
-  if (before === null || before.trigger !== 'watch' || run.trigger !== 'watch') return null;
-  if (before.outcome !== 'done' || run.outcome !== 'done' || before.snapshot !== null || run.snapshot !== null)
-    return null;
-  if (run.startedAt - before.startedAt > FOLLOWED_MS) return null;
-  if (before.differences !== undefined || run.differences !== undefined) return null;
-  const tables = new Map(before.tables.map((table) => [table.name, table]));
-  for (const table of run.tables) {
-    const have = tables.get(table.name);
-    tables.set(table.name, have ? { name: table.name, ...add(have, table) } : table);
-  }
-  return {
-    ...run,
-    ...add(before, run),
-    id: before.id,
-    startedAt: before.startedAt,
-    from: before.from,
-    tables: [...tables.values()],
-    bytes: before.bytes + run.bytes,
-    retries: before.retries + run.retries,
-  };
-}
-
-type Numbers = Omit<Counts, 'name'>;
-
-function add(a: Numbers, b: Numbers): Numbers {
-  return {
-    inserted: a.inserted + b.inserted,
-    updated: a.updated + b.updated,
-    deleted: a.deleted + b.deleted,
-    truncated: a.truncated + b.truncated,
-  };
-}
-
-const nothing = (name: string): Counts => ({ name, inserted: 0, updated: 0, deleted: 0, truncated: 0 });
-
-/** Rows that so many bytes of a copy hold, by its average. */
-const rowsAt = (manifest: SnapshotManifest, here: number, total: number): number =>
-  Math.floor((manifest.rows * Math.min(here, total)) / total);

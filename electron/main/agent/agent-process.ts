@@ -10,7 +10,7 @@ import { onCrash } from './restart-policy.ts';
 type AgentState = Facts['agent'];
 export type AgentFacts = Omit<Facts, 'agent'>;
 
-export interface AgentDeps {
+interface AgentDeps {
   env: Record<string, string>;
   now: () => number;
   log: (level: 'info' | 'warn' | 'error', event: string, fields: Record<string, unknown>) => void;

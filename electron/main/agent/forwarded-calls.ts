@@ -4,7 +4,7 @@ import { type AGENT_METHODS, FORWARDED_METHODS } from '@tidemark/terminal/agent/
 import type { z } from 'zod';
 
 /** Handlers for the window's calls that the agent answers. */
-export type ForwardedCalls = Handlers<typeof FORWARDED_METHODS>;
+type ForwardedCalls = Handlers<typeof FORWARDED_METHODS>;
 type ForwardedName = keyof ForwardedCalls;
 
 /**

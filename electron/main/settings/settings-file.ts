@@ -42,7 +42,7 @@ const DEFAULT_SETTINGS: StoredSettings = {
 };
 
 /** Settings as read, and why not all of them could be used; null when they could. */
-export interface FoundSettings {
+interface FoundSettings {
   stored: StoredSettings;
   fault: SettingsFault | null;
 }

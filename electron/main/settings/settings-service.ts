@@ -11,7 +11,7 @@ import type { TokenStore } from './token-store.ts';
 /** Folder of the replicas, in the app's own. */
 const REPLICAS = 'replicas';
 
-export interface SettingsDeps {
+interface SettingsDeps {
   /** Folder of the app's own files. */
   folder: string;
   tokens: TokenStore;

@@ -16,6 +16,7 @@ export function sendSnapshotFile(
   { request, response, signal }: Pick<Call<unknown>, 'request' | 'response' | 'signal'>,
   { file, sha256 }: SnapshotFile,
 ): Promise<void> {
+  if (response.destroyed) return Promise.resolve();
   for (const [name, value] of Object.entries(FOREVER)) response.setHeader(name, value);
   response.setHeader('content-type', 'application/octet-stream');
   response.setHeader('etag', `"${sha256}"`);

@@ -18,7 +18,7 @@ export interface VerifiedPage {
   trailer: PageTrailer;
   /** The bytes between header and trailer: lines that nobody has parsed yet. */
   body: Buffer;
-  /** Of the page, with header and trailer. */
+  /** Size of the page with header and trailer. */
   sizeBytes: number;
 }
 
@@ -37,7 +37,7 @@ export function verifyPage(page: Buffer): VerifiedPage {
   return { header: header.data, trailer: trailer.data, body, sizeBytes: page.length };
 }
 
-/** What a page must be to be the next one. */
+/** The properties of the next page. */
 export interface Expected {
   feed: string;
   epoch: Epoch;
@@ -73,7 +73,7 @@ function parse(bytes: Buffer): unknown {
   try {
     return JSON.parse(bytes.toString('utf8'));
   } catch {
-    // Not JSON is not a header or trailer: the caller says so by its code.
+    // The caller throws its own code for a line that is not a header or a trailer.
     return undefined;
   }
 }

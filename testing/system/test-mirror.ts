@@ -5,9 +5,17 @@ import { type ChangeLine, changesIn, type WireRow } from '@tidemark/protocol/lin
 import type { ColumnType, TableSchema } from '@tidemark/protocol/schema';
 import type { SnapshotName } from '@tidemark/replica/install-snapshot';
 import { FeedTables } from '@tidemark/table-store/feed-tables';
+import { ownQuery, RAW_ROW } from '@tidemark/table-store/query';
 import { toWire } from '@tidemark/table-store/row-statements';
 import { type BuiltSnapshot, buildSnapshot, type SnapshotSource } from '@tidemark/table-store/snapshot';
 import { ident, openWriter, type Reader, type Writer } from '@tidemark/table-store/sqlite';
+
+/**
+ * A relay's mirror without a relay, for tests of a replica: makes the pages and snapshots that a relay would serve.
+ *
+ * Tests commit change lines; the mirror applies them to its own tables, which are the expected result, and keeps them as
+ * its log. Pages have no scopes: every table goes to every replica.
+ */
 
 export const EPOCH = 'abcdefgh';
 const AT = '2026-11-23T08:00:00.000000Z';
@@ -24,20 +32,16 @@ export const schemaOf = (
   ...more,
 });
 
-/** All rows of a table, as they would travel, in no order. */
+/** All rows of a table in their form on the wire, in no order. */
 export function rowsOf(db: Writer | Reader, table: string): WireRow[] {
-  const rows = db
-    .prepare(`SELECT * FROM ${ident(table)}`)
-    .safeIntegers()
-    .raw()
-    .all() as unknown[][];
+  const rows = ownQuery(db, `SELECT * FROM ${ident(table)}`, RAW_ROW).all();
   return rows.map((row) => row.map(toWire));
 }
 
 export const sorted = (rows: WireRow[]) => rows.map((row) => JSON.stringify(row)).sort();
 
-/** A relay's mirror without a relay: tables, pages of committed transactions, and snapshots. */
-export class TestFeed {
+/** See above. Its log begins at seq 2: seq 1 is the empty base. */
+export class TestMirror {
   readonly folder: string;
   readonly db: Writer;
   readonly tables: FeedTables;

@@ -5,24 +5,34 @@ import type { Counts, FeedTables } from '@tidemark/table-store/feed-tables';
 import { isRejection } from '@tidemark/table-store/third-party-objects';
 import { linesOf } from './page-reader.ts';
 
-/** Lines whose rows are checked where they are applied: a schema check of each value would cost more than the apply. */
+/**
+ * Reads the lines of a page and applies them to the feed's tables, in order.
+ *
+ * Checks that transactions begin, end and follow each other as they must, and that each ends with the number of changes it
+ * announced. Knows nothing of pages, spool and cursor. Runs inside the caller's transaction, which rolls back when a line
+ * is refused.
+ */
+
+/** Lines whose rows are checked where they are written: a schema check of each value here would cost more than the write. */
 const ROW_LINES = new Set(['i', 'u', 'd']);
 
-/** Applies the lines of whole transactions to a feed's tables, in order, and keeps count. */
+/** Applies lines and counts changes by table. A transaction may span calls of {@link PageApplier.apply}. */
 export class PageApplier {
   readonly #tables: FeedTables;
   readonly #schemas = new Map<number, TableSchema>();
   readonly #declared = new Set<number>();
   readonly counts = new Map<string, Counts>();
+  /** The transaction that has begun and not ended; null: none. */
   #seq: number | null = null;
+  /** Its changes so far. */
   #changes = 0;
-  #all = 0;
-  /** Of the last transaction that was applied. */
+  #totalChanges = 0;
+  /** Commit time at the master of the last transaction that began (ISO 8601). */
   committedAt: string | null = null;
   lastSeq: number;
   transactions = 0;
 
-  /** `afterSeq`: the last transaction that the tables hold. */
+  /** `afterSeq`: the last transaction that was applied to the tables. */
   constructor(tables: FeedTables, afterSeq: number) {
     this.#tables = tables;
     this.lastSeq = afterSeq;
@@ -33,11 +43,11 @@ export class PageApplier {
     return this.#seq !== null;
   }
 
-  /** Returns how many changes there were. */
+  /** Applies lines and returns the number of their changes. Throws `page_invalid`, `replica_altered`, `name_clash`, `schema_mismatch`. */
   apply(body: Buffer): number {
-    const before = this.#all;
+    const before = this.#totalChanges;
     for (const { text } of linesOf(body)) this.#line(readLine(text));
-    return this.#all - before;
+    return this.#totalChanges - before;
   }
 
   #line(line: PageLine): void {
@@ -61,16 +71,16 @@ export class PageApplier {
         this.#seq = null;
         return;
       default:
-        if (this.#seq === null) throw invalid('a change stands outside of a transaction');
+        if (this.#seq === null) throw invalid('a change is outside of a transaction');
         this.#changes += changesIn(line);
-        this.#all += changesIn(line);
+        this.#totalChanges += changesIn(line);
         this.#count(this.#change(line));
     }
   }
 
   #change(line: ChangeLine): Counts {
     try {
-      // Tables are made at their first change, so that they appear with their transaction.
+      // Tables are created at their first change, so that they appear with their transaction.
       if (line[0] !== 'x') this.#declare(line[1], line[0] !== 'a');
       return this.#tables.apply(line);
     } catch (error) {

@@ -1,12 +1,16 @@
 import type { Facts } from '@tidemark/status/facts';
 
-/** Listeners are told of new facts at most this often, ms. */
-const TELL_MS = 100;
-/** What was told leaves the process within this time, ms. */
+/**
+ * Hands facts to listeners when they have changed. This is the only throttle between the machine and a screen: whoever
+ * passes facts on must not add another, or screens lag behind twice.
+ */
+
+/** Facts are published at most this often, ms. */
+const PUBLISH_MS = 100;
+/** What was published needs this long to leave the process, ms. */
 const LEAVE_MS = 20;
 
-/** Tells listeners the facts when they have changed. */
-export class FactTeller {
+export class FactPublisher {
   readonly #facts: () => Facts;
   readonly #listeners = new Set<(facts: Facts) => void>();
   #due: ReturnType<typeof setTimeout> | undefined;
@@ -16,24 +20,24 @@ export class FactTeller {
     this.#facts = facts;
   }
 
-  /** Returns the function that ends it. */
+  /** Returns the function that removes the listener. */
   listen(listener: (facts: Facts) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
   /** The facts have changed. */
-  tell(): void {
+  publishSoon(): void {
     this.#due ??= setTimeout(() => {
       this.#due = undefined;
-      if (!this.#stopped) this.#toAll();
-    }, TELL_MS);
+      if (!this.#stopped) this.#publish();
+    }, PUBLISH_MS);
   }
 
-  /** Tells before the thread is busy for a while. */
-  async tellNow(): Promise<void> {
+  /** Publishes before work that keeps the thread busy, and waits until the facts have left. */
+  async publishNow(): Promise<void> {
     if (this.#listeners.size === 0) return;
-    this.#toAll();
+    this.#publish();
     await new Promise((resolve) => setTimeout(resolve, LEAVE_MS));
   }
 
@@ -41,7 +45,7 @@ export class FactTeller {
     this.#stopped = true;
   }
 
-  #toAll(): void {
+  #publish(): void {
     if (this.#listeners.size === 0) return;
     const facts = this.#facts();
     for (const listener of this.#listeners) listener(facts);

@@ -8,60 +8,77 @@ import zlib from 'node:zlib';
 import type { SnapshotManifest } from '@tidemark/protocol/api';
 import { diskFullError, TidemarkError } from '@tidemark/protocol/errors';
 import { guard } from '@tidemark/table-store/sqlite';
-import type { RelayClient, Transfer } from './relay-client.ts';
+import type { RelayClient } from './relay-client.ts';
+import type { Transfer } from './relay-transport.ts';
+
+/**
+ * Downloads a snapshot beside the replica. What arrives is stored in the coding in which it arrives, under the hash of the
+ * finished file, so that a download resumes where it was cut, also after the process was killed.
+ *
+ * Order: check the disk space; receive, store, hash and decode in one pass; compare the hash. The decoded file is used only
+ * after that.
+ */
 
 /** Free bytes that a download must leave on the disk. */
 const SPARE_BYTES = 16 * 1024 * 1024;
 
-/** Decoded bytes are handed on in pieces of this size. */
+/** Size of the pieces in which decoded bytes are written. */
 const CHUNK_BYTES = 512 * 1024;
 
 type Coding = SnapshotManifest['codings'][number];
 
-/**
- * The snapshot files beside a replica. A download is kept in the coding in which it came, under the hash of what it
- * is to be, so that it goes on where it was cut, also after the process was killed.
- */
-export class Downloads {
+/** A received part: what it is of, and how much of it is stored. */
+interface Partial {
+  manifest: SnapshotManifest;
+  coding: Coding;
+  file: string;
+  storedBytes: number;
+}
+
+/** Reports what is stored of the download so far, bytes. */
+export interface DownloadTransfer extends Transfer {
+  stored(bytes: number): void;
+}
+
+export class SnapshotDownload {
   readonly #database: string;
 
   constructor(database: string) {
     this.#database = database;
   }
 
-  /** The whole, checked SQLite file. */
+  /** The decoded SQLite file, once `fetch` has resolved. */
   get file(): string {
     return `${this.#database}.snapshot`;
   }
 
-  /** What a manifest costs over the network, bytes; and how much of it is here. */
-  standing(manifest: SnapshotManifest): { here: number; total: number } {
+  /** The size of the download, bytes, and how much of it is stored. */
+  progress(manifest: SnapshotManifest): { here: number; total: number } {
     const coding = choose(manifest);
-    const partial = this.#partial(manifest, coding);
-    return { here: existsSync(partial) ? statSync(partial).size : 0, total: coding.bytes };
+    return { here: this.#partial(manifest, coding).storedBytes, total: coding.bytes };
   }
 
   /**
-   * Downloads a snapshot and checks it. Throws snapshot_corrupt (what was downloaded is then gone), disk_full,
-   * RelayErrors, `cancelled`.
+   * Downloads, verifies and decodes a snapshot. Throws snapshot_corrupt (and removes what was stored), disk_full, RelayErrors,
+   * `cancelled`.
    */
   async fetch(
     relay: RelayClient,
     manifest: SnapshotManifest,
     signal: AbortSignal,
-    transfer: Transfer & { at(bytes: number): void },
+    transfer: DownloadTransfer,
   ): Promise<void> {
     const coding = choose(manifest);
     const partial = this.#partial(manifest, coding);
-    this.clear(partial);
-    const here = existsSync(partial) ? statSync(partial).size : 0;
-    this.#requireSpace(coding.bytes - here + 2 * manifest.bytes);
-    await guarded(partial, () => this.#receive(relay, { manifest, coding, partial, here }, signal, transfer));
-    rmSync(partial, { force: true });
+    this.#clear(partial.file);
+    // The decoded file, and the replica that is built from it.
+    this.#requireSpace(coding.bytes - partial.storedBytes + 2 * manifest.bytes);
+    await guarded(partial.file, () => this.#receive(relay, partial, signal, transfer));
+    rmSync(partial.file, { force: true });
   }
 
-  /** Removes all downloads but `keep`. */
-  clear(keep?: string): void {
+  /** Removes the files of all downloads but `keep`. */
+  #clear(keep?: string): void {
     const folder = path.dirname(this.#database);
     const mine = [`${path.basename(this.#database)}.download-`, `${path.basename(this.#database)}.snapshot`];
     for (const name of readdirSync(folder)) {
@@ -70,8 +87,9 @@ export class Downloads {
     }
   }
 
-  #partial(manifest: SnapshotManifest, coding: Coding): string {
-    return `${this.#database}.download-${manifest.sha256.slice(0, 24)}.${coding.coding}`;
+  #partial(manifest: SnapshotManifest, coding: Coding): Partial {
+    const file = `${this.#database}.download-${manifest.sha256.slice(0, 24)}.${coding.coding}`;
+    return { manifest, coding, file, storedBytes: existsSync(file) ? statSync(file).size : 0 };
   }
 
   #requireSpace(needed: number): void {
@@ -80,12 +98,12 @@ export class Downloads {
     if (free < needed + SPARE_BYTES) throw diskFullError(free, needed + SPARE_BYTES);
   }
 
-  /** What comes is kept as it came, hashed, decoded and written in one go. */
+  /** What an earlier download stored is read again, because the hash is over everything. */
   async #receive(
     relay: RelayClient,
-    { manifest, coding, partial, here }: Receiving,
+    { manifest, coding, file: partial, storedBytes: here }: Partial,
     signal: AbortSignal,
-    transfer: Transfer & { at(bytes: number): void },
+    transfer: DownloadTransfer,
   ): Promise<void> {
     const answer =
       here === coding.bytes
@@ -100,7 +118,7 @@ export class Downloads {
         size += chunk.length;
         if (size > coding.bytes) return;
         await file.write(chunk);
-        transfer.at(size);
+        transfer.stored(size);
         yield hashed(chunk);
       }
     }
@@ -109,7 +127,7 @@ export class Downloads {
       return chunk;
     };
     const corrupt = (cause?: unknown) => {
-      this.clear();
+      this.#clear();
       return new TidemarkError('snapshot_corrupt', {}, cause);
     };
     try {
@@ -121,7 +139,7 @@ export class Downloads {
       );
     } catch (error) {
       if (signal.aborted) throw new TidemarkError('cancelled');
-      // A coding that cannot be undone, by zlib's and zstd's codes.
+      // Codes of zlib and zstd for bytes that cannot be decoded.
       const code = String((error as { code?: unknown }).code);
       if (/^(Z_|ZSTD_)/.test(code)) throw corrupt(error);
       throw error;
@@ -132,31 +150,24 @@ export class Downloads {
   }
 }
 
-interface Receiving {
-  manifest: SnapshotManifest;
-  coding: Coding;
-  partial: string;
-  /** Bytes of it that are here. */
-  here: number;
-}
-
 function decoderOf({ coding }: Coding): Transform {
   const options = { chunkSize: CHUNK_BYTES };
   if (coding === 'zstd') return zlib.createZstdDecompress(options);
   return coding === 'gzip' ? zlib.createGunzip(options) : new PassThrough();
 }
 
-/** The smallest form that this runtime can undo. */
+/** The smallest coding that this runtime can decode. Throws page_invalid when there is none. */
 function choose(manifest: SnapshotManifest): Coding {
   const can = manifest.codings.filter(
     ({ coding }) => coding !== 'zstd' || typeof zlib.createZstdDecompress === 'function',
   );
   const best = can.sort((a, b) => a.bytes - b.bytes)[0];
-  if (!best) throw new TidemarkError('page_invalid', { detail: 'its copy comes in no form that is known here' });
+  if (!best)
+    throw new TidemarkError('page_invalid', { detail: 'its snapshot comes in no coding that this program can decode' });
   return best;
 }
 
-/** Coded errors of the file system. */
+/** Errors of the file system get codes. */
 async function guarded(file: string, work: () => Promise<void>): Promise<void> {
   try {
     await work();

@@ -1,0 +1,42 @@
+import { expect, test } from 'vitest';
+import { LongPolls } from './long-polls.ts';
+
+const LONG_MS = 600_000;
+const never = () => new AbortController().signal;
+
+test('a commit answers those who wait for one of its scopes, and no one else', async () => {
+  const polls = new LongPolls();
+  const answered: string[] = [];
+  const wait = (name: string, scopes: string[]) => polls.wait(scopes, LONG_MS, never()).then(() => answered.push(name));
+  const seven = wait('seven', ['*', 'branch=7']);
+  const eight = wait('eight', ['*', 'branch=8']);
+  polls.wake(['branch=7']);
+  await seven;
+  expect(answered).toEqual(['seven']);
+  polls.wake(['*']);
+  await eight;
+  expect(answered).toEqual(['seven', 'eight']);
+});
+
+test('a request is answered at its time limit', async () => {
+  await new LongPolls().wait(['*'], 10, never());
+});
+
+test('a request whose caller disconnects is forgotten', async () => {
+  const polls = new LongPolls();
+  const caller = new AbortController();
+  const answered = polls.wait(['*'], LONG_MS, caller.signal);
+  caller.abort();
+  await answered;
+});
+
+test('a request whose caller has disconnected already does not wait', async () => {
+  await new LongPolls().wait(['*'], LONG_MS, AbortSignal.abort());
+});
+
+test('every request is answered when the relay stops', async () => {
+  const polls = new LongPolls();
+  const waiting = ['branch=7', 'branch=8'].map((scope) => polls.wait([scope], LONG_MS, never()));
+  polls.wakeAll();
+  await Promise.all(waiting);
+});

@@ -1,0 +1,56 @@
+import { Button, Group, PasswordInput } from '@mantine/core';
+import { useState } from 'react';
+import { tokenProblem } from '../settings/check-input.ts';
+import { ConnectionResult, useConnectionTest } from '../settings/connection-test.tsx';
+import { useSettings } from '../state/context.tsx';
+import { StepForm, type StepProps } from './step-form.tsx';
+
+/** Step 2: the key, and a connection test with it. */
+export function KeyStep({ draft, change }: StepProps) {
+  const { hasToken } = useSettings();
+  const [tried, setTried] = useState(false);
+  const { test, testing, result, clear } = useConnectionTest();
+  const why = draft.token.trim() === '' && hasToken ? null : tokenProblem(draft.token);
+  const submit = async () => {
+    setTried(true);
+    if (why !== null) return;
+    const token = draft.token.trim();
+    const answer = await test({ relayUrl: draft.relayUrl, feed: draft.feed, ...(token === '' ? {} : { token }) });
+    if (answer.ok) change({ step: 2, found: { status: answer.status, latencyMs: answer.latencyMs } });
+  };
+  return (
+    <StepForm
+      title="The key of this PC"
+      text={`The key lets this PC read the data set “${draft.feed}” from ${draft.relayUrl}. Ask your administrator for it. Tidemark stores it encrypted where this computer has a key store.`}
+      submit={() => void submit()}
+    >
+      <PasswordInput
+        label="Key"
+        placeholder={hasToken ? 'A key is stored; leave empty to use it' : 'Paste the key here'}
+        value={draft.token}
+        error={tried ? why : null}
+        onChange={(event) => {
+          clear();
+          change({ token: event.currentTarget.value, found: null });
+        }}
+        autoComplete="off"
+      />
+      <ConnectionResult result={result} testing={testing} />
+      <Group justify="space-between">
+        <Button variant="default" onClick={() => change({ step: 0 })}>
+          Back
+        </Button>
+        <Group gap="sm">
+          {result?.ok === false && (
+            <Button variant="default" onClick={() => change({ step: 2, found: null })}>
+              Continue anyway
+            </Button>
+          )}
+          <Button type="submit" loading={testing}>
+            Test and continue
+          </Button>
+        </Group>
+      </Group>
+    </StepForm>
+  );
+}

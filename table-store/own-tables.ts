@@ -1,0 +1,87 @@
+import { query, TEXT, value } from './query.ts';
+import type { Reader, Writer } from './sqlite.ts';
+import { clearName } from './table-ddl.ts';
+
+/**
+ * The `tidemark_*` tables of a replica in the current format.
+ *
+ * Names that begin with `tidemark_` are reserved for us: where another program took one, its object is dropped. An older
+ * format is brought here by the numbered files in `migrations/`; a change to {@link TABLES} needs a new one.
+ */
+const TABLES = {
+  tidemark_meta: [
+    'one INTEGER PRIMARY KEY CHECK (one = 1)',
+    'feed TEXT NOT NULL',
+    'epoch TEXT',
+    'seq INTEGER NOT NULL DEFAULT 0',
+    'part INTEGER NOT NULL DEFAULT 0',
+    'committed_at TEXT',
+    'scopes TEXT',
+    // Target seq of the compacted pages whose parts are in the spool. NULL: the spool holds parts of ordinary pages, or none.
+    'squashed INTEGER',
+    // JSON array of the names in tidemark_table: shows when another program deletes rows there. See table-list.ts.
+    'tables TEXT',
+  ],
+  tidemark_table: [
+    'id INTEGER PRIMARY KEY',
+    'name TEXT NOT NULL UNIQUE',
+    'schema TEXT NOT NULL',
+    'rows INTEGER NOT NULL',
+  ],
+  tidemark_spool: ['n INTEGER PRIMARY KEY', 'body BLOB NOT NULL'],
+  tidemark_status: [
+    'one INTEGER PRIMARY KEY CHECK (one = 1)',
+    'feed TEXT NOT NULL',
+    'epoch TEXT',
+    'seq INTEGER',
+    'committed_at TEXT',
+    'checked_at TEXT',
+    'synced_at TEXT',
+    'head_seq INTEGER',
+    'waiting INTEGER',
+    'code TEXT',
+    'headline TEXT',
+  ],
+  tidemark_run: ['id TEXT PRIMARY KEY', 'started_at TEXT NOT NULL', 'run TEXT NOT NULL'],
+  tidemark_sample: ['at INTEGER PRIMARY KEY', 'waiting INTEGER', 'lag_ms REAL', 'source_lag_ms REAL'],
+} as const satisfies Record<string, readonly string[]>;
+
+export type OwnTable = keyof typeof TABLES;
+
+export const OWN_TABLES = Object.keys(TABLES) as OwnTable[];
+
+/** Those that are written in the same transaction as the feed's tables. */
+export const WRITTEN_WITH_FEED: OwnTable[] = ['tidemark_meta', 'tidemark_table', 'tidemark_spool', 'tidemark_status'];
+
+const RUN_INDEX = 'tidemark_run_started';
+
+const createSql = (table: OwnTable) => `CREATE TABLE IF NOT EXISTS ${table} (${TABLES[table].join(', ')})`;
+
+/** SQL that creates `tidemark_table`, which the relay's mirror has too. */
+export const TABLE_DDL = createSql('tidemark_table');
+
+const nameOf = (column: string) => column.slice(0, column.indexOf(' '));
+
+/** Names of the columns that one of our tables should have and has not; all of them when there is no such table. */
+export function missingColumns(db: Writer | Reader, table: OwnTable): string[] {
+  const wanted = TABLES[table].map(nameOf);
+  const type = query(
+    db,
+    "SELECT type FROM main.sqlite_schema WHERE lower(name) = ? AND type <> 'trigger'",
+    value(TEXT),
+  ).get(table);
+  if (type !== 'table') return wanted;
+  const present = new Set(query(db, "SELECT name FROM pragma_table_info(?, 'main')", value(TEXT)).all(table));
+  return wanted.filter((name) => !present.has(name));
+}
+
+/** Creates our tables and their index where they are missing. Replaces a table that has a column too few by an empty one. */
+export function createOwnTables(db: Writer): void {
+  for (const table of OWN_TABLES) {
+    if (missingColumns(db, table).length === 0) continue;
+    clearName(db, table);
+    db.exec(createSql(table));
+  }
+  clearName(db, RUN_INDEX);
+  db.exec(`CREATE INDEX ${RUN_INDEX} ON tidemark_run (started_at)`);
+}

@@ -1,0 +1,79 @@
+import { asTidemarkError } from '@tidemark/protocol/errors';
+import type { Run } from '@tidemark/protocol/run';
+import type { Replica } from '@tidemark/replica/replica';
+import { deriveStatus } from '@tidemark/status/derive';
+import type { Facts } from '@tidemark/status/facts';
+import type { FactBook } from '../facts/fact-book.ts';
+import { joinRuns } from '../run/join-runs.ts';
+import type { Log } from './agent-api.ts';
+
+/** While the relay is followed, the lag chart gets a point at most this often, ms. */
+const SAMPLE_MS = 5_000;
+/** How many runs are searched for the last one of the schedule. */
+const MAX_SEARCHED = 500;
+
+export interface JournalDeps {
+  book: FactBook;
+  facts(): Facts;
+  log: Log;
+}
+
+/**
+ * Writes runs, lag samples and the status row into the replica's own file, where reports read them.
+ *
+ * A failure to write is logged and nothing more: what keeps the file from being written is the fault of a run already.
+ */
+export class Journal {
+  readonly #deps: JournalDeps;
+  #sampledAt = 0;
+
+  constructor(deps: JournalDeps) {
+    this.#deps = deps;
+  }
+
+  /** Keeps a run that has ended, with a lag sample and the status row. */
+  addRun(replica: Replica | null, run: Run): void {
+    const { book, facts } = this.#deps;
+    const kept = joinRuns(book.lastRun, run) ?? run;
+    book.addRun(kept);
+    if (!replica) return;
+    if (run.trigger !== 'watch') this.#sampledAt = 0;
+    this.addSample(replica, Date.now());
+    const now = facts();
+    const { code, headline } = deriveStatus(now, Date.now());
+    this.#write(replica, (history) => {
+      history.recordRun(kept);
+      history.setStatus({
+        checkedAt: now.probe?.at ?? null,
+        syncedAt: now.lastSuccess?.endedAt ?? null,
+        headSeq: now.probe?.status.head?.seq ?? null,
+        waiting: now.waiting?.changes ?? null,
+        code,
+        headline,
+      });
+    });
+  }
+
+  /** Adds a point to the lag chart, unless there is one from a moment ago. `now`: ms since 1970. */
+  addSample(replica: Replica | null, now: number): void {
+    if (!replica || now - this.#sampledAt < SAMPLE_MS) return;
+    const sample = this.#deps.book.sample(now);
+    if (sample === null) return;
+    this.#sampledAt = now;
+    this.#write(replica, (history) => history.recordSample(sample));
+  }
+
+  #write(replica: Replica, work: (history: Replica['history']) => void): void {
+    try {
+      work(replica.history);
+    } catch (error) {
+      this.#deps.log('error', 'history.not_written', { detail: asTidemarkError(error).message });
+    }
+  }
+}
+
+/** When the last run ended of the kind that the schedule starts, ms since 1970; null: never, as far as the history goes. */
+export function lastScheduledRunAt(replica: Replica, automatic: 'sync' | 'check'): number | null {
+  const counts = automatic === 'check' ? () => true : (run: Run) => run.mode !== 'check';
+  return replica.history.runs(null, MAX_SEARCHED).find(counts)?.endedAt ?? null;
+}

@@ -1,0 +1,75 @@
+import { existsSync } from 'node:fs';
+import { TidemarkError } from '@tidemark/protocol/errors';
+import { type Mode, type Run, RunJson } from '@tidemark/protocol/run';
+import type { Facts } from '@tidemark/status/facts';
+import { createAgent } from '../agent/agent.ts';
+import type { Agent, AgentSettings } from '../agent/agent-api.ts';
+import { type Call, faultError } from './call.ts';
+import { progressLine, runLine, verifyLines } from './lines.ts';
+
+/** The commands that do one run: `pull` and `verify`. */
+
+/** A command gives up when its attempts have failed for this long, ms. Whatever started it can start it again. */
+const GIVE_UP_MS = 30_000;
+
+/** Pulls what the terminal is missing at the start. Throws the run's fault. */
+export async function pull(call: Call): Promise<void> {
+  await runOnce(call, 'now', true, ({ run }) => [runLine(run)]);
+}
+
+/**
+ * Compares the replica with the relay and, with `repair`, repairs the differences. Throws the run's fault: without
+ * `repair`, replica_differs and replica_empty too.
+ */
+export async function verify(call: Call, repair: boolean): Promise<void> {
+  if (!repair && !existsSync(call.database)) throw new TidemarkError('replica_empty');
+  await runOnce(call, 'verify', repair, verifyLines);
+}
+
+/** Does one run and prints what `lines` makes of it. */
+async function runOnce(
+  call: Call,
+  mode: Mode,
+  repair: boolean,
+  lines: (ended: { run: Run; facts: Facts }) => string[],
+): Promise<void> {
+  const agent = createAgent(
+    {
+      databasePath: call.database,
+      version: call.version,
+      checkAtStart: false,
+      watch: false,
+      freshCopy: 'take',
+      giveUpAfterMs: GIVE_UP_MS,
+      repair,
+      paused: null,
+    },
+    call.log,
+  );
+  call.signal.addEventListener('abort', () => agent.cancel());
+  agent.onFacts((facts) => call.show(progressLine(facts)));
+  try {
+    const run = await endOfRun(agent, call.settings, mode);
+    call.show(null);
+    if (run.outcome === 'cancelled') throw new TidemarkError('cancelled');
+    // A comparison that found differences has something to print, although it fails.
+    const prints = run.fault === null || run.fault.code === 'replica_differs';
+    if (prints && call.json) call.print(JSON.stringify(RunJson.encode(run)));
+    else if (prints) for (const line of lines({ run, facts: agent.facts() })) call.print(line);
+    if (run.fault) throw faultError(run.fault);
+  } finally {
+    call.show(null);
+    await agent.stop();
+  }
+}
+
+/** Starts the agent and a run, and returns the run once it has ended. Throws when the replica cannot be opened. */
+function endOfRun(agent: Agent, settings: AgentSettings, mode: Mode): Promise<Run> {
+  return new Promise((resolve, reject) => {
+    agent.onRun(resolve);
+    agent.start(settings);
+    const { fault } = agent.facts().replica;
+    if (fault) reject(faultError(fault));
+    else agent.run(mode, 'command');
+  });
+}

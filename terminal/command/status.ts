@@ -1,0 +1,80 @@
+import { randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { asTidemarkError } from '@tidemark/protocol/errors';
+import type { Fault } from '@tidemark/protocol/fault';
+import type { Run } from '@tidemark/protocol/run';
+import { type ReplicaSummary, readReplicaSummary } from '@tidemark/replica/replica-summary';
+import { deriveStatus } from '@tidemark/status/derive';
+import { FactsJson } from '@tidemark/status/facts';
+import { StatusJson } from '@tidemark/status/status';
+import { FactBook } from '../facts/fact-book.ts';
+import { initial } from '../machine/machine.ts';
+import { newRun } from '../machine/run-state.ts';
+import type { Policy, State } from '../machine/state.ts';
+import { RelayClient } from '../relay/relay-client.ts';
+import { failureOf } from '../relay/relay-errors.ts';
+import { RunRecord } from '../run/run-record.ts';
+import { type Call, faultError } from './call.ts';
+import { statusLines } from './lines.ts';
+
+/** The command `status`: facts collected without an agent, because it must not write to the replica, nor create one. */
+
+const POLICY: Policy = {
+  checkAtStart: false,
+  everyMs: null,
+  automatic: 'check',
+  watch: false,
+  freshCopy: 'ask',
+  giveUpAfterMs: null,
+  repair: false,
+};
+
+/** Prints where the replica is and what the relay has. Throws db_*, and what kept the relay from answering, after it has printed what it knows. */
+export async function status(call: Call): Promise<void> {
+  const book = new FactBook();
+  const summary = existsSync(call.database) ? readReplicaSummary(call.database, call.settings.feed) : null;
+  if (summary) book.openReplica(summary);
+  const state: State = {
+    ...initial(POLICY, null),
+    at: 'idle',
+    configured: true,
+    cursor: summary?.cursor ?? null,
+  };
+  const fault = await askRelay(call, book, state, summary);
+  const facts = book.facts(state, call.settings, null, Date.now());
+  const derived = deriveStatus(facts, Date.now());
+  if (call.json) call.print(JSON.stringify({ status: StatusJson.encode(derived), facts: FactsJson.encode(facts) }));
+  else call.print(statusLines(derived, facts).join('\n'));
+  if (fault) throw faultError(fault);
+}
+
+/** Puts the relay's status, or why there is none, into the book. Returns the fault. */
+async function askRelay(
+  { settings, version, signal }: Call,
+  book: FactBook,
+  state: State,
+  summary: ReplicaSummary | null,
+): Promise<Fault | null> {
+  const { relayUrl, feed, token } = settings;
+  if (!token) return null;
+  const relay = new RelayClient({ relayUrl, feed, token, version });
+  const cursor = summary?.cursor ?? null;
+  const asked = Date.now();
+  try {
+    const answer = await relay.status({ cursor, scopes: summary?.scopes ?? null }, 0, signal);
+    book.addStatus(answer, cursor, asked, Date.now());
+    return null;
+  } catch (error) {
+    const { fault } = failureOf(asTidemarkError(error), false);
+    book.setFailing(failedCheck(state, fault, asked));
+    return fault;
+  } finally {
+    relay.close();
+  }
+}
+
+/** The failed request as a check that failed, which is how facts tell that the relay cannot be reached. */
+function failedCheck(state: State, fault: Fault, startedAt: number): Run {
+  const run = newRun(randomUUID(), { mode: 'check', trigger: 'command', upTo: null }, state.cursor, startedAt);
+  return new RunRecord(run).toRun(run, 'failed', fault, { now: Date.now(), to: state.cursor, left: null });
+}

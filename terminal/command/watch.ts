@@ -1,0 +1,44 @@
+import { aborted } from '@tidemark/command-line/program';
+import { RunJson } from '@tidemark/protocol/run';
+import { deriveStatus } from '@tidemark/status/derive';
+import { StatusJson } from '@tidemark/status/status';
+import { createAgent } from '../agent/agent.ts';
+import type { Call } from './call.ts';
+import { progressLine, runLine, timedLine } from './lines.ts';
+
+/** The command `watch`: follows the relay and pulls what comes, until the command is stopped. Prints runs, and changes of the status between them. */
+export async function watch(call: Call): Promise<void> {
+  const agent = createAgent(
+    {
+      databasePath: call.database,
+      version: call.version,
+      checkAtStart: false,
+      watch: true,
+      freshCopy: 'take',
+      giveUpAfterMs: null,
+      paused: null,
+    },
+    call.log,
+  );
+  let lastCode = '';
+  agent.onRun((run) => {
+    if (run.outcome === 'nothing-new') return;
+    call.show(null);
+    call.print(call.json ? JSON.stringify({ run: RunJson.encode(run) }) : timedLine(run.endedAt, runLine(run)));
+  });
+  agent.onFacts((facts) => {
+    call.show(progressLine(facts));
+    const now = Date.now();
+    const status = deriveStatus(facts, now);
+    // Each transaction leads through "busy" back to "up to date". Its run is printed already.
+    if (status.code === lastCode || status.severity === 'busy') return;
+    lastCode = status.code;
+    call.show(null);
+    const line = `${status.headline}. ${status.detail}`;
+    call.print(call.json ? JSON.stringify({ status: StatusJson.encode(status) }) : timedLine(now, line));
+  });
+  agent.start(call.settings);
+  await aborted(call.signal);
+  await agent.stop();
+  call.show(null);
+}

@@ -1,0 +1,92 @@
+import type { KeyRange, RowsRequest } from '@tidemark/protocol/api';
+import type { Repair } from '@tidemark/replica/repair';
+import type { ComparedTable } from '@tidemark/replica/staged-table';
+import { ALL_ROWS } from '@tidemark/table-store/key-range';
+import { Narrowing, type Suspect } from './narrowing.ts';
+import { type AnswersDeps, MAX_ASKS, RelayAnswers } from './relay-answers.ts';
+
+/**
+ * Compares a replica with a snapshot of the relay, and puts the rows to be written into a {@link Repair}. See
+ * docs/protocol.md, C.
+ *
+ * Order: digests of whole tables; digests of ever smaller ranges where they differ; the rows of ranges that are small. It
+ * reads the replica and never writes to it.
+ */
+
+/** Less than this is never worth a snapshot, bytes. */
+const SMALL_BYTES = 64 * 1024;
+
+export interface CompareDeps extends AnswersDeps {
+  /** What downloading the snapshot costs, bytes. */
+  copyBytes: number;
+  /** The comparison may end early when the snapshot costs less. */
+  mayCopy: boolean;
+  /** Called with rows of a table of the replica that were compared since the last call. */
+  onCompared(table: string, rows: number): void;
+}
+
+/** A range whose rows are to be fetched; with 0 rows, those of the replica are to be deleted. */
+type Leaf = Pick<Suspect, 'table' | 'range' | 'rows'>;
+
+/**
+ * Returns `copy` when the snapshot costs less; the repair is then incomplete. Throws RelayErrors, page_corrupt,
+ * page_invalid, db_*, disk_full, `cancelled`.
+ */
+export async function compare(repair: Repair, deps: CompareDeps): Promise<'compared' | 'copy'> {
+  const { copyBytes, mayCopy, signal, onCompared, snapshot } = deps;
+  const rowBytes = copyBytes / Math.max(1, snapshot.rows);
+  const answers = new RelayAnswers(deps);
+  const narrowing = new Narrowing({ answers, rowBytes, signal, onCompared });
+  const costsMore = (leaves: Leaf[]) => {
+    const cost = answers.receivedBytes + leaves.reduce((sum, { rows }) => sum + rows, 0) * rowBytes;
+    return mayCopy && cost > SMALL_BYTES && cost > copyBytes;
+  };
+
+  const leaves: Leaf[] = [];
+  let suspects: Suspect[] = [];
+  for (const table of repair.tables) {
+    if (table.here) suspects.push({ table, here: table.here, range: ALL_ROWS, rows: table.rows, rowsHere: -1 });
+    else if (table.rows > 0) leaves.push({ table, range: ALL_ROWS, rows: table.rows });
+  }
+  for (let level = 0; suspects.length > 0; level++) {
+    const differing = await narrowing.narrow(suspects, level);
+    suspects = differing.filter((suspect) => !narrowing.isLeaf(suspect));
+    leaves.push(...differing.filter((suspect) => narrowing.isLeaf(suspect)));
+    // A lower bound: ranges that are still to be narrowed come on top.
+    if (costsMore(leaves)) return 'copy';
+  }
+  await fetchRows(leaves, repair, answers);
+  return 'compared';
+}
+
+/** Fetches the rows of ranges and compares them with the replica's. */
+async function fetchRows(leaves: Leaf[], repair: Repair, answers: RelayAnswers): Promise<void> {
+  for (const { table, range } of leaves.filter(({ rows }) => rows === 0)) compareRanges(repair, table, [range]);
+  let rest: RowsRequest['asks'] = leaves
+    .filter(({ rows }) => rows > 0)
+    .map(({ table, range }) => ({ table: table.id, range }));
+  while (rest.length > 0) {
+    const asks = rest.slice(0, MAX_ASKS);
+    const { lines, done, after } = await answers.rows(asks);
+    for (const [id, rows] of lines) repair.addRows(id, rows);
+    const complete = asks.slice(0, done);
+    const cut = asks[done];
+    if (cut && after) {
+      // The answer ends inside this range: what came of it is compared, and the rest is requested.
+      complete.push({ table: cut.table, range: { after: cut.range.after, upto: after } });
+      rest = [{ table: cut.table, range: { after, upto: cut.range.upto } }, ...rest.slice(done + 1)];
+    } else rest = rest.slice(done);
+    for (const table of repair.tables) {
+      const ranges = complete.filter(({ table: id }) => id === table.id).map(({ range }) => range);
+      if (ranges.length > 0) compareRanges(repair, table, ranges);
+    }
+    // Let events of the agent in between.
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  for (const { table } of leaves) if (table.schema.key.length === 0) repair.compareKeyless(table.id);
+}
+
+/** Tables without a key are compared as multisets once all their rows are here. */
+function compareRanges(repair: Repair, table: ComparedTable, ranges: KeyRange[]): void {
+  if (table.schema.key.length > 0) repair.compareRanges(table.id, ranges);
+}

@@ -1,0 +1,135 @@
+import { createHash } from 'node:crypto';
+import {
+  type DigestPart,
+  type DigestRequest,
+  type RowsRequest,
+  RowsTrailer,
+  type SnapshotManifest,
+} from '@tidemark/protocol/api';
+import { TidemarkError } from '@tidemark/protocol/errors';
+import type { WireRow } from '@tidemark/protocol/lines';
+import type { RelayClient } from '../relay/relay-client.ts';
+import { parseJson, RelayError } from '../relay/relay-errors.ts';
+import type { Transfer } from '../relay/relay-transport.ts';
+
+/**
+ * The relay's side of a comparison: digests and rows of one snapshot. Answers are checked as a whole against what was
+ * asked before anything of them is used.
+ */
+
+/** How many ranges one request may name. */
+export const MAX_ASKS = 256;
+/** How often a busy relay is asked again, where it does not say, ms. */
+const ASK_AGAIN_MS = 1_000;
+/** How long a relay may be busy with one answer, ms. */
+const MAX_BUSY_MS = 15 * 60_000;
+
+/**
+ * Rows that answer a request. The first `done` ranges are complete; of the next one, rows up to the key `after`; null:
+ * none of it.
+ */
+export interface RowsAnswer {
+  /** Table id and rows, in the relay's order. */
+  lines: [number, WireRow[]][];
+  done: number;
+  after: RowsTrailer['after'];
+}
+
+export interface AnswersDeps {
+  relay: Pick<RelayClient, 'digests' | 'rows'>;
+  snapshot: SnapshotManifest;
+  signal: AbortSignal;
+  transfer: Transfer;
+}
+
+export class RelayAnswers {
+  readonly #deps: AnswersDeps;
+  #receivedBytes = 0;
+
+  constructor(deps: AnswersDeps) {
+    this.#deps = {
+      ...deps,
+      transfer: {
+        received: (bytes) => {
+          this.#receivedBytes += bytes;
+          deps.transfer.received(bytes);
+        },
+        deadline: (at) => deps.transfer.deadline(at),
+      },
+    };
+  }
+
+  /** What the comparison has cost so far, bytes over the network. */
+  get receivedBytes(): number {
+    return this.#receivedBytes;
+  }
+
+  /** The digests of each range's parts. Throws RelayErrors, page_invalid, `cancelled`. */
+  async digests(asks: DigestRequest['asks']): Promise<DigestPart[][]> {
+    const { relay, snapshot, signal, transfer } = this.#deps;
+    const { answers } = await this.#whileBusy(() => relay.digests(snapshot, asks, signal, transfer));
+    if (answers.length !== asks.length) throw unexpectedAnswer();
+    return answers;
+  }
+
+  /** Rows of ranges, from the first range on. Throws RelayErrors, page_corrupt, page_invalid, `cancelled`. */
+  async rows(asks: RowsRequest['asks']): Promise<RowsAnswer> {
+    const { relay, snapshot, signal, transfer } = this.#deps;
+    return parseRows(await this.#whileBusy(() => relay.rows(snapshot, asks, signal, transfer)), asks);
+  }
+
+  /** Repeats a request while the relay computes its answer. */
+  async #whileBusy<T>(ask: () => Promise<T>): Promise<T> {
+    const until = Date.now() + MAX_BUSY_MS;
+    for (;;) {
+      try {
+        return await ask();
+      } catch (error) {
+        if (!(error instanceof RelayError) || error.code !== 'relay_busy' || Date.now() > until) throw error;
+        await sleep(error.retryAfterMs ?? ASK_AGAIN_MS, this.#deps.signal);
+      }
+    }
+  }
+}
+
+export function unexpectedAnswer(): TidemarkError {
+  return new TidemarkError('page_invalid', { detail: 'its answer to a comparison does not fit what was asked' });
+}
+
+function parseRows(bytes: Buffer, asks: RowsRequest['asks']): RowsAnswer {
+  const trailerAt = bytes.lastIndexOf('\n', bytes.length - 2) + 1;
+  const trailer = RowsTrailer.safeParse(parseJson(bytes.subarray(trailerAt)));
+  const sha256 = createHash('sha256').update(bytes.subarray(0, trailerAt)).digest('hex');
+  if (!trailer.success || trailer.data.sha256 !== sha256) throw new TidemarkError('page_corrupt');
+  const { done, after } = trailer.data;
+  const ids = new Set(asks.map(({ table }) => table));
+  const lines = bytes
+    .toString('utf8', 0, trailerAt)
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line): [number, WireRow[]] => {
+      const [kind, id, rows] = (parseJson(Buffer.from(line)) ?? []) as Partial<['i', number, WireRow[]]>;
+      if (kind !== 'i' || id === undefined || !ids.has(id) || !Array.isArray(rows)) throw unexpectedAnswer();
+      return [id, rows];
+    });
+  // An answer that brings nothing would be requested for ever.
+  const empty = done === 0 && after === null;
+  if (done > asks.length || empty || (after !== null && done === asks.length)) throw unexpectedAnswer();
+  return { lines, done, after };
+}
+
+/** Throws `cancelled` when the signal aborts. */
+function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const cancel = () => {
+      clearTimeout(timer);
+      reject(new TidemarkError('cancelled'));
+    };
+    const timer = setTimeout(() => {
+      signal.removeEventListener('abort', cancel);
+      resolve();
+    }, ms);
+    if (signal.aborted) cancel();
+    else signal.addEventListener('abort', cancel, { once: true });
+  });
+}

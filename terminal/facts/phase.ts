@@ -1,0 +1,58 @@
+import type { Fault } from '@tidemark/protocol/fault';
+import type { Facts, Progress } from '@tidemark/status/facts';
+import { buildingSince } from '../machine/phases/pulling.ts';
+import type { State } from '../machine/state.ts';
+import type { RunRecord } from '../run/run-record.ts';
+
+/** What the machine's state means to people: pure functions of the state, and of the record of its run. */
+
+/** The machine's states as the five phases that a screen shows. */
+export function phaseOf(state: State, record: RunRecord | null, now: number): Facts['phase'] {
+  switch (state.at) {
+    case 'closed':
+      return { kind: state.fault === null ? 'starting' : 'idle' };
+    case 'opening':
+      return { kind: 'starting' };
+    case 'unconfigured':
+    case 'idle':
+    case 'watching':
+    case 'waiting-to-retry':
+    case 'stopped':
+      return { kind: 'idle' };
+    case 'checking':
+      return { kind: 'checking', since: state.run.startedAt };
+    case 'cancelling':
+      return { kind: 'cancelling', since: state.since };
+    case 'waiting-for-snapshot':
+    case 'downloading-snapshot':
+    case 'installing-snapshot':
+    case 'pulling':
+    case 'comparing':
+    case 'repairing':
+      if (record === null) return { kind: 'checking', since: state.run.startedAt };
+      return {
+        kind: 'syncing',
+        first: state.run.from === null,
+        progress: record.progress(state.run, awaitedStage(state), now),
+      };
+  }
+}
+
+/** Between pages there is nothing to apply, so the screen shows what the run waits for. */
+function awaitedStage(state: State): Progress['stage'] | null {
+  if (state.at !== 'pulling' || state.applying !== null) return null;
+  return buildingSince(state.next) === null ? 'downloading' : 'preparing';
+}
+
+/** Why the replica cannot be used; null: it can. */
+export function replicaFaultOf(state: State): Fault | null {
+  return state.at === 'closed' ? state.fault : null;
+}
+
+/** The next automatic attempt after a failure; null: none is planned. */
+export function retryOf(state: State): Facts['retry'] {
+  if (state.at === 'waiting-to-retry')
+    return { attempt: (state.run.failures.streak?.attempts ?? 0) + 1, nextAt: state.retryAt };
+  if (state.at === 'closed' && state.retryAt !== null) return { attempt: state.attempt + 1, nextAt: state.retryAt };
+  return null;
+}

@@ -1,0 +1,97 @@
+import { asTidemarkError, TidemarkError } from '@tidemark/protocol/errors';
+import { runCooperatively } from '@tidemark/table-store/cooperative-task';
+import type { EventOf } from '../machine/event.ts';
+import { buildingSince } from '../machine/phases/pulling.ts';
+import type { ArrivedPage, PullPlan } from '../machine/state.ts';
+import {
+  type EffectOf,
+  logDropped,
+  publishBeforeBlocking,
+  type ReadySite,
+  type Site,
+  startOf,
+  throwIfAborted,
+  transferTo,
+  type WorkDeps,
+} from './site.ts';
+
+/** Fetches pages and applies them to the replica. */
+
+/** A pull of at most this many transactions to a chosen target counts them by the relay's list. */
+const MAX_LISTED = 500;
+/** A transaction of this size, bytes as pages, takes a moment to be applied as one. */
+const LONG_APPLY_BYTES = 8 * 1024 * 1024;
+
+export async function fetchPage(
+  { plan, start, fresh }: EffectOf<'fetch'>,
+  { state, relay, record, signal }: ReadySite,
+): Promise<EventOf<'fetched'>> {
+  // The relay answers that it builds compacted pages: it is alive, though no data arrives.
+  if (state.at === 'pulling' && buildingSince(state.next) !== null) record?.addReceived(0, Date.now());
+  const content = await relay.page(plan, start, fresh, signal, transferTo(record));
+  return { type: 'fetched', page: { start, next: content.trailer.next, content } };
+}
+
+export async function applyPage(
+  { page, kind }: EffectOf<'apply'>,
+  { state, replica, record, signal }: ReadySite,
+  deps: WorkDeps,
+): Promise<EventOf<'applied'>> {
+  const { book, publisher } = deps;
+  if (state.at === 'pulling' && state.next.is === 'requested') {
+    // Let the request for the next page leave first, so that the page travels while this one is written.
+    await new Promise((resolve) => setImmediate(resolve));
+    throwIfAborted(signal);
+  }
+  const long = completesKeptParts(page) && replica.spool.sizeBytes() > LONG_APPLY_BYTES;
+  if (long) {
+    record?.addWritten(0, Date.now());
+    record?.startFinishing();
+    await publishBeforeBlocking(deps, signal);
+  }
+  const compacted = kind === 'compacted';
+  const applied = await runCooperatively(replica.applyPageCooperatively(page.content, { compacted }), (changes) => {
+    throwIfAborted(signal);
+    if (!long) return;
+    record?.addWritten(changes, Date.now());
+    publisher.publishSoon();
+  });
+  if (applied.cursor === null) throw new TidemarkError('page_out_of_order');
+  logDropped(deps, applied.dropped);
+  const { sizeBytes, trailer } = page.content;
+  record?.addPage(applied, { bytes: sizeBytes, changes: trailer.changes }, Date.now());
+  book.addPage(replica.tables(), applied, sizeBytes, kind);
+  return { type: 'applied', cursor: applied.cursor, start: startOf(replica) };
+}
+
+/** Drops the parts kept of a compacted transaction. */
+export function dropKeptParts({ replica }: ReadySite): EventOf<'applied'> {
+  replica.spool.discard();
+  const { cursor } = replica.cursorState();
+  if (cursor === null) throw new TidemarkError('page_out_of_order');
+  return { type: 'applied', cursor, start: startOf(replica) };
+}
+
+/** Starts the progress of a pull. Its totals are what the relay counted up to the head; for a chosen target, what its list adds up to. */
+export function startPageProgress(plan: PullPlan, site: Site, { book, log }: WorkDeps): void {
+  const { relay, replica, record, signal } = site;
+  const { cursor } = site.state;
+  const { probe, waiting } = book;
+  const counted = probe?.status.head?.seq === plan.target && probe.for?.seq === cursor?.seq ? waiting : null;
+  // Parts kept for the other kind of pages are about to be dropped.
+  const continues = replica !== null && (replica.spool.compactionTarget() !== null) === (plan.kind === 'compacted');
+  const earlierBytes = continues ? replica.spool.sizeBytes() : 0;
+  record?.startPages({ changes: counted?.changes ?? 0, bytes: counted?.bytes ?? 0 }, earlierBytes, Date.now());
+  if (plan.kind === 'compacted' || counted !== null || !relay || cursor === null) return;
+  if (plan.target - cursor.seq > MAX_LISTED) return;
+  relay.transactions(cursor, cursor.seq, plan.target - cursor.seq, signal).then(
+    ({ transactions }) => {
+      const sum = (of: 'changes' | 'bytes') => transactions.reduce((total, each) => total + each[of], 0);
+      record?.setPageTotals({ changes: sum('changes'), bytes: sum('bytes') });
+    },
+    (error: unknown) => log('debug', 'totals.not_known', { code: asTidemarkError(error).code }),
+  );
+}
+
+/** Whether a page completes the transaction of which parts are kept. */
+const completesKeptParts = ({ start, next }: ArrivedPage): boolean => start.part > 0 && next.seq > start.seq;

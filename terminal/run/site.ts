@@ -1,0 +1,71 @@
+import { TidemarkError } from '@tidemark/protocol/errors';
+import type { Replica } from '@tidemark/replica/replica';
+import type { Log } from '../agent/agent-api.ts';
+import type { FactBook } from '../facts/fact-book.ts';
+import type { FactPublisher } from '../facts/fact-publisher.ts';
+import type { Effect } from '../machine/effect.ts';
+import type { Work } from '../machine/event.ts';
+import type { Start, State } from '../machine/state.ts';
+import type { RelayClient } from '../relay/relay-client.ts';
+import type { Transfer } from '../relay/relay-transport.ts';
+import type { SnapshotDownload } from '../relay/snapshot-download.ts';
+import type { RunRecord } from './run-record.ts';
+
+/** What the pieces of work of a run have in common: where they work, and what they report to. */
+
+/** An effect that takes time. Its name is the name of the work. */
+export type WorkEffect = Extract<Effect, { do: Exclude<Work, 'open'> }>;
+export type EffectOf<W extends WorkEffect['do']> = Extract<WorkEffect, { do: W }>;
+
+/** The state of things when a piece of work begins. */
+export interface Site {
+  state: State;
+  relay: RelayClient | null;
+  replica: Replica | null;
+  /** Of the run that the work is for; null: a poll. */
+  record: RunRecord | null;
+  signal: AbortSignal;
+}
+export type ReadySite = Site & { relay: RelayClient; replica: Replica };
+
+/** What work reports to. */
+export interface WorkDeps {
+  book: FactBook;
+  download: SnapshotDownload;
+  publisher: FactPublisher;
+  log: Log;
+  /** Called after each status of the relay; ms since 1970. */
+  onStatus(now: number): void;
+}
+
+/** Throws `cancelled` once the signal is aborted. */
+export function throwIfAborted(signal: AbortSignal): void {
+  if (signal.aborted) throw new TidemarkError('cancelled');
+}
+
+/** Publishes the facts before work that keeps the thread busy. Throws `cancelled` when the run was cancelled meanwhile. */
+export async function publishBeforeBlocking({ publisher }: WorkDeps, signal: AbortSignal): Promise<void> {
+  await publisher.publishNow();
+  throwIfAborted(signal);
+}
+
+/** Indexes and triggers of other programs that had to be dropped. */
+export function logDropped({ log }: WorkDeps, names: string[]): void {
+  if (names.length > 0) log('warn', 'objects.dropped', { names });
+}
+
+/** Records what a request receives. */
+export function transferTo(record: RunRecord | null): Transfer {
+  return {
+    received: (bytes) => record?.addReceived(bytes, Date.now()),
+    deadline: (at) => record?.setDeadline(at),
+    compacted: (totals) => record?.setPageTotals(totals),
+  };
+}
+
+/** Where the next page of a replica starts. */
+export function startOf(replica: Replica): Start {
+  const { start } = replica.cursorState();
+  const compactedTo = replica.spool.compactionTarget();
+  return compactedTo === null ? start : { ...start, compactedTo };
+}

@@ -1,0 +1,90 @@
+import type { RelayStatus } from '@tidemark/protocol/api';
+import { asTidemarkError, TidemarkError } from '@tidemark/protocol/errors';
+import type { Event } from '../machine/event.ts';
+import { failureOf } from '../relay/relay-errors.ts';
+import { ComparisonWork } from './comparison-work.ts';
+import { applyPage, dropKeptParts, fetchPage } from './page-work.ts';
+import type { ReadySite, Site, WorkDeps, WorkEffect } from './site.ts';
+import { downloadSnapshot, installSnapshot, requestManifest } from './snapshot-work.ts';
+
+/** How long a long poll lasts, s. */
+const POLL_S = 30;
+
+/**
+ * Does the work that the machine orders, over the network and on the replica. The result of each piece, success or
+ * failure, is one event. It decides nothing, and must stop at the next safe point when the site's signal aborts.
+ */
+export class Worker {
+  readonly #deps: WorkDeps;
+  readonly #comparison: ComparisonWork;
+
+  constructor(deps: WorkDeps) {
+    this.#deps = deps;
+    this.#comparison = new ComparisonWork(deps);
+  }
+
+  /** Never rejects. The event means nothing once the site's signal has aborted. */
+  async do(effect: WorkEffect, site: Site): Promise<Event> {
+    let progressed = false;
+    try {
+      const { relay, replica } = site;
+      if (!relay || !replica) throw new TidemarkError('not_configured');
+      return await this.#do(effect, { ...site, relay, replica }, () => {
+        progressed = true;
+      });
+    } catch (error) {
+      const fault = asTidemarkError(error);
+      if (fault.code === 'internal' && !site.signal.aborted)
+        this.#deps.log('error', 'work.fault', { work: effect.do, detail: fault.message });
+      return { type: 'failed', work: effect.do, ...failureOf(fault, progressed) };
+    }
+  }
+
+  /** Forgets what a comparison found. */
+  discardRepair(): void {
+    this.#comparison.discard();
+  }
+
+  async #do(effect: WorkEffect, site: ReadySite, onGain: () => void): Promise<Event> {
+    switch (effect.do) {
+      case 'probe':
+        return {
+          type: 'probed',
+          status: await this.#askStatus(0, site),
+          altered: site.replica.alteredTables().length > 0,
+        };
+      case 'poll': {
+        // The first answer is needed at once, to show where the replica is.
+        const waitS = site.state.cursor === null || this.#deps.book.probe === null ? 0 : POLL_S;
+        return { type: 'polled', status: await this.#askStatus(waitS, site) };
+      }
+      case 'fetch':
+        return fetchPage(effect, site);
+      case 'apply':
+        return applyPage(effect, site, this.#deps);
+      case 'discard':
+        return dropKeptParts(site);
+      case 'manifest':
+        return requestManifest(site, this.#deps);
+      case 'download':
+        return downloadSnapshot(effect, site, this.#deps, onGain);
+      case 'install':
+        return installSnapshot(effect, site, this.#deps);
+      case 'compare':
+        return this.#comparison.compare(effect, site);
+      case 'repair':
+        return this.#comparison.repair(effect, site);
+    }
+  }
+
+  async #askStatus(waitS: number, { state: { cursor }, relay, replica, signal }: ReadySite): Promise<RelayStatus> {
+    const asked = Date.now();
+    const { scopes } = replica.cursorState();
+    const status = await relay.status({ cursor, scopes }, waitS, signal);
+    const heard = Date.now();
+    // The answer to a long poll may be much younger than its request: only its arrival dates it.
+    this.#deps.book.addStatus(status, cursor, waitS === 0 ? asked : heard, heard);
+    this.#deps.onStatus(heard);
+    return status;
+  }
+}
