@@ -7,7 +7,7 @@ import { until } from '@tidemark/testing/processes';
 import { describe, expect, test } from 'vitest';
 import { database, pull, relay, rows, seqHere, useTerminal, way } from './terminal-lab.ts';
 
-/** What a terminal does with answers that are late, cut short, damaged, or not those of a relay. */
+/** The terminal survives answers that are late, cut short, damaged, or not those of a relay. */
 
 useTerminal();
 

@@ -13,7 +13,7 @@ import { afterEach, expect } from 'vitest';
 /** A master with tables of each kind of filter, terminals of several scopes, and the rows that each must hold. */
 
 export const cleanup: (() => unknown)[] = [];
-/** Stops what each test of the calling file started. */
+/** Stops the relays that a test of the calling file started. */
 export function useCleanup(): void {
   afterEach(async () => {
     for (const stop of cleanup.splice(0).reverse()) await stop();

@@ -7,7 +7,7 @@ import { TestRelay } from '@tidemark/testing/test-relay';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach } from 'vitest';
 
-/** A relay in this process, a proxy that can fail, and one terminal, for the tests of what a terminal does. */
+/** A relay in this process, a proxy that can fail, and one terminal. */
 
 export let relay: TestRelay;
 export let way: FaultProxy;

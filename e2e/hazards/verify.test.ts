@@ -4,7 +4,7 @@ import { run as command } from '@tidemark/testing/processes';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { found, tables } from './verify-lab.ts';
 
-/** Verify finds and repairs what other programs did to a replica. */
+/** Verify finds and repairs rows that other programs altered in a replica. */
 
 describe('a replica that another program altered', () => {
   let branch: Branch;
