@@ -24,7 +24,7 @@ export interface Caller<M extends TimedTable> {
   close(reason: string): void;
 }
 
-export interface CallerOptions<E extends EventTable> {
+interface CallerOptions<E extends EventTable> {
   on: { [N in keyof E]: (value: z.output<E[N]>) => void };
   /** Receives messages that are neither answers nor events of the table. They are dropped. */
   onInvalidMessage: (error: Error) => void;

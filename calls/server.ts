@@ -13,7 +13,7 @@ export type Handlers<M extends MethodTable> = {
   [N in keyof M]: (input: z.output<M[N]['in']>) => z.input<M[N]['out']> | Promise<z.input<M[N]['out']>>;
 };
 
-export interface ServeOptions {
+interface ServeOptions {
   /** Receives messages that are not calls. They cannot be answered. */
   onInvalidMessage: (error: Error) => void;
   /** Whether faults carry the stack of an unexpected error: for threads of one process, whose faults reach only its log. */

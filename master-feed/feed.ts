@@ -1,13 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asTidemarkError, ERRORS, type TidemarkError } from '@tidemark/protocol/errors';
 import { PROTOCOL_VERSION } from '@tidemark/protocol/page';
-import { Outbox } from './outbox.ts';
+import { Outbox } from './batching/outbox.ts';
+import { FeedSessions } from './feed-sessions.ts';
 import type { RelayLink } from './relay-link.ts';
 import type { Log, Source } from './source.ts';
 
+/**
+ * Runs a feed: one session after another, each from the relay's durable position. After an error it waits, longer each
+ * time, and begins a new session. Errors that waiting cannot resolve end the feed.
+ */
+
 export interface FeedDeps {
   source: Source;
-  relay: RelayLink;
+  relay: Pick<RelayLink, 'session' | 'sender'>;
   version: string;
   log: Log;
   random: () => number;
@@ -16,13 +22,16 @@ export interface FeedDeps {
 
 const FIRST_WAIT_MS = 250;
 const LONGEST_WAIT_MS = 30_000;
-/** A run that lasted this long was a good one: the next fault waits little again. */
+/** After a session that lasted this long, the wait starts small again. */
 const GOOD_MS = 60_000;
 
-/** Faults of the master that end a feed at its start, where somebody looks; one that has sent anything waits for them to be mended. */
+/**
+ * Errors that end a feed that has sent nothing yet, because its administrator is there to read them. A feed that has sent
+ * something waits until they are resolved.
+ */
 const AT_START = new Set(['source_not_ready', 'source_denied']);
 
-/** Faults that waiting cannot mend; the feed ends with them. */
+/** Errors that waiting cannot resolve. */
 const FINAL = new Set([
   'token_invalid',
   'role_denied',
@@ -33,24 +42,22 @@ const FINAL = new Set([
   'batch_invalid',
 ]);
 
-/**
- * Runs a feed until `signal` is aborted. At every fault source and relay are opened anew from what the relay
- * has on its disk, after a growing wait. Throws what waiting cannot mend.
- */
+/** Runs a feed until `signal` is aborted. Throws the error that ends it. */
 export async function runFeed(deps: FeedDeps, signal: AbortSignal): Promise<void> {
+  const sessions = new FeedSessions(deps.source, deps.log);
   let attempt = 0;
-  let sent = false;
+  let hasSent = false;
   while (!signal.aborted) {
     const from = deps.now();
     try {
-      await runOnce(deps, signal, () => {
-        sent = true;
+      await runSession(deps, sessions, signal, () => {
+        hasSent = true;
       });
       attempt = 0;
     } catch (thrown) {
       const error = asTidemarkError(thrown);
       if (signal.aborted) return;
-      if (FINAL.has(error.code) || (!sent && AT_START.has(error.code))) throw error;
+      if (FINAL.has(error.code) || (!hasSent && AT_START.has(error.code))) throw error;
       if (deps.now() - from > GOOD_MS) attempt = 0;
       const waitMs = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** attempt++) * (0.5 + deps.random() / 2);
       logFault(deps.log, error, waitMs);
@@ -59,23 +66,24 @@ export async function runFeed(deps: FeedDeps, signal: AbortSignal): Promise<void
   }
 }
 
-async function runOnce(
-  { source, relay, version, log }: FeedDeps,
+async function runSession(
+  { relay, version, log }: FeedDeps,
+  sessions: FeedSessions,
   signal: AbortSignal,
-  sent: () => void,
+  onSent: () => void,
 ): Promise<void> {
   try {
-    const about = await source.open();
+    const about = await sessions.open();
     const session = await relay.session({ protocol: PROTOCOL_VERSION, ...about, version });
     log('session', { head: session.head, position: session.position });
     const outbox = new Outbox(relay.sender(session.session), session.position);
     try {
-      await source.run(session, outbox, signal);
+      await sessions.run(session, outbox, signal);
     } finally {
-      if (outbox.durable !== session.position) sent();
+      if (outbox.durable !== session.position) onSent();
     }
   } finally {
-    await source.close();
+    await sessions.close();
   }
 }
 

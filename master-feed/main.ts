@@ -7,8 +7,8 @@ import { RelayAddress } from '@tidemark/protocol/relay-address';
 import type { Command } from 'commander';
 import { pino } from 'pino';
 import { runFeed } from './feed.ts';
-import { PostgresSource } from './postgres/postgres-source.ts';
 import { RelayLink } from './relay-link.ts';
+import { PostgresSource } from './sources/postgres/postgres-source.ts';
 
 /** `tidemark-feed`: reads the options, connects a source with a relay, and runs the feed until the process is asked to end. */
 

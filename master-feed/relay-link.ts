@@ -6,10 +6,13 @@ import { PROTOCOL_VERSION } from '@tidemark/protocol/page';
 import { PATHS } from '@tidemark/protocol/paths';
 import axios, { type AxiosInstance, type AxiosResponse } from 'axios';
 
-/** A batch may hold a large base's last part: the relay compares and syncs to disk before it answers. */
+/**
+ * How long the relay may take to answer, ms. A batch may end a large base copy, which the relay compares and syncs to disk
+ * before it answers.
+ */
 const ANSWER_MS = 10 * 60_000;
 
-/** The feed's end of the relay. */
+/** The feed's HTTP connection to the relay. Every failure becomes an error of the shared list. */
 export class RelayLink {
   readonly #http: AxiosInstance;
   readonly #feed: string;
@@ -38,7 +41,7 @@ export class RelayLink {
     return SessionAnswer.parse(await this.#post(PATHS.session(this.#feed), Buffer.from(JSON.stringify(request)), {}));
   }
 
-  /** Sends batches of one session, numbered from 1. */
+  /** Returns a function that sends the batches of one session, numbered from 1. */
   sender(session: string): (batch: Buffer) => Promise<BatchAnswer> {
     let number = 0;
     return async (batch) => {
@@ -74,7 +77,7 @@ function parse(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    // Not JSON: the caller says that it is not our relay.
+    // The caller reports that the answer does not come from a Tidemark relay.
     return undefined;
   }
 }

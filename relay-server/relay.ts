@@ -23,7 +23,7 @@ export interface Relay {
   stop(): Promise<void>;
 }
 
-export interface RelayDeps {
+interface RelayDeps {
   now: () => number;
   log: (event: string, fields: Record<string, unknown>) => void;
   version: string;
@@ -89,6 +89,7 @@ export async function startRelay(config: Config, deps: RelayDeps): Promise<Relay
   };
 }
 
+/** Opens a feed, after checking that its filters name attributes that terminals have. Throws config_invalid, db_*, disk_full. */
 async function openFeed(
   name: string,
   feed: FeedConfig,
@@ -118,6 +119,7 @@ function unusedAttributes({ filters }: FeedConfig, terminals: Bearer[]): string[
   );
 }
 
+/** Creates the data folder, or checks that it can be written to. Throws config_invalid. */
 function makeFolder({ data: folder, places }: Config): void {
   try {
     mkdirSync(folder, { recursive: true });
@@ -127,6 +129,7 @@ function makeFolder({ data: folder, places }: Config): void {
   }
 }
 
+/** Meanings of operating system errors for an address or a folder of the configuration. */
 const REASONS: Record<string, string> = {
   EADDRINUSE: 'another program uses it',
   EADDRNOTAVAIL: 'this machine has no such address',

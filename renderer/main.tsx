@@ -9,6 +9,8 @@ import { NoApp } from './shell/no-app.tsx';
 import { Root } from './shell/root.tsx';
 import { createAppStore, feedStore } from './state/app-store.ts';
 
+/** Starts the page: connects the state to the bridge, then renders. Without the bridge, the page names the app to start. */
+
 const element = document.getElementById('root');
 if (!element) throw new Error('index.html has no #root');
 const root = createRoot(element);

@@ -1,5 +1,7 @@
 import { Button, type CSSVariablesResolver, createTheme, type MantineColorsTuple, rem } from '@mantine/core';
 
+/** Colours, sizes and defaults of the components. */
+
 const tide: MantineColorsTuple = [
   '#ecf8fa',
   '#d8eff3',

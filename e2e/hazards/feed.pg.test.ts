@@ -20,7 +20,7 @@ const COLUMNS: Parameters<typeof differences>[3] = [
 ];
 const TABLE = 'CREATE TABLE note (id int PRIMARY KEY, body text, n int)';
 
-describe('with a master that meets all prerequisites', () => {
+describe('a master that is ready', () => {
   let postgres: EmbeddedPostgres;
   let master: pg.Client;
   let system: System;
@@ -50,7 +50,7 @@ describe('with a master that meets all prerequisites', () => {
     expect(await differences(master, system.database(), 'note', COLUMNS)).toEqual([]);
   };
 
-  /** Starts the feed behind the fault proxy. */
+  /** Restarts the feed behind a proxy that can break its connection to the relay. */
   async function throughProxy(): Promise<FaultProxy> {
     await system.feed?.stop('SIGKILL');
     const way = await FaultProxy.start(system.url);
@@ -71,16 +71,29 @@ describe('with a master that meets all prerequisites', () => {
     return way;
   }
 
-  /** Keepalives pass and the feed's own timers run. */
-  const aWhile = () => new Promise((resolve) => setTimeout(resolve, 12_000));
+  /** Waits until the master has received so many more status messages of the feed. */
+  async function statusesReceived(count: number): Promise<void> {
+    const seen = new Set<unknown>();
+    await until(
+      async () => {
+        const { rows } = await master.query('SELECT reply_time::text AS at FROM pg_stat_replication');
+        for (const { at } of rows as { at: string | null }[]) seen.add(at);
+        return seen.size > count;
+      },
+      () => `the feed sent ${seen.size} statuses`,
+      120_000,
+    );
+  }
 
-  test('acknowledged-before-durable: confirms to the master only positions that the relay has acknowledged', async () => {
+  const faults = () => system.events('fault').length;
+
+  test('acknowledged-before-durable: confirms nothing to the master that the relay has not confirmed', async () => {
     const way = await throughProxy();
     way.trouble = { kind: 'silence' };
     const before = await lsn();
     await master.query("INSERT INTO note VALUES (100, 'on its way', 1)");
     await master.query('SELECT pg_switch_wal()');
-    await aWhile();
+    await statusesReceived(3);
     expect(await isBefore(await confirmed(), await lsn())).toBe(true);
     const at = await confirmed();
     expect((await isBefore(at, before)) || at === before).toBe(true);
@@ -89,22 +102,27 @@ describe('with a master that meets all prerequisites', () => {
     await equal();
   });
 
-  test('handler-error-does-not-confirm: sends a refused batch again, even after later ones', async () => {
+  test('handler-error-does-not-confirm: sends a refused batch again, even after later transactions', async () => {
     const way = await throughProxy();
     way.trouble = { kind: 'answer', status: 500, body: 'broken' };
     const before = await lsn();
     for (let n = 0; n < 5; n++) {
       await master.query('INSERT INTO note VALUES ($1, $2, $3)', [200 + n, 'refused', n]);
-      await new Promise((resolve) => setTimeout(resolve, 700));
+      const before = faults();
+      if (n % 2 === 0)
+        await until(
+          async () => faults() > before,
+          () => 'the batch was not refused',
+          120_000,
+        );
     }
-    await aWhile();
     const at = await confirmed();
     expect((await isBefore(at, before)) || at === before).toBe(true);
     way.trouble = { kind: 'none' };
     await equal();
   });
 
-  test('answer-lost: sends a batch again whose answer was lost, and it counts once', async () => {
+  test('answer-lost: resends a batch whose answer was lost, and it counts once', async () => {
     const way = await throughProxy();
     way.trouble = { kind: 'withhold', words: 'only once' };
     await master.query("INSERT INTO note VALUES (300, 'only once', 1)");
@@ -118,7 +136,7 @@ describe('with a master that meets all prerequisites', () => {
     expect((await system.status()).head?.seq).toBe(2);
   });
 
-  test('toasted-values, key-changes, truncate, rollbacks: complete rows arrive in order', async () => {
+  test('toasted-values, key changes, truncate and rollback: complete rows arrive in order', async () => {
     await master.query('ALTER TABLE note ALTER body SET STORAGE EXTERNAL');
     await master.query("UPDATE note SET body = repeat('x' || id, 5000) WHERE id <= 5");
     await master.query('UPDATE note SET n = n + 1 WHERE id <= 5');
@@ -134,7 +152,7 @@ describe('with a master that meets all prerequisites', () => {
     await equal();
   });
 
-  test('toasted-values: a row that one transaction changes several times keeps the values of each change', async () => {
+  test('toasted-values: a row changed several times in one transaction keeps every change', async () => {
     await master.query('CREATE TABLE doc (id text PRIMARY KEY, body text, other text)');
     await master.query('ALTER TABLE doc ALTER body SET STORAGE EXTERNAL, ALTER other SET STORAGE EXTERNAL');
     await master.query("INSERT INTO doc SELECT n, repeat('a', 3000), repeat('b', 3000) FROM generate_series(1, 3) n");
@@ -167,7 +185,7 @@ describe('with a master that meets all prerequisites', () => {
     await equal();
   });
 
-  test('lost-slot: compares a new base copy, and cursors stay valid', async () => {
+  test('lost-slot: a new base copy is compared with the mirror, and cursors stay valid', async () => {
     await equal();
     const { epoch } = (await system.status()).head ?? {};
     await system.feed?.stop('SIGTERM');
@@ -190,11 +208,11 @@ describe('with a master that meets all prerequisites', () => {
     expect((await system.status()).feed.base?.why).toBe('the publication was dropped for a while');
     await master.query("UPDATE note SET body = 'streams' WHERE id = 9");
     await equal();
-    expect(system.feed?.stdout.match(/"event":"base"/g)).toHaveLength(1);
+    expect(system.feed?.stdout.match(/"event":"base-copy"/g)).toHaveLength(1);
     expect(system.feed?.stdout).not.toContain('"event":"fault"');
   };
 
-  test('lost-publication: dropped while the feed runs, and the missing changes are found by comparison', async () => {
+  test('lost-publication: dropped while the feed runs', async () => {
     await equal();
     await system.feed?.stop('SIGTERM');
     system.startFeed();
@@ -219,7 +237,7 @@ describe('with a master that meets all prerequisites', () => {
     await dropped();
   });
 
-  test('lost-relay-disk: begins a new epoch, and the terminal downloads one snapshot automatically', async () => {
+  test('lost-relay-disk: begins a new epoch, and a terminal downloads one fresh copy', async () => {
     await equal();
     const { epoch } = (await system.status()).head ?? {};
     await system.feed?.stop('SIGTERM');
@@ -236,7 +254,7 @@ describe('with a master that meets all prerequisites', () => {
     await equal();
   });
 
-  test('relay-set-back: never reuses seqs that terminals know, and each terminal downloads one snapshot automatically', async () => {
+  test('relay-set-back: seqs that terminals know are never reused, and terminals download one fresh copy', async () => {
     await equal();
     const data = path.join(system.folder, 'relay-data');
     await system.relay?.stop('SIGTERM');
@@ -257,7 +275,7 @@ describe('with a master that meets all prerequisites', () => {
     await equal();
   });
 
-  test('base-cut-short: does not mistake an interrupted base copy for a restored relay, and cursors stay valid', async () => {
+  test('interrupted-base-copy: does not look like a relay that was set back, and cursors stay valid', async () => {
     await equal();
     const { epoch } = (await system.status()).head ?? {};
     await system.feed?.stop('SIGTERM');
@@ -266,7 +284,7 @@ describe('with a master that meets all prerequisites', () => {
     way.trouble = { kind: 'withhold', words: '"B"' };
     await until(
       async () => (await master.query('SELECT FROM pg_replication_slots')).rowCount === 1,
-      () => 'no base copy was started',
+      () => 'no base copy began',
     );
     await system.feed?.stop('SIGKILL');
     await master.query("UPDATE note SET body = 'meanwhile' WHERE id = 7");
@@ -275,7 +293,7 @@ describe('with a master that meets all prerequisites', () => {
     expect((await system.status()).head?.epoch).toBe(epoch);
   });
 
-  test('quiet-publication: the slot advances though no published table changes', async () => {
+  test('quiet-publication: the slot advances while no published table changes', async () => {
     await master.query('CREATE UNLOGGED TABLE noise (n int)');
     const before = await lsn();
     await master.query('SELECT pg_switch_wal()');
@@ -286,7 +304,7 @@ describe('with a master that meets all prerequisites', () => {
     );
   });
 
-  test('a second feed exits because the slot is in use', async () => {
+  test('a second feed of the same name fails with slot_in_use or session_superseded', async () => {
     const second = start(
       'feed',
       ['run', '--feed', 'shop', '--relay', system.url, '--token-file', system.tokenFile('feed')],
@@ -305,7 +323,7 @@ describe('with a master that meets all prerequisites', () => {
   });
 });
 
-test('lists every missing prerequisite of the master, each with its remedy', async () => {
+test('a master that is not ready: names all missing prerequisites at once, with their remedies', async () => {
   const postgres = await startPostgres({ walLevel: 'replica' });
   cleanup.push(() => postgres.stop());
   const master = await connect(postgres.url);
@@ -330,7 +348,7 @@ test('lists every missing prerequisite of the master, each with its remedy', asy
   expect(rows).toEqual([{ n: '0' }]);
 });
 
-test('names every mistake of the configuration and exits with 78', async () => {
+test('invalid options: names every mistake and exits with 78', async () => {
   const ended = await run('feed', [
     'run',
     '--source',

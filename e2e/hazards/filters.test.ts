@@ -1,20 +1,15 @@
 import type { WireRow, WireValue } from '@tidemark/protocol/lines';
 import type { ColumnSchema, TableSchema } from '@tidemark/protocol/schema';
 import { indexScopes } from '@tidemark/relay-server/ingest/routed-writer';
-import {
-  type Attributes,
-  type Condition,
-  Router,
-  scopesOf,
-  type TableFilter,
-} from '@tidemark/relay-server/routing/filters';
+import { type Attributes, type Condition, scopesOf, type TableFilter } from '@tidemark/relay-server/routing/filters';
+import { Router } from '@tidemark/relay-server/routing/router';
 import { RowStatements } from '@tidemark/table-store/row-statements';
 import { openWriter } from '@tidemark/table-store/sqlite';
 import { createTableSql } from '@tidemark/table-store/table-ddl';
 import { Random } from '@tidemark/testing/random';
 import { expect, test } from 'vitest';
 
-/** Columns, values as sent by the feed, and texts that an administrator may write. */
+/** Columns, values as the feed sends them, and texts as relay.yaml or an attribute may write them. */
 const KINDS: { column: Omit<ColumnSchema, 'name'>; values: WireValue[]; texts: string[] }[] = [
   {
     column: { type: 'integer', source: 'bigint' },
@@ -103,7 +98,7 @@ const KINDS: { column: Omit<ColumnSchema, 'name'>; values: WireValue[]; texts: s
 
 const seeds = process.env.TIDEMARK_SEED ? [Number(process.env.TIDEMARK_SEED)] : [1, 2, Date.now() % 1_000_000];
 
-test.each(seeds)('G1 snapshots and increments select the same rows for columns of every type (seed %i)', (seed) => {
+test.each(seeds)('G1 snapshots and increments choose the same rows, whatever the column type (seed %i)', (seed) => {
   const random = new Random(seed);
   for (let round = 0; round < 60; round++) {
     const kinds = Array.from({ length: random.int(1, 3) }, () => random.pick(KINDS));
@@ -143,7 +138,7 @@ test.each(seeds)('G1 snapshots and increments select the same rows for columns o
       const scope = router.scopeOf(row);
       const said = JSON.stringify({ row, kinds: kinds.map(({ column }) => column.source), where, attributes });
       expect(chosen.has(row[0]), said).toBe(scope !== null && scopes.has(scope));
-      // The mirror's row is in the scope of the received row.
+      // The row that the mirror holds is in the same scope.
       const kept = statements.read([row[0] ?? null]);
       expect(kept && router.scopeOf(kept), said).toBe(scope);
     }
@@ -201,7 +196,7 @@ test.each([
   ['unsigned', '-1', 'an integer'],
   ['unsigned', '4294967296', 'an integer'],
   ['named', 'ABCDEF', 'a text of 5 characters or fewer'],
-])('G6 refuses a constant that no value of %s equals: %s', (column, value, says) => {
+])('G6 refuses a constant that the column %s cannot hold: %s', (column, value, says) => {
   expect(mistakes(column, value)).toEqual([expect.stringContaining(`here: "${value}" is no value of the column`)]);
   expect(mistakes(column, value)[0]).toContain(says);
 });
@@ -225,6 +220,6 @@ test.each([
   ['unsigned', '4294967295'],
   ['named', 'AB      '],
   ['misnamed', 'any text: the logical type counts, not the name'],
-])('G6 accepts a constant that a value of %s may equal: %s', (column, value) => {
+])('G6 accepts a constant that the column %s can hold: %s', (column, value) => {
   expect(mistakes(column, value)).toEqual([]);
 });

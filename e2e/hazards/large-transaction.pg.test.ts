@@ -15,11 +15,11 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 
 /** Number of changes in the transaction. TIDEMARK_LARGE=10000000 takes some minutes. */
 const LARGE = Number(process.env.TIDEMARK_LARGE ?? 300_000);
-/** The bound on each process's memory above idle for a transaction of any size, MiB. */
+/** Upper bound on the memory of each process beyond its idle memory, whatever the size of the transaction, MiB. */
 const BOUND_MIB = { feed: 200, relay: 320, terminal: 200 };
-/** Characters of a row, which make the transaction larger than the bound of feed and terminal. */
+/** Length of a row, which makes the transaction larger than the memory bound of feed and terminal, characters. */
 const FILLING = Math.max(0, Math.ceil(240e6 / LARGE) - 120);
-/** Changes of a transaction that takes long enough to kill a process within it. */
+/** Number of changes in a transaction that takes long enough to kill a process within it. */
 const SOME = Math.ceil(LARGE / 3);
 const MINUTES = 60_000 * Math.max(5, LARGE / 100_000);
 
@@ -49,7 +49,7 @@ afterEach(async () => {
   await postgres.stop();
 });
 
-/** Commits one transaction that inserts that many rows, starting with an id. */
+/** Inserts rows in one transaction, with ids from `from`. */
 const insert = (from: number, rows: number) =>
   master.query(
     `INSERT INTO bulk SELECT n, 'item ' || n, (n % 1000000) / 100.0, md5(n::text) || md5((n + 1)::text) || repeat('x', ${FILLING})
@@ -67,12 +67,12 @@ const read = <T>(sql: string, name?: string): T => {
 const standing = (name?: string) => read<{ seq: number; part: number }>('SELECT seq, part FROM tidemark_meta', name);
 const rows = (name?: string) => read<{ n: number }>('SELECT count(*) AS n FROM bulk', name).n;
 
-/** Peaks of feed, relay and a terminal that follows, while one transaction of that many changes passes through, MiB. */
+/** Memory peaks of feed, relay and a terminal that follows, while one transaction of that many changes passes through, MiB. */
 async function peaks(from: number, changes: number): Promise<Record<'feed' | 'relay' | 'terminal', number>> {
   const terminal = system.startWatch(system.database('watching'));
   await until(
     async () => terminal.stdout.includes('Up to date'),
-    () => `the terminal does not follow the relay: ${terminal.stdout}${terminal.stderr}`,
+    () => `the terminal does not follow: ${terminal.stdout}${terminal.stderr}`,
   );
   const pid = (running: Running | null) => running?.child.pid;
   const watches = {
@@ -95,14 +95,14 @@ async function peaks(from: number, changes: number): Promise<Record<'feed' | 're
 }
 
 test(
-  'S11 oversized-transaction: feed, relay and terminal stay within their memory bounds for any number of changes',
+  'S11 oversized-transaction: memory of feed, relay and terminal stays below its bound, whatever the size',
   async () => {
     copyFileSync(system.database(), system.database('watching'));
     for (const [from, changes] of [
       [1, LARGE / 10],
       [LARGE, LARGE],
     ] as const) {
-      // A new system, so that memory from the first measurement does not hide growth.
+      // Fresh processes: memory of the previous round would hide what this one needs.
       await system.feed?.stop();
       await system.relay?.stop('SIGTERM');
       await system.startRelay();
@@ -120,7 +120,7 @@ test(
 );
 
 test(
-  'S11 oversized-transaction: resumes after a kill and a cancellation, shows progress, and is applied as one',
+  'S11 oversized-transaction: resumes after a kill or cancel, reports progress, and is applied at once',
   async () => {
     copyFileSync(system.database(), system.database('whole'));
     const before = standing();
@@ -159,7 +159,7 @@ test(
     await killed.stop('SIGKILL');
     expect(standing().seq).toBe(before.seq);
     expect(rows()).toBe(0);
-    // Cancelled while it is applied: no row is applied, and the spool stays.
+    // A cancel during the apply leaves the tables unchanged and keeps the received parts.
     const cancelled = await pullHere(system.database(), ({ stage, done }, agent) => {
       if (stage === 'finishing' && done > 0) agent.cancel();
     });
@@ -182,7 +182,7 @@ function grows(numbers: number[]): void {
   expect(new Set(numbers).size).toBeGreaterThan(3);
 }
 
-/** A pull by an agent in this process. Collects its progress until the transaction is applied. */
+/** Pulls with an agent in this process, which reports its progress until the transaction is applied. */
 function pullHere(database: string, onProgress: (progress: Progress, agent: Agent) => void): Promise<Run> {
   const each = (agent: Agent) => {
     const { phase } = agent.facts();

@@ -148,9 +148,9 @@ afterAll(async () => {
   await postgres?.stop();
 });
 
-test('every-type: the base copy converts each value as docs/types.md describes', equal);
+test('every-type: values of the base copy arrive as docs/types.md says', equal);
 
-test('every-type: the log converts each value in the same way, even when changed', async () => {
+test('every-type: inserted and updated values arrive as docs/types.md says', async () => {
   await insertAll();
   await master.query('UPDATE every SET big = id WHERE t IS NOT NULL');
   await equal();
@@ -158,7 +158,7 @@ test('every-type: the log converts each value in the same way, even when changed
 
 const mirror = () => new Database(path.join(system.folder, 'relay-data/shop/feed.sqlite'), { readonly: true });
 
-/** The columns of the table `every`, from the schema that the relay stores. */
+/** The columns of the table `every`, as the relay stores its schema. */
 function everyColumns(): ColumnSchema[] {
   const db = mirror();
   const text = db.prepare("SELECT schema FROM tidemark_table WHERE name = 'every'").pluck().get() as string;
@@ -166,7 +166,7 @@ function everyColumns(): ColumnSchema[] {
   return TableSchema.parse(JSON.parse(text)).columns;
 }
 
-test('G1 every-type: a constant can select each value', () => {
+test('G1 every-type: a constant selects exactly its value, for each value of each column', () => {
   const columns = everyColumns();
   const db = mirror();
   const wrong: unknown[] = [];
@@ -187,7 +187,7 @@ test('G1 every-type: a constant can select each value', () => {
   expect(wrong).toEqual([]);
 });
 
-test('every-type: each column declares its logical type, and the Postgres name alone would give the same comparison', () => {
+test('every-type: each column declares a logical type, which agrees with the one derived from a built-in type name', () => {
   const columns = everyColumns();
   const undeclared = columns.filter(({ logical }) => logical === undefined);
   expect(undeclared).toEqual([]);
@@ -210,13 +210,13 @@ test('every-type: each column declares its logical type, and the Postgres name a
   }
 });
 
-test('enum-value-added: a new value of an enum arrives', async () => {
+test('enum-value-added: a new enum value arrives', async () => {
   await master.query("ALTER TYPE mood ADD VALUE 'elated'");
   await master.query("INSERT INTO every (m, moods) VALUES ('elated', '{elated}')");
   await equal();
 });
 
-test('partitioned: rows arrive in the root table, even when they move between partitions', async () => {
+test('partitioned: rows arrive in the root table, including rows that move between partitions', async () => {
   await master.query("UPDATE event SET day = '2026-02-15' WHERE id = 3");
   await master.query('DELETE FROM event WHERE id = 5');
   await master.query("CREATE TABLE event_c PARTITION OF event FOR VALUES FROM ('2026-03-01') TO ('2026-04-01')");
@@ -231,7 +231,7 @@ test('partitioned: rows arrive in the root table, even when they move between pa
   expect(await differences(master, system.database(), 'event', [...columns])).toEqual([]);
 });
 
-test('odd names, another schema, a key in another order, nothing but a key, an index for a key', async () => {
+test('unusual tables: quoted names, another schema, reordered key columns, key columns only, an index as key', async () => {
   await master.query(`UPDATE "Sales"."Order Line" SET note = 'y' WHERE "Order" = 1`);
   await master.query(`UPDATE "Sales"."Order Line" SET "Order" = 7 WHERE "Order" = 2`);
   await master.query("UPDATE only_key SET b = 'b'; UPDATE by_index SET n = 2; UPDATE by_index SET code = 'l'");

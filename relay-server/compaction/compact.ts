@@ -6,7 +6,8 @@ import { TableSchema } from '@tidemark/protocol/schema';
 import { INTEGER, query, row, TEXT } from '@tidemark/table-store/query';
 import { guard, openReader, type Reader } from '@tidemark/table-store/sqlite';
 import { logEntries } from '../log/log-reader.ts';
-import { type Filters, Router } from '../routing/filters.ts';
+import type { Filters } from '../routing/filters.ts';
+import { Router } from '../routing/router.ts';
 import type { Compacted, CompactionRange, CompactionSource } from './compaction-calls.ts';
 import { NetRows } from './net-rows.ts';
 import { PageFile } from './page-file.ts';
@@ -104,6 +105,7 @@ function replay(db: Reader, range: CompactionRange, tables: Map<number, Table>, 
   return replayed;
 }
 
+/** Writes the net rows as pages; null when they would hardly be smaller, as soon as that is known. */
 function write(
   { feed, epoch, set, start, target }: CompactionSource,
   file: string,
@@ -134,6 +136,7 @@ interface Line {
   changes: number;
 }
 
+/** The net rows as lines. For each table the truncate is first, then deletes, updates and inserts. */
 function* linesOf(rows: NetRows): Generator<Line> {
   for (const { id, truncated } of rows.tables()) {
     let lines = 0;
@@ -149,7 +152,7 @@ function* linesOf(rows: NetRows): Generator<Line> {
   }
 }
 
-/** Rows by the line: one is closed when it passes LINE_BYTES. */
+/** Splits rows into lines: a line ends with the row that takes it past LINE_BYTES. */
 function* bySize(rows: Iterable<string>): Generator<string[]> {
   let some: string[] = [];
   let size = 0;

@@ -37,13 +37,13 @@ const FAILED_MS = 60_000;
 const KeptFile = z.object({ squash: Compacted.nullable() });
 
 /** One page, and the changes and bytes of all pages of its range. */
-export interface CompactedPage {
+interface CompactedPage {
   read(): Buffer;
   changes: number;
   bytes: number;
 }
 
-export interface CompactedPagesDeps {
+interface CompactedPagesDeps {
   feed: string;
   /** The feed's folder, and its database in it. */
   folder: string;

@@ -10,13 +10,13 @@ import { openWriter, prepared, type Writer } from '@tidemark/table-store/sqlite'
  */
 
 /** The net changes of one kind of a table: rows or, of `d`, keys, as JSON text. */
-export interface NetChanges {
+interface NetChanges {
   kind: 'i' | 'u' | 'd';
   id: number;
   rows: Iterable<string>;
 }
 
-export interface NetTable {
+interface NetTable {
   id: number;
   /** All rows from before the range are gone; the rows it has now are inserts. */
   truncated: boolean;

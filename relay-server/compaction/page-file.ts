@@ -62,6 +62,7 @@ export class PageFile {
     this.#size += bytes.length;
   }
 
+  /** Writes the page, and starts the next one. */
   #end(next: PageStart): void {
     const header: PageHeader = { ...this.#name, start: { seq: this.#from, part: this.#part } };
     const parts = [line(header), ...[...this.#ids].map(this.#schemaLine), ...this.#lines];

@@ -17,21 +17,25 @@ import { DIGEST_CALLS } from './digest-calls.ts';
  * in one go, because an answer is bounded. A snapshot is closed only when no request uses it.
  */
 
-/** Snapshots kept open. */
+/** Snapshots kept open; one that is in use does not count against it. */
 const FILES = 8;
 
 const STORED_SCHEMA = row({ id: INTEGER, schema: TEXT });
 
 interface OpenSnapshot {
   db: Reader;
+  /** By table id. */
   tables: Map<number, TableRanges>;
   /** Requests that use it now. */
   users: number;
 }
 
+/** By file, least recently used first. */
 const open = new Map<string, OpenSnapshot>();
+/** The relay stops: requests end at their next step. */
 let closing = false;
 
+/** Throws snapshot_gone. */
 function snapshot(file: string): OpenSnapshot {
   const known = open.get(file);
   if (known) {
@@ -56,6 +60,7 @@ function snapshot(file: string): OpenSnapshot {
   return opened;
 }
 
+/** The table that a request asks about. Throws request_invalid for a range that does not fit its key. */
 function tableOf({ tables }: OpenSnapshot, { table: id, range }: RowsRequest['asks'][number]): TableRanges {
   const table = tables.get(id);
   if (!table) throw new TidemarkError('request_invalid', { detail: `table: the snapshot has no table ${id}` });
@@ -63,10 +68,12 @@ function tableOf({ tables }: OpenSnapshot, { table: id, range }: RowsRequest['as
   return table;
 }
 
+/** Throws cancelled. */
 function requireOpen(): void {
   if (closing) throw new TidemarkError('cancelled');
 }
 
+/** The body of a DigestAnswer. Other requests run between two steps of the computation. */
 async function digests(at: OpenSnapshot, asks: DigestRequest['asks']): Promise<string> {
   const answers: DigestPart[][] = [];
   for (const ask of asks)
@@ -123,6 +130,7 @@ async function using(
   }
 }
 
+/** Ends the thread when it is to close and no request uses a snapshot. */
 function endIfDone(): void {
   if (!closing || [...open.values()].some(({ users }) => users > 0)) return;
   for (const { db } of open.values()) db.close();

@@ -49,7 +49,7 @@ export interface PlanFacts {
   compactionRefused: () => boolean;
 }
 
-export interface Planned {
+interface Planned {
   /** Null: the cursor is not one that a pull can start from. */
   behind: BehindBody | null;
   plan: Plan;

@@ -18,7 +18,7 @@ import { NEVER_CACHED, sendBytes, sendJson } from './send.ts';
  * version, the input, the handler. Whatever is thrown on the way is answered as a problem and logged, once, here.
  */
 
-export interface AppDeps extends OperationsDeps {
+interface AppDeps extends OperationsDeps {
   /** The relay's name, as people see it. */
   name: string;
   tokens: Tokens;
@@ -36,7 +36,7 @@ const SAFE_HEADERS: [string, string][] = [
   ['strict-transport-security', 'max-age=31536000; includeSubDomains'],
 ];
 
-/** Requests a minute of one address whose token is not accepted. */
+/** Requests without a valid key that one address may send per minute. */
 const BAD_TOKENS_A_MINUTE = 120;
 
 export function createApp(deps: AppDeps): Express {
@@ -79,6 +79,7 @@ export function createApp(deps: AppDeps): Express {
   return app;
 }
 
+/** Runs the checks of a route in the order of the header, then its handler. Throws the error that the caller gets. */
 async function serve(route: Route, deps: AppDeps, request: Request, response: Response): Promise<void> {
   const bearer = authenticate(deps, request);
   if (bearer.role !== route.role) throw new TidemarkError('role_denied', { need: route.role });
@@ -111,12 +112,14 @@ async function serve(route: Route, deps: AppDeps, request: Request, response: Re
 
 const DISCONNECTED = new Error('the caller disconnected');
 
+/** Aborted when the connection closes, with or without an answer. */
 function whenClosed(response: Response): AbortSignal {
   const gone = new AbortController();
   response.once('close', () => gone.abort(DISCONNECTED));
   return gone.signal;
 }
 
+/** The holder of the request's key. Throws token_invalid, for a missing key too. */
 function authenticate(deps: AppDeps, request: { headers: { authorization?: string | undefined } }): Bearer {
   const [, token] = /^Bearer ([\x21-\x7e]{1,500})$/i.exec(request.headers.authorization ?? '') ?? [];
   const bearer = token === undefined ? null : deps.tokens.find(token, deps.now());
@@ -124,6 +127,7 @@ function authenticate(deps: AppDeps, request: { headers: { authorization?: strin
   return bearer;
 }
 
+/** Answers with the problem of an error and logs it once. Errors without a code are logged with their stack. */
 function answerError(deps: AppDeps, thrown: unknown, request: Request, response: Response, next: NextFunction): void {
   const error = asTidemarkError(thrown);
   const requestId = randomUUID();
@@ -147,6 +151,7 @@ function answerError(deps: AppDeps, thrown: unknown, request: Request, response:
     ...NEVER_CACHED,
     [HEADERS.request]: requestId,
     ...(status === 503 || status === 429 ? { 'retry-after': '1' } : {}),
+    // The rest of the body was not read, so the connection cannot be used again.
     ...(status === 413 ? { connection: 'close' } : {}),
   };
   sendBytes(response, 'application/problem+json', { bytes, coding: 'identity' }, headers, status);

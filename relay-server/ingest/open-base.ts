@@ -15,6 +15,7 @@ export class OpenBase {
   readonly #position: string;
   readonly #takenAt: string;
   readonly #why: string;
+  /** The feed has no mirror yet. */
   readonly #first: boolean;
   readonly #load: BaseLoad;
   #rows = 0;
@@ -34,6 +35,7 @@ export class OpenBase {
     this.#load.declare(id, schema);
   }
 
+  /** Adds rows. Throws batch_invalid for any other change. */
   change(line: ChangeLine | PartialLine, number: number): void {
     applyingLine(number, () => {
       const schema = line[0] === 'i' ? this.#store.schema(line[1]) : undefined;

@@ -13,7 +13,9 @@ export class OpenTransaction {
   readonly #store: IngestStore;
   readonly #position: string;
   readonly #log: LogWriter;
+  /** The load in progress, and the table id of its rows. */
   #load: { id: number; table: TableLoad } | null = null;
+  /** Changes that arrived, to compare with the number that the feed sends at the end. */
   #changes = 0;
 
   constructor(store: IngestStore, position: string, committedAt: string) {
@@ -36,6 +38,7 @@ export class OpenTransaction {
     });
   }
 
+  /** Throws batch_invalid. */
   beginLoad([, id, from, columns]: LoadLine, number: number): void {
     if (this.#load) throw invalidLine(number, 'a load begins inside another');
     const schema = this.#store.schema(id);
@@ -46,6 +49,7 @@ export class OpenTransaction {
     this.#load = { id, table: new TableLoad(db, tables, routers, { id, schema, from, columns }) };
   }
 
+  /** Writes the difference between the loaded rows and the mirror. Throws batch_invalid. */
   endLoad(id: number, number: number): void {
     const load = this.#load;
     if (load?.id !== id) throw invalidLine(number, 'a load ends but did not begin');

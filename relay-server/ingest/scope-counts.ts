@@ -6,7 +6,8 @@ import { exists, orNull, ownQuery, query, RAW_ROW, row, SEQ, TEXT, value } from 
 import { toWire } from '@tidemark/table-store/row-statements';
 import { ident, openReader, prepared, transaction, type Writer } from '@tidemark/table-store/sqlite';
 import { clearLog } from '../log/log-format.ts';
-import { EVERYONE_SCOPE, type Filters, fingerprint, type Router } from '../routing/filters.ts';
+import { EVERYONE_SCOPE, type Filters, fingerprint } from '../routing/filters.ts';
+import type { Router } from '../routing/router.ts';
 import { Routers } from '../routing/routers.ts';
 import { indexScopes } from './routed-writer.ts';
 

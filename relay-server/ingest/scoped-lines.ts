@@ -1,6 +1,6 @@
 import type { WireRow } from '@tidemark/protocol/lines';
 import { type LogWriter, nameOfKey } from '../log/log-writer.ts';
-import type { Router } from '../routing/filters.ts';
+import type { Router } from '../routing/router.ts';
 import { encodeLine } from './batch-lines.ts';
 
 type RowKind = 'i' | 'u' | 'd';
@@ -24,6 +24,7 @@ export class ScopedLines {
   readonly #router: Router;
   readonly #bytes: Buffer;
   readonly #count: number;
+  /** By scope, the rows that will be its next line. */
   readonly #runs = new Map<string, Run>();
   /** By key that the line deletes, the scope: the key may be inserted in another one later in the line. */
   readonly #deleted = new Map<string | number | null, string>();
@@ -37,6 +38,7 @@ export class ScopedLines {
     this.#count = count;
   }
 
+  /** `scope` null: no terminal receives the row. */
   insert(scope: string | null, row: WireRow): void {
     if (scope === null) return;
     const key = this.#router.keyOf(row);
@@ -58,10 +60,12 @@ export class ScopedLines {
     this.#deleted.set(nameOfKey(key), scope);
   }
 
+  /** Writes the lines that are still open. */
   end(): void {
     for (const scope of [...this.#runs.keys()]) this.#write(scope);
   }
 
+  /** A row of another kind ends the scope's line, so that the order within the scope is kept. */
   #add(scope: string, kind: RowKind, row: WireRow): void {
     let run = this.#runs.get(scope);
     if (run && run.kind !== kind) {

@@ -67,6 +67,7 @@ export function transactionsAfter(
   return list.map((each) => ({ ...each, tables: [...each.tables] }));
 }
 
+/** Transactions with changes in one of the scopes, one row per scope, ordered by seq. */
 function transactionRows(db: Reader, scopes: readonly string[], after: Seq) {
   return inOrder(db, scopes, TRANSACTION, {
     select: 'SELECT seq, committed_at AS committedAt, changes, bytes, tables FROM tidemark_transaction',
@@ -76,6 +77,7 @@ function transactionRows(db: Reader, scopes: readonly string[], after: Seq) {
   });
 }
 
+/** Transactions that touch any of the scopes. `sum`: the sum over the scopes, which bounds it. */
 function distinctCount(db: Reader, scopes: readonly string[], from: Seq, head: Seq, sum: number): number {
   if (sum > COUNTED_MAX) return Math.min(sum, head - from);
   let count = 0;
@@ -88,6 +90,7 @@ function distinctCount(db: Reader, scopes: readonly string[], from: Seq, head: S
   return count;
 }
 
+/** The running totals of a scope at a seq. */
 function sumsAt(db: Reader, scope: string, at: Seq): Sums {
   const sums = query(
     db,

@@ -6,13 +6,15 @@ import type { Writer } from '@tidemark/table-store/sqlite';
  * log writer changes them in place. They belong to one connection and must be cleared when it rolls back.
  */
 
-export interface ScopeSums {
+/** Totals of a scope since its log began. */
+interface ScopeSums {
   transactions: number;
   changes: number;
   bytes: number;
 }
 
-export interface TableSums {
+/** Totals of a table in a scope; `rows` is the present number. */
+interface TableSums {
   changes: number;
   rows: number;
 }
@@ -37,6 +39,7 @@ export class LogTotals {
     this.#tables.clear();
   }
 
+  /** The newest totals of a scope; zeros for one that has none. */
   ofScope(scope: string): ScopeSums {
     const known = this.#scopes.get(scope);
     if (known) return known;
@@ -48,6 +51,7 @@ export class LogTotals {
     return keep(this.#scopes, scope, sums ?? { transactions: 0, changes: 0, bytes: 0 });
   }
 
+  /** The newest totals of a table in a scope; zeros for one that has none. */
   ofTable(scope: string, table: string): TableSums {
     const name = `${scope}\0${table}`;
     const known = this.#tables.get(name);

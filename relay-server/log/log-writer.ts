@@ -20,7 +20,7 @@ export function nameOfKey(key: WireKey): string | number | null {
 }
 
 /** A line of rows in one scope. */
-export interface ScopedLine {
+interface ScopedLine {
   scope: string;
   bytes: Buffer;
   changes: number;

@@ -45,10 +45,12 @@ export class TableTotals {
     return query(this.#db, 'SELECT name FROM tidemark_table ORDER BY name', value(TEXT)).all();
   }
 
+  /** The scopes in which the set sees a table: everyone's, and those of its rows. */
   #scopesOf(set: EntitledSet, table: string): string[] {
     return [...new Set([EVERYONE_SCOPE, ...scopesOf(this.#filters[table], set.attributes)])];
   }
 
+  /** The newest totals of a table, summed over the set's scopes. `at`: its last change; null: it never changed. */
   #newest(set: EntitledSet, table: string): { rows: number; changes: number; at: string | null } {
     const newest = query(
       this.#db,
@@ -66,6 +68,7 @@ export class TableTotals {
     return sum;
   }
 
+  /** Changes of a table up to a seq, summed over the set's scopes. */
   #changesUpTo(set: EntitledSet, table: string, at: Seq): number {
     const changes = query(
       this.#db,

@@ -13,7 +13,7 @@ import type { PageReader } from './page-reader.ts';
 /** Pages kept ready, bytes. */
 const CACHE_BYTES = 64 * 1024 * 1024;
 
-export interface FeedPagesDeps {
+interface FeedPagesDeps {
   store: FeedStore;
   reader: PageReader;
   compacted: CompactedPages;

@@ -84,12 +84,14 @@ export class PageReader {
     return { lines, changes };
   }
 
+  /** Changes of a transaction in the set's scopes, over all its parts. */
   #changesOf({ scopes }: EntitledSet, at: number): number {
     const sql = 'SELECT changes FROM tidemark_transaction WHERE scope = ? AND seq = ?';
     const changes = query(this.#db, sql, value(INTEGER));
     return scopes.reduce((sum, scope) => sum + (changes.get(scope, at) ?? 0), 0);
   }
 
+  /** The `s` line of a table id, with the columns that terminals receive. */
   #schemaLine(id: number): Buffer {
     let known = this.#schemaLines.get(id);
     if (!known) {
@@ -102,6 +104,7 @@ export class PageReader {
   }
 }
 
+/** Where the page after this one starts. `following`: the first entry after the page; null: the page ends at the target. */
 function nextStart(target: Seq, last: LogEntry | undefined, following: LogEntry | null, continues: boolean): PageStart {
   if (following === null || last === undefined) return { seq: target, part: 0 };
   return continues ? { seq: seq(last.seq - 1), part: last.part } : { seq: seq(last.seq), part: 0 };

@@ -1,6 +1,7 @@
 import { TidemarkError } from '@tidemark/protocol/errors';
 import type { TableSchema } from '@tidemark/protocol/schema';
-import { type Filters, Router } from './filters.ts';
+import type { Filters } from './filters.ts';
+import { Router } from './router.ts';
 
 /** The filters bound to the versions of the feed's tables, by table id; each version is bound once. */
 export class Routers {

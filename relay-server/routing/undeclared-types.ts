@@ -4,7 +4,7 @@ import type { ColumnSchema } from '@tidemark/protocol/schema';
 /**
  * Derives the logical type of a column whose schema does not declare one: it was stored, or sent by a feed, before
  * schemas had the field. All such schemas come from Postgres, so this is the one place in the relay that reads Postgres
- * type names. It does not change: rows were routed by what it derives.
+ * type names. It must not change, because stored rows were routed by the types that it derives.
  */
 
 const BITS: Record<string, 16 | 32> = { smallint: 16, integer: 32 };

@@ -7,7 +7,8 @@ import type { FeedStore } from '../feed/feed-store.ts';
 import type { ReadySnapshot } from '../feed/plan.ts';
 import type { FeedReader } from '../log/feed-reader.ts';
 import { MIRROR_CURSOR_SQL } from '../log/log-format.ts';
-import { type EntitledSet, type Filters, Router } from '../routing/filters.ts';
+import type { EntitledSet, Filters } from '../routing/filters.ts';
+import { Router } from '../routing/router.ts';
 import { type SnapshotFile, Snapshots } from './snapshots.ts';
 
 /**
@@ -15,7 +16,7 @@ import { type SnapshotFile, Snapshots } from './snapshots.ts';
  * recent enough, and the error of the last build. A failed build is reported to one request; the next one builds again.
  */
 
-export interface FeedSnapshotsDeps {
+interface FeedSnapshotsDeps {
   feed: string;
   /** The feed's folder, and its database in it. */
   folder: string;

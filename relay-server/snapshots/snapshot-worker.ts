@@ -8,7 +8,18 @@ import { buildSnapshot, type SnapshotSource } from '@tidemark/table-store/snapsh
 import { serveBuild } from '../threads/builder-thread.ts';
 import { SNAPSHOT_CALLS } from './snapshot-calls.ts';
 
-/** The thread that builds one snapshot and its compressed forms, and ends. Files are synced to disk before it answers. */
+/**
+ * The thread that builds one snapshot and its compressed forms, and ends.
+ *
+ * Order: the SQLite file, its hash, then one encoded file after the other, so that memory and disk bandwidth stay bounded.
+ * Every file is synced before the thread answers, because the relay renames them then. The caller removes the files of a
+ * build that failed.
+ */
+
+/** Bytes that are read at a time. */
+const CHUNK_BYTES = 1 << 20;
+
+/** Hashes the bytes that pass, so that no second read of the encoded file is needed. */
 
 class Hash extends Transform {
   readonly #hash = createHash('sha256');
@@ -23,6 +34,7 @@ class Hash extends Transform {
   }
 }
 
+/** Writes the compressed form of a file beside it. Level 1: the relay builds for many sets, and a faster build beats a smaller file. */
 async function encode(
   file: string,
   coding: 'zstd' | 'gzip',
@@ -33,7 +45,7 @@ async function encode(
     coding === 'gzip'
       ? createGzip({ level: 1 })
       : createZstdCompress({ params: { [constants.ZSTD_c_compressionLevel]: 1 } });
-  await pipeline(createReadStream(file, { highWaterMark: 1 << 20 }), encoder, hash, createWriteStream(target));
+  await pipeline(createReadStream(file, { highWaterMark: CHUNK_BYTES }), encoder, hash, createWriteStream(target));
   const handle = openSync(target, 'r+');
   fsyncSync(handle);
   closeSync(handle);
@@ -42,7 +54,7 @@ async function encode(
 
 async function plainHash(file: string): Promise<string> {
   const hash = createHash('sha256');
-  for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer);
+  for await (const chunk of createReadStream(file, { highWaterMark: CHUNK_BYTES })) hash.update(chunk as Buffer);
   return hash.digest('hex');
 }
 

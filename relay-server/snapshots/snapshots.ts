@@ -38,7 +38,7 @@ export interface SnapshotFile {
   sha256: string;
 }
 
-export interface SnapshotsDeps {
+interface SnapshotsDeps {
   now: () => number;
   /** The source of a set's snapshot. */
   source: (set: string) => SnapshotSource;

@@ -8,7 +8,7 @@ import { serveThread, WorkerThread, type WorkerThreadOptions } from './worker-th
  */
 
 /** The calls of a builder: one. */
-export type BuildTable = TimedTable & { readonly build: TimedTable[string] };
+type BuildTable = TimedTable & { readonly build: TimedTable[string] };
 
 export class BuilderThread<M extends BuildTable> {
   readonly #options: WorkerThreadOptions<M>;

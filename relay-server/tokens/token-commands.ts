@@ -22,6 +22,7 @@ interface TokenOptions {
   json?: boolean;
 }
 
+/** Runs `work` on the tokens of a config, and closes them. Throws config_invalid. */
 function withTokens<T>(file: string, work: (tokens: Tokens, config: Config) => T): T {
   const config = readConfig(file);
   const tokens = new Tokens(config);
@@ -66,6 +67,7 @@ function warn(
   for (const warning of warnings) console.error(json ? JSON.stringify({ warning }) : `warning: ${warning}`);
 }
 
+/** `token set`. Prints the attributes that the holder has now. */
 function setToken(options: TokenOptions): void {
   const { config: file, name, feed = '', json } = options;
   const set = attributesOf(options.set);
@@ -82,6 +84,7 @@ function setToken(options: TokenOptions): void {
   console.log(json ? JSON.stringify({ name, feed, attributes }) : `${name} now has ${JSON.stringify(attributes)}.`);
 }
 
+/** `token add`. Prints the token: the only time that it can be seen. */
 function addToken(options: TokenOptions): void {
   const role = Role.safeParse(options.role);
   if (!role.success)
@@ -105,6 +108,7 @@ function addToken(options: TokenOptions): void {
   );
 }
 
+/** `token list`. A person gets a table, a program JSON. */
 function listTokens({ config, json }: TokenOptions): void {
   const list = withTokens(config, (tokens) => tokens.list());
   if (json) console.log(JSON.stringify(list));
@@ -120,6 +124,7 @@ function listTokens({ config, json }: TokenOptions): void {
     );
 }
 
+/** `token revoke`. Running relays refuse the token with their next request. */
 function revokeToken({ config, name, feed, json }: TokenOptions): void {
   const revoked = withTokens(config, (tokens) => tokens.revoke(name, feed));
   if (revoked === 0) throw new TidemarkError('usage', { detail: `--name: there is no token named ${name}` });

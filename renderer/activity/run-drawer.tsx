@@ -11,6 +11,8 @@ import { Differences } from './differences.tsx';
 import { changesOf, describeRun, durationText, outcomeLabel, runText, snapshotReason, TRIGGERS } from './run-text.ts';
 import { differingRows } from './verify-text.ts';
 
+/** The details of a run, in a drawer over the list. */
+
 const MODES: Record<Run['mode'], string> = {
   now: 'Sync',
   check: 'Check only',

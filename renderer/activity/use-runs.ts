@@ -4,6 +4,8 @@ import { useCallback, useEffect, useRef, useState } from 'react';
 import { faultOf } from '../bridge.ts';
 import { useFacts, useTidemark } from '../state/context.tsx';
 
+/** Loads the history of runs. The agent keeps it; this module only pages through it. */
+
 const PAGE = 200;
 
 /** Joins two lists, newest first. A run in both is taken from `newer`, which was fetched later. */

@@ -6,6 +6,8 @@ import { useEffect, useRef, useState } from 'react';
 import { describeVerify, wasRepaired } from '../activity/verify-text.ts';
 import { useApp, useFacts, useStatus } from '../state/context.tsx';
 
+/** Announcements for screen readers. */
+
 const QUARTERS = [75, 50, 25];
 
 /** The last announcement, so that only changes are announced. */

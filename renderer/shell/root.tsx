@@ -7,6 +7,8 @@ import { cssVariables, theme } from '../theme.ts';
 import { ErrorBoundary } from './error-boundary.tsx';
 import { Shell } from './shell.tsx';
 
+/** The outermost components: state, theme and notifications. */
+
 export function Root({ api, store }: { api: Api; store: AppStoreApi }) {
   return (
     <AppProvider api={api} store={store}>

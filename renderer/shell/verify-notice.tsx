@@ -3,6 +3,8 @@ import { useEffect, useRef } from 'react';
 import { describeVerify, verifyOutcome } from '../activity/verify-text.ts';
 import { useFacts, useNow } from '../state/context.tsx';
 
+/** Notifications about comparisons. */
+
 const TITLES = { Identical: 'Data verified', Repaired: 'Data repaired', 'Fresh copy': 'Fresh copy downloaded' };
 
 /** Notifies of the result of a comparison that a person started, on whatever screen they are when it ends. */

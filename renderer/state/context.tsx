@@ -6,6 +6,8 @@ import { useStore } from 'zustand';
 import type { Api } from '../bridge.ts';
 import type { AppStore, AppStoreApi } from './app-store.ts';
 
+/** Gives components the app's calls and the window's state. */
+
 interface App {
   api: Api;
   store: AppStoreApi;

@@ -10,6 +10,8 @@ import { countTicks, momentTicks, spanTicks } from './axis-ticks.ts';
 import classes from './lag-chart.module.css';
 import { type LagPoint, lagSeries, peaks } from './lag-series.ts';
 
+/** The chart of waiting changes, with the same data as a table and as a sentence for those who do not see it. */
+
 const RANGES = [
   { value: '1', label: '1 h' },
   { value: '24', label: '24 h' },

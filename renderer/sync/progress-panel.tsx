@@ -6,6 +6,8 @@ import { useState } from 'react';
 import { useNow } from '../state/context.tsx';
 import classes from './progress-panel.module.css';
 
+/** The progress of the active run, below the status. */
+
 type Stages = { stage: Progress['stage']; label: string }[];
 
 const STAGES: Stages = [

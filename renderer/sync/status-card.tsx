@@ -10,6 +10,8 @@ import classes from './status-card.module.css';
 import { StatusIcon } from './status-icon.tsx';
 import { VerifyResult } from './verify-result.tsx';
 
+/** The card with the status. Its words, severity and buttons come from the status; this module only arranges them. */
+
 const MOVING = new Set(['checking', 'first-sync', 'syncing', 'comparing', 'repairing', 'agent-restarting']);
 
 /** The status of this PC, with the next step as its button. */

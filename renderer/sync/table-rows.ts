@@ -1,5 +1,7 @@
 import type { TableRow } from '@tidemark/electron/contract/contract';
 
+/** Sorting and filtering of the list of tables. Pure. */
+
 export type SortKey = 'name' | 'rows' | 'waiting' | 'lastChangeAt';
 export interface Order {
   key: SortKey;

@@ -10,6 +10,8 @@ import { useApp, useNow, useTidemark } from '../state/context.tsx';
 import { useActions } from '../state/use-actions.ts';
 import classes from './up-to-dialog.module.css';
 
+/** The dialog in which a person chooses how far to sync. It loads waiting transactions page by page. */
+
 type Transaction = TransactionList['transactions'][number];
 
 const PAGE = 100;

@@ -3,6 +3,8 @@ import type { AgentProcess } from '../agent/agent-process.ts';
 import type { AppWindow } from '../window/app-window.ts';
 import type { Commands } from './commands.ts';
 
+/** Connects menu and tray to the agent and the window. Commands never wait: the status shows their effect. */
+
 interface CommandDeps {
   agent: Pick<AgentProcess, 'call'>;
   window: AppWindow;

@@ -4,6 +4,11 @@ import { Menu, type NativeImage, nativeImage, Tray } from 'electron';
 import type { Commands } from './commands.ts';
 import { shapeOf, type TrayShape } from './tray-shape.ts';
 
+/**
+ * The tray: an icon whose shape follows the severity, the status in words, and the usual commands. Some desktops
+ * have none, so nothing may depend on it.
+ */
+
 export interface AppTray {
   /** Redraws only differences, so it may be called for every published status. */
   show(status: Status): void;

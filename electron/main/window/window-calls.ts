@@ -5,6 +5,11 @@ import type { AgentProcess } from '../agent/agent-process.ts';
 import type { AppStateHolder } from '../app-state.ts';
 import type { SettingsService } from '../settings/settings-service.ts';
 
+/**
+ * The main process's own answers to the window. Input is parsed before it arrives here; nothing secret may be
+ * returned.
+ */
+
 interface CallDeps {
   agent: AgentProcess;
   settings: SettingsService;

@@ -3,9 +3,16 @@ import { Problem } from '@tidemark/protocol/errors';
 import { z } from 'zod';
 import type { Route } from '../routes/route.ts';
 
+/**
+ * Describes the API as an OpenAPI 3.1 document, from the routes that the relay serves: paths, roles, inputs and outputs. A
+ * field of a route's input is a path parameter when the path names it, else a query parameter. Request bodies are described
+ * in docs/protocol.md.
+ */
+
+/** Body of a route that does not answer in JSON. */
 const BYTES = z.string().meta({ description: 'Bytes.' });
 
-/** The relay's OpenAPI document, generated from the routes that it serves. */
+/** `version`: the relay's. */
 export function openApi(routes: Route[], version: string): object {
   const registry = new OpenAPIRegistry();
   registry.registerComponent('securitySchemes', 'token', { type: 'http', scheme: 'bearer' });

@@ -53,6 +53,7 @@ function fileOf(call: SnapshotCall): string {
   return call.feed.snapshots.file(entitledSet(call, scopes), epoch, seq, 'identity').file;
 }
 
+/** The parsed body. Throws request_invalid, body_too_large. */
 async function bodyOf<T extends z.ZodType>({ request }: SnapshotCall, schema: T): Promise<z.output<T>> {
   const parsed = schema.safeParse(json(await readBody(request, BODY_LIMIT)));
   if (parsed.success) return parsed.data;

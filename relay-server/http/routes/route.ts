@@ -32,13 +32,13 @@ interface RouteOf<I extends z.ZodObject> {
 }
 
 /** Answers by a value, which is sent as JSON and never cached. */
-export interface JsonRoute<I extends z.ZodObject, O extends z.ZodType> extends RouteOf<I> {
+interface JsonRoute<I extends z.ZodObject, O extends z.ZodType> extends RouteOf<I> {
   output: O;
   handle: (call: Call<z.output<I>>) => z.input<O> | Promise<z.input<O>>;
 }
 
 /** Writes its response itself. */
-export interface BytesRoute<I extends z.ZodObject> extends RouteOf<I> {
+interface BytesRoute<I extends z.ZodObject> extends RouteOf<I> {
   /** Media type of the body, and its schema where it is JSON. */
   output: { type: string; schema?: z.ZodType };
   handle: (call: Call<z.output<I>>) => Promise<void>;

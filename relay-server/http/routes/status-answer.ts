@@ -23,5 +23,6 @@ export function statusAnswer(relay: { name: string; version: string }, status: F
   };
 }
 
+/** The relay's own times are exact to the millisecond; the master's texts pass through unchanged. */
 const iso = (ms: number) => new Date(ms).toISOString();
 const isoOrNull = (ms: number | null) => (ms === null ? null : iso(ms));

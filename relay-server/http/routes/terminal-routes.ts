@@ -28,6 +28,7 @@ import { statusAnswer } from './status-answer.ts';
 const FeedInput = z.object({ feed: FeedName });
 const SeqText = z.coerce.number().pipe(Seq);
 
+/** The cursor of a query; null: the terminal sent none, or only half of it. */
 function cursorOf(query: { epoch?: Epoch | undefined; seq?: Seq | undefined }): Cursor | null {
   return query.epoch !== undefined && query.seq !== undefined ? { epoch: query.epoch, seq: query.seq } : null;
 }

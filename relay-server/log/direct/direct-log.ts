@@ -11,7 +11,7 @@ import type { LogSource, LogStore, PushEndpoint } from '../log-source.ts';
  * ends the session: the feed begins another and continues from the position on disk.
  */
 
-export interface DirectLogDeps {
+interface DirectLogDeps {
   store: LogStore;
   /** Tables to publish, as relay.yaml names them; null: all. */
   publish: SessionAnswer['publish'];

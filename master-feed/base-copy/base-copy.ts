@@ -1,0 +1,39 @@
+import { sameSchema } from '@tidemark/protocol/schema';
+import { publishedOf, type Step } from '../session-step.ts';
+import type { NumberedTable, SourceTable } from '../source.ts';
+
+/**
+ * Takes a base copy: sends all rows of all published tables at one position, from which the log continues.
+ *
+ * It describes the tables again inside the copy, because they may have changed since the session began. Later changes are
+ * in the log. The relay uses the copy once its last line is on disk.
+ *
+ * Returns the tables that the relay then holds. The `unsure` ones were altered meanwhile and must be re-read. Throws
+ * source_not_ready, source_lost, slot_in_use, and the error of a failed batch.
+ */
+export async function sendBaseCopy(
+  { source, session, wanted, published, lines, outbox, log }: Step,
+  why: string,
+): Promise<{ tables: NumberedTable[]; unsure: SourceTable[] }> {
+  const copy = await source.copyTables('base');
+  try {
+    const described = publishedOf(await copy.describe(wanted), published);
+    let next = session.nextTableId;
+    const tables = described.map((table): NumberedTable => {
+      const same = session.tables.find(({ schema }) => sameSchema(schema, table.schema));
+      return { number: same?.id ?? next++, table };
+    });
+    lines.beginBase(copy.position, copy.takenAt, why);
+    for (const { number, table } of tables) {
+      lines.declare(number, table.schema);
+      const rows = await copy.readRows(table, outbox, (json) => lines.row('i', number, json));
+      log('copied', { table: table.schema.name, rows });
+    }
+    const unsure = await copy.alteredSince(described);
+    lines.commit();
+    await outbox.drain();
+    return { tables, unsure };
+  } finally {
+    await copy.close();
+  }
+}

@@ -1,0 +1,208 @@
+import { isAfter } from '@tidemark/protocol/position';
+import { FakeMaster, FakeSource } from '@tidemark/testing/fake-master';
+import { MemoryRelay } from '@tidemark/testing/memory-relay';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { runFeed } from './feed.ts';
+
+/** Everything here takes milliseconds; a busy machine may need much longer. */
+const LIMIT_MS = 120_000;
+
+interface Event extends Record<string, unknown> {
+  event: string;
+}
+
+/** A feed that runs in this process, on a master and a relay in memory. */
+class Feed {
+  readonly events: Event[] = [];
+  readonly ended: Promise<void>;
+  readonly #stop = new AbortController();
+  #waiting: (() => void)[] = [];
+
+  constructor(master: FakeMaster, relay: MemoryRelay) {
+    const log = (event: string, fields: Record<string, unknown> = {}) => {
+      this.events.push({ event, ...fields });
+      for (const wake of this.#waiting.splice(0)) wake();
+    };
+    this.ended = runFeed(
+      { source: new FakeSource(master), relay, version: 'test', log, random: () => 0, now: Date.now },
+      this.#stop.signal,
+    );
+    this.ended.catch(() => undefined);
+  }
+
+  /** The events of a name so far. */
+  of(event: string): Event[] {
+    return this.events.filter((each) => each.event === event);
+  }
+
+  /** Resolves when an event of this name was logged so many times. */
+  async until(event: string, times = 1): Promise<void> {
+    while (this.of(event).length < times)
+      await Promise.race([new Promise<void>((resolve) => this.#waiting.push(resolve)), this.ended]);
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.ended;
+  }
+}
+
+describe('a feed on any source', { timeout: LIMIT_MS }, () => {
+  let master: FakeMaster;
+  let relay: MemoryRelay;
+  let feed: Feed;
+  beforeEach(() => {
+    master = new FakeMaster();
+    relay = new MemoryRelay();
+    master.createTable('item', [
+      { op: 'insert', table: 'item', row: [1, 'one'] },
+      { op: 'insert', table: 'item', row: [2, 'two'] },
+    ]);
+    master.createTable('other', [{ op: 'insert', table: 'other', row: [1, 'other'] }]);
+    feed = new Feed(master, relay);
+  });
+  afterEach(async () => {
+    await feed.stop();
+    relay.close();
+  });
+
+  const insert = (id: number, table = 'item') => master.commit([{ op: 'insert', table, row: [id, `row ${id}`] }]);
+
+  /** Resolves when the relay has every transaction of the master. */
+  async function settled(): Promise<void> {
+    const end = master.end();
+    await expect.poll(() => relay.position !== null && !isAfter(end, relay.position), { timeout: LIMIT_MS }).toBe(true);
+  }
+
+  async function restart(): Promise<void> {
+    await feed.stop();
+    feed = new Feed(master, relay);
+  }
+
+  test('takes a base copy, then streams', async () => {
+    await feed.until('streaming');
+    expect(feed.of('base-copy').map(({ why }) => why)).toEqual(['the relay has no data']);
+    expect(relay.rows('item')).toEqual([
+      [1, 'one'],
+      [2, 'two'],
+    ]);
+    insert(3);
+    master.commit([{ op: 'rekey', table: 'item', id: 1, to: 9 }]);
+    await settled();
+    expect(relay.rows('item')).toEqual([
+      [2, 'two'],
+      [3, 'row 3'],
+      [9, 'one'],
+    ]);
+    expect(relay.head).toBe(3);
+  });
+
+  test('resumes where the relay is, without reading a table', async () => {
+    await feed.until('streaming');
+    await feed.stop();
+    insert(3);
+    await restart();
+    await settled();
+    expect(relay.rows('item')).toContainEqual([3, 'row 3']);
+    expect(feed.of('copied')).toEqual([]);
+    expect(feed.of('base-copy')).toEqual([]);
+  });
+
+  test('confirms to the master only positions that the relay has acknowledged', async () => {
+    await feed.until('streaming');
+    const kept = master.keptAfter;
+    relay.batchesUntilFailure = 0;
+    insert(3);
+    await feed.until('fault');
+    expect(master.keptAfter).toBe(kept);
+    expect(relay.rows('item')).not.toContainEqual([3, 'row 3']);
+    relay.batchesUntilFailure = Number.POSITIVE_INFINITY;
+    await settled();
+    expect(relay.rows('item')).toContainEqual([3, 'row 3']);
+  });
+
+  test('re-reads only a table that the log shows as altered, and keeps its rows', async () => {
+    await feed.until('streaming');
+    const before = relay.head;
+    insert(2, 'other');
+    master.addColumn('item', 'extra', 'x');
+    insert(3);
+    await feed.until('streaming', 2);
+    await settled();
+    expect(feed.of('copied').map(({ table }) => table)).toEqual(['item', 'other', 'item']);
+    expect(feed.of('base-copy')).toHaveLength(1);
+    expect(relay.rows('item')).toEqual([
+      [1, 'one', 'x'],
+      [2, 'two', 'x'],
+      [3, 'row 3', 'new'],
+    ]);
+    expect(relay.rows('other')).toContainEqual([2, 'row 2']);
+    expect(relay.head).toBeGreaterThan(before);
+  });
+
+  test('re-reads tables altered while the feed was down, follows renames, and drops tables', async () => {
+    await feed.until('streaming');
+    await feed.stop();
+    master.renameTable('item', 'article');
+    master.dropTable('other');
+    master.createTable('fresh', [{ op: 'insert', table: 'fresh', row: [7, 'seven'] }]);
+    await restart();
+    await feed.until('streaming');
+    expect(relay.tables()).toEqual(['article', 'fresh']);
+    expect(relay.rows('article')).toEqual([
+      [1, 'one'],
+      [2, 'two'],
+    ]);
+    expect(relay.rows('fresh')).toEqual([[7, 'seven']]);
+    expect(feed.of('base-copy')).toEqual([]);
+  });
+
+  test('takes an interrupted base copy again, in the same epoch', async () => {
+    await feed.until('streaming');
+    await feed.stop();
+    const { epoch } = relay;
+    master.keptAfter = null;
+    insert(3);
+    relay.batchesUntilFailure = 0;
+    feed = new Feed(master, relay);
+    await feed.until('fault');
+    relay.batchesUntilFailure = Number.POSITIVE_INFINITY;
+    await feed.until('streaming');
+    expect(relay.rows('item')).toContainEqual([3, 'row 3']);
+    expect(relay.epoch).toBe(epoch);
+  });
+
+  test('a relay that was set back begins a new epoch', async () => {
+    await feed.until('streaming');
+    await feed.stop();
+    const { epoch } = relay;
+    insert(3);
+    insert(4);
+    master.keptAfter = master.head;
+    await restart();
+    await feed.until('streaming');
+    expect(relay.epoch).not.toBe(epoch);
+    expect(feed.of('base-copy').map(({ why }) => why)).toEqual(['the relay was set back']);
+    expect(relay.rows('item')).toContainEqual([4, 'row 4']);
+  });
+
+  test('a missing prerequisite ends a feed that has sent nothing, and names everything', async () => {
+    await feed.until('streaming');
+    await feed.stop();
+    master.problems.push('One is missing.', 'Another is missing.');
+    const fresh = new Feed(master, relay);
+    await expect(fresh.ended).rejects.toMatchObject({
+      code: 'source_not_ready',
+      params: { detail: '- One is missing.\n- Another is missing.' },
+    });
+    master.problems.splice(0);
+    await restart();
+  });
+
+  test('a feed that is stopped before it streams ends', async () => {
+    await restart();
+    await feed.stop();
+    await restart();
+    await feed.until('streaming');
+  });
+});

@@ -1,0 +1,74 @@
+import { isAfter, type SourcePosition } from '@tidemark/protocol/position';
+import type { LineWriter } from '../batching/line-writer.ts';
+import type { Flow, LogSink, NumberedTable, RowKind } from '../source.ts';
+import { LINE_KINDS } from '../streaming/transaction-sink.ts';
+
+/**
+ * Writes the changes of several transactions, up to a position, as changes of one transaction that its owner begins and
+ * commits. Tables that are altered on the way are collected; their owner re-reads them at that position.
+ */
+export class MergeSink implements LogSink {
+  readonly #lines: LineWriter;
+  readonly #flow: Flow;
+  readonly #until: SourcePosition;
+  readonly #onEnd: () => void;
+  readonly #kept: ReadonlyMap<number, NumberedTable>;
+  #ended = false;
+  /** Kept tables whose changes could not be followed to the end. */
+  readonly alteredTables: NumberedTable[] = [];
+
+  /** Calls `onEnd` after the last transaction up to `until`. */
+  constructor(lines: LineWriter, flow: Flow, kept: readonly NumberedTable[], until: SourcePosition, onEnd: () => void) {
+    this.#lines = lines;
+    this.#flow = flow;
+    this.#kept = new Map(kept.map((each) => [each.table.id, each]));
+    this.#until = until;
+    this.#onEnd = onEnd;
+  }
+
+  get full(): boolean {
+    return this.#flow.full;
+  }
+
+  room(): Promise<void> {
+    return this.#flow.room();
+  }
+
+  begin(position: SourcePosition): void {
+    if (isAfter(position, this.#until)) this.#end();
+  }
+
+  row(kind: RowKind, { number, table }: NumberedTable, json: string): void {
+    if (this.#ended) return;
+    this.#lines.declare(number, table.schema);
+    this.#lines.row(LINE_KINDS[kind], number, json);
+  }
+
+  truncate({ number, table }: NumberedTable): void {
+    if (this.#ended) return;
+    this.#lines.declare(number, table.schema);
+    this.#lines.truncate(number);
+  }
+
+  commit(): void {}
+
+  altered(tableIds: readonly number[]): void {
+    if (this.#ended) return;
+    for (const id of tableIds) {
+      const table = this.#kept.get(id);
+      if (table && !this.alteredTables.includes(table)) this.alteredTables.push(table);
+    }
+  }
+
+  reached(position: SourcePosition): void {
+    if (!isAfter(this.#until, position)) this.#end();
+  }
+
+  /** To the relay a transaction is open, so there is nothing to report. */
+  heartbeat(): void {}
+
+  #end(): void {
+    this.#ended = true;
+    this.#onEnd();
+  }
+}

@@ -1,0 +1,227 @@
+import { createHash } from 'node:crypto';
+import type pg from 'pg';
+import type { SourceTable } from '../../source.ts';
+import { ident, literal, rows } from './connection.ts';
+import { mapType } from './type-mapping.ts';
+import type { Form } from './values.ts';
+
+/**
+ * Reads the catalogue: which tables there are, how their rows are identified, and what shows that rows changed without a
+ * trace in the log. It only reads. Judging the result is the task of prerequisites.ts.
+ */
+
+export interface PostgresColumn {
+  name: string;
+  form: Form;
+  /** The type as the replication stream names it: for a domain, the domain itself. */
+  typeOid: number;
+  modifier: number;
+}
+
+/** A partition that holds rows. */
+export interface Leaf {
+  oid: number;
+  /** Qualified and quoted. */
+  name: string;
+  /** REPLICA IDENTITY FULL: the log holds complete old rows. */
+  full: boolean;
+  /** The columns of its replica identity: primary key or index. Empty: none, or complete rows. */
+  identity: string[];
+  /** Number of its file. A rewrite or TRUNCATE gives it another. */
+  file: number;
+}
+
+/**
+ * Shows that a table's rows may have changed without a trace in the log. `shape`: columns, key, labels and fields of types,
+ * partitions and their files. `attributes` and `file`: ALTER TABLE with a rewrite changes both; a new default changes only
+ * the first, TRUNCATE and VACUUM FULL only the second. `published`: since when the publication has published the table as
+ * it does; the log contains nothing that it left out before.
+ */
+export type PostgresVersion = { shape: string; attributes: string; file: string; published: string };
+
+/** A relation of the master that relay.yaml may name. `id` is its OID, `columnIds` are attribute numbers. */
+export interface PostgresTable extends SourceTable {
+  namespace: string;
+  relation: string;
+  /** Its name at the replica. */
+  name: string;
+  /** pg_class.relkind: `r` table, `p` partitioned table, `v` view, `S` sequence, … */
+  kind: string;
+  unlogged: boolean;
+  /** The published columns, in order. */
+  columns: PostgresColumn[];
+  /** Generated columns that the master does not publish. */
+  computed: string[];
+  /** The columns that identify rows: primary key, or replica identity index. Empty: none. */
+  key: string[];
+  /** REPLICA IDENTITY FULL, of each partition too: the log holds complete old rows. */
+  full: boolean;
+  /** The partitions that hold its rows. */
+  leaves: Leaf[];
+  version: PostgresVersion;
+  readable: boolean;
+  /** Row-level security hides rows from the user. The log would contain them all. */
+  policed: boolean;
+}
+
+/** SQL for the columns of an index of the relation `r`, in order. `which`: condition on `i` in pg_index. */
+const indexColumns = (r: string, which: string) => `
+  (SELECT array_to_json(array_agg(a.attname ORDER BY k.n))
+   FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY k(attnum, n) JOIN pg_attribute a ON a.attrelid = ${r}.oid AND a.attnum = k.attnum
+   WHERE i.indrelid = ${r}.oid AND i.indisvalid AND i.indimmediate AND k.n <= i.indnkeyatts AND ${which})`;
+
+const tablesSql = (publication: string) => `
+SELECT c.oid, n.nspname AS namespace, c.relname AS relation, c.relkind AS kind, c.relpersistence AS persistence, c.relreplident AS identity, c.relfilenode AS file,
+  has_table_privilege(c.oid, 'SELECT') AS readable, row_security_active(c.oid) AS policed,
+  (SELECT concat_ws(' ', p.oid, p.xmin, r.oid) FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid
+   WHERE p.pubname = ${literal(publication)} AND r.prrelid = c.oid) AS published,
+  (SELECT array_to_json(array_agg(json_build_array(a.attname, b.oid::int8, b.modifier, format_type(a.atttypid, a.atttypmod), a.attgenerated, a.atttypid::int8, a.atttypmod, a.attnum, a.xmin::text,
+     (SELECT string_agg(e.enumlabel, ',' ORDER BY e.oid) FROM pg_enum e WHERE e.enumtypid IN (b.oid, bt.typelem)),
+     (SELECT string_agg(f.atttypid::text, ',' ORDER BY f.attnum) FROM pg_attribute f WHERE f.attrelid = bt.typrelid AND f.attnum > 0 AND NOT f.attisdropped),
+     bt.typtype) ORDER BY a.attnum))
+   FROM pg_attribute a CROSS JOIN LATERAL (
+     WITH RECURSIVE base(oid, modifier, depth) AS (
+       SELECT a.atttypid, a.atttypmod, 0
+       UNION ALL SELECT t.typbasetype, CASE WHEN t.typtypmod >= 0 THEN t.typtypmod ELSE base.modifier END, base.depth + 1
+         FROM base JOIN pg_type t ON t.oid = base.oid WHERE t.typtype = 'd')
+     SELECT oid, modifier FROM base ORDER BY depth DESC LIMIT 1) b JOIN pg_type bt ON bt.oid = b.oid
+   WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns,
+  ${indexColumns('c', "CASE c.relreplident WHEN 'i' THEN i.indisreplident WHEN 'n' THEN false ELSE i.indisprimary END")} AS key,
+  ${indexColumns('c', 'i.indisprimary')} AS primary,
+  CASE c.relkind WHEN 'p' THEN (WITH RECURSIVE part(oid) AS (
+      SELECT h.inhrelid FROM pg_inherits h WHERE h.inhparent = c.oid
+      UNION ALL SELECT h.inhrelid FROM pg_inherits h JOIN part ON h.inhparent = part.oid)
+    SELECT array_to_json(array_agg(json_build_array(format('%I.%I', ln.nspname, l.relname), l.relreplident, l.oid::int8, l.relfilenode::int8,
+      ${indexColumns('l', "CASE l.relreplident WHEN 'i' THEN i.indisreplident WHEN 'd' THEN i.indisprimary ELSE false END")}) ORDER BY l.oid))
+    FROM part JOIN pg_class l ON l.oid = part.oid JOIN pg_namespace ln ON ln.oid = l.relnamespace WHERE l.relkind <> 'p') END AS leaves
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND NOT c.relispartition AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+  AND n.nspname NOT LIKE 'pg\\_toast%' AND n.nspname NOT LIKE 'pg\\_temp%'
+ORDER BY n.nspname, c.relname`;
+
+type ColumnJson = [
+  name: string,
+  baseOid: number,
+  baseModifier: number,
+  source: string,
+  generated: string,
+  typeOid: number,
+  modifier: number,
+  attnum: number,
+  xmin: string,
+  /** Labels of an enum, or of the enum of an array. */
+  labels: string | null,
+  /** Type OIDs of a composite's fields, or of the composite of an array. */
+  fields: string | null,
+  /** pg_type.typtype of the base type. */
+  typtype: string,
+];
+type LeafJson = [name: string, identity: string, oid: number, file: number, columns: string[] | null];
+
+/** Reads all relations that a name in relay.yaml can mean. `generated`: whether the master publishes stored generated columns. */
+export async function readTables(client: pg.Client, generated: boolean, publication: string): Promise<PostgresTable[]> {
+  return (await rows(client, tablesSql(publication))).map((row) => {
+    const all = JSON.parse(row.columns ?? '[]') as ColumnJson[];
+    const isPublished = ([, , , , kind]: ColumnJson) => kind === '' || (kind === 's' && generated);
+    const namespace = row.namespace ?? '';
+    const relation = row.relation ?? '';
+    const name = namespace === 'public' ? relation : `${namespace}.${relation}`;
+    const leaves = (JSON.parse(row.leaves ?? '[]') as LeafJson[]).map(([leaf, identity, oid, file, logged]) => ({
+      oid,
+      name: leaf,
+      full: identity === 'f',
+      identity: logged ?? [],
+      file,
+    }));
+    const identity = JSON.parse(row.key ?? '[]') as string[];
+    // Partitions do not inherit the replica identity of their table, and the log is written by the partitions.
+    const primary = row.kind === 'p' ? (JSON.parse(row.primary ?? '[]') as string[]) : [];
+    const key =
+      [identity, primary].find((columns) => columns.length > 0 && leavesWithoutKey(leaves, columns).length === 0) ??
+      identity;
+    const columns = all.filter(isPublished);
+    const mapped = columns.map(
+      ([column, baseOid, baseModifier, source, , typeOid, modifier, attnum, , , , typtype]) => ({
+        name: column,
+        source,
+        typeOid,
+        modifier,
+        attnum,
+        ...mapType(baseOid, baseModifier, typtype),
+      }),
+    );
+    return {
+      id: Number(row.oid),
+      columnIds: mapped.map(({ attnum }) => attnum),
+      namespace,
+      relation,
+      name,
+      kind: row.kind ?? '',
+      unlogged: row.persistence === 'u',
+      columns: mapped.map(({ name: column, form, typeOid, modifier }) => ({ name: column, form, typeOid, modifier })),
+      computed: all.filter((column) => !isPublished(column)).map(([column]) => column),
+      key,
+      full: row.identity === 'f' && leaves.every(({ full }) => full),
+      leaves,
+      version: {
+        shape: digest([
+          mapped.map(({ name: column, source, typeOid, modifier, attnum }) => [
+            column,
+            source,
+            typeOid,
+            modifier,
+            attnum,
+          ]),
+          columns.map(([, , , , , , , , , labels, fields]) => [labels, fields]),
+          key,
+          leaves.map(({ oid, file }) => [oid, file]),
+        ]),
+        attributes: digest(columns.map(([, , , , , , , , xmin]) => xmin)),
+        file: row.file ?? '',
+        published: row.published ?? '',
+      },
+      readable: row.readable === 't',
+      policed: row.policed === 't',
+      schema: {
+        name,
+        columns: mapped.map(({ name: column, type, logical, source }) => ({ name: column, type, logical, source })),
+        key,
+      },
+    };
+  });
+}
+
+/** The partitions whose log does not hold the key of old rows. */
+export function leavesWithoutKey(leaves: readonly Leaf[], key: readonly string[]): Leaf[] {
+  return leaves.filter(({ full, identity }) => !full && !key.every((column) => identity.includes(column)));
+}
+
+/** The table's name for SQL. */
+export function qualified(table: Pick<PostgresTable, 'namespace' | 'relation'>): string {
+  return `${ident(table.namespace)}.${ident(table.relation)}`;
+}
+
+const digest = (value: unknown) => createHash('sha256').update(JSON.stringify(value)).digest('base64url').slice(0, 16);
+
+const FINGERPRINT_SQL = `
+WITH mine AS MATERIALIZED (SELECT * FROM pg_class WHERE oid >= 16384 AND relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND relpersistence <> 't')
+SELECT md5(concat_ws('/',
+  (SELECT string_agg(concat_ws(' ', oid, relname, relnamespace, relkind, relpersistence, relreplident, relfilenode, relispartition), ',' ORDER BY oid) FROM mine),
+  (SELECT string_agg(concat_ws(' ', a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, a.xmin), ',' ORDER BY a.attrelid, a.attnum)
+   FROM pg_attribute a JOIN mine ON mine.oid = a.attrelid WHERE a.attnum > 0 AND NOT a.attisdropped),
+  (SELECT string_agg(concat_ws(' ', i.indexrelid, i.indrelid, i.indisprimary, i.indisreplident, i.indisvalid, i.indimmediate, i.indkey), ',' ORDER BY i.indexrelid)
+   FROM pg_index i JOIN mine ON mine.oid = i.indrelid),
+  (SELECT string_agg(concat_ws(' ', inhrelid, inhparent), ',' ORDER BY inhrelid, inhparent) FROM pg_inherits),
+  (SELECT string_agg(concat_ws(' ', oid, enumlabel), ',' ORDER BY oid) FROM pg_enum),
+  (SELECT string_agg(concat_ws(' ', a.attrelid, a.attnum, a.atttypid), ',' ORDER BY a.attrelid, a.attnum)
+   FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid WHERE c.relkind = 'c' AND NOT a.attisdropped),
+  (SELECT string_agg(concat_ws(' ', oid, nspname), ',' ORDER BY oid) FROM pg_namespace WHERE nspname NOT LIKE 'pg\\_%'),
+  (SELECT string_agg(concat_ws(' ', oid, xmin), ',' ORDER BY oid) FROM pg_publication),
+  (SELECT string_agg(concat_ws(' ', classid, objid), ',' ORDER BY classid, objid) FROM pg_depend WHERE refclassid = 'pg_publication'::regclass)
+)) AS fingerprint`;
+
+/** A text that changes whenever the result of {@link readTables} may change. Cheap enough for every heartbeat. */
+export async function readFingerprint(client: pg.Client): Promise<string> {
+  const [row] = await rows(client, FINGERPRINT_SQL);
+  return row?.fingerprint ?? '';
+}

@@ -1,0 +1,70 @@
+import type pg from 'pg';
+import { z } from 'zod';
+import type { KnownTable } from '../../source.ts';
+import type { PostgresVersion } from './catalog.ts';
+import { ident, literal, rows } from './connection.ts';
+
+/**
+ * Stores how the tables look that the relay holds, as the comment of the publication. The comment describes the master's own
+ * tables, and the feed keeps no files. A comment that is too old makes the feed re-read more tables than necessary.
+ */
+
+/** The stored form. Comments of earlier versions must stay readable. */
+const Stored = z.array(
+  z.object({
+    oid: z.int(),
+    name: z.string(),
+    attnums: z.array(z.int()),
+    version: z.object({
+      shape: z.string(),
+      attributes: z.string(),
+      file: z.string(),
+      // Absent in the first comments: unknown.
+      published: z.string().default(''),
+    }),
+  }),
+);
+
+const PREFIX = 'Kept by Tidemark, which reads it when it starts: ';
+
+/** Reads the comment; null when there is none. */
+export async function readKnown(client: pg.Client, publication: string): Promise<KnownTable[] | null> {
+  const [row] = await rows(
+    client,
+    `SELECT obj_description(oid, 'pg_publication') AS comment FROM pg_publication WHERE pubname = ${literal(publication)}`,
+  );
+  if (!row?.comment?.startsWith(PREFIX)) return null;
+  const stored = Stored.parse(JSON.parse(row.comment.slice(PREFIX.length)));
+  return stored.map(({ oid, name, attnums, version }) => ({ id: oid, name, columnIds: attnums, version }));
+}
+
+/** Writes the comment. Returns false when the user does not own the publication. */
+export async function writeKnown(
+  client: pg.Client,
+  publication: string,
+  tables: readonly KnownTable[],
+): Promise<boolean> {
+  const [row] = await rows(
+    client,
+    `SELECT pg_has_role(pubowner, 'USAGE') AS own FROM pg_publication WHERE pubname = ${literal(publication)}`,
+  );
+  if (row?.own !== 't') return false;
+  const stored = tables.map(({ id, name, columnIds, version }) => ({ oid: id, name, attnums: columnIds, version }));
+  await client.query(`COMMENT ON PUBLICATION ${ident(publication)} IS ${literal(PREFIX + JSON.stringify(stored))}`);
+  return true;
+}
+
+/** Whether two descriptions differ in more than the number of a file, which every TRUNCATE changes. */
+export function isWorthWriting(before: readonly KnownTable[], after: readonly KnownTable[]): boolean {
+  const text = (tables: readonly KnownTable[]) =>
+    JSON.stringify(
+      tables.map(({ id, name, columnIds, version }) => [id, name, columnIds, { ...version, file: '' }]).sort(),
+    );
+  return text(before) !== text(after);
+}
+
+/** Whether a table has the same rows as before, apart from the changes in the log. */
+export function isSameVersion(before: PostgresVersion, after: PostgresVersion): boolean {
+  const rewritten = before.attributes !== after.attributes && before.file !== after.file;
+  return before.shape === after.shape && before.published === after.published && !rewritten;
+}

@@ -1,0 +1,199 @@
+import type { SessionAnswer } from '@tidemark/protocol/api';
+import { TidemarkError } from '@tidemark/protocol/errors';
+import type { SourcePosition } from '@tidemark/protocol/position';
+import {
+  BaseCopyNeeded,
+  type DescribedTables,
+  type Flow,
+  type KnownTable,
+  type Log,
+  type LogEnd,
+  type LogReader,
+  type LogSink,
+  type NumberedTable,
+  type Obstacle,
+  type Source,
+  type SourceIdentity,
+  type TableCopy,
+  type WantedTables,
+} from '../../source.ts';
+import { type PostgresTable, type PostgresVersion, readFingerprint } from './catalog.ts';
+import { type Connection, connect } from './connection.ts';
+import { isSameVersion, isWorthWriting, readKnown, writeKnown } from './known-tables.ts';
+import { logEnd } from './log-end.ts';
+import { toPosition } from './lsn.ts';
+import { checkMaster, identify } from './prerequisites.ts';
+import { PUBLISHES_GENERATED, publish, publishes, readPublication } from './publication.ts';
+import { RowDecoder } from './row-decoder.ts';
+import { createSlot, dropSlot, type Slot, slotObstacle, slotReleased } from './slot.ts';
+import { Stream } from './stream.ts';
+import { alteredSince, connectInSnapshot, copyRows } from './table-copy.ts';
+
+const NONE_LEFT = 'the master has no free replication slot or connection for a re-read';
+
+/**
+ * Postgres through logical replication: one slot, one publication, the output plugin pgoutput.
+ *
+ * Connections of a session: one for the catalogue and the clock, one for the stream, and one or two more while tables are
+ * copied. All end with `close`.
+ */
+export class PostgresSource implements Source {
+  readonly #url: string;
+  readonly #log: Log;
+  /** Name of slot and publication. Slot names allow only these characters. */
+  readonly #name: string;
+  #control: Connection | null = null;
+  #replication: Connection | null = null;
+  #serverVersion = 0;
+  /** The content of the publication's comment, as last read or written. */
+  #stored: readonly KnownTable[] | null = null;
+
+  constructor(url: string, feed: string, log: Log) {
+    this.#url = url;
+    this.#log = log;
+    this.#name = `tidemark_${feed.replaceAll('-', '_')}`;
+  }
+
+  async open(): Promise<SourceIdentity> {
+    this.#control = await connect(this.#url, false);
+    return { kind: 'postgres', id: await identify(this.#client) };
+  }
+
+  async close(): Promise<void> {
+    await this.#replication?.end();
+    await this.#control?.end();
+    this.#replication = null;
+    this.#control = null;
+  }
+
+  catalogMark(): Promise<string> {
+    return readFingerprint(this.#client);
+  }
+
+  async describe(wanted: WantedTables): Promise<DescribedTables> {
+    const { version, tables, leftOut } = await checkMaster(this.#client, wanted, this.#name);
+    this.#serverVersion = version;
+    return { tables, leftOut };
+  }
+
+  publish(tables: readonly PostgresTable[]): Promise<number[]> {
+    return publish(this.#client, this.#name, tables, this.#serverVersion);
+  }
+
+  async isPublished(tables: readonly PostgresTable[]): Promise<boolean> {
+    return publishes(await readPublication(this.#client, this.#name), tables);
+  }
+
+  async obstacle(relay: Pick<SessionAnswer, 'position' | 'head'>): Promise<Obstacle | null> {
+    // The slot's confirmed position moves until the previous connection has ended.
+    await slotReleased(this.#client, this.#name);
+    // Before a re-read takes further connections, of which the master may have no more than this one.
+    await this.#connectReplication();
+    return slotObstacle(this.#client, this.#name, relay);
+  }
+
+  async recall(): Promise<KnownTable[] | null> {
+    const known = await readKnown(this.#client, this.#name);
+    this.#stored = known;
+    return known;
+  }
+
+  async remember(tables: readonly KnownTable[]): Promise<boolean> {
+    if (this.#stored !== null && !isWorthWriting(this.#stored, tables)) return true;
+    this.#stored = tables;
+    return writeKnown(this.#client, this.#name, tables);
+  }
+
+  isUnchanged(table: PostgresTable, known: KnownTable): boolean {
+    return isSameVersion(known.version as PostgresVersion, table.version);
+  }
+
+  async copyTables(purpose: 'base' | 're-read'): Promise<TableCopy> {
+    return purpose === 'base' ? this.#baseCopy() : this.#rereadCopy();
+  }
+
+  logEnd(): Promise<LogEnd> {
+    return logEnd(this.#need(this.#control));
+  }
+
+  async openLog(from: SourcePosition, tables: readonly NumberedTable[], sink: LogSink): Promise<LogReader> {
+    const replication = await this.#connectReplication();
+    const numbered = tables as readonly (NumberedTable & { table: PostgresTable })[];
+    const stream = new Stream(this.#name, this.#name, from, new RowDecoder(sink, numbered), sink);
+    stream.start(replication.client);
+    const failed = Promise.race([stream.failed, replication.lost, this.#need(this.#control).lost]);
+    // The caller awaits it later; until then a rejection is not unhandled.
+    failed.catch(() => undefined);
+    return {
+      failed,
+      ask: (end) => stream.ask(end),
+      confirm: (position) => stream.confirm(position),
+      stop: () => stream.stop(),
+    };
+  }
+
+  /** Replaces the slot: the log is kept from the new slot's start on. */
+  async #baseCopy(): Promise<TableCopy> {
+    const replication = await this.#connectReplication();
+    await dropSlot(this.#client, this.#name);
+    return this.#copyAt(await createSlot(replication.client, this.#name, false, this.#log), []);
+  }
+
+  /** Uses a temporary slot, so that the permanent one keeps its position. */
+  async #rereadCopy(): Promise<TableCopy> {
+    let second: Connection | null = null;
+    try {
+      second = await connect(this.#url, true);
+      const slot = await createSlot(second.client, `${this.#name}_${process.pid}`, true, this.#log);
+      return await this.#copyAt(slot, [second]);
+    } catch (error) {
+      await second?.end();
+      if (isNoneLeft(error)) throw new BaseCopyNeeded(NONE_LEFT);
+      throw error;
+    }
+  }
+
+  /** `others`: connections that end with the copy. */
+  async #copyAt(slot: Slot, others: readonly Connection[]): Promise<TableCopy> {
+    const copy = await connectInSnapshot(this.#url, slot.snapshot);
+    try {
+      return {
+        position: toPosition(slot.start - 1n),
+        takenAt: (await logEnd(copy)).at,
+        describe: (wanted: WantedTables) => checkMaster(copy.client, wanted, this.#name),
+        readRows: (table: PostgresTable, flow: Flow, onRow: (json: string) => void) =>
+          copyRows(copy.client, table, flow, onRow),
+        alteredSince: (tables: readonly PostgresTable[]) =>
+          alteredSince(this.#client, tables, this.#serverVersion >= PUBLISHES_GENERATED),
+        close: async () => {
+          await copy.end();
+          for (const other of others) await other.end();
+        },
+      } as TableCopy;
+    } catch (error) {
+      await copy.end();
+      throw error;
+    }
+  }
+
+  async #connectReplication(): Promise<Connection> {
+    this.#replication ??= await connect(this.#url, true);
+    return this.#replication;
+  }
+
+  get #client() {
+    return this.#need(this.#control).client;
+  }
+
+  #need(connection: Connection | null): Connection {
+    if (!connection) throw new TidemarkError('source_lost', { detail: 'not connected' });
+    return connection;
+  }
+}
+
+/** Whether the master refused another slot or connection. */
+function isNoneLeft(error: unknown): boolean {
+  const cause = error instanceof TidemarkError ? error.cause : error;
+  const { code } = (cause ?? {}) as { code?: string };
+  return code === '53400' || code === '53300';
+}

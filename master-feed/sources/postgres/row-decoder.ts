@@ -1,0 +1,191 @@
+import { TidemarkError } from '@tidemark/protocol/errors';
+import type { LogSink, NumberedTable } from '../../source.ts';
+import type { PostgresTable } from './catalog.ts';
+import { toPosition } from './lsn.ts';
+import { type Message, NULL, type Relation, type Tuple, UNCHANGED } from './pgoutput.ts';
+import { toJson } from './values.ts';
+
+interface Known extends NumberedTable {
+  table: PostgresTable;
+  /** Indexes of the columns that identify its rows, in key order. A table without a key has all columns here. */
+  keyAt: number[];
+}
+
+type RowMessage = Extract<Message, { kind: 'insert' | 'update' | 'delete' }>;
+
+/**
+ * Turns messages of the replication stream into calls of a sink, for the tables that it knows.
+ *
+ * It follows a table only while the stream describes it exactly as the catalogue did. As soon as the two differ, or the log
+ * does not hold the key of an old row, it reports the table as altered and ignores its further changes.
+ */
+export class RowDecoder {
+  readonly #sink: LogSink;
+  readonly #byOid = new Map<number, Known>();
+  /** OID of the partitioned table, by the OID of each partition. */
+  readonly #roots = new Map<number, number>();
+  /** The partitioned table that was described last. Its partitions are described next. */
+  #root: number | null = null;
+  #open = false;
+
+  constructor(sink: LogSink, tables: readonly (NumberedTable & { table: PostgresTable })[]) {
+    this.#sink = sink;
+    for (const { number, table } of tables) {
+      const keyAt = table.key.map((name) => table.columns.findIndex((column) => column.name === name));
+      this.#byOid.set(table.id, { number, table, keyAt: keyAt.length > 0 ? keyAt : table.columns.map((_, i) => i) });
+      for (const leaf of table.leaves) this.#roots.set(leaf.oid, table.id);
+    }
+  }
+
+  /** Whether a transaction has begun and not ended. */
+  get open(): boolean {
+    return this.#open;
+  }
+
+  take(message: Message): void {
+    switch (message.kind) {
+      case 'begin':
+        this.#open = true;
+        this.#sink.begin(toPosition(message.commitLsn), message.committedAt);
+        return;
+      case 'commit':
+        this.#open = false;
+        this.#sink.commit();
+        return;
+      case 'relation': {
+        const { namespace, name } = message.relation;
+        this.#forget(this.#alteredBy(message.relation), `${namespace}.${name} is new or was altered`);
+        return;
+      }
+      case 'insert':
+      case 'update':
+      case 'delete': {
+        const known = this.#byOid.get(message.oid);
+        if (known) this.#row(known, message);
+        return;
+      }
+      case 'truncate':
+        for (const oid of message.oids) {
+          const known = this.#byOid.get(oid);
+          if (known) this.#sink.truncate(known);
+        }
+        return;
+      case 'other':
+        return;
+    }
+  }
+
+  /**
+   * OIDs of unknown tables and of tables that the stream describes differently from the catalogue: the relation, and the
+   * table of a partition. A partition that was attached and detached again leaves its table looking as before, without the rows that
+   * went with it.
+   */
+  #alteredBy(relation: Relation): number[] {
+    const { oid } = relation;
+    const [root, known] = [this.#root, this.#byOid.get(oid)];
+    this.#root = known?.table.kind === 'p' ? oid : null;
+    if (known) return isAs(known.table, relation) ? [] : [oid];
+    const parent = this.#roots.get(oid) ?? null;
+    const table = parent === root && root !== null ? this.#byOid.get(root)?.table : undefined;
+    // Its rows have the columns of the partitioned table, but old rows have only the columns that the partition logs.
+    if (table && logsKey(table, relation)) return [];
+    return [oid, root, parent].filter((each) => each !== null);
+  }
+
+  #forget(oids: number[], why: string): void {
+    if (oids.length === 0) return;
+    for (const oid of oids) this.#byOid.delete(oid);
+    this.#sink.altered(oids, why);
+  }
+
+  #row(known: Known, message: RowMessage): void {
+    if (message.kind !== 'insert' && message.old !== null && lacksKey(known, message.old)) {
+      this.#forget([message.oid], `the log does not hold the key of an old row of ${known.table.name}`);
+      return;
+    }
+    if (message.kind === 'insert') this.#sink.row('insert', known, rowJson(known, message.row, null));
+    else if (message.kind === 'delete') this.#sink.row('delete', known, keyJson(known, message.old));
+    else this.#update(known, message.old, message.oldIsKey, message.row);
+  }
+
+  #update(known: Known, old: Tuple | null, oldIsKey: boolean, row: Tuple): void {
+    const { table } = known;
+    // Only a complete old row can supply the values that the master left out. A partition without REPLICA IDENTITY FULL sends NULL
+    // there even though its partitioned table promises complete rows.
+    const filled = !oldIsKey && table.full ? old : null;
+    const oldKey = old === null ? null : keyJson(known, old);
+    const moved = oldKey !== null && oldKey !== keyJson(known, row, filled);
+    // An update that changes nothing leaves a multiset of rows unchanged.
+    if (table.key.length === 0 && !moved) return;
+    if (row.kinds.includes(UNCHANGED) && filled === null) {
+      this.#sink.row('partial', known, partialJson(known, row, moved ? oldKey : null));
+    } else if (moved) {
+      this.#sink.row('delete', known, oldKey);
+      this.#sink.row('insert', known, rowJson(known, row, filled));
+    } else {
+      this.#sink.row('update', known, rowJson(known, row, filled));
+    }
+  }
+}
+
+/** Whether the stream describes a table exactly as the catalogue did. */
+function isAs(table: PostgresTable, relation: Relation): boolean {
+  return (
+    table.namespace === relation.namespace &&
+    table.relation === relation.name &&
+    table.columns.length === relation.columns.length &&
+    table.columns.every(
+      (column, i) =>
+        column.name === relation.columns[i]?.name &&
+        column.typeOid === relation.columns[i]?.typeOid &&
+        column.modifier === relation.columns[i]?.modifier,
+    ) &&
+    keyIsAs(table, relation)
+  );
+}
+
+function keyIsAs({ key, kind }: PostgresTable, { identity, columns }: Relation): boolean {
+  if (identity === 'f') return true;
+  // Which columns the log of a partitioned table's rows holds, its partitions decide.
+  if (kind === 'p') return key.length > 0;
+  const sent = columns.filter((column) => column.key).map(({ name }) => name);
+  return key.length > 0 && key.length === sent.length && key.every((name) => sent.includes(name));
+}
+
+/** Whether the log of a partition holds the key of old rows, or all columns where its table promises that. */
+function logsKey({ key, full }: PostgresTable, { identity, columns }: Relation): boolean {
+  if (identity === 'f' || full) return identity === 'f';
+  return key.length > 0 && key.every((name) => columns.some((column) => column.key && column.name === name));
+}
+
+function valueJson(known: Known, row: Tuple, column: number, fill: Tuple | null): string {
+  const from = row.kinds[column] === UNCHANGED && fill ? fill : row;
+  const kind = from.kinds[column];
+  if (kind === NULL) return 'null';
+  if (kind === UNCHANGED)
+    throw new TidemarkError('source_unsupported', { detail: `the master left out a value of ${known.table.name}` });
+  return toJson(known.table.columns[column]?.form ?? 'text', from.bytes, from.from[column] ?? 0, from.to[column] ?? 0);
+}
+
+/** A column that the log leaves out of an old row is NULL there, and no key column is ever NULL. */
+function lacksKey({ table, keyAt }: Known, old: Tuple): boolean {
+  return table.key.length > 0 && keyAt.some((column) => old.kinds[column] === NULL);
+}
+
+function rowJson(known: Known, row: Tuple, fill: Tuple | null): string {
+  let json = '[';
+  for (let c = 0; c < row.kinds.length; c++) {
+    if (c > 0) json += ',';
+    json += valueJson(known, row, c, fill);
+  }
+  return `${json}]`;
+}
+
+function keyJson(known: Known, row: Tuple, fill: Tuple | null = null): string {
+  return `[${known.keyAt.map((column) => valueJson(known, row, column, fill)).join(',')}]`;
+}
+
+function partialJson(known: Known, row: Tuple, oldKey: string | null): string {
+  const present = row.kinds.flatMap((kind, c) => (kind === UNCHANGED ? [] : [c]));
+  return `[${oldKey ?? 'null'},[${present.join(',')}],[${present.map((c) => valueJson(known, row, c, null)).join(',')}]]`;
+}

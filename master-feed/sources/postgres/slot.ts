@@ -1,0 +1,91 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { SessionAnswer } from '@tidemark/protocol/api';
+import { TidemarkError } from '@tidemark/protocol/errors';
+import type pg from 'pg';
+import type { Log, Obstacle } from '../../source.ts';
+import { literal, rows } from './connection.ts';
+import { fromPosition, type Lsn, parseLsn } from './lsn.ts';
+
+/**
+ * The replication slot: it makes the master keep its log from the last confirmed position on. A slot that is not read fills
+ * the master's disk, so one that is of no use is dropped.
+ */
+
+/** Creating a slot waits for the transactions that are open at the master. After this time the feed logs it, ms. */
+const PATIENCE_MS = 5_000;
+/** The master may take this long to notice that the feed's previous connection is gone, ms. */
+const RELEASE_MS = 5_000;
+
+export interface Slot {
+  /** Transactions committed before are in the snapshot; transactions committed from here on are in the stream. */
+  start: Lsn;
+  /** Name of the exported snapshot. Valid until the connection that created it runs another command. */
+  snapshot: string;
+}
+
+/** Creates a slot on a replication connection, and the snapshot that it begins at. A temporary slot ends with the connection. */
+export async function createSlot(client: pg.Client, name: string, temporary: boolean, log: Log): Promise<Slot> {
+  const waiting = setTimeout(() => log('waiting-for-open-transactions', { slot: name }), PATIENCE_MS);
+  try {
+    const answer = await client.query(
+      `CREATE_REPLICATION_SLOT ${name} ${temporary ? 'TEMPORARY ' : ''}LOGICAL pgoutput EXPORT_SNAPSHOT`,
+    );
+    const [created] = answer.rows as { consistent_point: string; snapshot_name: string }[];
+    if (!created) throw new TidemarkError('source_lost', { detail: 'the slot was not created' });
+    return { start: parseLsn(created.consistent_point), snapshot: created.snapshot_name };
+  } finally {
+    clearTimeout(waiting);
+  }
+}
+
+/** Drops the slot if it exists. Throws slot_in_use. */
+export async function dropSlot(client: pg.Client, name: string): Promise<void> {
+  const [old] = await rows(client, `SELECT active_pid FROM pg_replication_slots WHERE slot_name = ${literal(name)}`);
+  if (old?.active_pid) throw new TidemarkError('slot_in_use', { slot: name });
+  if (old) await client.query(`SELECT pg_drop_replication_slot(${literal(name)})`);
+}
+
+/** Waits until no connection uses the slot, for a few seconds at most. */
+export async function slotReleased(client: pg.Client, name: string): Promise<void> {
+  const end = Date.now() + RELEASE_MS;
+  for (;;) {
+    const [active] = await rows(
+      client,
+      `SELECT 1 FROM pg_replication_slots WHERE slot_name = ${literal(name)} AND active_pid IS NOT NULL`,
+    );
+    if (!active || Date.now() > end) return;
+    await sleep(50);
+  }
+}
+
+/** Why the stream cannot resume at the relay's position; null when it can. Throws source_not_ready. */
+export async function slotObstacle(
+  client: pg.Client,
+  name: string,
+  { position, head }: Pick<SessionAnswer, 'position' | 'head'>,
+): Promise<Obstacle | null> {
+  const [slot] = await rows(
+    client,
+    `SELECT confirmed_flush_lsn AS confirmed, wal_status AS status, database, database = current_database() AS here, pg_current_wal_flush_lsn() AS written
+     FROM pg_replication_slots WHERE slot_name = ${literal(name)}`,
+  );
+  // Slots belong to the cluster. A slot of another database is another feed's, and dropping it would end that feed.
+  if (slot && slot.here !== 't') {
+    const detail = `The slot ${name} belongs to the database ${slot.database}. Give this feed another name. Or, if that slot is not needed, run there: SELECT pg_drop_replication_slot('${name}');`;
+    throw new TidemarkError('source_not_ready', { detail });
+  }
+  const obstacle = (why: string): Obstacle => ({ why, setBack: false });
+  if (position === null)
+    return obstacle(
+      head === 0
+        ? 'the relay has no data'
+        : 'the relay has data of another log, or of a base copy that was not finished',
+    );
+  if (!slot) return obstacle('the slot is gone');
+  if (slot.status === 'lost') return obstacle('the master dropped the log that the slot needs');
+  const lsn = fromPosition(position);
+  if (slot.confirmed && parseLsn(slot.confirmed) > lsn + 1n)
+    return { why: 'the slot is ahead of the relay, which was set back', setBack: true };
+  if (slot.written && parseLsn(slot.written) < lsn) return obstacle('the master was set back');
+  return null;
+}

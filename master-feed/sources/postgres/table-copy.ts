@@ -1,0 +1,163 @@
+import { TidemarkError } from '@tidemark/protocol/errors';
+import type pg from 'pg';
+import type { Flow } from '../../source.ts';
+import { type PostgresTable, qualified, readTables } from './catalog.ts';
+import { type Connection, CopyQuery, connect, ident, literal } from './connection.ts';
+import { toJson } from './values.ts';
+
+const TAB = 0x09;
+const NEWLINE = 0x0a;
+const BACKSLASH = 0x5c;
+
+/** Reads tables by COPY in the snapshot of a slot, so that the copy and the slot's stream meet without gap or repeat. */
+
+/** Opens a connection that reads in an exported snapshot. */
+export async function connectInSnapshot(url: string, snapshot: string): Promise<Connection> {
+  const copy = await connect(url, false);
+  try {
+    await copy.client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+    await copy.client.query(`SET TRANSACTION SNAPSHOT ${literal(snapshot)}`);
+    return copy;
+  } catch (error) {
+    await copy.end();
+    throw error;
+  }
+}
+
+/**
+ * Returns the copied tables that were altered after the snapshot. A rewrite or TRUNCATE after the snapshot leaves an empty
+ * table in it, and COPY resolves the present column names.
+ */
+export async function alteredSince(
+  control: pg.Client,
+  copied: readonly PostgresTable[],
+  generated: boolean,
+): Promise<PostgresTable[]> {
+  const now = new Map((await readTables(control, generated, '')).map((table) => [table.id, table]));
+  return copied.filter(({ id, version: before }) => {
+    const after = now.get(id)?.version;
+    return after?.shape !== before.shape || after.attributes !== before.attributes || after.file !== before.file;
+  });
+}
+
+/** Reads a table's rows in the snapshot of `client`. Returns their number. Throws source_lost. */
+export async function copyRows(
+  client: pg.Client,
+  table: PostgresTable,
+  flow: Flow,
+  onRow: (json: string) => void,
+): Promise<number> {
+  const columns = table.columns.map(({ name }) => ident(name)).join(', ');
+  // A table that others inherit from has only its own rows in the log.
+  const only = table.kind === 'p' ? '' : 'ONLY ';
+  let count = 0;
+  await new Promise<void>((resolve, reject) => {
+    const query = new RowsQuery(
+      `COPY (SELECT ${columns} FROM ${only}${qualified(table)}) TO STDOUT`,
+      flow,
+      resolve,
+      reject,
+      (row, end) => {
+        onRow(rowJson(table, row, end));
+        count++;
+      },
+    );
+    client.query(query as unknown as pg.Submittable);
+  });
+  return count;
+}
+
+class RowsQuery extends CopyQuery {
+  readonly #flow: Flow;
+  readonly #onRow: (row: Buffer, end: number) => void;
+  readonly #resolve: () => void;
+  readonly #reject: (error: unknown) => void;
+  #fault: unknown = null;
+
+  constructor(
+    text: string,
+    flow: Flow,
+    resolve: () => void,
+    reject: (error: unknown) => void,
+    onRow: (row: Buffer, end: number) => void,
+  ) {
+    super(text);
+    this.#flow = flow;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    this.#onRow = onRow;
+  }
+
+  override handleCopyData({ chunk }: { chunk: Buffer }): void {
+    if (this.#fault !== null) return;
+    try {
+      this.#onRow(chunk, chunk[chunk.length - 1] === NEWLINE ? chunk.length - 1 : chunk.length);
+      if (this.#flow.full) this.#wait();
+    } catch (error) {
+      this.#stop(error);
+    }
+  }
+
+  override handleError(error: Error): void {
+    this.#reject(this.#fault ?? new TidemarkError('source_lost', { detail: error.message }, error));
+  }
+
+  override handleReadyForQuery(): void {
+    if (this.#fault === null) this.#resolve();
+    else this.#reject(this.#fault);
+  }
+
+  #wait(): void {
+    this.connection?.stream.pause();
+    this.#flow.room().then(
+      () => this.connection?.stream.resume(),
+      (error: unknown) => this.#stop(error),
+    );
+  }
+
+  /** Ends the copy and its connection. */
+  #stop(error: unknown): void {
+    this.#fault = error;
+    this.#reject(error);
+    this.connection?.stream.destroy();
+  }
+}
+
+/** One line of COPY's text format as a JSON array. */
+function rowJson(table: PostgresTable, row: Buffer, end: number): string {
+  let json = '[';
+  let from = 0;
+  for (let c = 0; c < table.columns.length; c++) {
+    let to = row.indexOf(TAB, from);
+    if (to === -1 || to > end) to = end;
+    if (c > 0) json += ',';
+    json += fieldJson(table, c, row, from, to);
+    from = to + 1;
+  }
+  return `${json}]`;
+}
+
+function fieldJson(table: PostgresTable, c: number, row: Buffer, from: number, to: number): string {
+  const form = table.columns[c]?.form ?? 'text';
+  const backslash = row.indexOf(BACKSLASH, from);
+  if (backslash === -1 || backslash >= to) return toJson(form, row, from, to);
+  if (to - from === 2 && row[from + 1] === 0x4e) return 'null';
+  const plain = unescaped(row, from, to);
+  return toJson(form, plain, 0, plain.length);
+}
+
+const ESCAPES: Record<number, number> = { 98: 0x08, 102: 0x0c, 110: 0x0a, 114: 0x0d, 116: 0x09, 118: 0x0b };
+
+function unescaped(row: Buffer, from: number, to: number): Buffer {
+  const plain = Buffer.allocUnsafe(to - from);
+  let at = 0;
+  for (let i = from; i < to; i++) {
+    let byte = row[i] as number;
+    if (byte === BACKSLASH) {
+      const next = row[++i] as number;
+      byte = ESCAPES[next] ?? next;
+    }
+    plain[at++] = byte;
+  }
+  return plain.subarray(0, at);
+}
