@@ -108,6 +108,25 @@ describe('a feed on any source', { timeout: LIMIT_MS }, () => {
     expect(feed.of('base-copy')).toEqual([]);
   });
 
+  test('keeps tables that a relay stored before schemas had logical types', async () => {
+    await feed.until('streaming');
+    await feed.stop();
+    relay.forgetLogicalTypes();
+    expect(relay.withoutLogicalTypes()).toEqual(['item', 'other']);
+    insert(3);
+    await restart();
+    await settled();
+    expect(relay.rows('item')).toContainEqual([3, 'row 3']);
+    expect(feed.of('copied')).toEqual([]);
+    expect(relay.head).toBe(2);
+    master.addColumn('item', 'extra', 'x');
+    insert(4);
+    await feed.until('re-read');
+    await settled();
+    expect(relay.rows('item')).toContainEqual([1, 'one', 'x']);
+    expect(relay.withoutLogicalTypes()).toEqual(['other']);
+  });
+
   test('confirms to the master only positions that the relay has acknowledged', async () => {
     await feed.until('streaming');
     const kept = master.keptAfter;

@@ -4,7 +4,7 @@ import type { TableSchema } from '@tidemark/protocol/schema';
 
 /**
  * The seam between the feed and a kind of master. A new kind is a folder in `sources/` that implements {@link Source}
- * and passes the suite in source-contract.ts.
+ * and passes the suite in contract/source-contract.ts.
  *
  * A source knows one database product: how to check its prerequisites, describe its tables, copy them at a position,
  * stream its log and confirm a position. It decides nothing else. When to take a base copy, which tables to re-read,

@@ -1,6 +1,6 @@
 import type { Facts } from './facts.ts';
 import { FORMAT, type Format } from './format.ts';
-import { type Found, type Reading, read } from './reading.ts';
+import { type Reading, read, type State } from './reading.ts';
 import { certificate, forbidden, signedOut, upgrade } from './states/access.ts';
 import { behind, horizon, neverSynced, paused } from './states/backlog.ts';
 import { altered, comparing, differs, repairing, scopesChanged } from './states/comparison.ts';
@@ -22,7 +22,7 @@ import type { Attention, Status, StatusCode } from './status.ts';
  * that holds gives the status; the other warnings and errors that hold are listed under `attention`.
  */
 
-type Rule = (reading: Reading) => Found | null;
+type Rule = (reading: Reading) => State | null;
 
 /**
  * The rules, most important first. All are evaluated, because a state below the first can become attention: a rule must
@@ -114,7 +114,7 @@ const CONSEQUENCES: Partial<Record<StatusCode, readonly StatusCode[]>> = {
 export function deriveStatus(facts: Facts, now: number, format: Format = FORMAT): Status {
   const reading = read(facts, now, format);
   const holding = PRECEDENCE.map((rule) => ({ rule, state: rule(reading) })).filter(
-    (each): each is { rule: Rule; state: Found } => each.state !== null,
+    (each): each is { rule: Rule; state: State } => each.state !== null,
   );
   const retried = reading.syncing && facts.replica.fault === null;
   const main = holding.find(({ rule }) => !(retried && FROM_LAST_RUN.has(rule)))?.state ?? unknown(reading);
@@ -131,7 +131,7 @@ export function deriveStatus(facts: Facts, now: number, format: Format = FORMAT)
 }
 
 /** The warnings and errors among `others` that do not follow from the main state, each code once. */
-function attentionBeside(main: Found, others: Found[]): Attention[] {
+function attentionBeside(main: State, others: State[]): Attention[] {
   const seen = new Set<StatusCode>([main.code, ...(CONSEQUENCES[main.code] ?? [])]);
   const list: Attention[] = [];
   for (const state of others) {

@@ -77,7 +77,7 @@ export interface Reading {
 }
 
 /** The state that a rule returns. */
-export type Found = Omit<Status, 'progress' | 'attention' | 'trend'>;
+export type State = Omit<Status, 'progress' | 'attention' | 'trend'>;
 
 /** Draws the conclusions. */
 export function read(facts: Facts, now: number, format: Format): Reading {
@@ -139,14 +139,14 @@ function sourceLag(status: RelayStatus): Reading['sourceLag'] {
   return Math.max(0, status.now - heardAt) + status.feed.lagMs;
 }
 
-/** The result of a rule that holds. `since`: ms since 1970, null where not known; null among the actions is left out. */
-export function found(
+/** Builds the state of a rule that holds. `since`: ms since 1970, null where not known; null among the actions is left out. */
+export function makeState(
   code: StatusCode,
   severity: Severity,
   words: { headline: string; detail: string; short: string },
   actions: { primary?: Action | null; secondary?: (Action | null)[] } = {},
   since: number | null = null,
-): Found {
+): State {
   return {
     code,
     severity,

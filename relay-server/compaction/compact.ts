@@ -2,9 +2,10 @@ import { rmSync } from 'node:fs';
 import { TidemarkError } from '@tidemark/protocol/errors';
 import type { ChangeLine } from '@tidemark/protocol/lines';
 import { LINE_BYTES, PROTOCOL_VERSION } from '@tidemark/protocol/page';
-import { TableSchema } from '@tidemark/protocol/schema';
+import type { TableSchema } from '@tidemark/protocol/schema';
 import { INTEGER, query, row, TEXT } from '@tidemark/table-store/query';
 import { guard, openReader, type Reader } from '@tidemark/table-store/sqlite';
+import { requireStoredSchema } from '@tidemark/table-store/stored-schema';
 import { logEntries } from '../log/log-reader.ts';
 import type { Filters } from '../routing/filters.ts';
 import { Router } from '../routing/router.ts';
@@ -81,7 +82,7 @@ function readTables(db: Reader, filters: Filters): Map<number, Table> {
   const rows = query(db, 'SELECT id, schema FROM tidemark_schema', STORED_SCHEMA).all();
   return new Map(
     rows.map(({ id, schema: text }) => {
-      const given = TableSchema.parse(JSON.parse(text));
+      const given = requireStoredSchema(db, text);
       const { schema } = new Router(given, filters[given.name], []);
       return [id, { schema, line: Buffer.from(`${JSON.stringify(['s', id, schema])}\n`) }];
     }),

@@ -3,11 +3,11 @@ import { existsSync } from 'node:fs';
 import type { DigestAnswer, DigestPart, DigestRequest, RowsRequest, RowsTrailer } from '@tidemark/protocol/api';
 import { TidemarkError } from '@tidemark/protocol/errors';
 import { LINE_BYTES, PAGE_BYTES } from '@tidemark/protocol/page';
-import { TableSchema } from '@tidemark/protocol/schema';
 import { runCooperatively } from '@tidemark/table-store/cooperative-task';
 import { TableRanges } from '@tidemark/table-store/digest';
 import { INTEGER, query, row, TEXT } from '@tidemark/table-store/query';
 import { openReader, type Reader } from '@tidemark/table-store/sqlite';
+import { requireStoredSchema } from '@tidemark/table-store/stored-schema';
 import type { z } from 'zod';
 import { serveThread } from '../threads/worker-thread.ts';
 import { DIGEST_CALLS } from './digest-calls.ts';
@@ -53,7 +53,7 @@ function snapshot(file: string): OpenSnapshot {
   const db = openReader(file);
   const rows = query(db, 'SELECT id, schema FROM tidemark_table', STORED_SCHEMA).all();
   const tables = new Map(
-    rows.map(({ id, schema }) => [id, new TableRanges(db, TableSchema.parse(JSON.parse(schema)))] as const),
+    rows.map(({ id, schema }) => [id, new TableRanges(db, requireStoredSchema(db, schema))] as const),
   );
   const opened = { db, tables, users: 0 };
   open.set(file, opened);

@@ -3,10 +3,11 @@ import { type Seq, seq } from '@tidemark/protocol/cursor';
 import { TidemarkError } from '@tidemark/protocol/errors';
 import type { ChangeLine } from '@tidemark/protocol/lines';
 import { isAfter } from '@tidemark/protocol/position';
-import { sameSchema, TableSchema } from '@tidemark/protocol/schema';
+import { sameSchema, type TableSchema } from '@tidemark/protocol/schema';
 import { FeedTables } from '@tidemark/table-store/feed-tables';
 import { INTEGER, query, row, TEXT } from '@tidemark/table-store/query';
 import { prepared, transaction, type Writer } from '@tidemark/table-store/sqlite';
+import { requireStoredSchema } from '@tidemark/table-store/stored-schema';
 import { beginEpoch, FEED_ROW, FEED_SQL, type FeedRow } from '../log/log-format.ts';
 import { LogTotals } from '../log/log-totals.ts';
 import type { LogWriter } from '../log/log-writer.ts';
@@ -168,7 +169,7 @@ export class IngestStore {
     this.#schemas.clear();
     this.routers.clear();
     for (const { id, schema } of query(this.db, 'SELECT id, schema FROM tidemark_schema', STORED_SCHEMA).all())
-      this.#schemas.set(id, TableSchema.parse(JSON.parse(schema)));
+      this.#schemas.set(id, requireStoredSchema(this.db, schema));
     for (const { id, schema } of this.tables.list()) this.routers.bind(id, schema);
   }
 }

@@ -1,9 +1,10 @@
 import type { BehindBody, TableListBody, TransactionListBody } from '@tidemark/protocol/api';
 import type { Seq } from '@tidemark/protocol/cursor';
 import { asTidemarkError } from '@tidemark/protocol/errors';
-import { TableSchema } from '@tidemark/protocol/schema';
+import type { TableSchema } from '@tidemark/protocol/schema';
 import { INTEGER, query, row, TEXT, value } from '@tidemark/table-store/query';
 import { databaseError, openReader, type Reader } from '@tidemark/table-store/sqlite';
+import { requireStoredSchema } from '@tidemark/table-store/stored-schema';
 import { PageReader } from '../pages/page-reader.ts';
 import type { EntitledSet, Filters } from '../routing/filters.ts';
 import { behindOf, transactionsAfter } from './backlog.ts';
@@ -100,7 +101,7 @@ export class FeedReader {
   /** The schemas of the mirror's tables, by name. */
   mirrorSchemas(): TableSchema[] {
     const stored = query(this.#db, 'SELECT schema FROM tidemark_table ORDER BY name', value(TEXT)).all();
-    return stored.map((schema) => TableSchema.parse(JSON.parse(schema)));
+    return stored.map((schema) => requireStoredSchema(this.#db, schema));
   }
 }
 

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { type Epoch, type PageStart, type Seq, seq } from '@tidemark/protocol/cursor';
 import { PAGE_BYTES, type PageHeader, type PageTrailer, PROTOCOL_VERSION } from '@tidemark/protocol/page';
-import { TableSchema } from '@tidemark/protocol/schema';
 import { INTEGER, query, TEXT, value } from '@tidemark/table-store/query';
 import type { Reader } from '@tidemark/table-store/sqlite';
+import { requireStoredSchema } from '@tidemark/table-store/stored-schema';
 import { type LogEntry, logEntries } from '../log/log-reader.ts';
 import type { EntitledSet, Filters } from '../routing/filters.ts';
 import { Routers } from '../routing/routers.ts';
@@ -96,7 +96,7 @@ export class PageReader {
     let known = this.#schemaLines.get(id);
     if (!known) {
       const stored = query(this.#db, 'SELECT schema FROM tidemark_schema WHERE id = ?', value(TEXT)).one(id);
-      const { schema } = this.#routers.bind(id, TableSchema.parse(JSON.parse(stored)));
+      const { schema } = this.#routers.bind(id, requireStoredSchema(this.#db, stored));
       known = line(['s', id, schema]);
       this.#schemaLines.set(id, known);
     }

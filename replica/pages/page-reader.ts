@@ -3,14 +3,14 @@ import type { Epoch } from '@tidemark/protocol/cursor';
 import { TidemarkError } from '@tidemark/protocol/errors';
 import { PageHeader, PageTrailer, type ScopeSet } from '@tidemark/protocol/page';
 
-const NEWLINE = 0x0a;
-
 /**
  * Pages as a terminal receives them: header line, change lines, trailer line.
  *
  * Order: {@link verifyPage} parses header and trailer once, when the page arrives, and everything behind it takes the
  * result. Only {@link expectPage}, at the time of applying, can say whether the page is the next one.
  */
+
+const NEWLINE = 0x0a;
 
 /** A page whose checksum is right. */
 export interface VerifiedPage {

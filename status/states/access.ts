@@ -1,6 +1,6 @@
 import { ERRORS } from '@tidemark/protocol/errors';
 import { PROTOCOL_VERSION } from '@tidemark/protocol/page';
-import { type Found, found, type Reading } from '../reading.ts';
+import { makeState, type Reading, type State } from '../reading.ts';
 import { faultFor, sinceRun } from './error-states.ts';
 import { action, atStart, meaningOf, sentences } from './wording.ts';
 
@@ -10,14 +10,14 @@ const copyDetails = action('copy-details');
 const SAFE = 'Local data is safe';
 
 /** The relay or the database needs a newer version of this program. */
-export function upgrade(reading: Reading): Found | null {
+export function upgrade(reading: Reading): State | null {
   const fault = faultFor(reading, 'upgrade');
   const relayVersion = reading.facts.probe?.status.protocol ?? PROTOCOL_VERSION;
   if (!fault && relayVersion === PROTOCOL_VERSION) return null;
   const cause = fault
     ? sentences(meaningOf(fault), ERRORS[fault.code].todo)
     : `${atStart(reading.names.relay)} uses version ${relayVersion} of the protocol, this PC version ${PROTOCOL_VERSION}. Ask your administrator for an update`;
-  return found(
+  return makeState(
     'upgrade',
     'error',
     {
@@ -31,9 +31,9 @@ export function upgrade(reading: Reading): Found | null {
 }
 
 /** The relay refuses the key. */
-export function signedOut(reading: Reading): Found | null {
+export function signedOut(reading: Reading): State | null {
   if (!faultFor(reading, 'signed-out')) return null;
-  return found(
+  return makeState(
     'signed-out',
     'error',
     {
@@ -51,11 +51,11 @@ export function signedOut(reading: Reading): Found | null {
 }
 
 /** The relay accepts the key, but the key gives no right to this data. */
-export function forbidden(reading: Reading): Found | null {
+export function forbidden(reading: Reading): State | null {
   const fault = faultFor(reading, 'forbidden');
   if (!fault) return null;
   const cause = fault.code === 'role_denied' ? 'This key does not belong to a branch PC' : meaningOf(fault);
-  return found(
+  return makeState(
     'forbidden',
     'error',
     {
@@ -69,11 +69,11 @@ export function forbidden(reading: Reading): Found | null {
 }
 
 /** The relay's certificate could not be verified. */
-export function certificate(reading: Reading): Found | null {
+export function certificate(reading: Reading): State | null {
   const fault = faultFor(reading, 'cert');
   if (!fault) return null;
   const cause = fault.params.detail ? `Certificate: ${fault.params.detail}` : 'Its certificate is not trusted';
-  return found(
+  return makeState(
     'cert',
     'error',
     {

@@ -1,4 +1,4 @@
-import { type Found, found, type Reading } from '../reading.ts';
+import { makeState, type Reading, type State } from '../reading.ts';
 import { action, atStart, dots, sentences } from './wording.ts';
 
 /** States in which changes are waiting for this PC, or all of the data is. */
@@ -7,7 +7,7 @@ import { action, atStart, dots, sentences } from './wording.ts';
 const HORIZON_WARN = 0.7;
 
 /** No data here yet. */
-export function neverSynced({ facts, plan, format, names }: Reading): Found | null {
+export function neverSynced({ facts, plan, format, names }: Reading): State | null {
   if (facts.replica.cursor !== null || (facts.lastRun?.outcome === 'cancelled' && facts.lastRun.mode !== 'check'))
     return null;
   const empty = facts.probe !== null && facts.probe.status.head === null;
@@ -15,7 +15,7 @@ export function neverSynced({ facts, plan, format, names }: Reading): Found | nu
     plan?.by === 'snapshot'
       ? `${format.counted(plan.tables, 'table')} ready to download (about ${format.bytes(plan.bytes)})`
       : null;
-  return found(
+  return makeState(
     'never-synced',
     'info',
     {
@@ -45,7 +45,7 @@ function sizeOf({ bytes, plan, format }: Reading): string | null {
 }
 
 /** Changes are waiting, and maybe more of them with each answer. */
-export function behind(reading: Reading): Found | null {
+export function behind(reading: Reading): State | null {
   if (!reading.behind) return null;
   const { facts, format, now, trend, names } = reading;
   const { text, count } = backlogOf(reading);
@@ -58,7 +58,7 @@ export function behind(reading: Reading): Found | null {
     secondary: [action('check', 'Check again')],
   };
   if (trend === 'falling behind') {
-    return found(
+    return makeState(
       'falling-behind',
       'warn',
       {
@@ -73,7 +73,7 @@ export function behind(reading: Reading): Found | null {
   const warns =
     count >= facts.thresholds.behindWarnChanges ||
     (oldestAt !== null && now - oldestAt >= facts.thresholds.behindWarnAgeMs);
-  return found(
+  return makeState(
     'behind',
     warns ? 'warn' : 'info',
     {
@@ -87,7 +87,7 @@ export function behind(reading: Reading): Found | null {
 }
 
 /** The relay will soon drop changes that are waiting; this PC will then need a fresh copy. */
-export function horizon(reading: Reading): Found | null {
+export function horizon(reading: Reading): State | null {
   const { facts, format, now, names } = reading;
   const oldestAt = facts.waiting?.oldestAt ?? null;
   const until = facts.probe?.status.keepsUntil ?? null;
@@ -95,7 +95,7 @@ export function horizon(reading: Reading): Found | null {
   if (now - oldestAt < (until - oldestAt) * HORIZON_WARN) return null;
   const { text, count } = backlogOf(reading);
   const last = format.moment(until, now);
-  return found(
+  return makeState(
     'horizon',
     'warn',
     {
@@ -112,13 +112,13 @@ export function horizon(reading: Reading): Found | null {
 }
 
 /** A person paused automatic runs. */
-export function paused({ facts: { paused: pause }, waiting, bytes, format, now }: Reading): Found | null {
+export function paused({ facts: { paused: pause }, waiting, bytes, format, now }: Reading): State | null {
   if (pause === null) return null;
   const { since, until } = pause;
   const by = pause.by.trim() || 'you';
   const end = until === null ? 'until you resume' : `until ${format.moment(until, now)}`;
   const size = bytes === null || waiting === 0 ? null : `about ${format.bytes(bytes)}`;
-  return found(
+  return makeState(
     'paused',
     'info',
     {

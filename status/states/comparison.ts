@@ -1,5 +1,5 @@
 import { ERRORS, fill } from '@tidemark/protocol/errors';
-import { type Found, found, type Reading } from '../reading.ts';
+import { makeState, type Reading, type State } from '../reading.ts';
 import { faultFor } from './error-states.ts';
 import { action, dots, progressOf, sentences, tableOf, timeLeft } from './wording.ts';
 
@@ -10,12 +10,12 @@ const READABLE = 'The data here stays readable during the download';
 const OTHERS_READ = 'other programs can keep reading';
 
 /** Digests of the rows here are compared with the relay's. */
-export function comparing(reading: Reading): Found | null {
+export function comparing(reading: Reading): State | null {
   const { progress, format, names } = reading;
   if (progress?.stage !== 'comparing') return null;
   const rows = progressOf(progress, reading);
   const allRead = rows !== null && progress.done >= progress.total;
-  return found(
+  return makeState(
     'comparing',
     'busy',
     {
@@ -33,12 +33,12 @@ export function comparing(reading: Reading): Found | null {
 }
 
 /** Rows that differ are downloaded: found by a comparison, or of a data selection that changed. */
-export function repairing(reading: Reading): Found | null {
+export function repairing(reading: Reading): State | null {
   const { progress, format, plan } = reading;
   if (progress?.stage !== 'repairing') return null;
   const rows = progressOf(progress, reading);
   const work = plan?.by === 'difference' ? 'Updating the data selection' : 'Repairing rows that differ';
-  return found(
+  return makeState(
     'repairing',
     'busy',
     {
@@ -52,7 +52,7 @@ export function repairing(reading: Reading): Found | null {
 }
 
 /** Head office changed the set of scopes of this PC. The next sync downloads the rows that differ. */
-export function scopesChanged(reading: Reading): Found | null {
+export function scopesChanged(reading: Reading): State | null {
   const { plan, format, facts, syncing } = reading;
   const fault = faultFor(reading, 'scopes-changed');
   if (syncing || (facts.replica.cursor === null && fault === null)) return null;
@@ -63,7 +63,7 @@ export function scopesChanged(reading: Reading): Found | null {
     download === null
       ? 'The next sync downloads the rows that differ'
       : `About ${format.bytes(download.bytes)} to download: ${copy ? 'a fresh copy of ' : ''}${format.counted(download.rows, 'row')} in ${format.counted(download.tables, 'table')}`;
-  return found(
+  return makeState(
     'scopes-changed',
     'info',
     {
@@ -77,12 +77,12 @@ export function scopesChanged(reading: Reading): Found | null {
 }
 
 /** Another program wrote to the replica. The next run repairs it. */
-export function altered(reading: Reading): Found | null {
+export function altered(reading: Reading): State | null {
   const fault = faultFor(reading, 'altered');
   if (reading.syncing || fault === null) return null;
   const { table, detail } = fault.params;
   const cause = [table ? `Table ${table}` : null, detail ? String(detail) : null].filter((part) => part !== null);
-  return found(
+  return makeState(
     'altered',
     'info',
     {
@@ -96,10 +96,10 @@ export function altered(reading: Reading): Found | null {
 }
 
 /** A comparison that was asked not to repair found differences. */
-export function differs(reading: Reading): Found | null {
+export function differs(reading: Reading): State | null {
   const fault = faultFor(reading, 'differs');
   if (reading.syncing || fault === null) return null;
-  return found(
+  return makeState(
     'differs',
     'warn',
     {

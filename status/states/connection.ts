@@ -1,5 +1,5 @@
 import type { ErrorCode } from '@tidemark/protocol/errors';
-import { type Found, found, type Reading } from '../reading.ts';
+import { makeState, type Reading, type State } from '../reading.ts';
 import { faultFor, sinceRun } from './error-states.ts';
 import { action, atStart, retrying, sentences } from './wording.ts';
 
@@ -17,11 +17,11 @@ function dataAsOf({ facts: { replica }, format, now }: Reading): string {
 }
 
 /** The operating system reports no network. */
-export function offline(reading: Reading): Found | null {
+export function offline(reading: Reading): State | null {
   const { facts, format, now } = reading;
   if (facts.online !== false) return null;
   const { committedAt } = facts.replica;
-  return found(
+  return makeState(
     'offline',
     'warn',
     {
@@ -34,7 +34,7 @@ export function offline(reading: Reading): Found | null {
 }
 
 /** The relay does not answer. */
-export function unreachable(reading: Reading): Found | null {
+export function unreachable(reading: Reading): State | null {
   const fault = faultFor(reading, 'unreachable');
   // A retry is due although no fault is known: the relay did not answer then either.
   if (!fault && (reading.facts.retry === null || reading.fault !== null || reading.facts.replica.fault !== null))
@@ -42,7 +42,7 @@ export function unreachable(reading: Reading): Found | null {
   const { answeredAt, format, now, names } = reading;
   const address = fault?.params.relay ? String(fault.params.relay) : names.relay;
   const reason = fault?.params.detail ? ` (${fault.params.detail})` : fault?.code === 'relay_timeout' ? ' in time' : '';
-  return found(
+  return makeState(
     'unreachable',
     'warn',
     {
@@ -62,11 +62,11 @@ export function unreachable(reading: Reading): Found | null {
 }
 
 /** Something other than a relay answers at its address. */
-export function proxy(reading: Reading): Found | null {
+export function proxy(reading: Reading): State | null {
   const fault = faultFor(reading, 'proxy');
   if (!fault) return null;
   const expected = fault.params.relay ? `the sync server at ${fault.params.relay}` : 'the sync server';
-  return found(
+  return makeState(
     'proxy',
     'error',
     {
@@ -103,14 +103,14 @@ const WAITS: Partial<Record<ErrorCode, { does: string; cause: string; short: str
 };
 
 /** The relay answers, but asks to wait. */
-export function busy(reading: Reading): Found | null {
+export function busy(reading: Reading): State | null {
   const fault = faultFor(reading, 'busy');
   if (!fault) return null;
   const relay = atStart(reading.names.relay);
   const nextAt = reading.facts.retry?.nextAt ?? null;
   const until = nextAt === null ? '' : ` until ${reading.format.clock(nextAt)}`;
   const wait = WAITS[fault.code];
-  return found(
+  return makeState(
     'busy',
     'info',
     {

@@ -1,4 +1,4 @@
-import { type Found, found, type Reading } from '../reading.ts';
+import { makeState, type Reading, type State } from '../reading.ts';
 import { action } from './wording.ts';
 
 /** States of the sync engine's process, and of a PC that is not set up. */
@@ -7,9 +7,9 @@ import { action } from './wording.ts';
 const MAX_RESTARTS = 5;
 
 /** The engine failed too often to be restarted automatically. */
-export function agentDown({ facts: { agent }, format }: Reading): Found | null {
+export function agentDown({ facts: { agent }, format }: Reading): State | null {
   if (agent.state !== 'down') return null;
-  return found(
+  return makeState(
     'agent-down',
     'error',
     {
@@ -23,9 +23,9 @@ export function agentDown({ facts: { agent }, format }: Reading): Found | null {
 }
 
 /** The engine failed, and the app is restarting it. */
-export function agentRestarting({ facts: { agent }, format }: Reading): Found | null {
+export function agentRestarting({ facts: { agent }, format }: Reading): State | null {
   if (agent.state !== 'restarting') return null;
-  return found(
+  return makeState(
     'agent-restarting',
     'busy',
     {
@@ -39,9 +39,9 @@ export function agentRestarting({ facts: { agent }, format }: Reading): Found | 
 }
 
 /** No address or key yet. */
-export function setup({ facts, fault }: Reading): Found | null {
+export function setup({ facts, fault }: Reading): State | null {
   if (facts.configured && fault?.code !== 'not_configured') return null;
-  return found(
+  return makeState(
     'setup',
     'info',
     {
@@ -54,9 +54,9 @@ export function setup({ facts, fault }: Reading): Found | null {
 }
 
 /** The engine is opening the replica. */
-export function starting({ facts }: Reading): Found | null {
+export function starting({ facts }: Reading): State | null {
   if (facts.agent.state !== 'starting' && facts.phase.kind !== 'starting') return null;
-  return found('starting', 'unknown', {
+  return makeState('starting', 'unknown', {
     headline: 'Starting…',
     detail: 'Opening the local database',
     short: 'Starting',

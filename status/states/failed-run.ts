@@ -1,6 +1,6 @@
 import { ERRORS } from '@tidemark/protocol/errors';
 import type { Run } from '@tidemark/protocol/run';
-import { type Found, found, type Reading } from '../reading.ts';
+import { makeState, type Reading, type State } from '../reading.ts';
 import { faultFor, sinceRun } from './error-states.ts';
 import { action, afterColon, changesSaved, firstSentence, meaningOf, retrying, sentences } from './wording.ts';
 
@@ -19,13 +19,13 @@ function savedBy(run: Run, reading: Reading): string | null {
 }
 
 /** The last run failed with an error that has no state of its own. */
-export function failed(reading: Reading): Found | null {
+export function failed(reading: Reading): State | null {
   const fault = faultFor(reading, 'failed');
   const run = reading.facts.lastRun;
   if (!fault || fault === reading.facts.replica.fault || !run) return null;
   const name = RUN_NAMES[run.mode] ?? 'Sync';
   const wrongAddress = fault.code === 'not_found' || fault.code === 'feed_unknown';
-  return found(
+  return makeState(
     'failed',
     'error',
     {
@@ -42,7 +42,7 @@ export function failed(reading: Reading): Found | null {
 }
 
 /** A person cancelled the last run, and the relay has not answered since. */
-export function cancelled(reading: Reading): Found | null {
+export function cancelled(reading: Reading): State | null {
   const { facts, waiting, behind, format, answeredAt } = reading;
   const run = facts.lastRun;
   if (run?.outcome !== 'cancelled' || run.mode === 'check') return null;
@@ -55,7 +55,7 @@ export function cancelled(reading: Reading): Found | null {
     left === null
       ? 'The next sync continues from here'
       : `${format.count(left)} still waiting; the next sync continues from here`;
-  return found(
+  return makeState(
     'cancelled',
     'info',
     {

@@ -1,4 +1,4 @@
-import { type Found, found, type Reading } from '../reading.ts';
+import { makeState, type Reading, type State } from '../reading.ts';
 import { action, atStart, dots, sentences } from './wording.ts';
 
 /** States that say how current the data is: up to date, an old answer, a relay that is behind, a wrong clock. */
@@ -7,7 +7,7 @@ import { action, atStart, dots, sentences } from './wording.ts';
 const CLOCK_WARN_MS = 5 * 60_000;
 
 /** The relay is far behind the master, or how far is not known. */
-export function relayBehind(reading: Reading): Found | null {
+export function relayBehind(reading: Reading): State | null {
   const { facts, sourceLag, names, format, now, atHead, answerAge, answeredAt } = reading;
   if (sourceLag === null || facts.replica.cursor === null) return null;
   if (typeof sourceLag === 'number' && sourceLag < facts.thresholds.sourceLagWarnMs) return null;
@@ -16,7 +16,7 @@ export function relayBehind(reading: Reading): Found | null {
   if (!atHead && isOld) return null;
   const { claim, cause, short } = lagWords(sourceLag, reading);
   const asOf = answeredAt !== null && isOld ? `As of ${format.moment(answeredAt, now)}` : null;
-  return found(
+  return makeState(
     'relay-behind',
     sourceLag === 'unknown' ? 'info' : 'warn',
     {
@@ -55,13 +55,13 @@ export function silent({
   format,
   names,
   now,
-}: Reading): Found | null {
+}: Reading): State | null {
   if (probe === null || replica.cursor === null || answeredAt === null || answerAge > thresholds.freshMs) return null;
   const { feed, now: relayNow } = probe.status;
   const { heardAt } = feed;
   if (feed.connected || heardAt === null) return null;
   const since = format.moment(answeredAt - Math.max(0, relayNow - heardAt), now);
-  return found(
+  return makeState(
     'relay-behind',
     'warn',
     {
@@ -75,9 +75,9 @@ export function silent({
 }
 
 /** This PC's clock differs from the relay's. */
-export function clock({ facts: { clockSkewMs }, format }: Reading): Found | null {
+export function clock({ facts: { clockSkewMs }, format }: Reading): State | null {
   if (clockSkewMs === null || !(Math.abs(clockSkewMs) >= CLOCK_WARN_MS)) return null;
-  return found(
+  return makeState(
     'clock',
     'warn',
     {
@@ -99,13 +99,13 @@ function staleMs({ facts: { schedule, thresholds } }: Reading): number {
 }
 
 /** The relay's last answer is so old that the data may be out of date. */
-export function stale(reading: Reading): Found | null {
+export function stale(reading: Reading): State | null {
   const { facts, answeredAt, answerAge, format, now } = reading;
   if (facts.replica.cursor === null || answeredAt === null) return null;
   if (!Number.isFinite(answerAge) || answerAge <= staleMs(reading)) return null;
   const { everyMs } = facts.schedule;
   const when = format.moment(answeredAt, now);
-  return found(
+  return makeState(
     'stale',
     'warn',
     {
@@ -136,12 +136,12 @@ function matched({ facts, atHead, behind, waiting, sourceLag, fault }: Reading):
 }
 
 /** Up to date, or up to date at the last answer, which is no longer fresh. */
-export function upToDate(reading: Reading): Found | null {
+export function upToDate(reading: Reading): State | null {
   const { facts, answeredAt, asOf, answerAge, format, now } = reading;
   if (facts.probe === null || facts.replica.cursor === null || asOf === null || !matched(reading)) return null;
   if (!Number.isFinite(answerAge)) return null;
   if (answerAge > facts.thresholds.freshMs) {
-    return found(
+    return makeState(
       'up-to-date-old',
       'info',
       {
@@ -154,7 +154,7 @@ export function upToDate(reading: Reading): Found | null {
     );
   }
   const when = format.moment(asOf, now);
-  return found(
+  return makeState(
     'up-to-date',
     'ok',
     {
@@ -168,8 +168,8 @@ export function upToDate(reading: Reading): Found | null {
 }
 
 /** No other state can be derived from the facts. */
-export function unknown(reading: Reading): Found {
-  return found(
+export function unknown(reading: Reading): State {
+  return makeState(
     'unknown',
     'unknown',
     { headline: 'Status not known yet', detail: whyUnknown(reading), short: 'Status not known' },

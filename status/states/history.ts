@@ -1,4 +1,4 @@
-import { type Found, found, type Reading } from '../reading.ts';
+import { makeState, type Reading, type State } from '../reading.ts';
 import { faultFor, sinceRun } from './error-states.ts';
 import { action, atStart, sentences } from './wording.ts';
 
@@ -14,10 +14,10 @@ function copyNeeded({ plan, format }: Reading): string {
 }
 
 /** This PC is behind the horizon: the relay has dropped changes that it did not receive. */
-export function resync(reading: Reading): Found | null {
+export function resync(reading: Reading): State | null {
   const planned = reading.plan?.by === 'snapshot' && reading.plan.reason === 'behind_horizon';
   if (reading.syncing || (!planned && !faultFor(reading, 'resync'))) return null;
-  return found(
+  return makeState(
     'resync',
     'error',
     {
@@ -35,7 +35,7 @@ export function resync(reading: Reading): Found | null {
 }
 
 /** The relay's history was reset (another epoch), or the relay has less of it than this PC. */
-export function rewound(reading: Reading): Found | null {
+export function rewound(reading: Reading): State | null {
   const { plan } = reading;
   const fault = faultFor(reading, 'rewound');
   const planned = plan?.by === 'snapshot' ? plan.reason : null;
@@ -44,8 +44,8 @@ export function rewound(reading: Reading): Found | null {
   return ahead ? aheadOfRelay(reading) : otherHistory(reading);
 }
 
-function otherHistory(reading: Reading): Found {
-  return found(
+function otherHistory(reading: Reading): State {
+  return makeState(
     'rewound',
     'error',
     {
@@ -58,7 +58,7 @@ function otherHistory(reading: Reading): Found {
   );
 }
 
-function aheadOfRelay(reading: Reading): Found {
+function aheadOfRelay(reading: Reading): State {
   const { facts, format, names } = reading;
   const { cursor } = facts.replica;
   const head = facts.probe?.status.head ?? null;
@@ -66,7 +66,7 @@ function aheadOfRelay(reading: Reading): Found {
     cursor && head
       ? `This PC is at position ${format.count(cursor.seq)}, ${names.relay} at ${format.count(head.seq)}`
       : null;
-  return found(
+  return makeState(
     'rewound',
     'error',
     {

@@ -1,5 +1,5 @@
 import { ERRORS } from '@tidemark/protocol/errors';
-import { type Found, found, type Reading } from '../reading.ts';
+import { makeState, type Reading, type State } from '../reading.ts';
 import { faultFor, hasOwnState, sinceRun } from './error-states.ts';
 import { action, afterColon, firstSentence, meaningOf, retrying, sentences } from './wording.ts';
 
@@ -7,10 +7,10 @@ import { action, afterColon, firstSentence, meaningOf, retrying, sentences } fro
 
 const copyDetails = action('copy-details');
 
-export function databaseDamaged(reading: Reading): Found | null {
+export function databaseDamaged(reading: Reading): State | null {
   const fault = faultFor(reading, 'db-damaged');
   if (!fault) return null;
-  return found(
+  return makeState(
     'db-damaged',
     'error',
     {
@@ -24,10 +24,10 @@ export function databaseDamaged(reading: Reading): Found | null {
 }
 
 /** The local database cannot be opened for a reason that has no state of its own: read-only, a folder, another data set's. */
-export function databaseUnusable(reading: Reading): Found | null {
+export function databaseUnusable(reading: Reading): State | null {
   const fault = reading.facts.replica.fault;
   if (fault === null || hasOwnState(fault)) return null;
-  return found(
+  return makeState(
     'failed',
     'error',
     {
@@ -39,10 +39,10 @@ export function databaseUnusable(reading: Reading): Found | null {
   );
 }
 
-export function diskFull(reading: Reading): Found | null {
+export function diskFull(reading: Reading): State | null {
   const fault = faultFor(reading, 'disk-full');
   if (!fault) return null;
-  return found(
+  return makeState(
     'disk-full',
     'error',
     {
@@ -59,11 +59,11 @@ export function diskFull(reading: Reading): Found | null {
   );
 }
 
-export function databaseLocked(reading: Reading): Found | null {
+export function databaseLocked(reading: Reading): State | null {
   const fault = faultFor(reading, 'db-locked');
   if (!fault) return null;
   const { file } = fault.params;
-  return found(
+  return makeState(
     'db-locked',
     'warn',
     {

@@ -1,5 +1,5 @@
 import type { Progress } from '../facts.ts';
-import { type Found, found, type Reading } from '../reading.ts';
+import { makeState, type Reading, type State } from '../reading.ts';
 import { action, atStart, dots, progressOf, tableOf, timeLeft } from './wording.ts';
 
 /** States of a run under way, other than a comparison: see comparison.ts. */
@@ -7,9 +7,9 @@ import { action, atStart, dots, progressOf, tableOf, timeLeft } from './wording.
 const cancel = action('cancel');
 
 /** A person cancelled the run; the engine is finishing what it must not interrupt. */
-export function cancelling({ facts: { phase } }: Reading): Found | null {
+export function cancelling({ facts: { phase } }: Reading): State | null {
   if (phase.kind !== 'cancelling') return null;
-  return found(
+  return makeState(
     'cancelling',
     'busy',
     {
@@ -27,12 +27,12 @@ const waitsForRelay = ({ stage, done, total }: Progress) =>
   stage === 'downloading' || stage === 'preparing' || (stage === 'comparing' && done >= total);
 
 /** No data for longer than the stall limit, while the run waits for data. */
-export function stalled({ progress, now, format, facts, names }: Reading): Found | null {
+export function stalled({ progress, now, format, facts, names }: Reading): State | null {
   if (progress === null || !waitsForRelay(progress)) return null;
   const { lastDataAt, deadlineAt } = progress;
   const silence = now - lastDataAt;
   if (silence <= facts.thresholds.stallMs) return null;
-  return found(
+  return makeState(
     'syncing-slow',
     'warn',
     {
@@ -46,10 +46,10 @@ export function stalled({ progress, now, format, facts, names }: Reading): Found
 }
 
 /** All data is here; the engine is saving the cursor. */
-export function finishing({ progress, facts: { replica }, format }: Reading): Found | null {
+export function finishing({ progress, facts: { replica }, format }: Reading): State | null {
   if (progress?.stage !== 'finishing') return null;
   const position = progress.target ?? replica.cursor?.seq ?? null;
-  return found(
+  return makeState(
     'finishing',
     'busy',
     {
@@ -63,7 +63,7 @@ export function finishing({ progress, facts: { replica }, format }: Reading): Fo
 }
 
 /** The first copy of the data is on its way. */
-export function firstSync(reading: Reading): Found | null {
+export function firstSync(reading: Reading): State | null {
   const { phase } = reading.facts;
   const { progress, format, names } = reading;
   if (phase.kind !== 'syncing' || !phase.first || progress === null) return null;
@@ -71,7 +71,7 @@ export function firstSync(reading: Reading): Found | null {
   const preparing = progress.stage === 'preparing' ? `${atStart(names.relay)} is preparing the fresh copy` : null;
   const rate = progress.rate === null ? null : `${format.count(progress.rate)} ${progress.unit}/s`;
   const table = progress.table === null ? null : tableOf(progress, reading);
-  return found(
+  return makeState(
     'first-sync',
     'busy',
     {
@@ -85,7 +85,7 @@ export function firstSync(reading: Reading): Found | null {
 }
 
 /** Changes, or a fresh copy that is not the first, are on their way. */
-export function syncing(reading: Reading): Found | null {
+export function syncing(reading: Reading): State | null {
   const { progress, format, names } = reading;
   if (progress === null) return null;
   const done = progressOf(progress, reading);
@@ -98,7 +98,7 @@ export function syncing(reading: Reading): Found | null {
       ? null
       : `${progress.stage === 'downloading' ? 'downloading' : 'applying to'} ${progress.table}`;
   const preparing = progress.stage === 'preparing' ? `Asking ${names.relay} for changes` : null;
-  return found(
+  return makeState(
     'syncing',
     'busy',
     {
@@ -112,9 +112,9 @@ export function syncing(reading: Reading): Found | null {
 }
 
 /** The engine asks the relay for its status and downloads nothing. */
-export function checking({ facts: { phase }, names }: Reading): Found | null {
+export function checking({ facts: { phase }, names }: Reading): State | null {
   if (phase.kind !== 'checking') return null;
-  return found(
+  return makeState(
     'checking',
     'busy',
     {

@@ -45,7 +45,7 @@ export const ConnectionTest = z.discriminatedUnion('ok', [
 ]);
 export type ConnectionTest = z.infer<typeof ConnectionTest>;
 
-/** What the agent needs to know to work. */
+/** Configuration of the agent. */
 export const AgentConfig = z.object({
   relayUrl: z.string(),
   feed: z.string(),

@@ -21,7 +21,7 @@ export interface JournalDeps {
 /**
  * Writes runs, lag samples and the status row into the replica's own file, where reports read them.
  *
- * A failure to write is logged and nothing more: what keeps the file from being written is the fault of a run already.
+ * A failure to write is only logged: a file that cannot be written to is the fault of a run already.
  */
 export class Journal {
   readonly #deps: JournalDeps;

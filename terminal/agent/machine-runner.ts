@@ -4,7 +4,7 @@ import type { Event } from '../machine/event.ts';
 import { dueAt, next } from '../machine/machine.ts';
 import type { State } from '../machine/state.ts';
 
-/** The longest time that a timer is set for, ms: clocks are set and PCs sleep, so due times are looked at again. */
+/** The longest time that a timer is set for, ms: clocks are set and PCs sleep, so the runner checks due times again. */
 const TIMER_MS = 60_000;
 
 export interface RunnerDeps {
@@ -20,7 +20,7 @@ export interface RunnerDeps {
  * Runs the machine: feeds it events one at a time, performs its effects, keeps its timer, and knows the work in flight.
  *
  * Events that arrive during a step wait for its end. The result of work that was aborted is dropped, and `aborted` is
- * sent once all of it has ended, so that nothing still writes when the machine goes on.
+ * sent once all of it has ended, so that nothing still writes when the machine continues.
  */
 export class MachineRunner {
   readonly #deps: RunnerDeps;
@@ -40,7 +40,7 @@ export class MachineRunner {
     return this.#state;
   }
 
-  /** Of the work that begins now. */
+  /** The signal for work that begins now. */
   get signal(): AbortSignal {
     return this.#abort.signal;
   }

@@ -1,17 +1,15 @@
 import type { Port } from '@tidemark/calls/port';
 import { serve } from '@tidemark/calls/server';
-import { TidemarkError } from '@tidemark/protocol/errors';
 import { Replica } from '@tidemark/replica/replica';
 import { query, TEXT, value } from '@tidemark/table-store/query';
 import { openReader, openWriter } from '@tidemark/table-store/sqlite';
 import pino from 'pino';
 import { testConnection } from '../relay/connection-test.ts';
 import { Secret } from '../relay/secret.ts';
-import { createAgent } from './agent.ts';
-import type { Agent, AgentSettings } from './agent-api.ts';
-import { AGENT_EVENTS, AGENT_METHODS, type AgentConfig } from './contract.ts';
+import { AgentHost } from './agent-host.ts';
+import { AGENT_EVENTS, AGENT_METHODS } from './contract.ts';
 
-/** The sync engine's process: the agent, driven by the app's main process. */
+/** The agent process. It answers the calls of the process that started it, and sends it facts. Everything else is in agent-host.ts. */
 
 const logger = pino(pino.destination({ dest: 1, sync: true }));
 const parent = process.parentPort;
@@ -19,112 +17,74 @@ const port: Port = {
   post: (message) => parent.postMessage(message),
   onMessage: (listener) => void parent.on('message', ({ data }) => listener(data)),
 };
+const host = new AgentHost(
+  (level, event, fields) => logger[level](fields, event),
+  (facts) => send('facts', facts),
+);
+const done = {};
 
-let running: { agent: Agent; databasePath: string } | null = null;
-/** Changes of config are taken one after the other. */
-let configuring: Promise<void> = Promise.resolve();
-
-const settingsOf = (config: AgentConfig): AgentSettings => ({
-  relayUrl: config.relayUrl,
-  feed: config.feed,
-  token: new Secret(config.token),
-  centralName: config.centralName,
-  terminalName: config.branchName,
-  everyMs: config.everyMinutes === 0 ? null : config.everyMinutes * 60_000,
-  automatic: config.automatic,
-});
-
-async function configure(config: AgentConfig | null): Promise<void> {
-  if (running && running.databasePath !== config?.databasePath) {
-    const { agent } = running;
-    running = null;
-    await agent.stop();
-  }
-  if (config === null) return;
-  if (running) return running.agent.changeSettings(settingsOf(config));
-  const agent = createAgent(
-    {
-      databasePath: config.databasePath,
-      version: config.version,
-      checkAtStart: true,
-      watch: false,
-      freshCopy: 'ask',
-      giveUpAfterMs: null,
-      paused: config.paused,
-    },
-    (level, event, fields) => logger[level](fields, event),
-  );
-  running = { agent, databasePath: config.databasePath };
-  agent.onFacts((facts) => tell('facts', facts));
-  agent.start(settingsOf(config));
-  tell('facts', agent.facts());
-}
-
-function theAgent(): Agent {
-  if (!running) throw new TidemarkError('not_configured');
-  return running.agent;
-}
-
-const tell = serve(
+const send = serve(
   port,
   { methods: AGENT_METHODS, events: AGENT_EVENTS },
   {
     async 'agent.configure'({ config }) {
-      const done = configuring.then(() => configure(config));
-      configuring = done.catch(() => {});
-      await done;
-      return {};
+      await host.configure(config);
+      return done;
     },
     async 'agent.online'({ online }) {
-      running?.agent.setOnline(online);
-      return {};
+      host.agentIfAny?.setOnline(online);
+      return done;
     },
     async 'agent.wake'() {
-      running?.agent.woke();
-      return {};
+      host.agentIfAny?.woke();
+      return done;
     },
-    async 'agent.probe'({ file }) {
-      Replica.open(file, 'probe').close();
-      const reader = openReader(file);
-      const sqlite = query(reader, 'SELECT sqlite_version()', value(TEXT)).one();
-      reader.close();
-      return { sqlite, node: process.versions.node };
-    },
+    'agent.probe': async ({ file }) => probe(file),
     async 'agent.stop'() {
-      await configuring;
-      await running?.agent.stop();
-      // After the answer has left.
+      await host.stop();
+      // The answer leaves first.
       setImmediate(() => process.exit(0));
-      return {};
+      return done;
     },
     async 'sync.start'({ mode, target }) {
-      // New settings may be on their way in: what follows them is meant for them.
-      await configuring;
-      theAgent().run(mode, 'manual', target);
-      return {};
+      // The caller may have sent new settings a moment ago, and means the run for them.
+      (await host.configuredAgent()).run(mode, 'manual', target);
+      return done;
     },
     async 'sync.cancel'() {
-      theAgent().cancel();
-      return {};
+      host.agent.cancel();
+      return done;
     },
     async 'sync.pause'({ until }) {
-      theAgent().pause(until, 'you');
-      return {};
+      host.agent.pause(until, 'you');
+      return done;
     },
     async 'sync.resume'() {
-      theAgent().resume();
-      return {};
+      host.agent.resume();
+      return done;
     },
-    'waiting.list': async ({ after, limit }) => theAgent().waiting(after, limit),
-    'tables.list': async () => theAgent().tables(),
-    'runs.list': async ({ before, limit }) => theAgent().runs(before, limit),
-    'lag.list': async ({ sinceMs }) => theAgent().samples(sinceMs),
+    'waiting.list': async ({ after, limit }) => host.agent.waiting(after, limit),
+    'tables.list': async () => host.agent.tables(),
+    'runs.list': async ({ before, limit }) => host.agent.runs(before, limit),
+    'lag.list': async ({ sinceMs }) => host.agent.samples(sinceMs),
     'connection.test': async ({ relayUrl, feed, token, version }) =>
       testConnection({ relayUrl, feed, token: new Secret(token) }, version),
   },
   { onInvalidMessage: (error) => logger.error({ detail: error.message }, 'agent.invalid_call') },
 );
 
+send('ready', { sqlite: sqliteVersion() });
+
+/** Opens a replica at a path without a file, and returns the versions that could do that. */
+function probe(file: string): { sqlite: string; node: string } {
+  Replica.open(file, 'probe').close();
+  const reader = openReader(file);
+  const sqlite = query(reader, 'SELECT sqlite_version()', value(TEXT)).one();
+  reader.close();
+  return { sqlite, node: process.versions.node };
+}
+
+/** Null when SQLite cannot be loaded. Opening the replica will fail then, and its fault reaches the person. */
 function sqliteVersion(): string | null {
   try {
     const db = openWriter(':memory:', { synchronous: 'normal' });
@@ -132,10 +92,7 @@ function sqliteVersion(): string | null {
     db.close();
     return sqlite;
   } catch (error) {
-    // The replica's own fault will tell it to the person.
     logger.error({ detail: String(error) }, 'sqlite.unusable');
     return null;
   }
 }
-
-tell('ready', { sqlite: sqliteVersion() });

@@ -2,7 +2,7 @@ import { TidemarkError } from '@tidemark/protocol/errors';
 import type { Fault } from '@tidemark/protocol/fault';
 import type { AgentSettings, Log } from '../agent/agent-api.ts';
 
-/** What a command is called with: its options, parsed, and its ways out. */
+/** One call of a command: its parsed options, and where its output goes. */
 export interface Call {
   settings: AgentSettings;
   /** The replica's file. */

@@ -6,9 +6,9 @@ import { FORMAT } from '@tidemark/status/format';
 import type { Status } from '@tidemark/status/status';
 import { faultError } from './call.ts';
 
-/** What the commands print for people, as lines. Where a state is described, the words are those of `deriveStatus`. */
+/** The lines that the commands print for people. States are described in the words of `deriveStatus`. */
 
-/** What is under way, in one line; null: nothing is. */
+/** The work under way, in one line; null: there is none. */
 export function progressLine(facts: Facts): string | null {
   const { severity, headline, detail } = deriveStatus(facts, Date.now());
   if (severity !== 'busy') return null;
@@ -37,7 +37,7 @@ export function runLine(run: Run): string {
   return `Received ${changes} in ${FORMAT.counted(run.tables.length, 'table')}, ${FORMAT.bytes(run.bytes)}, in ${seconds} s.${position}`;
 }
 
-/** What a comparison found, by table, and how it ended. */
+/** The differences that a comparison found, by table, and its conclusion. */
 export function verifyLines({ run, facts }: { run: Run; facts: Facts }): string[] {
   const { differences } = run;
   const { tables, rows } = facts.replica;

@@ -26,7 +26,7 @@ interface Options {
   db: string;
   json?: boolean;
   verbose?: boolean;
-  /** Of verify; false with --no-repair. */
+  /** Option of verify: false with --no-repair. */
   repair?: boolean;
 }
 

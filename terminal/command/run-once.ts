@@ -12,7 +12,7 @@ import { progressLine, runLine, verifyLines } from './lines.ts';
 /** A command gives up when its attempts have failed for this long, ms. Whatever started it can start it again. */
 const GIVE_UP_MS = 30_000;
 
-/** Pulls what the terminal is missing at the start. Throws the run's fault. */
+/** Pulls the changes that are waiting when the command starts. Throws the run's fault. */
 export async function pull(call: Call): Promise<void> {
   await runOnce(call, 'now', true, ({ run }) => [runLine(run)]);
 }

@@ -29,7 +29,7 @@ const POLICY: Policy = {
   repair: false,
 };
 
-/** Prints where the replica is and what the relay has. Throws db_*, and what kept the relay from answering, after it has printed what it knows. */
+/** Prints the positions of replica and relay. Throws db_*. A relay that does not answer is a fault too, which it throws after printing the rest. */
 export async function status(call: Call): Promise<void> {
   const book = new FactBook();
   const summary = existsSync(call.database) ? readReplicaSummary(call.database, call.settings.feed) : null;

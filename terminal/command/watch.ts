@@ -6,7 +6,7 @@ import { createAgent } from '../agent/agent.ts';
 import type { Call } from './call.ts';
 import { progressLine, runLine, timedLine } from './lines.ts';
 
-/** The command `watch`: follows the relay and pulls what comes, until the command is stopped. Prints runs, and changes of the status between them. */
+/** The command `watch`: follows the relay and pulls changes as they arrive, until the command is stopped. It prints runs, and changes of the status between them. */
 export async function watch(call: Call): Promise<void> {
   const agent = createAgent(
     {

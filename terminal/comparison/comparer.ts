@@ -9,15 +9,15 @@ import { type AnswersDeps, MAX_ASKS, RelayAnswers } from './relay-answers.ts';
  * Compares a replica with a snapshot of the relay, and puts the rows to be written into a {@link Repair}. See
  * docs/protocol.md, C.
  *
- * Order: digests of whole tables; digests of ever smaller ranges where they differ; the rows of ranges that are small. It
- * reads the replica and never writes to it.
+ * Order: digests of tables first, then of ever smaller ranges that differ, and at last the rows of small ranges. It reads
+ * the replica and never writes to it.
  */
 
 /** Less than this is never worth a snapshot, bytes. */
 const SMALL_BYTES = 64 * 1024;
 
 export interface CompareDeps extends AnswersDeps {
-  /** What downloading the snapshot costs, bytes. */
+  /** Size of the snapshot's download, bytes. */
   copyBytes: number;
   /** The comparison may end early when the snapshot costs less. */
   mayCopy: boolean;
@@ -25,7 +25,7 @@ export interface CompareDeps extends AnswersDeps {
   onCompared(table: string, rows: number): void;
 }
 
-/** A range whose rows are to be fetched; with 0 rows, those of the replica are to be deleted. */
+/** A range whose rows the comparison fetches. Where the relay has 0 rows, the repair deletes those of the replica. */
 type Leaf = Pick<Suspect, 'table' | 'range' | 'rows'>;
 
 /**
@@ -72,7 +72,7 @@ async function fetchRows(leaves: Leaf[], repair: Repair, answers: RelayAnswers):
     const complete = asks.slice(0, done);
     const cut = asks[done];
     if (cut && after) {
-      // The answer ends inside this range: what came of it is compared, and the rest is requested.
+      // The answer ends inside this range: compare the part that arrived, and request the rest.
       complete.push({ table: cut.table, range: { after: cut.range.after, upto: after } });
       rest = [{ table: cut.table, range: { after, upto: cut.range.upto } }, ...rest.slice(done + 1)];
     } else rest = rest.slice(done);

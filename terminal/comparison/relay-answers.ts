@@ -13,8 +13,8 @@ import { parseJson, RelayError } from '../relay/relay-errors.ts';
 import type { Transfer } from '../relay/relay-transport.ts';
 
 /**
- * The relay's side of a comparison: digests and rows of one snapshot. Answers are checked as a whole against what was
- * asked before anything of them is used.
+ * The relay's side of a comparison: digests and rows of one snapshot. It verifies an answer completely, and against
+ * the request, before it returns any part of it.
  */
 
 /** How many ranges one request may name. */
@@ -25,8 +25,8 @@ const ASK_AGAIN_MS = 1_000;
 const MAX_BUSY_MS = 15 * 60_000;
 
 /**
- * Rows that answer a request. The first `done` ranges are complete; of the next one, rows up to the key `after`; null:
- * none of it.
+ * Rows that answer a request. The first `done` ranges are complete. The next one is answered up to the key `after`; null:
+ * not at all.
  */
 export interface RowsAnswer {
   /** Table id and rows, in the relay's order. */
@@ -59,7 +59,7 @@ export class RelayAnswers {
     };
   }
 
-  /** What the comparison has cost so far, bytes over the network. */
+  /** Bytes received over the network so far. */
   get receivedBytes(): number {
     return this.#receivedBytes;
   }
@@ -93,7 +93,7 @@ export class RelayAnswers {
 }
 
 export function unexpectedAnswer(): TidemarkError {
-  return new TidemarkError('page_invalid', { detail: 'its answer to a comparison does not fit what was asked' });
+  return new TidemarkError('page_invalid', { detail: 'its answer to a comparison does not fit the request' });
 }
 
 function parseRows(bytes: Buffer, asks: RowsRequest['asks']): RowsAnswer {
@@ -112,7 +112,7 @@ function parseRows(bytes: Buffer, asks: RowsRequest['asks']): RowsAnswer {
       if (kind !== 'i' || id === undefined || !ids.has(id) || !Array.isArray(rows)) throw unexpectedAnswer();
       return [id, rows];
     });
-  // An answer that brings nothing would be requested for ever.
+  // An answer without progress would be requested forever.
   const empty = done === 0 && after === null;
   if (done > asks.length || empty || (after !== null && done === asks.length)) throw unexpectedAnswer();
   return { lines, done, after };

@@ -10,14 +10,14 @@ import type { PullPlan, State } from '../machine/state.ts';
 import type { RunRecord } from '../run/run-record.ts';
 import { phaseOf, replicaFaultOf, retryOf } from './phase.ts';
 
-/** How many answers of the relay the trend is made of. */
+/** Number of status answers that the trend keeps. */
 const MAX_TREND = 10;
 
 const EMPTY = { cursor: null, committedAt: null, tables: 0, rows: 0 };
 const NOTHING_WAITING = { transactions: 0, changes: 0, bytes: 0, oldestAt: null };
 
 /**
- * What the agent knows, collected from its work, and given out as the facts that `deriveStatus` takes. It does no I/O.
+ * Collects facts from the agent's work, and returns them in the form that `deriveStatus` takes. It does no I/O.
  * All times are ms since 1970.
  */
 export class FactBook {
@@ -77,7 +77,7 @@ export class FactBook {
         transactions: Math.max(0, this.#waiting.transactions - page.transactions),
         changes: Math.max(0, this.#waiting.changes - page.changes),
         bytes: Math.max(0, this.#waiting.bytes - bytes),
-        // A lower bound: what still waits was committed after what is here.
+        // A lower bound: waiting changes were committed after the applied ones.
         oldestAt: page.transactions > 0 ? toTime(page.committedAt) : this.#waiting.oldestAt,
       };
   }
@@ -100,7 +100,7 @@ export class FactBook {
     if (succeeded(run)) this.#lastSuccess = run;
   }
 
-  /** What the operating system says about the network; null: nothing. */
+  /** The operating system's word on the network; null: it has none. */
   setOnline(online: boolean | null): void {
     this.#online = online;
   }
@@ -132,7 +132,7 @@ export class FactBook {
     };
   }
 
-  /** The facts now. `record`: of the run under way. */
+  /** The facts now. `record` belongs to the run under way. */
   facts(state: State, settings: AgentSettings | null, record: RunRecord | null, now: number): Facts {
     const relayName = this.#probe?.status.relay.name ?? '';
     return {
@@ -168,7 +168,7 @@ export class FactBook {
     };
   }
 
-  /** Whether the replica is at the newest head that the relay has told. */
+  /** Whether the replica is at the newest head that the relay has reported. */
   #isAtHead(): boolean {
     const head = this.#probe?.status.head ?? null;
     const { cursor } = this.#replica;

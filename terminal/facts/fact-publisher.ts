@@ -1,13 +1,13 @@
 import type { Facts } from '@tidemark/status/facts';
 
 /**
- * Hands facts to listeners when they have changed. This is the only throttle between the machine and a screen: whoever
- * passes facts on must not add another, or screens lag behind twice.
+ * Hands facts to listeners when they have changed. This is the only throttle between the machine and a screen: code
+ * that passes facts on must not add another, or screens lag twice.
  */
 
 /** Facts are published at most this often, ms. */
 const PUBLISH_MS = 100;
-/** What was published needs this long to leave the process, ms. */
+/** Published facts need this long to leave the process, ms. */
 const LEAVE_MS = 20;
 
 export class FactPublisher {
@@ -34,7 +34,7 @@ export class FactPublisher {
     }, PUBLISH_MS);
   }
 
-  /** Publishes before work that keeps the thread busy, and waits until the facts have left. */
+  /** Publishes before work that keeps the thread busy, and waits until the facts have left the process. */
   async publishNow(): Promise<void> {
     if (this.#listeners.size === 0) return;
     this.#publish();

@@ -4,7 +4,7 @@ import { buildingSince } from '../machine/phases/pulling.ts';
 import type { State } from '../machine/state.ts';
 import type { RunRecord } from '../run/run-record.ts';
 
-/** What the machine's state means to people: pure functions of the state, and of the record of its run. */
+/** The machine's state as facts for people. Pure functions of the state and of the record of its run. */
 
 /** The machine's states as the five phases that a screen shows. */
 export function phaseOf(state: State, record: RunRecord | null, now: number): Facts['phase'] {
@@ -38,7 +38,7 @@ export function phaseOf(state: State, record: RunRecord | null, now: number): Fa
   }
 }
 
-/** Between pages there is nothing to apply, so the screen shows what the run waits for. */
+/** Between pages there is nothing to apply, so the screen shows that the run waits for the relay. */
 function awaitedStage(state: State): Progress['stage'] | null {
   if (state.at !== 'pulling' || state.applying !== null) return null;
   return buildingSince(state.next) === null ? 'downloading' : 'preparing';

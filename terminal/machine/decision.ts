@@ -7,13 +7,13 @@ import { type ComparisonReason, hasTried, type RunState, type SnapshotReason } f
 import type { Policy, PullPlan, Start } from './state.ts';
 
 /**
- * What a run does next, decided from the relay's status. The relay plans how this terminal catches up most cheaply. This
- * module adds what the run was asked for and what the run has been through.
+ * Decides the next step of a run from the relay's status. The relay plans how this terminal catches up most cheaply. This
+ * module adds the run's request and its history.
  *
- * Order: protocol and mode first, then what needs a snapshot whatever the plan, then comparisons, then the plan itself.
+ * Order: protocol and mode first, then requests for a fresh copy, then comparisons, then the relay's plan.
  */
 export type Decision =
-  /** The replica has what the run wants. */
+  /** The replica is at the run's target. */
   | { by: 'nothing' }
   /** `target`: where the run ends, which may be after these pages. */
   | { by: 'pages'; plan: PullPlan; target: Seq }
@@ -90,7 +90,7 @@ function mayCopy({ request }: RunState, policy: Replica['policy']): boolean {
 function comparisonOf({ plan }: RelayStatus, run: RunState, cursor: Cursor | null, head: Head): Decision | null {
   if (cursor === null || run.basis.by !== 'replica') return null;
   if (plan.by === 'difference') return { by: 'comparison', reason: 'scopes-changed', target: head };
-  // A cursor ahead of the relay belongs to a history that was lost. A repair brings the replica back to what is left.
+  // A cursor ahead of the relay belongs to a history that was lost. A repair brings the replica back to the relay's state.
   const comparable = plan.by !== 'snapshot' || plan.reason === 'cheaper' || plan.reason === 'cursor_ahead';
   if (!comparable) return null;
   const verifies = run.request.mode === 'verify';

@@ -6,7 +6,7 @@ import type { EventName, EventOf, Failure } from './event.ts';
 import type { RunState } from './run-state.ts';
 import type { ArrivedPage, PullPlan, State, StateName, StateOf } from './state.ts';
 
-/** What the sync machine orders, and the shape of its handlers. Effects run in their order. */
+/** Effects: the work that the sync machine orders, in order. And the shape of its handlers. */
 export type Effect =
   /** `setAside`: a damaged file is renamed first, and the replica starts empty. */
   | { do: 'open'; setAside: boolean }
@@ -31,7 +31,7 @@ export type Effect =
   | { do: 'attempt-failed'; run: RunState; failure: Failure }
   | { do: 'ended'; run: RunState; outcome: Run['outcome']; fault: Fault | null };
 
-/** What a step takes from outside, so that it stays pure. */
+/** Clock, chance and ids of one step, passed in so that it stays pure. */
 export interface Context {
   /** ms since 1970. */
   now: number;
@@ -51,7 +51,7 @@ export type Handler<S extends StateName, E extends EventName> = (
   context: Context,
 ) => Step;
 
-/** What one state does with each event. A missing event does not compile. */
+/** The handlers of one state, one for each event. A missing event does not compile. */
 export type Handlers<S extends StateName> = { [E in EventName]: Handler<S, E> };
 
 export const step = (state: State, ...effects: Effect[]): Step => ({ state, effects });

@@ -5,9 +5,9 @@ import type { Difference } from '@tidemark/protocol/run';
 import type { RunRequest } from './run-state.ts';
 import type { ArrivedPage, Policy, Start } from './state.ts';
 
-/** What can happen to the sync machine: calls of the agent, and results of the work that the machine ordered. */
+/** Events of the sync machine: calls of the agent, and results of the work that the machine ordered. */
 
-/** What can fail. */
+/** Kinds of work, each of which can fail. */
 export type Work =
   | 'open'
   | 'probe'
@@ -30,7 +30,7 @@ export interface Failure {
 }
 
 /**
- * What a comparison leads to. `equal`: nothing is to be written. `repair`: rows differ, or only the replica's position and
+ * The result of a comparison. `equal`: there is nothing to write. `repair`: rows differ, or only the replica's position and
  * scopes do. `copy`: a snapshot costs less than the rows that differ, and the comparison ended early.
  */
 export type Verdict = 'equal' | 'repair' | 'copy';
@@ -42,7 +42,7 @@ interface Events {
   resume: object;
   /** A time that the machine waits for may have come. */
   tick: object;
-  /** What the operating system says about the network; null: nothing. */
+  /** The operating system's word on the network; null: it has none. */
   online: { online: boolean | null };
   /** The PC woke from sleep. Requests from before are void. */
   woke: object;

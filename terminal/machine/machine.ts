@@ -13,7 +13,7 @@ import { NOWHERE, type Pause, type Policy, type State, type StateName } from './
 /**
  * The terminal's sync as a pure state machine: (state, event, context) → (state, effects).
  *
- * Each state has one table of what it does with each event, in `phases/`. A missing state or event does not compile.
+ * Each state has a table with one handler for each event, in `phases/`. A missing state or event does not compile.
  * Nothing in this folder does I/O, reads a clock or keeps anything between steps: the agent runs the effects and sends
  * their results as events. See docs/decisions/2026-11-25-own-state-machine.md.
  */

@@ -2,11 +2,10 @@ import type { Cursor, Seq } from '@tidemark/protocol/cursor';
 import type { Mode, Run, Trigger } from '@tidemark/protocol/run';
 
 /**
- * A run while it is under way: what was asked for, where it ends, and what it has been through. Plain data, changed only
- * by copying it.
+ * A run while it is under way: its request, its target, and its history so far. Plain data, changed only by copying it.
  */
 
-/** What a person, the schedule or a command asks for. */
+/** A request of a person, the schedule or a command. */
 export interface RunRequest {
   mode: Mode;
   trigger: Trigger;
@@ -26,13 +25,13 @@ export type SnapshotReason = NonNullable<Run['snapshot']>;
  */
 export type ComparisonReason = 'requested' | 'scopes-changed' | 'altered';
 
-/** What a run has to do before it may pull pages to its target. */
+/** The preparation that a run needs before it may pull pages to its target. */
 export type Preparation = { by: 'snapshot'; reason: SnapshotReason } | { by: 'comparison'; reason: ComparisonReason };
 
-/** What the pages of a run continue: the replica as the run found it, as compared and repaired, or a snapshot. */
+/** The basis of a run's pages: the replica as the run found it, the replica after a comparison, or a snapshot. */
 export type Basis =
   | { by: 'replica' }
-  /** A run compares and repairs once. What still does not fit then is a fault. */
+  /** A run compares and repairs once. A page that still does not fit then is a fault. */
   | { by: 'comparison' }
   | { by: 'snapshot'; reason: SnapshotReason };
 

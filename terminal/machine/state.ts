@@ -19,7 +19,7 @@ export interface Start extends PageStart {
 /** Where an empty replica starts. */
 export const NOWHERE = { seq: 0, part: 0 } as Start;
 
-/** What the machine does unasked, and how far it goes. */
+/** Rules for everything that the machine does on its own. */
 export interface Policy {
   checkAtStart: boolean;
   everyMs: number | null;
@@ -27,7 +27,7 @@ export interface Policy {
   watch: boolean;
   freshCopy: 'take' | 'ask';
   giveUpAfterMs: number | null;
-  /** Whether a requested comparison repairs what it finds. */
+  /** Whether a requested comparison repairs differences. */
   repair: boolean;
 }
 
@@ -40,7 +40,7 @@ export interface Pause {
   interrupted: RunRequest | null;
 }
 
-/** What every state has. */
+/** Fields of every state. */
 export interface Shared {
   /** Relay, feed and key are set. */
   configured: boolean;
@@ -84,7 +84,7 @@ export type NextPage =
   /** The failure counts once the page before it is applied. */
   | { is: 'failed'; failure: EventOf<'failed'> };
 
-/** What follows the end of a run that is being cancelled. */
+/** The state, or the run, that follows a run which is being cancelled. */
 export type AfterCancel = 'rest' | 'reopen' | 'close' | 'stop' | RunRequest;
 
 interface States {

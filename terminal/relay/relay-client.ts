@@ -31,7 +31,7 @@ import {
 const COMPARE_MS = 30_000;
 
 /**
- * What a terminal asks of a relay. Each method is one request, and parses its answer. Throws RelayErrors, or `cancelled`
+ * The requests of a terminal to its relay. Each method is one request, and parses the answer. Throws RelayErrors, or `cancelled`
  * when the signal aborts.
  */
 export class RelayClient {
@@ -47,7 +47,7 @@ export class RelayClient {
     this.#transport.close();
   }
 
-  /** `scopes`: of the replica. `waitS`: how long the relay may wait for changes (long poll), seconds. */
+  /** `scopes`: those of the replica. `waitS`: how long the relay may wait for changes (long poll), seconds. */
   status(
     { cursor, scopes }: { cursor: Cursor | null; scopes: ScopeSet | null },
     waitS: number,

@@ -2,7 +2,7 @@ import { type ErrorCode, type ErrorParams, Problem, TidemarkError } from '@tidem
 import type { Failure } from '../machine/event.ts';
 
 /**
- * What failed requests mean. The answer may come from the relay, or from something on the way: a proxy, a sign-in page, a
+ * Errors of failed requests. An answer may come from the relay, or from something on the way: a proxy, a sign-in page, a
  * load balancer.
  */
 

@@ -39,7 +39,7 @@ export interface RelayAddress {
   relayUrl: string;
   feed: string;
   token: Secret;
-  /** Of this program, for the relay's list of terminals. */
+  /** Version of this program, for the relay's list of terminals. */
   version: string;
 }
 
@@ -49,7 +49,7 @@ export interface Transfer {
   received(bytes: number): void;
   /** When the request in flight gives up, ms since 1970; null: none is in flight. */
   deadline(at: number | null): void;
-  /** What all pages of a compacted transaction hold. */
+  /** Totals of all pages of a compacted transaction. */
   compacted?(totals: { changes: number; bytes: number }): void;
 }
 
@@ -141,7 +141,7 @@ export class RelayTransport {
     return this.#collect(answer, maxBytes, signal);
   }
 
-  /** Throws what an answer with another status than expected means. */
+  /** Throws the error for an answer with another status than expected. */
   async refuse(answer: Answer, signal: AbortSignal): Promise<never> {
     const body = await this.#collect(answer, MAX_JSON_BYTES, signal);
     throw refused(this.host, { status: answer.status, headers: answer.headers, body });

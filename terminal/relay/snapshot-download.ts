@@ -12,11 +12,11 @@ import type { RelayClient } from './relay-client.ts';
 import type { Transfer } from './relay-transport.ts';
 
 /**
- * Downloads a snapshot beside the replica. What arrives is stored in the coding in which it arrives, under the hash of the
- * finished file, so that a download resumes where it was cut, also after the process was killed.
+ * Downloads a snapshot beside the replica. It stores the bytes as they arrive, still encoded, under the hash of the finished
+ * file, so that a download resumes where it was cut, even after a kill.
  *
- * Order: check the disk space; receive, store, hash and decode in one pass; compare the hash. The decoded file is used only
- * after that.
+ * Order: check the disk space. Receive, store, hash and decode in one pass. Compare the hash. Only then may the decoded file
+ * be used.
  */
 
 /** Free bytes that a download must leave on the disk. */
@@ -27,7 +27,7 @@ const CHUNK_BYTES = 512 * 1024;
 
 type Coding = SnapshotManifest['codings'][number];
 
-/** A received part: what it is of, and how much of it is stored. */
+/** A download and the part of it that is stored. */
 interface Partial {
   manifest: SnapshotManifest;
   coding: Coding;
@@ -35,7 +35,7 @@ interface Partial {
   storedBytes: number;
 }
 
-/** Reports what is stored of the download so far, bytes. */
+/** `stored` reports the stored size so far, bytes. */
 export interface DownloadTransfer extends Transfer {
   stored(bytes: number): void;
 }
@@ -59,7 +59,7 @@ export class SnapshotDownload {
   }
 
   /**
-   * Downloads, verifies and decodes a snapshot. Throws snapshot_corrupt (and removes what was stored), disk_full, RelayErrors,
+   * Downloads, verifies and decodes a snapshot. Throws snapshot_corrupt (and removes the stored part), disk_full, RelayErrors,
    * `cancelled`.
    */
   async fetch(
@@ -98,7 +98,7 @@ export class SnapshotDownload {
     if (free < needed + SPARE_BYTES) throw diskFullError(free, needed + SPARE_BYTES);
   }
 
-  /** What an earlier download stored is read again, because the hash is over everything. */
+  /** It re-reads the part that an earlier download stored, because the hash covers the entire file. */
   async #receive(
     relay: RelayClient,
     { manifest, coding, file: partial, storedBytes: here }: Partial,

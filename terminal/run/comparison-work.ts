@@ -4,7 +4,7 @@ import { compare } from '../comparison/comparer.ts';
 import type { EventOf } from '../machine/event.ts';
 import { type EffectOf, logDropped, publishBeforeBlocking, type ReadySite, transferTo, type WorkDeps } from './site.ts';
 
-/** Compares the replica with a snapshot, keeps what was found until it is written, and writes it. */
+/** Compares the replica with a snapshot, keeps the differences until the machine orders the repair, and writes it. */
 export class ComparisonWork {
   readonly #deps: WorkDeps;
   #found: Repair | null = null;
@@ -13,7 +13,7 @@ export class ComparisonWork {
     this.#deps = deps;
   }
 
-  /** Forgets what a comparison found. */
+  /** Drops the result of a comparison. */
   discard(): void {
     this.#found?.discard();
     this.#found = null;

@@ -20,7 +20,7 @@ export function joinRuns(before: Run | null, run: Run): Run | null {
   };
 }
 
-/** Whether a run only pulled what came while it followed the relay. */
+/** Whether a run only pulled changes while it followed the relay. */
 function follows({ trigger, outcome, snapshot, differences }: Run): boolean {
   return trigger === 'watch' && outcome === 'done' && snapshot === null && differences === undefined;
 }

@@ -72,7 +72,7 @@ export function dropKeptParts({ replica }: ReadySite): EventOf<'applied'> {
   return { type: 'applied', cursor, start: startOf(replica) };
 }
 
-/** Starts the progress of a pull. Its totals are what the relay counted up to the head; for a chosen target, what its list adds up to. */
+/** Starts the progress of a pull. Its totals are the relay's count up to the head, or the sum of its list for a chosen target. */
 export function startPageProgress(plan: PullPlan, site: Site, { book, log }: WorkDeps): void {
   const { relay, replica, record, signal } = site;
   const { cursor } = site.state;

@@ -8,7 +8,7 @@ import { Meter } from './meter.ts';
  * meter of its own, because their speeds have nothing in common. All times are ms since 1970.
  */
 
-/** What a part of a run shows of itself. */
+/** The progress of one part of a run. */
 export type Measure = Pick<
   Progress,
   'unit' | 'done' | 'total' | 'bytes' | 'bytesTotal' | 'table' | 'tableIndex' | 'tableCount' | 'rate' | 'etaS'
@@ -100,7 +100,7 @@ export class PageProgress implements Measured {
 /** A snapshot that is being downloaded. Rows are estimated from its bytes. */
 export class SnapshotProgress implements Measured {
   readonly #manifest: SnapshotManifest;
-  /** Of the download, bytes. */
+  /** Size of the download, bytes. */
   readonly #total: number;
   #here: number;
   readonly #meter: Meter;

@@ -17,7 +17,7 @@ import {
 import { addTables, totalOf } from './table-counts.ts';
 
 /**
- * What a run under way has received and changed: its progress now, and the run for the history when it ends.
+ * Records a run under way: its progress now, and the run for the history when it ends.
  *
  * It observes and decides nothing. All times are ms since 1970.
  */
@@ -98,7 +98,7 @@ export class RunRecord {
     this.#tables = addTables(this.#tables, tables);
   }
 
-  /** What follows is written in one step. */
+  /** The rest of the run is one long write. */
   startFinishing(): void {
     this.#stage = 'finishing';
   }

@@ -11,7 +11,7 @@ import type { Transfer } from '../relay/relay-transport.ts';
 import type { SnapshotDownload } from '../relay/snapshot-download.ts';
 import type { RunRecord } from './run-record.ts';
 
-/** What the pieces of work of a run have in common: where they work, and what they report to. */
+/** Context of the work of a run: relay, replica, record and signal, and where results go. */
 
 /** An effect that takes time. Its name is the name of the work. */
 export type WorkEffect = Extract<Effect, { do: Exclude<Work, 'open'> }>;
@@ -22,13 +22,13 @@ export interface Site {
   state: State;
   relay: RelayClient | null;
   replica: Replica | null;
-  /** Of the run that the work is for; null: a poll. */
+  /** Record of the run that the work is for; null: a poll. */
   record: RunRecord | null;
   signal: AbortSignal;
 }
 export type ReadySite = Site & { relay: RelayClient; replica: Replica };
 
-/** What work reports to. */
+/** Receivers of the results of work. */
 export interface WorkDeps {
   book: FactBook;
   download: SnapshotDownload;
@@ -54,7 +54,7 @@ export function logDropped({ log }: WorkDeps, names: string[]): void {
   if (names.length > 0) log('warn', 'objects.dropped', { names });
 }
 
-/** Records what a request receives. */
+/** Records the progress of a request. */
 export function transferTo(record: RunRecord | null): Transfer {
   return {
     received: (bytes) => record?.addReceived(bytes, Date.now()),

@@ -40,7 +40,7 @@ export class Worker {
     }
   }
 
-  /** Forgets what a comparison found. */
+  /** Drops the result of a comparison. */
   discardRepair(): void {
     this.#comparison.discard();
   }

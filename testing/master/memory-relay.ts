@@ -9,7 +9,7 @@ import { openWriter, type Writer } from '@tidemark/table-store/sqlite';
  */
 export class MemoryRelay {
   readonly #db: Writer = openWriter(':memory:', { synchronous: 'normal' });
-  readonly #ingest = new Ingest(this.#db, {});
+  #ingest = new Ingest(this.#db, {});
   #sessions = 0;
   /** Batches that are accepted before the next one fails. */
   batchesUntilFailure = Number.POSITIVE_INFINITY;
@@ -35,6 +35,27 @@ export class MemoryRelay {
       const { feed } = this.#ingest.apply(Buffer.from(batch));
       return { head: feed.head, position: feed.position };
     };
+  }
+
+  /** Rewrites the store as a relay wrote it before schemas had logical types, and opens it again. */
+  forgetLogicalTypes(): void {
+    for (const table of ['tidemark_schema', 'tidemark_table']) {
+      const rows = this.#db.prepare(`SELECT id, schema FROM ${table}`).all() as { id: number; schema: string }[];
+      const update = this.#db.prepare(`UPDATE ${table} SET schema = ? WHERE id = ?`);
+      for (const { id, schema } of rows)
+        update.run(
+          JSON.stringify(JSON.parse(schema), (key, value: unknown) => (key === 'logical' ? undefined : value)),
+          id,
+        );
+    }
+    this.#ingest = new Ingest(this.#db, {});
+  }
+
+  /** Names of the tables whose schemas have no logical types. */
+  withoutLogicalTypes(): string[] {
+    return this.#ingest
+      .tables()
+      .flatMap(({ schema }) => (schema.columns.some(({ logical }) => logical) ? [] : [schema.name]));
   }
 
   get head(): number {

@@ -2,6 +2,8 @@ import { copyFileSync, rmSync } from 'node:fs';
 import net, { type AddressInfo, type Socket } from 'node:net';
 import path from 'node:path';
 import type { Mode, Run } from '@tidemark/protocol/run';
+import { INTEGER, query, type RowShape, TEXT, value } from '@tidemark/table-store/query';
+import { openReader } from '@tidemark/table-store/sqlite';
 import Database from 'better-sqlite3';
 import { temporaryFolder } from '../processes/temporary-folder.ts';
 import { type AgentRun, agentRun } from './agent-run.ts';
@@ -119,17 +121,28 @@ export class Branch {
     }
   }
 
+  #read<T>(sql: string, shape: RowShape<T>): T[] {
+    const db = openReader(this.database);
+    try {
+      return query(db, sql, shape).all();
+    } finally {
+      db.close();
+    }
+  }
+
   get epoch(): string {
-    return (this.all('SELECT epoch FROM tidemark_meta')[0] as [string])[0];
+    const [epoch] = this.#read('SELECT epoch FROM tidemark_meta', value(TEXT));
+    return epoch ?? '';
   }
 
   get seq(): number {
-    return (this.all('SELECT seq FROM tidemark_meta')[0] as [number])[0];
+    const [seq] = this.#read('SELECT seq FROM tidemark_meta', value(INTEGER));
+    return seq ?? 0;
   }
 
   /** All rows of the feed's tables. */
   dump(): Record<string, unknown[]> {
-    const names = (this.all('SELECT name FROM tidemark_table ORDER BY name') as [string][]).map(([name]) => name);
+    const names = this.#read('SELECT name FROM tidemark_table ORDER BY name', value(TEXT));
     return Object.fromEntries(names.map((name) => [name, this.all(`SELECT * FROM "${name}" ORDER BY 1, 2`)]));
   }
 

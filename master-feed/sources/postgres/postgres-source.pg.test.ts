@@ -1,7 +1,8 @@
 import { connect } from '@tidemark/testing/oracle';
 import { type EmbeddedPostgres, startPostgres } from '@tidemark/testing/postgres/embedded';
 import { afterAll, beforeAll } from 'vitest';
-import { type ContractChange, type ContractMaster, describeSource } from '../../source-contract.ts';
+import type { ContractChange, ContractMaster } from '../../contract/contract-master.ts';
+import { describeSource } from '../../contract/source-contract.ts';
 import { PostgresSource } from './postgres-source.ts';
 
 let postgres: EmbeddedPostgres;

@@ -9,7 +9,7 @@ import { open, rest, startAutomaticRun, startRun } from './transitions.ts';
 
 /** The states without a run: before the replica is open, between runs, and after the end. watching.ts has the one that follows the relay. */
 
-/** What the states have in common in which the replica is not open. */
+/** Handlers that the states without an open replica share. */
 const NOT_OPEN = {
   ...NO_RESULTS,
   pause: pauseAtRest,
@@ -72,7 +72,7 @@ function reopen(state: StateOf<'closed'>, event: EventOf<'start'>): Step {
   return open(state, event, state.attempt, setAside);
 }
 
-/** The replica is open: does what was asked for meanwhile, else what the policy says about a start. */
+/** The replica is open: starts the run that was requested meanwhile, else the one that the policy has for a start. */
 function beginAfterOpening(state: StateOf<'opening'>, event: EventOf<'opened'>, context: Context): Step {
   const { cursor, start, lastRunAt } = event;
   const { everyMs } = state.policy;
@@ -99,7 +99,7 @@ function pauseAtRest(state: State, event: EventOf<'pause'>, context: Context): S
   return step({ ...state, paused: pauseFrom(state, event, context) });
 }
 
-/** What is due at rest: the end of a pause, or an automatic run. Null: nothing. */
+/** Does the work that is due at rest: ends a pause, or starts an automatic run. Null: nothing is due. */
 export function scheduleTick(state: StateOf<'idle'> | StateOf<'watching'>, context: Context): Step | null {
   if (isPauseOver(state, context)) return resume(state, context);
   if (state.paused === null && isDue(state.nextAt, context.now, state.policy.everyMs ?? 0))

@@ -45,7 +45,7 @@ export function failAttempt(state: Shared, run: RunState, failure: Failure, cont
   );
 }
 
-/** Ends the run and what it has in flight, whatever a retry could do. */
+/** Ends the run and its work in flight, although a retry might help. */
 export function failRun(state: Shared, run: RunState, failure: Failure, context: Context): Step {
   return precede([{ do: 'abort' }], endRun(state, run, 'failed', context, failure));
 }

@@ -25,7 +25,7 @@ export const cancelling: Handlers<'cancelling'> = {
   woke: ignore,
   settings: changeSettings,
   stop: (state) => step({ ...state, after: 'stop' }),
-  // What was written before the cancel arrived stays written.
+  // A write that ended before the cancel took effect counts.
   applied: keepPosition,
   installed: keepPosition,
   repaired: keepPosition,
@@ -42,7 +42,7 @@ function changeSettings(state: Cancelling, event: EventOf<'settings'>, context: 
   return step({ ...state, ...changed, after: afterSettings(event) ?? state.after });
 }
 
-/** All work has ended: ends the run, and does what follows it. */
+/** All work has ended: ends the run and enters the state that follows. */
 function finish(state: Cancelling, _: object, context: Context): Step {
   const ended: Effect = { do: 'ended', run: state.run, outcome: 'cancelled', fault: null };
   switch (state.after) {

@@ -25,7 +25,7 @@ export const repairing: Handlers<'repairing'> = {
   failed: replanOrRetry,
 };
 
-/** The snapshot is there. A requested comparison takes place at its position, so the run pulls the changes in between first. */
+/** The relay has the snapshot. A requested comparison takes place at its position, so the run pulls the changes in between first. */
 export function approach(state: Shared, run: PreparingRun<'comparison'>, manifest: SnapshotManifest): Step {
   const { cursor } = state;
   const { epoch, seq } = manifest.cursor;

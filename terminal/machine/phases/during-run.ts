@@ -23,7 +23,7 @@ export const NO_RESULTS = {
   aborted: ignore,
 } satisfies Partial<Handlers<'idle'>>;
 
-/** What every state of a run does, unless it says otherwise. */
+/** Handlers of every state of a run, unless the state has its own. */
 export const DURING_RUN = {
   ...NO_RESULTS,
   start: ignore,
@@ -32,7 +32,7 @@ export const DURING_RUN = {
   resume: endPause,
   tick: (state: State, _: object, context: Context) => pauseTick(state, context),
   online: ignore,
-  /** Connections from before the sleep are dead, though nothing says so yet. */
+  /** Connections from before the sleep are dead, although no error has arrived yet. */
   woke: (state: RunningState) => check(state, state.run),
   settings: changeSettings,
   stop: (state: RunningState, _: object, context: Context) => cancel(state, 'stop', context),

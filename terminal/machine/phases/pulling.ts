@@ -13,8 +13,8 @@ import { check, compare, fetchPage, pull, requestSnapshot } from './transitions.
 /**
  * A run pulls pages to its target. One page is applied while the next one is fetched.
  *
- * Order: a page is applied only after the page before it; a failure to fetch the next page counts only once the page
- * before it is applied, so that nothing that arrived is lost.
+ * Order: the run applies a page only after the page before it. A failure to fetch the next page counts only after that,
+ * so that no page that arrived is lost.
  */
 
 /** How long the relay may build compacted pages before the run takes ordinary ones, ms. */
@@ -60,7 +60,7 @@ function continueAfterPage(before: Pulling, { cursor, start }: EventOf<'applied'
   const { next, plan } = before;
   const state: Pulling = { ...before, cursor, start, run: withProgress(before.run), applying: null };
   if (isEnd(start, plan)) return endPull(state, context);
-  // A page that moves the replica nowhere would be requested for ever.
+  // The run would request a page that does not move the replica forever.
   if (isSame(before.start, start)) {
     const fault = { code: 'page_out_of_order' as const, params: {} };
     return failAttempt(state, state.run, { fault, retryAfterMs: null, progressed: false }, context);

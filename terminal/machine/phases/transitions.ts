@@ -16,7 +16,7 @@ import {
 
 /** How the machine enters each of its states, with the effects that begin the state's work. No function here looks at an event. */
 
-/** The state in which nothing runs. Where the policy says so, the machine follows the relay. A failed run ends in `idle`: what failed is not repeated at once. */
+/** The state in which nothing runs. With `watch` in its policy, the machine follows the relay. A failed run ends in `idle`, so that it does not fail again at once. */
 export function rest(state: Shared, context: Context, after: 'anything' | 'failure' = 'anything'): Step {
   const base = shared(state);
   if (!base.configured) return step({ ...base, at: 'unconfigured' });

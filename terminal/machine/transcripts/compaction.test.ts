@@ -35,7 +35,7 @@ test('Q1: compacted pages are requested again while the relay builds them', () =
   rig.on(applied(50), 'ended done');
 });
 
-// The relay refuses them, or builds them for minutes. The terminal must not wait for ever, nor try them again in this run.
+// The relay refuses them, or builds them for minutes. The terminal must neither wait forever nor try them again in this run.
 test.each(['squash_larger', 'squash_building'] as const)(
   'Q2: ordinary pages replace compacted ones for the rest of the run after %s',
   (refusal) => {
@@ -76,7 +76,7 @@ test('Q3: kept parts are dropped when the relay refuses to continue them', () =>
   expect(rig.state).toMatchObject({ plan: { target: 50, kind: 'ordinary' } });
 });
 
-test('Q3: kept parts are dropped when one transaction is asked for, or the relay was set back behind their end', () => {
+test('Q3: drops kept parts for a run of one transaction, and when the relay was restored to a seq before their end', () => {
   const one = rigWithParts(40);
   one.send(start('one'));
   one.on(probed(50, PLANS.compacted), 'discard');

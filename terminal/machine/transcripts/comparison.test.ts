@@ -115,7 +115,7 @@ test('a comparison that failed is repeated for the same reason, and can be cance
   rig.on({ type: 'aborted' }, 'ended cancelled');
 });
 
-// Neither the structure nor the relay shows the change any more: the run itself remembers that a page did not fit.
+// Neither the structure nor the relay shows the change: only the run remembers that a page did not fit.
 test('a misfit is compared after a retry, although the structure looks right', () => {
   const rig = new Rig();
   rig.send(start());

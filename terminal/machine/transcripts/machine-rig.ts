@@ -106,7 +106,7 @@ export class Rig {
   state: State;
   readonly effects: Effect[] = [];
   now = NOW;
-  /** What the machine draws for jitter: the longest wait, unless a test says otherwise. */
+  /** Random number for the jitter of waits. The default gives the longest wait. */
   random = 1 - Number.EPSILON;
   #runs = 0;
 

@@ -53,7 +53,7 @@ describe('a pull', () => {
     rig.on(probed(9, PLANS.pages), 'abort', 'ended failed: target_invalid');
   });
 
-  // A faulty relay could send pages that lead nowhere, and the run would request the same page for ever.
+  // A faulty relay could send pages that lead nowhere, and the run would request the same page forever.
   test('fails on a page that does not move the replica', () => {
     const rig = new Rig({ giveUpAfterMs: 0 });
     rig.send(start());
@@ -63,7 +63,7 @@ describe('a pull', () => {
   });
 
   // A cancel arrives while a page is being written. The page is kept, and the run ends only when the write has.
-  test('ends after a cancel once all work has stopped, and keeps what was written', () => {
+  test('ends after a cancel once all work has stopped, and keeps written pages', () => {
     const rig = new Rig();
     rig.send(start());
     rig.send(probed(8, PLANS.pages));
@@ -74,7 +74,7 @@ describe('a pull', () => {
     expect(rig.state).toMatchObject({ at: 'idle', cursor: cursor(7) });
   });
 
-  test('of an empty replica installs a snapshot, then pulls to the target that was fixed', () => {
+  test('into an empty replica installs a snapshot, then pulls to the fixed target', () => {
     const rig = new Rig({}, null);
     rig.send(start());
     rig.on(probed(8, bySnapshot('first')), 'manifest');

@@ -1,5 +1,6 @@
 import { type FakeChange, FakeMaster, FakeSource } from '@tidemark/testing/fake-master';
-import { type ContractChange, type ContractMaster, describeSource } from './source-contract.ts';
+import type { ContractChange, ContractMaster } from './contract-master.ts';
+import { describeSource } from './source-contract.ts';
 
 const fakeChange = (change: ContractChange): FakeChange =>
   change.op === 'insert' || change.op === 'update'

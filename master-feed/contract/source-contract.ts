@@ -4,14 +4,14 @@ import type {
   Flow,
   LogEnd,
   LogReader,
-  LogSink,
   NumberedTable,
-  RowKind,
   Source,
   SourceTable,
   TableCopy,
   WantedTables,
-} from './source.ts';
+} from '../source.ts';
+import type { ContractChange, ContractMaster } from './contract-master.ts';
+import { Recorder } from './recorder.ts';
 
 /**
  * The suite that every source must pass. It runs against a real master through {@link ContractMaster}, which says the few
@@ -20,100 +20,9 @@ import type {
  * Only tests import this module.
  */
 
-/** One change of a table with the key `id` (integer) and the column `body` (text). */
-export type ContractChange =
-  | { op: 'insert'; table: string; id: number; body: string }
-  | { op: 'update'; table: string; id: number; body: string }
-  | { op: 'delete'; table: string; id: number }
-  /** Changes the key of a row in one statement. */
-  | { op: 'rekey'; table: string; id: number; to: number }
-  | { op: 'truncate'; table: string };
-
-/** A master of its own for each test. */
-export interface ContractMaster {
-  /** A source that is not open. All sources of a master belong to the same feed. */
-  newSource(): Source;
-  /** Creates a table with the columns `id` (integer, primary key) and `body` (text), and rows 1 to `rows`. */
-  createTable(name: string, rows: number): Promise<void>;
-  /** Adds a text column. Existing rows get the value 'new'. */
-  addColumn(table: string, column: string): Promise<void>;
-  renameTable(from: string, to: string): Promise<void>;
-  /** Commits the changes in one transaction. */
-  commit(changes: ContractChange[]): Promise<void>;
-  /** Removes two prerequisites that the log reader needs. Returns a word for each, which the error has to contain. */
-  removePrerequisites(): Promise<string[]>;
-  stop(): Promise<void>;
-}
-
-/** A transaction as a sink received it. */
-interface Received {
-  position: string;
-  changes: string[];
-}
-
 const ALL: WantedTables = { listed: null, held: new Set() };
 /** Everything here takes milliseconds; a busy machine may need much longer. */
 const LIMIT_MS = 120_000;
-
-/** Records all calls of a source, and wakes the tests that wait for them. */
-class Recorder implements LogSink {
-  readonly full = false;
-  readonly transactions: Received[] = [];
-  readonly heartbeats: { position: string; current: boolean }[] = [];
-  readonly altered: (ids: readonly number[]) => void;
-  readonly alteredIds: number[] = [];
-  /** Table ids of the rows that were received. */
-  readonly tableIds = new Set<number>();
-  #open: Received | null = null;
-  #waiting: (() => void)[] = [];
-
-  constructor() {
-    this.altered = (ids) => {
-      this.alteredIds.push(...ids);
-      this.#wake();
-    };
-  }
-
-  async room(): Promise<void> {}
-
-  begin(position: string): void {
-    expect(this.#open, 'a transaction begins inside another').toBeNull();
-    this.#open = { position, changes: [] };
-  }
-
-  row(kind: RowKind, { table }: NumberedTable, json: string): void {
-    this.tableIds.add(table.id);
-    this.#open?.changes.push(`${kind} ${table.schema.name} ${json}`);
-  }
-
-  truncate({ table }: NumberedTable): void {
-    this.#open?.changes.push(`truncate ${table.schema.name}`);
-  }
-
-  commit(): void {
-    // Transactions without published changes may or may not be reported.
-    if (this.#open && this.#open.changes.length > 0) this.transactions.push(this.#open);
-    this.#open = null;
-    this.#wake();
-  }
-
-  heartbeat(position: string, _: string, current: boolean): void {
-    expect(this.#open, 'a heartbeat inside a transaction').toBeNull();
-    this.heartbeats.push({ position, current });
-    this.#wake();
-  }
-
-  /** Resolves when `isDone` is true; rejects when the stream fails first. */
-  async until(reader: LogReader, isDone: () => boolean): Promise<void> {
-    while (!isDone()) {
-      await Promise.race([new Promise<void>((resolve) => this.#waiting.push(resolve)), reader.failed]);
-    }
-  }
-
-  #wake(): void {
-    for (const wake of this.#waiting.splice(0)) wake();
-  }
-}
 
 export function describeSource(name: string, begin: () => Promise<ContractMaster>): void {
   describe(`the source contract: ${name}`, { timeout: LIMIT_MS }, () => {

@@ -1,0 +1,89 @@
+import { TidemarkError } from '@tidemark/protocol/errors';
+import type { Facts } from '@tidemark/status/facts';
+import { Secret } from '../relay/secret.ts';
+import { createAgent } from './agent.ts';
+import type { Agent, AgentSettings, Log } from './agent-api.ts';
+import type { AgentConfig } from './contract.ts';
+
+/**
+ * Holds the agent of the process. A new configuration changes the agent's settings; another database file replaces the
+ * agent. Configurations are applied one after the other.
+ */
+export class AgentHost {
+  readonly #log: Log;
+  readonly #onFacts: (facts: Facts) => void;
+  #running: { agent: Agent; databasePath: string } | null = null;
+  #configuring: Promise<void> = Promise.resolve();
+
+  constructor(log: Log, onFacts: (facts: Facts) => void) {
+    this.#log = log;
+    this.#onFacts = onFacts;
+  }
+
+  /** Null: there is nothing to do, and no agent runs. */
+  async configure(config: AgentConfig | null): Promise<void> {
+    const configured = this.#configuring.then(() => this.#configure(config));
+    this.#configuring = configured.catch(() => {});
+    await configured;
+  }
+
+  /** The agent. Throws not_configured. */
+  get agent(): Agent {
+    if (!this.#running) throw new TidemarkError('not_configured');
+    return this.#running.agent;
+  }
+
+  /** The agent, if one runs. */
+  get agentIfAny(): Agent | null {
+    return this.#running?.agent ?? null;
+  }
+
+  /** The agent once configurations that have arrived are applied. Throws not_configured. */
+  async configuredAgent(): Promise<Agent> {
+    await this.#configuring;
+    return this.agent;
+  }
+
+  async stop(): Promise<void> {
+    await this.#configuring;
+    await this.#running?.agent.stop();
+  }
+
+  async #configure(config: AgentConfig | null): Promise<void> {
+    if (this.#running && this.#running.databasePath !== config?.databasePath) {
+      const { agent } = this.#running;
+      this.#running = null;
+      await agent.stop();
+    }
+    if (config === null) return;
+    if (this.#running) return this.#running.agent.changeSettings(settingsOf(config));
+    const agent = createAgent(
+      {
+        databasePath: config.databasePath,
+        version: config.version,
+        checkAtStart: true,
+        watch: false,
+        freshCopy: 'ask',
+        giveUpAfterMs: null,
+        paused: config.paused,
+      },
+      this.#log,
+    );
+    this.#running = { agent, databasePath: config.databasePath };
+    agent.onFacts(this.#onFacts);
+    agent.start(settingsOf(config));
+    this.#onFacts(agent.facts());
+  }
+}
+
+function settingsOf(config: AgentConfig): AgentSettings {
+  return {
+    relayUrl: config.relayUrl,
+    feed: config.feed,
+    token: new Secret(config.token),
+    centralName: config.centralName,
+    terminalName: config.branchName,
+    everyMs: config.everyMinutes === 0 ? null : config.everyMinutes * 60_000,
+    automatic: config.automatic,
+  };
+}
