@@ -44,7 +44,7 @@ export class Office {
       `CREATE TABLE item ${COLUMNS}; CREATE TABLE bulk ${COLUMNS}; CREATE TABLE one (id int PRIMARY KEY, n bigint)`,
     );
     await master.query('INSERT INTO one VALUES (1, 0)');
-    const system = await System.start(postgres.url, null, { kill: 'SIGTERM' });
+    const system = await System.start(postgres.url, null, { kill: 'SIGTERM', heartbeatMs: 5_000 });
     await system.settled();
     const office = new Office(temporaryFolder('bench'), postgres, master, system);
     await system.pull(office.empty);
