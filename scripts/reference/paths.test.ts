@@ -75,3 +75,16 @@ test('every decision is in the list of decisions', () => {
   const decisions = FILES.filter((file) => /^docs\/decisions\/\d/.test(file)).map((file) => path.basename(file));
   expect(decisions.filter((name) => !list.includes(`(${name})`))).toEqual([]);
 });
+
+test('docs/dependencies.md gives a reason for every library', () => {
+  const text = read('docs/dependencies.md');
+  const manifests = FILES.filter((file) => /^([\w-]+\/)?package\.json$/.test(file));
+  const libraries = manifests.flatMap((file) => {
+    const { dependencies, devDependencies, optionalDependencies } = JSON.parse(read(file)) as Record<string, object>;
+    return Object.keys({ ...dependencies, ...devDependencies, ...optionalDependencies });
+  });
+  const isNamed = (name: string) => text.includes(name) || text.includes(`${name.split('/')[0]}/*`);
+  // Types belong to their library, and the packages of Node.js are the siblings of the one that is named.
+  const isOurs = (name: string) => /^(@tidemark\/|@types\/|node-(bin|linux|win)-)/.test(name);
+  expect(libraries.filter((name) => !isOurs(name) && !isNamed(name))).toEqual([]);
+});
