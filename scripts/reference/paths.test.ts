@@ -61,10 +61,12 @@ describe.each(DOCUMENTS)('%s', (file) => {
 });
 
 test('documents that code refers to exist', () => {
-  const sources = FILES.filter((file) => /\.(tsx?|json|ya?ml|css)$/.test(file) && !file.startsWith('bench/peers/'));
+  const sources = FILES.filter(
+    (file) => /\.(tsx?|json|ya?ml|css)$/.test(file) && !/^(bench\/peers|scripts\/prose)\//.test(file),
+  );
   const broken = sources.flatMap((file) =>
-    [...read(file).matchAll(/\bdocs\/[\w/.-]+\.md\b/g)].flatMap(([name]) =>
-      existsSync(path.join(ROOT, name)) ? [] : [`${file}: ${name}`],
+    [...read(file).matchAll(/\b[\w-]+(?:[/.][\w-]+)*\.md\b/g)].flatMap(([name]) =>
+      (name.includes('/') ? existsSync(path.join(ROOT, name)) : NAMES.has(name)) ? [] : [`${file}: ${name}`],
     ),
   );
   expect(broken).toEqual([]);

@@ -23,7 +23,7 @@ export interface SystemOptions {
   terminals?: Record<string, Record<string, string>>;
 }
 
-/** Feed, relay and terminals of one test, each its own process, as design.md's commands start them. */
+/** Feed, relay and terminals of one test, each its own process, started by the commands of docs/reference/commands.md. */
 export class System {
   readonly folder: string;
   readonly source: string;
