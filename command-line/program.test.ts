@@ -6,7 +6,7 @@ const PROGRAM = new URL('./program.ts', import.meta.url).href;
 const ERRORS = new URL('../protocol/errors.ts', import.meta.url).href;
 
 /** Starts a program whose subcommand `work` runs `body`, and waits until it has printed `started`. */
-async function startProgram(body: string, { graceMs = null as number | null, args = ['work'] } = {}) {
+async function startProgram(body: string, { graceMs = null as number | null, args = ['work'], nohup = false } = {}) {
   const script = `
     import { aborted, runProgram, subcommand } from '${PROGRAM}';
     import { TidemarkError } from '${ERRORS}';
@@ -20,7 +20,9 @@ async function startProgram(body: string, { graceMs = null as number | null, arg
     });
     clearInterval(alive);
   `;
-  const child = spawn(process.execPath, ['--input-type=module', '-e', script, '--', ...args]);
+  const command = [process.execPath, '--input-type=module', '-e', script, '--', ...args];
+  const [file = '', ...argv] = nohup ? ['nohup', ...command] : command;
+  const child = spawn(file, argv);
   let output = '';
   for (const stream of [child.stdout, child.stderr])
     stream.setEncoding('utf8').on('data', (text: string) => {
@@ -40,6 +42,17 @@ test.skipIf(process.platform === 'win32')(
       child.kill(signal);
       expect(await end).toEqual({ code: 0, output: 'started\nfinished\n' });
     }
+  },
+  120_000,
+);
+
+test.skipIf(process.platform === 'win32')(
+  'a program under nohup survives the end of its console',
+  async () => {
+    const { child, end } = await startProgram('await aborted(stop);', { nohup: true });
+    child.kill('SIGHUP');
+    child.kill('SIGTERM');
+    expect(await end).toMatchObject({ code: 0, output: expect.stringContaining('finished') });
   },
   120_000,
 );

@@ -6,7 +6,7 @@ import { exitAfter } from './exit.ts';
  * Runs a command of Tidemark from its arguments to its exit code.
  *
  * It parses the arguments, does the work, prints one line if the work fails, and sets the exit code, in this order. SIGINT,
- * SIGTERM and similar signals abort the `stop` signal. The process then waits until the work has ended, so the work chooses
+ * SIGTERM and similar signals abort `stop`. The process then waits until the work has ended, so the work chooses
  * the safe point and the exit code. A second signal ends the process immediately with exit code 1.
  *
  * Work must therefore observe `stop`, and must never call process.exit or install signal handlers.
@@ -31,8 +31,9 @@ export async function runProgram(
     {
       delay: graceMs ?? false,
       logger: false,
-      // The end of the work ends the process; the library would set exit code 0.
-      skip: ['beforeExit'],
+      // The end of the work ends the process; the library would set exit code 0. SIGHUP keeps its default, so that a
+      // command started under nohup survives its console; what it interrupts is safe without a grace period.
+      skip: ['beforeExit', 'SIGHUP'],
       onTimeout: (delay) => console.error(`${name}: did not stop within ${delay / 1000} s`),
     },
     async ({ err }) => {
