@@ -20,7 +20,7 @@ export function row(column: string): string {
 
 const COLUMNS = '(id bigint PRIMARY KEY, name text, amount numeric(12,2), at timestamptz, note text)';
 
-/** A real master, feed and relay, with the table `item` of {@link ROWS} rows in the relay's log. */
+/** Head office for the benchmarks: a real master, feed and relay, with the table `item` of {@link ROWS} rows in the relay's log. */
 export class Office {
   readonly folder: string;
   readonly postgres: EmbeddedPostgres;
