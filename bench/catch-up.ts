@@ -4,7 +4,7 @@ import { BenchTerminal } from './terminal.ts';
 
 const CHANGED = 10_000;
 
-/** 10,000 changed rows: from the click until all is applied. */
+/** Measures 10,000 changed rows, from the click to the last row applied. The peers pull the same rows over HTTP. */
 export async function benchCatchUp(office: Office, replica: string): Promise<Result[]> {
   const terminal = new BenchTerminal(office, replica);
   terminal.start();

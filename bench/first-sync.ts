@@ -4,7 +4,7 @@ import { Helper, median, type Result, RUNS, seconds, thousands } from './lib.ts'
 import { type Office, ROWS } from './office.ts';
 import { BenchTerminal } from './terminal.ts';
 
-/** First pulls into new files, the relay's snapshot ready; rows/s. Leaves the last file, for who needs one. */
+/** Measures first pulls into new files with the relay's snapshot ready, in rows/s. Keeps the last file for other benchmarks. */
 export async function benchFirstSync(office: Office): Promise<{ result: Result; replica: string }> {
   const replica = path.join(office.folder, 'first.sqlite');
   await firstPull(office, path.join(office.folder, 'warm.sqlite'));

@@ -14,7 +14,7 @@ function recvlogical(): string | null {
   return ['pg_recvlogical', ...inBase].find((file) => spawnSync(file, ['--version']).status === 0) ?? null;
 }
 
-/** One transaction of {@link ROWS} rows, from Postgres to the relay's disk; rows/s from the start of the stream. */
+/** Measures one transaction of {@link ROWS} rows, from Postgres to the relay's disk; rows/s from the start of the stream. */
 export async function benchIngest(office: Office): Promise<Result> {
   const { master, system, postgres } = office;
   const program = recvlogical();

@@ -10,7 +10,7 @@ export function median(values: number[]): number {
   return sorted.length % 2 === 1 ? high : (low + high) / 2;
 }
 
-/** The value under which this part (0 to 1) of the values lies. */
+/** The quantile of the values, 0 to 1. */
 export function quantile(values: number[], part: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? Number.NaN;
@@ -21,7 +21,7 @@ export interface Result {
   what: string;
   ours: string;
   limit: string;
-  /** As the table gives it: `0.93`, `12 ×`. */
+  /** Text of the table's cell: `0.93`, `12 ×`. */
   ratio: string;
   reach: string;
   /** Null: not measured, as `ours` says, or for comparison only. */
@@ -30,7 +30,7 @@ export interface Result {
 
 export const RUNS = Number(process.env.BENCH_RUNS ?? 5);
 
-/** Measures ours and its limit in turn, so that what else the machine does falls on both. */
+/** Measures ours and its limit alternately, so that other load on the machine affects both. */
 export async function inTurn(
   ours: () => Promise<number>,
   limit: () => Promise<number>,
@@ -59,7 +59,7 @@ export function usage(pid: number | undefined): { cpuS: number; peakMib: number 
   return { cpuS, peakMib: Number(peak) / 1024 };
 }
 
-/** Another Node process of the bench, that says `ready {json}` and is ended by its id. */
+/** Starts another Node process of the bench, which prints `ready {json}` and is ended by its id. */
 export class Helper<T = unknown> {
   readonly child: ChildProcess;
   readonly ready: T;

@@ -4,10 +4,10 @@ import { until } from '@tidemark/testing/processes';
 import { usage } from './lib.ts';
 import { Office, row } from './office.ts';
 
-/** Peak memory of each process at these many rows in one transaction. */
+/** Numbers of rows in one transaction for which the peaks are measured. */
 const SIZES = [100_000, 500_000, 1_000_000];
 
-/** Peak memory does not grow with the number of rows: each size with processes of its own. */
+/** Measures the peak memory of each process by transaction size. Each size has its own processes. */
 export async function benchMemory(): Promise<string> {
   const lines: string[] = [];
   for (const size of SIZES) {

@@ -20,7 +20,7 @@ export function row(column: string): string {
 
 const COLUMNS = '(id bigint PRIMARY KEY, name text, amount numeric(12,2), at timestamptz, note text)';
 
-/** A real master, feed and relay, with the table `item` of {@link ROWS} rows in the relay's log. */
+/** Head office for the benchmarks: a real master, feed and relay, with the table `item` of {@link ROWS} rows in the relay's log. */
 export class Office {
   readonly folder: string;
   readonly postgres: EmbeddedPostgres;
@@ -44,7 +44,7 @@ export class Office {
       `CREATE TABLE item ${COLUMNS}; CREATE TABLE bulk ${COLUMNS}; CREATE TABLE one (id int PRIMARY KEY, n bigint)`,
     );
     await master.query('INSERT INTO one VALUES (1, 0)');
-    const system = await System.start(postgres.url, null, { kill: 'SIGTERM' });
+    const system = await System.start(postgres.url, null, { kill: 'SIGTERM', heartbeatMs: 5_000 });
     await system.settled();
     const office = new Office(temporaryFolder('bench'), postgres, master, system);
     await system.pull(office.empty);

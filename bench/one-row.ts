@@ -5,10 +5,10 @@ import type { Office } from './office.ts';
 
 const COMMITS = 400;
 const pause = new Int32Array(new SharedArrayBuffer(4));
-/** The reader looks this often, ms: often enough to see, seldom enough not to take the others' time. */
+/** Interval of the reader's queries, ms: short enough to be precise, long enough to leave the processor to the others. */
 const LOOK_MS = 0.3;
 
-/** One row: from the master's answer to COMMIT until another program on the branch PC reads it. */
+/** Measures one row from the master's answer to COMMIT until another program on the branch PC reads it. */
 export async function benchOneRow(office: Office, replica: string): Promise<Result> {
   const terminal = office.system.startWatch(replica);
   await until(
@@ -22,7 +22,7 @@ export async function benchOneRow(office: Office, replica: string): Promise<Resu
     await office.master.query('UPDATE one SET n = $1 WHERE id = 1', [n]);
     const begin = performance.now();
     while (read.get() !== n) {
-      if (performance.now() - begin > 30_000) throw new Error('the row did not come');
+      if (performance.now() - begin > 30_000) throw new Error('the row did not arrive');
       Atomics.wait(pause, 0, 0, LOOK_MS);
     }
     took.push(performance.now() - begin);

@@ -34,7 +34,7 @@ const AT = '2026-11-23T08:00:00.000000Z';
 const BRANCHES = 1000;
 const TRANSACTIONS = 10_000;
 const ROWS = 10;
-/** The size of a batch of a feed that has much to send. */
+/** Size of a full batch. */
 const BATCH_BYTES = 2 * 1024 * 1024;
 
 const position = (n: number) => n.toString(16).toUpperCase().padStart(16, '0');
@@ -46,7 +46,7 @@ function batch(lines: unknown[][]): Buffer {
   return Buffer.from(`${body}${JSON.stringify({ lines: lines.length, sha256 })}\n`);
 }
 
-/** Batches of transactions of one of so many branches each, which insert, update and delete. */
+/** Batches of transactions that insert, update and delete. Each transaction concerns one of that many branches. */
 function batches(branches: number): { batches: Buffer[]; changes: number } {
   const made: Buffer[] = [];
   let lines: unknown[][] = [];
@@ -73,7 +73,7 @@ function batches(branches: number): { batches: Buffer[]; changes: number } {
   return { batches: made, changes: TRANSACTIONS * (ROWS + 6 + 2) };
 }
 
-/** The rate at which the relay takes a feed whose rows go to a thousand branches: against the same rows of one branch, and, for comparison, against no filter at all. */
+/** Measures ingest with rows of a thousand branches against rows of one branch and, for comparison, against no filter. */
 export async function benchRouting(): Promise<Result[]> {
   const [many, one] = [batches(BRANCHES), batches(1)];
   const rate = async (feed: string, work: ReturnType<typeof batches>) => {
@@ -92,7 +92,7 @@ export async function benchRouting(): Promise<Result[]> {
     }
   };
   const filtered = '{ tables: { stock: { where: { branch: $branch } } } }';
-  // The first run of all finds files and code that are not yet in memory.
+  // The first run loads files and code into memory.
   await rate(filtered, many);
   const against = async (limit: string, peer: () => Promise<number>, reach: number | null): Promise<Result> => {
     const measured = await inTurn(() => rate(filtered, many), peer);
@@ -112,7 +112,7 @@ export async function benchRouting(): Promise<Result[]> {
   ];
 }
 
-/** Transactions of one change that a pull brings. */
+/** Transactions in a pull, of one change each. */
 const PULLED = 1000;
 /** Pulls before the measurement, which compile code and prepare statements. */
 const WARM_UP = 40;
@@ -203,7 +203,7 @@ async function answers(url: string, token: string, head: number): Promise<number
   return median(took);
 }
 
-/** A pull of a thousand changes as log and number of scopes grow. */
+/** Measures a pull of a thousand changes as the log and the number of scopes grow. */
 export async function benchFlatness(): Promise<Result[]> {
   const most = Number(process.env.BENCH_LOG ?? 10_000_000);
   const middle = Math.min(most, 1_000_000);

@@ -5,7 +5,7 @@ import { readToken } from '@tidemark/testing/test-relay';
 import { Helper, inTurn, type Result, seconds } from './lib.ts';
 import type { Office } from './office.ts';
 
-/** Requests a second over this many connections, each asking again when it has its answer. */
+/** Requests per second over that many connections. Each connection sends a request after the previous answer. */
 async function load(url: string, headers: http.OutgoingHttpHeaders, requests: number, connections: number) {
   const agent = new http.Agent({ keepAlive: true, maxSockets: connections });
   let left = requests;
@@ -33,7 +33,7 @@ async function load(url: string, headers: http.OutgoingHttpHeaders, requests: nu
   return { perSecond: requests / took, bytesPerSecond: bytes / took };
 }
 
-/** Pages and status answers of the relay against plain servers of the same bytes. */
+/** Measures pages and status answers of the relay against plain servers that send the same bytes. */
 export async function benchServing(office: Office): Promise<Result[]> {
   const { head } = await office.system.status();
   const authorization = `Bearer ${readToken(office.system.tokenFile('branch-7'))}`;

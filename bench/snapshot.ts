@@ -20,7 +20,7 @@ const LEDGER = {
   key: ['id'],
 };
 
-/** Building a snapshot of half of a table's rows, checked and on disk, against the bare INSERT … SELECT of those rows. */
+/** Measures building a verified snapshot of half of a table's rows on disk, against SQLite's INSERT … SELECT of these rows. */
 export async function benchSnapshot(): Promise<Result> {
   const folder = temporaryFolder('bench');
   const mirror = path.join(folder, 'mirror.sqlite');

@@ -270,6 +270,9 @@ export const SnapshotManifest = z.object({
 });
 export type SnapshotManifest = z.infer<typeof SnapshotManifest>;
 
+/** Query of GET snapshotFile: one of the manifest's codings. */
+export const SnapshotFileQuery = z.object({ coding: z.enum(['identity', 'gzip', 'zstd']).default('identity') });
+
 /** One value of a key, in its wire form. */
 const KeyValue = z.union([z.string(), z.number(), z.null()]);
 

@@ -6,6 +6,7 @@ import { z } from 'zod';
  * A sentence names the event and the data that is safe, in words for a branch clerk: "sync server" for the relay, "data
  * set" for the feed. Errors that only an operator sees (`source_*`, `batch_*`, `session_*`) use the operator's words.
  * Codes, HTTP statuses and `retry` are part of the wire. Sentences are not, and no program may read them.
+ * See docs/decisions/2026-11-25-error-sentences-in-protocol.md.
  */
 
 interface ErrorInfo {

@@ -5,7 +5,8 @@ import { z } from 'zod';
  * master's own type; the relay compares values by it. The set is closed: a type that fits no other kind is `other`.
  *
  * A logical type belongs to one version of a table's schema, so it holds nothing that the master can change while the
- * table stays the same. That is why `enum` does not list its labels.
+ * table stays the same. That is why `enum` does not list its labels. See
+ * docs/decisions/2026-11-25-logical-types-within-version-1.md.
  */
 
 const bits = z.union([z.literal(8), z.literal(16), z.literal(24), z.literal(32), z.literal(64)]);

@@ -17,7 +17,8 @@ import { restoreObjects, type ThirdPartyObject, thirdPartyObjects } from '@tidem
  *
  * The snapshot is checked before anything changes. A replica without tables takes the file itself: renamed, with the
  * replica's history copied into it. Any other replica takes the rows in one transaction, so that objects of other programs
- * survive and readers see the old data until the new is complete.
+ * survive and readers see the old data until the new is complete. See
+ * docs/decisions/2026-11-23-install-first-snapshot-by-rename.md.
  */
 
 /** Feed and cursor that a snapshot must have, from its manifest. */

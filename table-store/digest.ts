@@ -11,7 +11,7 @@ import { ident, type Reader, type Writer } from './sqlite.ts';
 
 /**
  * Checksums of ranges of a table's rows (docs/protocol.md C2 and C3): the same at relay and terminal, whatever the
- * version of SQLite.
+ * version of SQLite. See docs/decisions/2026-11-25-own-digest.md.
  *
  * Rows are encoded in chunks, in key order, and a checksum never depends on where chunks end. Chunk sizes follow the
  * width of the rows, so that neither many narrow rows nor a few wide ones block the thread or exceed SQLite's limit for a

@@ -1,7 +1,7 @@
 import { connect, differences } from '@tidemark/testing/oracle';
 import { type EmbeddedPostgres, startPostgres } from '@tidemark/testing/postgres/embedded';
 import { until } from '@tidemark/testing/processes';
-import { System } from '@tidemark/testing/system';
+import { System, type SystemOptions } from '@tidemark/testing/system';
 import type pg from 'pg';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
@@ -36,9 +36,9 @@ async function weak(rights = ''): Promise<string> {
   return url.href;
 }
 
-async function begin(sql: string, source = postgres.url): Promise<void> {
+async function begin(sql: string, source = postgres.url, options: SystemOptions = {}): Promise<void> {
   await master.query(sql);
-  system = await System.start(source);
+  system = await System.start(source, null, options);
   cleanup.push(() => system.stop());
 }
 
@@ -197,7 +197,8 @@ test('row-level-security: refuses a table whose rows are hidden from the user, a
 test('settings-of-the-database: no time limit of the database stops the feed', async () => {
   await master.query(`ALTER DATABASE postgres SET idle_session_timeout = '1s'; ALTER DATABASE postgres SET transaction_timeout = '1s';
     ALTER DATABASE postgres SET lock_timeout = '100ms'; ALTER DATABASE postgres SET default_transaction_read_only = on`);
-  await begin(ITEM);
+  // Between two of these heartbeats the feed's connections are idle for longer than the limit.
+  await begin(ITEM, postgres.url, { heartbeatMs: 3_000 });
   await equal('item');
   // The interval between two heartbeats is longer than each of the time limits.
   const heard = new Set<unknown>();

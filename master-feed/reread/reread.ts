@@ -15,7 +15,8 @@ export interface RereadStep extends Step {
 }
 
 /**
- * Re-reads altered tables in one transaction, which brings the relay to the position of a new copy. The transaction holds:
+ * Re-reads altered tables in one transaction, which brings the relay to the position of a new copy. See
+ * docs/decisions/2026-11-23-reread-altered-tables.md. The transaction holds:
  * 1. the changes of unaltered tables in the log up to that position,
  * 2. the names of dropped tables,
  * 3. all rows of the altered tables, which the relay compares with its mirror to log the difference.

@@ -19,7 +19,7 @@ export interface Comparison {
   constant(text: string): string | null;
   /** How constants are written, for error messages. */
   written: string;
-  /** What {@link sql} returns for values with this canonical text; null when no value has it. */
+  /** The result of {@link sql} for values with this canonical text. Null when no value has it. */
   stored(text: string): string | number | bigint | null;
   /** The SQL expression that is compared with {@link stored}. `name`: the column, quoted. */
   sql(name: string): string;

@@ -61,6 +61,7 @@ async function run(): Promise<void> {
 
   const system = await System.start(postgres.url, null, {
     kill: 'SIGTERM',
+    heartbeatMs: 5_000,
     feed: FEED,
     terminals: { [PC.name]: PC.attributes },
   });

@@ -19,6 +19,11 @@ const EXIT_CODES = [
 const ENVIRONMENT = [
   ['TIDEMARK_TOKEN', 'tidemark-feed, tidemark-terminal', 'The key, where `--token-file` is absent.'],
   ['TIDEMARK_SOURCE', 'tidemark-feed', 'The master, where `--source` is absent.'],
+  [
+    'TIDEMARK_HEARTBEAT_MS',
+    'tidemark-feed',
+    'Time between heartbeats of an idle feed in ms, 5000 by default. For tests.',
+  ],
   ['PGPASSWORD, PGPASSFILE', 'tidemark-feed', 'The password of the master’s user, or the file that holds it.'],
   ['HTTP_PROXY, HTTPS_PROXY, NO_PROXY', 'tidemark-terminal', 'The proxy through which it reaches the relay.'],
 ];

@@ -61,10 +61,12 @@ describe.each(DOCUMENTS)('%s', (file) => {
 });
 
 test('documents that code refers to exist', () => {
-  const sources = FILES.filter((file) => /\.(tsx?|json|ya?ml|css)$/.test(file) && !file.startsWith('bench/peers/'));
+  const sources = FILES.filter(
+    (file) => /\.(tsx?|json|ya?ml|css)$/.test(file) && !/^(bench\/peers|scripts\/prose)\//.test(file),
+  );
   const broken = sources.flatMap((file) =>
-    [...read(file).matchAll(/\bdocs\/[\w/.-]+\.md\b/g)].flatMap(([name]) =>
-      existsSync(path.join(ROOT, name)) ? [] : [`${file}: ${name}`],
+    [...read(file).matchAll(/\b[\w-]+(?:[/.][\w-]+)*\.md\b/g)].flatMap(([name]) =>
+      (name.includes('/') ? existsSync(path.join(ROOT, name)) : NAMES.has(name)) ? [] : [`${file}: ${name}`],
     ),
   );
   expect(broken).toEqual([]);
@@ -74,4 +76,17 @@ test('every decision is in the list of decisions', () => {
   const list = read('docs/decisions/README.md');
   const decisions = FILES.filter((file) => /^docs\/decisions\/\d/.test(file)).map((file) => path.basename(file));
   expect(decisions.filter((name) => !list.includes(`(${name})`))).toEqual([]);
+});
+
+test('docs/dependencies.md gives a reason for every library', () => {
+  const text = read('docs/dependencies.md');
+  const manifests = FILES.filter((file) => /^([\w-]+\/)?package\.json$/.test(file));
+  const libraries = manifests.flatMap((file) => {
+    const { dependencies, devDependencies, optionalDependencies } = JSON.parse(read(file)) as Record<string, object>;
+    return Object.keys({ ...dependencies, ...devDependencies, ...optionalDependencies });
+  });
+  const isNamed = (name: string) => text.includes(name) || text.includes(`${name.split('/')[0]}/*`);
+  // Types belong to their library, and the packages of Node.js are the siblings of the one that is named.
+  const isOurs = (name: string) => /^(@tidemark\/|@types\/|node-(bin|linux|win)-)/.test(name);
+  expect(libraries.filter((name) => !isOurs(name) && !isNamed(name))).toEqual([]);
 });

@@ -20,7 +20,7 @@ describe('pages', () => {
     expect(progress.read(NOW)).toMatchObject({ done: 10, bytes: 110, table: 'item' });
   });
 
-  test('of an earlier run count by their share of the bytes', () => {
+  test('count earlier pages by their share of the bytes', () => {
     const progress = new PageProgress({ changes: 0, bytes: 0 }, 50, NOW);
     progress.setTotals({ changes: 10, bytes: 100 });
     expect(progress.read(NOW)).toMatchObject({ done: 5, bytes: 50 });

@@ -1,6 +1,6 @@
 import type { Random } from './random.ts';
 
-/** How a value of a column must look at the terminal; the oracle's own reading of design.md's table of types. */
+/** How a value of a column must look at the terminal; the oracle's own reading of docs/types.md. */
 export type Rule = 'integer' | 'boolean' | 'decimal' | 'float' | 'text' | 'timestamptz' | 'timestamp' | 'blob';
 
 /** A column type of the random schemas: its SQL, the rule it falls under, and values as SQL literals. */

@@ -8,15 +8,22 @@ import { freePort } from '../postgres/embedded.ts';
 import { type Finished, type Running, run, start, until } from '../processes/commands.ts';
 import { temporaryFolder } from '../processes/temporary-folder.ts';
 
+/** A feed with heartbeats this far apart has looked at the master shortly before one, ms. */
+const SLOW_HEARTBEAT_MS = 2_000;
+/** Heartbeats of a faster feed until one rests on a look after the call. */
+const FAST_HEARTBEATS = 3;
+
 export interface SystemOptions {
   kill?: NodeJS.Signals;
+  /** How often the feed looks at the master, ms. The feed's own 5 s would make every {@link System.settled} wait for seconds. */
+  heartbeatMs?: number;
   /** The feed's entry in relay.yaml, when no tables are named. */
   feed?: string;
   /** Further terminals, with their attributes. */
   terminals?: Record<string, Record<string, string>>;
 }
 
-/** Feed, relay and terminals of one test, each its own process, as design.md's commands start them. */
+/** Feed, relay and terminals of one test, each its own process, started by the commands of docs/reference/commands.md. */
 export class System {
   readonly folder: string;
   readonly source: string;
@@ -25,9 +32,11 @@ export class System {
   feed: Running | null = null;
   #started: Running[] = [];
   readonly #kill: NodeJS.Signals;
+  readonly #heartbeatMs: number;
 
-  private constructor(folder: string, source: string, port: number, kill: NodeJS.Signals) {
+  private constructor(folder: string, source: string, port: number, kill: NodeJS.Signals, heartbeatMs: number) {
     this.#kill = kill;
+    this.#heartbeatMs = heartbeatMs;
     this.folder = folder;
     this.source = source;
     this.port = port;
@@ -37,10 +46,10 @@ export class System {
   static async start(
     source: string,
     tables: string[] | null = null,
-    { kill = 'SIGKILL', feed, terminals = {} }: SystemOptions = {},
+    { kill = 'SIGKILL', heartbeatMs = 400, feed, terminals = {} }: SystemOptions = {},
   ): Promise<System> {
     const folder = temporaryFolder('system');
-    const system = new System(folder, source, await freePort(), kill);
+    const system = new System(folder, source, await freePort(), kill, heartbeatMs);
     const listed =
       tables === null
         ? (feed ?? 'shop: {}')
@@ -103,6 +112,7 @@ export class System {
     // The source contains a password, so it is passed in the environment.
     this.feed = start('feed', ['run', '--feed', 'shop', '--relay', this.url, '--token-file', this.tokenFile('feed')], {
       TIDEMARK_SOURCE: this.source,
+      TIDEMARK_HEARTBEAT_MS: String(this.#heartbeatMs),
     });
     this.#started.push(this.feed);
   }
@@ -159,9 +169,13 @@ export class System {
       .map((line) => JSON.parse(line) as Record<string, unknown>);
   }
 
-  /** Waits for a heartbeat, sent after this call, that shows that the relay has everything that the master committed. */
+  /**
+   * Waits until heartbeats show that the relay has everything that the master committed before this call. The feed looks
+   * at the master some time before its heartbeat reaches the relay, so the first heartbeats may rest on earlier looks.
+   */
   async settled(): Promise<void> {
     const from = Date.now();
+    const heard = new Set<number>();
     let last = '';
     await until(
       async () => {
@@ -170,13 +184,9 @@ export class System {
           return null;
         });
         if (status) last = JSON.stringify(status);
-        return (
-          status !== null &&
-          status.head !== null &&
-          status.feed.lagMs === 0 &&
-          status.feed.heardAt !== null &&
-          status.feed.heardAt > from
-        );
+        if (!status?.head || status.feed.heardAt === null || status.feed.heardAt <= from) return false;
+        if (status.feed.lagMs === 0) heard.add(status.feed.heardAt);
+        return heard.size >= (this.#heartbeatMs < SLOW_HEARTBEAT_MS ? FAST_HEARTBEATS : 1);
       },
       () =>
         `the relay did not come up to date: ${last}\nfeed: ${this.feed?.stdout.slice(-4000)}${this.feed?.stderr.slice(-2000)}\nrelay: ${this.relay?.stdout.slice(-3000)}${this.relay?.stderr.slice(-2000)}`,

@@ -1,6 +1,7 @@
 /**
  * Decodes the messages of pgoutput, Postgres' own output plugin, protocol version 1. Source: "Logical Replication Message
- * Formats" in the Postgres manual. Values are not copied: a tuple holds offsets into the message.
+ * Formats" in the Postgres manual. Values are not copied: a tuple holds offsets into the message. See
+ * docs/decisions/2026-11-23-own-pgoutput-decoder.md.
  */
 
 export interface RelationColumn {

@@ -6,7 +6,8 @@ import { open, rest, startAutomaticRun, startRun } from './transitions.ts';
 
 /** Settings and pauses, which can change in every state. */
 
-const CHECK: RunRequest = { mode: 'check', trigger: 'start', upTo: null };
+/** The check that follows a change of relay, feed or key. */
+export const CHECK_AFTER_CHANGE: RunRequest = { mode: 'check', trigger: 'start', upTo: null };
 
 /** The shared part under new settings. A new interval counts from now. */
 export function withSettings(state: Shared, event: EventOf<'settings'>, context: Context): Shared {
@@ -23,7 +24,8 @@ export function settingsAtRest(state: State, event: EventOf<'settings'>, context
   if (event.feed === 'none') return step({ ...changed, cursor: null, at: 'unconfigured' }, ...poll, { do: 'close' });
   if (event.feed === 'changed' || !isOpen) return precede([...poll, { do: 'close' }], open(changed, 'start-up', 0));
   if (event.connection === 'none') return precede(poll, rest(changed, context));
-  if (event.connection === 'changed') return precede(poll, startRun({ ...changed, at: 'idle' }, CHECK, context));
+  if (event.connection === 'changed')
+    return precede(poll, startRun({ ...changed, at: 'idle' }, CHECK_AFTER_CHANGE, context));
   if (state.at === 'watching' && event.policy.watch) return step({ ...state, ...changed });
   return precede(poll, rest(changed, context));
 }
@@ -33,7 +35,7 @@ export function afterSettings(event: EventOf<'settings'>): AfterCancel | null {
   if (event.feed === 'none') return 'close';
   if (event.feed === 'changed') return 'reopen';
   if (event.connection === 'none') return 'rest';
-  return event.connection === 'changed' ? CHECK : null;
+  return event.connection === 'changed' ? CHECK_AFTER_CHANGE : null;
 }
 
 /** A pause, which keeps the beginning and the interrupted run of one that it extends. */
@@ -71,6 +73,3 @@ export function isPauseOver({ paused }: State, { now }: Context): boolean {
 export function pauseTick(state: State, context: Context): Step {
   return isPauseOver(state, context) ? resume(state, context) : ignore(state);
 }
-
-/** The check that follows a change of relay, feed or key. */
-export const CHECK_AFTER_CHANGE = CHECK;

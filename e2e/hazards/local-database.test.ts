@@ -1,0 +1,86 @@
+import { spawn } from 'node:child_process';
+import { chmodSync, chownSync, copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { Replica } from '@tidemark/replica/replica';
+import { COMMANDS, run } from '@tidemark/testing/processes';
+import Database from 'better-sqlite3';
+import { describe, expect, test } from 'vitest';
+import { args, database, folder, relay, rows, useTerminal } from './terminal-lab.ts';
+
+/** Files at the place of the replica that the terminal cannot use. */
+
+useTerminal();
+
+describe('the local database', () => {
+  test('names a folder, a file that is not SQLite, of a newer version, of another feed or in use, and does not change it', async () => {
+    await relay.base(3);
+    const refused = async (file: string, code: string) => {
+      const ended = await run('terminal', args('pull', { db: file }));
+      expect(ended.stderr).toMatch(new RegExp(`^${code}: `));
+      expect(ended.code).toBe(1);
+    };
+    mkdirSync(path.join(folder, 'folder.sqlite'));
+    await refused(path.join(folder, 'folder.sqlite'), 'db_is_directory');
+    const text = path.join(folder, 'text.sqlite');
+    writeFileSync(text, 'this is a text, and quite a long one, so that it is more than a header '.repeat(20));
+    await refused(text, 'db_not_sqlite');
+    await refused(path.join(folder, 'missing/branch.sqlite'), 'db_unavailable');
+    expect((await run('terminal', args('pull'))).code).toBe(0);
+    const newer = path.join(folder, 'newer.sqlite');
+    copyFileSync(database(), newer);
+    const db = new Database(newer);
+    db.pragma('user_version = 99');
+    db.close();
+    await refused(newer, 'db_newer_version');
+    const other = path.join(folder, 'other.sqlite');
+    copyFileSync(database(), other);
+    const another = new Database(other);
+    another.exec("UPDATE tidemark_meta SET feed = 'another'");
+    // Data without a cursor still counts as data.
+    for (const lost of ['epoch = NULL', 'seq = -1']) {
+      await refused(other, 'db_other_feed');
+      another.exec(`UPDATE tidemark_meta SET ${lost}`);
+    }
+    await refused(other, 'db_other_feed');
+    another.close();
+    const held = Replica.open(database(), 'shop');
+    await refused(database(), 'db_in_use');
+    held.close();
+    expect(rows()).toHaveLength(3);
+  });
+
+  test('names a read-only file, whose data stays readable', async () => {
+    await relay.base(3);
+    expect((await run('terminal', args('pull'))).code).toBe(0);
+    // Permissions do not apply to root, so the command runs as another user.
+    const asRoot = process.getuid?.() === 0;
+    chmodSync(database(), 0o444);
+    chmodSync(folder, 0o555);
+    if (asRoot) for (const file of [relay.folder, relay.tokenFile('terminal')]) chownSync(file, 65_534, 65_534);
+    const child = spawn(process.execPath, [COMMANDS.terminal, ...args('pull')], {
+      ...(asRoot ? { uid: 65_534, gid: 65_534 } : {}),
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    let said = '';
+    child.stderr.on('data', (chunk: Buffer) => {
+      said += chunk.toString();
+    });
+    const code = await new Promise((resolve) => child.once('close', resolve));
+    chmodSync(folder, 0o755);
+    expect(said).toContain('db_read_only: ');
+    expect(code).toBe(1);
+    expect(rows()).toHaveLength(3);
+  });
+
+  test('does not touch a table of the same name that another program created', async () => {
+    await relay.base(3);
+    const db = new Database(database());
+    db.exec("CREATE TABLE item (mine TEXT); INSERT INTO item VALUES ('mine')");
+    db.close();
+    const ended = await run('terminal', args('pull'));
+    expect(ended.stderr).toMatch(/^name_clash: .*item/);
+    const still = new Database(database(), { readonly: true });
+    expect(still.prepare('SELECT mine FROM item').pluck().all()).toEqual(['mine']);
+    still.close();
+  });
+});

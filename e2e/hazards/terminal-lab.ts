@@ -1,0 +1,63 @@
+import { rmSync } from 'node:fs';
+import path from 'node:path';
+import { type AgentRun, agentRun } from '@tidemark/testing/agent-run';
+import { FaultProxy } from '@tidemark/testing/fault-proxy';
+import { temporaryFolder } from '@tidemark/testing/temporary-folder';
+import { TestRelay } from '@tidemark/testing/test-relay';
+import Database from 'better-sqlite3';
+import { afterEach, beforeEach } from 'vitest';
+
+/** A relay in this process, a proxy that can fail, and one terminal. */
+
+export let relay: TestRelay;
+export let way: FaultProxy;
+export let folder: string;
+/** Gives each test of the calling file its own relay, proxy and folder. */
+export function useTerminal(): void {
+  beforeEach(async () => {
+    relay = await TestRelay.start();
+    way = await FaultProxy.start(relay.url);
+    folder = temporaryFolder('terminal');
+  });
+  afterEach(async () => {
+    await way.stop();
+    await relay.stop();
+    rmSync(folder, { recursive: true, force: true });
+  });
+}
+
+export const database = () => path.join(folder, 'branch.sqlite');
+/** Arguments of a command of the terminal, through the proxy. */
+export const args = (command: string, more: { db?: string; relay?: string; token?: string } = {}) => [
+  command,
+  '--relay',
+  more.relay ?? way.url,
+  '--feed',
+  'shop',
+  '--token-file',
+  more.token ?? relay.tokenFile('terminal'),
+  '--db',
+  more.db ?? database(),
+];
+
+/** One pull by the agent, which gives up at its first failure. */
+export const pull = (more: Pick<AgentRun, 'watch' | 'each'> = {}) =>
+  agentRun({ relayUrl: way.url, token: relay.token('terminal'), database: database(), ...more });
+
+/** Rows of the table item at the terminal. */
+export function rows(): [number, string][] {
+  const db = new Database(database(), { readonly: true });
+  try {
+    return db.prepare('SELECT id, name FROM item ORDER BY id').raw().all() as [number, string][];
+  } finally {
+    db.close();
+  }
+}
+
+/** Position of the replica. */
+export const seqHere = () => {
+  const db = new Database(database(), { readonly: true });
+  const { seq } = db.prepare('SELECT seq FROM tidemark_meta').get() as { seq: number };
+  db.close();
+  return seq;
+};
