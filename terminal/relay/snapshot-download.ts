@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream, existsSync, readdirSync, rmSync, statfsSync, statSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import path from 'node:path';
-import { PassThrough, type Transform } from 'node:stream';
+import { PassThrough, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import zlib from 'node:zlib';
 import type { SnapshotManifest } from '@tidemark/protocol/api';
@@ -15,8 +15,8 @@ import type { Transfer } from './relay-transport.ts';
  * Downloads a snapshot beside the replica. It stores the bytes as they arrive, still encoded, under the hash of the finished
  * file, so that a download resumes where it was cut, even after a kill.
  *
- * Order: check the disk space. Receive, store, hash and decode in one pass. Compare the hash. Only then may the decoded file
- * be used.
+ * Order: check the disk space. Receive, store, hash and decode in one pass, into no more than the bytes that the manifest
+ * names. Compare the hash. Only then may the decoded file be used.
  */
 
 /** Free bytes that a download must leave on the disk. */
@@ -134,6 +134,7 @@ export class SnapshotDownload {
       await pipeline(
         encoded,
         decoderOf(coding),
+        limitTo(manifest.bytes),
         createWriteStream(this.file, { highWaterMark: CHUNK_BYTES, flush: true }),
         { signal },
       );
@@ -141,7 +142,7 @@ export class SnapshotDownload {
       if (signal.aborted) throw new TidemarkError('cancelled');
       // Codes of zlib and zstd for bytes that cannot be decoded.
       const code = String((error as { code?: unknown }).code);
-      if (/^(Z_|ZSTD_)/.test(code)) throw corrupt(error);
+      if (/^(Z_|ZSTD_)/.test(code) || error instanceof TooLarge) throw corrupt(error);
       throw error;
     } finally {
       await file.close();
@@ -154,6 +155,21 @@ function decoderOf({ coding }: Coding): Transform {
   const options = { chunkSize: CHUNK_BYTES };
   if (coding === 'zstd') return zlib.createZstdDecompress(options);
   return coding === 'gzip' ? zlib.createGunzip(options) : new PassThrough();
+}
+
+/** The decoded bytes exceed the size that the manifest names. */
+class TooLarge extends Error {}
+
+/** Passes so many bytes on, and fails with {@link TooLarge} at the first one beyond. A few kB may decode to many GB. */
+function limitTo(bytes: number): Transform {
+  let passed = 0;
+  return new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      passed += chunk.length;
+      if (passed > bytes) done(new TooLarge(`the copy decodes to more than ${bytes} bytes`));
+      else done(null, chunk);
+    },
+  });
 }
 
 /** The smallest coding that this runtime can decode. Throws page_invalid when there is none. */
