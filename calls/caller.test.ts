@@ -24,7 +24,7 @@ afterEach(() => {
   for (const { port1 } of channels.splice(0)) port1.close();
 });
 
-/** Two ends that copy or move what they carry, as a boundary between threads does. */
+/** Returns two connected ports that copy or transfer messages, as ports between threads do. */
 function pipe(): [Port, Port] {
   const channel = new MessageChannel();
   channels.push(channel);
@@ -64,13 +64,13 @@ function connect() {
   return { caller, emit, ticks, invalidAnswer, invalidCall, here, there };
 }
 
-test('concurrent calls receive their own answers', async () => {
+test('each of several concurrent calls receives its own answer', async () => {
   const { caller } = connect();
   const answers = await Promise.all([1, 2, 3].map((n) => caller.call('double', { n })));
   expect(answers).toEqual([{ n: 2 }, { n: 4 }, { n: 6 }]);
 });
 
-test('an error crosses with its code and params', async () => {
+test('the caller receives an error with its code and parameters', async () => {
   const { caller } = connect();
   await expect(caller.call('fail', {})).rejects.toMatchObject({ code: 'db_read_only', params: { file: 'a.sqlite' } });
 });
@@ -107,13 +107,13 @@ test('an answer after the time limit is dropped', async () => {
   expect(invalidAnswer).not.toHaveBeenCalled();
 });
 
-test('input that the table refuses is answered by request_invalid', async () => {
+test('rejects input that does not match the schema with request_invalid', async () => {
   const { caller } = connect();
   const text = 'x' as unknown as number;
   await expect(caller.call('double', { n: text })).rejects.toMatchObject({ code: 'request_invalid' });
 });
 
-test('a method that the table does not name, or only inherits, is answered by request_invalid', async () => {
+test('rejects an unknown method, and one inherited from Object, with request_invalid', async () => {
   const { here, there } = connect();
   const answers: unknown[] = [];
   const answered = new Promise<void>((resolve) => {
@@ -132,23 +132,23 @@ test('a method that the table does not name, or only inherits, is answered by re
   void there;
 });
 
-test('output that the table refuses is answered by a fault', async () => {
+test('rejects the call when the output does not match the schema', async () => {
   const { caller } = connect();
   await expect(caller.call('fraction', {})).rejects.toMatchObject({ code: 'internal' });
 });
 
-test('output that cannot be posted is answered by a fault', async () => {
+test('rejects the call when the output cannot be posted', async () => {
   const { caller } = connect();
   await expect(caller.call('closure', {})).rejects.toMatchObject({ code: 'internal' });
 });
 
-test('input that cannot be posted is rejected at once', async () => {
+test('rejects input that cannot be posted immediately', async () => {
   const { caller } = connect();
   const input = { bytes: (() => undefined) as unknown as Uint8Array<ArrayBuffer> };
   await expect(caller.call('size', input)).rejects.toThrow('could not be cloned');
 });
 
-test('an answer that the table refuses is rejected, not returned', async () => {
+test('never returns an answer that does not match the schema', async () => {
   const [here, there] = pipe();
   const caller = makeCaller(here, tables, {
     on: { tick: () => undefined },
@@ -159,7 +159,7 @@ test('an answer that the table refuses is rejected, not returned', async () => {
   await expect(caller.call('double', { n: 1 })).rejects.toMatchObject({ code: 'internal' });
 });
 
-test('events are parsed, and other messages are reported and dropped', async () => {
+test('delivers valid events, and reports and drops every other message', async () => {
   const { caller, emit, ticks, invalidAnswer, there } = connect();
   emit('tick', { n: 1 });
   for (const message of [
@@ -175,7 +175,7 @@ test('events are parsed, and other messages are reported and dropped', async () 
   expect(invalidAnswer).toHaveBeenCalledTimes(5);
 });
 
-test('a message that is not a call is reported, and the server keeps answering', async () => {
+test('the server reports a message that is not a call and keeps answering', async () => {
   const { caller, invalidCall, here } = connect();
   for (const message of ['hello', null, { id: 'x', method: 'double' }, { id: 1 }]) here.post(message);
   expect(await caller.call('double', { n: 4 })).toEqual({ n: 8 });

@@ -4,31 +4,35 @@ import { FaultError } from './fault.ts';
 import { AnswerMessage, EventMessage, type EventTable, type Port, type TimedTable } from './port.ts';
 
 /**
- * The asking end of a port: pairs each answer with its call.
+ * The calling end of a port. It matches each answer to its call.
  *
- * Every call settles, by its answer, at its time limit, or when `close` says that the other end is gone. Answers and events
- * are parsed. An invalid one never reaches a caller.
+ * Every call settles: with its answer, at its time limit, or when `close` reports that the other end is gone. Answers
+ * and events are parsed; an invalid one never reaches a caller.
  */
 
 export interface Caller<M extends TimedTable> {
   /**
-   * Rejects with the other end's fault ({@link FaultError}), with `internal` when the answer does not fit the table, or with
-   * the error that {@link CallerOptions.unanswered} makes. `transfer`: buffers inside `input` that move instead of being copied.
+   * Calls a method of the other end. Rejects with the other end's fault ({@link FaultError}), with `internal` when the
+   * answer does not match the schema, or with the error from {@link CallerOptions.unanswered}. `transfer` lists buffers
+   * inside `input` to move instead of copy.
    */
   call<N extends keyof M & string>(
     method: N,
     input: z.input<M[N]['in']>,
     transfer?: readonly ArrayBuffer[],
   ): Promise<z.output<M[N]['out']>>;
-  /** The other end is gone: rejects every call that waits, and each later one. `reason` is for details. */
+  /**
+   * Rejects every pending call and every later one, because the other end is gone. `reason` appears in the error's
+   * details.
+   */
   close(reason: string): void;
 }
 
 interface CallerOptions<E extends EventTable> {
   on: { [N in keyof E]: (value: z.output<E[N]>) => void };
-  /** Receives messages that are neither answers nor events of the table. They are dropped. */
+  /** Called for each message that is neither an answer nor an event of the table. The message is dropped. */
   onInvalidMessage: (error: Error) => void;
-  /** The error of a call that gets no answer; `reason` is for details. */
+  /** Returns the error for a call without an answer. `reason` appears in its details. */
   unanswered: (reason: string) => TidemarkError;
 }
 
@@ -49,7 +53,7 @@ export function makeCaller<M extends TimedTable, E extends EventTable>(
   port.onMessage((message) => {
     const answer = AnswerMessage.safeParse(message);
     if (answer.success) {
-      // An answer after its call's time limit finds no call and is dropped.
+      // An answer that arrives after the time limit has no pending call and is dropped.
       pending.get(answer.data.id)?.settle(answer.data);
       return;
     }
@@ -93,7 +97,7 @@ export function makeCaller<M extends TimedTable, E extends EventTable>(
         try {
           port.post({ id, method, input }, transfer);
         } catch (error) {
-          // The port refuses the message: no answer can come.
+          // The port could not send the message, so no answer will arrive.
           forget();
           reject(error as Error);
         }

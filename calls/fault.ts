@@ -1,7 +1,10 @@
 import { asTidemarkError, TidemarkError } from '@tidemark/protocol/errors';
 import type { Fault } from '@tidemark/protocol/fault';
 
-/** Errors on their way between processes: a `Fault` is their plain form, a {@link FaultError} the thrown one. */
+/**
+ * Transports errors between processes. A `Fault` is the plain form; a {@link FaultError} is the form that the receiver
+ * throws.
+ */
 
 /** An error that another process or thread reported. */
 export class FaultError extends TidemarkError {
@@ -14,8 +17,8 @@ export class FaultError extends TidemarkError {
 }
 
 /**
- * The plain form of anything thrown. `detail` is the message of the cause or, `withStack`, the stack of an error that has
- * no code of its own: for the log of the process that the thread belongs to.
+ * Converts any thrown value to a fault. `detail` is the message of the cause. With `withStack`, it is the stack for
+ * errors without a code, which the process of the thread writes to its log.
  */
 export function toFault(thrown: unknown, withStack = false): Fault {
   if (thrown instanceof FaultError) return thrown.fault;

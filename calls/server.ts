@@ -5,8 +5,8 @@ import { CallMessage, type EventTable, type MethodTable, type Port } from './por
 import { problems } from './problems.ts';
 
 /**
- * The answering end of a port. Each call is parsed, run and answered once: by its value, or by the fault that it threw.
- * Calls run concurrently; a handler that needs an order keeps it itself.
+ * The answering end of a port. It parses each call, runs the handler, and answers once: with the handler's value, or
+ * with a fault. Calls run concurrently; a handler that needs an order must enforce it.
  */
 
 export type Handlers<M extends MethodTable> = {
@@ -14,9 +14,12 @@ export type Handlers<M extends MethodTable> = {
 };
 
 interface ServeOptions {
-  /** Receives messages that are not calls. They cannot be answered. */
+  /** Called for each message that is not a call. Such a message cannot be answered. */
   onInvalidMessage: (error: Error) => void;
-  /** Whether faults carry the stack of an unexpected error: for threads of one process, whose faults reach only its log. */
+  /**
+   * Whether faults include the stack of an unexpected error. Set it only for threads of the same process, whose faults
+   * reach only its log.
+   */
   withStack?: boolean;
 }
 
@@ -34,15 +37,16 @@ export function serve<M extends MethodTable, E extends EventTable>(
     const { id, method, input } = call.data;
     answer(tables.methods, handlers, method, input)
       .then((value) => port.post({ id, ok: true, value }))
-      // A value that cannot be posted is a fault, too: the caller must not wait for it.
+      // A value that cannot be posted also becomes a fault. Otherwise the caller would wait until its time limit.
       .catch((error: unknown) => refuse(id, error));
   });
   return (event, value) => port.post({ event, value });
 }
 
 /**
- * Runs one call of a table and returns its value. Throws `request_invalid` for an unknown method, `invalid(method)` for input
- * that its schema refuses, a ZodError for output that its schema refuses, and the handler's own error.
+ * Runs one call of a table and returns its value. Throws `request_invalid` for an unknown method, `invalid(method)` for
+ * input that does not match its schema, a ZodError for output that does not match its schema, and the handler's own
+ * error.
  */
 export async function answer<M extends MethodTable>(
   methods: M,

@@ -3,15 +3,21 @@ import { type BuildEnvironmentOptions, defineConfig } from 'vite';
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
-/** Loaded at run time: Electron itself, and the one module with native code. */
+/**
+ * Modules that are loaded at run time instead of bundled: Electron, Node's own modules, and the only module with native
+ * code.
+ */
 const EXTERNAL = ['electron', 'better-sqlite3', /^node:/];
 
-/** One CommonJS file per process: a sandboxed preload cannot load a second file, and the others start faster. */
+/**
+ * Bundles one CommonJS file per process. A sandboxed preload script cannot load a second file, and the other processes
+ * start faster.
+ */
 const bundle = (name: string, entry: string): BuildEnvironmentOptions => ({
   outDir: here('./out'),
   emptyOutDir: false,
   copyPublicDir: name === 'main',
-  // Electron 33 (Node 20.18) for tests, Electron 45 for releases.
+  // Tests run on Electron 33 (Node 20.18), releases on Electron 45.
   target: 'node20.18',
   ssr: here(entry),
   sourcemap: true,
@@ -28,10 +34,10 @@ const environment = (name: string, entry: string) => ({
   build: bundle(name, entry),
 });
 
-/** Builds the app's processes, except for the window's page (renderer/vite.config.ts). */
+/** Builds the app's processes. renderer/vite.config.ts builds the window's page. */
 export default defineConfig({
   root: here('.'),
-  // The main process loads the tray's icons from beside its bundle.
+  // The main process loads the tray's icons from the folder of its bundle.
   publicDir: here('./icons'),
   builder: {
     async buildApp(builder) {

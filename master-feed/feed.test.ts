@@ -97,7 +97,7 @@ describe('a feed on any source', { timeout: LIMIT_MS }, () => {
     expect(relay.head).toBe(3);
   });
 
-  test('resumes where the relay is, without reading a table', async () => {
+  test("resumes at the relay's position, without reading a table", async () => {
     await feed.until('streaming');
     await feed.stop();
     insert(3);
@@ -140,7 +140,7 @@ describe('a feed on any source', { timeout: LIMIT_MS }, () => {
     expect(relay.rows('item')).toContainEqual([3, 'row 3']);
   });
 
-  test('re-reads only a table that the log shows as altered, and keeps its rows', async () => {
+  test('re-reads only the table that the log shows as altered, and keeps its rows', async () => {
     await feed.until('streaming');
     const before = relay.head;
     insert(2, 'other');
@@ -176,7 +176,7 @@ describe('a feed on any source', { timeout: LIMIT_MS }, () => {
     expect(feed.of('base-copy')).toEqual([]);
   });
 
-  test('takes an interrupted base copy again, in the same epoch', async () => {
+  test('restarts an interrupted base copy in the same epoch', async () => {
     await feed.until('streaming');
     await feed.stop();
     const { epoch } = relay;
@@ -191,7 +191,7 @@ describe('a feed on any source', { timeout: LIMIT_MS }, () => {
     expect(relay.epoch).toBe(epoch);
   });
 
-  test('a relay that was set back begins a new epoch', async () => {
+  test('a relay restored from a backup begins a new epoch', async () => {
     await feed.until('streaming');
     await feed.stop();
     const { epoch } = relay;
@@ -205,7 +205,7 @@ describe('a feed on any source', { timeout: LIMIT_MS }, () => {
     expect(relay.rows('item')).toContainEqual([4, 'row 4']);
   });
 
-  test('a missing prerequisite ends a feed that has sent nothing, and names everything', async () => {
+  test('a feed that has sent nothing exits on missing prerequisites and reports all of them', async () => {
     await feed.until('streaming');
     await feed.stop();
     master.problems.push('One is missing.', 'Another is missing.');

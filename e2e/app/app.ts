@@ -14,7 +14,7 @@ export interface Preset {
   everyMinutes?: number;
 }
 
-/** The built app in a real Electron, with a data folder of its own. A page object for its window. */
+/** Runs the built app in a real Electron with its own data folder. Also the page object for its window. */
 export class App {
   readonly folder: string;
   readonly page: Page;
@@ -26,7 +26,7 @@ export class App {
     this.page = page;
   }
 
-  /** Starts the app. Without a preset it is as a person finds it after installing. */
+  /** Starts the app. Without a preset, the app is in the state that a person sees after installation. */
   static async launch(runtime: ElectronRuntime, preset: Preset | null, folder?: string): Promise<App> {
     const home = folder ?? (await mkdtemp(path.join(os.tmpdir(), 'tidemark-app-')));
     mkdirSync(home, { recursive: true });
@@ -96,7 +96,7 @@ export class App {
     );
   }
 
-  /** Moves the clocks of main process and page ahead, as time that passes in between. The page's clock then stops. */
+  /** Sets the clocks of the main process and the page `ms` ahead. The page's clock then stops. */
   async advanceClock(ms: number): Promise<void> {
     await this.#app.evaluate((_, ahead) => {
       Date.now = () => Math.round(performance.timeOrigin + performance.now()) + ahead;

@@ -9,7 +9,7 @@ import { createRetail, type RetailSize } from '../../scripts/demo/retail.ts';
 import { type ElectronRuntime, findElectron } from '../../scripts/electron-runtime/runtime.ts';
 import { App, type Preset } from './app.ts';
 
-/** Enough rows that a first sync can be observed. */
+/** Enough rows for a first sync to last long enough to observe it. */
 const SIZE: RetailSize = { products: 500, branches: 8, customers: 3000, orders: 4000 };
 
 interface WorkerFixtures {
@@ -18,15 +18,15 @@ interface WorkerFixtures {
 }
 
 interface Fixtures {
-  /** SQL client of the master, a retail database of the test's own. */
+  /** SQL client of the master, a retail database that belongs to this test. */
   master: pg.Client;
-  /** Feed and relay of the master, up to date. */
+  /** The feed and relay of the master, already caught up. */
   system: System;
   /** The network between app and relay. */
   way: FaultProxy;
-  /** Settings of a PC that is set up and connects through {@link Fixtures.way}. */
+  /** Settings of a configured PC, which connects through {@link Fixtures.way}. */
   preset: Preset;
-  /** Starts the app. It is closed at the end of the test. */
+  /** Starts the app. The fixture closes it at the end of the test. */
   launch: (preset: Preset | null, folder?: string) => Promise<App>;
 }
 

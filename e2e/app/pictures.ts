@@ -22,7 +22,7 @@ export async function set(app: App, change: SettingsChange): Promise<void> {
 export async function shoot(app: App, name: string, code?: string): Promise<void> {
   if (code !== undefined) await expect(app.card(code)).toBeVisible();
   mkdirSync(FOLDER, { recursive: true });
-  // Otherwise the tooltip under the pointer would be in the picture.
+  // Otherwise the picture would show the tooltip under the pointer.
   await app.page.mouse.move(1, 1);
   for (const theme of ['light', 'dark'] as const) {
     await set(app, { theme });

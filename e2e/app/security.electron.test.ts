@@ -1,7 +1,9 @@
 import { expect, test } from './fixtures.ts';
 
 /** Electron's security checklist, checked from inside the page. */
-test('the page has no Node, cannot leave, gets no permission and loads nothing from elsewhere', async ({ launch }) => {
+test('the page has no Node API, cannot navigate away, gets no permission and loads nothing from the network', async ({
+  launch,
+}) => {
   const app = await launch(null);
   await expect(app.page.getByTestId('first-run')).toBeVisible();
   const page = app.page;
@@ -49,7 +51,7 @@ test('the page has no Node, cannot leave, gets no permission and loads nothing f
   ).toBe('refused');
 });
 
-test('invalid calls are refused with a code and change nothing', async ({ launch }) => {
+test('rejects invalid calls with an error code and changes nothing', async ({ launch }) => {
   const app = await launch(null);
   await expect(app.page.getByTestId('first-run')).toBeVisible();
   const call = (method: string, input: unknown) =>

@@ -4,18 +4,18 @@ import path from 'node:path';
 import { expect, test } from './fixtures.ts';
 import { set, shoot } from './pictures.ts';
 
-/** Settings that cannot be used: the real app reports them instead of looking like a fresh installation. */
+/** Unusable settings: the app reports them instead of looking like a fresh installation. */
 
 const DAMAGED = '{"relayUrl": "https://relay.hq.example", "feed": "sh';
 
-/** A data folder with this settings file. */
+/** Creates a data folder with this content as its settings file. */
 function folderWith(settings: string): string {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'tidemark-app-'));
   writeFileSync(path.join(folder, 'settings.json'), settings);
   return folder;
 }
 
-test('a damaged settings file is reported, and kept when new settings replace it', async ({ launch }) => {
+test('reports a damaged settings file, and keeps it when new settings replace it', async ({ launch }) => {
   const app = await launch(null, folderWith(DAMAGED));
   const file = path.join(app.folder, 'settings.json');
   const banner = app.page.getByTestId('settings-fault-file-damaged');
@@ -37,7 +37,7 @@ test('a damaged settings file is reported, and kept when new settings replace it
   expect(JSON.parse(readFileSync(file, 'utf8'))).toMatchObject({ feed: 'shop' });
 });
 
-test('a key that the key store does not return is asked for again', async ({ launch }) => {
+test('asks for the key again when the key store does not return it', async ({ launch }) => {
   const settings = {
     relayUrl: 'http://127.0.0.1:9',
     feed: 'shop',
@@ -55,7 +55,7 @@ test('a key that the key store does not return is asked for again', async ({ lau
   await shoot(app, '61-settings-key-lost');
 });
 
-test('a preset that is refused is reported', async ({ launch }) => {
+test('reports a preset that it refuses', async ({ launch }) => {
   const preset = { relayUrl: 'http://127.0.0.1:9', feed: 'shop', tokenFile: 'none.token' };
   const app = await launch(preset);
   const banner = app.page.getByTestId('settings-fault-preset-refused');

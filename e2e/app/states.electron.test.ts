@@ -4,7 +4,9 @@ import { run } from '@tidemark/testing/processes';
 import { expect, test } from './fixtures.ts';
 import { set, shoot } from './pictures.ts';
 
-/** How each state of the app looks that a test can bring about, and that none of them violates an accessibility rule. */
+/**
+ * Takes pictures of each state of the app that a test can cause, and checks each for violations of accessibility rules.
+ */
 
 const MINUTE = 60_000;
 
@@ -183,7 +185,7 @@ test('looks: a crashing agent, and a local database that cannot be used', async 
     await expect.poll(() => app.agentPid(), { timeout: 40_000 }).toBeTruthy();
     process.kill((await app.agentPid()) ?? 0, 'SIGKILL');
     await expect.poll(() => app.agentPid()).toBeUndefined();
-    // Only the wait after the fifth crash, 16 s, is long enough for the pictures.
+    // Only the 16 s wait after the fifth crash is long enough to take the pictures.
     if (kills === 5) await shoot(app, '24-agent-restarting', 'agent-restarting');
   }
   await shoot(app, '25-agent-down', 'agent-down');

@@ -69,7 +69,12 @@ test('first-sync, waiting, sync-now: the window and the replica show the same da
   await expect(app.page.getByTestId('run').first()).toContainText('1,784');
 });
 
-test('one-at-a-time, up-to: a person chooses where the sync ends', async ({ master, system, preset, launch }) => {
+test('one-at-a-time, up-to: a person chooses the transaction at which the sync ends', async ({
+  master,
+  system,
+  preset,
+  launch,
+}) => {
   const app = await launch(preset);
   await app.firstSync();
   for (let n = 1; n <= 4; n++) await master.query('UPDATE customer SET points = points + 1 WHERE id <= $1', [n]);
@@ -94,7 +99,7 @@ test('one-at-a-time, up-to: a person chooses where the sync ends', async ({ mast
   expect(await differences(master, app.replica(), 'customer', TABLES.customer ?? [])).toEqual([]);
 });
 
-test('cancelled, then continued: a cancelled download resumes where it stopped', async ({
+test('cancelled, then continued: the next sync resumes a cancelled download', async ({
   master,
   preset,
   way,
@@ -152,7 +157,7 @@ test('schedule: an automatic sync receives changes', async ({ master, system, pr
   expect(await differences(master, app.replica(), 'customer', TABLES.customer ?? [])).toEqual([]);
 });
 
-test('set up by hand: the first-run steps ask for server, data set and key, test them, and name what is wrong', async ({
+test('set up by hand: the first-run steps ask for server, data set and key, test them, and report each mistake', async ({
   system,
   way,
   launch,

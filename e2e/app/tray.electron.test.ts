@@ -3,7 +3,7 @@ import path from 'node:path';
 import { APP } from '../../scripts/app.ts';
 import { expect, test } from './fixtures.ts';
 
-test('the build contains every tray icon, each with its scale factors', async ({ launch }) => {
+test('the build contains every tray icon at every scale factor', async ({ launch }) => {
   const names = readdirSync(path.join(APP, 'icons/tray')).filter((name) => !name.includes('@'));
   expect(names.length).toBeGreaterThan(0);
   const app = await launch(null);

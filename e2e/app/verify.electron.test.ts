@@ -20,7 +20,7 @@ const PRICE: Parameters<typeof differences>[3] = [
   { name: 'amount', rule: 'decimal' },
 ];
 
-/** Changes the replica as another program might: deletes 3 customers, adds one, changes 2 prices. */
+/** Changes the replica as another program could: deletes 3 customers, adds 1, and changes 2 prices. */
 function tamper(file: string): void {
   const other = new Database(file);
   other.exec(`

@@ -65,7 +65,7 @@ async function commit(lines: ChangeLine[], schemas = SCHEMAS): Promise<void> {
   await relay.send(batchOf([...declared, ['b', position(++at), committedAt], ...cut, ['c', changes]]));
 }
 
-/** One run of the agent, which gives up at its first failure. */
+/** Runs the agent once. It gives up at its first failure. */
 const pull = (name = 'branch', mode: Mode = 'now') =>
   agentRun({ relayUrl: way.url, token: relay.token('terminal'), database: database(name), mode });
 
@@ -75,7 +75,7 @@ async function head(): Promise<{ epoch: string; seq: number }> {
   return head;
 }
 
-/** The relay's plan for a terminal at a seq. */
+/** Returns the relay's plan for a terminal at a seq. */
 async function planAt(seq: number): Promise<RelayStatus['plan']> {
   const { epoch } = await head();
   const answer = await relay.get(`/v1/feeds/shop/status?epoch=${epoch}&seq=${seq}`);
@@ -107,7 +107,7 @@ async function page(start: string, target: number): Promise<Buffer> {
 
 const nextOf = (bytes: Buffer) => verifyPage(bytes).trailer.next;
 
-/** All compacted pages from one seq to another. */
+/** Fetches all compacted pages from one seq to another. */
 async function allCompacted(from: number, target: number): Promise<Buffer[]> {
   const pages = [await page(String(from), target)];
   for (;;) {
@@ -135,7 +135,7 @@ async function replay(name: string, target: number): Promise<number> {
   }
 }
 
-/** The complete content of a replica, except its history. */
+/** Returns the complete content of a replica, except its history. */
 function contents(name = 'branch'): Record<string, unknown[]> {
   const db = new Database(database(name), { readonly: true });
   try {
@@ -168,7 +168,7 @@ const seqHere = (name = 'branch') => standing(name).seq;
 const partHere = (name = 'branch') => standing(name).part;
 const askedFor = (what: 'pages' | 'squashed') => way.asked.filter((url) => url.includes(`/${what}/`));
 
-/** Syncs a terminal with a base copy of that many long items. */
+/** Syncs a terminal with a base copy of `rows` long items. */
 async function terminal(rows: number): Promise<void> {
   const random = new Random(rows);
   await relay.base(rows, () => text(random));
@@ -179,7 +179,7 @@ async function terminal(rows: number): Promise<void> {
   way.asked.length = 0;
 }
 
-/** Updates the first items repeatedly, in one transaction each time. */
+/** Updates the first `rows` items `times` times, each time in one transaction. */
 async function updates(rows: number, times: number, random = new Random(7)): Promise<void> {
   for (let n = 0; n < times; n++)
     await commit([['u', 1, Array.from({ length: rows }, (_, i): WireRow => [i + 1, text(random)])]]);
@@ -210,7 +210,7 @@ describe('the result', () => {
     },
   );
 
-  test('Q2 sends no line for a row that was inserted and deleted, and creates its table', async () => {
+  test('Q2 omits a row that was inserted and deleted, but still creates its table', async () => {
     await terminal(6000);
     copyFileSync(database(), database('replayed'));
     const random = new Random(1);
@@ -227,13 +227,13 @@ describe('the result', () => {
     expect(contents().stock).toEqual([]);
   });
 
-  test('Q2 sends ordinary pages for a backlog with each row once, and for one that replaces a table', async () => {
+  test('Q2 sends ordinary pages when each row changed only once, and when a table was replaced', async () => {
     await terminal(6000);
     await updates(1000, 1);
     await commit([['u', 1, Array.from({ length: 500 }, (_, i) => [2000 + i, text(new Random(i))])]]);
     expect(await planAt(1)).toMatchObject({ by: 'pages', squashed: true });
     expect(await compacted('1', 3)).toBe('squash_larger');
-    // The relay does not offer compaction again, and does not build it for a terminal with an older offer.
+    // The relay no longer offers compaction, and does not build pages for a terminal that holds an older offer.
     expect(await planAt(1)).toMatchObject({ by: 'pages', squashed: false });
     expect(await pull()).toMatchObject({ outcome: 'done', updated: 1500, retries: 0 });
     expect(askedFor('squashed')).toEqual([]);
@@ -255,12 +255,12 @@ describe('the result', () => {
       { 9: wider },
     );
     expect(await compacted('5', (await head()).seq)).toBe('squash_larger');
-    // The terminal uses pages, or a snapshot if that is smaller.
+    // The terminal uses ordinary pages, or a snapshot if that is smaller.
     expect(await pull()).toMatchObject({ outcome: 'done' });
     expect(contents().visit).toEqual([[1n, 'x', null]]);
   });
 
-  test('Q2 requests no compacted pages for a small backlog, or for a pull of one transaction or up to one', async () => {
+  test('Q2 requests ordinary pages for a small backlog, and for a pull of one transaction', async () => {
     await terminal(6000);
     await updates(10, 3);
     expect(await planAt(1)).toMatchObject({ by: 'pages', squashed: false });
@@ -272,7 +272,7 @@ describe('the result', () => {
   });
 });
 
-/** Fails if a key is in the pages twice. */
+/** Fails if a key occurs twice in the pages. */
 function onceEach(pages: Buffer[]): void {
   const seen = new Set<string>();
   for (const line of pages.flatMap((each) => each.toString().trimEnd().split('\n').slice(1, -1))) {
@@ -288,7 +288,7 @@ function onceEach(pages: Buffer[]): void {
 }
 
 describe('an interrupted pull', () => {
-  /** Puts a terminal behind by four pages of rows, each changed twice. Returns the head. */
+  /** Creates a backlog of four pages in which each row changes twice. Returns the head. */
   async function behind(): Promise<number> {
     await terminal(12_000);
     copyFileSync(database(), database('replayed'));
@@ -296,7 +296,7 @@ describe('an interrupted pull', () => {
     return (await head()).seq;
   }
 
-  /** Restarts the relay without the compacted pages that it had built. */
+  /** Deletes the compacted pages that the relay has built, and restarts it. */
   async function restart(feed = '{}', now = STARTED): Promise<void> {
     const squashes = path.join(relay.folder, 'relay-data/shop/squashes');
     expect(readdirSync(squashes).length).toBeGreaterThan(0);
@@ -324,7 +324,7 @@ describe('an interrupted pull', () => {
     expect(contents().item).toEqual(before);
     await restart();
     expect(await allCompacted(1, target)).toEqual(pages);
-    // Later changes follow the compacted transaction.
+    // The terminal pulls later changes after the compacted transaction.
     await updates(5, 1);
     way.trouble = { kind: 'none' };
     way.asked.length = 0;
@@ -335,7 +335,7 @@ describe('an interrupted pull', () => {
     expect(contents()).toEqual(contents('replayed'));
   });
 
-  test('Q3 refuses a page of the other kind and leaves the replica unchanged', async () => {
+  test('Q3 rejects an ordinary page in place of a compacted one, and the reverse, and leaves the replica unchanged', async () => {
     const target = await behind();
     const pages = await allCompacted(1, target);
     const { epoch } = await head();
@@ -364,7 +364,7 @@ describe('an interrupted pull', () => {
     } finally {
       replica.close();
     }
-    // Ordinary pages continue the spooled ones.
+    // The next pull resumes with ordinary pages after the spooled ones.
     expect((await pull()).outcome).toBe('done');
     expect(askedFor('squashed')).toEqual([]);
     await replay('replayed', target);

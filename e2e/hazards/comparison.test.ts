@@ -18,7 +18,7 @@ describe('a comparison', () => {
   });
   afterEach(() => branch.stop());
 
-  test('C6: pulls up to the snapshot first, so that the backlog is not a difference', async () => {
+  test('C6: pulls up to the snapshot first, so that the backlog does not count as a difference', async () => {
     await branch.relay.base(500);
     await branch.synced();
     await branch.relay.commit('u', [[1, 'two']]);
@@ -60,13 +60,13 @@ describe('a comparison', () => {
     }
     expect(branch.seq).toBe(3);
     expect(await branch.run('verify', { giveUpAfterMs: 30_000 })).toMatchObject({ outcome: 'done', differences: [] });
-    // The same holds when there is nothing to pull.
+    // The replica also recovers when no changes are waiting.
     branch.tamper('DROP TABLE item');
     expect(await branch.run('now')).toMatchObject({ outcome: 'done', fault: null });
     expect(branch.all('SELECT count(*) FROM item')).toEqual([[300]]);
   });
 
-  test("T1: leaves another program's view with a table's name alone, and recovers when the view is gone", async () => {
+  test("T1: leaves another program's view alone when it has a table's name, and recovers once the view is gone", async () => {
     await branch.relay.base(300);
     await branch.synced();
     branch.tamper('DROP TABLE item; CREATE TABLE mine (n); CREATE VIEW Item AS SELECT n FROM mine');
@@ -85,7 +85,7 @@ describe('a comparison', () => {
     expect(await branch.run('now', { giveUpAfterMs: 30_000 })).toMatchObject({ outcome: 'done', fault: null });
     expect(branch.all('SELECT id, name FROM item LIMIT 1')).toEqual([[1, 'newer']]);
     expect(branch.seq).toBe(4);
-    // The view is no clash once head office has dropped the table.
+    // The view no longer conflicts once head office has dropped the table.
     branch.tamper('DROP TABLE item; CREATE VIEW item AS SELECT n FROM mine');
     await branch.relay.send(
       batchOf([
@@ -166,7 +166,7 @@ describe('a comparison', () => {
     expect(branch.dump()).toEqual(before);
   });
 
-  test('C8: takes a snapshot where it costs less than the rows, but never with --no-repair', async () => {
+  test('C8: downloads a snapshot if it costs less than the rows, but never with --no-repair', async () => {
     await branch.relay.base(30_000, (n) => `item ${Math.sin(n)}`);
     await branch.synced();
     branch.tamper("UPDATE item SET name = 'x' || name WHERE id % 20 = 0");
@@ -217,7 +217,7 @@ describe('a comparison', () => {
   };
   const mine = () => branch.all("SELECT count(*) FROM item WHERE name = 'mine'");
 
-  test('leaves the replica unchanged when it is cancelled or killed, and the next run repairs it', async () => {
+  test('a cancelled or killed repair leaves the replica unchanged, and the next run repairs it', async () => {
     await large();
     let stages: string[] = [];
     const cancelled = await branch.run('verify', {
@@ -245,7 +245,7 @@ describe('a comparison', () => {
     expect(mine()).toEqual([[0]]);
   });
 
-  /** Runs a verify, and calls a function as soon as the comparison has started. */
+  /** Runs a comparison, and calls `work` as soon as it has started. */
   async function whileComparing(work: () => Promise<void>): Promise<Run> {
     branch.way.trouble = { kind: 'slow', bytesPerSecond: 200 };
     let began = false;

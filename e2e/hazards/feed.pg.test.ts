@@ -71,7 +71,7 @@ describe('a master that is ready', () => {
     return way;
   }
 
-  /** Waits until the master has received so many more status messages of the feed. */
+  /** Waits until the master has received `count` more status messages from the feed. */
   async function statusesReceived(count: number): Promise<void> {
     const seen = new Set<unknown>();
     await until(
@@ -87,7 +87,7 @@ describe('a master that is ready', () => {
 
   const faults = () => system.events('fault').length;
 
-  test('acknowledged-before-durable: confirms nothing to the master that the relay has not confirmed', async () => {
+  test('acknowledged-before-durable: confirms to the master only positions that the relay has acknowledged', async () => {
     const way = await throughProxy();
     way.trouble = { kind: 'silence' };
     const before = await lsn();
@@ -102,7 +102,7 @@ describe('a master that is ready', () => {
     await equal();
   });
 
-  test('handler-error-does-not-confirm: sends a refused batch again, even after later transactions', async () => {
+  test('handler-error-does-not-confirm: resends a refused batch, even after later transactions', async () => {
     const way = await throughProxy();
     way.trouble = { kind: 'answer', status: 500, body: 'broken' };
     const before = await lsn();
@@ -122,7 +122,7 @@ describe('a master that is ready', () => {
     await equal();
   });
 
-  test('answer-lost: resends a batch whose answer was lost, and it counts once', async () => {
+  test('answer-lost: resends a batch whose answer was lost, and the relay applies it once', async () => {
     const way = await throughProxy();
     way.trouble = { kind: 'withhold', words: 'only once' };
     await master.query("INSERT INTO note VALUES (300, 'only once', 1)");
@@ -212,7 +212,7 @@ describe('a master that is ready', () => {
     expect(system.feed?.stdout).not.toContain('"event":"fault"');
   };
 
-  test('lost-publication: dropped while the feed runs', async () => {
+  test('lost-publication: recovers from a publication dropped while the feed runs', async () => {
     await equal();
     await system.feed?.stop('SIGTERM');
     system.startFeed();
@@ -221,7 +221,7 @@ describe('a master that is ready', () => {
     await dropped();
   });
 
-  test('lost-publication: dropped while the feed is down', async () => {
+  test('lost-publication: recovers from a publication dropped while the feed is down', async () => {
     await equal();
     await system.feed?.stop('SIGTERM');
     await gap();
@@ -229,7 +229,7 @@ describe('a master that is ready', () => {
     await dropped();
   });
 
-  test('lost-publication: dropped and created again by hand while the feed is down', async () => {
+  test('lost-publication: recovers from a publication re-created by hand while the feed is down', async () => {
     await equal();
     await system.feed?.stop('SIGTERM');
     await gap('CREATE PUBLICATION tidemark_shop FOR TABLE ONLY public.note WITH (publish_via_partition_root = true);');
@@ -323,7 +323,7 @@ describe('a master that is ready', () => {
   });
 });
 
-test('a master that is not ready: names all missing prerequisites at once, with their remedies', async () => {
+test('a master that is not ready: reports all missing prerequisites at once, with their remedies', async () => {
   const postgres = await startPostgres({ walLevel: 'replica' });
   cleanup.push(() => postgres.stop());
   const master = await connect(postgres.url);
@@ -348,7 +348,7 @@ test('a master that is not ready: names all missing prerequisites at once, with 
   expect(rows).toEqual([{ n: '0' }]);
 });
 
-test('invalid options: names every mistake and exits with 78', async () => {
+test('invalid options: reports every mistake and exits with 78', async () => {
   const ended = await run('feed', [
     'run',
     '--source',

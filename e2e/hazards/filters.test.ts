@@ -9,7 +9,10 @@ import { createTableSql } from '@tidemark/table-store/table-ddl';
 import { Random } from '@tidemark/testing/random';
 import { expect, test } from 'vitest';
 
-/** Columns, values as the feed sends them, and texts as relay.yaml or an attribute may write them. */
+/**
+ * Columns, each with values in the form that the feed sends and constants in the forms that relay.yaml or an attribute
+ * can contain.
+ */
 const KINDS: { column: Omit<ColumnSchema, 'name'>; values: WireValue[]; texts: string[] }[] = [
   {
     column: { type: 'integer', source: 'bigint' },
@@ -138,7 +141,7 @@ test.each(seeds)('G1 snapshots and increments choose the same rows, whatever the
       const scope = router.scopeOf(row);
       const said = JSON.stringify({ row, kinds: kinds.map(({ column }) => column.source), where, attributes });
       expect(chosen.has(row[0]), said).toBe(scope !== null && scopes.has(scope));
-      // The row that the mirror holds is in the same scope.
+      // The mirror's copy of the row is in the same scope.
       const kept = statements.read([row[0] ?? null]);
       expect(kept && router.scopeOf(kept), said).toBe(scope);
     }

@@ -15,11 +15,13 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 
 /** Number of changes in the transaction. TIDEMARK_LARGE=10000000 takes some minutes. */
 const LARGE = Number(process.env.TIDEMARK_LARGE ?? 300_000);
-/** Upper bound on the memory of each process beyond its idle memory, whatever the size of the transaction, MiB. */
+/**
+ * Upper bound on the memory that each process adds to its idle memory, in MiB. It holds for transactions of any size.
+ */
 const BOUND_MIB = { feed: 200, relay: 320, terminal: 200 };
-/** Length of a row, which makes the transaction larger than the memory bound of feed and terminal, characters. */
+/** Length of a row in characters. It makes the transaction larger than the memory bounds of feed and terminal. */
 const FILLING = Math.max(0, Math.ceil(240e6 / LARGE) - 120);
-/** Number of changes in a transaction that takes long enough to kill a process within it. */
+/** Number of changes in a transaction that lasts long enough to kill a process during it. */
 const SOME = Math.ceil(LARGE / 3);
 const MINUTES = 60_000 * Math.max(5, LARGE / 100_000);
 
@@ -33,7 +35,7 @@ beforeEach(async () => {
   });
   master = await connect(postgres.url);
   await master.query('CREATE TABLE bulk (id bigint PRIMARY KEY, name text, amount numeric(12,2), note text)');
-  // Much larger than the transaction, so that pages cost less than a snapshot.
+  // This table is much larger than the transaction, so that pages cost less than a snapshot.
   await master.query('CREATE TABLE archive (id int PRIMARY KEY, body text)');
   await master.query(
     `INSERT INTO archive SELECT n, (SELECT string_agg(md5(n || ' ' || m), '') FROM generate_series(1, 3200) m)
@@ -67,7 +69,10 @@ const read = <T>(sql: string, name?: string): T => {
 const standing = (name?: string) => read<{ seq: number; part: number }>('SELECT seq, part FROM tidemark_meta', name);
 const rows = (name?: string) => read<{ n: number }>('SELECT count(*) AS n FROM bulk', name).n;
 
-/** Memory peaks of feed, relay and a terminal that follows, while one transaction of that many changes passes through, MiB. */
+/**
+ * Returns the peak memory of feed, relay and a waiting terminal, in MiB, while one transaction of `changes` changes
+ * passes through.
+ */
 async function peaks(from: number, changes: number): Promise<Record<'feed' | 'relay' | 'terminal', number>> {
   const terminal = system.startWatch(system.database('watching'));
   await until(
@@ -95,14 +100,14 @@ async function peaks(from: number, changes: number): Promise<Record<'feed' | 're
 }
 
 test(
-  'S11 oversized-transaction: memory of feed, relay and terminal stays below its bound, whatever the size',
+  'S11 oversized-transaction: feed, relay and terminal stay within their memory bounds whatever the size',
   async () => {
     copyFileSync(system.database(), system.database('watching'));
     for (const [from, changes] of [
       [1, LARGE / 10],
       [LARGE, LARGE],
     ] as const) {
-      // Fresh processes: memory of the previous round would hide what this one needs.
+      // Restart the processes: memory that they kept from the previous round would hide the memory that this one needs.
       await system.feed?.stop();
       await system.relay?.stop('SIGTERM');
       await system.startRelay();
@@ -120,7 +125,7 @@ test(
 );
 
 test(
-  'S11 oversized-transaction: resumes after a kill or cancel, reports progress, and is applied at once',
+  'S11 oversized-transaction: the pull resumes after a kill or cancel, reports progress, and applies atomically',
   async () => {
     copyFileSync(system.database(), system.database('whole'));
     const before = standing();

@@ -26,7 +26,7 @@ const table = (name: string, more = '') =>
    INSERT INTO ${name} SELECT n, 'row ' || n, n FROM generate_series(1, 60) n;`;
 const [ITEM, OTHER, PARTED] = [table('item'), table('other'), table('parted', 'PARTITION BY RANGE (id)')];
 
-/** Creates a user with the fewest rights that a feed needs. Returns the address with which it connects. */
+/** Creates a user with only the rights that a feed needs. Returns its connection URL. */
 async function weak(rights = ''): Promise<string> {
   await master.query(
     `CREATE ROLE weak LOGIN REPLICATION PASSWORD 'weak'; GRANT SELECT ON ALL TABLES IN SCHEMA public TO weak; ${rights}`,
@@ -53,7 +53,7 @@ async function problems(tables: string[]): Promise<unknown[]> {
   return found;
 }
 
-/** Waits until a terminal equals the master. The feed notices a change of tables some seconds later. */
+/** Waits until a terminal equals the master. The feed detects altered tables only after some seconds. */
 async function equal(...tables: string[]): Promise<void> {
   let found: unknown[] = [];
   const end = Date.now() + 120_000;
@@ -75,7 +75,7 @@ const restart = async (meanwhile: string) => {
   await master.query(meanwhile);
   system.startFeed();
 };
-/** Waits until the feed has ended because the master is not ready. Returns its error. */
+/** Waits until the feed exits because the master is not ready. Returns its error message. */
 async function refusal(): Promise<string> {
   const ended = await system.feed?.ended;
   expect(ended?.code).toBe(1);
@@ -115,20 +115,23 @@ test.each([
     'all tables',
     `DROP PUBLICATION ${P}; CREATE PUBLICATION ${P} FOR ALL TABLES WITH (publish_via_partition_root = true, publish_generated_columns = stored)`,
   ],
-])('publication-altered: repairs one that publishes %s, and re-reads what it left out', async (_, edit) => {
-  await begin(ITEM + OTHER + PARTED);
-  await equal('item', 'other', 'parted');
-  const all = () => write('item') + write('parted');
-  await master.query(edit);
-  await master.query(all());
-  await equal('item', 'other', 'parted');
-  await master.query('DELETE FROM item WHERE id = 100; DELETE FROM parted WHERE id = 100');
-  await restart(`${edit}; ${all()} INSERT INTO item VALUES (8); INSERT INTO parted VALUES (8)`);
-  await equal('item', 'other', 'parted');
-  await master.query('UPDATE item SET n = n + 1; UPDATE parted SET n = n + 1');
-  await equal('item', 'other', 'parted');
-  expect(events('base-copy')).toEqual([]);
-});
+])(
+  'publication-altered: repairs a publication altered to publish %s, and re-reads the changes that it omitted',
+  async (_, edit) => {
+    await begin(ITEM + OTHER + PARTED);
+    await equal('item', 'other', 'parted');
+    const all = () => write('item') + write('parted');
+    await master.query(edit);
+    await master.query(all());
+    await equal('item', 'other', 'parted');
+    await master.query('DELETE FROM item WHERE id = 100; DELETE FROM parted WHERE id = 100');
+    await restart(`${edit}; ${all()} INSERT INTO item VALUES (8); INSERT INTO parted VALUES (8)`);
+    await equal('item', 'other', 'parted');
+    await master.query('UPDATE item SET n = n + 1; UPDATE parted SET n = n + 1');
+    await equal('item', 'other', 'parted');
+    expect(events('base-copy')).toEqual([]);
+  },
+);
 
 test.each([
   ['publication without options', `CREATE PUBLICATION ${P} FOR TABLE item, parted`],
@@ -139,10 +142,10 @@ test.each([
   ],
   ['publication that does not exist', ''],
 ])(
-  "publication-altered: refuses another user's %s with the statements to run, and uses it after they ran",
+  "publication-altered: refuses another user's %s and prints the statements to run, then accepts the result",
   async (_, make) => {
     await begin(ITEM + PARTED + make, await weak());
-    // The tables were created after the grant.
+    // The grant in `weak` did not cover these tables, which were created later.
     await refusal();
     await restart('GRANT SELECT ON ALL TABLES IN SCHEMA public TO weak');
     const said = await refusal();
@@ -156,7 +159,7 @@ test.each([
   },
 );
 
-test('publication-of-another: re-reads what was altered while the feed was down although its state could not be stored', async () => {
+test('publication-of-another: re-reads tables altered while the feed was down, although it could not store its state', async () => {
   await begin(
     `${ITEM}${OTHER}CREATE PUBLICATION ${P} FOR TABLE ONLY item, ONLY other WITH (publish_via_partition_root = true, publish_generated_columns = stored)`,
     await weak('ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO weak'),
@@ -174,7 +177,7 @@ test('publication-of-another: re-reads what was altered while the feed was down 
   expect(copied()).toEqual([]);
 });
 
-test('row-level-security: refuses by name a table whose rows are hidden from the user', async () => {
+test('row-level-security: refuses a table whose rows are hidden from the user, and names it', async () => {
   await begin(
     `${ITEM}${OTHER}ALTER TABLE item ENABLE ROW LEVEL SECURITY; CREATE POLICY few ON item USING (id < 9);
      CREATE PUBLICATION ${P} FOR TABLE ONLY item, ONLY other WITH (publish_via_partition_root = true, publish_generated_columns = stored)`,
@@ -197,7 +200,7 @@ test('settings-of-the-database: no time limit of the database stops the feed', a
   // Between two of these heartbeats the feed's connections are idle for longer than the limit.
   await begin(ITEM, postgres.url, { heartbeatMs: 3_000 });
   await equal('item');
-  // Two heartbeats lie further apart than any of the limits.
+  // The interval between two heartbeats is longer than each of the time limits.
   const heard = new Set<unknown>();
   await until(
     async () => heard.add((await system.status()).feed.heardAt).size > 2,
@@ -224,7 +227,7 @@ const IDENTITIES = `CREATE TABLE root_by_index (id int PRIMARY KEY, u int NOT NU
   CREATE UNIQUE INDEX by_u ON part_by_index_1 (u);`;
 const PARTS = ['root_by_index', 'whole', 'part_by_index'];
 
-test('replica-identity-of-partitions: deletes and changed keys arrive whatever identity the table itself has', async () => {
+test('replica-identity-of-partitions: deletes and key changes arrive whatever replica identity the root table has', async () => {
   await begin(IDENTITIES);
   for (const name of PARTS)
     await master.query(`INSERT INTO ${name} SELECT n, n, repeat('long ' || n, 1000) FROM generate_series(1, 150) n`);
@@ -263,7 +266,7 @@ test('replica-identity-of-partitions: deletes and changed keys arrive whatever i
   system.startFeed();
   await same();
   expect(copied()).toEqual(['more']);
-  // Temporarily, one partition logs fewer columns than the table's key.
+  // For a while, one partition logs fewer columns than the table's key has.
   await system.feed?.stop('SIGTERM');
   forget();
   const [less, back] = ['USING INDEX by_u', 'DEFAULT'].map(
@@ -277,7 +280,7 @@ test('replica-identity-of-partitions: deletes and changed keys arrive whatever i
   expect(copied()).toEqual(['part_by_index']);
 });
 
-test('replica-identity-of-partitions: refuses by name a partition that does not log the key, with the statements to run', async () => {
+test('replica-identity-of-partitions: names a partition that does not log the key, and prints the statements to run', async () => {
   await begin(`${IDENTITIES} ALTER TABLE part_by_index_1 REPLICA IDENTITY USING INDEX by_u`);
   const said = await refusal();
   expect(said).toMatch(/partitions of part_by_index does not contain its key \(id\)/);

@@ -24,7 +24,7 @@ describe('authentication', () => {
     ['wrong-feed', 'other', '/v1/feeds/shop/status', 403, 'feed_denied'],
     ['wrong-feed on a page', 'other', '/v1/feeds/shop/pages/aaaaaaaaaa/all/1/1', 403, 'feed_denied'],
     ['wrong-feed on a snapshot', 'other', '/v1/feeds/shop/snapshot', 403, 'feed_denied'],
-  ])('%s is refused with its code', async (_, who, route, code, problem) => {
+  ])('rejects %s with its error code', async (_, who, route, code, problem) => {
     const token = who === 'feed' || who === 'other' ? relay.token(who) : who;
     const answer = await relay.get(route, token);
     expect(answer.status).toBe(code);
@@ -60,7 +60,7 @@ describe('authentication', () => {
     expect(readFileSync(tokenFile(), 'utf8')).not.toContain(relay.token('terminal'));
   });
 
-  test('takes over keys that an older relay kept in the data folder', async () => {
+  test('imports keys that an older relay kept in the data folder', async () => {
     const { tokens } = JSON.parse(readFileSync(tokenFile(), 'utf8')) as { tokens: Record<string, unknown>[] };
     await relay.restart('{}', Date.now(), () => {
       rmSync(tokenFile());
@@ -93,7 +93,7 @@ describe('authentication', () => {
       expect((await relay.get('/v1/feeds/shop/status', stdout.trim())).status, stdout).toBe(200);
   });
 
-  test('names a damaged token file and does not change it', async () => {
+  test('reports a damaged token file by name and leaves it unchanged', async () => {
     writeFileSync(tokenFile(), '{"tokens": [{"name": 1}]}');
     for (const args of [
       ['serve'],
@@ -114,7 +114,7 @@ describe('bad requests', () => {
     ['/v1/feeds/shop/status?wait=99', 'wait'],
     ['/v1/feeds/shop/pages/aaaaaaaa/all/01/5', 'start'],
     ['/v1/feeds/shop/transactions?epoch=aaaaaaaa&after=x', 'after'],
-  ])('%s names the field', async (route, field) => {
+  ])('names the invalid field of %s', async (route, field) => {
     const answer = await relay.get(route);
     expect(answer.status).toBe(400);
     const body = (await answer.json()) as { code: string; title: string };
@@ -128,7 +128,7 @@ describe('bad requests', () => {
     expect((await status()).head).toBeNull();
   });
 
-  test('refuses a page that does not exist with the reason', async () => {
+  test('gives the reason why a page does not exist', async () => {
     await relay.base(3);
     const { head } = await status();
     const ask = async (route: string) => ((await (await relay.get(route)).json()) as { code: string }).code;
@@ -153,7 +153,7 @@ describe('batches', () => {
     ['with a wrong count', batchOf([change, ['i', 1, [[4, 'x']]], ['c', 2]]), 'batch_invalid'],
     ['with an unknown kind of line', batchOf([change, ['q', 1], ['c', 0]]), 'batch_invalid'],
     ['with a value of no wire type', batchOf([change, ['i', 1, [[{ a: 1 }, 'x']]], ['c', 1]]), 'batch_invalid'],
-  ])('one %s is refused and discarded', async (_, bytes, code) => {
+  ])('refuses and discards a batch %s', async (_, bytes, code) => {
     await relay.base(3);
     const before = await status();
     await expect(relay.send(bytes)).rejects.toMatchObject({ code });
@@ -164,7 +164,7 @@ describe('batches', () => {
     expect((await status()).head?.seq).toBe(2);
   });
 
-  test('count once when sent twice, and are refused out of order', async () => {
+  test('applies a batch that is sent twice once, and refuses one out of order', async () => {
     await relay.base(3);
     const answer = await relay.link.session({ protocol: 1, source: { kind: 'postgres', id: 'test' }, version: 'x' });
     const post = (number: number, body: Buffer) =>
@@ -184,7 +184,7 @@ describe('batches', () => {
     expect(await (await post(5, batch)).json()).toMatchObject({ code: 'batch_out_of_order' });
   });
 
-  test('a transaction that the relay already has is ignored', async () => {
+  test('ignores a transaction that the relay already has', async () => {
     await relay.base(3);
     await relay.send(good);
     await relay.session();
@@ -199,7 +199,7 @@ describe('batches', () => {
     await expect(first(good)).rejects.toMatchObject({ code: 'session_superseded' });
   });
 
-  test('an incomplete transaction is dropped when its feed opens another session', async () => {
+  test('drops an incomplete transaction when its feed opens another session', async () => {
     await relay.base(3);
     await relay.send(batchOf([change, ['i', 1, [[4, 'half']]]]));
     expect((await status()).head?.seq).toBe(1);
@@ -212,7 +212,7 @@ describe('batches', () => {
   });
 });
 
-test('config-three-mistakes: names all three with their lines and exits with 78', async () => {
+test('config-three-mistakes: reports all three mistakes with their lines and exits with 78', async () => {
   const file = path.join(relay.folder, 'bad.yaml');
   writeFileSync(file, 'listen: nowhere\ndata: ./d\nfeeds:\n  Shop!: {}\n  shop:\n    tabels: {}\n');
   const ended = await run('relay', ['serve', '--config', file]);
@@ -253,7 +253,7 @@ test.each([
   expect(() => readConfig(file)).not.toThrow(/expected|received|Invalid|Too /);
 });
 
-test('names an address in use and an impossible folder, and exits with 78', async () => {
+test('reports an address in use, and a folder that cannot be created, and exits with 78', async () => {
   const taken = path.join(relay.folder, 'taken.yaml');
   writeFileSync(taken, `listen: ${relay.url.slice('http://'.length)}\ndata: ./other\nfeeds:\n  shop: {}\n`);
   const first = await run('relay', ['serve', '--config', taken]);
@@ -276,7 +276,7 @@ test.each([
   [['token', 'add', '--role', 'terminal', '--feed', 'shop', '--name', 'x', '--set', 'branch'], '--set'],
   [['token', 'revoke', '--name', 'nobody'], '--name'],
   [['tokens'], 'tokens'],
-])('wrong usage %j names what is wrong, exit code 2', async (args, named) => {
+])('reports the mistake in the arguments %j and exits with 2', async (args, named) => {
   const ended = await run('relay', args[0] === 'token' ? [...args, '--config', relay.config] : args);
   expect(ended.code).toBe(2);
   expect(ended.stderr).toContain(named);
@@ -289,10 +289,10 @@ test('status is at most 1 kB, and forbids caching', async () => {
   expect(answer.headers.get('cache-control')).toContain('no-store');
 });
 
-test('operations: health, readiness, metrics and the description of the API', async () => {
+test('operations: serves health, readiness, metrics and the API description', async () => {
   await relay.base(3);
   expect((await fetch(`${relay.url}/healthz`)).status).toBe(200);
-  // The feed `other` never connected: that is no reason to take the relay out of service.
+  // The feed `other` has never connected. The relay must be ready nevertheless.
   const ready = await fetch(`${relay.url}/readyz`);
   expect(await ready.json()).toMatchObject({
     ready: true,
@@ -320,12 +320,12 @@ describe('retention', () => {
     return RelayStatus.parse(await answer.json());
   };
 
-  test('R1 old-increments: drops them by age, moves the horizon, and counts and serves the rest', async () => {
+  test('R1 old-increments: drops old transactions, moves the horizon, and counts and serves the rest', async () => {
     await relay.base(10);
     for (let n = 1; n <= 6; n++) await relay.commit('u', [[n, `changed ${n}`]]);
     const before = await ask(5);
     await relay.restart('{ retention: { days: 10 } }', Date.parse(AT) + 11 * DAY);
-    // All are too old. The head stays as the base of the counts.
+    // All transactions are too old. The totals at the head remain, because later counts start from them.
     expect((await ask(7)).horizon).toBe(7);
     expect((await ask(7)).plan).toEqual({ by: 'none' });
     expect((await ask(5)).plan).toMatchObject({ by: 'snapshot', reason: 'behind_horizon' });
@@ -339,7 +339,7 @@ describe('retention', () => {
     expect((await relay.page(before.head?.epoch ?? '', '7', 8)).toString()).toContain('newer');
   });
 
-  test('R2 large-log: drops the oldest when the log exceeds its size', async () => {
+  test('R2 large-log: drops the oldest transactions when the log exceeds its size limit', async () => {
     await relay.base(1);
     const long = 'x'.repeat(100_000);
     for (let n = 1; n <= 10; n++) await relay.commit('u', [[1, `${n}${long}`]]);
@@ -363,7 +363,7 @@ describe('retention', () => {
     await expect.poll(async () => (await copy()).cursor?.seq).toBe(4);
   });
 
-  test('R1 sync-before: status reports until when the backlog is kept, by age or by the present rate', async () => {
+  test('R1 sync-before: status reports until when the backlog is kept, by age or by the current growth of the log', async () => {
     await relay.base(1);
     const long = 'x'.repeat(10_000);
     const minute = (n: number) => new Date(Date.parse(AT) + n * 60_000).toISOString();
@@ -378,7 +378,8 @@ describe('retention', () => {
     expect((await ask(11)).keepsUntil).toBe(null);
     await relay.restart('{ retention: { days: 3 } }', Date.parse(minute(10)));
     expect((await ask(3)).keepsUntil).toBe(Date.parse(minute(3)) + 3 * DAY);
-    // Nine minutes brought 90 kB, so the remaining 100 kB last ten minutes, and longer for a smaller backlog.
+    // The log grew by 90 kB in nine minutes, so the remaining 100 kB last ten minutes, and longer for a smaller
+    // backlog.
     await relay.restart('{ retention: { days: 3, megabytes: 0.2 } }', Date.parse(minute(10)));
     const left = async (seq: number) => (((await ask(seq)).keepsUntil ?? Number.NaN) - Date.parse(minute(10))) / 60_000;
     expect(await left(1)).toBeCloseTo(10, 0);

@@ -3,10 +3,10 @@ import { connect } from '@tidemark/testing/oracle';
 import { expect, test } from 'vitest';
 import { ITEM, OTHER, useLab } from './schema-lab.ts';
 
-/** Rules F10 and F11: tables of the master are altered while the feed runs, and while it does not. */
+/** Rules F10 and F11: tables of the master are altered while the feed runs and while it is down. */
 const lab = useLab();
 
-/** Kinds of change, in order, with an upper bound on the changes that each may put in the log. `item` has 400 rows. */
+/** Schema changes, in order, each with the most changes that it may add to the log. `item` has 400 rows. */
 const CHANGES: [what: string, sql: string, most: number][] = [
   ['a column is added', 'ALTER TABLE item ADD COLUMN extra int', 1],
   ['a column is added with a default', "ALTER TABLE item ADD COLUMN stock text DEFAULT 'none'", 401],
@@ -32,7 +32,7 @@ test.each([
   ['columns', 0, 7],
   ['types, keys and tables', 7, CHANGES.length],
 ])(
-  'F10: changes of %s arrive without a change of rows, renames keep rows, and only the altered table is re-read',
+  'F10: re-reads only the table with altered %s; renames keep rows, and unchanged rows do not enter the log',
   async (_, from, to) => {
     await lab.begin(OTHER + ITEM);
     const { epoch } = (await lab.system.status()).head ?? {};
@@ -50,7 +50,7 @@ test.each([
   },
 );
 
-test('schema-change-under-flow: each kind of change while rows change in the same and another table', async () => {
+test('schema-change-under-flow: applies each kind of change while rows change in the same and in another table', async () => {
   await lab.begin(OTHER + ITEM);
   lab.forget();
   const stop = lab.flow(
@@ -67,7 +67,7 @@ test('schema-change-under-flow: each kind of change while rows change in the sam
   expect(lab.copied()).not.toContain('other');
 });
 
-test('schema-change-under-flow: transactions stay open across the change', async () => {
+test('schema-change-under-flow: applies transactions that stay open across the change', async () => {
   await lab.begin(`${OTHER}${ITEM}${ITEM.replaceAll('item', 'thing')}`);
   const stop = lab.flow();
   const open = await connect(lab.postgres.url);
@@ -78,7 +78,7 @@ test('schema-change-under-flow: transactions stay open across the change', async
   );
   await lab.untilEvent('waiting-for-open-transactions');
   await open.query("DELETE FROM thing WHERE id = 1; UPDATE item SET note = 'late' WHERE id = 6; COMMIT");
-  // A transaction that alters and writes and is partly rolled back, and one that is rolled back.
+  // One transaction alters tables, writes rows and rolls back to a savepoint. Another one rolls back completely.
   await open.query(
     'BEGIN; ALTER TABLE thing ADD COLUMN a int DEFAULT 7; SAVEPOINT s; ALTER TABLE thing ADD COLUMN b int; INSERT INTO thing VALUES (5001)',
   );
@@ -89,7 +89,7 @@ test('schema-change-under-flow: transactions stay open across the change', async
   expect(lab.copied()).not.toContain('other');
 });
 
-test('schema-change-while-down: changes of all kinds while the feed is down', async () => {
+test('schema-change-while-down: applies changes of all kinds that happened while the feed was down', async () => {
   await lab.begin(`${OTHER}${ITEM}${ITEM.replaceAll('item', 'thing')}${ITEM.replaceAll('item', 'salt')}${ITEM.replaceAll('item', 'sugar')}
     CREATE TABLE gone (id int PRIMARY KEY); CREATE TABLE again (id int PRIMARY KEY, n int); INSERT INTO again VALUES (1, 1), (2, 2)`);
   await lab.system.feed?.stop('SIGTERM');
@@ -116,7 +116,7 @@ test('schema-change-while-down: changes of all kinds while the feed is down', as
   expect(lab.changesSince(before)).toBeLessThan(20 + 400 + 2 * 400 + 400 + 20);
 });
 
-test('altered-and-back: re-reads a table that looks as before but was altered in between', async () => {
+test('altered-and-back: re-reads a table that was altered and then altered back', async () => {
   await lab.begin(OTHER + ITEM);
   await lab.master.query('ALTER TABLE item DROP COLUMN note');
   await lab.master.query('INSERT INTO item (id) VALUES (1001)');
@@ -133,7 +133,7 @@ test('altered-and-back: re-reads a table that looks as before but was altered in
   expect(lab.copied()).not.toContain('other');
 });
 
-test('renames: swapped tables, a chain of renames, and swapped columns, while rows change', async () => {
+test('renames: follows swapped tables, a chain of renames, and swapped columns while rows change', async () => {
   await lab.begin(`${OTHER}${ITEM}${ITEM.replaceAll('item', 'thing')}`);
   await lab.underFlow(
     `BEGIN; ALTER TABLE item RENAME TO x; ALTER TABLE thing RENAME TO item; ALTER TABLE x RENAME TO thing; COMMIT;
@@ -151,7 +151,7 @@ test('renames: swapped tables, a chain of renames, and swapped columns, while ro
   expect(lab.copied()).toEqual(['item']);
 });
 
-test('enum-value-renamed: rows that were not written show the new name', async () => {
+test('enum-value-renamed: rows that no statement has written since show the new name', async () => {
   await lab.begin(
     `${OTHER}CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE TABLE person (id int PRIMARY KEY, m mood, all_m mood[]); INSERT INTO person VALUES (1, 'sad', '{sad,ok}'), (2, 'ok', '{}')`,
   );
@@ -159,7 +159,7 @@ test('enum-value-renamed: rows that were not written show the new name', async (
   await lab.equal();
 });
 
-test('listed-tables: a table that relay.yaml adds or removes is added or dropped without touching others', async () => {
+test('listed-tables: adds or drops a table with its entry in relay.yaml, and leaves the other tables unchanged', async () => {
   await lab.begin(OTHER + ITEM, ['other', 'item']);
   await lab.master.query('CREATE TABLE fresh (id int PRIMARY KEY); INSERT INTO fresh VALUES (1)');
   await lab.system.feed?.stop('SIGTERM');
@@ -172,7 +172,7 @@ test('listed-tables: a table that relay.yaml adds or removes is added or dropped
   expect(lab.events('base-copy')).toEqual([]);
 });
 
-test('killed-anywhere: feed and relay are killed while tables are re-read', async () => {
+test('killed-anywhere: re-reads tables although feed and relay are killed meanwhile', async () => {
   await lab.begin(OTHER + ITEM.replace('400', '30000'));
   const stop = lab.flow();
   for (let n = 0; n < 6; n++) {
@@ -189,7 +189,7 @@ test('killed-anywhere: feed and relay are killed while tables are re-read', asyn
   await lab.equal();
 });
 
-test('no-slot-left: a master without a free slot gets a base copy instead of a re-read', async () => {
+test('no-slot-left: takes a base copy instead of a re-read when the master has no free slot', async () => {
   await lab.startMaster({ max_replication_slots: '1' });
   await lab.begin(OTHER + ITEM);
   await lab.master.query('ALTER TABLE item ADD COLUMN extra int DEFAULT 4');

@@ -12,7 +12,7 @@ import { afterEach, beforeEach, expect } from 'vitest';
 
 const Sqlite = createRequire(import.meta.url)('better-sqlite3') as typeof BetterSqlite3;
 
-/** How values of a column type must look at a terminal; every other type is text. */
+/** The form that values of each column type must have at a terminal. Types that are not listed are text. */
 const RULES: Record<string, Rule> = {
   integer: 'integer',
   bigint: 'integer',
@@ -28,11 +28,11 @@ export const ITEM = `CREATE TABLE item (id int PRIMARY KEY, name text, price num
   INSERT INTO item SELECT n, 'item ' || n, n * 1.5, CASE WHEN n % 3 > 0 THEN 'note ' || n END FROM generate_series(1, 400) n;`;
 
 /**
- * A master, relay, feed and terminals of one test in which tables of the master change. The terminals are compared with the
- * master table by table, whatever the tables have become.
+ * The master, relay, feed and terminals of one test that alters tables of the master. It compares the terminals with
+ * the master by its current tables.
  */
 class Lab {
-  /** Ends everything that the test started, in the order in which it was started. */
+  /** Functions that stop everything that the test started, in start order. */
   readonly cleanup: (() => Promise<unknown>)[] = [];
   #postgres: EmbeddedPostgres | null = null;
   #master: pg.Client | null = null;
@@ -53,7 +53,7 @@ class Lab {
     return this.#system;
   }
 
-  /** Starts an empty master, in place of the one before. */
+  /** Starts an empty master that replaces the previous one. */
   async startMaster(settings: Record<string, string> = {}): Promise<void> {
     await this.#master?.end();
     await this.#postgres?.stop();
@@ -65,7 +65,10 @@ class Lab {
     this.#master = master;
   }
 
-  /** Runs `sql`, then starts relay and feed. `tables`: the tables that relay.yaml lists; null: all. */
+  /**
+   * Runs `sql`, then starts relay and feed. `tables` are the tables that relay.yaml lists; null lists none, which
+   * publishes all.
+   */
   async start(sql: string, tables: string[] | null = null): Promise<void> {
     await this.master.query(sql);
     const system = await System.start(this.postgres.url, tables);
@@ -73,7 +76,7 @@ class Lab {
     this.#system = system;
   }
 
-  /** Starts relay and feed, and waits until a terminal has its copy. */
+  /** Starts relay and feed, and waits until a terminal has downloaded its first copy. */
   async begin(sql: string, tables: string[] | null = null): Promise<void> {
     await this.start(sql, tables);
     await this.system.settled();
@@ -81,7 +84,7 @@ class Lab {
     this.forget();
   }
 
-  /** Waits until a terminal equals the master. The feed notices a change of tables some seconds later. */
+  /** Waits until a terminal equals the master. The feed detects altered tables only after some seconds. */
   async equal(database = this.system.database()): Promise<void> {
     let found: unknown[] = [];
     const end = Date.now() + 120_000;
@@ -93,7 +96,7 @@ class Lab {
     expect(found, this.system.feed?.stdout.slice(-3000)).toEqual([]);
   }
 
-  /** Differences between a terminal and the master's published tables: tables, columns and every value. */
+  /** Lists the differences between a terminal and the master's published tables in tables, columns and values. */
   async #differences(database: string): Promise<unknown[]> {
     const { rows } = await this.master.query(
       `SELECT c.relname AS name, json_agg(json_build_array(a.attname, format_type(a.atttypid, a.atttypmod)) ORDER BY a.attnum) AS columns
@@ -146,7 +149,7 @@ class Lab {
     return this.events(event);
   }
 
-  /** The message of a running feed that waits for the master to become ready. */
+  /** Waits until the running feed reports that the master is not ready. Returns its message. */
   async refusal(): Promise<string> {
     const refusals = () => this.events('fault').filter(({ code }) => code === 'source_not_ready');
     await until(
@@ -171,7 +174,9 @@ class Lab {
     return (await this.system.status()).head?.seq ?? 0;
   }
 
-  /** Writes rows to the table `other`, and runs the statements that `also` returns, until the returned function is called. */
+  /**
+   * Writes rows to the table `other` and runs the statements from `also`, until the caller calls the returned function.
+   */
   flow(also: (n: number) => string = () => ''): () => Promise<void> {
     let flowing = true;
     const done = (async () => {
@@ -192,7 +197,7 @@ class Lab {
     };
   }
 
-  /** Runs `sql` while rows flow, and compares. */
+  /** Runs `sql` while other statements write rows, then waits until a terminal equals the master. */
   async underFlow(sql: string, also?: (n: number) => string): Promise<void> {
     const stop = this.flow(also);
     await this.master.query(sql);
@@ -202,7 +207,7 @@ class Lab {
   }
 }
 
-/** Gives each test of a file a lab with an empty master, and ends everything after the test. */
+/** Gives each test of a file a lab with an empty master, and stops everything after the test. */
 export function useLab(): Lab {
   const lab = new Lab();
   beforeEach(() => lab.startMaster());

@@ -29,7 +29,7 @@ const feed = (more = '', columns = '') => `
 let branch: Branch | null = null;
 afterEach(() => branch?.stop());
 
-/** A relay with the rows of four branches, and the replica of branch 7. */
+/** Starts a relay with the rows of four branches, and syncs the replica of branch 7. */
 async function synced(): Promise<Branch> {
   branch = await Branch.start(feed(), { branch: '7' });
   const lines = (id: number, rows: number, row: (n: number) => WireRow): BatchLine[] =>
@@ -45,7 +45,7 @@ async function synced(): Promise<Branch> {
   return branch;
 }
 
-/** The relay's answer to a request for a snapshot. */
+/** Returns the download size of the snapshot that the relay offers, in bytes. */
 async function copyBytes({ relay }: Branch): Promise<number> {
   const manifest = await (await relay.get('/v1/feeds/shop/snapshot', relay.token('branch'))).json();
   return Math.min(...(manifest as { codings: { bytes: number }[] }).codings.map(({ bytes }) => bytes));
@@ -55,7 +55,7 @@ const branches = (at: Branch) => at.all('SELECT branch, count(*) FROM stock GROU
 const counts = (run: Run) =>
   run.tables.map(({ name, inserted, updated, deleted }) => [name, inserted, updated, deleted]);
 
-test('C9: after a change of attributes, fetches the rows that differ; readers see the old set or the new one', async () => {
+test('C9: after a change of attributes, fetches the rows that differ; readers see either the old or the new set', async () => {
   const at = await synced();
   await at.relay.transaction([
     ['s', 1, PRODUCT],
@@ -85,7 +85,7 @@ test('C9: after a change of attributes, fetches the rows that differ; readers se
   ]);
   expect(at.all('SELECT name FROM product WHERE id = 5')).toEqual([['newer']]);
   expect(at.wire.bytes).toBeLessThan((await copyBytes(at)) / 4);
-  // From now on it behaves like any other terminal.
+  // After the change, the terminal pulls increments like any other.
   await at.relay.transaction([
     ['s', 2, STOCK],
     ['u', 2, [[2, 8, 77, 'a']]],
@@ -94,7 +94,7 @@ test('C9: after a change of attributes, fetches the rows that differ; readers se
   expect(await at.run('verify', { giveUpAfterMs: 30_000 })).toMatchObject({ outcome: 'done', differences: [] });
 });
 
-test('C9: after a change of `where` and `columns`, removes rows, re-creates the table, and keeps the other tables', async () => {
+test('C9: after a change of `where` and `columns`, removes rows, re-creates that table, and keeps the other tables', async () => {
   const at = await synced();
   await at.relay.restart(feed(', kind: a'), Date.now());
   at.way.leadTo(at.relay.url);
@@ -113,7 +113,7 @@ test('C9: after a change of `where` and `columns`, removes rows, re-creates the 
   expect(await at.run('verify')).toMatchObject({ outcome: 'done', differences: [] });
 });
 
-test('C9: downloads a snapshot of a set without common rows, where that costs less', async () => {
+test('C9: downloads a snapshot when the old and new sets share no rows and it costs less', async () => {
   const at = await synced();
   at.tamper('DELETE FROM product');
   const tokens = new Tokens(readConfig(at.relay.config));

@@ -9,7 +9,7 @@ import { FEED, STOCK, TERMINALS, useCleanup, world } from './scopes-lab.ts';
 
 useCleanup();
 
-describe('refuses bad filters at start, with file and line', () => {
+describe('refuses invalid filters at start, with file and line', () => {
   const bad = (feed: string) => TestRelay.start(feed, TERMINALS).then((relay) => relay.stop());
   test.each([
     ['{ tables: { stock: { where: { branch: $brunch } } } }', 'no terminal has the attribute brunch'],
@@ -44,7 +44,7 @@ describe('refuses bad filters at start, with file and line', () => {
     ['{ tables: { stock: { columns: [sku, no] } } }', 'the table stock has no column no'],
     ['{ tables: { stock: { indexes: [[no]] } } }', 'the table stock has no column no'],
     ['{ tables: { stock: { columns: [sku], indexes: [[branch]] } } }', 'branch is not among the columns'],
-  ])('filter on an unknown column: %s', async (feed, says) => {
+  ])('refuses a filter on an unknown column: %s', async (feed, says) => {
     const { relay } = await world(7);
     await expect(relay.restart(feed, Date.now())).rejects.toMatchObject({ code: 'config_invalid' });
     await expect(relay.restart(feed, Date.now())).rejects.toThrow(says);

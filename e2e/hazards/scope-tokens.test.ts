@@ -7,7 +7,7 @@ import { FEED, pull, STOCK, useCleanup, world } from './scopes-lab.ts';
 
 useCleanup();
 
-test('G5 token set changes one attribute while the relay runs, and keeps the key and other attributes', async () => {
+test('G5 `token set` changes one attribute while the relay runs, and keeps the key and other attributes', async () => {
   const all = await world(9);
   await pull(all, 'nine');
   const set = (name: string, ...pairs: string[]) =>
@@ -59,7 +59,7 @@ test('G6 the relay starts after terminals were removed', async () => {
   const noted = relay.events.filter(({ event }) => event === 'attribute-of-nobody');
   expect(noted).toEqual([{ event: 'attribute-of-nobody', feed: 'shop', detail: expect.stringContaining('line 9') }]);
   expect(noted[0]?.detail).toContain('no terminal has the attribute region (known: branch)');
-  // New filters are still checked.
+  // The relay still checks new filters.
   const misspelt = FEED.replace('audit: { where: { branch: $branch }', 'audit: { where: { branch: $brunch }');
   await expect(relay.restart(misspelt, Date.now())).rejects.toThrow('no terminal has the attribute brunch');
   await relay.restart(FEED, Date.now());

@@ -15,7 +15,7 @@ import { cleanup, PRODUCT, STOCK, useCleanup } from './scopes-lab.ts';
 
 useCleanup();
 
-test('G1 many-scopes: a terminal of a thousand branches receives rows in order, at the cost of its own rows', async () => {
+test('G1 many-scopes: a terminal with a thousand branches receives rows in order, and costs only its own rows', async () => {
   const branches = 1500;
   const mine = Array.from({ length: 1000 }, (_, i) => i + 1);
   const relay = await TestRelay.start('{ tables: { stock: { where: { branch: $branch } } } }', {
@@ -32,7 +32,7 @@ test('G1 many-scopes: a terminal of a thousand branches receives rows in order, 
   const stock = new Map<number, WireRow>();
   for (let sku = 1; sku <= branches; sku++) stock.set(sku, [sku, sku, 0]);
   await relay.session();
-  // Much larger than the changes, so that pages cost less than a snapshot.
+  // The table is much larger than the changes, so that pages cost less than a snapshot.
   const long = () => Array.from({ length: 40 }, () => random.next()).join(' ');
   await relay.baseOf([
     ['s', 1, STOCK],
@@ -45,7 +45,7 @@ test('G1 many-scopes: a terminal of a thousand branches receives rows in order, 
 
   const touched: number[] = [];
   for (let n = 1; n <= 250; n++) {
-    // Some transactions change all scopes: as many parts as scopes.
+    // Some transactions change every scope, and so have as many parts as there are scopes.
     const skus = n % 100 === 0 ? [...stock.keys()] : [random.int(1, branches)];
     const rows = skus.map((sku): WireRow => [sku, random.int(1, branches), n]);
     if (rows.some((row) => [row, stock.get(Number(row[0]))].some((each) => Number(each?.[1]) <= mine.length)))

@@ -61,7 +61,10 @@ export type Name = keyof typeof TERMINALS;
 const BRANCHES = [7, 8, 9, '12345678901234567', null];
 const REGIONS = ['north', 'south', 'no&rth', '7', null];
 
-/** The part of a row that a terminal must receive, by this test's own reading of relay.yaml; null: none. */
+/**
+ * Returns the part of a row that a terminal must receive, or null if it must not receive the row. Computed
+ * independently of the relay's code.
+ */
 function visible(name: Name, schema: TableSchema, row: WireRow): WireRow | null {
   const attributes: Record<string, string> = TERMINALS[name];
   const holds = (attribute: string, value: unknown) =>
@@ -107,7 +110,7 @@ export class Master {
     return this.rows.get(schema) ?? new Map<string, WireRow>();
   }
 
-  /** Random lines of one transaction, in the form that a feed writes. */
+  /** Generates random lines of one transaction, in the form that a feed writes. */
   change(random: Random): BatchLine[] {
     const lines: BatchLine[] = [];
     const statements = random.chance(0.15) ? 60 : random.int(1, 6);
@@ -141,7 +144,7 @@ export class Master {
     }
     const next = randomRow(random, schema);
     if (kind < 0.6 && !rows.has(String(next[0]))) {
-      // A changed key.
+      // Change the key of this row.
       rows.delete(key);
       rows.set(String(next[0]), next);
       return [
@@ -159,12 +162,12 @@ export class Master {
         return [null, present, present.map((n) => row[n] ?? null)];
       };
       const changes = [partial(next)];
-      // The same row again: columns that the second line omits keep the values of the first.
+      // Change the same row again. Columns that the second line omits must keep the values of the first.
       if (random.chance(0.5)) changes.push(partial([next[0] ?? null, ...randomRow(random, schema).slice(1)]));
       rows.set(key, row);
       return [['p', id, changes]];
     }
-    // Twice in one line, to check that the relay distinguishes them.
+    // Change the row twice in one line, to check that the relay applies both changes in order.
     if (kind < 0.8) {
       const last = [old[0] ?? null, ...randomRow(random, schema).slice(1)];
       rows.set(key, last);

@@ -19,7 +19,7 @@ describe('scopes', () => {
       await pull(all, name);
       await expectEqual(all, name);
     }
-    // A terminal that starts late, with a snapshot.
+    // Check terminals that start late, from a snapshot.
     for (const name of NAMES) rmSync(all.file(name));
     for (const name of NAMES) {
       await pull(all, name);
@@ -67,13 +67,13 @@ describe('scopes', () => {
       expect(JSON.parse(await ask(route, 'nine'))).toMatchObject({ code: 'scope_denied' });
   });
 
-  test('G3 a terminal whose rows did not change is caught up, and its cursor follows', async () => {
+  test('G3 a terminal whose rows did not change is caught up, and its cursor advances', async () => {
     const all = await world(6);
     await pull(all, 'nine');
     for (let i = 0; i < 5; i++) await all.relay.transaction([['i', 2, [[800 + i, 7, 1]]]]);
     const run = await agentRun({ relayUrl: all.relay.url, token: all.relay.token('nine'), database: all.file('nine') });
     expect(run).toMatchObject({ fault: null, outcome: 'nothing-new', to: { seq: 6 } });
-    // Pulling one transaction applies one of its own.
+    // A pull of one transaction applies the next transaction with rows of the terminal.
     for (const branch of [7, 7, 9, 7, 9])
       await all.relay.transaction([['i', 2, [[810 + all.random.int(0, 1e9), branch, 1]]]]);
     const one = await agentRun({

@@ -148,9 +148,9 @@ afterAll(async () => {
   await postgres?.stop();
 });
 
-test('every-type: values of the base copy arrive as docs/types.md says', equal);
+test('every-type: values of the base copy arrive as docs/types.md specifies', equal);
 
-test('every-type: inserted and updated values arrive as docs/types.md says', async () => {
+test('every-type: inserted and updated values arrive as docs/types.md specifies', async () => {
   await insertAll();
   await master.query('UPDATE every SET big = id WHERE t IS NOT NULL');
   await equal();
@@ -187,7 +187,7 @@ test('G1 every-type: a constant selects exactly its value, for each value of eac
   expect(wrong).toEqual([]);
 });
 
-test('every-type: each column declares a logical type, which agrees with the one derived from a built-in type name', () => {
+test('every-type: each column declares a logical type, which equals the one derived from a built-in type name', () => {
   const columns = everyColumns();
   const undeclared = columns.filter(({ logical }) => logical === undefined);
   expect(undeclared).toEqual([]);
@@ -231,7 +231,7 @@ test('partitioned: rows arrive in the root table, including rows that move betwe
   expect(await differences(master, system.database(), 'event', [...columns])).toEqual([]);
 });
 
-test('unusual tables: quoted names, another schema, reordered key columns, key columns only, an index as key', async () => {
+test('unusual tables: copies quoted names, another schema, reordered keys, tables of key columns only, and index keys', async () => {
   await master.query(`UPDATE "Sales"."Order Line" SET note = 'y' WHERE "Order" = 1`);
   await master.query(`UPDATE "Sales"."Order Line" SET "Order" = 7 WHERE "Order" = 2`);
   await master.query("UPDATE only_key SET b = 'b'; UPDATE by_index SET n = 2; UPDATE by_index SET code = 'l'");

@@ -104,13 +104,13 @@ describe('a replica that another program altered', () => {
     expect(again).toMatchObject({ outcome: 'done', differences: [], inserted: 0, updated: 0, deleted: 0 });
   });
 
-  test('C5: writes nothing when nothing differs, and keeps objects of other programs when it repairs rows', async () => {
+  test('C5: writes nothing when no row differs, and keeps objects of other programs when it repairs rows', async () => {
     branch.tamper(
       'CREATE INDEX mine ON item (name)',
       'CREATE TABLE my_table (n)',
       'CREATE TRIGGER kept AFTER UPDATE ON item BEGIN SELECT 1; END',
     );
-    // The first write of a repair removes this index.
+    // The first write of a repair drops this trigger.
     branch.tamper('CREATE TRIGGER watched BEFORE UPDATE ON tidemark_meta BEGIN SELECT 1; END');
     const watched = () => branch.all("SELECT name FROM sqlite_schema WHERE name = 'watched'");
     expect(await branch.run('verify')).toMatchObject({ outcome: 'done', differences: [] });
@@ -122,7 +122,7 @@ describe('a replica that another program altered', () => {
     expect(watched()).toHaveLength(0);
   });
 
-  test('the command lists the differences by table, repairs them, and reports them in its exit code', async () => {
+  test('the command lists the differences by table, repairs them, and exits with a code that reports them', async () => {
     branch.tamper("UPDATE item SET name = 'x' WHERE id < 4", 'DELETE FROM price WHERE item = 9');
     const shown = await command('terminal', [...branch.args('verify'), '--no-repair']);
     expect(shown.stderr).toMatch(
@@ -140,7 +140,7 @@ describe('a replica that another program altered', () => {
     expect(JSON.parse(equal.stdout)).toMatchObject({ mode: 'verify', outcome: 'done', differences: [] });
   });
 
-  test('C1: an invalid request is refused with the name of the field', async () => {
+  test('C1: refuses an invalid request and names the field', async () => {
     const { epoch } = branch;
     const ask = async (kind: string, body: unknown, scopes = 'all', seq = 1) => {
       const answer = await fetch(`${branch.relay.url}/v1/feeds/shop/snapshots/${epoch}/${scopes}/${seq}/${kind}`, {

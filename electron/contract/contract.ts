@@ -13,13 +13,13 @@ import { Settings, SettingsChange, SettingsFault } from './settings.ts';
  * that the agent answers is only added to FORWARDED_METHODS in terminal/agent/contract.ts.
  */
 
-/** The app's state, as the window shows it. */
+/** The state that the window shows. */
 export const AppState = z.object({
   facts: Facts,
-  /** The facts in words. The window shows this status and must not derive one of its own. */
+  /** The status that the main process derived from the facts. The window must show it and never derive its own. */
   status: Status,
   settings: Settings,
-  /** Faults in the settings found at start; empty when there is none. */
+  /** Faults in the settings that the app found at start. Empty if there are none. */
   settingsFaults: z.array(SettingsFault),
 });
 export type AppState = z.infer<typeof AppState>;
@@ -45,7 +45,7 @@ export const METHODS = {
   ...FORWARDED_METHODS,
   'agent.restart': { in: nothing, out: nothing },
   'settings.set': { in: SettingsChange, out: Settings },
-  /** Tries a connection without saving it. Without `token`, the stored one is used. */
+  /** Tests a connection without saving it. Uses the stored key if `token` is absent. */
   'connection.test': {
     in: z.object({ relayUrl: z.string(), feed: z.string(), token: z.string().optional() }),
     out: ConnectionTest,
@@ -62,7 +62,7 @@ export type Output<M extends MethodName> = z.output<Methods[M]['out']>;
 export const DialogId = z.enum(['verify', 'shortcuts']);
 export type DialogId = z.infer<typeof DialogId>;
 
-/** Events that main sends to the window unasked. */
+/** Events that the main process sends to the window. */
 export const EVENTS = {
   'state.changed': AppState,
   /** A person chose a screen in the menu or the tray. */
@@ -73,7 +73,7 @@ export const EVENTS = {
 export type EventName = keyof typeof EVENTS;
 export type EventValue<E extends EventName> = z.output<(typeof EVENTS)[E]>;
 
-/** An answer as it crosses the process boundary. */
+/** The wire form of an answer between the processes. */
 export type Reply<T> = { ok: true; value: T } | { ok: false; fault: Fault };
 
 /** The API that the preload exposes as `window.tidemark`. */

@@ -1,19 +1,19 @@
 import { z } from 'zod';
 
 /**
- * The screens of the window, written once. The rail, the menu, the keyboard shortcuts, the list of shortcuts and
- * `window.show` all derive from this table. To add a screen, add an entry here and its view in
- * renderer/shell/screen-views.tsx. Without the view, the code does not compile.
+ * The only list of the window's screens. The rail, the menu, the keyboard shortcuts, the list of shortcuts and
+ * `window.show` derive from it. To add a screen, add an entry here and its view in renderer/shell/screen-views.tsx.
+ * Without the view, the code does not compile.
  */
 export interface Screen {
   readonly id: string;
-  /** Words on the rail, in the menu and in the list of shortcuts. */
+  /** Label on the rail, in the menu and in the list of shortcuts. */
   readonly label: string;
-  /** In Electron's notation. */
+  /** Accelerator in Electron's notation. */
   readonly accelerator: string;
 }
 
-/** In the order of the rail. The first one is shown when the window opens. */
+/** All screens, in the order of the rail. The window opens with the first one. */
 export const SCREENS = [
   { id: 'sync', label: 'Sync', accelerator: 'CmdOrCtrl+1' },
   { id: 'activity', label: 'Activity', accelerator: 'CmdOrCtrl+2' },

@@ -2,7 +2,7 @@ import { RelayAddress } from '@tidemark/protocol/relay-address';
 import { AutomaticMode, EveryMinutes } from '@tidemark/terminal/agent/contract';
 import { z } from 'zod';
 
-/** The app's settings as the window sees and changes them. The key goes in and never comes out. */
+/** The app's settings as the window sees and changes them. The window can set the key but never read it. */
 export const Settings = z.object({
   /** '' until it is set. */
   relayUrl: z.union([z.literal(''), RelayAddress]),
@@ -10,21 +10,24 @@ export const Settings = z.object({
   feed: z.string(),
   /** Whether a key is stored and readable. */
   hasToken: z.boolean(),
-  /** Where the key is kept: in the operating system's key store, or in a file that only its rights protect. */
+  /**
+   * Where the key is kept: encrypted by the operating system's key store, or in a file that only its permissions
+   * protect.
+   */
   tokenStore: z.enum(['os', 'file', 'none']),
   centralName: z.string().max(60),
   branchName: z.string().max(60),
-  /** Minutes between automatic runs; 0 is off. */
+  /** Minutes between automatic runs. 0 turns them off. */
   everyMinutes: EveryMinutes,
-  /** Whether an automatic run receives the changes, or only counts them. */
+  /** Whether an automatic run receives changes or only counts them. */
   automatic: AutomaticMode,
   theme: z.enum(['system', 'light', 'dark']),
-  /** The replica's file; '' until a feed is set. */
+  /** Path of the replica; '' until a feed is set. */
   databasePath: z.string(),
 });
 export type Settings = z.infer<typeof Settings>;
 
-/** A change of some settings. Absent ones keep their value. */
+/** A change of settings. Absent fields keep their values. */
 export const SettingsChange = Settings.pick({
   relayUrl: true,
   feed: true,
@@ -39,19 +42,19 @@ export const SettingsChange = Settings.pick({
 export type SettingsChange = z.infer<typeof SettingsChange>;
 
 /**
- * Something that could not be used of the settings found at start, so that the PC may look new although it is not. It
- * stays until a person has saved what replaces it.
+ * A part of the settings that the app could not use at start. Because of it, a configured PC may look like a new one.
+ * The fault remains until a person saves new values.
  *
- * - `file-damaged`: nothing could be read of the settings file; all settings have their defaults.
+ * - `file-damaged`: the settings file could not be read; all settings have their defaults.
  * - `fields-invalid`: some settings are not valid and have their defaults; the others are in use.
- * - `preset-refused`: the file with the settings prepared for this PC was not accepted; nothing was changed.
+ * - `preset-refused`: the app rejected the preset file for this PC and changed no setting.
  * - `key-lost`: the operating system's key store did not return the key.
  */
 export const SettingsFault = z.object({
   kind: z.enum(['file-damaged', 'fields-invalid', 'preset-refused', 'key-lost']),
-  /** Path of the file concerned. */
+  /** Path of the file with the fault. */
   file: z.string(),
-  /** The cause, for details and support. Holds no secret. */
+  /** The cause, for the details and for support. Contains no secret. */
   reason: z.string(),
 });
 export type SettingsFault = z.infer<typeof SettingsFault>;

@@ -34,7 +34,7 @@ describe('an accelerator does not match', () => {
   });
 });
 
-test('key caps use the words on a keyboard', () => {
+test('key caps use the labels printed on a keyboard', () => {
   expect(keyCaps('CmdOrCtrl+Plus')).toEqual(['Ctrl', '+']);
   expect(keyCaps('Shift+F5')).toEqual(['Shift', 'F5']);
 });
@@ -44,7 +44,7 @@ test('no two screens or shortcuts share an accelerator', () => {
   expect(new Set(all).size).toBe(all.length);
 });
 
-test('every screen can be asked for by its id', () => {
+test('ScreenId accepts the id of every screen and no other', () => {
   for (const { id } of SCREENS) expect(ScreenId.parse(id)).toBe(id);
   expect(ScreenId.safeParse('nowhere').success).toBe(false);
 });

@@ -1,12 +1,12 @@
 /**
- * Keyboard shortcuts of the app that do not belong to a screen (those are in screens.ts), and how an accelerator is
- * matched and shown. The menu gets the accelerators unchanged; the window matches them against its own key events,
- * because a key that the page handles must not also reach the menu.
+ * Keyboard shortcuts that do not belong to a screen, and functions that match and format accelerators. Shortcuts of
+ * screens are in screens.ts. The menu uses the accelerators unchanged. The window also matches them against its key
+ * events, and keeps a key that it handles from the menu.
  */
 export interface Shortcut {
-  /** Words in the list of shortcuts. */
+  /** Label in the list of shortcuts. */
   readonly label: string;
-  /** In Electron's notation. */
+  /** Accelerator in Electron's notation. */
   readonly accelerator: string;
 }
 
@@ -31,12 +31,12 @@ export interface KeyPress {
   readonly metaKey: boolean;
 }
 
-/** Electron's names of keys that the DOM calls otherwise. */
+/** DOM names of the keys that Electron names differently. */
 const DOM_KEYS: Readonly<Record<string, string>> = { Esc: 'Escape', Plus: '+' };
-/** Names of keys as a person reads them. */
+/** Labels of keys that differ from Electron's names. */
 const KEY_CAPS: Readonly<Record<string, string>> = { CmdOrCtrl: 'Ctrl', Plus: '+', '-': '−' };
 
-/** Whether a key press is exactly this accelerator, with no other modifier. */
+/** Reports whether a key press is this accelerator, without any other modifier. */
 export function matchesAccelerator(accelerator: string, press: KeyPress): boolean {
   const names = accelerator.split('+');
   const key = names.at(-1) ?? '';
@@ -49,7 +49,7 @@ export function matchesAccelerator(accelerator: string, press: KeyPress): boolea
   );
 }
 
-/** The keys of an accelerator as they are printed on key caps: `CmdOrCtrl+F5` is `['Ctrl', 'F5']`. */
+/** Returns the labels of an accelerator's keys: `['Ctrl', 'F5']` for `CmdOrCtrl+F5`. */
 export function keyCaps(accelerator: string): string[] {
   return accelerator.split('+').map((name) => KEY_CAPS[name] ?? name);
 }

@@ -1,3 +1,3 @@
-/** The only two IPC channels: calls of the window, and events to it. */
+/** The only two IPC channels: one for the window's calls, one for events to the window. */
 export const CALL_CHANNEL = 'tidemark:call';
 export const EVENT_CHANNEL = 'tidemark:event';

@@ -2,7 +2,10 @@ import { ipcRenderer } from 'electron';
 import type { Bridge } from '../contract/contract.ts';
 import { CALL_CHANNEL, EVENT_CHANNEL } from './channels.ts';
 
-/** The bridge that the preload exposes. The only use of ipcRenderer; neither it nor its events reach the page. */
+/**
+ * The bridge that the preload script exposes. No other code uses ipcRenderer, and the page sees neither ipcRenderer nor
+ * its event objects.
+ */
 export const bridge: Bridge = {
   call: (method, input) => ipcRenderer.invoke(CALL_CHANNEL, method, input),
   on(event, listener) {

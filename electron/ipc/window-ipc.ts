@@ -6,13 +6,13 @@ import { EVENTS, type EventName, type EventValue, METHODS, type Reply } from '..
 import { CALL_CHANNEL, EVENT_CHANNEL } from './channels.ts';
 import { originOf } from './parse-url.ts';
 
-/** Electron's IPC with the window. The only use of ipcMain and of `webContents.send`. */
+/** Electron's IPC with the window. No other code uses ipcMain or `webContents.send`. */
 
 export type CallHandlers = Handlers<typeof METHODS>;
 
 /**
- * Answers the window's calls. Only the top frame of a page of `origin` may call; any other gets `forbidden_sender`.
- * `onFault` receives every call that was refused or failed.
+ * Answers the window's calls. Only the top frame of a page from `origin` may call; any other sender gets
+ * `forbidden_sender`. Calls `onFault` for every call that was rejected or failed.
  */
 export function handleCalls(
   origin: string,
@@ -35,13 +35,13 @@ export function handleCalls(
   });
 }
 
-/** False for a page that the app did not serve, for an embedded frame, and for a frame that is gone. */
+/** Returns false for a page that the app did not serve, for an embedded frame, and for a destroyed frame. */
 function isOwnPage({ senderFrame, sender }: IpcMainInvokeEvent, origin: string): boolean {
   if (!senderFrame || senderFrame !== sender.mainFrame) return false;
   return originOf(senderFrame.url) === origin;
 }
 
-/** Sends an event to the window, if there is one. Throws when the value does not match the contract. */
+/** Sends an event to the window if one is open. Throws if the value does not match the contract. */
 export function sendToWindow<E extends EventName>(window: BrowserWindow | null, event: E, value: EventValue<E>): void {
   if (!window || window.isDestroyed() || window.webContents.isDestroyed()) return;
   window.webContents.send(EVENT_CHANNEL, event, EVENTS[event].parse(value));

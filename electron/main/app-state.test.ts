@@ -40,7 +40,7 @@ function holder({ configured = true } = {}) {
   return { state, published, facts, changeSettings: () => changed() };
 }
 
-test('each change is published at once, with its status', () => {
+test('publishes each change immediately, with its status', () => {
   const { state, published, facts } = holder();
   state.setAgent({ state: 'alive' });
   state.setFacts(facts);
@@ -48,7 +48,7 @@ test('each change is published at once, with its status', () => {
   expect(published.map(({ status }) => status.code)).toEqual(['starting', 'up-to-date', 'offline']);
 });
 
-test('the clock alone changes the status, and the change is published', () => {
+test('publishes a status that only the clock changed', () => {
   const { state, published, facts } = holder();
   state.setAgent({ state: 'alive' });
   state.setFacts(facts);
@@ -56,7 +56,7 @@ test('the clock alone changes the status, and the change is published', () => {
   expect(published.at(-1)?.status.code).toBe('up-to-date-old');
 });
 
-test('a tick that changes nothing publishes nothing', () => {
+test('publishes nothing at a tick that leaves the status unchanged', () => {
   const { state, published, facts } = holder();
   state.setAgent({ state: 'alive' });
   state.setFacts(facts);
@@ -65,7 +65,7 @@ test('a tick that changes nothing publishes nothing', () => {
   expect(published).toHaveLength(before);
 });
 
-test('a countdown is published each second', () => {
+test('publishes a countdown every second', () => {
   const { state, published, facts } = holder();
   state.setAgent({ state: 'alive' });
   state.setFacts({ ...facts, retry: { attempt: 3, nextAt: NOW + 25_000 } });
@@ -74,12 +74,12 @@ test('a countdown is published each second', () => {
   expect(new Set(details).size).toBe(3);
 });
 
-test('before the agent has sent facts, the state says that it is starting', () => {
+test('reports the agent as starting until it has sent facts', () => {
   const { state } = holder();
   expect(state.get().status.code).toBe('starting');
 });
 
-test('a PC that is not set up has the status setup, whatever the agent sent before', () => {
+test('a PC that is not set up has the status setup, whatever facts the agent sent before', () => {
   const { state, facts, changeSettings, published } = holder({ configured: false });
   state.setAgent({ state: 'alive' });
   state.setFacts(facts);

@@ -5,22 +5,22 @@ import type { AppState } from '../contract/contract.ts';
 import type { AgentFacts } from './agent/agent-process.ts';
 import type { SettingsService } from './settings/settings-service.ts';
 
-/** The status changes with the clock, too: a countdown moves once a second, and an answer grows old. */
+/** Interval at which the status is derived again. It also depends on the clock: countdowns advance, and answers age. */
 const TICK_MS = 1_000;
 
 interface AppStateDeps {
   settings: Pick<SettingsService, 'get' | 'agentConfig' | 'onChange' | 'faults'>;
   now: () => number;
-  /** Called after each change of the facts, the settings or the agent, and when a tick changed the status. */
+  /** Called after each change of the facts, the settings or the agent, and when a tick has changed the status. */
   publish: (state: AppState) => void;
 }
 
 /**
- * The app's state, kept in the main process, where it survives a dead agent and a closed window.
+ * Holds the app's state in the main process, where it survives a crashed agent and a closed window.
  *
- * The status is derived here, once per change and per tick. Window, tray and task bar show what is published and derive
- * nothing themselves. (The agent derives the `tidemark_status` of the replica on its own, because it must hold while no
- * app runs.) Facts are not throttled here: the agent already limits how often it sends them.
+ * This class derives the status once per change and per tick. Window, tray and task bar show the published status and
+ * derive nothing. The agent derives the replica's `tidemark_status` separately, because that must be correct while no
+ * app runs. This class does not throttle facts: the agent already limits how often it sends them.
  */
 export class AppStateHolder {
   readonly #deps: AppStateDeps;
@@ -31,7 +31,7 @@ export class AppStateHolder {
   constructor(deps: AppStateDeps) {
     this.#deps = deps;
     deps.settings.onChange(() => {
-      // Facts about another feed do not hold for this one.
+      // The facts describe the previous feed.
       if (deps.settings.agentConfig() === null) this.#facts = null;
       this.#publish();
     });
@@ -48,7 +48,7 @@ export class AppStateHolder {
     this.#publish();
   }
 
-  /** The present state, with the status of this moment. */
+  /** Returns the current state, with the status derived for the current time. */
   get(): AppState {
     const { settings, now } = this.#deps;
     const configured = settings.agentConfig() !== null;
@@ -72,7 +72,7 @@ export class AppStateHolder {
     if (this.#published === null || !sameStatus(this.#published.status, state.status)) this.#publish(state);
   }
 
-  /** Facts before the agent has sent any. */
+  /** Returns the facts to use before the agent has sent any. */
   #unknownFacts(configured: boolean): AgentFacts {
     const { centralName, branchName, relayUrl } = this.#deps.settings.get();
     return {

@@ -1,7 +1,10 @@
 import { app, dialog } from 'electron';
 import type { AppLog } from './log.ts';
 
-/** Handles a fault of the main process itself: logs it, shows it if `visible`, and quits. Call once, at start. */
+/**
+ * Installs the handler for uncaught errors of the main process: it logs the error, shows it if `visible`, and quits.
+ * Call once, at start.
+ */
 export function quitOnFatalError(log: AppLog, visible: boolean): void {
   process.on('uncaughtException', (error) => {
     log.write('error', 'app.uncaught', { detail: error.stack ?? error.message });

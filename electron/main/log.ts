@@ -2,7 +2,7 @@ import { mkdirSync, renameSync, statSync } from 'node:fs';
 import path from 'node:path';
 import pino from 'pino';
 
-/** At start, a log larger than this is renamed to `tidemark.log.1`, and a new one begins. */
+/** At start, the app renames a log larger than this to `tidemark.log.1` and begins a new one. */
 const MAX_BYTES = 5 * 1024 * 1024;
 
 export interface AppLog {

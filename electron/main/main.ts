@@ -22,8 +22,8 @@ import { hardenContents, hardenSession } from './window/security.ts';
 import { makeCalls } from './window/window-calls.ts';
 
 /**
- * The app's main process. This file only wires: everything that must happen before Electron is ready first, then log,
- * security, settings, window, agent, in this order. It must not hold state or decide anything itself.
+ * The app's main process. This file only connects the parts. Order: everything that must precede Electron's `ready`
+ * event, then log, security, settings, window, agent. It must hold no state and make no decisions.
  */
 
 const SELF_TEST = process.argv.includes('--self-test');
@@ -32,7 +32,7 @@ const HIDDEN = SELF_TEST || process.argv.includes('--hidden');
 const temporary = SELF_TEST ? selfTestFolder() : null;
 if (temporary) app.setPath('userData', temporary.folder);
 app.setAppUserModelId('app.tidemark.terminal');
-// Where Chromium's sandbox cannot run (as root, in containers), the app must be started with --no-sandbox.
+// Chromium's sandbox cannot run as root or in some containers. There, start the app with --no-sandbox.
 if (!app.commandLine.hasSwitch('no-sandbox')) app.enableSandbox();
 registerScheme();
 crashReporter.start({ uploadToServer: false });
@@ -64,7 +64,7 @@ async function start(): Promise<void> {
   const window = new AppWindow({
     visible: !HIDDEN,
     devTools: !app.isPackaged,
-    // A Linux desktop may show no tray, from which a hidden window could be opened again.
+    // Some Linux desktops show no tray icon, so a hidden window could not be opened again.
     hideOnClose: () => tray !== null && process.platform !== 'linux',
     onCrash: (reason) => log.write('error', 'window.crashed', { reason }),
   });
@@ -140,7 +140,7 @@ async function start(): Promise<void> {
     const result = await selfTest(agent, folder, windowReady.promise, app.getVersion());
     process.stdout.write(`${JSON.stringify(result)}\n`);
     await agent.stop();
-    // Chromium writes to the folder until the process exits.
+    // Remove the folder last: Chromium writes to it until the process exits.
     process.once('exit', temporary.remove);
     app.exit(result.ok ? 0 : 1);
   }

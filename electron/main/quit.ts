@@ -1,11 +1,11 @@
 import { app } from 'electron';
 
-/** The app exits after this time at the latest, whatever is still being stopped. */
+/** The app exits after this time even if a part has not stopped. */
 const LIMIT_MS = 12_000;
 
 /**
- * Runs `stop` once before the app exits, however often something asks it to quit: a second quit must not cut off the
- * last write of the agent's database.
+ * Runs `stop` once before the app exits. A second request to quit must not interrupt the agent's last write to its
+ * database.
  */
 export function quitWhenStopped(stop: () => Promise<void>, onError: (error: unknown) => void): void {
   let quitting = false;

@@ -13,7 +13,7 @@ interface SelfTest {
   electron: string;
   node: string;
   chrome: string;
-  /** Version of SQLite as the agent loaded it. */
+  /** Version of SQLite that the agent loaded. */
   sqlite: string | null;
   /** Whether the window's page loaded and made its first call. */
   window: boolean;
@@ -22,13 +22,16 @@ interface SelfTest {
 
 const LIMIT_MS = 45_000;
 
-/** A temporary data folder, so that the test does not touch the user's. */
+/** Creates a temporary data folder, so that the test leaves the user's folder unchanged. */
 export function selfTestFolder(): { folder: string; remove: () => void } {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'tidemark-self-test-'));
   return { folder, remove: () => rmSync(folder, { recursive: true, force: true }) };
 }
 
-/** Opens a database in the agent and waits for the page's first call. A faulty build usually fails at one of these. */
+/**
+ * Opens a database in the agent and waits for the page's first call. A faulty build usually fails in one of these
+ * steps.
+ */
 export async function selfTest(
   agent: AgentProcess,
   folder: string,

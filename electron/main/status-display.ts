@@ -3,7 +3,7 @@ import { sendToWindow } from '../ipc/window-ipc.ts';
 import type { AppTray } from './menus/tray.ts';
 import type { AppWindow } from './window/app-window.ts';
 
-/** Electron's progress bar values: hidden, and moving without an amount. */
+/** Electron's values for a hidden progress bar and for an indeterminate one. */
 const NO_BAR = -1;
 const INDETERMINATE = 2;
 

@@ -42,8 +42,8 @@ function plan(before: SourceTable[], after: SourceTable[], isKnown = true, suspe
 const loads = ({ loads: found }: RereadPlan) =>
   found.map(({ number, from, columns, table: { schema } }) => ({ name: schema.name, id: number, from, columns }));
 
-describe('F10: which tables are re-read', () => {
-  test('none when every table is unchanged', () => {
+describe('F10: the re-read plan', () => {
+  test('re-reads no table when every table is unchanged', () => {
     const both = [table('item'), table('other', { id: 2 })];
     expect(plan(both, both)).toEqual({
       kept: [
@@ -55,7 +55,7 @@ describe('F10: which tables are re-read', () => {
     });
   });
 
-  test('none when the relay stored schemas before they had logical types', () => {
+  test("re-reads no table only because the relay's schema has no logical types", () => {
     const before = table('item');
     const after = table('item');
     after.schema = { ...after.schema, columns: after.schema.columns.map((c) => ({ ...c, logical: { kind: 'text' } })) };
@@ -63,12 +63,12 @@ describe('F10: which tables are re-read', () => {
     expect(plan([after], [before]).loads).toEqual([]);
   });
 
-  test('a table that the source reports as changed, under its old number', () => {
+  test('re-reads a table that the source reports as changed, and keeps its number', () => {
     const found = plan([table('item')], [table('item', { version: 'v1' })]);
     expect(loads(found).map(({ id, from }) => [id, from])).toEqual([[1, 1]]);
   });
 
-  test('suspect, new and re-created tables; dropped tables are gone', () => {
+  test('re-reads suspect, new and re-created tables, and lists dropped ones', () => {
     const before = [table('item'), table('again', { id: 2 }), table('gone', { id: 3 })];
     const after = [table('item'), table('again', { id: 4 }), table('fresh', { id: 5, columns: { 1: 'id' } })];
     const found = plan(before, after, true, [1]);
@@ -80,7 +80,7 @@ describe('F10: which tables are re-read', () => {
     expect(found.gone).toEqual(['gone']);
   });
 
-  test('every table, matched by name, when the feed has no description of them', () => {
+  test('re-reads every table, matched by name, when the feed has no stored description', () => {
     const before = [table('item'), table('other', { id: 2 })];
     const after = [table('item', { id: 8, version: 'v1' }), table('other', { id: 9, columns: { 1: 'id', 4: 'a' } })];
     expect(loads(plan(before, after, false))).toEqual([
@@ -90,7 +90,7 @@ describe('F10: which tables are re-read', () => {
   });
 });
 
-describe('F10: which table and columns a table was', () => {
+describe('F10: the origin of a table and its columns', () => {
   const columns = (before: Record<number, string>, after: Record<number, string>, isKnown = true) =>
     loads(plan([table('item', { columns: before })], [table('item', { columns: after })], isKnown))[0]?.columns;
 
@@ -105,7 +105,7 @@ describe('F10: which table and columns a table was', () => {
     expect(columns({ 1: 'id', 2: 'a' }, { 1: 'id', 2: 'a', 3: 'n' }, false)).toEqual(['id', 'a', null]);
   });
 
-  test('a renamed table by its OID, else by its columns', () => {
+  test('matches a renamed table by its OID, or else by its columns', () => {
     const before = [table('item'), table('other', { id: 2, columns: { 1: 'id' } })];
     const after = [table('article'), table('other', { id: 2, columns: { 1: 'id' } })];
     for (const known of [true, false]) {
@@ -115,7 +115,7 @@ describe('F10: which table and columns a table was', () => {
     }
   });
 
-  test('orders renames so that each finds its new name free; swapped names have no such order', () => {
+  test('orders renames so that each new name is free, and gives tables that swapped names new numbers', () => {
     const [a, b, c] = [table('a'), table('b', { id: 2 }), table('c', { id: 3 })];
     const chain = plan([a, b, c], [table('b'), table('c', { id: 2 }), table('d', { id: 3 })]);
     expect(loads(chain).map(({ name, from }) => [from, name])).toEqual([

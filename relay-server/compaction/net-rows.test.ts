@@ -57,7 +57,7 @@ function replay(before: WireRow[], lines: ChangeLine[]): string[] {
   return rows.sort();
 }
 
-test('Q1 keyless: net changes of a table without a key leave the same multiset of rows as the lines', () => {
+test('Q1 keyless: net changes of a keyless table produce the same multiset of rows as the original lines', () => {
   const row = fc.tuple(fc.integer({ min: 0, max: 3 }), fc.constantFrom('a', null)).map((cells): WireRow => [...cells]);
   const steps = fc.array(fc.tuple(fc.integer({ min: 0, max: 9 }), fc.array(row, { maxLength: 4 })), { maxLength: 12 });
   fc.assert(
@@ -76,7 +76,7 @@ test('Q1 keyless: net changes of a table without a key leave the same multiset o
   );
 });
 
-test('Q2 what changes a table and not only its rows is not taken', () => {
+test("Q2 rejects lines that change a table's schema or replace its rows", () => {
   const rows = new NetRows(path.join(folder, 'net'));
   try {
     expect(rows.take(['r', 1], LOG)).toBe(false);
@@ -88,7 +88,7 @@ test('Q2 what changes a table and not only its rows is not taken', () => {
   }
 });
 
-test('Q1 a key is the same however its line writes it: after a truncate, with a delete first, in another kind of line', () => {
+test('Q1 recognises a key in any line: after a truncate, with a delete first, and with reordered key columns', () => {
   const keyed: TableSchema = { ...LOG, key: ['what', 'at'] };
   const line = (text: string) => JSON.parse(text) as ChangeLine;
   const lines = [

@@ -13,35 +13,35 @@ const facts = (more: Partial<KeepingFacts>): KeepingFacts => ({
   ...more,
 });
 
-test('a terminal that is missing nothing has no limit', () => {
+test('sets no limit for a terminal that is caught up', () => {
   expect(keepsUntilMs(facts({ oldestMissingMs: null }))).toBeNull();
 });
 
-test('a transaction is kept for its days', () => {
+test('keeps the backlog for the configured days', () => {
   expect(keepsUntilMs(facts({}))).toBe(NOW + 26 * DAY);
 });
 
-test('the limit of size ends it earlier, at the present rate of growth', () => {
+test('ends earlier when the log will reach its size limit at the current rate of growth', () => {
   // 0.6 MB of room at 0.1 MB a day.
   expect(keepsUntilMs(facts({ retention: { days: 30, megabytes: 1 } }))).toBe(NOW + 6 * DAY);
 });
 
-test('the limit of size does not extend the days', () => {
+test('a large size limit does not extend the configured days', () => {
   expect(keepsUntilMs(facts({ retention: { days: 30, megabytes: 100 } }))).toBe(NOW + 26 * DAY);
 });
 
-test('a backlog that is larger than the limit is kept until now', () => {
+test('keeps a backlog that already exceeds the size limit until now', () => {
   expect(keepsUntilMs(facts({ retention: { days: 30, megabytes: 0.1 } }))).toBe(NOW);
 });
 
 test.each([
   ['is empty', null],
   ['holds nothing', { oldest: { committedAtMs: NOW - DAY, bytes: 5 }, newest: { committedAtMs: NOW, bytes: 5 } }],
-  ['came in one moment', { oldest: { committedAtMs: NOW, bytes: 5 }, newest: { committedAtMs: NOW, bytes: 9 } }],
-] as const)('without a rate, because the log %s, only the days count', (_, log) => {
+  ['arrived at one moment', { oldest: { committedAtMs: NOW, bytes: 5 }, newest: { committedAtMs: NOW, bytes: 9 } }],
+] as const)('applies only the limit in days when the log has no rate of growth because it %s', (_, log) => {
   expect(keepsUntilMs(facts({ retention: { days: 30, megabytes: 1 }, log }))).toBe(NOW + 26 * DAY);
 });
 
-test('a time that no date can hold is no limit', () => {
+test('sets no limit when the time is outside the range of dates', () => {
   expect(keepsUntilMs(facts({ retention: { days: 1e12, megabytes: null } }))).toBeNull();
 });

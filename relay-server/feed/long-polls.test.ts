@@ -4,7 +4,7 @@ import { LongPolls } from './long-polls.ts';
 const LONG_MS = 600_000;
 const never = () => new AbortController().signal;
 
-test('a commit answers those who wait for one of its scopes, and no one else', async () => {
+test('a commit answers only the requests that wait for one of its scopes', async () => {
   const polls = new LongPolls();
   const answered: string[] = [];
   const wait = (name: string, scopes: string[]) => polls.wait(scopes, LONG_MS, never()).then(() => answered.push(name));
@@ -18,11 +18,11 @@ test('a commit answers those who wait for one of its scopes, and no one else', a
   expect(answered).toEqual(['seven', 'eight']);
 });
 
-test('a request is answered at its time limit', async () => {
+test('answers a request at its time limit', async () => {
   await new LongPolls().wait(['*'], 10, never());
 });
 
-test('a request whose caller disconnects is forgotten', async () => {
+test('drops a request whose caller disconnects', async () => {
   const polls = new LongPolls();
   const caller = new AbortController();
   const answered = polls.wait(['*'], LONG_MS, caller.signal);
@@ -30,11 +30,11 @@ test('a request whose caller disconnects is forgotten', async () => {
   await answered;
 });
 
-test('a request whose caller has disconnected already does not wait', async () => {
+test('does not wait for a caller that has already disconnected', async () => {
   await new LongPolls().wait(['*'], LONG_MS, AbortSignal.abort());
 });
 
-test('every request is answered when the relay stops', async () => {
+test('answers every request when the relay stops', async () => {
   const polls = new LongPolls();
   const waiting = ['branch=7', 'branch=8'].map((scope) => polls.wait([scope], LONG_MS, never()));
   polls.wakeAll();

@@ -33,7 +33,7 @@ const size = () => ({ rows: 1000, tables: 3 });
 const noSnapshot = () => null;
 
 describe('without a backlog to replay', () => {
-  test('a relay without a base offers nothing', () => {
+  test('offers nothing before the first base copy', () => {
     expect(planOf(facts({ head: null, cursor: null }))).toEqual({ behind: null, plan: { by: 'none' } });
   });
 
@@ -61,7 +61,7 @@ describe('without a backlog to replay', () => {
     expect(plan.plan.by).toBe('pages');
   });
 
-  test.each([at(10), at(4), at(20)])('a replica of other scopes at %j needs the difference', (cursor) => {
+  test.each([at(10), at(4), at(20)])('a replica with other scopes needs the difference, at cursor %j', (cursor) => {
     expect(planOf(facts({ cursor, holds: 'other', size, snapshot: noSnapshot }))).toEqual({
       behind: null,
       plan: { by: 'difference', scopes: 'all', rows: 1000, tables: 3, bytes: 60_000 },
@@ -79,22 +79,22 @@ describe('without a backlog to replay', () => {
 describe('the size of a snapshot', () => {
   const first = (more: Partial<PlanFacts>) => planOf(facts({ cursor: null, size, ...more })).plan;
 
-  test('follows the snapshot that is ready, row by row', () => {
+  test('is estimated from the bytes per row of the snapshot that is ready', () => {
     const snapshot = () => ({ rows: 500, bytes: 90_000, downloadBytes: 20_000 });
     expect(first({ snapshot })).toMatchObject({ bytes: 40_000 });
   });
 
-  test('is a guess when the snapshot that is ready has no rows', () => {
+  test('uses the default row size when the snapshot that is ready has no rows', () => {
     const snapshot = () => ({ rows: 0, bytes: 8192, downloadBytes: 300 });
     expect(first({ snapshot })).toMatchObject({ bytes: 60_000 });
   });
 
-  test('follows the compression of that snapshot when no page was compressed yet', () => {
+  test("uses the snapshot's compression ratio when no page has been compressed yet", () => {
     const snapshot = () => ({ rows: 0, bytes: 1000, downloadBytes: 100 });
     expect(first({ snapshot, pageRatio: null })).toMatchObject({ bytes: 12_000 });
   });
 
-  test('is a guess with the usual compression when nothing was compressed yet', () => {
+  test('uses the default row size and ratio when nothing has been compressed yet', () => {
     expect(first({ snapshot: noSnapshot, pageRatio: null })).toMatchObject({ bytes: 36_000 });
   });
 });
@@ -103,7 +103,7 @@ describe('a backlog', () => {
   const KIB = 1024;
   const MIB = 1024 * KIB;
 
-  test('a small backlog is sent as pages, and no snapshot is priced', () => {
+  test('a small backlog is sent as pages without estimating a snapshot', () => {
     expect(planOf(facts({ behind: () => behind(2, 10, 64 * KIB) }))).toEqual({
       behind: behind(2, 10, 64 * KIB),
       plan: { by: 'pages', scopes: 'all', bytes: 32 * KIB, squashed: false },
@@ -115,7 +115,7 @@ describe('a backlog', () => {
     expect(plan).toEqual({ by: 'pages', scopes: 'all', bytes: 50_000, squashed: false });
   });
 
-  test('a backlog that costs more than a snapshot is replaced by it', () => {
+  test('a snapshot replaces a backlog that costs more', () => {
     const plan = planOf(
       facts({ behind: () => behind(2, 1_000, 150_000), size: () => ({ rows: 900, tables: 3 }), snapshot: noSnapshot }),
     ).plan;
@@ -123,7 +123,7 @@ describe('a backlog', () => {
     expect(plan).toEqual({ by: 'snapshot', scopes: 'all', reason: 'cheaper', rows: 900, tables: 3, bytes: 67_500 });
   });
 
-  test('small changes do not lower the typical size of a row', () => {
+  test('small changes do not lower the estimated size of a row', () => {
     const plan = planOf(facts({ behind: () => behind(2, 100_000, 200_000), size, snapshot: noSnapshot })).plan;
     expect(plan).toMatchObject({ by: 'snapshot', bytes: 60_000 });
   });
@@ -140,7 +140,7 @@ describe('a backlog', () => {
       }),
     ).plan;
 
-  test('a large backlog is compacted, and its price follows the changed rows', () => {
+  test('a large backlog is compacted, and its cost depends on the number of changed rows', () => {
     expect(large({})).toEqual({
       by: 'pages',
       scopes: 'all',
@@ -149,7 +149,7 @@ describe('a backlog', () => {
     });
   });
 
-  test('compacted pages never cost more than the pages themselves', () => {
+  test('compacted pages never cost more than the ordinary pages', () => {
     expect(large({ changedRows: () => 1_000_000 })).toMatchObject({ bytes: MIB, squashed: true });
   });
 
@@ -178,7 +178,7 @@ describe('a backlog', () => {
     });
   });
 
-  test('a backlog without changes is priced without dividing by them', () => {
+  test('the cost of a backlog without changes is finite', () => {
     expect(planOf(facts({ behind: () => behind(0, 0, 100 * KIB), size, snapshot: noSnapshot })).plan).toMatchObject({
       by: 'pages',
       bytes: 50 * KIB,

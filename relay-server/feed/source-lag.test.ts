@@ -11,28 +11,28 @@ beforeEach(() => {
   lag = new SourceLag(() => nowMs);
 });
 
-test('before the first batch nothing is known', () => {
+test('reports no lag and no contact before the first batch', () => {
   expect([lag.lagMs, lag.heardAtMs, lag.connected]).toEqual([null, null, false]);
 });
 
-test('a heartbeat from the end of the log means no lag', () => {
+test('a heartbeat sent from the end of the log sets the lag to zero', () => {
   lag.onBatch(heartbeat(30, true), at(0));
   expect(lag.lagMs).toBe(0);
 });
 
-test('a heartbeat from within the log dates from the last complete moment', () => {
+test('after a heartbeat sent before the end of the log, the lag counts from the last complete moment', () => {
   lag.onBatch(heartbeat(10, true), at(0));
   lag.onBatch(heartbeat(25, false), at(5));
   expect(lag.lagMs).toBe(15_000);
 });
 
-test('the newest transaction counts when it is later than the last complete moment', () => {
+test('the lag counts from the newest transaction if that is later than the last complete moment', () => {
   lag.onBatch(heartbeat(10, true), at(0));
   lag.onBatch(heartbeat(25, false), at(20));
   expect(lag.lagMs).toBe(5_000);
 });
 
-test('without a heartbeat the lag dates from the relay clock, and is never negative', () => {
+test("without a heartbeat the relay's own clock measures the lag, which is never negative", () => {
   nowMs = Date.parse(at(40));
   lag.onBatch(null, at(30));
   expect(lag.lagMs).toBe(10_000);
@@ -40,12 +40,12 @@ test('without a heartbeat the lag dates from the relay clock, and is never negat
   expect(lag.lagMs).toBe(0);
 });
 
-test('without a transaction the lag is unknown', () => {
+test('the lag is unknown before the first transaction', () => {
   lag.onBatch(null, null);
   expect(lag.lagMs).toBeNull();
 });
 
-test('a feed is connected until it was silent for 20 s', () => {
+test('a feed counts as connected until it has been silent for 20 s', () => {
   lag.onBatch(null, null);
   nowMs += 19_999;
   expect(lag.connected).toBe(true);

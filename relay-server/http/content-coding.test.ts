@@ -15,6 +15,6 @@ test.each([
   ['*', 'zstd'],
   ['zstd;q=0, *', 'gzip'],
   [';;q=,', 'identity'],
-])('Accept-Encoding %j is answered in %s', (accept, coding) => {
+])('answers Accept-Encoding %j with %s', (accept, coding) => {
   expect(codingOf({ headers: { 'accept-encoding': accept } })).toBe(coding);
 });

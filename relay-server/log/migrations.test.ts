@@ -120,7 +120,7 @@ test('a new store begins an epoch, and keeps it when the relay opens it again', 
   expect(query(db, FEED_SQL, FEED_ROW).one()).toEqual(first);
 });
 
-test('a store of a newer format is refused and left unchanged', () => {
+test('refuses a store of a newer format and leaves it unchanged', () => {
   db.exec('CREATE TABLE tidemark_feed (later); PRAGMA user_version = 3');
   expect(() => migrate(db)).toThrow(
     expect.objectContaining({ code: 'db_newer_version', params: expect.objectContaining({ found: 3, known: 2 }) }),

@@ -4,7 +4,7 @@ import { PageCache } from './page-cache.ts';
 
 const bytes = (size: number, fill = 'x') => Buffer.alloc(size, fill);
 
-test('a page is built once for all who ask for it at the same moment, and afterwards', async () => {
+test('builds a page once for concurrent and later requests', async () => {
   const cache = new PageCache(1_000_000);
   const build = vi.fn(async () => bytes(5000));
   const pages = await Promise.all([1, 2, 3].map(() => cache.get('a', 'gzip', build)));
@@ -13,7 +13,7 @@ test('a page is built once for all who ask for it at the same moment, and afterw
   for (const page of pages) expect(gunzipSync(page.bytes)).toEqual(bytes(5000));
 });
 
-test('each coding of a page is compressed from the plain page that is kept', async () => {
+test('compresses each coding from the uncompressed page in the cache', async () => {
   const cache = new PageCache(1_000_000);
   const build = vi.fn(() => bytes(5000));
   expect(await cache.get('a', 'identity', build)).toEqual({ bytes: bytes(5000), coding: 'identity' });
@@ -23,19 +23,19 @@ test('each coding of a page is compressed from the plain page that is kept', asy
   expect(build).toHaveBeenCalledTimes(1);
 });
 
-test('a small page is not compressed', async () => {
+test('does not compress a small page', async () => {
   const cache = new PageCache(1_000_000);
   expect(await cache.get('a', 'zstd', () => bytes(1023))).toEqual({ bytes: bytes(1023), coding: 'identity' });
   expect(cache.ratio).toBeNull();
 });
 
-test('the ratio is that of all pages that were compressed', async () => {
+test('the ratio covers all pages compressed so far', async () => {
   const cache = new PageCache(1_000_000);
   const { bytes: small } = await cache.get('a', 'gzip', () => bytes(10_000));
   expect(cache.ratio).toBe(small.length / 10_000);
 });
 
-test('a build that fails rejects all who wait, and the next request builds again', async () => {
+test('a failed build rejects all waiting requests, and the next request builds again', async () => {
   const cache = new PageCache(1_000_000);
   const failing = () => Promise.reject(new Error('no disk'));
   const results = await Promise.allSettled([cache.get('a', 'gzip', failing), cache.get('a', 'gzip', failing)]);
@@ -43,7 +43,7 @@ test('a build that fails rejects all who wait, and the next request builds again
   expect(await cache.get('a', 'identity', () => bytes(3))).toMatchObject({ coding: 'identity' });
 });
 
-test('the least recently used pages go when the limit is passed', async () => {
+test('evicts the least recently used pages above the size limit', async () => {
   const cache = new PageCache(3000);
   const builds: string[] = [];
   const get = (name: string) =>
@@ -56,7 +56,7 @@ test('the least recently used pages go when the limit is passed', async () => {
   expect(builds).toEqual(['a', 'b', 'c', 'd', 'b']);
 });
 
-test('pages that are being built do not take up room, and count once they are ready', async () => {
+test('a page counts towards the size limit only after it is built', async () => {
   const cache = new PageCache(3000);
   const finish: (() => void)[] = [];
   const slow = (name: string) =>
@@ -71,7 +71,7 @@ test('pages that are being built do not take up room, and count once they are re
   expect(rebuilt).toHaveBeenCalledTimes(2);
 });
 
-test('a page that is larger than the limit is served and not kept', async () => {
+test('serves a page that is larger than the limit, and does not keep it', async () => {
   const cache = new PageCache(3000);
   await cache.get('small', 'identity', () => bytes(1000));
   const large = vi.fn(() => bytes(4000));

@@ -47,7 +47,7 @@ test.each([
   ['throw', 'out of luck'],
   ['nonsense', 'neither an answer nor an event'],
 ] as const)(
-  'a thread that fails in a call (%s) rejects every pending call, and the next call starts another',
+  'a thread that fails in a call (%s) rejects every pending call, and the next call starts a new thread',
   async (method, why) => {
     start();
     const { thread: first } = await thread.call('pid', {});
@@ -76,14 +76,14 @@ test('a module that cannot be loaded rejects its calls', async () => {
   await expect(thread.call('pid', {})).rejects.toMatchObject({ code: 'internal' });
 });
 
-test('termination rejects the calls that are pending', async () => {
+test('termination rejects pending calls', async () => {
   start();
   const pending = thread.call('wait', {});
   await Promise.all([thread.terminate(), expect(pending).rejects.toMatchObject({ code: 'internal' })]);
   expect(thread.running).toBe(false);
 });
 
-test('ending rejects pending calls, waits for the thread, and leaves the next call a new one', async () => {
+test('`end` rejects pending calls and waits for the thread; the next call starts a new thread', async () => {
   start();
   const { thread: first } = await thread.call('pid', {});
   const pending = thread.call('wait', {});

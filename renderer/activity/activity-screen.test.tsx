@@ -16,7 +16,7 @@ const quiet = (id: number): Run => ({
 });
 const withRuns = (...runs: Run[]) => ({ answers: { 'runs.list': () => ({ ok: true as const, value: runs }) } });
 
-test('twelve quiet checks take one line, which expands', async () => {
+test('shows twelve quiet checks as one row that expands', async () => {
   renderApp(<ActivityScreen />, withRuns(...Array.from({ length: 12 }, (_, index) => quiet(index))));
   const line = await screen.findByTestId('quiet');
   expect(line.textContent).toContain('12 checks, nothing new');
@@ -25,7 +25,7 @@ test('twelve quiet checks take one line, which expands', async () => {
   expect(screen.getAllByTestId('run')).toHaveLength(12);
 });
 
-test('an empty history says that no sync has run', async () => {
+test('an empty history shows that no sync has run', async () => {
   renderApp(<ActivityScreen />, withRuns());
   expect(await screen.findByText('No syncs yet. Your first sync will appear here.')).toBeTruthy();
 });
@@ -40,7 +40,7 @@ test('a filter without matches offers to clear it', async () => {
   expect(screen.getByTestId('run')).toBeTruthy();
 });
 
-test('the details of a failed run have its code and the remedy, and can be copied', async () => {
+test('the details of a failed run contain its code and remedy, and can be copied', async () => {
   const run = failedRun({ code: 'relay_unreachable', params: { relay: 'hq', detail: 'refused' }, requestId: 'req-7' });
   const { called } = renderApp(<ActivityScreen />, withRuns(run));
   await userEvent.click(await screen.findByRole('button', { name: /Show details/ }));
@@ -74,14 +74,14 @@ test('a comparison has its own row, and its details name each table', async () =
   expect(within(table).getByRole('columnheader', { name: 'Repaired' })).toBeTruthy();
 });
 
-test('a list that cannot be loaded names the cause', async () => {
+test('shows the cause when the list cannot be loaded', async () => {
   renderApp(<ActivityScreen />, {
     answers: { 'runs.list': () => ({ ok: false, fault: { code: 'agent_down', params: {} } }) },
   });
   expect((await screen.findByRole('alert')).textContent).toContain('The sync engine stopped unexpectedly.');
 });
 
-test('fetches older runs by the start of the oldest one shown', async () => {
+test('fetches runs that started before the oldest one shown', async () => {
   const page = Array.from({ length: 200 }, (_, index) => ({ ...RUN, id: `r${index}`, startedAt: at(index * 1000) }));
   const { called } = renderApp(<ActivityScreen />, withRuns(...page));
   await userEvent.click(await screen.findByRole('button', { name: 'Show older' }));

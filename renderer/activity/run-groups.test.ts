@@ -11,7 +11,7 @@ const run = (id: number, outcome: Run['outcome'], msAgo = id * 60_000): Run => (
   startedAt: NOW - msAgo,
 });
 
-test('consecutive checks that found nothing become one entry', () => {
+test('groups consecutive checks that found no changes into one entry', () => {
   const [day] = byDay(
     [run(1, 'done'), run(2, 'nothing-new'), run(3, 'nothing-new'), run(4, 'failed'), run(5, 'nothing-new')],
     NOW,
@@ -24,7 +24,7 @@ test('consecutive checks that found nothing become one entry', () => {
   ]);
 });
 
-test('a check that found changes waiting is an entry of its own', () => {
+test('a check that found changes waiting has its own entry', () => {
   const found: Run = { ...run(2, 'nothing-new'), mode: 'check', left: 12 };
   const [day] = byDay([run(1, 'nothing-new'), found, run(3, 'nothing-new')], NOW);
   expect(day?.entries.map((entry) => entry.kind)).toEqual(['run', 'run', 'run']);
@@ -46,7 +46,7 @@ test('a group of quiet checks ends at midnight', () => {
   ]);
 });
 
-test('grouping loses, repeats and reorders no run', () => {
+test('grouping neither loses, repeats nor reorders runs', () => {
   const outcome = fc.constantFrom<Run['outcome']>('done', 'nothing-new', 'cancelled', 'failed');
   fc.assert(
     fc.property(fc.array(fc.tuple(outcome, fc.nat(5 * 3_600_000))), (raw) => {

@@ -10,7 +10,7 @@ test('a pull lists the changes it received', () => {
   expect(shortChanges(RUN)).toBe('+400 ~812 −28');
 });
 
-test('a check that found changes is not "nothing new"', () => {
+test('a check that found changes is not described as "nothing new"', () => {
   expect(
     describeRun({ ...RUN, outcome: 'nothing-new', mode: 'check', left: 12, inserted: 0, updated: 0, deleted: 0 }),
   ).toBe('Found 12 changes waiting');
@@ -35,20 +35,20 @@ const DIFFERING: Run = {
   ],
 };
 
-test('a check before the first sync says that a first copy is available', () => {
+test('a check before the first sync reports that a first copy is available', () => {
   expect(describeRun({ ...RUN, outcome: 'nothing-new', mode: 'check', left: null, from: null, to: null })).toBe(
     'First copy available',
   );
 });
 
-test('a comparison without differences names its extent', () => {
+test('a comparison without differences states how many rows and tables it compared', () => {
   expect([outcomeLabel(VERIFY), describeRun(VERIFY)]).toEqual([
     'Identical',
     'Compared 1,234,567 rows in 12 tables: identical',
   ]);
 });
 
-test('a comparison without a stored extent still lists its differences', () => {
+test('a comparison without stored row counts still lists its differences', () => {
   const { compared: _, ...old } = DIFFERING;
   expect(describeRun(old)).toBe('Compared with the server: 15 rows in 2 tables differed and were repaired');
 });
@@ -97,7 +97,7 @@ test('differences without a repair are not called repaired', () => {
   expect(describeRun({ ...VERIFY, outcome: 'cancelled' })).toBe('The comparison was cancelled before it ended');
 });
 
-test('the text for support has the code, the remedy and the request id', () => {
+test('the text for support contains the code, the remedy and the request id', () => {
   const text = runText(failedRun({ code: 'relay_timeout', params: { relay: 'hq' }, requestId: 'req-1' }));
   expect(text).toContain('Error: relay_timeout');
   expect(text).toContain('Request: req-1');

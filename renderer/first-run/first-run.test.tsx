@@ -39,14 +39,14 @@ test('three steps lead to a first sync, and only the last step saves', async () 
   expect(called('sync.start')).toEqual([{ mode: 'now' }]);
 });
 
-test('an invalid address is refused in its own step', async () => {
+test('an invalid address is rejected in the address step', async () => {
   renderApp(<FirstRun />, { facts: { configured: false }, settings: EMPTY });
   await userEvent.type(screen.getByLabelText('Server address'), 'relay.example{Enter}');
   expect(screen.getByText('The address must begin with http:// or https://')).toBeTruthy();
   expect(screen.queryByLabelText('Key')).toBeNull();
 });
 
-test('a key that the relay refuses is reported in its step and is no dead end', async () => {
+test('a key that the relay rejects is reported in the key step, and the person can enter another', async () => {
   renderApp(<FirstRun />, {
     facts: { configured: false },
     settings: EMPTY,
@@ -59,13 +59,13 @@ test('a key that the relay refuses is reported in its step and is no dead end', 
   expect(screen.getByRole('button', { name: 'Start first sync' })).toBeTruthy();
 });
 
-test('keeps what was typed while another screen is shown', async () => {
+test('keeps the entered text while another screen is shown', async () => {
   const { store } = renderApp(<FirstRun />, { facts: { configured: false }, settings: EMPTY });
   await typeConnection();
   expect(store.getState().draft).toMatchObject({ step: 1, relayUrl: 'https://relay.hq.example', feed: 'shop' });
 });
 
-test('a failure to save is shown, and no sync starts', async () => {
+test('shows a failure to save, and starts no sync', async () => {
   const { called } = renderApp(<FirstRun />, {
     facts: { configured: false },
     settings: EMPTY,

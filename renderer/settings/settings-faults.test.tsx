@@ -18,17 +18,20 @@ const KINDS: [SettingsFault['kind'], title: string, safe: RegExp][] = [
   ['key-lost', 'The key of this PC could not be read', /the data on this PC are safe/],
 ];
 
-test.each(KINDS)('%s is shown on the first-run screen with its file, reason and what is safe', (kind, title, safe) => {
-  renderApp(<SyncScreen />, { facts: { configured: false }, settingsFaults: [fault(kind)] });
-  expect(screen.getByTestId('first-run')).toBeTruthy();
-  const banner = screen.getByTestId(`settings-fault-${kind}`);
-  expect(within(banner).getByText(title)).toBeTruthy();
-  expect(banner.textContent).toMatch(safe);
-  expect(banner.textContent).toContain('/data/settings.json');
-  expect(banner.textContent).toContain('Unexpected end of JSON input');
-});
+test.each(KINDS)(
+  'the first-run screen shows %s with its file, its reason and the data that is safe',
+  (kind, title, safe) => {
+    renderApp(<SyncScreen />, { facts: { configured: false }, settingsFaults: [fault(kind)] });
+    expect(screen.getByTestId('first-run')).toBeTruthy();
+    const banner = screen.getByTestId(`settings-fault-${kind}`);
+    expect(within(banner).getByText(title)).toBeTruthy();
+    expect(banner.textContent).toMatch(safe);
+    expect(banner.textContent).toContain('/data/settings.json');
+    expect(banner.textContent).toContain('Unexpected end of JSON input');
+  },
+);
 
-test('invalid fields are shown on the Sync screen of a PC that is connected', () => {
+test('the Sync screen of a connected PC shows invalid fields', () => {
   renderApp(<SyncScreen />, { settingsFaults: [fault('fields-invalid')] });
   expect(screen.getByTestId('status-card')).toBeTruthy();
   expect(screen.getByTestId('settings-fault-fields-invalid')).toBeTruthy();
@@ -47,7 +50,7 @@ test('the details can be copied', async () => {
   ]);
 });
 
-test('without a fault there is no banner', () => {
+test('shows no banner without a fault', () => {
   renderApp(<SyncScreen />);
   expect(screen.queryByRole('list', { name: 'Problems with the settings' })).toBeNull();
 });

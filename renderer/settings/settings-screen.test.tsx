@@ -24,7 +24,7 @@ test('an invalid address is not saved, and the field names the one still in use'
   expect(store.getState().app?.settings.relayUrl).toBe('https://relay.hq.example');
 });
 
-test('a text is saved when its field loses the focus', async () => {
+test('saves a text when its field loses the focus', async () => {
   const { called } = renderApp(<SettingsScreen />);
   await retype('This PC', ' Branch 9 ');
   expect(called('settings.set')).toEqual([]);
@@ -32,7 +32,7 @@ test('a text is saved when its field loses the focus', async () => {
   expect(called('settings.set')).toEqual([{ branchName: 'Branch 9' }]);
 });
 
-test('an unchanged text is not saved again', async () => {
+test('does not save an unchanged text', async () => {
   const { called } = renderApp(<SettingsScreen />);
   await userEvent.click(screen.getByLabelText('Data set'));
   await userEvent.tab();
@@ -47,7 +47,7 @@ test('Escape restores the saved text', async () => {
   expect(called('settings.set')).toEqual([]);
 });
 
-test('a refusal by the app is shown beside the field', async () => {
+test('shows beside the field why the app rejected a value', async () => {
   renderApp(<SettingsScreen />, {
     answers: {
       'settings.set': () => ({ ok: false, fault: { code: 'settings_invalid', params: { detail: 'no such feed' } } }),
@@ -57,7 +57,7 @@ test('a refusal by the app is shown beside the field', async () => {
   expect((await screen.findByText(/no such feed/)).textContent).toContain('Still in use: shop');
 });
 
-test('the interval is applied at once', async () => {
+test('applies a new interval immediately', async () => {
   const { called, store } = renderApp(<SettingsScreen />);
   await userEvent.click(screen.getByRole('radio', { name: '15 min' }));
   expect(called('settings.set')).toEqual([{ everyMinutes: 15 }]);
@@ -80,7 +80,7 @@ test('names the place where the key is stored, including a plain file', () => {
   expect(keyStoreText({ hasToken: false, tokenStore: 'none' })).toBe('No key is stored.');
 });
 
-test('a connection test uses what is typed, saved or not', async () => {
+test('a connection test uses the entered values, saved or not', async () => {
   const { called } = renderApp(<SettingsScreen />, {
     answers: {
       'connection.test': () => ({ ok: true, value: { ok: true, status: probe().status, latencyMs: 12.4 } }),
@@ -108,7 +108,7 @@ test('a failed connection test shows the remedy', async () => {
   );
 });
 
-test('a key pasted with a line break in its middle is refused', () => {
+test('rejects a pasted key that contains a line break', () => {
   expect(tokenProblem('abc\ndef')).toContain('no spaces');
   expect(tokenProblem(' abc\n')).toBeNull();
 });

@@ -11,7 +11,7 @@ function Screen() {
   return <p>fine</p>;
 }
 
-test('a screen that fails says that sync continues, and can be tried again', async () => {
+test('a screen that fails states that sync continues, and offers to try again', async () => {
   // React reports every caught error on the console; here it is expected.
   const silent = vi.spyOn(console, 'error').mockImplementation(() => {});
   onTestFinished(() => silent.mockRestore());

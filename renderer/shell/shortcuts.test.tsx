@@ -9,7 +9,7 @@ import { Shell } from './shell.tsx';
 
 const SYNCING = { phase: { kind: 'syncing' as const, first: false, progress: PROGRESS } };
 
-test('F5 syncs, Shift+F5 only checks', async () => {
+test('F5 starts a sync, and Shift+F5 a check', async () => {
   const { called } = renderApp(<Shell />);
   await userEvent.keyboard('{F5}{Shift>}{F5}{/Shift}');
   expect(called('sync.start')).toEqual([{ mode: 'now' }, { mode: 'check' }]);
@@ -60,7 +60,7 @@ test('Escape does nothing without a run', async () => {
   expect(called('sync.cancel')).toEqual([]);
 });
 
-test('the accelerator of each screen and its button on the rail show it', async () => {
+test('each screen opens by its accelerator and by its button on the rail', async () => {
   const { store } = renderApp(<Shell />);
   for (const { id, accelerator } of SCREENS) {
     await userEvent.keyboard(`{Control>}${accelerator.split('+').at(-1)}{/Control}`);
@@ -80,14 +80,14 @@ test('the list of shortcuts names every screen', async () => {
   for (const { label } of SCREENS) expect(list.getByText(label)).toBeTruthy();
 });
 
-test('? typed into a field is a question mark', async () => {
+test('? typed into a field does not open the list of shortcuts', async () => {
   const { store } = renderApp(<Shell />);
   await userEvent.keyboard('{Control>}3{/Control}');
   await userEvent.type(screen.getByLabelText('This PC'), '?');
   expect(store.getState().dialog).toBeNull();
 });
 
-test('the status bar leads back to the sync screen', async () => {
+test('the status bar opens the Sync screen', async () => {
   const { store } = renderApp(<Shell />, { facts: { online: false } });
   store.getState().show('settings');
   await userEvent.click(await screen.findByTestId('status-bar'));
@@ -108,7 +108,7 @@ test('a PC that is not set up shows the first-run steps and no numbers', () => {
   expect(screen.queryByTestId('tile-waiting')).toBeNull();
 });
 
-test('lists what else needs attention until it is hidden', async () => {
+test('lists further problems until the person hides them', async () => {
   renderApp(<Shell />, { facts: { paused: { since: at(0), until: null, by: 'you' }, clockSkewMs: 600_000 } });
   expect(screen.getByTestId('attention-clock')).toBeTruthy();
   await userEvent.click(screen.getByRole('button', { name: 'Hide until it happens again' }));

@@ -25,7 +25,7 @@ function slowBridge() {
   return { bridge, answer: (value: AppState) => answer(value), push: (value: AppState) => push(value) };
 }
 
-test('a first answer does not replace an event that came before it', async () => {
+test('the first answer does not replace an event that arrived before it', async () => {
   const { bridge, answer, push } = slowBridge();
   const store = createAppStore(() => NOW);
   onTestFinished(feedStore(store, makeApi(bridge), () => NOW));
@@ -36,13 +36,13 @@ test('a first answer does not replace an event that came before it', async () =>
   expect(store.getState().app?.status.code).toBe('offline');
 });
 
-test('shows the status that the app sent, and does not derive one from the facts', () => {
+test('shows the status that the app sent instead of deriving one from the facts', () => {
   const store = createAppStore(() => NOW);
   store.getState().setApp({ ...state(true), status: { ...state(true).status, headline: 'As the app says' } });
   expect(store.getState().app?.status.headline).toBe('As the app says');
 });
 
-test('a state that equals the old one draws nothing again', () => {
+test('a state equal to the previous one causes no render', () => {
   const store = createAppStore(() => NOW);
   store.getState().setApp(state(true));
   const { facts: oldFacts, status, settings } = store.getState().app ?? {};
@@ -61,7 +61,7 @@ test('a new status leaves facts and settings unchanged', () => {
   expect(store.getState().app?.facts).toBe(old?.facts);
 });
 
-test('an app that does not answer is asked again, and the reason is shown until then', async () => {
+test('retries until the app answers, and shows the reason meanwhile', async () => {
   vi.useFakeTimers();
   onTestFinished(() => void vi.useRealTimers());
   const calls: string[] = [];

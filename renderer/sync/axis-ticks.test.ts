@@ -12,7 +12,7 @@ const AXES: [string, (top: number) => number[], unit: (ticks: number[]) => numbe
   ['spans', spanTicks, (ticks) => ((ticks.at(-1) ?? 0) > 3 * DAY ? HOUR : MINUTE)],
 ];
 
-test.each(AXES)('an axis of %s starts at 0, covers the top, and has few round steps', (_, axis, unit) => {
+test.each(AXES)('an axis of %s starts at 0, includes the maximum, and has a few round ticks', (_, axis, unit) => {
   fc.assert(
     fc.property(fc.double({ min: 0, max: 1e9, noNaN: true }), (top) => {
       const ticks = axis(top);
@@ -29,11 +29,11 @@ test.each([
   [20 * 1000, [0, 1, 2, 3, 4].map((minutes) => minutes * MINUTE)],
   [26 * HOUR, [0, 5, 10, 15, 20, 25, 30].map((hours) => hours * HOUR)],
   [9 * DAY, [0, 2, 4, 6, 8, 10].map((days) => days * DAY)],
-])('spans up to %i ms are labelled in round units', (top, ticks) => {
+])('labels spans up to %i ms in round units', (top, ticks) => {
   expect(spanTicks(top)).toEqual(ticks);
 });
 
-test.each([1, 24, 168])('a time axis of %i h has four to eight moments, in order and within', (hours) => {
+test.each([1, 24, 168])('a time axis of %i h has four to eight ticks, in order and within its range', (hours) => {
   const ticks = momentTicks(TO - hours * HOUR, TO);
   expect(ticks.length).toBeGreaterThan(3);
   expect(ticks.length).toBeLessThanOrEqual(8);

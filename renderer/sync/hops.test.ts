@@ -12,12 +12,12 @@ const hops = (change: Partial<Facts> = {}) => {
 };
 const replica = facts().replica;
 
-test('both hops of a PC that is up to date are green', () => {
+test('both hops are green when the PC is up to date', () => {
   const { source, own } = hops();
   expect([source.state, source.text, own.state, own.text]).toEqual(['ok', 'Up to date', 'ok', 'Up to date']);
 });
 
-test('changes for other PCs leave the hop up to date, and the tooltip mentions them', () => {
+test('the hop stays up to date when only other PCs have changes, and the tooltip mentions these', () => {
   const { own } = hops({ probe: probe({ head: { epoch: EPOCH, seq: seq(6000), committedAt: at(0) } }) });
   expect([own.state, own.text]).toEqual(['ok', 'Up to date']);
   expect(own.more).toContain('The server also has changes that are not for this PC.');
@@ -31,14 +31,14 @@ test('mentions a recent re-read of all tables, with its reason', () => {
   expect(read(8 * 86_400_000)).not.toContain('re-read');
 });
 
-test('a changed data selection does not break the hop', () => {
+test('a changed data selection does not show the hop as broken', () => {
   const plan = { by: 'difference' as const, scopes: 'all', rows: 12, tables: 1, bytes: 3_000_000 };
   const { own } = hops({ probe: probe({ behind: null, plan }), waiting: null });
   expect(own).toMatchObject({ state: 'info', broken: false, text: 'Data selection changed' });
   expect(own.more).toContain('About 3 MB to download');
 });
 
-test('a comparison does not claim to receive data', () => {
+test('a comparison is not described as receiving data', () => {
   const progress = { ...PROGRESS, stage: 'comparing' as const, done: 1, total: 4 };
   expect(hops({ phase: { kind: 'syncing', first: false, progress } }).own.text).toBe('Comparing · 25 %');
 });
@@ -83,7 +83,7 @@ describe('a hop is not green', () => {
   });
 });
 
-test('a broken hop names the cause', () => {
+test('a broken hop shows the cause', () => {
   expect(hops({ lastRun: failedRun({ code: 'token_invalid', params: {} }) }).own).toMatchObject({
     broken: true,
     state: 'error',

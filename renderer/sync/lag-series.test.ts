@@ -12,16 +12,16 @@ const sample = (minute: number, waiting: number | null, lagMs: number | null = 0
   sourceLagMs: null,
 });
 
-test('a silence becomes a gap, neither a line nor a zero', () => {
+test('shows a period without samples as a gap', () => {
   const points = lagSeries([sample(1, 5), sample(2, 6), sample(3, 7), sample(40, 8), sample(41, 9)], FROM, TO);
   expect(points.map(({ waiting }) => waiting)).toEqual([5, 6, 7, null, 8, 9]);
 });
 
-test('keeps unknown values unknown', () => {
+test('keeps unknown values null', () => {
   expect(lagSeries([sample(1, null, null)], FROM, TO)).toEqual([{ at: FROM + 60_000, waiting: null, lagMs: null }]);
 });
 
-test('reducing the points loses no peak', () => {
+test('keeps the highest value when it reduces the number of points', () => {
   fc.assert(
     fc.property(fc.array(fc.tuple(fc.nat(59), fc.nat(100_000)), { minLength: 1, maxLength: 3000 }), (raw) => {
       const samples = raw.sort(([a], [b]) => a - b).map(([minute, waiting]) => sample(minute, waiting));

@@ -21,13 +21,13 @@ const show = (change: Partial<Progress>) => {
   return screen.getByRole('progressbar', { name: 'Sync progress' });
 };
 
-test('the progress bar has N of M as its text', () => {
+test('the text of the progress bar is N of M', () => {
   const bar = show({});
   expect(bar.getAttribute('aria-valuetext')).toBe('1,240 of 5,310 changes');
   expect(bar.getAttribute('aria-valuenow')).toBe('23');
 });
 
-test('a percentage always comes with N of M', () => {
+test('shows N of M beside every percentage', () => {
   show({});
   expect(screen.getByText(/%/).textContent).toBe('1,240 of 5,310 changes · 23 %');
 });
@@ -38,14 +38,14 @@ test('the amount never exceeds the total', () => {
   expect(bar.getAttribute('aria-valuenow')).toBe('100');
 });
 
-test('an unknown amount is not shown as zero', () => {
+test('does not show an unknown amount as zero', () => {
   const bar = show({ total: 0, done: 0, bytesTotal: 0 });
   expect(bar.hasAttribute('aria-valuenow')).toBe(false);
   expect(bar.getAttribute('aria-valuetext')).toBe('Preparing…');
   expect(screen.queryByText(/%/)).toBeNull();
 });
 
-test('a comparison has its own stages until it ends', () => {
+test('a comparison shows its own stages until it ends', () => {
   const { view } = verify({ stage: 'comparing', done: 120, total: 480 });
   const now = () => screen.getAllByRole('listitem').find((item) => item.getAttribute('aria-current') === 'step');
   expect(screen.getAllByRole('listitem').map((item) => item.textContent)).toEqual([
@@ -70,7 +70,7 @@ test('shows the downloaded bytes without a known total', () => {
   expect(screen.getByText('48 kB')).toBeTruthy();
 });
 
-test('hides an untrusted estimate of the time left', () => {
+test('hides an estimate of the remaining time that is not yet reliable', () => {
   show({ etaS: null });
   expect(screen.queryByText('Time left')).toBeNull();
 });

@@ -78,7 +78,7 @@ const STATES: [Partial<Facts>, [MethodName, unknown] | null][] = [
   [{ agent: { state: 'restarting', restarts: 1, since: at(0) } }, null],
 ];
 
-describe('each state shows its words, and its button makes the right call', () => {
+describe('each status shows its text, and its button makes the matching call', () => {
   const rows = STATES.map(([change, call]) => ({ code: deriveStatus(facts(change), NOW).code, change, call }));
   test.each(rows)('$code', async ({ change, call }) => {
     const status = deriveStatus(facts(change), NOW);
@@ -98,12 +98,12 @@ describe('each state shows its words, and its button makes the right call', () =
   });
 });
 
-test('the button has the number of changes waiting', () => {
+test('the button shows the number of changes waiting', () => {
   renderApp(<StatusCard />, { facts: waiting });
   expect(screen.getByTestId('primary').textContent).toBe('Sync now↓ 1,284');
 });
 
-test('an active run offers only to cancel', () => {
+test('an active run offers only Cancel', () => {
   renderApp(<StatusCard />, { facts: syncing('applying') });
   expect(screen.getByTestId('primary').textContent).toBe('Cancel');
   expect(screen.queryByTestId('more')).toBeNull();
@@ -123,7 +123,7 @@ test('starts a sync of one transaction', async () => {
   expect(called('sync.start')).toEqual([{ mode: 'one' }]);
 });
 
-test('the menu asks before a fresh copy', async () => {
+test('the menu asks for confirmation before a fresh copy', async () => {
   const { called, store } = renderApp(<StatusCard />);
   await userEvent.click(screen.getByTestId('more'));
   await userEvent.click(screen.getByRole('menuitem', { name: /Download fresh copy/ }));
@@ -143,13 +143,13 @@ test('the menu shows the size of the download', async () => {
   expect(screen.getByRole('menuitem', { name: /Sync now.*About 3 MB to download/ })).toBeTruthy();
 });
 
-test('a rejected key leads to the key field', async () => {
+test('the button for a rejected key opens the key field', async () => {
   const { store } = renderApp(<StatusCard />, { facts: failing('token_invalid') });
   await userEvent.click(screen.getByTestId('primary'));
   expect(store.getState()).toMatchObject({ screen: 'settings', focusKey: true });
 });
 
-test('a pause until resumed has no end', async () => {
+test('a pause "until I resume" has no end time', async () => {
   const { called } = renderApp(<StatusCard />);
   await userEvent.click(screen.getByTestId('pause'));
   await userEvent.click(screen.getByRole('menuitem', { name: 'Until I resume' }));

@@ -51,14 +51,14 @@ test('the menu explains a comparison before it starts one', async () => {
   expect(called('sync.start')).toEqual([{ mode: 'verify' }]);
 });
 
-test('closing the dialog starts nothing', async () => {
+test('closing the dialog does not start a comparison', async () => {
   const { called, store } = renderShell();
   store.getState().open('verify');
   await userEvent.click(await screen.findByRole('button', { name: 'Not now' }));
   expect(called('sync.start')).toEqual([]);
 });
 
-test('without data, nothing can be verified', async () => {
+test('does not offer a comparison before the first copy', async () => {
   const { store } = renderShell({ replica: NO_DATA, lastRun: null, lastSuccess: null });
   await userEvent.click(screen.getByTestId('more'));
   expect(screen.getByRole('menuitem', { name: /Verify data…/ })).toHaveProperty('disabled', true);
@@ -78,7 +78,7 @@ test('a comparison names its table and can be cancelled', async () => {
   expect(called('sync.cancel')).toEqual([{}]);
 });
 
-test('the result is notified on any screen and stays on the card', async () => {
+test('shows the result as a notification on any screen, and keeps it on the status card', async () => {
   const { push, state, store } = renderShell();
   act(() => store.getState().show('settings'));
   act(() => push({ ...state, facts: facts({ lastRun: REPAIRED, lastSuccess: REPAIRED }) }));
@@ -90,7 +90,7 @@ test('the result is notified on any screen and stays on the card', async () => {
   expect(store.getState().screen).toBe('activity');
 });
 
-test('neither an automatic comparison nor one from before the window opened is notified', async () => {
+test('does not notify of an automatic comparison, or of one that ended before the window opened', async () => {
   const { push, state } = renderShell({ lastRun: VERIFY });
   expect(screen.getByTestId('verify-result').textContent).toContain('identical');
   const scheduled: Run = { ...VERIFY, id: 'verify-2', trigger: 'schedule' };
@@ -98,20 +98,20 @@ test('neither an automatic comparison nor one from before the window opened is n
   expect(screen.queryByText('Data verified')).toBeNull();
 });
 
-test('an earlier comparison is not notified when the database is opened', async () => {
+test('does not notify of an earlier comparison when the database opens', async () => {
   const { push, state } = renderShell({ lastRun: null });
   act(() => push({ ...state, facts: facts({ lastRun: { ...REPAIRED, endedAt: at(60_000) } }) }));
   expect(screen.getByTestId('verify-result').textContent).toContain('were repaired');
   expect(screen.queryByText('Data repaired')).toBeNull();
 });
 
-test('a cancelled comparison claims nothing', () => {
+test('a cancelled comparison reports no result', () => {
   renderShell({ lastRun: { ...VERIFY, outcome: 'cancelled' } });
   expect(screen.getByTestId('verify-result').textContent).toContain('The comparison was cancelled before it ended');
   expect(screen.queryByText(/identical/)).toBeNull();
 });
 
-test('a failed comparison shows as the status, and is retried as a comparison', async () => {
+test('a failed comparison is shown in the status, and its retry is a comparison', async () => {
   const lastRun = failedRun({ code: 'page_corrupt', params: {} }, { mode: 'verify' });
   const { called } = renderShell({ lastRun });
   expect(screen.getByTestId('headline').textContent).toContain('Verify stopped');

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 
-/** Variables that the agent needs: folders, language, time zone, and the network's proxy. */
+/** Environment variables that the agent needs: folders, language, time zone and network proxy. */
 const PASSED = [
   'PATH',
   'HOME',
@@ -24,9 +24,9 @@ const PASSED = [
 ] as const;
 
 /**
- * The environment of the agent process: the variables above and nothing else, so that no secret of the desktop session
- * reaches it. A better-sqlite3 other than the app's own is only for Electron versions that ours does not fit. While
- * developing, an environment variable names it; in a packed test build it is among the build's resources.
+ * Returns the environment of the agent process. It contains only the variables above, so that no secret of the desktop
+ * session reaches the agent. A second build of better-sqlite3 serves Electron versions that the app's own build does
+ * not support. In development an environment variable names it; in a packed test build it is in the resources folder.
  */
 export function agentEnv(from: NodeJS.ProcessEnv, packaged: boolean, resources: string): Record<string, string> {
   const env: Record<string, string> = { NODE_ENV: 'production' };

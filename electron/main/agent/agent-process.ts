@@ -14,13 +14,16 @@ interface AgentDeps {
   env: Record<string, string>;
   now: () => number;
   log: (level: 'info' | 'warn' | 'error', event: string, fields: Record<string, unknown>) => void;
-  /** Receives each line of the agent's own log. */
+  /** Called with each line of the agent's log. */
   onLogLine: (line: string) => void;
-  /** The agent takes calls, and its config is on the way to it. */
+  /** Called when the agent accepts calls and its config has been sent. */
   onReady: () => void;
   onState: (state: AgentState) => void;
   onFacts: (facts: AgentFacts) => void;
-  /** The agent's config, read at each start and at each {@link AgentProcess.configure}. Null: the app is not set up. */
+  /**
+   * Returns the agent's config, or null before the app is set up. Called at each start and at each {@link
+   * AgentProcess.configure}.
+   */
   config: () => AgentConfig | null;
 }
 
@@ -30,9 +33,9 @@ const STOP_MS = 10_000;
 const TABLES = { methods: AGENT_METHODS, events: AGENT_EVENTS };
 
 /**
- * Runs the agent in a process of its own and restarts it after a crash, as restart-policy.ts says. Order: fork, `ready`
- * event, `agent.configure`, facts. When the process exits, every call that waits for its answer is rejected with
- * `agent_down`. The process must never outlive the app, and no call is sent to a process that is being replaced.
+ * Runs the agent in its own process and restarts it after a crash, as restart-policy.ts decides. Order: fork, `ready`
+ * event, `agent.configure`, facts. When the process exits, every pending call is rejected with `agent_down`. The
+ * process must never outlive the app, and a process that is being replaced must receive no call.
  */
 export class AgentProcess {
   readonly #deps: AgentDeps;
@@ -42,7 +45,7 @@ export class AgentProcess {
   #crashes: number[] = [];
   #retry: ReturnType<typeof setTimeout> | undefined;
   #stopping = false;
-  /** Version of SQLite as the agent loaded it; null until the agent is ready. */
+  /** Version of SQLite that the agent loaded; null until the agent is ready. */
   sqlite: string | null = null;
   state: AgentState = { state: 'starting' };
 
@@ -97,7 +100,7 @@ export class AgentProcess {
     });
   }
 
-  /** Sends the agent its present config. An agent that does not take it is killed, so that the next one starts. */
+  /** Sends the agent its current config. Kills an agent that rejects it, so that a new one starts. */
   configure(): void {
     const config = this.#deps.config();
     this.call('agent.configure', { config }).then(
@@ -120,7 +123,7 @@ export class AgentProcess {
   /** Handlers for the window's calls that the agent answers. */
   readonly forwarded = forwardCalls((method, input) => this.call(method, input));
 
-  /** Starts the agent again at a person's request, with all restarts available again. */
+  /** Restarts the agent at a person's request and resets the count of crashes. */
   restart(): void {
     if (this.#stopping) return;
     this.#crashes = [];
@@ -130,7 +133,9 @@ export class AgentProcess {
     else this.start();
   }
 
-  /** Stops the agent at a transaction boundary, or by force when it takes too long. Resolves when the process is gone. */
+  /**
+   * Stops the agent at a transaction boundary, or kills it after {@link STOP_MS}. Resolves when the process has exited.
+   */
   async stop(): Promise<void> {
     this.#stopping = true;
     clearTimeout(this.#retry);
@@ -151,7 +156,7 @@ export class AgentProcess {
     try {
       process.kill(pid, 'SIGKILL');
     } catch (error) {
-      // The process has just exited; its exit event is on the way.
+      // ESRCH: the process has just exited, and its exit event will follow.
       if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
     }
   }

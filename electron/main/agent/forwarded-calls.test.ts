@@ -17,7 +17,7 @@ test('every forwarded call reaches the agent under its own name, with its input 
   expect(Object.keys(forwarded)).toEqual(Object.keys(FORWARDED_METHODS));
 });
 
-test('a rejection of the agent reaches the caller', async () => {
+test("the agent's rejection reaches the caller", async () => {
   const forwarded = forwardCalls(() => Promise.reject(new Error('gone')));
   await expect(forwarded['sync.cancel']({})).rejects.toThrow('gone');
 });

@@ -8,9 +8,8 @@ type ForwardedCalls = Handlers<typeof FORWARDED_METHODS>;
 type ForwardedName = keyof ForwardedCalls;
 
 /**
- * Makes a handler for each of {@link FORWARDED_METHODS} that passes the call on unchanged. This is the only place where
- * a forwarded call appears, except its entry in that table. Both boundaries parse input and output, so they are
- * not parsed a third time here.
+ * Creates a handler for each of {@link FORWARDED_METHODS} that forwards the call unchanged. A forwarded call needs no
+ * other code than its entry in that table. Both boundaries parse input and output, so this module does not.
  */
 export function forwardCalls(call: Caller<typeof AGENT_METHODS>['call']): ForwardedCalls {
   const forward =
@@ -18,6 +17,6 @@ export function forwardCalls(call: Caller<typeof AGENT_METHODS>['call']): Forwar
     (input: z.input<(typeof AGENT_METHODS)[N]['in']>) =>
       call(method, input);
   const names = Object.keys(FORWARDED_METHODS) as ForwardedName[];
-  // Object.fromEntries does not keep which handler belongs to which name, so the type is asserted; the test covers it.
+  // The type of Object.fromEntries does not relate each name to its handler, so the type is asserted. A test covers it.
   return Object.fromEntries(names.map((name) => [name, forward(name)])) as unknown as ForwardedCalls;
 }

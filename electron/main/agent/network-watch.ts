@@ -1,19 +1,19 @@
 import { parseUrl } from '../../ipc/parse-url.ts';
 
-/** Electron has no event for a change of the network in the main process, so the network is polled. */
+/** Interval of the poll. Electron's main process has no event for network changes. */
 const POLL_MS = 5_000;
 
 interface NetworkWatchDeps {
   isOnline: () => boolean;
-  /** Address of the relay; '' when none is set. */
+  /** Returns the address of the relay, or '' before one is set. */
   relayUrl: () => string;
-  /** Null: the operating system's word does not matter. */
+  /** Receives whether the PC has a network, or null if the relay is on this PC. */
   report: (online: boolean | null) => void;
 }
 
 /**
- * Reports whether the operating system has a network, once at each change. The returned function reports the present
- * value again, for an agent that has just started.
+ * Reports whether the operating system has a network, once per change. The returned function repeats the current value
+ * for an agent that has just started.
  */
 export function watchNetwork({ isOnline, relayUrl, report }: NetworkWatchDeps): () => void {
   let last: boolean | null | undefined;
@@ -30,7 +30,7 @@ export function watchNetwork({ isOnline, relayUrl, report }: NetworkWatchDeps): 
   };
 }
 
-/** Whether an address is on this PC. */
+/** Reports whether an address is a loopback address. */
 function isLoopback(address: string): boolean {
   const host = parseUrl(address)?.hostname ?? '';
   return host === 'localhost' || host === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(host);

@@ -1,4 +1,4 @@
-/** Decides when the agent process is started again after a crash. Pure; times in ms. */
+/** Decides when the agent process restarts after a crash. Pure functions; times are in ms. */
 
 const WAITS_MS = [1_000, 2_000, 4_000, 8_000, 16_000] as const;
 /** Crashes older than this no longer count. */
@@ -6,7 +6,10 @@ const WINDOW_MS = 10 * 60_000;
 
 export type Verdict = { restart: true; afterMs: number; restarts: number } | { restart: false; restarts: number };
 
-/** What to do after a crash at `now`. `crashes` holds the times of earlier ones; the returned list replaces it. */
+/**
+ * Decides the next step after a crash at `now`. `crashes` lists the times of earlier crashes; the returned list
+ * replaces it.
+ */
 export function onCrash(crashes: readonly number[], now: number): { crashes: number[]; verdict: Verdict } {
   const recent = [...crashes.filter((at) => now - at < WINDOW_MS), now];
   const afterMs = WAITS_MS[recent.length - 1];

@@ -3,7 +3,7 @@ import type { AgentProcess } from '../agent/agent-process.ts';
 import type { AppWindow } from '../window/app-window.ts';
 import type { Commands } from './commands.ts';
 
-/** Connects menu and tray to the agent and the window. Commands never wait: the status shows their effect. */
+/** Implements the commands of menu and tray. A command never waits for its result, because the status shows it. */
 
 interface CommandDeps {
   agent: Pick<AgentProcess, 'call'>;
@@ -12,7 +12,7 @@ interface CommandDeps {
   onFailed: (command: string, error: unknown) => void;
 }
 
-/** Connects the commands of menu and tray to the agent and the window. */
+/** Returns the commands of menu and tray, which call the agent and the window. */
 export function makeCommands({ agent, window, quit, onFailed }: CommandDeps): Commands {
   const send = (command: string, call: Promise<unknown>) =>
     void call.catch((error: unknown) => onFailed(command, error));

@@ -4,9 +4,9 @@ import { SHORTCUTS } from '../../contract/shortcuts.ts';
 import type { Commands } from './commands.ts';
 
 /**
- * Installs the app's menu in place of Electron's own: it has no reload, and developer tools only when `devTools` is
- * set. The page handles most of these keys itself and keeps them from the menu. Esc belongs to open dialogs first, so
- * only the page handles it.
+ * Installs the app's menu, which replaces Electron's default. It has no reload command, and offers developer tools only
+ * if `devTools` is set. The page handles most of these keys and keeps them from the menu. Only the page handles Esc,
+ * because an open dialog uses it first.
  */
 export function installMenu(commands: Commands, devTools: boolean): void {
   const template: MenuItemConstructorOptions[] = [
@@ -55,7 +55,7 @@ export function installMenu(commands: Commands, devTools: boolean): void {
         })),
         { type: 'separator' },
         { role: 'zoomIn', accelerator: SHORTCUTS.zoomIn.accelerator },
-        // Plus is a shifted key on most keyboards; the unshifted one works, too.
+        // Plus needs Shift on most keyboards, so this entry also accepts the key without Shift.
         { role: 'zoomIn', accelerator: 'CmdOrCtrl+=', visible: false },
         { role: 'zoomOut', accelerator: SHORTCUTS.zoomOut.accelerator },
         { role: 'resetZoom', accelerator: SHORTCUTS.resetZoom.accelerator },

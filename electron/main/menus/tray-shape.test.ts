@@ -10,12 +10,12 @@ test.each(TRAY_SHAPES)('the icon "%s" has an image for each scale factor', (shap
     expect(existsSync(path.join(FOLDER, `${shape}${scale}.png`)), `${shape}${scale}`).toBe(true);
 });
 
-test('a pause and a missing network have shapes of their own', () => {
+test('a pause and a missing network each have their own icon', () => {
   expect(shapeOf('info', 'paused')).toBe('paused');
   expect(shapeOf('warn', 'offline')).toBe('outline');
 });
 
-test('the severity decides otherwise', () => {
+test('the severity chooses the icon of every other status', () => {
   expect(shapeOf('ok', 'up-to-date')).toBe('plain');
   expect(shapeOf('info', 'behind')).toBe('plain');
   expect(shapeOf('busy', 'syncing')).toBe('busy');

@@ -1,6 +1,6 @@
 import type { Severity, StatusCode } from '@tidemark/status/status';
 
-/** The tray's icons, in electron/icons/tray. They differ by shape first and only then by colour. */
+/** The tray's icons, in electron/icons/tray. Each has its own shape, so that no meaning depends on colour alone. */
 export const TRAY_SHAPES = ['plain', 'busy', 'warn', 'error', 'paused', 'outline'] as const;
 export type TrayShape = (typeof TRAY_SHAPES)[number];
 

@@ -5,22 +5,22 @@ import type { Commands } from './commands.ts';
 import { shapeOf, type TrayShape } from './tray-shape.ts';
 
 /**
- * The tray: an icon whose shape follows the severity, the status in words, and the usual commands. Some desktops
- * have none, so nothing may depend on it.
+ * The tray: an icon whose shape shows the severity, the status text, and common commands. Some desktops have no tray,
+ * so no feature may depend on it.
  */
 
 export interface AppTray {
-  /** Redraws only differences, so it may be called for every published status. */
+  /** Shows a status. It redraws only the parts that changed, so callers may call it for every published status. */
   show(status: Status): void;
 }
 
-/** Opens the icon beside the clock, with the status and the usual commands. Null on a desktop without a tray. */
+/** Creates the tray icon and its menu. Returns null on a desktop without a tray. */
 export function openTray(commands: Commands): AppTray | null {
-  // On Linux a tray is reached over the session bus; without one, Electron only logs errors.
+  // On Linux, Electron needs the session bus to show a tray icon. Without the bus it only logs errors.
   if (process.platform === 'linux' && !process.env.DBUS_SESSION_BUS_ADDRESS) return null;
   const images = new Map<TrayShape, NativeImage>();
   const imageOf = (shape: TrayShape): NativeImage => {
-    // Electron adds the @2x and other scale factors that lie beside the file.
+    // Electron also loads the @2x and other scale factors from the same folder.
     const image = images.get(shape) ?? nativeImage.createFromPath(path.join(__dirname, 'tray', `${shape}.png`));
     images.set(shape, image);
     return image;
@@ -31,7 +31,7 @@ export function openTray(commands: Commands): AppTray | null {
   return {
     show({ severity, code, short, headline, primary, secondary }) {
       const ids = [primary, ...secondary].map((action) => action?.id);
-      // Not the headline: it counts up during a sync, and a menu that is replaced closes while it is open.
+      // The key omits the headline, which changes constantly during a sync: replacing an open menu closes it.
       const key = JSON.stringify([severity, code, short, ids]);
       if (key === shown) return;
       shown = key;

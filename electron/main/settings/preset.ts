@@ -7,12 +7,12 @@ import { SettingsChange } from '../../contract/settings.ts';
 /** A preset file: settings that an administrator prepared for a PC that has none yet. */
 const Preset = SettingsChange.omit({ token: true })
   .extend({
-    /** File with the key; relative to the preset. */
+    /** Path of a file with the key, relative to the preset file. */
     tokenFile: z.string().optional(),
   })
   .strict();
 
-/** Reads a preset as a change of settings. Throws an Error whose message names everything that is wrong with it. */
+/** Reads a preset as a change of settings. Throws an Error whose message lists all problems. */
 export async function readPreset(file: string): Promise<SettingsChange> {
   const preset = Preset.safeParse(JSON.parse(await readFile(file, 'utf8')));
   if (!preset.success) throw new Error(problems(preset.error));

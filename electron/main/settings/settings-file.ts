@@ -6,9 +6,11 @@ import { PauseJson } from '@tidemark/status/facts';
 import { z } from 'zod';
 import { Settings, type SettingsFault } from '../../contract/settings.ts';
 
-/** The settings file: its format, reading it, replacing it, and keeping a damaged one. */
+/** Defines the format of the settings file, reads and replaces it, and keeps a damaged one. */
 
-/** A key as stored: encrypted by the operating system (base64), or plain where there is no key store. */
+/**
+ * The stored form of a key: encrypted by the operating system and encoded as base64, or plain if there is no key store.
+ */
 export const SealedToken = z.object({ store: z.enum(['os', 'file']), value: z.string().min(1) });
 export type SealedToken = z.infer<typeof SealedToken>;
 
@@ -21,7 +23,7 @@ const FIELDS = {
   automatic: Settings.shape.automatic,
   theme: Settings.shape.theme,
   token: SealedToken.nullable(),
-  /** A pause outlives the app. */
+  /** The current pause, which outlives the app; null if there is none. */
   paused: PauseJson.nullable(),
 };
 
@@ -41,15 +43,15 @@ const DEFAULT_SETTINGS: StoredSettings = {
   paused: null,
 };
 
-/** Settings as read, and why not all of them could be used; null when they could. */
+/** The settings that were read, and the reason why some could not be used; null if all could. */
 interface FoundSettings {
   stored: StoredSettings;
   fault: SettingsFault | null;
 }
 
 /**
- * Reads the settings file. Never fails: without a file it returns the defaults, and fields that are not valid take
- * their defaults. It never writes; {@link setAside} keeps an unusable file before the next write replaces it.
+ * Reads the settings file. Never throws: it uses the defaults for a missing file and for invalid fields. It also never
+ * writes: {@link setAside} preserves an unusable file before the next write replaces it.
  */
 export async function readSettings(file: string): Promise<FoundSettings> {
   const damaged = (reason: string): FoundSettings => ({
@@ -78,8 +80,9 @@ export async function readSettings(file: string): Promise<FoundSettings> {
 }
 
 /**
- * Replaces the settings file in one step: even after a power failure, a reader sees the old file or the new one. Throws
- * the file system's errors; the old file is then still there. Why no library does this: docs/dependencies.md.
+ * Replaces the settings file atomically: even after a power failure, a reader sees either the old file or the new one.
+ * Throws the file system's errors and then keeps the old file. docs/dependencies.md explains why the app uses no
+ * library for this.
  */
 export async function writeSettings(file: string, stored: StoredSettings): Promise<void> {
   await mkdir(path.dirname(file), { recursive: true });
@@ -87,7 +90,7 @@ export async function writeSettings(file: string, stored: StoredSettings): Promi
   const handle = await open(temporary, 'w', 0o600);
   try {
     await handle.writeFile(`${JSON.stringify({ ...stored, paused: FIELDS.paused.encode(stored.paused) }, null, 2)}\n`);
-    // Before the rename: otherwise a power failure can leave the new name with no content.
+    // Sync before the rename. Otherwise a power failure can leave an empty file under the new name.
     await handle.sync();
   } catch (error) {
     await handle.close();
@@ -99,8 +102,8 @@ export async function writeSettings(file: string, stored: StoredSettings): Promi
 }
 
 /**
- * Moves an unusable settings file out of the way, to `settings.json.invalid` or, where that exists, to the same name
- * with a number. Earlier ones are kept. Returns the new path; null when the file is gone already.
+ * Renames an unusable settings file to `settings.json.invalid`, or adds a number if that name exists. Returns the new
+ * path, or null if the file no longer exists.
  */
 export async function setAside(file: string): Promise<string | null> {
   for (let number = 1; ; number++) {

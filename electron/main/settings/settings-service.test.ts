@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { SettingsService } from './settings-service.ts';
 import type { TokenStore } from './token-store.ts';
 
-/** A key store whose sealed form is not the key itself. */
+/** A key store whose encrypted form differs from the key. */
 const tokens: TokenStore = {
   seal: async (token) => ({ store: 'os', value: Buffer.from(token).toString('hex') }),
   open: async ({ value }) => {
@@ -25,14 +25,14 @@ const file = () => path.join(folder, 'settings.json');
 const DAMAGED = '{"relayUrl": ';
 const SET = { relayUrl: 'https://relay.example', feed: 'shop', token: 'secret-key' };
 
-test('without a settings file, everything has its default and nothing is at fault', async () => {
+test('a missing settings file yields the defaults and no fault', async () => {
   const settings = await open();
   expect(settings.faults).toEqual([]);
   expect(settings.get()).toMatchObject({ relayUrl: '', hasToken: false, tokenStore: 'none', databasePath: '' });
   expect(settings.agentConfig()).toBeNull();
 });
 
-test('settings survive a restart; the key is stored sealed, in a file of its user only', async () => {
+test('settings survive a restart; the key is stored encrypted, in a file that only its user can read', async () => {
   await (await open()).change(SET);
   const settings = await open();
   expect(settings.get()).toMatchObject({ relayUrl: 'https://relay.example', hasToken: true, tokenStore: 'os' });
@@ -80,14 +80,14 @@ test('drops a slash at the end of the address', async () => {
 });
 
 describe('a damaged settings file', () => {
-  test('is reported with its path and reason, and not touched at start', async () => {
+  test('is reported with its path and reason, and left unchanged at start', async () => {
     await writeFile(file(), DAMAGED);
     const settings = await open();
     expect(settings.faults).toEqual([{ kind: 'file-damaged', file: file(), reason: expect.stringContaining('JSON') }]);
     expect(await readFile(file(), 'utf8')).toBe(DAMAGED);
   });
 
-  test('is kept when new settings replace it', async () => {
+  test('is renamed, not lost, when new settings replace it', async () => {
     await writeFile(file(), DAMAGED);
     const settings = await open();
     await settings.change(SET);
@@ -96,7 +96,7 @@ describe('a damaged settings file', () => {
     expect((await open()).get()).toMatchObject({ feed: 'shop' });
   });
 
-  test('does not overwrite one that was kept earlier', async () => {
+  test('does not overwrite a damaged file kept earlier', async () => {
     for (const content of [DAMAGED, '[]']) {
       await writeFile(file(), content);
       await (await open()).change(SET);
@@ -120,7 +120,7 @@ describe('a damaged settings file', () => {
     expect(settings.faults).toEqual([]);
   });
 
-  test('keeps a preset from being taken in its place', async () => {
+  test('prevents the app from applying a preset', async () => {
     await writeFile(file(), DAMAGED);
     const preset = path.join(folder, 'preset.json');
     await writeFile(preset, JSON.stringify({ relayUrl: 'http://127.0.0.1:4600', feed: 'shop' }));
@@ -131,7 +131,7 @@ describe('a damaged settings file', () => {
   });
 });
 
-test('invalid fields are all named and take their defaults; the others are used', async () => {
+test('reports every invalid field and uses its default; the other fields keep their values', async () => {
   await (await open()).change(SET);
   const stored = JSON.parse(await readFile(file(), 'utf8'));
   await writeFile(file(), JSON.stringify({ ...stored, relayUrl: 'nowhere', everyMinutes: 7, theme: 'pink' }));
@@ -141,7 +141,7 @@ test('invalid fields are all named and take their defaults; the others are used'
   expect(settings.get()).toMatchObject({ feed: 'shop', hasToken: true, everyMinutes: 0, theme: 'system' });
 });
 
-test('a key that the key store does not return is reported until a new one is saved; the other settings stay', async () => {
+test('reports a key that the key store does not return until a new key is saved, and keeps the other settings', async () => {
   await (await open()).change(SET);
   const stored = JSON.parse(await readFile(file(), 'utf8'));
   await writeFile(file(), JSON.stringify({ ...stored, token: { store: 'os', value: 'locked' } }));
@@ -156,7 +156,7 @@ test('a key that the key store does not return is reported until a new one is sa
   expect((await open()).agentConfig()).toMatchObject({ feed: 'shop', token: 'new-key' });
 });
 
-test('keeps all of several concurrent changes', async () => {
+test('concurrent changes do not overwrite each other', async () => {
   const settings = await open();
   await Promise.all([
     settings.change({ feed: 'shop' }),
@@ -169,7 +169,7 @@ test('keeps all of several concurrent changes', async () => {
 describe('a preset', () => {
   const preset = () => path.join(folder, 'preset.json');
 
-  test('is taken once', async () => {
+  test('is applied once', async () => {
     await writeFile(path.join(folder, 'branch.token'), 'secret-key\n');
     const prepared = {
       relayUrl: 'http://127.0.0.1:4600',
@@ -196,7 +196,7 @@ describe('a preset', () => {
     ['a name that is too long', { feed: 'shop', branchName: 'x'.repeat(61) }, 'branchName'],
     ['an invalid address', { relayUrl: 'nowhere', feed: 'shop' }, 'relayUrl'],
     ['a missing key file', { feed: 'shop', tokenFile: 'none.token' }, 'none.token'],
-  ])('with %s is refused and reported', async (_, prepared, named) => {
+  ])('with %s is rejected and reported', async (_, prepared, named) => {
     await writeFile(preset(), JSON.stringify(prepared));
     const settings = await open();
     await settings.takePreset(preset());

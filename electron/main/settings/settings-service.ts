@@ -8,25 +8,25 @@ import { readPreset } from './preset.ts';
 import { readSettings, StoredSettings, setAside, writeSettings } from './settings-file.ts';
 import type { TokenStore } from './token-store.ts';
 
-/** Folder of the replicas, in the app's own. */
+/** Name of the folder for replicas, inside the app's folder. */
 const REPLICAS = 'replicas';
 
 interface SettingsDeps {
-  /** Folder of the app's own files. */
+  /** The app's folder. */
   folder: string;
   tokens: TokenStore;
 }
 
 /**
- * Holds the app's settings, and the relay's key, which no process but the agent gets from here. Order at start: read the
- * file, open the key, take the preset. {@link faults} lists the unusable parts; the service must never treat
- * it as "nothing is set", and must never overwrite an unusable file without keeping it.
+ * Holds the app's settings and the relay's key, and passes the key only to the agent. Order at start: read the file,
+ * decrypt the key, apply the preset. {@link faults} lists the unusable parts. The service must never treat an unusable
+ * file as "not set up", and must never overwrite it without preserving it.
  */
 export class SettingsService {
   readonly #deps: SettingsDeps;
   #stored: StoredSettings;
   #token: string | null;
-  /** The settings file is not usable and has not been replaced yet. */
+  /** Whether the settings file is unusable and has not been replaced yet. */
   #fileUnusable: boolean;
   #faults: SettingsFault[];
   #queue: Promise<unknown> = Promise.resolve();
@@ -55,7 +55,7 @@ export class SettingsService {
     return new SettingsService(deps, stored, token, faults);
   }
 
-  /** Faults in the settings found at start. Each stays until a person has saved its replacement. */
+  /** Faults in the settings found at start. Each remains until a person saves new values. */
   get faults(): readonly SettingsFault[] {
     return this.#faults;
   }
@@ -74,36 +74,39 @@ export class SettingsService {
     };
   }
 
-  /** Path of the replica; '' without a feed. One file per feed, so that a change of feed loses no data. */
+  /**
+   * Returns the path of the replica, or '' without a feed. Each feed has its own file, so that changing the feed loses
+   * no data.
+   */
   databasePath(): string {
     const { feed } = this.#stored;
     return feed === '' ? '' : path.join(this.#deps.folder, REPLICAS, `${feed}.sqlite`);
   }
 
-  /** The agent's config; null while anything that it needs is missing. */
+  /** Returns the agent's config, or null while a required setting is missing. */
   agentConfig(): Omit<AgentConfig, 'version'> | null {
     const { token, theme, ...stored } = this.#stored;
     if (stored.relayUrl === '' || stored.feed === '' || this.#token === null) return null;
     return { ...stored, token: this.#token, databasePath: this.databasePath() };
   }
 
-  /** The key in use; only for a connection test. */
+  /** The current key. Only the connection test may use it. */
   get token(): string | null {
     return this.#token;
   }
 
-  /** Stores a pause for the next start. The agent knows of it already, so listeners are not called. */
+  /** Stores a pause for the next start. Does not notify listeners, because the agent itself reported the pause. */
   keepPaused(paused: AgentConfig['paused']): Promise<void> {
     if (JSON.stringify(paused) === JSON.stringify(this.#stored.paused)) return Promise.resolve();
     return this.#enqueue(() => this.#store({ ...this.#stored, paused }));
   }
 
-  /** Saves a change. Throws `settings_invalid`, which names every wrong field; nothing is changed then. */
+  /** Saves a change. Throws `settings_invalid`, which names every invalid field, and then changes nothing. */
   change(change: SettingsChange): Promise<Settings> {
     return this.#enqueue(() => this.#apply(change));
   }
 
-  /** Runs changes one after the other, so that none overwrites another. */
+  /** Runs changes one after another, so that none overwrites another. */
   #enqueue<T>(work: () => Promise<T>): Promise<T> {
     const done = this.#queue.then(work);
     this.#queue = done.catch(() => {});
@@ -125,7 +128,10 @@ export class SettingsService {
     return this.get();
   }
 
-  /** A lost key needs a new one; the other faults are over when the PC is connected again. */
+  /**
+   * Reports whether a change resolves a fault: only a new key resolves a lost one; connecting the PC again resolves
+   * every other fault.
+   */
   #isResolved({ kind }: SettingsFault, newToken: boolean): boolean {
     return kind === 'key-lost' ? newToken : this.agentConfig() !== null;
   }
@@ -142,7 +148,7 @@ export class SettingsService {
     this.#stored = stored;
   }
 
-  /** Takes the settings of a preset file, if this PC has none yet and none were lost. */
+  /** Applies the settings of a preset file if this PC has no settings and has lost none. */
   async takePreset(file: string): Promise<void> {
     if (this.#stored.relayUrl !== '' || this.#stored.feed !== '' || this.#faults.length > 0) return;
     try {

@@ -3,17 +3,21 @@ import type { SealedToken } from './settings-file.ts';
 
 /** Encrypts the relay's key with the operating system's key store, where there is one. */
 export interface TokenStore {
-  /** Returns the key in the form in which it is stored. */
+  /** Returns the key in its stored form. */
   seal(token: string): Promise<SealedToken>;
   /** Throws when the key store does not return the key: another user, another computer, or a locked store. */
   open(sealed: SealedToken): Promise<string>;
 }
 
-/** Electron's key store. Call after the app is ready. Newer versions have an asynchronous one and will drop the other. */
+/**
+ * Returns the token store on top of Electron's safeStorage. Call it after the app is ready. It prefers the asynchronous
+ * API, which will replace the synchronous one.
+ */
 export function electronTokenStore(): TokenStore {
   const asynchronous = 'encryptStringAsync' in safeStorage;
   const available = async () => {
-    // Without a key store, Linux offers 'basic_text', which anyone can decrypt. It must not pass for encryption.
+    // Without a key store, Linux offers 'basic_text', which anyone can decrypt. The app must not treat it as
+    // encryption.
     if (process.platform === 'linux' && ['basic_text', 'unknown'].includes(safeStorage.getSelectedStorageBackend()))
       return false;
     return asynchronous ? safeStorage.isAsyncEncryptionAvailable() : safeStorage.isEncryptionAvailable();

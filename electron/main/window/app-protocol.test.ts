@@ -35,7 +35,7 @@ test.each([
   expect(fileOf(address, FOLDER)).toBeNull();
 });
 
-test('the policy allows only scripts of the app, and no eval', () => {
+test("the content security policy allows only the app's scripts, and no eval", () => {
   expect(cspHeader()).toBe(
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; connect-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'",
   );

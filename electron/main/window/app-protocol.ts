@@ -4,7 +4,7 @@ import { protocol, type Session } from 'electron';
 import { originOf, parseUrl } from '../../ipc/parse-url.ts';
 import { cspHeader } from './csp.ts';
 
-/** The protocol that serves the window's page. Pages are never loaded from file: or from the network. */
+/** The scheme of the window's page. The app never loads a page from file: or from the network. */
 export const SCHEME = 'app';
 export const ORIGIN = 'app://tidemark';
 
@@ -25,7 +25,7 @@ export function registerScheme(): void {
   ]);
 }
 
-/** Serves `folder` as app://tidemark/ in a session. Answers 404 to everything that is not a file of the page. */
+/** Serves `folder` as app://tidemark/ in a session. Answers 404 for everything except the page's files. */
 export function serveFolder(session: Session, folder: string): void {
   session.protocol.handle(SCHEME, async (request) => {
     const file = request.method === 'GET' ? fileOf(request.url, folder) : null;
@@ -52,7 +52,10 @@ const HEADERS: Readonly<Record<string, string>> = {
 
 const refused = (status: number) => new Response(null, { status, headers: HEADERS });
 
-/** The file that an address names. Null for another host, a path outside `folder`, and file types that no page needs. */
+/**
+ * Returns the file for an address. Returns null for another host, a path outside `folder`, and file types that the page
+ * does not use.
+ */
 export function fileOf(address: string, folder: string): { path: string; type: string } | null {
   const url = parseUrl(address);
   if (url === null || originOf(address) !== ORIGIN) return null;

@@ -2,7 +2,7 @@ import path from 'node:path';
 import { BrowserWindow, nativeTheme } from 'electron';
 import { ORIGIN } from './app-protocol.ts';
 
-/** The page's own background, so that the window does not flash before its first paint. */
+/** The page's background colour. The window uses it too, so that it does not flash before the first paint. */
 const BACKGROUND = { light: '#f4f6f8', dark: '#14191f' } as const;
 /** A second crash within this time shows the recovery page. */
 const CRASH_WINDOW_MS = 60_000;
@@ -17,7 +17,10 @@ interface WindowDeps {
   onCrash: (reason: string) => void;
 }
 
-/** The app's one window, opened again when it was closed. Sandboxed, isolated, without Node. */
+/**
+ * The app's only window. It can be opened again after it was closed. Its page is sandboxed and isolated, and has no
+ * Node API.
+ */
 export class AppWindow {
   readonly #deps: WindowDeps;
   #window: BrowserWindow | null = null;
@@ -26,7 +29,7 @@ export class AppWindow {
     this.#deps = deps;
   }
 
-  /** The open window; null before {@link open} and after it was closed. */
+  /** The open window, or null before {@link open} and after the window was closed. */
   get current(): BrowserWindow | null {
     return this.#window?.isDestroyed() === false ? this.#window : null;
   }

@@ -16,7 +16,7 @@ const POLICY: Readonly<Record<string, string>> = {
   'object-src': "'none'",
 };
 
-/** The policy as the value of its header. */
+/** Returns the policy as a header value. */
 export function cspHeader(): string {
   return Object.entries(POLICY)
     .map(([directive, sources]) => `${directive} ${sources}`)

@@ -2,7 +2,7 @@ import { app, type Session } from 'electron';
 import { openExternal } from '../../ipc/open-external.ts';
 import { parseUrl } from '../../ipc/parse-url.ts';
 
-/** Keeps every web contents of the app on its page: no navigation, no new window, no embedded page. */
+/** Keeps every web contents of the app on its page: prevents navigation, new windows and embedded pages. */
 export function hardenContents(onRefused: (what: string) => void): void {
   app.on('web-contents-created', (_, contents) => {
     const refuse = (event: { preventDefault: () => void; url: string }) => {

@@ -6,8 +6,8 @@ import type { AppStateHolder } from '../app-state.ts';
 import type { SettingsService } from '../settings/settings-service.ts';
 
 /**
- * The main process's own answers to the window. Input is parsed before it arrives here; nothing secret may be
- * returned.
+ * Handles the window's calls in the main process. The IPC layer has already parsed the input. A handler must never
+ * return a secret.
  */
 
 interface CallDeps {
@@ -15,11 +15,11 @@ interface CallDeps {
   settings: SettingsService;
   state: AppStateHolder;
   restartApp: () => void;
-  /** Called when the window asks for its first state. */
+  /** Called when the window requests the state for the first time. */
   onFirstState: () => void;
 }
 
-/** Handles the window's calls. Calls for the agent are forwarded by {@link AgentProcess.forwarded}. */
+/** Returns the handlers of the window's calls. {@link AgentProcess.forwarded} forwards the agent's calls. */
 export function makeCalls({ agent, settings, state, restartApp, onFirstState }: CallDeps): CallHandlers {
   return {
     ...agent.forwarded,

@@ -4,24 +4,24 @@ import { isSameVersion, isWorthWriting } from './known-tables.ts';
 
 const before: PostgresVersion = { shape: 's0', attributes: 'a0', file: 'f0', published: 'p0' };
 
-describe('F10: a table must be re-read', () => {
+describe('F10: a stored table version', () => {
   test.each([
-    ['it was rewritten', { attributes: 'a1', file: 'f1' }],
-    ['its columns, types or partitions changed', { shape: 's1' }],
-    ['the publication left something out', { published: 'p1' }],
-  ])('after %s', (_, change) => {
+    ['a rewrite', { attributes: 'a1', file: 'f1' }],
+    ['a change of columns, types or partitions', { shape: 's1' }],
+    ['a gap in the publication', { published: 'p1' }],
+  ])('differs after %s', (_, change) => {
     expect(isSameVersion(before, { ...before, ...change })).toBe(false);
   });
 
   test.each([
     ['a new default', { attributes: 'a1' }],
     ['TRUNCATE or VACUUM FULL', { file: 'f1' }],
-  ])('but not after %s', (_, change) => {
+  ])('does not differ after %s', (_, change) => {
     expect(isSameVersion(before, { ...before, ...change })).toBe(true);
   });
 });
 
-test('a new file number alone is not worth writing a comment', () => {
+test('writes no comment for a new file number alone', () => {
   const known = (version: PostgresVersion) => [{ id: 1, name: 'item', columnIds: [1], version }];
   expect(isWorthWriting(known(before), known({ ...before, file: 'f1' }))).toBe(false);
   expect(isWorthWriting(known(before), known({ ...before, attributes: 'a1' }))).toBe(true);

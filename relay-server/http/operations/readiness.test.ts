@@ -9,7 +9,7 @@ const feed = (fault: string | null, heard: boolean) => {
 };
 const { signal } = new AbortController();
 
-test('a relay whose feeds are silent is ready, and shows that they are silent', () => {
+test('a relay whose feeds are silent is ready and reports the silence', () => {
   const feeds = new Map([
     ['office', feed(null, false)],
     ['shop', feed(null, true)],
@@ -28,14 +28,14 @@ test('a relay whose feeds are silent is ready, and shows that they are silent', 
   });
 });
 
-test('a relay with a store that it cannot read is not ready, and names the store', () => {
+test('a relay that cannot read a store is not ready and names the store', () => {
   expect(readinessOf(new Map([['shop', feed('The database shop is damaged.', true)]]), signal)).toMatchObject({
     ready: false,
     checks: [{ ok: true }, { name: 'store shop', ok: false, detail: 'The database shop is damaged.' }],
   });
 });
 
-test('a relay that stops is not ready, and does not look at its stores', () => {
+test('a relay that is stopping is not ready and does not check its stores', () => {
   const unexpected = () => {
     throw new Error('the store is being closed');
   };

@@ -42,7 +42,7 @@ const get = async (headers: Record<string, string>, at = '/') => {
   return { answer, body: Buffer.from(await answer.arrayBuffer()) };
 };
 
-test('a file is sent with its SHA-256 as ETag, and may be cached for good', async () => {
+test('sends a file with its SHA-256 as ETag and lets caches keep it indefinitely', async () => {
   const { answer, body } = await get({});
   expect(answer.status).toBe(200);
   expect(body.equals(CONTENT)).toBe(true);
@@ -60,27 +60,27 @@ test.each([
   ['bytes=999990-', 999_990, 999_999],
   ['bytes=5-9', 5, 9],
   ['bytes=999990-2000000', 999_990, 999_999],
-])('Range %s is answered by that part', async (range, from, to) => {
+])('answers Range %s with that part', async (range, from, to) => {
   const { answer, body } = await get({ range, 'if-range': etag });
   expect(answer.status).toBe(206);
   expect(answer.headers.get('content-range')).toBe(`bytes ${from}-${to}/${CONTENT.length}`);
   expect(body.equals(CONTENT.subarray(from, to + 1))).toBe(true);
 });
 
-test('a download of another file is answered from the beginning', async () => {
+test('sends the complete file when If-Range names another one', async () => {
   const { answer, body } = await get({ range: 'bytes=5-', 'if-range': '"another"' });
   expect(answer.status).toBe(200);
   expect(body.length).toBe(CONTENT.length);
 });
 
-test('a range past the end is answered by 416 and the size', async () => {
+test('answers a range past the end with 416 and the file size', async () => {
   const { answer, body } = await get({ range: `bytes=${CONTENT.length}-` });
   expect(answer.status).toBe(416);
   expect(answer.headers.get('content-range')).toBe(`bytes */${CONTENT.length}`);
   expect(body.length).toBe(0);
 });
 
-test('a file that was removed is snapshot_gone, and that answer is not cached as the file', async () => {
+test("answers snapshot_gone for a removed file, without the file's cache headers", async () => {
   const { answer, body } = await get({}, '/gone');
   expect(body.toString()).toBe('snapshot_gone');
   expect(answer.headers.get('cache-control')).toBeNull();

@@ -31,7 +31,7 @@ beforeEach(() => {
   log = new DirectLog({ store: { begin, append }, publish: null, onSession });
 });
 
-test('a session begins at the store and answers with its position', async () => {
+test('a session returns the position of the store', async () => {
   expect(await log.session({ ...request, base: { setBack: true } })).toMatchObject({
     head: 5,
     position: 'position 5',
@@ -42,54 +42,54 @@ test('a session begins at the store and answers with its position', async () => 
   expect(onSession).toHaveBeenCalledTimes(1);
 });
 
-test('batches are appended in order and answered with the position on disk', async () => {
+test('appends batches in order and returns the position on disk', async () => {
   const { session } = await log.session(request);
   expect(await log.batch(session, 1, bytes())).toEqual({ head: 6, position: 'position 6' });
   expect(await log.batch(session, 2, bytes())).toEqual({ head: 7, position: 'position 7' });
 });
 
-test('the last batch can be repeated, and is appended once', async () => {
+test('appends the last batch once when it is repeated', async () => {
   const { session } = await log.session(request);
   const first = await log.batch(session, 1, bytes());
   expect(await log.batch(session, 1, bytes())).toEqual(first);
   expect(append).toHaveBeenCalledTimes(1);
 });
 
-test.each([0, 2, 3])('batch %d instead of 1 is out of order', async (number) => {
+test.each([0, 2, 3])('rejects batch %d instead of 1 as out of order', async (number) => {
   const { session } = await log.session(request);
   await expect(log.batch(session, number, bytes())).rejects.toMatchObject({ code: 'batch_out_of_order' });
   expect(append).not.toHaveBeenCalled();
 });
 
-test('a batch that arrives while the one before is appended is out of order', async () => {
+test('rejects a batch that arrives while the previous one is being appended', async () => {
   const { session } = await log.session(request);
   const first = log.batch(session, 1, bytes());
   await expect(log.batch(session, 2, bytes())).rejects.toMatchObject({ code: 'batch_out_of_order' });
   expect(await first).toMatchObject({ head: 6 });
 });
 
-test('without a session, and after close, a batch is of an unknown session', async () => {
+test('rejects a batch with session_unknown before the first session and after close', async () => {
   await expect(log.batch('x', 1, bytes())).rejects.toMatchObject({ code: 'session_unknown' });
   const { session } = await log.session(request);
   await log.close();
   await expect(log.batch(session, 1, bytes())).rejects.toMatchObject({ code: 'session_unknown' });
 });
 
-test('a later session supersedes the one before', async () => {
+test('a new session supersedes the previous one', async () => {
   const first = await log.session(request);
   const second = await log.session(request);
   await expect(log.batch(first.session, 1, bytes())).rejects.toMatchObject({ code: 'session_superseded' });
   expect(await log.batch(second.session, 1, bytes())).toMatchObject({ head: 6 });
 });
 
-test('a batch that fails ends its session', async () => {
+test('a failed batch ends its session', async () => {
   const { session } = await log.session(request);
   append.mockRejectedValueOnce(new TidemarkError('disk_full', { detail: 'writing' }));
   await expect(log.batch(session, 1, bytes())).rejects.toMatchObject({ code: 'disk_full' });
   await expect(log.batch(session, 1, bytes())).rejects.toMatchObject({ code: 'session_unknown' });
 });
 
-test('a batch that fails after a later session has begun does not end that session', async () => {
+test('a failed batch does not end a session that has begun since', async () => {
   const first = await log.session(request);
   let fail: (error: Error) => void = () => undefined;
   append.mockImplementationOnce(() => new Promise((_, reject) => (fail = reject)));
