@@ -1,3 +1,4 @@
+import type { OwnTable } from '../own-tables.ts';
 import type { Writer } from '../sqlite.ts';
 
 /**
@@ -7,11 +8,14 @@ import type { Writer } from '../sqlite.ts';
  * must decide by looking at the tables: a replica that was dumped and restored has lost its version number. A migration
  * never reads or writes rows of the feed, and once released it never changes. `samples/` has a file of every released
  * format, which the tests open.
+ *
+ * To add a migration: write the next numbered file, list it in `MIGRATIONS` and raise `FORMAT_VERSION` in `format.ts`, and
+ * add a sample of the new format.
  */
 export interface Migration {
   /** The format that it leads to. */
   format: number;
   /** Columns that it adds, which a reader of an older file has to do without. */
-  adds: { table: 'tidemark_meta'; columns: readonly string[] };
+  adds: { table: OwnTable; columns: readonly string[] };
   up(db: Writer): void;
 }
