@@ -6,7 +6,8 @@ import { clearName } from './table-ddl.ts';
  * The `tidemark_*` tables of a replica in the current format.
  *
  * Names that begin with `tidemark_` are reserved for us: where another program took one, its object is dropped. An older
- * format is brought here by the numbered files in `migrations/`; a change to {@link TABLES} needs a new one.
+ * format is brought here by the numbered files in `migrations/`; a change to {@link TABLES} needs a new one. Other programs
+ * read `tidemark_status`: its columns keep their names and meanings, which docs/reference/replica-file.md lists.
  */
 const TABLES = {
   tidemark_meta: [
@@ -47,6 +48,13 @@ const TABLES = {
 } as const satisfies Record<string, readonly string[]>;
 
 export type OwnTable = keyof typeof TABLES;
+
+type NameOf<Column extends string> = Column extends `${infer Name} ${string}` ? Name : never;
+
+export type StatusColumn = NameOf<(typeof TABLES)['tidemark_status'][number]>;
+
+/** The columns of `tidemark_status`, as SQL defines them: a name, a type, and constraints. */
+export const STATUS_COLUMNS: readonly `${StatusColumn} ${string}`[] = TABLES.tidemark_status;
 
 export const OWN_TABLES = Object.keys(TABLES) as OwnTable[];
 
