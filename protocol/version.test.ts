@@ -39,7 +39,10 @@ function wire() {
 
 const hash = () => createHash('sha256').update(JSON.stringify(wire())).digest('hex');
 
-/** The hash of each version's wire. A new optional field that receivers may ignore updates the hash; any other change is a new version. */
+/**
+ * The hash of each version's wire. A new optional field that receivers may ignore, and a new error code that V4 permits,
+ * update the hash; any other change is a new version.
+ */
 const RELEASED: Record<number, string> = { 1: '399342b8a7c336863cd2fa67955917228d87db0a66f0755dfe1c109cca405ccc' };
 
 test('V2: the pinned wire holds every body, query, line and trailer', () => {
