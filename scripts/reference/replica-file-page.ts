@@ -36,7 +36,7 @@ export function replicaFilePage(): string {
     'The file is a SQLite database in WAL mode. It holds the tables of the feed, with the names, columns and primary keys of the master ([types](../types.md)), and tables whose names begin with `tidemark_`. Only the terminal writes either kind. Another program may keep tables and views of its own in the file under other names ([T1](../protocol.md#t-the-terminals-file)).',
     generatedFrom('`table-store/own-tables.ts`'),
     '## tidemark_status',
-    'Of the `tidemark_` tables, `tidemark_status` is the one that other programs read. It has one row, which the terminal writes when the first run ends. A transaction that applies a page or a repair also updates `epoch`, `seq` and `committed_at`. The end of each run updates every column. After a fresh copy, the row therefore describes the old data until the run ends.',
+    '`tidemark_status` is the only `tidemark_` table that other programs may rely on. It has one row, which the terminal writes when the first run ends. A transaction that applies a page or a repair also updates `epoch`, `seq` and `committed_at`. The end of each run updates every column. After a fresh copy, the row therefore describes the old data until the run ends.',
     table(['column', 'type', 'meaning'], STATUS_COLUMNS.map(columnRow)),
     'The other `tidemark_` tables belong to the terminal, and their columns may change with any version. [Architecture](../architecture.md#tables-of-a-replica) names them.',
   ]);
