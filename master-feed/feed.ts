@@ -8,7 +8,7 @@ import type { Log, Source } from './source.ts';
 
 /**
  * Runs a feed: one session after another, each from the relay's durable position. After an error it waits, longer each
- * time, and begins a new session. Errors that waiting cannot resolve end the feed.
+ * time, and begins a new session. An error that waiting cannot resolve ends the feed.
  */
 
 export interface FeedDeps {
@@ -22,12 +22,12 @@ export interface FeedDeps {
 
 const FIRST_WAIT_MS = 250;
 const LONGEST_WAIT_MS = 30_000;
-/** After a session that lasted this long, the wait starts small again. */
+/** A session that lasted this long, in ms, resets the wait to its minimum. */
 const GOOD_MS = 60_000;
 
 /**
- * Errors that end a feed that has sent nothing yet, because its administrator is there to read them. A feed that has sent
- * something waits until they are resolved.
+ * Errors that end a feed which has sent nothing yet: the administrator who started it can read them. A feed that has
+ * already sent data waits until they are resolved.
  */
 const AT_START = new Set(['source_not_ready', 'source_denied']);
 

@@ -2,11 +2,11 @@ import { TidemarkError } from '@tidemark/protocol/errors';
 import pg from 'pg';
 
 /**
- * Connections to Postgres. Every value arrives as the master's own text, in the styles that docs/types.md describes, so
- * nothing depends on the database's or the user's settings.
+ * Connections to Postgres. Every value arrives as the master's own text in the styles of docs/types.md, whatever
+ * settings the database or the user has.
  */
 
-/** Settings of each connection. */
+/** Settings of each connection, which determine the text of values. */
 const STYLES = [
   'datestyle=ISO',
   'timezone=UTC',
@@ -22,7 +22,7 @@ const STYLES = [
   'client_min_messages=warning',
 ];
 
-/** Limits that Postgres 14 and 17 introduced. Older servers would refuse the connection if it named them. */
+/** Turns off the limits that Postgres 14 and 17 introduced. Older servers would reject a connection that names them. */
 const LATER_LIMITS = `SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN ('idle_session_timeout', 'transaction_timeout')`;
 
 const CONNECT_MS = 10_000;
@@ -32,7 +32,7 @@ const RAW: pg.CustomTypesConfig = {
   getTypeParser: () => (value: string | Buffer) => value,
 } as unknown as pg.CustomTypesConfig;
 
-/** The parts of node-postgres' connection that its published types leave out. */
+/** Members of node-postgres' connection that its published types omit. */
 export interface RawConnection {
   query(text: string): void;
   sendCopyFromChunk(chunk: Buffer): void;
@@ -87,7 +87,7 @@ export async function connect(url: string, replication: boolean): Promise<Connec
     client.on('error', (error) => reject(new TidemarkError('source_lost', { detail: error.message }, error)));
     client.on('end', () => reject(new TidemarkError('source_lost', { detail: 'the server closed the connection' })));
   });
-  // Callers race against it; until then a rejection is not unhandled.
+  // Callers race against this promise later. The handler prevents an unhandled rejection until then.
   lost.catch(() => undefined);
   try {
     await client.connect();
@@ -100,7 +100,7 @@ export async function connect(url: string, replication: boolean): Promise<Connec
     client,
     lost,
     async end() {
-      // A connection in COPY mode does not answer a Terminate message.
+      // Destroy the socket, because a connection in COPY mode does not answer a Terminate message.
       (client as unknown as { connection: RawConnection }).connection.stream.destroy();
     },
   };
@@ -108,8 +108,8 @@ export async function connect(url: string, replication: boolean): Promise<Connec
 
 function connectError(error: unknown): TidemarkError {
   const { code, message } = error as { code?: string; message: string };
-  // 28…: authentication failed; 42501: insufficient privilege. A missing database may be about to be restored, so it is
-  // unreachable.
+  // 28…: authentication failed. 42501: insufficient privilege. A missing database counts as unreachable, because
+  // someone may be restoring it.
   const denied = code?.startsWith('28') || code === '42501';
   const shutting = code?.startsWith('57P');
   return new TidemarkError(denied && !shutting ? 'source_denied' : 'source_unreachable', { detail: message }, error);
@@ -124,7 +124,7 @@ export function literal(text: string): string {
   return `'${text.replaceAll("'", "''")}'`;
 }
 
-/** Rows of a query, as objects of texts. */
+/** Runs a query and returns its rows as objects of texts. */
 export async function rows(client: pg.Client, sql: string): Promise<Record<string, string | null>[]> {
   return (await client.query(sql)).rows as Record<string, string | null>[];
 }

@@ -1,17 +1,23 @@
 /**
- * Turns the text of Postgres values, as pgoutput and COPY deliver it, into the JSON of the wire. No value passes through a
- * floating-point number.
+ * Converts the text of Postgres values, from pgoutput and COPY, to the JSON of the wire. It must never convert a value
+ * through a floating-point number.
  */
 
-/** How the text of a column's values becomes a value of the wire. */
+/** The conversion from the text of a column's values to wire values. */
 export type Form = 'number' | 'boolean' | 'real' | 'text' | 'blob' | 'timestamptz' | 'timestamp';
 
-/** Longer number texts (15 digits without sign and point) may not be exact as a JSON number, so they travel as strings. */
+/**
+ * Number texts longer than this, in characters, travel as strings, because a JSON number may not represent them
+ * exactly.
+ */
 const EXACT_LENGTH = 15;
 const ZERO = 0x30;
 const NINE = 0x39;
 
-/** The JSON of a value whose text is in `bytes` from `from` to `to`. Called for every value of every row. */
+/**
+ * Returns the JSON of a value whose text is in `bytes` from `from` to `to`. Must be fast: the feed calls it for every
+ * value of every row.
+ */
 export function toJson(form: Form, bytes: Buffer, from: number, to: number): string {
   switch (form) {
     case 'number': {
@@ -37,7 +43,7 @@ export function toJson(form: Form, bytes: Buffer, from: number, to: number): str
   }
 }
 
-/** `2026-11-23 08:24:35.1+00` becomes `2026-11-23T08:24:35.100000Z`. The fixed width makes text order time order. */
+/** `2026-11-23 08:24:35.1+00` becomes `2026-11-23T08:24:35.100000Z`. With this fixed width, the texts sort by time. */
 function timestamptz(text: string): string {
   const zone = text.indexOf('+');
   if (zone === -1) return text;
@@ -49,7 +55,10 @@ function timestamptz(text: string): string {
   return `${text.slice(0, space)}T${time}.${fraction}Z${era}`;
 }
 
-/** JSON text of a string. JSON.stringify would cost more than everything else here, so only text with escapes goes through it. */
+/**
+ * Returns the JSON text of a string. Calls JSON.stringify only for text with escapes, because it would cost more than
+ * all other conversions together.
+ */
 function quote(bytes: Buffer, from: number, to: number): string {
   const text = bytes.toString('utf8', from, to);
   for (let i = from; i < to; i++) {
