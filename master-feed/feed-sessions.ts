@@ -117,10 +117,10 @@ export class FeedSessions {
     // During the base copy, the relay may hold any version of any table.
     await this.#remember([]);
     try {
-      const { tables, unsure } = await sendBaseCopy(step, why);
+      const { tables, altered } = await sendBaseCopy(step, why);
       this.#obstacle = null;
       this.#suspects.clear();
-      await this.#remember(tables.flatMap(({ table }) => (unsure.includes(table) ? [] : [known(table)])));
+      await this.#remember(tables.flatMap(({ table }) => (altered.includes(table) ? [] : [known(table)])));
       return tables;
     } catch (error) {
       // The relay discards an incomplete base copy, so the log that the master keeps from its position is useless.

@@ -23,7 +23,7 @@ export interface FeedDeps {
 const FIRST_WAIT_MS = 250;
 const LONGEST_WAIT_MS = 30_000;
 /** A session that lasted this long, in ms, resets the wait to its minimum. */
-const GOOD_MS = 60_000;
+const STABLE_MS = 60_000;
 
 /**
  * Errors that end a feed which has sent nothing yet: the administrator who started it can read them. A feed that has
@@ -58,7 +58,7 @@ export async function runFeed(deps: FeedDeps, signal: AbortSignal): Promise<void
       const error = asTidemarkError(thrown);
       if (signal.aborted) return;
       if (FINAL.has(error.code) || (!hasSent && AT_START.has(error.code))) throw error;
-      if (deps.now() - from > GOOD_MS) attempt = 0;
+      if (deps.now() - from > STABLE_MS) attempt = 0;
       const waitMs = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** attempt++) * (0.5 + deps.random() / 2);
       logFault(deps.log, error, waitMs);
       await sleep(waitMs, undefined, { signal }).catch(() => undefined);

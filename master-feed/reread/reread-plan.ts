@@ -54,7 +54,7 @@ export function planReread(tables: readonly SourceTable[], facts: RereadFacts): 
   }
   const used = new Set([...origins.values()].map(({ id }) => id));
   plan.gone = facts.relay.tables.filter(({ id }) => !used.has(id)).map(({ schema }) => schema.name);
-  plan.loads = inOrder(plan.loads, facts.relay.tables);
+  plan.loads = orderLoads(plan.loads, facts.relay.tables);
   return plan;
 }
 
@@ -112,7 +112,7 @@ function originsOfColumns(
  * Orders loads so that a table is renamed only after the previous owner of its new name. Tables that swap names have no
  * such order.
  */
-function inOrder(loads: readonly Load[], relay: readonly RelayTable[]): Load[] {
+function orderLoads(loads: readonly Load[], relay: readonly RelayTable[]): Load[] {
   const oldName = (load: Load) => relay.find(({ id }) => id === load.from)?.schema.name.toLowerCase();
   const waiting = [...loads];
   const ordered: Load[] = [];

@@ -16,7 +16,7 @@ export interface RereadStep extends Step {
 
 /**
  * Re-reads altered tables in one transaction, which brings the relay to the position of a new copy. See
- * docs/decisions/2026-11-23-reread-altered-tables.md. The transaction holds:
+ * docs/decisions/2026-11-23-reread-altered-tables.md. The transaction contains:
  * 1. the changes of unaltered tables up to that position, from the log,
  * 2. the names of dropped tables,
  * 3. all rows of the altered tables, which the relay compares with its mirror to log the difference.

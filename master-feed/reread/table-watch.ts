@@ -3,7 +3,7 @@ import type { Log, NumberedTable, Source, SourceTable, WantedTables } from '../s
 import type { RelayTables, RereadPlan } from './reread-plan.ts';
 
 /** Checks take at most this fraction of the time. */
-const SHARE = 1 / 50;
+const MAX_TIME_SHARE = 1 / 50;
 
 export interface TableWatchDeps {
   source: Source;
@@ -43,7 +43,7 @@ export class TableWatch {
     if (began < this.#due) return false;
     const mark = await source.catalogMark();
     const ended = performance.now();
-    this.#due = ended + (ended - began) / SHARE;
+    this.#due = ended + (ended - began) / MAX_TIME_SHARE;
     if (mark === this.#mark) return false;
     const found = await this.#describe();
     if (found === null) return false;

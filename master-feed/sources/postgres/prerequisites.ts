@@ -85,12 +85,12 @@ function chooseTables(
     const problem = problemOf(table, user);
     if (problem === null) tables.push(table);
     else if (isNew(table)) leftOut.push(problem);
-    else problems.push(placed(problem, at));
+    else problems.push(withPlace(problem, at));
   };
   for (const { name, at } of listed ?? []) {
     const named = all.filter((table) => table.name === name);
     if (named.length === 0)
-      problems.push(placed(`There is no table ${name}. Correct its name in relay.yaml, or create it.`, at));
+      problems.push(withPlace(`There is no table ${name}. Correct its name in relay.yaml, or create it.`, at));
     for (const table of named) add(table, at);
   }
   if (listed === null)
@@ -106,7 +106,7 @@ function chooseTables(
   return { tables: chosen, leftOut, problems };
 }
 
-const placed = (problem: string, at: string | undefined) => (at === undefined ? problem : `${at}: ${problem}`);
+const withPlace = (problem: string, at: string | undefined) => (at === undefined ? problem : `${at}: ${problem}`);
 
 const sameNameAtReplica = (a: PostgresTable, b: PostgresTable) => a.name.toLowerCase() === b.name.toLowerCase();
 

@@ -42,7 +42,7 @@ export class RowDecoder {
     return this.#open;
   }
 
-  take(message: Message): void {
+  handle(message: Message): void {
     switch (message.kind) {
       case 'begin':
         this.#open = true;
@@ -84,7 +84,7 @@ export class RowDecoder {
     const { oid } = relation;
     const [root, known] = [this.#root, this.#byOid.get(oid)];
     this.#root = known?.table.kind === 'p' ? oid : null;
-    if (known) return isAs(known.table, relation) ? [] : [oid];
+    if (known) return matchesCatalogue(known.table, relation) ? [] : [oid];
     const parent = this.#roots.get(oid) ?? null;
     const table = parent === root && root !== null ? this.#byOid.get(root)?.table : undefined;
     // New rows of a partition have the columns of the root table. Old rows have only the columns that the partition
@@ -100,7 +100,7 @@ export class RowDecoder {
   }
 
   #row(known: Known, message: RowMessage): void {
-    if (message.kind !== 'insert' && message.old !== null && lacksKey(known, message.old)) {
+    if (message.kind !== 'insert' && message.old !== null && hasNoKey(known, message.old)) {
       this.#forget([message.oid], `the log does not hold the key of an old row of ${known.table.name}`);
       return;
     }
@@ -130,7 +130,7 @@ export class RowDecoder {
 }
 
 /** Reports whether the stream's description of a table equals the catalogue's. */
-function isAs(table: PostgresTable, relation: Relation): boolean {
+function matchesCatalogue(table: PostgresTable, relation: Relation): boolean {
   return (
     table.namespace === relation.namespace &&
     table.relation === relation.name &&
@@ -174,7 +174,7 @@ function valueJson(known: Known, row: Tuple, column: number, fill: Tuple | null)
 /**
  * Reports whether an old row has no key. The log sends NULL for columns that it omits, and key columns are never NULL.
  */
-function lacksKey({ table, keyAt }: Known, old: Tuple): boolean {
+function hasNoKey({ table, keyAt }: Known, old: Tuple): boolean {
   return table.key.length > 0 && keyAt.some((column) => old.kinds[column] === NULL);
 }
 

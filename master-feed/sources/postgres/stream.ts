@@ -107,7 +107,7 @@ export class Stream extends CopyQuery implements LogReader {
 
   #data(chunk: Buffer): void {
     const message = decode(chunk, DATA_AT);
-    this.#decoder.take(message);
+    this.#decoder.handle(message);
     if (message.kind === 'commit') {
       this.#received = message.endLsn;
       this.#reached();
