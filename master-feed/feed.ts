@@ -29,7 +29,7 @@ const GOOD_MS = 60_000;
  * Errors that end a feed that has sent nothing yet, because its administrator is there to read them. A feed that has sent
  * something waits until they are resolved.
  */
-const AT_START = new Set(['source_not_ready', 'source_denied']);
+const AT_START = new Set(['source_not_ready', 'source_denied', 'source_unsupported']);
 
 /** Errors that waiting cannot resolve. */
 const FINAL = new Set([
