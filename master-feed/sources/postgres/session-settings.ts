@@ -6,7 +6,7 @@ import { literal, rows } from './sql.ts';
  * The session settings that the text of values depends on, and those that could end or change a statement of the feed.
  *
  * They are set by `set_config` after the sign-in, which overrides the server's configuration, ALTER DATABASE, ALTER ROLE,
- * PGOPTIONS and the `options` of the source's address alike. Then they are read back. A connection with another setting
+ * PGOPTIONS and the `options` of the source's address. Then they are read back. A connection with another setting
  * must not be used: its values would be wrong at every terminal, and comparing would not find it.
  */
 

@@ -9,7 +9,7 @@ import { TidemarkError } from '@tidemark/protocol/errors';
 /** How the text of a column's values becomes a value of the wire. */
 export type Form = 'number' | 'boolean' | 'real' | 'text' | 'blob' | 'timestamptz' | 'timestamp' | 'date' | 'interval';
 
-/** What the text of a form looks like, for people. */
+/** Descriptions of the text of each form, for people. */
 const EXPECTED: Record<Form, string> = {
   number: 'a decimal number',
   boolean: 't or f',
