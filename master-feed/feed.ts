@@ -29,7 +29,7 @@ const STABLE_MS = 60_000;
  * Errors that end a feed which has sent nothing yet: the administrator who started it can read them. A feed that has
  * already sent data waits until they are resolved.
  */
-const AT_START = new Set(['source_not_ready', 'source_denied']);
+const AT_START = new Set(['source_not_ready', 'source_denied', 'source_unsupported']);
 
 /** Errors that waiting cannot resolve. */
 const FINAL = new Set([

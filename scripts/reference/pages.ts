@@ -4,7 +4,7 @@ import { errorsPage } from './errors-page.ts';
 import { metricsPage } from './metrics-page.ts';
 import { relayYamlPage } from './relay-yaml-page.ts';
 
-/** The generated pages of docs/, by file. A test fails where a file differs from its page. */
+/** The generated pages of docs/, by file name. A test fails when a file differs from its page. */
 export const PAGES: Record<string, () => string | Promise<string>> = {
   'docs/errors.md': errorsPage,
   'docs/reference/commands.md': commandsPage,

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type pg from 'pg';
 import type { SourceTable } from '../../source.ts';
-import { ident, literal, rows } from './connection.ts';
+import { ident, literal, rows } from './sql.ts';
 import { mapType } from './type-mapping.ts';
 import type { Form } from './values.ts';
 

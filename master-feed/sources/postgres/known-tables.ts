@@ -2,7 +2,7 @@ import type pg from 'pg';
 import { z } from 'zod';
 import type { KnownTable } from '../../source.ts';
 import type { PostgresVersion } from './catalog.ts';
-import { ident, literal, rows } from './connection.ts';
+import { ident, literal, rows } from './sql.ts';
 
 /**
  * Stores the descriptions of the tables that the relay holds as the comment of the publication, because the feed keeps

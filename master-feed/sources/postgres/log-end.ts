@@ -1,6 +1,7 @@
 import type { LogEnd } from '../../source.ts';
-import { type Connection, rows } from './connection.ts';
+import type { Connection } from './connection.ts';
 import { parseLsn, toPosition } from './lsn.ts';
+import { rows } from './sql.ts';
 
 /** Returns the current end of the master's log, with the time of the master's clock. */
 export async function logEnd({ client }: Connection): Promise<LogEnd> {

@@ -3,8 +3,8 @@ import { TableSchema } from '@tidemark/protocol/schema';
 import type pg from 'pg';
 import type { WantedTables } from '../../source.ts';
 import { type Leaf, leavesWithoutKey, type PostgresTable, qualified, readTables } from './catalog.ts';
-import { rows } from './connection.ts';
 import { PUBLISHES_GENERATED } from './publication.ts';
+import { rows } from './sql.ts';
 
 /**
  * Checks the feed's prerequisites at the master: server settings, the user's rights, and a key for each published

@@ -1,7 +1,7 @@
 import { TidemarkError } from '@tidemark/protocol/errors';
 import type pg from 'pg';
 import { type PostgresTable, qualified } from './catalog.ts';
-import { ident, literal, rows } from './connection.ts';
+import { ident, literal, rows } from './sql.ts';
 
 /**
  * Creates and repairs the publication. It must make the log contain every change to every row and column of the

@@ -3,7 +3,7 @@ import type { LogSink, NumberedTable } from '../../source.ts';
 import type { PostgresTable } from './catalog.ts';
 import { toPosition } from './lsn.ts';
 import { type Message, NULL, type Relation, type Tuple, UNCHANGED } from './pgoutput.ts';
-import { toJson } from './values.ts';
+import { toJson, unknownForm } from './values.ts';
 
 interface Known extends NumberedTable {
   table: PostgresTable;
@@ -168,7 +168,11 @@ function valueJson(known: Known, row: Tuple, column: number, fill: Tuple | null)
   if (kind === NULL) return 'null';
   if (kind === UNCHANGED)
     throw new TidemarkError('source_unsupported', { detail: `the master left out a value of ${known.table.name}` });
-  return toJson(known.table.columns[column]?.form ?? 'text', from.bytes, from.from[column] ?? 0, from.to[column] ?? 0);
+  const { table } = known;
+  const form = table.columns[column]?.form ?? 'text';
+  const json = toJson(form, from.bytes, from.from[column] ?? 0, from.to[column] ?? 0);
+  if (json === null) throw unknownForm({ table, column });
+  return json;
 }
 
 /**

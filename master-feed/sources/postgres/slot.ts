@@ -3,8 +3,8 @@ import type { SessionAnswer } from '@tidemark/protocol/api';
 import { TidemarkError } from '@tidemark/protocol/errors';
 import type pg from 'pg';
 import type { Log, Obstacle } from '../../source.ts';
-import { literal, rows } from './connection.ts';
 import { fromPosition, type Lsn, parseLsn } from './lsn.ts';
+import { literal, rows } from './sql.ts';
 
 /**
  * Manages the replication slot, which makes the master keep its log from the last confirmed position. An unread slot

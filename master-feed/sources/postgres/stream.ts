@@ -2,10 +2,11 @@ import { asTidemarkError, TidemarkError } from '@tidemark/protocol/errors';
 import type { SourcePosition } from '@tidemark/protocol/position';
 import type pg from 'pg';
 import { BaseCopyNeeded, type LogEnd, type LogReader, type LogSink } from '../../source.ts';
-import { CopyQuery, literal } from './connection.ts';
+import { CopyQuery } from './connection.ts';
 import { formatLsn, fromPosition, type Lsn, toPosition } from './lsn.ts';
 import { decode } from './pgoutput.ts';
 import type { RowDecoder } from './row-decoder.ts';
+import { literal } from './sql.ts';
 
 const XLOG_DATA = 0x77;
 const KEEPALIVE = 0x6b;

@@ -2,8 +2,9 @@ import { TidemarkError } from '@tidemark/protocol/errors';
 import type pg from 'pg';
 import type { Flow } from '../../source.ts';
 import { type PostgresTable, qualified, readTables } from './catalog.ts';
-import { type Connection, CopyQuery, connect, ident, literal } from './connection.ts';
-import { toJson } from './values.ts';
+import { type Connection, CopyQuery, connect } from './connection.ts';
+import { ident, literal } from './sql.ts';
+import { toJson, unknownForm } from './values.ts';
 
 const TAB = 0x09;
 const NEWLINE = 0x0a;
@@ -143,10 +144,16 @@ function rowJson(table: PostgresTable, row: Buffer, end: number): string {
 function fieldJson(table: PostgresTable, c: number, row: Buffer, from: number, to: number): string {
   const form = table.columns[c]?.form ?? 'text';
   const backslash = row.indexOf(BACKSLASH, from);
-  if (backslash === -1 || backslash >= to) return toJson(form, row, from, to);
-  if (to - from === 2 && row[from + 1] === 0x4e) return 'null';
-  const plain = unescaped(row, from, to);
-  return toJson(form, plain, 0, plain.length);
+  let json: string | null;
+  if (backslash === -1 || backslash >= to) {
+    json = toJson(form, row, from, to);
+  } else {
+    if (to - from === 2 && row[from + 1] === 0x4e) return 'null';
+    const plain = unescaped(row, from, to);
+    json = toJson(form, plain, 0, plain.length);
+  }
+  if (json === null) throw unknownForm({ table, column: c });
+  return json;
 }
 
 const ESCAPES: Record<number, number> = { 98: 0x08, 102: 0x0c, 110: 0x0a, 114: 0x0d, 116: 0x09, 118: 0x0b };

@@ -80,11 +80,11 @@ export function mapType(oid: number, modifier: number, typtype = 'b'): Mapped {
     case OID.uuid:
       return text({ kind: 'uuid' });
     case OID.date:
-      return text({ kind: 'date' });
+      return { ...text({ kind: 'date' }), form: 'date' };
     case OID.time:
       return text({ kind: 'time' });
     case OID.interval:
-      return text({ kind: 'interval' });
+      return { ...text({ kind: 'interval' }), form: 'interval' };
     case OID.json:
     case OID.jsonb:
       return text({ kind: 'json' });
