@@ -2,11 +2,11 @@ import type pg from 'pg';
 import { STARTUP_OPTIONS } from './session-settings.ts';
 
 /**
- * The address of the source, as `postgres://user@host/database?…`. Only parameters that concern the way to the server pass:
- * node-postgres would let any parameter of the address replace the feed's own options.
+ * Parses the address of the source, `postgres://user@host/database?…`. Only parameters about the connection to the
+ * server are passed on, because node-postgres would let any parameter replace the feed's own options.
  */
 
-/** Parameters of the address that node-postgres receives. `options` is handled here. */
+/** Parameters of the address that are passed to node-postgres. This module handles `options` itself. */
 const PASSED = new Set([
   'host',
   'port',
