@@ -16,7 +16,7 @@ import { dropOldest, type Retention } from '../log/retention.ts';
 import type { Filters } from '../routing/filters.ts';
 import { Routers } from '../routing/routers.ts';
 import { RoutedWriter } from './routed-writer.ts';
-import { countRows, applyFilters } from './scope-counts.ts';
+import { applyFilters, countRows } from './scope-counts.ts';
 import type { Dropped } from './writer-calls.ts';
 
 const STORED_SCHEMA = row({ id: INTEGER, schema: TEXT });
