@@ -2,30 +2,33 @@ import type { LogEnd } from '../log/feed-reader.ts';
 import type { Retention } from '../log/retention.ts';
 
 /**
- * Predicts until when the relay keeps the backlog of a terminal. Pure; times are ms since 1970.
+ * Computes until when the relay keeps the backlog of a terminal. Pure functions; times are in ms since 1970.
  *
- * It predicts the rules that `log/retention.ts` applies, so both change together: {@link DROPS_AT_MS} does not compile
+ * They predict the rules that `log/retention.ts` applies, so both change together: {@link DROPS_AT_MS} does not compile
  * until it has an entry for every key of `retention`.
  */
 
 export interface KeepingFacts {
   nowMs: number;
   retention: Retention;
-  /** When the oldest transaction that the terminal is missing was committed; null: it is missing none. */
+  /** Commit time of the oldest transaction that the terminal is missing; null if it is caught up. */
   oldestMissingMs: number | null;
-  /** The kept log; null: it is empty. */
+  /** Both ends of the log; null if it is empty. */
   log: { oldest: LogEnd; newest: LogEnd } | null;
-  /** Size of the log up to the terminal's cursor, bytes. */
+  /** Size of the log up to the terminal's cursor, in bytes. */
   cursorBytes: number;
 }
 
 const DAY_MS = 86_400_000;
-/** The last moment that a Date can hold, ms. */
+/** The latest time that a Date can represent, in ms. */
 const MAX_DATE_MS = 8.64e15;
 
 type BacklogFacts = KeepingFacts & { oldestMissingMs: number };
 
-/** When each rule of retention drops the first transaction that the terminal is missing. Infinity: as far as is known, never. */
+/**
+ * Returns when each rule of retention drops the first transaction that the terminal is missing. Infinity if the rule
+ * sets no time.
+ */
 const DROPS_AT_MS: Record<keyof Retention, (facts: BacklogFacts) => number> = {
   days: ({ retention, oldestMissingMs }) => oldestMissingMs + retention.days * DAY_MS,
   megabytes({ nowMs, retention, log, cursorBytes }) {
@@ -39,8 +42,9 @@ const DROPS_AT_MS: Record<keyof Retention, (facts: BacklogFacts) => number> = {
 };
 
 /**
- * When retention drops the first transaction that the terminal is missing: by its age, or earlier when the log, growing at
- * its present rate, passes its size. Null: never, or nothing is missing.
+ * Returns the time at which retention will drop the first transaction that the terminal is missing. Its age determines
+ * the time, or the size limit if the log will exceed it earlier at its current rate of growth. Returns null if no limit
+ * applies or the terminal is caught up.
  */
 export function keepsUntilMs(facts: KeepingFacts): number | null {
   const { oldestMissingMs } = facts;

@@ -31,10 +31,10 @@ test('Ctrl+F5 does nothing while a run is active', async () => {
 });
 
 test('shows the screen or dialog chosen in the menu or the tray', async () => {
-  const { tell, store } = renderApp(<Shell />);
-  tell('window.show', { screen: 'settings' });
+  const { sendEvent, store } = renderApp(<Shell />);
+  sendEvent('window.show', { screen: 'settings' });
   expect(store.getState().screen).toBe('settings');
-  tell('window.open', { dialog: 'verify' });
+  sendEvent('window.open', { dialog: 'verify' });
   expect(store.getState().dialog).toBe('verify');
 });
 

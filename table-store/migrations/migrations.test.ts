@@ -20,7 +20,7 @@ function open(sample?: string): Writer {
   return db;
 }
 
-/** Columns of our tables, by table, in order of their names. */
+/** Returns the columns of our tables, by table, sorted by name. */
 const columnsOf = (writer: Writer) =>
   OWN_TABLES.map((table) => [
     table,
@@ -51,7 +51,7 @@ describe('migrations', () => {
     expect([...formats].sort()).toEqual(Array.from({ length: FORMAT_VERSION }, (_, n) => n + 1));
   });
 
-  test.each(samples)('%s gets the tables of a new file and keeps its data', (sample) => {
+  test.each(samples)('give %s the tables of a new file and keep its data', (sample) => {
     const fresh = open();
     ensureFormat(fresh, 'shop');
     const wanted = columnsOf(fresh);
@@ -71,7 +71,7 @@ describe('migrations', () => {
     expect(old.prepare('SELECT tables FROM tidemark_meta').pluck().get()).toBe('["item","loose"]');
   });
 
-  test.each(samples)('%s that lost its mark and version in a dump is migrated all the same', (sample) => {
+  test.each(samples)('migrate %s after a dump and restore removed its mark and version', (sample) => {
     const old = open(sample);
     old.pragma('application_id = 0');
     old.pragma('user_version = 0');
@@ -80,7 +80,7 @@ describe('migrations', () => {
     expect(readCursorState(old).cursor).toEqual({ epoch: 'abcdefgh', seq: 2 });
   });
 
-  test.each(samples)('%s can be read without being migrated', (sample) => {
+  test.each(samples)('are not needed for reading %s', (sample) => {
     const old = open(sample);
     const reader = openReader(old.name);
     requireFeed(reader, 'shop');
@@ -88,7 +88,7 @@ describe('migrations', () => {
     reader.close();
   });
 
-  test('does not write to a file in the current format', () => {
+  test('do not write to a file in the current format', () => {
     const current = open('format-2.sql');
     ensureFormat(current, 'shop');
     const watcher = openReader(current.name);
@@ -98,7 +98,7 @@ describe('migrations', () => {
     watcher.close();
   });
 
-  test('refuses a newer format and leaves the file unchanged', () => {
+  test('reject a newer format and leave the file unchanged', () => {
     const newer = open('format-2.sql');
     newer.pragma(`user_version = ${FORMAT_VERSION + 1}`);
     expect(() => ensureFormat(newer, 'shop')).toThrowError(
