@@ -8,7 +8,7 @@ import type { Log, Source } from './source.ts';
 
 /**
  * Runs a feed: one session after another, each from the relay's durable position. After an error it waits, longer each
- * time, and begins a new session. Errors that waiting cannot resolve end the feed.
+ * time, and begins a new session. An error that waiting cannot resolve ends the feed.
  */
 
 export interface FeedDeps {
@@ -22,14 +22,14 @@ export interface FeedDeps {
 
 const FIRST_WAIT_MS = 250;
 const LONGEST_WAIT_MS = 30_000;
-/** After a session that lasted this long, the wait starts small again. */
-const GOOD_MS = 60_000;
+/** A session that lasted this long, in ms, resets the wait to its minimum. */
+const STABLE_MS = 60_000;
 
 /**
- * Errors that end a feed that has sent nothing yet, because its administrator is there to read them. A feed that has sent
- * something waits until they are resolved.
+ * Errors that end a feed which has sent nothing yet: the administrator who started it can read them. A feed that has
+ * already sent data waits until they are resolved.
  */
-const AT_START = new Set(['source_not_ready', 'source_denied']);
+const AT_START = new Set(['source_not_ready', 'source_denied', 'source_unsupported']);
 
 /** Errors that waiting cannot resolve. */
 const FINAL = new Set([
@@ -58,7 +58,7 @@ export async function runFeed(deps: FeedDeps, signal: AbortSignal): Promise<void
       const error = asTidemarkError(thrown);
       if (signal.aborted) return;
       if (FINAL.has(error.code) || (!hasSent && AT_START.has(error.code))) throw error;
-      if (deps.now() - from > GOOD_MS) attempt = 0;
+      if (deps.now() - from > STABLE_MS) attempt = 0;
       const waitMs = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** attempt++) * (0.5 + deps.random() / 2);
       logFault(deps.log, error, waitMs);
       await sleep(waitMs, undefined, { signal }).catch(() => undefined);

@@ -5,17 +5,17 @@
 
 const FIRST_MS = 2_000;
 export const LONGEST_MS = 5 * 60_000;
-/** Full jitter can give 0, and a relay that refuses at once would be hammered. */
+/** Shortest wait, ms. Full jitter can give 0, and the terminal would then flood a relay that rejects it at once. */
 const SHORTEST_MS = 250;
-/** Upper bound on a wait that the relay asks for. */
+/** Longest wait that the relay can ask for, ms. */
 export const LONGEST_ASKED_MS = 60 * 60_000;
 
-/** How often the relay is asked whether what it prepares is ready, where its answer does not say, ms. */
+/** How often to ask whether the relay has finished preparing something, ms, when its answer does not say. */
 export const ASK_AGAIN_MS = 2_000;
 
 /**
- * How long to wait before attempt number `attempt` + 1, ms. `random` is in [0, 1). A wait that the relay asked for is
- * kept, with up to 2 s of jitter on top.
+ * Returns how long to wait before attempt number `attempt` + 1, ms. `random` is in [0, 1). A wait that the relay asked
+ * for is respected, with up to 2 s of jitter added.
  */
 export function waitMs(attempt: number, retryAfterMs: number | null, random: number): number {
   if (retryAfterMs !== null)
@@ -24,7 +24,10 @@ export function waitMs(attempt: number, retryAfterMs: number | null, random: num
   return Math.max(SHORTEST_MS, random * ceiling);
 }
 
-/** Whether a time has come. A wait longer than `longestMs` was never set: the clock was set back, and the time counts as come. */
+/**
+ * Whether a time has come. A time more than `longestMs` away also counts, because the machine never sets such a wait:
+ * the PC's clock was set back.
+ */
 export function isDue(at: number | null, now: number, longestMs: number): boolean {
   return at !== null && (now >= at || at - now > longestMs);
 }

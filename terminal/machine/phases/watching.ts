@@ -11,9 +11,12 @@ import { NO_RESULTS, stopAtRest } from './during-run.ts';
 import { pauseFrom, settingsAtRest } from './settings-and-pause.ts';
 import { startRun } from './transitions.ts';
 
-/** Following the relay by long polls. An answer with changes, and a failure, become runs. */
+/** The machine follows the relay with long polls. An answer with changes starts a run, and so does a failure. */
 
-/** A poll that was answered early with nothing is not repeated before this time, ms: something on the way may answer for the relay. */
+/**
+ * Shortest interval between two polls, ms. It applies when a poll returns early without changes, because a proxy may be
+ * answering for the relay.
+ */
 const POLL_PAUSE_MS = 1_000;
 
 export const watching: Handlers<'watching'> = {
