@@ -57,7 +57,7 @@ export function proseOf(file: string, source: string): CodeProse {
 
 function collectStrings(node: Node, source: string, found: Passage[]): void {
   if (isSentence(node, source)) found.push({ start: node.start, end: node.end });
-  // Expressions in a template are replaced together with it. Strings inside them are rare and short.
+  // Expressions in a template are replaced together with it. They rarely contain strings.
   if (node.type === 'TemplateLiteral' && isSentence(node, source)) return;
   if (node.type.startsWith('Import') || node.type.startsWith('TS')) {
     if (node.type !== 'TSAsExpression' && node.type !== 'TSSatisfiesExpression' && node.type !== 'TSNonNullExpression')

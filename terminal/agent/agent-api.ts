@@ -47,7 +47,7 @@ export interface AgentOptions {
   giveUpAfterMs: number | null;
   /** Whether a verify repairs differences or only reports them. Default: it repairs. */
   repair?: boolean;
-  /** The pause that was in force when the previous process ended. */
+  /** A pause that began in an earlier process and has not ended. */
   paused: Facts['paused'];
 }
 

@@ -19,7 +19,7 @@ import type { Transfer } from '../relay/relay-transport.ts';
 
 /** The largest number of ranges in one request. */
 export const MAX_ASKS = 256;
-/** Interval between requests to a busy relay whose answer does not name one, ms. */
+/** Interval between requests to a busy relay, ms, when its answer does not name one. */
 const ASK_AGAIN_MS = 1_000;
 /** The longest time that the relay may be busy with one answer, ms. */
 const MAX_BUSY_MS = 15 * 60_000;
@@ -115,7 +115,7 @@ function parseRows(bytes: Buffer, asks: RowsRequest['asks']): RowsAnswer {
       if (kind !== 'i' || id === undefined || !ids.has(id) || !Array.isArray(rows)) throw unexpectedAnswer();
       return [id, rows];
     });
-  // Without progress, the terminal would repeat the request forever.
+  // An answer without progress would make the terminal repeat the same request forever.
   const empty = done === 0 && after === null;
   if (done > asks.length || empty || (after !== null && done === asks.length)) throw unexpectedAnswer();
   return { lines, done, after };

@@ -59,7 +59,7 @@ export interface Failures {
 export interface RunState {
   id: string;
   request: RunRequest;
-  /** ms since 1970. */
+  /** When the run started, ms since 1970. */
   startedAt: number;
   from: Cursor | null;
   /**
@@ -74,7 +74,7 @@ export interface RunState {
   failures: Failures;
 }
 
-/** A run that has a certain preparation ahead of it. */
+/** A run whose preparation is still to be done. */
 export type PreparingRun<By extends Preparation['by']> = RunState & { preparation: Extract<Preparation, { by: By }> };
 
 export function newRun(id: string, request: RunRequest, from: Cursor | null, startedAt: number): RunState {
@@ -118,12 +118,12 @@ export function withRemedy<R extends RunState>(run: R, remedy: Remedy): R {
   return hasTried(run, remedy) ? run : { ...run, tried: [...run.tried, remedy] };
 }
 
-/** Returns the run with a comparison ahead of it. */
+/** Returns the run with a comparison as its preparation. */
 export function toCompare(run: RunState, reason: ComparisonReason): PreparingRun<'comparison'> {
   return { ...run, preparation: { by: 'comparison', reason } };
 }
 
-/** Returns the run with the installation of a snapshot ahead of it. */
+/** Returns the run with a snapshot as its preparation. */
 export function toCopy(run: RunState, reason: SnapshotReason): PreparingRun<'snapshot'> {
   return { ...run, preparation: { by: 'snapshot', reason } };
 }

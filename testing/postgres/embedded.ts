@@ -18,11 +18,11 @@ import { clusterTemplate } from './cluster-template.ts';
 export interface PostgresOptions {
   /** The data folder, which `stop` keeps. Default: a temporary folder, which `stop` removes. */
   dataDir?: string;
-  /** Default: `logical`. */
+  /** The server's wal_level. Default: `logical`. */
   walLevel?: 'logical' | 'replica' | 'minimal';
   /** Other server settings, by name. */
   settings?: Record<string, string>;
-  /** Default: a free port. */
+  /** The server's port. Default: a free one. */
   port?: number;
   /**
    * Whether commits survive a crash of the machine (fsync). Default: false. A killed server loses no commits in either

@@ -132,7 +132,7 @@ function repeatRequestWhenDue(state: Pulling, _: object, context: Context): Step
   return step({ ...state, next: { is: 'requested', start, buildingSince: next.since } }, fetchPage(run, plan, start));
 }
 
-/** Returns since when the relay has been building compacted pages. Null: it is not building any. */
+/** Returns when the relay began to build compacted pages. Null when it is not building any. */
 export function buildingSince(next: NextPage): number | null {
   if (next.is === 'building') return next.since;
   return next.is === 'requested' ? next.buildingSince : null;

@@ -89,7 +89,7 @@ export function compare(state: Shared, run: PreparingRun<'comparison'>, manifest
   return step({ ...shared(state), at: 'comparing', run, manifest }, { do: 'compare', manifest, mayCopy });
 }
 
-/** Ends the work of a run. The run itself ends after its work. */
+/** Aborts the work of a run. The run ends once that work has ended. */
 export function cancel(state: RunningState, after: AfterCancel, context: Context): Step {
   return step({ ...shared(state), at: 'cancelling', run: state.run, since: context.now, after }, { do: 'abort' });
 }
