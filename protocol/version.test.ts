@@ -40,8 +40,8 @@ function wire() {
 const hash = () => createHash('sha256').update(JSON.stringify(wire())).digest('hex');
 
 /**
- * The hash of each version's wire. Update the hash for a new optional field that receivers may ignore. Any other change
- * requires a new version.
+ * The hash of each version's wire. Update the hash for a new optional field that receivers may ignore, and for a new
+ * error code that V4 permits. Any other change requires a new version.
  */
 const RELEASED: Record<number, string> = { 1: '399342b8a7c336863cd2fa67955917228d87db0a66f0755dfe1c109cca405ccc' };
 

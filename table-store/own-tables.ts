@@ -7,7 +7,8 @@ import { clearName } from './table-ddl.ts';
  *
  * Names that begin with `tidemark_` are reserved: an object of another program with such a name is dropped. The
  * numbered files in `migrations/` convert older formats to this one, so a change to {@link TABLES} needs a new
- * migration.
+ * migration. Other programs read `tidemark_status`, so its columns keep their names and meanings:
+ * docs/reference/replica-file.md.
  */
 const TABLES = {
   tidemark_meta: [
@@ -49,6 +50,13 @@ const TABLES = {
 } as const satisfies Record<string, readonly string[]>;
 
 export type OwnTable = keyof typeof TABLES;
+
+type NameOf<Column extends string> = Column extends `${infer Name} ${string}` ? Name : never;
+
+export type StatusColumn = NameOf<(typeof TABLES)['tidemark_status'][number]>;
+
+/** The columns of `tidemark_status`, as SQL defines them: a name, a type, and constraints. */
+export const STATUS_COLUMNS: readonly `${StatusColumn} ${string}`[] = TABLES.tidemark_status;
 
 export const OWN_TABLES = Object.keys(TABLES) as OwnTable[];
 

@@ -2,6 +2,7 @@ import { type Seq, seq } from '@tidemark/protocol/cursor';
 import { INTEGER, query, row, SEQ, TEXT, value } from '@tidemark/table-store/query';
 import { prepared, transaction, type Writer } from '@tidemark/table-store/sqlite';
 import { z } from 'zod';
+import type { FeedConfig } from '../config/relay-config.ts';
 
 /**
  * Drops the oldest increments beyond the limits and moves the horizon. A step drops a limited number of transactions,
@@ -9,12 +10,15 @@ import { z } from 'zod';
  * because later counts start from them.
  */
 
-/** The limits of the log. The relay drops the oldest increments when either limit is passed. */
+/**
+ * The limits of the log. The relay drops the oldest increments when either limit is passed. A key that relay.yaml has and
+ * this schema does not have fails to compile. `feed/keeping-time.ts` predicts the effect of each limit.
+ */
 export const Retention = z.object({
   days: z.number().positive(),
   /** Size of the log before compression, in 10^6 bytes. Null for no limit. */
   megabytes: z.number().positive().nullable(),
-});
+}) satisfies z.ZodType<FeedConfig['retention']>;
 export type Retention = z.output<typeof Retention>;
 
 /** Maximum number of transactions that a step drops. */
