@@ -46,7 +46,7 @@ export interface EmbeddedPostgres {
   stop(mode?: 'fast' | 'immediate'): Promise<void>;
   /** Kills the postmaster, as a crash would. `restart` then runs crash recovery. */
   kill9(): Promise<void>;
-  /** Stops the server if it runs, and starts it with the same port and data. `settings` replace the previous ones. */
+  /** Stops the server if it runs, and starts it with the same port and data. `settings` change only the settings that they name. */
   restart(settings?: Record<string, string>): Promise<void>;
 }
 
