@@ -8,7 +8,7 @@ import Database from 'better-sqlite3';
 import { inTurn, type Result, seconds, thousands } from './lib.ts';
 import { type Office, ROWS } from './office.ts';
 
-/** All pages of the log, uncompressed, starting after the empty base copy. */
+/** Returns all pages of the log after the empty base copy, uncompressed. */
 async function pages(office: Office): Promise<Buffer[]> {
   const { head } = await office.system.status();
   const token = readToken(office.system.tokenFile('branch-7'));
@@ -27,7 +27,9 @@ async function pages(office: Office): Promise<Buffer[]> {
   return all;
 }
 
-/** The limit: plain better-sqlite3 parses the same pages and inserts 50 rows per statement, in one transaction per page. */
+/**
+ * The limit: plain better-sqlite3 parses the same pages and inserts 50 rows per statement, one transaction per page.
+ */
 function plain(file: string, pages: Buffer[]): void {
   const db = new Database(file);
   db.pragma('journal_mode = WAL');
@@ -50,7 +52,7 @@ function plain(file: string, pages: Buffer[]): void {
   db.close();
 }
 
-/** Measures applying pages at the terminal, in rows/s. */
+/** Measures how fast the terminal applies pages, in rows/s. */
 export async function benchApply(office: Office): Promise<Result> {
   const all = await pages(office);
   const ours = path.join(office.folder, 'apply.sqlite');

@@ -4,7 +4,10 @@ import { Helper, median, type Result, RUNS, seconds, thousands } from './lib.ts'
 import { type Office, ROWS } from './office.ts';
 import { BenchTerminal } from './terminal.ts';
 
-/** Measures first pulls into new files with the relay's snapshot ready, in rows/s. Keeps the last file for other benchmarks. */
+/**
+ * Measures first pulls into new files, in rows/s, with the relay's snapshot already built. Keeps the last file for
+ * later benchmarks.
+ */
 export async function benchFirstSync(office: Office): Promise<{ result: Result; replica: string }> {
   const replica = path.join(office.folder, 'first.sqlite');
   await firstPull(office, path.join(office.folder, 'warm.sqlite'));

@@ -5,7 +5,7 @@ import { until } from '@tidemark/testing/processes';
 import { inTurn, type Result, thousands } from './lib.ts';
 import { type Office, ROWS, row } from './office.ts';
 
-/** pg_recvlogical of Debian's postgresql packages, which install it outside the path. */
+/** Debian's postgresql packages install pg_recvlogical in a folder that is not on the path. */
 function recvlogical(): string | null {
   const base = '/usr/lib/postgresql';
   const inBase = existsSync(base)
@@ -14,7 +14,10 @@ function recvlogical(): string | null {
   return ['pg_recvlogical', ...inBase].find((file) => spawnSync(file, ['--version']).status === 0) ?? null;
 }
 
-/** Measures one transaction of {@link ROWS} rows, from Postgres to the relay's disk; rows/s from the start of the stream. */
+/**
+ * Measures one transaction of {@link ROWS} rows from Postgres to the relay's disk, in rows/s from the start of the
+ * stream.
+ */
 export async function benchIngest(office: Office): Promise<Result> {
   const { master, system, postgres } = office;
   const program = recvlogical();

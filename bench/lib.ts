@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 
-/** Values of one measurement, from its runs. */
+/** Returns the median. NaN for an empty list. */
 export function median(values: number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = Math.floor(sorted.length / 2);
@@ -10,27 +10,29 @@ export function median(values: number[]): number {
   return sorted.length % 2 === 1 ? high : (low + high) / 2;
 }
 
-/** The quantile of the values, 0 to 1. */
+/** Returns the quantile at `part`, which is between 0 and 1. NaN for an empty list. */
 export function quantile(values: number[], part: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? Number.NaN;
 }
 
-/** One line of the table. */
+/** One row of the table of results. */
 export interface Result {
   what: string;
   ours: string;
   limit: string;
-  /** Text of the table's cell: `0.93`, `12 ×`. */
+  /** The text of the cell, such as `0.93` or `12 ×`. */
   ratio: string;
   reach: string;
-  /** Null: not measured, as `ours` says, or for comparison only. */
+  /**
+   * Whether the goal was met. Null when the row is for comparison only, or was not measured; `ours` gives the reason.
+   */
   met: boolean | null;
 }
 
 export const RUNS = Number(process.env.BENCH_RUNS ?? 5);
 
-/** Measures ours and its limit alternately, so that other load on the machine affects both. */
+/** Measures our code and its limit alternately, so that other load on the machine affects both. Returns the medians. */
 export async function inTurn(
   ours: () => Promise<number>,
   limit: () => Promise<number>,
@@ -50,7 +52,7 @@ export async function seconds(work: () => Promise<unknown>): Promise<number> {
   return (performance.now() - begin) / 1000;
 }
 
-/** CPU seconds used and peak of resident memory, MiB, of a process (Linux). */
+/** Returns a process's CPU time, in seconds, and its peak resident memory, in MiB. Linux only. */
 export function usage(pid: number | undefined): { cpuS: number; peakMib: number } {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
@@ -59,7 +61,9 @@ export function usage(pid: number | undefined): { cpuS: number; peakMib: number 
   return { cpuS, peakMib: Number(peak) / 1024 };
 }
 
-/** Starts another Node process of the bench, which prints `ready {json}` and is ended by its id. */
+/**
+ * Another Node process of the benchmark. It prints `ready {json}` once it has started, and is killed by its process id.
+ */
 export class Helper<T = unknown> {
   readonly child: ChildProcess;
   readonly ready: T;

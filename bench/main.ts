@@ -16,7 +16,10 @@ import { benchServing } from './serving.ts';
 import { benchSnapshot } from './snapshot.ts';
 import { benchVerify } from './verify.ts';
 
-/** `npm run bench`: prints a table of ratios, each against its limit in the same run; `-- --write` puts it into docs/performance.md. */
+/**
+ * `npm run bench`: prints a table of results, each compared with a limit that is measured in the same run. With `--
+ * --write`, also writes the table into docs/performance.md.
+ */
 
 const PEERS = path.join(import.meta.dirname, 'peers');
 if (!existsSync(path.join(PEERS, 'node_modules'))) {

@@ -4,10 +4,10 @@ import { until } from '@tidemark/testing/processes';
 import { usage } from './lib.ts';
 import { Office, row } from './office.ts';
 
-/** Numbers of rows in one transaction for which the peaks are measured. */
+/** The transaction sizes, in rows, for which the peaks are measured. */
 const SIZES = [100_000, 500_000, 1_000_000];
 
-/** Measures the peak memory of each process by transaction size. Each size has its own processes. */
+/** Measures the peak memory of each process by transaction size. Each size starts new processes. */
 export async function benchMemory(): Promise<string> {
   const lines: string[] = [];
   for (const size of SIZES) {

@@ -6,11 +6,18 @@ import { System } from '@tidemark/testing/system';
 import { temporaryFolder } from '@tidemark/testing/temporary-folder';
 import type pg from 'pg';
 
+/**
+ * The head office that the benchmarks share: one embedded Postgres, one feed and one relay.
+ *
+ * The relay must have stored the base copy before a benchmark starts. Stop the office at the end; it removes its
+ * folder.
+ */
+
 export const ROWS = Number(process.env.BENCH_ROWS ?? 500_000);
-/** Rows per transaction of the log from which the relay builds pages. */
+/** Rows in each transaction that fills the log. The relay builds pages from these transactions. */
 const STEP = 5000;
 
-/** The row of the benchmarks: id, 20 characters, numeric(12,2), timestamptz, 80 characters. */
+/** Returns the SQL of one row: an id, 20 characters, a numeric(12,2), a timestamptz and 80 characters. */
 export function row(column: string): string {
   const n = `${column}::bigint`;
   const text = (from: number, length: number) =>
@@ -20,7 +27,7 @@ export function row(column: string): string {
 
 const COLUMNS = '(id bigint PRIMARY KEY, name text, amount numeric(12,2), at timestamptz, note text)';
 
-/** Head office for the benchmarks: a real master, feed and relay, with the table `item` of {@link ROWS} rows in the relay's log. */
+/** A real master, feed and relay. The relay's log contains the table `item` with {@link ROWS} rows. */
 export class Office {
   readonly folder: string;
   readonly postgres: EmbeddedPostgres;
@@ -54,7 +61,7 @@ export class Office {
     return office;
   }
 
-  /** A replica that has no rows yet. */
+  /** Path of a replica without rows. */
   get empty(): string {
     return path.join(this.folder, 'empty.sqlite');
   }

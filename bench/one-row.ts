@@ -3,12 +3,17 @@ import Database from 'better-sqlite3';
 import { quantile, type Result } from './lib.ts';
 import type { Office } from './office.ts';
 
+/** The latency benchmark: how long one committed row takes to reach another program's query on the branch PC. */
+
 const COMMITS = 400;
 const pause = new Int32Array(new SharedArrayBuffer(4));
-/** Interval of the reader's queries, ms: short enough to be precise, long enough to leave the processor to the others. */
+/**
+ * Interval between the reader's queries, ms. Short enough to be precise, and long enough to leave the CPU to the other
+ * processes.
+ */
 const LOOK_MS = 0.3;
 
-/** Measures one row from the master's answer to COMMIT until another program on the branch PC reads it. */
+/** Measures the time from the master's answer to COMMIT until another program on the branch PC reads the row. */
 export async function benchOneRow(office: Office, replica: string): Promise<Result> {
   const terminal = office.system.startWatch(replica);
   await until(

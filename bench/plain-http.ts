@@ -2,7 +2,10 @@ import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import express from 'express';
 
-/** The limits for the relay's speed: `plain-http.ts node <file>` serves a file's bytes, `plain-http.ts express <json>` a fixed answer. */
+/**
+ * The limits of the relay's speed: `plain-http.ts node <file>` serves the bytes of a file, `plain-http.ts express
+ * <json>` a fixed answer.
+ */
 const [kind, given = ''] = process.argv.slice(2);
 
 function node(): http.Server {

@@ -13,7 +13,7 @@ import { temporaryFolder } from '@tidemark/testing/temporary-folder';
 import { TestRelay } from '@tidemark/testing/test-relay';
 import { inTurn, median, type Result, RUNS, thousands } from './lib.ts';
 
-/** Measures the cost of scopes and of the length of the log, when the relay routes a change and when a terminal pulls. */
+/** The scope benchmarks: the cost of scopes and of a long log when the relay routes a change and when a terminal pulls. */
 
 const STOCK: TableSchema = {
   name: 'stock',
@@ -34,7 +34,7 @@ const AT = '2026-11-23T08:00:00.000000Z';
 const BRANCHES = 1000;
 const TRANSACTIONS = 10_000;
 const ROWS = 10;
-/** Size of a full batch. */
+/** Size of a full batch, bytes. */
 const BATCH_BYTES = 2 * 1024 * 1024;
 
 const position = (n: number) => n.toString(16).toUpperCase().padStart(16, '0');
@@ -46,7 +46,10 @@ function batch(lines: unknown[][]): Buffer {
   return Buffer.from(`${body}${JSON.stringify({ lines: lines.length, sha256 })}\n`);
 }
 
-/** Batches of transactions that insert, update and delete. Each transaction concerns one of that many branches. */
+/**
+ * Builds batches of transactions that insert, update and delete rows. Each transaction affects one of `branches`
+ * branches.
+ */
 function batches(branches: number): { batches: Buffer[]; changes: number } {
   const made: Buffer[] = [];
   let lines: unknown[][] = [];
@@ -73,7 +76,10 @@ function batches(branches: number): { batches: Buffer[]; changes: number } {
   return { batches: made, changes: TRANSACTIONS * (ROWS + 6 + 2) };
 }
 
-/** Measures ingest with rows of a thousand branches against rows of one branch and, for comparison, against no filter. */
+/**
+ * Measures ingest with the rows of a thousand branches against the rows of one branch and, for comparison, against no
+ * filter.
+ */
 export async function benchRouting(): Promise<Result[]> {
   const [many, one] = [batches(BRANCHES), batches(1)];
   const rate = async (feed: string, work: ReturnType<typeof batches>) => {
@@ -92,7 +98,7 @@ export async function benchRouting(): Promise<Result[]> {
     }
   };
   const filtered = '{ tables: { stock: { where: { branch: $branch } } } }';
-  // The first run loads files and code into memory.
+  // The first run loads files and compiles code, so it is not measured.
   await rate(filtered, many);
   const against = async (limit: string, peer: () => Promise<number>, reach: number | null): Promise<Result> => {
     const measured = await inTurn(() => rate(filtered, many), peer);
@@ -112,15 +118,15 @@ export async function benchRouting(): Promise<Result[]> {
   ];
 }
 
-/** Transactions in a pull, of one change each. */
+/** Transactions in one pull. Each has one change. */
 const PULLED = 1000;
-/** Pulls before the measurement, which compile code and prepare statements. */
+/** Pulls before the measurement, in which Node compiles the code and SQLite prepares the statements. */
 const WARM_UP = 40;
 
 /**
- * Writes a relay's log with that many entries in that many scopes. It writes them with SQL in the format of ingest, because
- * sending ten million transactions through the relay would take an hour. The newest entries are the last {@link PULLED}
- * and some of the measured branch.
+ * Writes a relay's log of `entries` entries in `scopes` scopes. It writes SQL in the format of ingest, because sending
+ * ten million transactions through the relay would take an hour. The newest entries, more than {@link PULLED}, belong
+ * to the measured branch.
  */
 function makeLog(data: string, entries: number, scopes: number): void {
   mkdirSync(path.join(data, 'shop'), { recursive: true });
@@ -153,7 +159,7 @@ function makeLog(data: string, entries: number, scopes: number): void {
   db.close();
 }
 
-/** Seconds of the relay's answers to a pull of {@link PULLED} changes: status and page. */
+/** Returns how long the relay takes to answer a pull of {@link PULLED} changes, in seconds: one status and one page. */
 async function pullCost(entries: number, scopes: number): Promise<number> {
   const folder = temporaryFolder('bench');
   try {
@@ -190,7 +196,7 @@ async function answers(url: string, token: string, head: number): Promise<number
   const first = JSON.parse(await get('status')) as { head: { epoch: string }; plan: { scopes: string } };
   const { epoch } = first.head;
   const took: number[] = [];
-  // Each pull has another range, so the cache serves no page.
+  // Each pull requests another range, so that the cache serves no page.
   for (let n = 0; n < WARM_UP + 20 * RUNS; n++) {
     const to = head - n;
     const from = to - PULLED;

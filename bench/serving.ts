@@ -5,7 +5,10 @@ import { readToken } from '@tidemark/testing/test-relay';
 import { Helper, inTurn, type Result, seconds } from './lib.ts';
 import type { Office } from './office.ts';
 
-/** Requests per second over that many connections. Each connection sends a request after the previous answer. */
+/**
+ * Returns the requests per second over `connections` connections. Each connection sends its next request after the
+ * previous answer.
+ */
 async function load(url: string, headers: http.OutgoingHttpHeaders, requests: number, connections: number) {
   const agent = new http.Agent({ keepAlive: true, maxSockets: connections });
   let left = requests;

@@ -7,6 +7,8 @@ import { createTableSql } from '@tidemark/table-store/table-ddl';
 import { temporaryFolder } from '@tidemark/testing/temporary-folder';
 import { inTurn, type Result, thousands } from './lib.ts';
 
+/** The snapshot benchmark: how long the relay's builder takes to write a verified snapshot file. It needs no relay. */
+
 const ROWS = 500_000;
 const LEDGER = {
   name: 'ledger',
@@ -20,7 +22,7 @@ const LEDGER = {
   key: ['id'],
 };
 
-/** Measures building a verified snapshot of half of a table's rows on disk, against SQLite's INSERT … SELECT of these rows. */
+/** Measures a snapshot of half of a table's rows against SQLite's INSERT … SELECT of the same rows. */
 export async function benchSnapshot(): Promise<Result> {
   const folder = temporaryFolder('bench');
   const mirror = path.join(folder, 'mirror.sqlite');

@@ -5,7 +5,7 @@ import { Secret } from '@tidemark/terminal/relay/secret';
 import { readToken } from '@tidemark/testing/test-relay';
 import type { Office } from './office.ts';
 
-/** The terminal's agent in this process, as the app runs it. */
+/** Runs the terminal's agent in this process, with the app's settings. */
 export class BenchTerminal {
   readonly #agent: Agent;
   readonly #settings: AgentSettings;
@@ -38,7 +38,7 @@ export class BenchTerminal {
     this.#agent.start(this.#settings);
   }
 
-  /** Does the work of a click on Sync now. Resolves after the last page is applied. Throws the run's error. */
+  /** Pulls as a click on Sync now does. Resolves after the last page is applied. Throws the run's error. */
   async pull(): Promise<Run> {
     const run = await new Promise<Run>((resolve) => {
       const off = this.#agent.onRun((ended) => {

@@ -5,6 +5,8 @@ import { batchOf, position } from '@tidemark/testing/test-relay';
 import Database from 'better-sqlite3';
 import { inTurn, type Result, seconds, thousands } from './lib.ts';
 
+/** The verify benchmark: how fast a terminal compares its replica with the relay when they are equal. */
+
 const ROWS = Number(process.env.BENCH_VERIFY_ROWS ?? 1_000_000);
 const LINE_ROWS = 500;
 const BATCH_LINES = 100;
@@ -48,7 +50,10 @@ async function fill({ relay }: Branch): Promise<void> {
   }
 }
 
-/** Verifies a replica that equals the relay, whose checksums are not cached. Counts relay and terminal, in rows/s. */
+/**
+ * Verifies a replica that equals the relay, with no checksums cached. Includes the work of relay and terminal, in
+ * rows/s.
+ */
 export async function benchVerify(): Promise<Result> {
   const branch = await Branch.start();
   try {

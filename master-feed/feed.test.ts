@@ -4,14 +4,14 @@ import { MemoryRelay } from '@tidemark/testing/memory-relay';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { runFeed } from './feed.ts';
 
-/** Everything here takes milliseconds; a busy machine may need much longer. */
+/** Time limit of a test. Each step takes milliseconds, but a busy machine may need much longer. */
 const LIMIT_MS = 120_000;
 
 interface Event extends Record<string, unknown> {
   event: string;
 }
 
-/** A feed that runs in this process, on a master and a relay in memory. */
+/** Runs a feed in this process, with a master and a relay in memory. */
 class Feed {
   readonly events: Event[] = [];
   readonly ended: Promise<void>;
@@ -30,12 +30,12 @@ class Feed {
     this.ended.catch(() => undefined);
   }
 
-  /** The events of a name so far. */
+  /** Returns the events of this name logged so far. */
   of(event: string): Event[] {
     return this.events.filter((each) => each.event === event);
   }
 
-  /** Resolves when an event of this name was logged so many times. */
+  /** Resolves when events of this name have been logged `times` times. */
   async until(event: string, times = 1): Promise<void> {
     while (this.of(event).length < times)
       await Promise.race([new Promise<void>((resolve) => this.#waiting.push(resolve)), this.ended]);

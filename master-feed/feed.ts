@@ -10,7 +10,7 @@ import type { Log, Source } from './source.ts';
 /**
  * Runs a feed: one session after another, each from the relay's durable position. After an error it waits, longer each
  * time, and begins a new session. It waits in the same way when session after session ends without a new durable
- * position. Errors that waiting cannot resolve end the feed.
+ * position. An error that waiting cannot resolve ends the feed.
  */
 
 export interface FeedDeps {
@@ -23,14 +23,14 @@ export interface FeedDeps {
 }
 
 const PACE: Pace = { firstMs: 1_000, longestMs: 30_000 };
-/** After a session that lasted this long, the wait starts small again. */
-const GOOD_MS = 60_000;
+/** A session that lasted this long, in ms, resets the wait to its minimum. */
+const STABLE_MS = 60_000;
 
 /**
- * Errors that end a feed that has sent nothing yet, because its administrator is there to read them. A feed that has sent
- * something waits until they are resolved.
+ * Errors that end a feed which has sent nothing yet: the administrator who started it can read them. A feed that has
+ * already sent data waits until they are resolved.
  */
-const AT_START = new Set(['source_not_ready', 'source_denied']);
+const AT_START = new Set(['source_not_ready', 'source_denied', 'source_unsupported']);
 
 /** Errors that waiting cannot resolve. */
 const FINAL = new Set([
@@ -66,7 +66,7 @@ export async function runFeed(deps: FeedDeps, signal: AbortSignal): Promise<void
       const error = asTidemarkError(thrown);
       if (signal.aborted) return;
       if (FINAL.has(error.code) || (!hasSent && AT_START.has(error.code))) throw error;
-      if (deps.now() - from > GOOD_MS) attempt = 0;
+      if (deps.now() - from > STABLE_MS) attempt = 0;
       const askedMs = error instanceof RefusedRequest ? error.retryAfterMs : null;
       const waitMs = retryWaitMs(++attempt, askedMs, deps.random(), PACE);
       logFault(deps.log, error, waitMs);

@@ -9,8 +9,8 @@ import axios, { type AxiosInstance, type AxiosResponse } from 'axios';
 import type { z } from 'zod';
 
 /**
- * How long the relay may take to answer, ms. A batch may end a large base copy, which the relay compares and syncs to disk
- * before it answers.
+ * Time limit for the relay's answer, in ms. A batch may end a large base copy, which the relay compares and syncs to
+ * disk before it answers.
  */
 const ANSWER_MS = 10 * 60_000;
 
@@ -98,7 +98,7 @@ function parse(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    // The caller reports that the answer does not come from a Tidemark relay.
+    // The caller then reports that the server is not a Tidemark relay.
     return undefined;
   }
 }

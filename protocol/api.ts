@@ -10,7 +10,7 @@ import { type TimeSchema, TimeText } from './time.ts';
  * paths.ts; the text bodies of pages and batches are in lines.ts and page.ts.
  */
 
-/** Name of a feed. It is part of addresses and file names. */
+/** Name of a feed. URLs and file names contain it. */
 export const FeedName = z
   .string()
   .regex(/^[a-z][a-z0-9_-]{0,39}$/, 'a feed name has 1 to 40 characters a-z 0-9 _ - and begins with a letter');
@@ -23,13 +23,16 @@ export type Role = z.infer<typeof Role>;
 export const HEADERS = {
   /** Protocol version of the sender. The relay answers `protocol_unsupported` to a version that it does not speak. */
   protocol: 'tidemark-protocol',
-  /** Session of a feed, on batches. */
+  /** Session of the feed, sent with each batch. */
   session: 'tidemark-session',
-  /** Number of a batch in its session, from 1. The same number again is answered like the first time. */
+  /** Number of a batch in its session, from 1. When a number is repeated, the relay repeats its first answer. */
   batch: 'tidemark-batch',
-  /** Version of the terminal, for the fleet list. */
+  /** Version of the terminal, shown in the fleet list. */
   terminal: 'tidemark-terminal',
-  /** On a compacted page: changes and bytes (before compression) of all pages of its range, `5000 812345`. */
+  /**
+   * Totals of all pages of a compacted range, sent with each page: changes, and bytes before compression (`5000
+   * 812345`).
+   */
   squashed: 'tidemark-squashed',
   /** Id of a request, in answers and logs. */
   request: 'x-request-id',
@@ -56,7 +59,7 @@ export const SessionAnswer = z.object({
   epoch: Epoch,
   /** Newest seq in the log. */
   head: Seq,
-  /** Position of the last transaction on the relay's disk; null: the relay has nothing and needs a base. */
+  /** Position of the last transaction on the relay's disk. Null: the relay has no data and needs a base copy. */
   position: SourcePosition.nullable(),
   /** Tables to publish, with their places in relay.yaml (`relay.yaml line 9`). Null: all tables. */
   publish: z.array(z.object({ name: z.string(), at: z.string() })).nullable(),
@@ -76,14 +79,16 @@ export const BatchAnswer = z.object({
 });
 export type BatchAnswer = z.infer<typeof BatchAnswer>;
 
-/** Query of GET status. All fields come as text. */
+/** Query of GET status. All values arrive as text. */
 export const StatusQuery = z.object({
-  /** The replica's cursor, as two fields. Absent: it has no data. */
+  /** The replica's cursor, as two fields. Absent when the replica has no data. */
   epoch: Epoch.optional(),
   seq: z.coerce.number().pipe(Seq).optional(),
   /** Set of scopes that the replica holds. */
   scopes: ScopeSet.optional(),
-  /** Long poll: the relay answers when the head is past `seq`, or after this many seconds. 0: at once. */
+  /**
+   * Long poll: the relay answers when the head is past `seq`, or after this many seconds. 0: the relay answers at once.
+   */
   wait: z.coerce.number().int().min(0).max(60).default(0),
 });
 export type StatusQuery = z.infer<typeof StatusQuery>;
@@ -122,7 +127,7 @@ export const SnapshotReason = z.enum([
 ]);
 export type SnapshotReason = z.infer<typeof SnapshotReason>;
 
-/** A {@link RelayStatus} with times in one form: a terminal keeps it with `Time`. */
+/** A {@link RelayStatus}, with a schema for its times as parameter. A terminal keeps it with `Time`. */
 export const relayStatusOf = <T extends TimeSchema>(time: T) =>
   z.object({
     /** Protocol version of the relay. */
@@ -135,7 +140,10 @@ export const relayStatusOf = <T extends TimeSchema>(time: T) =>
     head: z.object({ epoch: Epoch, seq: Seq, committedAt: time }).nullable(),
     /** Oldest seq from which a pull can start. */
     horizon: Seq,
-    /** Until when the relay, at its present rate, keeps this terminal's complete backlog. Null: no backlog, or unknown. */
+    /**
+     * Time until which the relay, at its present rate, keeps this terminal's complete backlog. Null: no backlog, or
+     * unknown.
+     */
     keepsUntil: z.nullable(time),
     /** Null when the terminal sent no cursor, or one from which a pull cannot start. */
     behind: behindOf(time).nullable(),
@@ -177,7 +185,7 @@ export const relayStatusOf = <T extends TimeSchema>(time: T) =>
       heardAt: z.nullable(time),
       /** How far the feed was behind the master at that time. Null: unknown. */
       lagMs: z.number().nonnegative().nullable(),
-      /** When and why the feed last took a base copy: `the slot is gone`. */
+      /** When the feed last took a base copy, and the reason: `the slot is gone`. */
       base: z.object({ at: time, why: z.string() }).optional(),
     }),
   });
@@ -197,7 +205,7 @@ export const TransactionsQuery = z.object({
   limit: z.coerce.number().int().min(1).max(500).default(100),
 });
 
-/** A {@link TransactionList} with times in one form. */
+/** A {@link TransactionList}, with a schema for its times as parameter. */
 export const transactionListOf = <T extends TimeSchema>(time: T) =>
   z.object({
     transactions: z.array(
@@ -217,13 +225,13 @@ export const transactionListOf = <T extends TimeSchema>(time: T) =>
     head: Seq,
   });
 
-/** GET transactions: those after a seq, oldest first, to choose one to sync up to. */
+/** GET transactions: the transactions after a seq, oldest first. A person chooses one of them to sync up to. */
 export const TransactionList = transactionListOf(TimeText);
 export type TransactionList = z.infer<typeof TransactionList>;
 /** {@link TransactionList} as the relay sends it. */
 export type TransactionListBody = z.input<typeof TransactionList>;
 
-/** Query of GET tables: the replica's cursor, as two fields. Absent: it has no data. */
+/** Query of GET tables: the replica's cursor, as two fields. Absent when the replica has no data. */
 export const TablesQuery = z.object({ epoch: Epoch.optional(), seq: z.coerce.number().pipe(Seq).optional() });
 
 /** GET tables: the tables of the feed, with the terminal's backlog in each. */
@@ -252,14 +260,20 @@ export const SnapshotManifest = z.object({
   feed: z.string(),
   /** The position of the snapshot's data. */
   cursor: Cursor,
-  /** Commit time of the cursor's transaction, as the master wrote it: it is stored, so it stays text with its microseconds. */
+  /**
+   * Commit time of the cursor's transaction. The replica stores it, so it remains text and keeps the master's
+   * microseconds.
+   */
   committedAt: z.iso.datetime(),
   scopes: ScopeSet,
   /** Size of the SQLite file, bytes. */
   bytes: z.int().positive(),
   /** SHA-256, in hex, of the SQLite file. */
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
-  /** Forms of the file, each available with Range under `?coding=`. sha256 and bytes describe the encoded file. */
+  /**
+   * Encoded forms of the file. Each can be requested with Range under `?coding=`. sha256 and bytes describe the encoded
+   * file.
+   */
   codings: z.array(
     z.object({ coding: z.enum(['identity', 'gzip', 'zstd']), bytes: z.int().positive(), sha256: z.string() }),
   ),
@@ -318,7 +332,10 @@ export type RowsRequest = z.infer<typeof RowsRequest>;
 
 /** Last line of an answer to rows. An answer without it is invalid. */
 export const RowsTrailer = z.object({
-  /** Number of complete ranges, and the key after which the next range resumes (null: at its start). */
+  /**
+   * Number of complete ranges, and the key after which the next range resumes. Null: the next range resumes at its
+   * start.
+   */
   done: z.int().nonnegative(),
   after: z.array(KeyValue).nullable(),
   /** SHA-256, in hex, of all bytes before this line. */

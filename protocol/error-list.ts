@@ -14,7 +14,7 @@ interface ErrorInfo {
   status: number;
   /** Whether the same request can succeed later, unchanged. */
   retry: boolean;
-  /** The event and the data that is safe. `{name}` stands for a param of the error, see {@link fill}. */
+  /** The event, and the data that is safe. {@link fill} replaces `{name}` with a param of the error. */
   means: string;
   /** The remedy. It has no params. */
   todo: string;

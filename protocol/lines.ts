@@ -41,7 +41,7 @@ export type ChangeLine = InsertLine | UpdateLine | DeleteLine | TruncateLine | R
 
 /** Begins transaction `seq`, committed at the master at `committedAt` (ISO 8601, UTC, microseconds). */
 export type BeginLine = ['b', seq: number, committedAt: string];
-/** Ends transaction `seq`; it had `changes` changes in the scopes of this page, over all its parts. */
+/** Ends transaction `seq`. `changes`: number of its changes in the scopes of this page, in all its parts. */
 export type CommitLine = ['c', seq: number, changes: number];
 
 export type PageLine = SchemaLine | BeginLine | ChangeLine | CommitLine;
@@ -74,7 +74,10 @@ export const PageLine = z.union([
 export type PartialLine = ['p', id: number, rows: [oldKey: WireKey | null, present: number[], values: WireValue[]][]];
 /** Begins a transaction of the master. */
 export type SourceBeginLine = ['b', position: SourcePosition, committedAt: string];
-/** Begins a base copy: all rows of all published tables at `position`, as inserts. A table that it does not declare leaves the feed. `why`: the reason for the copy. */
+/**
+ * Begins a base copy: all rows of all published tables at `position`, as inserts. A table that the copy does not
+ * declare leaves the feed. `why`: the reason for the copy.
+ */
 export type BaseBeginLine = ['B', position: SourcePosition, takenAt: string, why: string];
 /**
  * Inside a transaction: begins the load of table `id`. All rows of the table follow as inserts. The relay compares them
@@ -86,7 +89,10 @@ export type LoadLine = ['L', id: number, from: number | null, columns: (string |
 export type LoadEndLine = ['E', id: number];
 /** Ends a transaction or a base copy of `changes` changes. */
 export type SourceCommitLine = ['c', changes: number];
-/** Nothing new: at the master's time `masterTime` (ISO 8601), the feed had read the log up to `position`. `current`: this was the end of the log. Occurs only between transactions. */
+/**
+ * Reports that there is nothing new: at the master's time `masterTime` (ISO 8601), the feed had read the log up to
+ * `position`. `current`: the log ended there. Occurs only between transactions.
+ */
 export type HeartbeatLine = ['h', position: SourcePosition, masterTime: string, current: boolean];
 
 export type BatchLine =

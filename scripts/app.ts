@@ -1,12 +1,17 @@
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 
+/** Builds and locates the desktop app for the scripts and tests that start it. */
+
 export const ROOT = path.resolve(import.meta.dirname, '..');
 
-/** The folder that Electron is started with. */
+/** The folder that is passed to Electron. */
 export const APP = path.join(ROOT, 'electron');
 
-/** Builds the window's page and the app's processes into electron/out. Throws with the build's output. */
+/**
+ * Builds the window's page and the app's processes into electron/out. Throws an error with the build's output when a
+ * build fails.
+ */
 export function buildApp(): void {
   for (const config of ['renderer/vite.config.ts', 'electron/vite.config.ts']) {
     const built = spawnSync(
@@ -18,7 +23,7 @@ export function buildApp(): void {
   }
 }
 
-/** Where Chromium's own sandbox cannot run: as root, as in containers. */
+/** Returns the arguments that turn off Chromium's sandbox for root, who cannot use it. Empty for any other user. */
 export const sandboxArgs = (): string[] => (process.getuid?.() === 0 ? ['--no-sandbox'] : []);
 
 export const hasDisplay = (): boolean =>

@@ -9,8 +9,8 @@ import { type ElectronRuntime, findElectron } from './electron-runtime/runtime.t
 import { ensureSystem } from './setup.ts';
 
 /**
- * `npm run package`: an unpacked build for this machine, which is then started and asked how it is.
- * With `--installers`, the installers of electron-builder.yml too (it fetches their tools).
+ * `npm run package`: builds the unpacked app for this machine, starts it and checks the status that it reports. With
+ * `--installers`, also builds the installers of electron-builder.yml, whose tools electron-builder downloads.
  */
 
 const STAGE = path.join(APP, 'dist/app');
@@ -62,7 +62,10 @@ function stage(): void {
   writeFileSync(path.join(STAGE, 'package.json'), JSON.stringify(packed, null, 2));
 }
 
-/** The carried runtime, to see a build start where Electron cannot be fetched. Never for a release. */
+/**
+ * Returns the configuration for the carried runtime, which tests packaging where Electron cannot be downloaded. Never
+ * use it for a release.
+ */
 function carriedConfig(
   { distPath, version, betterSqlite3Path = '' }: ElectronRuntime,
   config: Configuration,
@@ -75,7 +78,7 @@ function carriedConfig(
       from: path.join(modules, name),
       to: name === 'better-sqlite3' ? name : `better-sqlite3/node_modules/${name}`,
     })),
-    // This runtime's executable is not one that Electron's own fuses were put into all of.
+    // This runtime's executable does not have all of Electron's fuses.
     electronFuses: { ...config.electronFuses, enableEmbeddedAsarIntegrityValidation: false },
   };
 }

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { ROOT } from './app.ts';
 
-/** Debian packages that Electron needs, and below, those for a window on a machine without a display. */
+/** The Debian packages that Electron needs. The second list is for a window on a machine without a display. */
 const LIBRARIES = [
   'libgtk-3-0',
   'libnss3',
@@ -18,7 +18,7 @@ const DISPLAY = ['xvfb', 'xauth', 'fonts-dejavu-core'];
 const output = (command: string, args: string[]): string =>
   spawnSync(command, args, { encoding: 'utf8', env: { ...process.env, LC_ALL: 'C' } }).stdout ?? '';
 
-/** Newer Debians give some libraries a suffix of their own. */
+/** Newer Debian releases add a suffix to the names of some libraries. */
 const names = (name: string): string[] => (name.startsWith('lib') ? [name, `${name}t64`] : [name]);
 
 // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's own form
@@ -27,15 +27,16 @@ const STATUS = '-f=${Status}';
 const isInstalled = (name: string): boolean =>
   names(name).some((each) => output('dpkg-query', ['-W', STATUS, each]).includes('ok installed'));
 
-/** Missing system packages for the app and, with `display`, for a virtual display. Empty on systems without dpkg. */
+/**
+ * Returns the missing system packages for the app and, with `display`, for a virtual display. Empty on systems without
+ * dpkg.
+ */
 export function missingPackages(display: boolean): string[] {
   if (process.platform !== 'linux' || spawnSync('dpkg-query', ['--version']).status !== 0) return [];
   return [...LIBRARIES, ...(display ? DISPLAY : [])].filter((name) => !isInstalled(name));
 }
 
-/**
- * Installs missing packages as root. As another user, throws with the one command to run.
- */
+/** Installs missing packages when run as root. Otherwise throws an error with the command to run. */
 export function ensureSystem({ display }: { display: boolean }): void {
   const missing = missingPackages(display);
   if (missing.length === 0) return;

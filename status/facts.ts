@@ -6,11 +6,12 @@ import { Time, type TimeSchema, TimeText } from '@tidemark/protocol/time';
 import { z } from 'zod';
 
 /**
- * Facts that a terminal knows about itself and the relay: the input of `deriveStatus`, which takes only the clock in
- * addition. Each schema exists twice, with times as numbers in memory and as text in JSON: see time.ts of the protocol.
+ * Facts that a terminal knows about itself and the relay. Together with the clock, they are the only input of
+ * `deriveStatus`. Each schema exists twice: with times as numbers in memory, and with times as text in JSON. See
+ * time.ts of the protocol.
  */
 
-/** {@link Progress} with times in one form. */
+/** {@link Progress}, with a schema for its times as parameter. */
 export const progressOf = <T extends TimeSchema>(time: T) =>
   z.object({
     runId: z.string(),
@@ -20,7 +21,7 @@ export const progressOf = <T extends TimeSchema>(time: T) =>
     /** The unit of `done`, `total` and `rate`: rows of a snapshot or comparison, or changes. */
     unit: z.enum(['rows', 'changes']),
     done: z.int().nonnegative(),
-    /** Fixed when the run starts. 0: not known yet. */
+    /** The value at the start of the run. 0: unknown. */
     total: z.int().nonnegative(),
     /** Bytes received, before compression for pages and as sent for a snapshot. */
     bytes: z.int().nonnegative(),
@@ -28,7 +29,7 @@ export const progressOf = <T extends TimeSchema>(time: T) =>
     bytesTotal: z.int().nonnegative(),
     /** Name of the table under way. Null: none yet. */
     table: z.string().nullable(),
-    /** Its number, from 1. 0: not counted. */
+    /** The table's number, from 1. 0: tables are not counted. */
     tableIndex: z.int().nonnegative(),
     tableCount: z.int().nonnegative(),
     /** The seq at which the run ends. Null: not known yet. */
@@ -83,13 +84,13 @@ export const PauseJson = pauseOf(TimeText);
 export const Thresholds = z.object({
   /** An answer of the relay is fresh up to this age. */
   freshMs: z.int(),
-  /** An answer is stale from this age, or after three automatic checks that did not come. */
+  /** An answer is stale from this age, or when three automatic checks have received none. */
   staleMs: z.int(),
-  /** A backlog of so many changes is a warning. */
+  /** A backlog of at least this many changes is a warning. */
   behindWarnChanges: z.int(),
-  /** A backlog whose oldest change has this age is a warning. */
+  /** A backlog whose oldest change is at least this old is a warning. */
   behindWarnAgeMs: z.int(),
-  /** A relay that is this far behind the master is a warning. */
+  /** A relay that is at least this far behind the master is a warning. */
   sourceLagWarnMs: z.int(),
   /** A run that has received no data for this long is stalled. */
   stallMs: z.int(),
@@ -97,7 +98,7 @@ export const Thresholds = z.object({
 
 export type Thresholds = z.infer<typeof Thresholds>;
 
-/** The limits of every program. */
+/** The limits that every program uses. */
 export const DEFAULT_THRESHOLDS: Thresholds = {
   freshMs: 15 * 60_000,
   staleMs: 24 * 3_600_000,
@@ -119,7 +120,10 @@ const factsOf = <T extends TimeSchema>(time: T) =>
       relay: z.string(),
       terminal: z.string(),
     }),
-    /** The agent's process, as the app sees it. Without the app it is always alive. `restarts`: within 10 minutes. */
+    /**
+     * The agent's process, as the app sees it. Without the app it is always alive. `restarts`: their number within 10
+     * minutes.
+     */
     agent: z.discriminatedUnion('state', [
       z.object({ state: z.literal('alive') }),
       z.object({ state: z.literal('starting') }),
@@ -158,15 +162,15 @@ const factsOf = <T extends TimeSchema>(time: T) =>
       .nullable(),
     /** The last pull that reached its target. A check is not a pull. */
     lastSuccess: runOf(time).nullable(),
-    /** The last run; while a run waits to be retried, that run, as failed. */
+    /** The last run. While a run waits to be retried, it is that run, as failed. */
     lastRun: runOf(time).nullable(),
     /** The backlog at the last probes, oldest first, at most 10. */
     trend: z.array(z.object({ at: time, changes: z.int(), head: Seq, cursor: Seq })),
-    /** The automatic retry after a failure. `attempt`: number of the next attempt. Null: none is due. */
+    /** The automatic retry after a failure. `attempt`: number of the next attempt. Null: no retry is due. */
     retry: z.object({ attempt: z.int(), nextAt: time }).nullable(),
     /** Automatic runs. Null: off; `nextAt` is also null during a pause. */
     schedule: z.object({ everyMs: z.int().nullable(), nextAt: z.nullable(time) }),
-    /** This PC's clock minus the relay's, at the last probe. Null: no probe. */
+    /** This PC's clock minus the relay's, at the last probe. Null before the first probe. */
     clockSkewMs: z.number().nullable(),
     thresholds: Thresholds,
   });

@@ -1,6 +1,6 @@
 /**
- * Numbers, times and spans as people read them. Uses only Intl, so that it runs in a window, in Node and in the tray. Any
- * number gives a text: NaN, infinities and times outside the range of Date do not throw.
+ * Formats numbers, times and spans for people. It uses only Intl, so that it runs in a window, in Node and in the tray.
+ * Every number has a text: NaN, infinities and times outside the range of Date do not throw.
  */
 
 /** Times and spans are in ms. `now` decides between a time of day and a date. */
@@ -45,7 +45,7 @@ const LAST_MOMENT = 8.64e15;
 
 const amount = (ms: number) => (Number.isFinite(ms) ? Math.max(0, ms) : 0);
 
-/** Makes the formats of a locale. The time zone is the computer's unless given. */
+/** Returns the formats of a locale. The time zone is the computer's unless `timeZone` is given. */
 export function makeFormat(locale = 'en-GB', timeZone?: string): Format {
   const zone = timeZone === undefined ? {} : { timeZone };
   const date = (options: Intl.DateTimeFormatOptions) => new Intl.DateTimeFormat(locale, { ...zone, ...options });
@@ -179,5 +179,5 @@ export function makeFormat(locale = 'en-GB', timeZone?: string): Format {
   };
 }
 
-/** The formats of this version's one language. */
+/** The formats of English, this version's only language. */
 export const FORMAT: Format = makeFormat();

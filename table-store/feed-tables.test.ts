@@ -27,7 +27,7 @@ const refuses = (work: () => unknown, code: string) =>
   expect(work).toThrowError(expect.objectContaining({ code }) as Error);
 
 describe('tables without a key', () => {
-  /** Values that are easily confused, by the type of the column that takes them. */
+  /** Values that are easily confused, by the type of their column. */
   const VALUES: Record<ColumnType, WireValue[]> = {
     integer: [null, 0, 1, -1, '9223372036854775807', '9007199254740993', '9007199254740992'],
     numeric: [null, 1, 1.5, 'NaN', 0.1],
@@ -68,7 +68,7 @@ describe('tables without a key', () => {
     );
   });
 
-  test('L8: delete a row by a seek, even in a table of the widest kind', () => {
+  test('L8: delete a row by a seek, even when they have many columns', () => {
     const names = Array.from({ length: 1600 }, (_, n) => `c${n}`);
     const wide = schemaOf('wide', Object.fromEntries(names.map((name) => [name, 'text'])), []);
     const tables = new FeedTables(db);
@@ -125,11 +125,11 @@ describe('altered tables', () => {
     selector: ([name]) => name,
     maxLength: 5,
   });
-  /** The value of a column after its type changed. */
+  /** Returns the value of a column after its type changed. */
   const turned = (value: WireValue, type: ColumnType): WireValue =>
     value === null ? null : type === 'text' ? String(value) : Number(value);
 
-  test('schema-change-under-flow: each column keeps the values of its origin, for any old and new columns', () => {
+  test('schema-change-under-flow: each column keeps its values, for any old and new columns', () => {
     fc.assert(
       fc.property(
         fc.boolean(),
@@ -189,7 +189,7 @@ describe('altered tables', () => {
     return tables;
   }
 
-  test('L7: append columns without rewriting the table', () => {
+  test('L7: gain columns at the end without being rewritten', () => {
     const tables = item();
     const root = () => db.prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'item'").pluck().get();
     const before = root();

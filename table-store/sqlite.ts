@@ -6,19 +6,22 @@ import type BetterSqlite3 from 'better-sqlite3';
 import type { CooperativeTask } from './cooperative-task.ts';
 
 /**
- * Connections to SQLite files, their transactions, and the codes of their errors.
+ * Opens connections to SQLite files, runs their transactions, and converts their errors to coded errors.
  *
- * Every file has one writer, which is a {@link Writer}; readers of any process use a {@link Reader} and are never
- * blocked, because files are in WAL mode. The types keep a reader from being written to, and an asynchronous function
- * from running inside a transaction. Errors of SQLite and of the file system leave this module as coded errors.
+ * Every file has one writer, which is a {@link Writer}. Readers in any process use a {@link Reader} and are never
+ * blocked, because files are in WAL mode. Code that writes through a reader, or runs an asynchronous function inside a
+ * transaction, does not compile. Errors of SQLite and of the file system leave this module as coded errors.
  */
 
-/** Node-API version that better-sqlite3 13 needs. With an older one it ends the process without a message. */
+/** Node-API version that better-sqlite3 13 needs. With an older version it terminates the process without a message. */
 const NODE_API = 10;
 
 let loaded: typeof BetterSqlite3 | undefined;
 
-/** The SQLite binding: ours, or the one that TIDEMARK_BETTER_SQLITE3 names, for a runtime that ours was not built for. Throws `node_too_old`. */
+/**
+ * Loads the SQLite binding: ours, or the one that TIDEMARK_BETTER_SQLITE3 names, for a runtime that ours was not built
+ * for. Throws `node_too_old`.
+ */
 function binding(): typeof BetterSqlite3 {
   if (loaded) return loaded;
   const named = process.env.TIDEMARK_BETTER_SQLITE3;
@@ -38,11 +41,11 @@ export type Reader = BetterSqlite3.Database & { readonly [role]: 'reader' };
 export interface WriterOptions {
   /** `full`: a commit is on disk when it returns. `normal`: a power cut can lose the newest commits but cannot damage the file; a crash of the process loses none. */
   synchronous: 'normal' | 'full';
-  /** Upper bound of SQLite's page cache, MiB; larger transactions spill to the file. Default 64. */
+  /** Upper bound on SQLite's page cache, MiB. Larger transactions spill to the file. Default: 64. */
   cacheMib?: number;
 }
 
-/** Pages of 4 KiB in the write-ahead log before a commit moves them into the file. */
+/** Number of 4 KiB pages in the write-ahead log after which a commit moves them into the file. */
 const WAL_PAGES = 4000;
 
 /** Opens or creates a database for writing, in WAL mode. Throws `db_*` or `disk_full`. */
@@ -97,10 +100,10 @@ export function openLockFile(file: string): () => void {
   return () => db.close();
 }
 
-/** Statements by connection and text. */
+/** Prepared statements, by connection and SQL. */
 const PREPARED = new WeakMap<Reader | Writer, Map<string, BetterSqlite3.Statement>>();
 
-/** A statement that writes, prepared once per connection. For statements that read, see query.ts. */
+/** Returns a statement that writes, prepared once per connection. For statements that read, see query.ts. */
 export function prepared(db: Reader | Writer, sql: string): BetterSqlite3.Statement {
   let known = PREPARED.get(db);
   if (!known) {
@@ -146,7 +149,7 @@ export function* cooperativeTransaction<T>(db: Writer, work: CooperativeTask<T>)
   }
 }
 
-/** Runs `work` and throws its errors about `file` in coded form. */
+/** Runs `work` and converts its errors about `file` to coded errors. */
 export function guard<T>(file: string, work: () => T): T {
   try {
     return work();
@@ -155,7 +158,7 @@ export function guard<T>(file: string, work: () => T): T {
   }
 }
 
-/** The coded form of an error of SQLite or the file system about `file`. Any other error is returned unchanged. */
+/** Converts an error of SQLite or the file system about `file` to a coded error. Returns any other error unchanged. */
 export function databaseError(file: string, error: unknown): unknown {
   if (error instanceof TidemarkError || !(error instanceof Error)) return error;
   const code = String((error as { code?: unknown }).code ?? '');

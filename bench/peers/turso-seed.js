@@ -1,4 +1,5 @@
-// Fills the database of Turso's sync server: `node turso-seed.js <replica> <file>`. Ends by killing itself, so that its log stays.
+// Fills the database of Turso's sync server: `node turso-seed.js <replica> <file>`. Kills itself at the end, so that
+// SQLite does not checkpoint the log.
 import Database from 'better-sqlite3';
 import { rowsOf } from './data.js';
 

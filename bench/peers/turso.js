@@ -1,4 +1,5 @@
-// A first pull by Turso's sync of the rows of a replica: `node turso.js <replica> <folder> <runs>`; says the seconds of each.
+// Pulls the rows of a replica for the first time with Turso's sync: `node turso.js <replica> <folder> <runs>`. Prints
+// the seconds that each run took.
 import { spawn, spawnSync } from 'node:child_process';
 import net from 'node:net';
 import path from 'node:path';
@@ -8,7 +9,7 @@ import { rowsOf, say } from './data.js';
 const [replica, folder, runs] = process.argv.slice(2);
 const source = path.join(folder, 'turso-server.db');
 const rows = rowsOf(replica, -1);
-// Its server sends what is in the log: it is left there by a writer that does not end in order.
+// The sync server sends what is in its log. A writer that is killed leaves the rows there.
 const seed = spawnSync(process.execPath, [path.join(import.meta.dirname, 'turso-seed.js'), replica, source]);
 if (seed.signal !== 'SIGKILL') throw new Error(`seeding ended (${seed.status}): ${seed.stderr}`);
 
@@ -31,11 +32,11 @@ try {
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   const seconds = [];
-  // The first connection of all waits half a minute for the server, which is not what is measured.
+  // The first connection waits half a minute for the server, so it is not measured.
   for (let run = -1; run < Number(runs); run++) {
     const begin = performance.now();
     const local = await connect({ path: path.join(folder, `turso-${run}.db`), url: `http://127.0.0.1:${port}` });
-    // Connecting to a remote for the first time is its first pull: what came is counted below.
+    // `connect` pulls the database when the local file is new. The query below counts the rows that arrived.
     if (run >= 0) seconds.push((performance.now() - begin) / 1000);
     const found = await (await local.prepare('SELECT count(*) AS n FROM item')).get();
     if (found.n !== rows.length) throw new Error(`${found.n} of ${rows.length} rows came`);

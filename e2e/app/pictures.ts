@@ -19,7 +19,7 @@ export async function set(app: App, change: SettingsChange): Promise<void> {
 }
 
 /** Takes pictures in light and dark, at the usual and the smallest window size, and runs axe in both schemes. */
-export async function shoot(app: App, name: string, code?: string): Promise<void> {
+export async function takePictures(app: App, name: string, code?: string): Promise<void> {
   if (code !== undefined) await expect(app.card(code)).toBeVisible();
   mkdirSync(FOLDER, { recursive: true });
   // Otherwise the picture would show the tooltip under the pointer.

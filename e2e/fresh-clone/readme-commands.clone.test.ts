@@ -9,11 +9,12 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { DemoRun } from '../../scripts/demo/demo-run.ts';
 
 /**
- * The README's commands as a newcomer runs them: `npm ci`, `npm start`, `npm test` in a clean clone, by an unprivileged
- * user with an empty home folder, no compiler, no Python, no npm configuration and no display. It needs Linux and a
- * package registry. As root it becomes the user `nobody`; otherwise it stays the user it is.
+ * Runs the README's commands as a newcomer does: `npm ci`, `npm start` and `npm test` in a clean clone, as an
+ * unprivileged user with an empty home folder, no compiler, no Python, no npm configuration and no display. Needs Linux
+ * and a package registry. When root starts the tests, the commands run as the user `nobody`; otherwise they run as the
+ * current user.
  *
- * `npm test` runs only its fast stages here. `TIDEMARK_FRESH_CLONE=all npm test -- clone` runs all of them; the app's
+ * `npm test` runs only its fast stages here. `TIDEMARK_FRESH_CLONE=all npm test -- clone` runs all of them. The app's
  * tests then need Debian's packages for Electron, which `npm run setup` installs as root.
  */
 
@@ -21,11 +22,11 @@ const ROOT = path.resolve(import.meta.dirname, '../..');
 const NOBODY = 65_534;
 const USER = process.getuid?.() === 0 ? { uid: NOBODY, gid: NOBODY } : {};
 
-/** Programs that build native modules. */
+/** Programs that compile native modules. */
 const BUILD_TOOLS =
   /^(.*-)?(gcc|g\+\+|cc|c\+\+|cpp|c89|c99|clang|clang\+\+|ld|as|make|gmake|cmake|ninja|node-gyp)(-[\d.]+)?$|python|^pip/;
 
-/** Variables that lead to the registry, through a proxy or with a certificate authority of the network. */
+/** Environment variables that name the registry, a proxy or the network's certificate authority. */
 const NETWORK = /^(https?_proxy|no_proxy|all_proxy|node_extra_ca_certs|ssl_cert_file|npm_config_(registry|cafile))$/i;
 
 let home: string;
@@ -59,11 +60,11 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  // Files of another user, in folders that this process created.
+  // Another user owns files in folders that this process created, so that user removes them first.
   if (clone) await run('rm', ['-rf', ...readdirSync(clone).map((name) => path.join(clone, name))]);
 });
 
-/** A folder of links to the programs on this machine's path, without those that compile. */
+/** Fills a folder with links to the programs on this machine's path, except compilers and Python. */
 function programs(folder: string): string {
   mkdirSync(folder);
   const skipped = (entry: string) => entry.includes('node_modules') || entry.startsWith(os.homedir() + path.sep);
@@ -72,13 +73,13 @@ function programs(folder: string): string {
     try {
       names = readdirSync(entry);
     } catch {
-      // A folder on the path need not exist.
+      // The path may name folders that do not exist.
     }
     for (const name of names.filter((each) => !BUILD_TOOLS.test(each))) {
       try {
         symlinkSync(path.join(entry, name), path.join(folder, name));
       } catch {
-        // An earlier folder of the path has a program of this name.
+        // An earlier folder on the path has a program with this name.
       }
     }
   }
@@ -107,7 +108,7 @@ interface Done {
   stderr: string;
 }
 
-/** Runs a program in the clone, as the newcomer. */
+/** Runs a program in the clone as the newcomer. */
 async function run(
   command: string,
   args: string[],
@@ -143,7 +144,7 @@ test('npm ci succeeds without a warning', async () => {
   expect(done.stdout).not.toMatch(/warn|deprecated|vulnerab|EBADENGINE/i);
 });
 
-test('npm start brings the first data to the branch PC, and Ctrl+C ends everything', async () => {
+test('npm start shows the first data on the branch PC, and Ctrl+C ends every process', async () => {
   const demo = DemoRun.start(env.TMPDIR ?? '', 'npm', ['start'], { cwd: clone, env, ...USER });
   try {
     await demo.receivedData();
@@ -157,7 +158,7 @@ test('npm start brings the first data to the branch PC, and Ctrl+C ends everythi
 });
 
 test('npm test passes', async () => {
-  // A clone is a repository: the check of the prose asks it for its files.
+  // The prose check lists files with git, so the copy must be a repository.
   expect(await run('git', ['init', '-q'])).toMatchObject({ code: 0 });
   expect(await run('git', ['add', '-A'])).toMatchObject({ code: 0 });
   const all = process.env.TIDEMARK_FRESH_CLONE === 'all';
@@ -165,7 +166,7 @@ test('npm test passes', async () => {
   const tested = await run('npm', ['test', '--', ...stages]);
   expect(tested.stdout.trimEnd().split('\n').at(-1), tested.stdout + tested.stderr).toMatch(/^\d+ passed, 0 failed$/);
   expect(tested.code).toBe(0);
-  // SQLite's prebuilt binary, and a Postgres, in the tests' own processes.
+  // These tests load SQLite's prebuilt binary.
   const unit = await run('npm', ['run', 'test:unit', '--', 'table-store/', 'protocol/']);
   expect(unit, unit.stdout + unit.stderr).toMatchObject({ code: 0 });
 });

@@ -1,13 +1,39 @@
 import { RelayStatus } from '@tidemark/protocol/api';
 import { verifyPage } from '@tidemark/replica/page-reader';
 import { Replica } from '@tidemark/replica/replica';
+import { run, start, until } from '@tidemark/testing/processes';
 import Database from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
-import { database, pull, relay, rows, seqHere, useTerminal } from './terminal-lab.ts';
+import { args, database, pull, relay, rows, seqHere, useTerminal } from './terminal-lab.ts';
 
 /** A transaction of the master appears at the terminal completely or not at all. */
 
 useTerminal();
+
+/** The statement of a trigger that never ends. The terminal keeps triggers of other programs, so it stops here for good. */
+const ENDLESS =
+  'SELECT count(*) FROM (WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n)';
+
+function inFile<T>(work: (db: Database.Database) => T): T {
+  const db = new Database(database(), { timeout: 1000 });
+  try {
+    return work(db);
+  } finally {
+    db.close();
+  }
+}
+
+/** Whether another connection holds the write lock for longer than a second. */
+const isWriting = () =>
+  inFile((db) => {
+    try {
+      db.exec('BEGIN IMMEDIATE; ROLLBACK');
+      return false;
+    } catch (error) {
+      if ((error as { code?: string }).code === 'SQLITE_BUSY') return true;
+      throw error;
+    }
+  });
 
 describe('transactions', () => {
   test('S5 oversized-transaction: shows a transaction that spans pages completely or not at all, even after a kill', async () => {
@@ -64,4 +90,38 @@ describe('transactions', () => {
     }
     reader.close();
   });
+
+  test.each([
+    ['S6: one page', 2000, false],
+    ['S5: the spooled parts of a transaction', 60_000, true],
+  ])(
+    '%s: a terminal killed in the middle of applying it keeps the state before, and the next pull applies it once',
+    async (_, count, spooled) => {
+      await relay.base(10);
+      expect((await pull()).outcome).toBe('done');
+      const before = rows();
+      inFile((db) =>
+        db.exec(`CREATE TRIGGER endless AFTER INSERT ON item WHEN new.id = ${100 + count / 2} BEGIN ${ENDLESS}; END`),
+      );
+      await relay.commit(
+        'i',
+        Array.from({ length: count }, (_, i) => [100 + i, `row ${i} ${'x'.repeat(60)}`]),
+      );
+      const terminal = start('terminal', args('pull'));
+      await until(
+        async () => isWriting(),
+        () => 'the terminal did not begin to apply',
+      );
+      expect(rows()).toEqual(before);
+      await terminal.stop('SIGKILL');
+      expect(rows()).toEqual(before);
+      expect(seqHere()).toBe(1);
+      const parts = inFile((db) => db.prepare('SELECT count(*) FROM tidemark_spool').pluck().get());
+      expect(Number(parts) > 0).toBe(spooled);
+      inFile((db) => db.exec('DROP TRIGGER endless'));
+      expect((await run('terminal', args('pull'))).code).toBe(0);
+      expect(rows()).toHaveLength(10 + count);
+      expect(seqHere()).toBe(2);
+    },
+  );
 });

@@ -9,7 +9,7 @@ import { SmallDisk } from '@tidemark/testing/small-disk';
 import { batchOf, ITEM, position, TestRelay } from '@tidemark/testing/test-relay';
 import { afterEach, expect, test } from 'vitest';
 
-/** SQLite and the relay's log on a disk that fills up and is then enlarged. */
+/** SQLite and the relay's log on a disk that fills up and is then enlarged. Linux only. */
 
 const cleanup: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
@@ -17,7 +17,7 @@ afterEach(async () => {
 });
 
 const AT = '2026-11-23T08:00:00.000000Z';
-/** Text that does not compress, so that rows take their full size on disk and on the wire. */
+/** Text that does not compress, so that each row has the same size on disk and on the wire. */
 const noise = (n: number) =>
   Array.from({ length: 20 }, (_, i) =>
     Math.abs(Math.sin(n * 31 + i))
@@ -55,7 +55,7 @@ test('disk-full at the terminal: pull fails with disk_full, keeps complete trans
   expect(full.said).toContain('disk_full: ');
   expect(full.code).toBe(1);
   const [rows, last] = (await count()).split(' ').map(Number);
-  // Each transaction has 2000 rows: no part of one may remain.
+  // Each transaction inserts 2000 rows, so any other multiple is part of a transaction.
   expect(((rows ?? 0) - 100) % 2000).toBe(0);
   expect(rows === 100 || ((last ?? 0) - 999) % 2000 === 0).toBe(true);
   await disk.resize(80);
@@ -63,7 +63,7 @@ test('disk-full at the terminal: pull fails with disk_full, keeps complete trans
   expect(await count()).toBe('16100 16999');
 });
 
-test('disk-full at the relay: refuses the batch with disk_full, loses nothing, and continues once there is space', async () => {
+test('disk-full at the relay: the relay refuses the batch with disk_full, loses nothing, and continues once there is space', async () => {
   const disk = await SmallDisk.start(3);
   cleanup.push(() => disk.stop());
   const port = await freePort();
@@ -141,7 +141,7 @@ test('disk-full at the relay: refuses the batch with disk_full, loses nothing, a
 const alive = (pid: number): boolean => {
   try {
     process.kill(pid, 0);
-    // A zombie has ended: the shell that started it reaps it only when it ends itself.
+    // A zombie counts as ended: the shell that started it reaps it only when the shell itself ends.
     return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
   } catch {
     return false;

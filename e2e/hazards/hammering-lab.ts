@@ -28,7 +28,7 @@ const PATTERNS = Object.entries(PATHS).map(
 );
 const kindOf = (url: string) => PATTERNS.find(([, pattern]) => pattern.test(url.split('?')[0] ?? ''))?.[0];
 
-export class NonsenseServer {
+class NonsenseServer {
   /** Kinds of the requests that arrived. */
   readonly asked: string[] = [];
   readonly #server: http.Server;

@@ -146,9 +146,9 @@ test(
     });
     const finishing = progress.filter(({ stage }) => stage === 'finishing');
     const coming = progress.filter((each) => !finishing.includes(each));
-    grows(coming.map(({ bytes }) => bytes));
-    grows(coming.map(({ done }) => done));
-    grows(finishing.map(({ done }) => done));
+    expectSteadyGrowth(coming.map(({ bytes }) => bytes));
+    expectSteadyGrowth(coming.map(({ done }) => done));
+    expectSteadyGrowth(finishing.map(({ done }) => done));
     expect(finishing[0]?.done).toBe(0);
     for (const { done, total, bytes, bytesTotal } of progress) {
       expect(total).toBe(SOME);
@@ -182,7 +182,7 @@ test(
 );
 
 /** Fails unless the numbers grow in several steps and never shrink. */
-function grows(numbers: number[]): void {
+function expectSteadyGrowth(numbers: number[]): void {
   expect(numbers).toEqual([...numbers].sort((a, b) => a - b));
   expect(new Set(numbers).size).toBeGreaterThan(3);
 }

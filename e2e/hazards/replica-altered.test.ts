@@ -6,7 +6,7 @@ import { TestRelay } from '@tidemark/testing/test-relay';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
-/** Another program alters a replica between two runs of `tidemark-terminal pull`. */
+/** Tests in which another program alters a replica between two runs of `tidemark-terminal pull`. */
 
 let relay: TestRelay;
 let folder: string;

@@ -8,12 +8,12 @@ import Database from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
 import { args, database, folder, relay, rows, useTerminal, way } from './terminal-lab.ts';
 
-/** The command tidemark-terminal: usage, status, progress, and a resumed download. */
+/** Tests of the command `tidemark-terminal`: usage errors, status, progress, and a resumed download. */
 
 useTerminal();
 
-describe('the command', () => {
-  test('names every mistake of usage and configuration, and never shows a secret', async () => {
+describe('tidemark-terminal', () => {
+  test('reports every usage and configuration mistake without showing a secret', async () => {
     const usage = await run('terminal', ['pull', '--feed', 'shop']);
     expect(usage).toMatchObject({ code: 2 });
     expect(usage.stderr).toMatch(/^usage: /);
@@ -32,7 +32,7 @@ describe('the command', () => {
     expect(denied.stdout + denied.stderr).not.toContain('a-secret-that-is-wrong');
   });
 
-  test('leaves the file free for another feed after the relay refused a feed', async () => {
+  test('leaves the file free for another feed after the relay rejects the feed', async () => {
     await relay.base(3);
     const wrong = (command: string) => args(command).map((word) => (word === 'shop' ? 'nope' : word));
     expect((await run('terminal', wrong('pull'))).stderr).toMatch(/^feed_denied: /);
@@ -71,7 +71,7 @@ describe('the command', () => {
     );
   });
 
-  test('shows progress in one line, and clears it at the end', async () => {
+  test('shows progress in one line and clears it at the end', async () => {
     await relay.base(2000, (n) => `item ${Math.sin(n)} ${Math.cos(n)}`);
     way.trouble = { kind: 'slow', bytesPerSecond: 40_000 };
     const told: { shown: (string | null)[]; printed: string[] } = { shown: [], printed: [] };
@@ -95,7 +95,7 @@ describe('the command', () => {
     expect(told.shown.at(-1)).toBeNull();
   });
 
-  test('resumes a download that was killed', async () => {
+  test('resumes a download after the command is killed', async () => {
     await relay.base(40_000, (n) => `item ${Math.sin(n)}`);
     expect((await run('terminal', args('pull', { db: path.join(folder, 'first.sqlite') }))).code).toBe(0);
     way.trouble = { kind: 'slow', bytesPerSecond: 400_000 };

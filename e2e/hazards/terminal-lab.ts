@@ -7,7 +7,7 @@ import { TestRelay } from '@tidemark/testing/test-relay';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach } from 'vitest';
 
-/** A relay in this process, a proxy that can fail, and one terminal. */
+/** The system for tests of one terminal: a relay in this process, and a fault proxy in front of it. */
 
 export let relay: TestRelay;
 export let way: FaultProxy;
@@ -27,7 +27,7 @@ export function useTerminal(): void {
 }
 
 export const database = () => path.join(folder, 'branch.sqlite');
-/** Arguments of a command of the terminal, through the proxy. */
+/** Returns the arguments of a terminal command that connects through the proxy. */
 export const args = (command: string, more: { db?: string; relay?: string; token?: string } = {}) => [
   command,
   '--relay',
@@ -40,11 +40,11 @@ export const args = (command: string, more: { db?: string; relay?: string; token
   more.db ?? database(),
 ];
 
-/** One pull by the agent, which gives up at its first failure. */
+/** Pulls once with the agent, which gives up at its first failure. */
 export const pull = (more: Pick<AgentRun, 'watch' | 'each'> = {}) =>
   agentRun({ relayUrl: way.url, token: relay.token('terminal'), database: database(), ...more });
 
-/** Rows of the table item at the terminal. */
+/** Returns the replica's rows of the table item. */
 export function rows(): [number, string][] {
   const db = new Database(database(), { readonly: true });
   try {
@@ -54,7 +54,7 @@ export function rows(): [number, string][] {
   }
 }
 
-/** Position of the replica. */
+/** Returns the replica's cursor. */
 export const seqHere = () => {
   const db = new Database(database(), { readonly: true });
   const { seq } = db.prepare('SELECT seq FROM tidemark_meta').get() as { seq: number };

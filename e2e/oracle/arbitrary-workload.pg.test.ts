@@ -10,7 +10,7 @@ afterEach(async () => {
   for (const stop of cleanup.splice(0).reverse()) await stop();
 });
 
-/** TIDEMARK_SEED replays a failing run. */
+/** TIDEMARK_SEED replays a failed run. */
 const seeds = process.env.TIDEMARK_SEED ? [Number(process.env.TIDEMARK_SEED)] : [1, Date.now() % 1_000_000];
 
 async function equal(
@@ -46,13 +46,13 @@ test.each(seeds)(
       await equal(master, system, tables);
     }
 
-    // A terminal that begins late, from a snapshot, holds the same.
+    // A terminal that starts later installs a snapshot and must hold the same rows.
     await equal(master, system, tables, system.database('late'));
   },
 );
 
 test.each(seeds)(
-  'killed-anywhere: feed, relay and terminal killed while rows flow, and still equal (seed %i)',
+  'killed-anywhere: terminals equal the master after feed, relay and terminal are killed while rows flow (seed %i)',
   async (seed) => {
     const random = new Random(seed + 1);
     const postgres = await startPostgres({ walLevel: 'logical' });

@@ -12,10 +12,10 @@ afterEach(async () => {
   for (const stop of cleanup.splice(0).reverse()) await stop();
 });
 
-/** TIDEMARK_SEED replays a failing run. */
+/** TIDEMARK_SEED replays a failed run. */
 const seeds = process.env.TIDEMARK_SEED ? [Number(process.env.TIDEMARK_SEED)] : [1, Date.now() % 1_000_000];
 
-/** The branches' attributes, and which rows of a table of each kind of filter are theirs, as the oracle reads it. */
+/** The attributes of each branch. `rows` below is the oracle's own form of each filter. */
 const BRANCHES: Record<string, Record<string, string>> = {
   one: { branch: '1', region: 'north' },
   two: { branch: '2,3', region: 'south,east' },
@@ -41,7 +41,7 @@ interface Filtered {
   filter: Filter;
 }
 
-/** Gives tables the columns that decide who gets a row. */
+/** Adds to each table the columns that its filter tests. */
 async function addFilters(master: pg.Client, random: Random, tables: RandomTable[]): Promise<Filtered[]> {
   const filtered = tables.map((table, n) => ({
     table,
@@ -87,7 +87,7 @@ async function expectEqual(master: pg.Client, system: System, tables: Filtered[]
 }
 
 test.each(seeds)(
-  'G1 L7: scopes, schema changes, restarts and absences: each terminal equals the rows of its scopes (seed %i)',
+  'G1 L7: each terminal equals the rows of its scopes after schema changes, restarts and absences (seed %i)',
   async (seed) => {
     const random = new Random(seed + 2);
     const postgres = await startPostgres({ walLevel: 'logical' });
@@ -115,7 +115,7 @@ test.each(seeds)(
         await system.startRelay();
       }
       await system.settled();
-      // Some are away for rounds.
+      // Some terminals skip rounds.
       for (const name of Object.keys(BRANCHES)) {
         if (round < 4 && random.chance(0.4)) continue;
         await system.pull(system.database(name), [], name);

@@ -55,7 +55,7 @@ export class Recorder implements LogSink {
     this.#wake();
   }
 
-  /** Resolves when `isDone` is true; rejects when the stream fails first. */
+  /** Resolves when `isDone` returns true. Rejects if the stream fails first. */
   async until(reader: LogReader, isDone: () => boolean): Promise<void> {
     while (!isDone()) {
       await Promise.race([new Promise<void>((resolve) => this.#waiting.push(resolve)), reader.failed]);

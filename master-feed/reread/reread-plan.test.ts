@@ -5,7 +5,7 @@ import { planReread, type RereadPlan } from './reread-plan.ts';
 
 interface Shape {
   id?: number;
-  /** Column names by column id; all columns are text. */
+  /** Column names by column id. All columns are text. */
   columns?: Record<number, string>;
   version?: string;
 }
@@ -29,7 +29,10 @@ function table(
 
 const isUnchanged = (after: SourceTable, before: KnownTable) => after.version.version === before.version.version;
 
-/** The plan when the relay holds `before` and the master has `after`. `isKnown`: whether the feed knows how the relay's tables look. */
+/**
+ * Plans the re-read when the relay holds `before` and the master has `after`. `isKnown` states whether the feed has
+ * descriptions of the relay's tables.
+ */
 function plan(before: SourceTable[], after: SourceTable[], isKnown = true, suspects: number[] = []): RereadPlan {
   return planReread(after, {
     relay: { tables: before.map(({ schema }, i) => ({ id: i + 1, schema })), nextTableId: before.length + 1 },

@@ -18,12 +18,12 @@ const Listen = z
     return { host: text.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(text.slice(colon + 1)) };
   });
 
-/** Whether a value of `where` names an attribute: `$branch`. */
+/** Reports whether a value of `where` names an attribute, such as `$branch`. */
 export function isAttribute(value: unknown): value is string {
   return typeof value === 'string' && /^\$[A-Za-z_]\w*$/.test(value);
 }
 
-/** A constant as the text that filters compare; null is NULL. */
+/** Parses a constant to the text that filters compare. Null stands for NULL. */
 const Constant = z
   .union([z.string(), z.boolean(), z.null(), z.number()])
   .transform((value) => (value === null ? null : String(value)))

@@ -15,7 +15,7 @@ const methods = {
   nonsense: { in: z.object({}), out: z.object({}), timeoutMs: 60_000 },
 };
 
-/** A thread that speaks the messages by hand, so that it can also break them. */
+/** A thread that implements the messages by hand, so that it can also send invalid ones. */
 const MODULE = `
 import { parentPort, threadId } from 'node:worker_threads';
 parentPort.on('message', ({ id, method }) => {

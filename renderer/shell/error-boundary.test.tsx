@@ -12,7 +12,7 @@ function Screen() {
 }
 
 test('a screen that fails states that sync continues, and offers to try again', async () => {
-  // React reports every caught error on the console; here it is expected.
+  // React logs every caught error to the console, which would clutter the test's output.
   const silent = vi.spyOn(console, 'error').mockImplementation(() => {});
   onTestFinished(() => silent.mockRestore());
   renderApp(

@@ -7,7 +7,7 @@ import { renderApp } from '../testing.tsx';
 import { ProgressPanel } from './progress-panel.tsx';
 import { StatusCard } from './status-card.tsx';
 
-/** The card of a comparison, whose progress the test changes. */
+/** Renders the status card during a comparison. Returns a function that changes its progress. */
 function verify(first: Partial<Progress>) {
   const { push, state } = renderApp(<StatusCard />, { facts: verifying(first) });
   return { view: (change: Partial<Progress>) => act(() => push({ ...state, facts: facts(verifying(change)) })) };

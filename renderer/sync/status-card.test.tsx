@@ -31,7 +31,10 @@ const syncing = (stage: (typeof PROGRESS)['stage'], first = false): Partial<Fact
   phase: { kind: 'syncing', first, progress: { ...PROGRESS, stage } },
 });
 
-/** State, and the call that its button makes; null: it has no button, or one that only moves within the window. */
+/**
+ * Facts of each status, and the call of its button. Null if there is no button, or if it only navigates within the
+ * window.
+ */
 const STATES: [Partial<Facts>, [MethodName, unknown] | null][] = [
   [{}, ['sync.start', { mode: 'check' }]],
   [{ probe: probe({}, 3 * 3_600_000) }, ['sync.start', { mode: 'check' }]],

@@ -8,13 +8,13 @@ import { APP, buildApp, sandboxArgs } from '../app.ts';
 import { electronEnv, findElectron } from '../electron-runtime/runtime.ts';
 import { ensureSystem } from '../setup.ts';
 
-/** The demo's branch PC: the desktop app where there is a display, otherwise the terminal command in the console. */
+/** The demo's branch PC: the desktop app when there is a display, otherwise the terminal command in this console. */
 
-/** Branch 7 is in region 4. Its attributes fill the filters of relay.yaml. */
+/** The demo puts branch 7 into region 4. The filters in relay.yaml use these attributes. */
 export const PC = { name: 'demo-branch-7', attributes: { branch: '7', region: '4' } } as const;
 
 export interface BranchPc {
-  /** Resolves when its user closes it. Rejects when it ends with an error. */
+  /** Resolves when the person closes the branch PC. Rejects when it ends with an error. */
   ended: Promise<void>;
   stop(): Promise<void>;
 }
@@ -58,7 +58,7 @@ export async function openApp(system: System, print: PrintRow): Promise<BranchPc
   };
 }
 
-/** Follows the relay with the terminal command, whose output goes to this console. */
+/** Follows the relay with the terminal command, which prints to this console. */
 export function followInConsole(system: System, print: PrintRow): BranchPc {
   const terminal = system.startWatch(system.database(), PC.name);
   terminal.child.stdout?.pipe(process.stdout);

@@ -5,14 +5,14 @@ import path from 'node:path';
 import { Running, until } from '@tidemark/testing/processes';
 import { isRunning } from '@tidemark/testing/processes/process-identity';
 
-/** A demo that a test runs without a display, and the processes and files that it leaves behind. */
+/** Starts a demo without a display for a test, and finds the processes and files that remain after it. */
 
 const MINUTE = 60_000;
 
 export class DemoRun {
   readonly child: ChildProcess;
   readonly output: Running;
-  /** The processes that it printed: Postgres, feed, relay and terminal. */
+  /** Process ids that the demo printed: Postgres, feed, relay and terminal. */
   pids: number[] = [];
   readonly #folder: string;
 
@@ -22,21 +22,21 @@ export class DemoRun {
     this.output = new Running(child);
   }
 
-  /** Starts `command`. `folder` becomes its temporary folder, where only its own files may be. */
+  /** Starts `command` with `folder` as its temporary folder. No other process may use that folder. */
   static start(folder: string, command: string, args: string[], options: SpawnOptions): DemoRun {
     const { DISPLAY: _, WAYLAND_DISPLAY: __, ...env } = options.env ?? process.env;
     const child = spawn(command, args, {
       ...options,
       env: { ...env, TMPDIR: folder, TMP: folder, TEMP: folder },
       stdio: ['ignore', 'pipe', 'pipe'],
-      // A session of its own, like that of a console window.
+      // The demo gets its own session, as a console window would give it.
       detached: true,
       shell: command === 'npm' && process.platform === 'win32',
     });
     return new DemoRun(folder, child);
   }
 
-  /** Waits until the branch PC has received data. Throws with the output when the demo ends before. */
+  /** Waits until the branch PC has received data. Throws an error with the output when the demo ends earlier. */
   async receivedData(): Promise<void> {
     const { child, output } = this;
     const printed = () => `the demo has not received data:\n${output.stdout}${output.stderr}`;
@@ -51,18 +51,21 @@ export class DemoRun {
       throw new Error(`four processes should run: ${this.pids.join(', ')}\n${output.stdout}`);
   }
 
-  /** Sends a signal to the demo and everything in its console. */
+  /** Sends a signal to the demo and to every process in its console. */
   signalConsole(signal: NodeJS.Signals): void {
     if (this.child.pid !== undefined) process.kill(-this.child.pid, signal);
   }
 
-  /** Waits until the started process has exited. Gives its exit code, null after a signal. */
+  /** Waits until the started process has exited. Returns its exit code, or null after a signal. */
   async exited(): Promise<number | null> {
     if (this.child.exitCode === null && this.child.signalCode === null) await once(this.child, 'exit');
     return this.child.exitCode;
   }
 
-  /** Waits until none of its processes runs and its files are removed. Throws with the names of those that remain. */
+  /**
+   * Waits until all processes of the demo have ended and its files are removed. Throws with the names of those that
+   * remain.
+   */
   async nothingLeft(): Promise<void> {
     const left = () => [
       ...this.pids.filter(isRunning).map(String),
@@ -77,7 +80,7 @@ export class DemoRun {
   }
 }
 
-/** Processes that name a folder in their arguments or environment (Linux). */
+/** Lists the processes that name `folder` in their arguments or environment. Linux only. */
 function processesUsing(folder: string): string[] {
   if (process.platform !== 'linux') return [];
   return readdirSync('/proc')

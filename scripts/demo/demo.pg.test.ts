@@ -5,15 +5,15 @@ import { ROOT } from '../app.ts';
 import { DemoRun } from './demo-run.ts';
 
 /**
- * `npm start` on a machine without a display, ended in every way that a person or a system can end it. Afterwards no
- * process of it runs, and its temporary files are removed.
+ * Runs `npm start` on a machine without a display and ends it in every way that a person or the system can. Afterwards
+ * none of its processes may run, and its temporary files must be removed.
  */
 
 let folder: string;
 let demo: DemoRun | null;
 beforeEach(() => {
   folder = temporaryFolder('demo');
-  // Postgres runs as another user when the tests run as root.
+  // Postgres runs as another user when root starts the tests.
   chmodSync(folder, 0o711);
   demo = null;
 });
@@ -28,7 +28,7 @@ const WAYS: [string, string, string[], End][] = [
   ['the demo is killed', process.execPath, ['scripts/demo/main.ts'], ({ child }) => child.kill('SIGKILL')],
   ['its output pipe is closed', 'npm', ['start'], ({ child }) => child.stdout?.destroy()],
 ];
-// Windows has no signals: there a process that is ended is killed.
+// Windows has no signals: ending a process there means killing it.
 if (process.platform !== 'win32') {
   const closeConsole: End = (run) => {
     run.signalConsole('SIGHUP');

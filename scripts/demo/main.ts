@@ -7,12 +7,13 @@ import { createRetail, DEMO_SIZE, keepCommitting } from './retail.ts';
 import { watchForShutdown } from './shutdown.ts';
 
 /**
- * `npm start`: a head office, a relay and a branch PC on this machine. It starts Postgres, fills it, starts relay and
- * feed, waits until the relay is caught up, and opens the branch PC. Everything it starts ends with it, however it ends:
- * parts stop in the reverse order here, and the reaper of `testing/` ends them when this process is killed.
+ * `npm start`: runs a head office, a relay and a branch PC on this machine.
+ *
+ * Order: start Postgres and fill it, start relay and feed, wait until the relay is caught up, open the branch PC. When
+ * the demo ends, it stops these parts in the reverse order. When it is killed, the reaper of `testing/` ends them.
  */
 
-/** The demo's feed in relay.yaml. A branch gets its region's prices and its own stock, customers and orders. */
+/** The demo's feed in relay.yaml. A branch receives its region's prices and its own stock, customers and orders. */
 const FEED = `shop:
     tables:
       region: {}
@@ -24,7 +25,10 @@ const FEED = `shop:
       orders: { where: { branch_id: $branch } }
       order_line: {}`;
 
-/** How often a line is printed to a pipe while the window is open, ms: only a write shows that the reader is gone. */
+/**
+ * How often the demo prints a line to a pipe while the window is open, ms. Only a write shows that the pipe's reader is
+ * gone.
+ */
 const REPORT_MS = 5_000;
 
 const shutdown = watchForShutdown();
@@ -52,7 +56,7 @@ async function run(): Promise<void> {
   const postgres = await startPostgres({ walLevel: 'logical' });
   cleanups.push(() => postgres.stop());
   const client = new pg.Client({ connectionString: postgres.url });
-  // The next statement reports a lost connection.
+  // The next statement throws when the connection is lost, so this event needs no handling.
   client.on('error', () => {});
   await client.connect();
   cleanups.push(() => client.end());

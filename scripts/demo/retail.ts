@@ -1,6 +1,6 @@
 import type pg from 'pg';
 
-/** A retail chain's database of believable size: about 200,000 rows. The same every time. */
+/** Generates the demo's database: a retail chain with about 200,000 rows, which are the same in every run. */
 const SCHEMA = `
 CREATE TABLE region   (id int PRIMARY KEY, name text NOT NULL);
 CREATE TABLE branch   (id int PRIMARY KEY, region_id int NOT NULL REFERENCES region, name text NOT NULL, opened_on date NOT NULL);
@@ -22,7 +22,7 @@ const FIRST = 'Ada,Ben,Chloe,Dan,Ella,Finn,Grace,Hugo,Iris,Jack,Kate,Leo,Mia,Noa
 const LAST =
   'Archer,Brown,Clarke,Dunn,Ellis,Fox,Green,Hall,Irving,Jones,King,Lane,Moore,Nash,Owen,Price,Reid,Shaw,Ward,Young';
 
-/** How many of each; the rest follows from them. */
+/** The numbers of rows from which the sizes of the other tables follow. */
 export interface RetailSize {
   products: number;
   branches: number;
@@ -30,7 +30,7 @@ export interface RetailSize {
   orders: number;
 }
 
-/** About 200,000 rows. */
+/** Results in about 200,000 rows. */
 export const DEMO_SIZE: RetailSize = { products: 2000, branches: 20, customers: 20_000, orders: 32_000 };
 
 export async function createRetail(client: pg.Client, size: RetailSize): Promise<void> {
@@ -81,9 +81,9 @@ export async function createRetail(client: pg.Client, size: RetailSize): Promise
   await client.query('ANALYZE');
 }
 
-/** One transaction of a working day at head office. */
+/** Statements of a working day at head office. Each is one transaction. */
 const USUAL: ((size: RetailSize) => string)[] = [
-  // A sale: an order with its lines, and the stock that leaves.
+  // A sale inserts an order with its lines and reduces the stock.
   ({ branches, customers, products }) => `
     WITH o AS (INSERT INTO orders (branch_id, customer_id, placed_at, total, status)
         VALUES (1 + floor(random() * ${branches}), 1 + floor(random() * ${customers}), now(), 0, 'paid') RETURNING id, branch_id),
@@ -105,10 +105,10 @@ const LARGE = (size: RetailSize): string =>
     : `UPDATE stock SET counted_at = now() WHERE branch_id = (SELECT 1 + floor(random() * ${size.branches})::int)`;
 
 const EVERY_MS = 400;
-/** Each so many transactions, a large one. */
+/** Every so many transactions, one is large. */
 const LARGE_EVERY = 120;
 
-/** Keeps committing until `signal` is aborted. */
+/** Commits transactions until `signal` is aborted. */
 export async function keepCommitting(client: pg.Client, size: RetailSize, signal: AbortSignal): Promise<void> {
   for (let n = 1; !signal.aborted; n++) {
     const usual = USUAL[Math.floor(Math.random() * USUAL.length)];

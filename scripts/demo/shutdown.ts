@@ -6,14 +6,13 @@ import {
 } from '@tidemark/testing/processes/process-identity';
 
 /**
- * Turns every way in which a person ends the demo into one abort signal: Ctrl+C and other signals, a closed console, a
- * closed output pipe (`npm start | head`), and npm itself killed. A demo that is killed cannot clean up; the reaper of
- * `testing/` does it then.
+ * Turns every way of ending the demo into one abort signal: Ctrl+C and other signals, a closed console, a closed output
+ * pipe (`npm start | head`), and a killed npm. When the demo itself is killed, the reaper of `testing/` cleans up.
  */
 
-/** A second signal after this time means "now", ms. One keypress may reach this process twice, through npm. */
+/** A second signal ends the process at once, but only after this time, ms: npm may deliver one Ctrl+C twice. */
 const INSIST_MS = 5_000;
-/** How often npm is looked for, ms. */
+/** How often the demo checks that npm still runs, ms. */
 const LAUNCHER_POLL_MS = 500;
 
 export function watchForShutdown(): AbortSignal {
@@ -26,7 +25,7 @@ export function watchForShutdown(): AbortSignal {
       shutdown.abort();
     });
   }
-  // Without these listeners a write to a closed console or pipe would end this process before its children.
+  // Without these listeners, a write to a closed console or pipe would end this process before its children.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => shutdown.abort());
   watchLauncher(() => shutdown.abort());
   return shutdown.signal;
@@ -44,7 +43,7 @@ function watchLauncher(onGone: () => void): void {
   timer.unref();
 }
 
-/** npm and what is between it and this process. Empty when npm did not start it: then no other process decides over it. */
+/** Returns npm and the processes between npm and this one. Empty when npm did not start this process. */
 function findLaunchers(): ProcessIdentity[] {
   if (process.env.npm_lifecycle_event === undefined) return [];
   const found: ProcessIdentity[] = [];

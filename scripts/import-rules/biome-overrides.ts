@@ -10,7 +10,9 @@ import {
   WRAPPED,
 } from './allowed-imports.ts';
 
-/** The table of allowed imports as overrides of biome.json, each with a `noRestrictedImports` rule. */
+/**
+ * Returns the table of allowed imports as overrides of biome.json. Each override has one `noRestrictedImports` rule.
+ */
 
 export const BIOME_FILE = path.resolve(import.meta.dirname, '../../biome.json');
 
@@ -40,7 +42,7 @@ export function biomeOverrides(): Override[] {
   return [...packages, ...folders, ...wrappers(), ...unchecked()];
 }
 
-/** biome.json with these overrides, as `npm run import-rules` writes it. */
+/** Returns the text of biome.json with these overrides. */
 export function biomeConfig(): string {
   const config = JSON.parse(readFileSync(BIOME_FILE, 'utf8')) as Record<string, unknown>;
   return `${JSON.stringify({ ...config, overrides: biomeOverrides() }, null, 2)}\n`;
@@ -95,7 +97,7 @@ const wrapped = (importNames: string[]): RestrictedPath => ({
   message: `${Object.keys(WRAPPED).join(', ')} have one wrapper each, in electron/ipc/.`,
 });
 
-/** The wrapper of an Electron module may import that one. */
+/** The wrapper of an Electron module may import that module. */
 function wrappers(): Override[] {
   const rule = ALLOWED.electron ?? { imports: [] };
   return Object.entries(WRAPPED).map(([module, file]) => {

@@ -8,11 +8,11 @@ import { ALLOWED, OPEN_DATABASES, PACKAGES, UNRESTRICTED, WRAPPED } from './allo
 import { BIOME_FILE, biomeOverrides } from './biome-overrides.ts';
 
 /**
- * The linter refuses every import that the table of packages does not allow, in every form an import can have, and no
- * other. All probes are files in one copy of the folders, which Biome reads once.
+ * Checks that the linter refuses exactly the imports that the table forbids, in every form an import can have. All
+ * probes are files in one copy of the folders, so that Biome runs only once.
  */
 
-/** Each form of an import, with the module that it names. ES modules have no `require`; oxlint bans `import('…').Type`. */
+/** Each form of an import of one module. ES modules have no `require`, and oxlint bans `import('…').Type`. */
 const FORMS: Record<string, (module: string) => string> = {
   value: (module) => `import { a } from '${module}';`,
   type: (module) => `import type { B } from '${module}';`,
@@ -34,7 +34,7 @@ interface Probe {
 const FOLDERS = [...Object.keys(ALLOWED), ...UNRESTRICTED];
 const probes: Probe[] = [];
 let folder: string;
-/** Lines that the linter refused, by file. */
+/** The lines that the linter refused, by file. */
 let refused: Map<string, Set<number>>;
 
 function probe(file: string, module: string, allowed: boolean): void {
@@ -101,7 +101,7 @@ function lint(): Map<string, Set<number>> {
 
 const refusedForms = (file: string) => Object.keys(FORMS).filter((_, index) => refused.get(file)?.has(index + 1));
 
-test.each(FOLDERS)('%s: the linter refuses every import that is not allowed, in every form, and no other', (name) => {
+test.each(FOLDERS)('%s: the linter refuses exactly the imports that are not allowed, in every form', (name) => {
   const own = probes.filter(({ file }) => file.startsWith(`${name}/`));
   expect(own.length).toBeGreaterThan(PACKAGES.length);
   for (const { file, module, allowed } of own)
@@ -118,12 +118,12 @@ test.each(Object.entries(WRAPPED))("Electron's %s may be imported only by %s", (
   expect(refused.get(file)).toEqual(new Set(others));
 });
 
-test('biome.json holds the table of allowed imports (`npm run import-rules` writes it)', () => {
+test('biome.json contains the table of allowed imports (`npm run import-rules` writes it)', () => {
   const { overrides } = JSON.parse(readFileSync(BIOME_FILE, 'utf8')) as { overrides: unknown };
   expect(overrides).toEqual(JSON.parse(JSON.stringify(biomeOverrides())));
 });
 
-test('docs/architecture.md describes the same table', () => {
+test('docs/architecture.md contains the same table', () => {
   const text = readFileSync(path.join(ROOT, 'docs/architecture.md'), 'utf8');
   const described: Record<string, string[]> = {};
   for (const [, names = '', allowed = ''] of text.matchAll(/^\| (`[^|]+) \|[^|]*\| ([^|]+) \|$/gm)) {

@@ -5,7 +5,7 @@ const found = async (file: string, text: string) =>
   (await checkText(file, text)).map(({ line, rule }) => `${line} ${rule}`);
 
 describe('in a TypeScript module', () => {
-  test('checks comments, with their lines', async () => {
+  test('checks comments and reports their lines', async () => {
     expect(await found('a.ts', '// Fine.\nconst a = 1;\n/**\n * Reads the table\n * anew.\n */\n')).toEqual(['5 anew']);
   });
 
@@ -29,14 +29,14 @@ describe('in a TypeScript module', () => {
     expect(await found('a.ts', source)).toEqual([]);
   });
 
-  test('counts the words of a sentence over the lines of a comment', async () => {
+  test('counts the words of a sentence across the lines of a comment', async () => {
     const words = Array.from({ length: 41 }, (_, n) => `w${n}`);
     const comment = (count: number) => `// ${words.slice(0, 20).join(' ')}\n// ${words.slice(20, count).join(' ')}.\n`;
     expect(await found('a.ts', comment(40))).toEqual([]);
     expect(await found('a.ts', comment(41))).toEqual(['1 long']);
   });
 
-  test('reads list items and blank lines as ends of sentences', async () => {
+  test('ends a sentence at a list item or a blank line', async () => {
     const item = ` * - ${Array.from({ length: 30 }, (_, n) => `w${n}`).join(' ')}\n`;
     expect(await found('a.ts', `/**\n${item}${item}*/\n`)).toEqual([]);
   });
@@ -49,7 +49,7 @@ describe('in Markdown', () => {
   });
 });
 
-test('a reason silences one rule on its line and the next', async () => {
+test('silences one rule, where a reason is given, on that line and the next', async () => {
   const comment = '// prose-ok(whole): quotes the title of a book';
   expect(await found('a.ts', `${comment}\n// The whole is anew.\n// The whole again.\n`)).toEqual([
     '2 anew',
@@ -58,7 +58,7 @@ test('a reason silences one rule on its line and the next', async () => {
   expect(await found('a.ts', '// prose-ok(whole):\n// The whole.\n')).toEqual(['2 whole']);
 });
 
-test('names the phrase and what to write', async () => {
+test('reports the phrase and what to write instead', async () => {
   const [finding] = await checkText('a.md', 'The feed reads it anew.');
   expect(finding?.message).toBe('"anew": say "again", or name the act: re-read, restart, reset, rebuild');
 });

@@ -7,10 +7,10 @@ import { proseOf } from './code-prose.ts';
 import { styleRule } from './style-rule.ts';
 
 /**
- * Checks the prose of documents and code with textlint: our own rules of style (`rules.ts`).
+ * Checks the prose of documents and code with textlint and the rules of `rules.ts`.
  *
- * Markdown goes to textlint verbatim. A TypeScript module goes to it with all but its comments and sentences
- * blanked (`code-prose.ts`), so that every position is one in the module.
+ * Markdown goes to textlint verbatim. In a TypeScript module, `code-prose.ts` first replaces everything except comments
+ * and sentences with spaces, so that positions in the result are positions in the module.
  */
 
 export interface Finding {
@@ -19,7 +19,7 @@ export interface Finding {
   line: number;
   column: number;
   rule: string;
-  /** The phrase, and what to write. */
+  /** The phrase that was found, and what to write instead. */
   message: string;
 }
 
@@ -30,15 +30,17 @@ const markdown = createRequire(import.meta.url)('@textlint/textlint-plugin-markd
 const kernel = new TextlintKernel();
 const rules = [{ ruleId: 'style', rule: styleRule }];
 
-/** An exception, with the rule that it silences and the reason. It covers its own line and the next one with prose. */
+/**
+ * Matches an exception: the rule that it silences, and the reason. It covers its own line and the next line of prose.
+ */
 const EXCEPTION = /prose-ok\(([^)]+)\): *(\S.*?)\s*(?:-->|\*\/|$)/;
 
-/** Checks one file, named relative to `root`. Throws where a module does not parse. */
+/** Checks one file, named relative to `root`. Throws when a module does not parse. */
 export async function checkFile(root: string, file: string): Promise<Finding[]> {
   return checkText(file, readFileSync(path.join(root, file), 'utf8'));
 }
 
-/** Checks a text as the file of that name. */
+/** Checks a text as if it were the content of the file. */
 export async function checkText(file: string, text: string): Promise<Finding[]> {
   const prose = file.endsWith('.md') ? null : proseOf(file, text);
   if (prose?.passages.length === 0) return [];

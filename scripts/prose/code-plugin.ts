@@ -1,17 +1,17 @@
 import type { Passage } from './code-prose.ts';
 
 /**
- * The textlint plugin for code whose prose alone is left: each passage becomes one paragraph, or several where a comment
- * has blank lines, list items or tags.
+ * The textlint plugin for modules that `code-prose.ts` has reduced to their prose. Each passage becomes one paragraph.
+ * A comment with blank lines, list items or tags becomes several.
  */
 
-/** Where one comment's paragraphs begin. */
+/** Matches the places in a comment where a paragraph begins. */
 const BREAK = /\n[\t ]*(?:\n|(?=[-•] |@\w))/;
 
 export class CodeProcessor {
   readonly #passages: Passage[];
 
-  /** Takes the passages as textlint's plugin options. */
+  /** Creates the plugin for these passages. */
   constructor({ passages }: { passages: Passage[] }) {
     this.#passages = passages;
   }
@@ -28,7 +28,7 @@ export class CodeProcessor {
   }
 }
 
-/** A textlint syntax tree: a document of paragraphs of one string each. */
+/** Returns a textlint syntax tree: a document of paragraphs, each with one string. */
 function documentOf(text: string, passages: Passage[]) {
   const place = placer(text);
   const children = passages.flatMap(({ start, end }) =>
@@ -41,7 +41,7 @@ function documentOf(text: string, passages: Passage[]) {
   return { type: 'Document', ...place(0, text.length), raw: text, children };
 }
 
-/** Offset and length of each paragraph. */
+/** Returns the offset and the length of each paragraph. */
 function paragraphsOf(text: string): [number, number][] {
   const found: [number, number][] = [];
   let at = 0;
@@ -56,7 +56,7 @@ function paragraphsOf(text: string): [number, number][] {
   return found;
 }
 
-/** Gives ranges their lines (from 1) and columns (from 0). */
+/** Converts ranges to textlint's positions: lines count from 1, columns from 0. */
 function placer(text: string) {
   const starts = [0];
   for (let n = text.indexOf('\n'); n >= 0; n = text.indexOf('\n', n + 1)) starts.push(n + 1);

@@ -1,22 +1,22 @@
 import { parseSync } from 'vite';
 
 /**
- * Finds the prose in a TypeScript module: its comments, and those of its strings that are sentences.
+ * Finds the prose in a TypeScript module: its comments, and the strings that are sentences.
  *
- * The result has the length and the line breaks of the module, with every character that is not prose replaced by a
- * space, so that an offset in it is an offset in the module. Code is never changed or run.
+ * The result has the same length and line breaks as the module. A space replaces every other character, so that an
+ * offset in the result is an offset in the module. The code is never changed or run.
  */
 
-/** One comment or string: where it is in the module, and the module's text with all else blanked. */
+/** One comment or string, with its position in the module. */
 export interface Passage {
   start: number;
   end: number;
 }
 
 export interface CodeProse {
-  /** As long as the module. */
+  /** The module's text with everything except the passages replaced by spaces. */
   blanked: string;
-  /** In the order of the module, never overlapping. */
+  /** In the module's order. Passages never overlap. */
   passages: Passage[];
 }
 
@@ -27,17 +27,17 @@ interface Node {
   [field: string]: unknown;
 }
 
-/** Directives to tools are not prose; the reason that follows one is. */
+/** Matches directives to tools, which are not prose. The reason after a directive is. */
 const DIRECTIVE = /^(\s*)(biome-ignore [\w/.-]+:|@ts-\S+|@vitest-environment\b.*|\/ <reference.*|#!.*|prose-ok\(.*)/;
 
-/** A string is prose when it has three words in a row and is neither SQL nor a command line. */
+/** Matches a string that has three words in a row. Such a string is prose unless it is SQL or code. */
 const SENTENCE = /(?:^|[\s(“"'])[A-Za-z][a-z’']*[,:;]? [a-z’']+[,:;]? [\w’'${]+/;
-/** A program in a string, such as the script of a child process. */
+/** Matches a program in a string, such as the script of a child process. */
 const CODE = /=> |\bawait \w+[.(]|\bconst \w+ = /;
 const SQL =
   /\b(?:SELECT|INSERT (?:OR \w+ )?INTO|UPDATE \S+ SET|DELETE FROM|(?:CREATE|ALTER|DROP) (?:\w+ )?(?:TABLE|INDEX|TRIGGER|VIEW|ROLE|TYPE|DOMAIN|SCHEMA|PUBLICATION|USER|DATABASE)|PRAGMA|ORDER BY|GROUP BY|BEGIN|COMMIT|VALUES|WHERE|FROM|JOIN)\b/g;
 
-/** `tsx` decides whether `<a>` is an element. Throws where the module does not parse. */
+/** Finds the prose of one module. A file name with `.tsx` allows JSX. Throws when the module does not parse. */
 export function proseOf(file: string, source: string): CodeProse {
   const parsed = parseSync(file, source, { lang: file.endsWith('.tsx') ? 'tsx' : 'ts' });
   const [fault] = parsed.errors;
@@ -57,7 +57,7 @@ export function proseOf(file: string, source: string): CodeProse {
 
 function collectStrings(node: Node, source: string, found: Passage[]): void {
   if (isSentence(node, source)) found.push({ start: node.start, end: node.end });
-  // The holes of a template are blanked with it; strings inside them are rare and short.
+  // Expressions in a template are replaced together with it. Strings inside them are rare and short.
   if (node.type === 'TemplateLiteral' && isSentence(node, source)) return;
   if (node.type.startsWith('Import') || node.type.startsWith('TS')) {
     if (node.type !== 'TSAsExpression' && node.type !== 'TSSatisfiesExpression' && node.type !== 'TSNonNullExpression')
@@ -78,13 +78,13 @@ function isSentence(node: Node, source: string): boolean {
   return SENTENCE.test(text) && !CODE.test(text) && !isSql(text);
 }
 
-/** One keyword may be quoted in a sentence; SQL begins with one, or has several. */
+/** A sentence may contain one SQL keyword. SQL begins with a keyword or has several. */
 function isSql(text: string): boolean {
   const found = text.match(SQL) ?? [];
   return found.length > 1 || (found[0] !== undefined && text.trimStart().startsWith(found[0]));
 }
 
-/** Blanks everything outside the passages, the marks of comments and strings, and the holes of templates. */
+/** Replaces everything outside the passages, the delimiters of comments and strings, and expressions in templates. */
 function blank(source: string, passages: Passage[]): string {
   const out: string[] = [];
   let at = 0;
@@ -116,10 +116,10 @@ function unmarked(text: string, spaces: (text: string) => string): string {
   return text.startsWith('`') ? holes(unescaped) : unescaped;
 }
 
-/** Code inside prose counts as one word. */
+/** Counts code inside prose as one word. */
 const code = (text: string) => 'x'.repeat(text.length);
 
-/** Each `${…}` counts as one word. */
+/** Counts each `${…}` as one word. */
 function holes(text: string): string {
   let out = '';
   let depth = 0;

@@ -8,9 +8,9 @@
  */
 
 export interface PhraseRule {
-  /** Names the rule in messages and in `prose-ok(…)`. */
+  /** The rule's name in messages and in `prose-ok(…)`. */
   name: string;
-  /** Global and case-insensitive; found within one sentence. */
+  /** Global and case-insensitive. A match must lie within one sentence. */
   pattern: RegExp;
   /** What to write. */
   advice: string;
@@ -26,7 +26,7 @@ const PARTICIPLE =
   '(?:\\w+ed|made|sent|kept|told|held|put|read|written|given|taken|left|found|built|shown|known|done|begun|lost|said|brought|set|cut|gone|chosen|drawn|run|seen|met|got|paid|laid|won|cast|split|spent|meant|fed|led|bound|worn|torn|thrown|grown|driven|spoken|broken|stolen|hidden|forgotten)';
 const BE = "(?:is|are|was|were|be|been|being|isn't|aren't|wasn't|weren't)";
 
-/** A verb in the passive, for counting; the adverb between its parts is optional. */
+/** Matches a passive verb, with an optional adverb between its parts. */
 export const PASSIVE = new RegExp(
   `\\b${BE}(?: not| never| also| then| only| still| always| already)? ${PARTICIPLE}\\b`,
   'gi',
@@ -156,9 +156,9 @@ export const PHRASES: PhraseRule[] = [
   rule('words for', /\b(?:scope set|base read)\b/, 'use the glossary: scopes or entitlement; base copy'),
 ];
 
-/** The most words of a sentence. */
+/** The largest number of words in a sentence. */
 export const MAX_WORDS = 40;
-/** The most passive verbs of a sentence. */
+/** The largest number of passive verbs in a sentence. */
 export const MAX_PASSIVE = 2;
-/** The most semicolons of a sentence. */
+/** The largest number of semicolons in a sentence. */
 export const MAX_SEMICOLONS = 1;

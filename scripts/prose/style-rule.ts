@@ -2,7 +2,10 @@ import type { TxtNode } from '@textlint/ast-node-types';
 import type { TextlintRuleContext, TextlintRuleModule } from '@textlint/types';
 import { MAX_PASSIVE, MAX_SEMICOLONS, MAX_WORDS, PASSIVE, PHRASES } from './rules.ts';
 
-/** The textlint rule that finds the phrases of `rules.ts`, and sentences that are too long, in paragraphs, headings and table cells. */
+/**
+ * The textlint rule that reports the phrases of `rules.ts` and overlong sentences in paragraphs, headings and table
+ * cells.
+ */
 export const styleRule: TextlintRuleModule = (context: TextlintRuleContext) => {
   const { Syntax, RuleError, report, getSource, locator } = context;
 
@@ -15,7 +18,7 @@ export const styleRule: TextlintRuleModule = (context: TextlintRuleContext) => {
         say(index + found.search(/\w/), name, `"${found.replace(/^\W+/, '').replace(/\s+/g, ' ')}": ${advice}`);
     for (const { index, sentence } of sentencesOf(text))
       checkSentence(sentence, (rule, message) => {
-        // A cell of a table may list facts.
+        // A table cell may be a list of facts rather than a sentence.
         if (rule !== 'semicolons' || node.type !== Syntax.TableCell) say(index, rule, message);
       });
   };
@@ -33,7 +36,7 @@ function checkSentence(sentence: string, say: (rule: string, message: string) =>
     say('semicolons', `${start} has ${semicolons} semicolons: write sentences, or a list`);
 }
 
-/** Inline code and the addresses of links count as one word. */
+/** Counts inline code and link addresses as one word each. */
 function withoutCode(text: string): string {
   return text
     .replace(/`[^`]*`/g, (code) => 'x'.repeat(code.length))

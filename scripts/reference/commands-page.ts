@@ -5,9 +5,12 @@ import * as terminal from '@tidemark/terminal/command/main';
 import { Command, type Option } from 'commander';
 import { generatedFrom, page, sentence, table } from './markdown.ts';
 
-/** docs/reference/commands.md: every command with its options, from the definitions that parse them. */
+/**
+ * Generates docs/reference/commands.md, which lists every command and its options, from the definitions that parse
+ * them.
+ */
 
-/** The exit codes of `@tidemark/command-line/exit`, with their meanings. */
+/** The meaning of each exit code in `@tidemark/command-line/exit`. */
 const EXIT_CODES = [
   ['0', 'The command did its work, or stopped because it was asked to.'],
   ['1', 'The command failed. One line on stderr holds the error: its code, its sentence, and what to do.'],
@@ -15,7 +18,7 @@ const EXIT_CODES = [
   ['78', 'The configuration is invalid. The error lists all mistakes.'],
 ];
 
-/** Variables that the commands read; a test compares the list with the code. */
+/** Environment variables that the commands read. A test compares this list with the code. */
 const ENVIRONMENT = [
   ['TIDEMARK_TOKEN', 'tidemark-feed, tidemark-terminal', 'The key, where `--token-file` is absent.'],
   ['TIDEMARK_SOURCE', 'tidemark-feed', 'The master, where `--source` is absent.'],
@@ -49,7 +52,7 @@ export function commandsPage(): string {
   ]);
 }
 
-/** Each of several names as code. */
+/** Formats each name as inline code. */
 const code = (names: string) =>
   names
     .split(', ')
@@ -66,7 +69,7 @@ function programSection(program: Command): (string | string[])[] {
   return [`## ${program.name()}`, sentence(program.description()), ...leaves(program).flatMap(commandSection)];
 }
 
-/** The subcommands that do work, in the order of their definition. */
+/** Returns the subcommands that do work, in the order of their definition. */
 function leaves(command: Command): Command[] {
   return command.commands.length === 0 ? [command] : command.commands.flatMap(leaves);
 }

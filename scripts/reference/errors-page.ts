@@ -1,7 +1,7 @@
 import { ERRORS } from '@tidemark/protocol/errors';
 import { generatedFrom, page, table } from './markdown.ts';
 
-/** docs/errors.md: every error with its sentence, from the one table of errors. */
+/** Generates docs/errors.md, which lists every error code with its sentence, from the table of errors in `protocol`. */
 export function errorsPage(): string {
   const rows = Object.entries(ERRORS).map(([code, error]) => [
     `\`${code}\``,

@@ -1,7 +1,7 @@
 import { metricsText } from '@tidemark/relay-server/http/operations/metrics';
 import { generatedFrom, page, sentence, table } from './markdown.ts';
 
-/** docs/reference/metrics.md: every metric, from the registry that serves `/metrics`. */
+/** Generates docs/reference/metrics.md, which lists every metric, from the registry that serves `/metrics`. */
 export async function metricsPage(): Promise<string> {
   const text = await metricsText({ feeds: new Map(), now: Date.now });
   const types = new Map([...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name = '', type = '']) => [name, type]));

@@ -15,7 +15,7 @@ test('the example of relay.yaml is valid', () => {
   expect(RelayYaml.safeParse(parse(EXAMPLE.join('\n'))).error).toBeUndefined();
 });
 
-test('the page of commands names every variable that the commands read', () => {
+test('the commands page lists every variable that the commands read', () => {
   const folders = ['command-line', 'master-feed', 'relay-server', 'terminal'];
   const files = execFileSync('git', ['ls-files', ...folders], { cwd: ROOT, encoding: 'utf8' });
   const sources = files.split('\n').filter((file) => file.endsWith('.ts') && !file.endsWith('.test.ts'));

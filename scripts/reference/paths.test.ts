@@ -4,7 +4,9 @@ import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { ROOT } from './pages.ts';
 
-/** Every path that a document or a comment names exists, and every link leads to a file and a heading. */
+/**
+ * Checks that every path in a document or comment exists, and that every link leads to an existing file and heading.
+ */
 
 const FILES = execFileSync('git', ['ls-files', '-co', '--exclude-standard'], { cwd: ROOT, encoding: 'utf8' })
   .split('\n')
@@ -16,7 +18,7 @@ const DOCUMENTS = FILES.filter((file) => file.endsWith('.md') && !file.startsWit
 const read = (file: string) => readFileSync(path.join(ROOT, file), 'utf8');
 const withoutBlocks = (text: string) => text.replace(/```[\s\S]*?```/g, '');
 
-/** The anchor that a heading gets: lower case, hyphens for spaces, no other punctuation. */
+/** Returns the anchor of a heading: lower case, hyphens instead of spaces, no other punctuation. */
 const anchorOf = (heading: string) =>
   heading
     .toLowerCase()
@@ -25,7 +27,7 @@ const anchorOf = (heading: string) =>
     .replaceAll(' ', '-');
 const anchors = (file: string) => [...read(file).matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) => anchorOf(heading));
 
-/** Paths in code spans: below a folder of the repository, or a bare name of a TypeScript module. */
+/** Matches a path in a code span: one below a folder of the repository, or the bare name of a TypeScript module. */
 function pathsIn(text: string): string[] {
   const spans = [...withoutBlocks(text).matchAll(/`([^`\n]+)`/g)].map(([, span = '']) => span);
   return spans.filter((span) => {
@@ -34,7 +36,7 @@ function pathsIn(text: string): string[] {
   });
 }
 
-/** Built or fetched, so not under version control. */
+/** Files that are built or downloaded, and therefore not under version control. */
 const GENERATED = /(^|\/)(out|dist|node_modules|test-results|\.cache)(\/|$)/;
 
 const isThere = (name: string) =>
@@ -42,7 +44,7 @@ const isThere = (name: string) =>
 
 describe.each(DOCUMENTS)('%s', (file) => {
   test('names only files and folders that exist', () => {
-    // A change log names the past.
+    // The change log may name files that no longer exist.
     const named = file === 'CHANGELOG.md' ? [] : pathsIn(read(file));
     expect(named.filter((name) => !isThere(name))).toEqual([]);
   });
@@ -60,7 +62,7 @@ describe.each(DOCUMENTS)('%s', (file) => {
   });
 });
 
-test('documents that code refers to exist', () => {
+test('the documents that code refers to exist', () => {
   const sources = FILES.filter(
     (file) => /\.(tsx?|json|ya?ml|css)$/.test(file) && !/^(bench\/peers|scripts\/prose)\//.test(file),
   );
@@ -72,7 +74,7 @@ test('documents that code refers to exist', () => {
   expect(broken).toEqual([]);
 });
 
-test('every decision is in the list of decisions', () => {
+test('the list of decisions contains every decision', () => {
   const list = read('docs/decisions/README.md');
   const decisions = FILES.filter((file) => /^docs\/decisions\/\d/.test(file)).map((file) => path.basename(file));
   expect(decisions.filter((name) => !list.includes(`(${name})`))).toEqual([]);
@@ -86,7 +88,8 @@ test('docs/dependencies.md gives a reason for every library', () => {
     return Object.keys({ ...dependencies, ...devDependencies, ...optionalDependencies });
   });
   const isNamed = (name: string) => text.includes(name) || text.includes(`${name.split('/')[0]}/*`);
-  // Types belong to their library, and the packages of Node.js are the siblings of the one that is named.
+  // An `@types` package belongs to its library, and the platform packages of Node.js belong to the package that is
+  // named.
   const isOurs = (name: string) => /^(@tidemark\/|@types\/|node-(bin|linux|win)-)/.test(name);
   expect(libraries.filter((name) => !isOurs(name) && !isNamed(name))).toEqual([]);
 });

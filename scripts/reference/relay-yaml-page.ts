@@ -2,7 +2,9 @@ import { RelayYaml } from '@tidemark/relay-server/config/relay-yaml';
 import { z } from 'zod';
 import { generatedFrom, page, table } from './markdown.ts';
 
-/** docs/reference/relay-yaml.md: every key of relay.yaml, from the schema that validates it. */
+/**
+ * Generates docs/reference/relay-yaml.md, which lists every key of relay.yaml, from the schema that validates the file.
+ */
 
 interface JsonSchema {
   type?: string;
@@ -20,10 +22,10 @@ interface JsonSchema {
   anyOf?: JsonSchema[];
 }
 
-/** Placeholders for names that the administrator chooses, by the key above them. */
+/** The placeholder for the names that the administrator chooses below a key. */
 const NAMES: Record<string, string> = { feeds: '<feed>', tables: '<table>', where: '<column>' };
 
-/** Keys whose values have a form of their own; their descriptions state it. */
+/** Keys whose values have their own syntax. Their descriptions explain it. */
 const FORMS: Record<string, string> = {
   listen: 'text, `address:port`',
   'feeds.<feed>.tables.<table>.where': 'names with values',
@@ -45,7 +47,7 @@ export function relayYamlPage(): string {
   ]);
 }
 
-/** A test validates it. */
+/** The example on the page. A test validates it. */
 export const EXAMPLE = [
   'listen: 127.0.0.1:4600',
   'data: ./relay-data',
@@ -77,7 +79,7 @@ function rowsOf(schema: JsonSchema, path: string[]): string[][] {
   return typeof named === 'object' && name !== undefined ? [...rows, ...rowsOf(named, [...path, name])] : rows;
 }
 
-/** The object of a key that may also be null. */
+/** Returns the object schema of a key that may also be null. */
 const objectOf = (schema: JsonSchema): JsonSchema | undefined =>
   schema.anyOf ? schema.anyOf.find(({ type }) => type === 'object') : schema;
 

@@ -4,8 +4,9 @@ import { RESULTS, STAGES } from './stages.ts';
 import { isPassed, type StageResult, summarise } from './summary.ts';
 
 /**
- * `npm test [-- stage…]`: every check and every test, or the named stages. All stages run, even after one that failed.
- * The last line of the output is the total: `N passed, N failed`, and `, N skipped` when there are any.
+ * `npm test [-- stage…]`: runs every check and every test, or only the named stages. A failed stage does not stop the
+ * next one. The last line of the output is the total: `N passed, N failed`, followed by `, N skipped` when there are
+ * any.
  */
 
 const names = process.argv.slice(2);
@@ -15,7 +16,7 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 
-// Ctrl+C reaches the running stage too. It ends, and the summary of the counted tests is still printed.
+// The running stage receives Ctrl+C too and ends. This process then prints the summary of the tests that ran.
 let interrupted = false;
 process.on('SIGINT', () => {
   interrupted = true;

@@ -7,9 +7,8 @@ import { ensureSystem } from '../setup.ts';
 import type { Counts, StageResult } from './summary.ts';
 
 /**
- * The stages of `npm test`, cheap before costly. A stage reports what it counted and never throws, so that the stages
- * after it run too. Tools are started by their JavaScript files: their names in node_modules/.bin need a shell on
- * Windows.
+ * The stages of `npm test`, fastest first. A stage returns its counts and never throws, so that the later stages run
+ * too. Each tool is started from its JavaScript file, because the links in node_modules/.bin need a shell on Windows.
  */
 
 export interface Stage {
@@ -20,7 +19,7 @@ export interface Stage {
 const MODULES = path.join(ROOT, 'node_modules');
 export const RESULTS = path.join(ROOT, 'test-results');
 
-/** A tool that only passes or fails. */
+/** Returns the stage of a tool that only passes or fails. */
 function check(name: string, file: string, args: string[]): Stage {
   return stage(name, async () => {
     const code = await node(file, args);
@@ -43,7 +42,7 @@ function vitest(project: string): Stage {
     const report = JSON.parse(readFileSync(file, 'utf8')) as VitestReport;
     const failed = report.numFailedTests;
     const skipped = report.numPendingTests + report.numTodoTests;
-    // A file that cannot be loaded, or an error outside a test, fails the run but no test.
+    // A test file that does not load, or an error outside a test, fails the run although no test fails.
     return { passed: report.numPassedTests, failed: code !== 0 && failed === 0 ? 1 : failed, skipped };
   });
 }
@@ -52,7 +51,7 @@ interface PlaywrightReport {
   stats: { expected: number; unexpected: number; flaky: number; skipped: number };
 }
 
-/** The real app in Electron, on a virtual display where there is none. */
+/** Tests the app in a real Electron, on a virtual display when the machine has none. */
 function playwright(): Stage {
   return stage('app', async () => {
     ensureSystem({ display: !hasDisplay() });
@@ -78,7 +77,7 @@ export const STAGES: readonly Stage[] = [
   vitest('unit'),
   vitest('pg'),
   playwright(),
-  // It becomes another user, and gives that user a path without compilers.
+  // The stage runs commands as another user, whose path contains no compilers.
   ...(process.platform === 'linux' ? [vitest('clone')] : []),
 ];
 
@@ -104,7 +103,7 @@ function stage(name: string, count: () => Promise<Counts>): Stage {
 
 const node = (file: string, args: string[]) => run(process.execPath, [file, ...args]);
 
-/** Runs a program with this console and gives its exit code. Null when a signal ended it. */
+/** Runs a program in this console and returns its exit code, or null when a signal ended it. */
 function run(command: string, args: string[], env: NodeJS.ProcessEnv = {}): Promise<number | null> {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { cwd: ROOT, stdio: 'inherit', env: { ...process.env, ...env } });

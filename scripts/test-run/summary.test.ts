@@ -11,7 +11,7 @@ const result = (name: string, change: Partial<StageResult> = {}): StageResult =>
   ...change,
 });
 
-test('the summary names every stage and ends with a line of totals', () => {
+test('the summary lists every stage and ends with the totals', () => {
   const results = [result('format'), result('unit', { passed: 730, durationMs: 335_400 })];
   expect(summarise(results)).toEqual([
     'stage   passed  failed  skipped        time',
@@ -23,7 +23,7 @@ test('the summary names every stage and ends with a line of totals', () => {
   expect(isPassed(results)).toBe(true);
 });
 
-test('a stage that fails or cannot run is counted, and the stages after it are still summed up', () => {
+test('counts a stage that fails or cannot run, and still adds up the stages after it', () => {
   const results = [result('types', { passed: 0, failed: 1, broken: 'exit code 3' }), result('unit', { passed: 5 })];
   expect(summarise(results).slice(-3)).toEqual(['types did not complete: exit code 3', '', '5 passed, 1 failed']);
   expect(isPassed(results)).toBe(false);

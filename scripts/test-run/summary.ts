@@ -1,4 +1,4 @@
-/** The table at the end of `npm test`, and its last line, which other programs read. */
+/** Formats the table at the end of `npm test`, and the last line, which other programs parse. */
 
 export interface Counts {
   passed: number;
@@ -10,16 +10,18 @@ export interface StageResult extends Counts {
   name: string;
   /** Wall-clock time, ms. */
   durationMs: number;
-  /** Why the stage did not run to its end. Null when it did. */
+  /** Why the stage did not complete. Null when it did. */
   broken: string | null;
 }
 
-/** A stage that could not run counts as one failure, and a skipped test is not a passed one. */
+/**
+ * Adds up the counts. A stage that could not run counts as one failure, and a skipped test does not count as passed.
+ */
 export function isPassed(results: readonly StageResult[]): boolean {
   return results.length > 0 && results.every((result) => result.failed === 0 && result.skipped === 0);
 }
 
-/** The lines to print. The last one is `N passed, N failed`, followed by `, N skipped` when there are any. */
+/** Returns the lines to print. The last one is `N passed, N failed`, followed by `, N skipped` when there are any. */
 export function summarise(results: readonly StageResult[]): string[] {
   const header = ['stage', 'passed', 'failed', 'skipped', 'time'];
   const rows = results.map((result) => [

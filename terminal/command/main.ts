@@ -13,7 +13,10 @@ import { pull, verify } from './run-once.ts';
 import { status } from './status.ts';
 import { watch } from './watch.ts';
 
-/** `tidemark-terminal`: options and help. Each command has a module beside this one. */
+/**
+ * `tidemark-terminal`: defines the options and the help of each command. The work of each is in its own module in this
+ * folder.
+ */
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
   version: string;
@@ -26,11 +29,11 @@ interface Options {
   db: string;
   json?: boolean;
   verbose?: boolean;
-  /** Option of verify: false with --no-repair. */
+  /** Option of verify. --no-repair sets it to false. */
   repair?: boolean;
 }
 
-/** Throws config_invalid, which names all mistakes. */
+/** Checks the options. Throws `config_invalid` with all mistakes. */
 function callOf(options: Options, stop: AbortSignal): Call {
   const mistakes: string[] = [];
   const relay = RelayAddress.safeParse(options.relay);
@@ -62,7 +65,9 @@ function callOf(options: Options, stop: AbortSignal): Call {
   };
 }
 
-/** Shows a line as the last one of a person's console, in place of the one before; null clears it. */
+/**
+ * Returns the function that shows a line of progress on a console, in place of the previous one. Null clears the line.
+ */
 function showLine(line: string | null): void {
   const { stderr } = process;
   if (!stderr.isTTY) return;

@@ -14,18 +14,18 @@ import { parseJson, RelayError } from '../relay/relay-errors.ts';
 import type { Transfer } from '../relay/relay-transport.ts';
 
 /**
- * The relay's side of a comparison: digests and rows of one snapshot. It verifies an answer completely, and against
- * the request, before it returns any part of it.
+ * The relay's side of a comparison: digests and rows of one snapshot. It checks each answer completely, and against the
+ * request, before it returns any part of it.
  */
 
-/** How many ranges one request may name. */
+/** The largest number of ranges in one request. */
 export const MAX_ASKS = 256;
-/** How long a relay may be busy with one answer, ms. */
+/** The longest time that the relay may be busy with one answer, ms. */
 const MAX_BUSY_MS = 15 * 60_000;
 
 /**
- * Rows that answer a request. The first `done` ranges are complete. The next one is answered up to the key `after`; null:
- * not at all.
+ * Rows that answer a request. The first `done` ranges are complete. The next one is answered up to the key `after`.
+ * Null: none of its rows have arrived.
  */
 export interface RowsAnswer {
   /** Table id and rows, in the relay's order. */
@@ -58,12 +58,12 @@ export class RelayAnswers {
     };
   }
 
-  /** Bytes received over the network so far. */
+  /** Bytes received from the network so far. */
   get receivedBytes(): number {
     return this.#receivedBytes;
   }
 
-  /** The digests of each range's parts. Throws RelayErrors, page_invalid, `cancelled`. */
+  /** Returns the digests of each range's parts. Throws RelayErrors, `page_invalid`, `cancelled`. */
   async digests(asks: DigestRequest['asks']): Promise<DigestPart[][]> {
     const { relay, snapshot, signal, transfer } = this.#deps;
     const { answers } = await this.#whileBusy(() => relay.digests(snapshot, asks, signal, transfer));
@@ -71,7 +71,10 @@ export class RelayAnswers {
     return answers;
   }
 
-  /** Rows of ranges, from the first range on. Throws RelayErrors, page_corrupt, page_invalid, `cancelled`. */
+  /**
+   * Returns rows of the ranges, starting with the first range. Throws RelayErrors, `page_corrupt`, `page_invalid`,
+   * `cancelled`.
+   */
   async rows(asks: RowsRequest['asks']): Promise<RowsAnswer> {
     const { relay, snapshot, signal, transfer } = this.#deps;
     return parseRows(await this.#whileBusy(() => relay.rows(snapshot, asks, signal, transfer)), asks);
@@ -113,7 +116,7 @@ function parseRows(bytes: Buffer, asks: RowsRequest['asks']): RowsAnswer {
       if (kind !== 'i' || id === undefined || !ids.has(id) || !Array.isArray(rows)) throw unexpectedAnswer();
       return [id, rows];
     });
-  // An answer without progress would be requested forever.
+  // Without progress, the terminal would repeat the request forever.
   const empty = done === 0 && after === null;
   if (done > asks.length || empty || (after !== null && done === asks.length)) throw unexpectedAnswer();
   return { lines, done, after };

@@ -5,7 +5,7 @@ import { joinRuns } from './join-runs.ts';
 
 const epoch = Epoch.parse('aaaaaaaa');
 
-/** A run that pulled one inserted row of `table` while it followed the relay. */
+/** Returns a run that followed the relay and pulled one inserted row of `table`. */
 const run = (id: string, startedAt: number, from: number, table = 'item'): Run => ({
   id,
   startedAt,

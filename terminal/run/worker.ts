@@ -11,8 +11,9 @@ import { downloadSnapshot, installSnapshot, requestManifest } from './snapshot-w
 const POLL_S = 30;
 
 /**
- * Does the work that the machine orders, over the network and on the replica. The result of each piece, success or
- * failure, is one event. It decides nothing, and must stop at the next safe point when the site's signal aborts.
+ * Does the work that the machine requests, over the network and on the replica. Each piece of work results in one
+ * event, for success or failure. The worker decides nothing, and must stop at the next safe point when the site's
+ * signal aborts.
  */
 export class Worker {
   readonly #deps: WorkDeps;
@@ -23,7 +24,10 @@ export class Worker {
     this.#comparison = new ComparisonWork(deps);
   }
 
-  /** Never rejects. The event means nothing once the site's signal has aborted. */
+  /**
+   * Does one piece of work and returns its event. Never rejects. Once the site's signal has aborted, the event has no
+   * meaning.
+   */
   async do(effect: WorkEffect, site: Site): Promise<Event> {
     let progressed = false;
     try {
@@ -54,7 +58,7 @@ export class Worker {
           altered: site.replica.alteredTables().length > 0,
         };
       case 'poll': {
-        // The first answer is needed at once, to show where the replica is.
+        // The first poll must be answered at once, so that the terminal can show its state.
         const waitS = site.state.cursor === null || this.#deps.book.probe === null ? 0 : POLL_S;
         return { type: 'polled', status: await this.#askStatus(waitS, site) };
       }
@@ -82,7 +86,7 @@ export class Worker {
     const { scopes } = replica.cursorState();
     const status = await relay.status({ cursor, scopes }, waitS, signal);
     const heard = Date.now();
-    // The answer to a long poll may be much younger than its request: only its arrival dates it.
+    // The relay may hold a long poll for a long time, so only the arrival of its answer is a valid time.
     this.#deps.book.addStatus(status, cursor, waitS === 0 ? asked : heard, heard);
     this.#deps.onStatus(heard);
     return status;

@@ -3,7 +3,7 @@ import type { Fault } from '@tidemark/protocol/fault';
 import type { Run } from '@tidemark/protocol/run';
 import { DEFAULT_THRESHOLDS, type Facts, type Progress } from '@tidemark/status/facts';
 
-/** Facts for tests: a PC that is up to date at {@link NOW}. Each test overrides the facts that it needs. */
+/** Facts of a PC that is up to date at {@link NOW}. A test overrides only the facts that it needs. */
 export const NOW = Date.parse('2026-11-23T10:42:00.000Z');
 export const EPOCH = Epoch.parse('7f3a9c2e51');
 export const at = (msAgo: number): number => NOW - msAgo;
@@ -97,7 +97,7 @@ export function facts(change: Partial<Facts> = {}): Facts {
   };
 }
 
-/** A last run that ended with this error, after the last probe. */
+/** Facts in which the last run failed with this error, after the last probe. */
 export function failedRun(fault: Fault, change: Partial<Run> = {}): Run {
   return {
     ...RUN,

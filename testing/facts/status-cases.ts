@@ -7,11 +7,11 @@ import type { Severity, StatusCode } from '@tidemark/status/status';
 import { describe, expect, test } from 'vitest';
 import { at, EPOCH, facts, failedRun, NOW, probe } from './facts.ts';
 
-/** Shared by the tests of deriveStatus: named facts, and tables of states with their wording. */
+/** Shared by the tests of `deriveStatus`: named facts, and tables of states with their expected wording. */
 
-/** The formats that the words of tests are written in. */
+/** The number and date formats of the expected wording. */
 export const UTC = makeFormat('en-GB', 'UTC');
-/** The status of facts that differ from those of a PC that is up to date. */
+/** Derives the status from the facts of a PC that is up to date, with these differences. */
 export const status = (change: Partial<Facts> = {}) => deriveStatus(facts(change), NOW, UTC);
 export const replica = (change: Partial<Facts['replica']>) => ({
   ...facts().replica,
@@ -19,7 +19,7 @@ export const replica = (change: Partial<Facts['replica']>) => ({
 });
 export const HOUR = 3_600_000;
 
-/** So many changes wait, the oldest since `msAgo`: 12 MB, which come as 3 MB over the network. */
+/** Facts in which changes wait, the oldest of them `msAgo` ms old. They have 12 MB, and 3 MB on the network. */
 export const waiting = (changes: number, msAgo = 60_000) => {
   const behind = { transactions: Math.ceil(changes / 4), changes, bytes: 12_000_000, oldestAt: at(msAgo) };
   return {
@@ -32,7 +32,7 @@ export const waiting = (changes: number, msAgo = 60_000) => {
     }),
   };
 };
-/** The data selection changed, so the next sync fetches the rows that differ. */
+/** Facts in which the data selection has changed, so that the next sync fetches the rows that differ. */
 export const difference: Partial<Facts> = {
   probe: probe({
     behind: null,
@@ -40,18 +40,21 @@ export const difference: Partial<Facts> = {
   }),
   waiting: null,
 };
-/** The head moved, but no change is in this PC's scopes. The relay may offer an empty page that moves the cursor. */
+/**
+ * Facts in which the head has moved but no change is in this PC's scopes. The relay may offer an empty page that only
+ * moves the cursor.
+ */
 export const elsewhere = (plan: RelayStatus['plan']): Partial<Facts> => ({
   probe: probe({ head: { epoch: EPOCH, seq: seq(6000), committedAt: at(1000) }, plan }),
 });
-/** The last run failed with this error, after the last probe. */
+/** Facts in which the last run failed with this error, after the last probe. */
 export const failing = (
   code: NonNullable<Facts['replica']['fault']>['code'],
   params: Record<string, string | number> = {},
 ): Partial<Facts> => ({
   lastRun: failedRun({ code, params }),
 });
-/** The relay plans a fresh copy. */
+/** Facts in which the relay plans a fresh copy. */
 export const snapshot = (reason: SnapshotReason, change: Partial<Facts> = {}): Partial<Facts> => ({
   probe: {
     ...probe({
@@ -71,7 +74,7 @@ export const snapshot = (reason: SnapshotReason, change: Partial<Facts> = {}): P
   ...change,
 });
 
-/** A state, the facts that lead to it, and every word that a person then sees. */
+/** A state, the facts that lead to it, and every text that a person then sees. */
 export interface Case {
   code: StatusCode;
   severity: Severity;
@@ -129,9 +132,9 @@ const SUBJECTS: Record<StatusCode, Subject> = {
   'agent-down': 'activity',
 };
 
-/** One test for each case, and one that every state of the subject has a case. */
+/** Defines one test for each case, and one test that every state of the subject has a case. */
 export function testCases(subject: Subject, cases: Case[]): void {
-  describe('each state in its words', () => {
+  describe('the wording of each state', () => {
     test.each(cases.map((each) => ({ ...each, title: `${each.code}${each.name ? `: ${each.name}` : ''}` })))(
       '$title',
       ({ facts: change, title: _, name: __, ...words }) => {

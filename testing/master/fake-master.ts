@@ -16,25 +16,25 @@ import type {
 import { TidemarkError } from '@tidemark/protocol/errors';
 
 /**
- * A master in memory, and the source that reads it. It passes the contract suite of sources, so tests of the code above the
- * seam can use it in place of a database.
+ * A master in memory, and the source that reads it. It passes the contract suite of sources, so tests can use it in
+ * place of a database.
  *
- * Its positions have a part of their own behind the sortable digits, as those of a GTID-based master do.
+ * Its positions have a suffix after the sortable digits, as those of a GTID-based master do.
  */
 
 interface FakeTable {
   id: number;
   name: string;
   columns: { id: number; name: string }[];
-  /** Values of the columns by the key `id`. */
+  /** Values of the columns, by the key `id`. */
   rows: Map<number, (number | string)[]>;
-  /** Counts changes that are in no log. */
+  /** Number of changes to the table that the log does not contain. */
   rewrites: number;
 }
 
 interface LoggedChange {
   tableId: number;
-  /** The table's columns when it was changed. */
+  /** The table's columns at the time of the change. */
   columns: string;
   change: { kind: Exclude<RowKind, 'partial'>; json: string } | { kind: 'truncate' };
 }
@@ -45,7 +45,7 @@ interface Transaction {
   changes: LoggedChange[];
 }
 
-/** A change of a table with the key `id`. Values follow in the order of the columns. */
+/** A change to a table with the key `id`. The values are in the order of the columns. */
 export type FakeChange =
   | { op: 'insert' | 'update'; table: string; row: [id: number, ...values: string[]] }
   | { op: 'rekey'; table: string; id: number; to: number }
@@ -68,11 +68,11 @@ export class FakeMaster {
   readonly id = crypto.randomUUID();
   readonly log: Transaction[] = [];
   readonly tables: FakeTable[] = [];
-  /** Sentences about missing prerequisites. */
+  /** Descriptions of missing prerequisites. */
   readonly problems: string[] = [];
   /** Ids of the tables whose changes are logged. */
   readonly published = new Set<number>();
-  /** The log is kept after this transaction; null: it is not kept. */
+  /** The log keeps the transactions after this number. Null: the master keeps no log. */
   keptAfter: number | null = null;
   stored: KnownTable[] | null = null;
   mark = 0;
@@ -83,7 +83,7 @@ export class FakeMaster {
     return FIRST - 1 + this.log.length;
   }
 
-  /** Position of the newest transaction. */
+  /** The position of the newest transaction. */
   end(): string {
     return positionOf(this.head);
   }

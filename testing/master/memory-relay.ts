@@ -4,14 +4,14 @@ import { Ingest } from '@tidemark/relay-server/ingest/ingest';
 import { openWriter, type Writer } from '@tidemark/table-store/sqlite';
 
 /**
- * The relay's ingest on a database in memory, called directly instead of over HTTP. For tests of the feed that need a mirror
- * but no relay process.
+ * The relay's ingest on a database in memory, called directly instead of over HTTP. It is for tests of the feed that
+ * need a mirror but no relay process.
  */
 export class MemoryRelay {
   readonly #db: Writer = openWriter(':memory:', { synchronous: 'normal' });
   #ingest = new Ingest(this.#db, {});
   #sessions = 0;
-  /** Batches that are accepted before the next one fails. */
+  /** The number of batches to accept before one fails. */
   batchesUntilFailure = Number.POSITIVE_INFINITY;
 
   async session(request: SessionRequest): Promise<SessionAnswer> {
@@ -37,7 +37,7 @@ export class MemoryRelay {
     };
   }
 
-  /** Rewrites the store as a relay wrote it before schemas had logical types, and opens it again. */
+  /** Rewrites the store to the format from before schemas had logical types, and reopens it. */
   forgetLogicalTypes(): void {
     for (const table of ['tidemark_schema', 'tidemark_table']) {
       const rows = this.#db.prepare(`SELECT id, schema FROM ${table}`).all() as { id: number; schema: string }[];
@@ -51,7 +51,7 @@ export class MemoryRelay {
     this.#ingest = new Ingest(this.#db, {});
   }
 
-  /** Names of the tables whose schemas have no logical types. */
+  /** Returns the names of the tables whose schemas do not have logical types. */
   withoutLogicalTypes(): string[] {
     return this.#ingest
       .tables()
@@ -70,7 +70,7 @@ export class MemoryRelay {
     return this.#ingest.feed.position;
   }
 
-  /** Names of the mirror's tables. */
+  /** Returns the names of the mirror's tables. */
   tables(): string[] {
     return this.#ingest
       .tables()
@@ -78,7 +78,7 @@ export class MemoryRelay {
       .sort();
   }
 
-  /** All rows of a table of the mirror. */
+  /** Returns all rows of a table of the mirror. */
   rows(table: string): unknown[][] {
     return this.#db.prepare(`SELECT * FROM "${table}" ORDER BY 1`).raw().all() as unknown[][];
   }

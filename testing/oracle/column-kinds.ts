@@ -1,13 +1,16 @@
 import type { Random } from './random.ts';
 
-/** How a value of a column must look at the terminal; the oracle's own reading of docs/types.md. */
+/**
+ * How the terminal must store a value of a column type. The oracle implements docs/types.md independently of the
+ * product.
+ */
 export type Rule = 'integer' | 'boolean' | 'decimal' | 'float' | 'text' | 'timestamptz' | 'timestamp' | 'blob';
 
-/** A column type of the random schemas: its SQL, the rule it falls under, and values as SQL literals. */
+/** A column type of the random schemas: its SQL, the rule for its values, and values as SQL literals. */
 export interface Kind {
   sql: string;
   rule: Rule;
-  /** Fit for a key column. */
+  /** Whether the type may be used in a key. */
   key?: boolean;
   literal(random: Random): string;
 }

@@ -1,14 +1,17 @@
 import type { ChangeLine, WireRow } from '@tidemark/protocol/lines';
 import type { Random } from './random.ts';
 
-/** Rows are long, so that a backlog of few rows is large. */
+/** Size of the text in a row. Long rows make a large backlog out of few rows. */
 const LONG = 1200;
 
-/** Text that does not compress away. */
+/** Text that does not compress well. */
 export const text = (random: Random) =>
   Array.from({ length: LONG / 8 }, () => random.int(0, 0xffff_ffff).toString(16).padStart(8, '0')).join('');
 
-/** Random transactions, as a master could make them, on the tables 2 (two key columns), 3 (one) and 4 (none): few keys, which come again. */
+/**
+ * Generates random transactions that a master could commit, on table 2 (a key of two columns), table 3 (a key of one
+ * column) and table 4 (no key). The range of keys is small, so that transactions touch the same rows again.
+ */
 export class KeyedWorkload {
   readonly #random: Random;
   readonly #keys: Record<number, Map<string, WireRow>> = { 2: new Map(), 3: new Map() };
@@ -19,7 +22,7 @@ export class KeyedWorkload {
     this.#random = random;
   }
 
-  /** The lines of one transaction. */
+  /** Returns the lines of one transaction. */
   transaction(): ChangeLine[] {
     return Array.from({ length: this.#random.int(1, 6) }, () => this.#line()).flat();
   }
@@ -47,7 +50,7 @@ export class KeyedWorkload {
       return [['d', id, some]];
     }
     if (kind < 0.55) {
-      // A key that changes, to one that may have been there before.
+      // An update of the key, possibly to a key that an earlier row had.
       const [from] = some;
       const to = this.#key(id);
       if (!from || keys.has(JSON.stringify(to))) return [];
@@ -61,7 +64,7 @@ export class KeyedWorkload {
     return [['u', id, some.map((key) => this.#row(id, key))]];
   }
 
-  /** Rows of the table without a key, some of them equal; an update is a delete and an insert. */
+  /** Changes rows of the table without a key, some of which are equal. An update is a delete and an insert. */
   #keyless(): ChangeLine[] {
     const random = this.#random;
     const kind = random.next();
@@ -86,7 +89,7 @@ export class KeyedWorkload {
     return keys.slice(from, from + this.#random.int(1, 30));
   }
 
-  /** Few keys, so that they come again. */
+  /** Returns a random key from a small range, so that keys repeat. */
   #key(id: number): WireRow {
     return id === 3 ? [this.#random.int(1, 300)] : [`b${this.#random.int(1, 3)}`, this.#random.int(1, 60)];
   }

@@ -3,6 +3,13 @@ import type BetterSqlite3 from 'better-sqlite3';
 import pg from 'pg';
 import type { Rule } from './column-kinds.ts';
 
+/**
+ * The oracle: compares a table of the master with the same table of a replica, value by value.
+ *
+ * It reads both databases with their own drivers and must not use the product's conversion of values, so that a mistake
+ * there shows as a difference.
+ */
+
 const Sqlite = createRequire(import.meta.url)('better-sqlite3') as typeof BetterSqlite3;
 
 export interface OracleColumn {
@@ -10,14 +17,16 @@ export interface OracleColumn {
   rule: Rule;
 }
 
-/** A client whose values are all the master's own text, in the styles that docs/types.md names. */
+/**
+ * Connects to the master. The client returns every value as the master's text, in the styles that docs/types.md names.
+ */
 export async function connect(url: string): Promise<pg.Client> {
   const client = new pg.Client({
     connectionString: url,
     options: '-c datestyle=ISO -c timezone=UTC -c intervalstyle=iso_8601 -c extra_float_digits=1 -c bytea_output=hex',
     types: { getTypeParser: () => (value: string) => value } as pg.CustomTypesConfig,
   });
-  // A server that is stopped or killed shows in the next statement.
+  // When the server stops, the next statement throws, so this event needs no handling.
   client.on('error', () => undefined);
   await client.connect();
   return client;
@@ -59,7 +68,10 @@ function found(value: unknown, rule: Rule): string {
   return `text ${String(value)}`;
 }
 
-/** Every difference between a table of the master, or those of its rows that `where` says, and of a replica, value by value; empty when they are equal. */
+/**
+ * Returns every difference between a table of the master and the same table of a replica, or an empty list. With
+ * `where`, only the master's rows that fulfil this condition count.
+ */
 export async function differences(
   master: pg.Client,
   replicaFile: string,

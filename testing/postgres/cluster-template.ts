@@ -5,17 +5,17 @@ import path from 'node:path';
 import { type Binaries, createOnce, give, type ServerUser } from './binaries.ts';
 
 /**
- * A Postgres cluster as initdb leaves it, created once on this machine and copied for each server, because initdb takes
- * longer than everything else at a start.
+ * Creates a Postgres cluster with initdb once on this machine. Each server starts from a copy, because initdb takes
+ * longer than the rest of a start.
  */
 
 export interface ClusterTemplate {
   dataDir: string;
-  /** The superuser's. All copies have it. */
+  /** The superuser's password, which is the same in all copies. */
   password: string;
 }
 
-/** Throws with initdb's output when it fails. */
+/** Returns the template, and creates it first if necessary. Throws an error with initdb's output when initdb fails. */
 export function clusterTemplate(binaries: Binaries, user: ServerUser | null): ClusterTemplate {
   const folder = createOnce(path.join(binaries.cache, `template-${binaries.version}`), (work) =>
     initialise(work, binaries, user),

@@ -11,7 +11,7 @@ async function query(url: string, sql: string): Promise<unknown[]> {
   return answer.rows;
 }
 
-test('an embedded Postgres starts, keeps what was committed over a kill, and leaves nothing', async () => {
+test('an embedded Postgres starts, keeps committed rows after a kill, and leaves no files or processes', async () => {
   const postgres = await startPostgres();
   const url = await postgres.createDatabase('shop');
   await query(url, 'CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)');

@@ -8,41 +8,54 @@ import { temporaryFolder } from '../processes/temporary-folder.ts';
 import { type Binaries, findBinaries, giveAll, type ServerUser, serverUser } from './binaries.ts';
 import { clusterTemplate } from './cluster-template.ts';
 
+/**
+ * Starts and stops Postgres servers for tests, benchmarks and the demo.
+ *
+ * A server listens on loopback only and ends with the process that started it. Order: copy the cluster template, write
+ * the settings, start the server, wait until it accepts connections.
+ */
+
 export interface PostgresOptions {
-  /** Kept at the end when given; else a temporary folder that goes when the server stops. */
+  /** The data folder, which `stop` keeps. Default: a temporary folder, which `stop` removes. */
   dataDir?: string;
-  /** Default `logical`. */
+  /** Default: `logical`. */
   walLevel?: 'logical' | 'replica' | 'minimal';
-  /** More settings, by name. */
+  /** Other server settings, by name. */
   settings?: Record<string, string>;
-  /** Default: one that is free. */
+  /** Default: a free port. */
   port?: number;
-  /** Whether commits survive a crash of the machine (fsync). Default false; a killed process loses nothing either way. */
+  /**
+   * Whether commits survive a crash of the machine (fsync). Default: false. A killed server loses no commits in either
+   * case.
+   */
   durable?: boolean;
 }
 
-/** A Postgres 18 of our own, on the loopback. */
+/** A running Postgres 18 server on loopback. */
 export interface EmbeddedPostgres {
-  /** Superuser's address of the database `postgres`, with the password. */
+  /** The connection string of the superuser for the database `postgres`, with the password. */
   url: string;
   port: number;
   dataDir: string;
-  /** Process id of the running postmaster. */
+  /** The process id of the postmaster. */
   readonly pid: number;
-  /** The server's output since it started. */
+  /** Returns the server's output since it started. */
   log(): string;
   createDatabase(name: string): Promise<string>;
-  /** Ends the server; a temporary data folder is removed. */
+  /** Stops the server and removes a temporary data folder. */
   stop(mode?: 'fast' | 'immediate'): Promise<void>;
-  /** Kills the postmaster as a crash would; `restart` recovers. */
+  /** Kills the postmaster, as a crash would. `restart` then runs crash recovery. */
   kill9(): Promise<void>;
-  /** Stops the server if it runs and starts it again with the same port and data, and perhaps other settings. */
+  /** Stops the server if it runs, and starts it with the same port and data. `settings` replace the previous ones. */
   restart(settings?: Record<string, string>): Promise<void>;
 }
 
 const READY_MS = 60_000;
 
-/** Starts a server and waits until it takes connections. Throws with the server's own words when it does not start. */
+/**
+ * Starts a server and waits until it accepts connections. Throws an error with the server's output when it does not
+ * start.
+ */
 export async function startPostgres(options: PostgresOptions = {}): Promise<EmbeddedPostgres> {
   const user = serverUser();
   const binaries = findBinaries(user);
@@ -119,7 +132,7 @@ async function launch(
   for (;;) {
     const launched = spawnServer(binaries, user, dataDir, port, settings);
     if (await ready(launched, deadline)) return launched;
-    // After a kill its children hold the shared memory for a moment.
+    // The children of a killed postmaster hold the shared memory a little longer.
     const passing = /pre-existing shared memory block|lock file "postmaster\.pid" already exists/.test(launched.log());
     if (!passing || Date.now() > deadline) throw new Error(`Postgres did not start:\n${launched.log()}`);
     await new Promise((resolve) => setTimeout(resolve, 100));
@@ -145,11 +158,11 @@ function spawnServer(
     cwd: dataDir,
     env: { PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' },
     stdio: ['ignore', 'pipe', 'pipe'],
-    // In a session of its own Ctrl+C does not reach it: its starter stops it after its clients.
+    // A session of its own keeps Ctrl+C from the server: its starter must stop the clients first.
     detached: true,
     windowsHide: true,
   });
-  // SIGQUIT: Postgres ends at once and recovers at its next start, as after a crash.
+  // On SIGQUIT Postgres ends without a checkpoint and recovers at its next start, as after a crash.
   endWithThisProcess(child, 'SIGQUIT');
   let log = '';
   const keep = (chunk: Buffer) => {
@@ -180,7 +193,7 @@ function ready({ child, log }: Launched, deadline: number): Promise<boolean> {
   });
 }
 
-/** A port of the loopback that nobody listens on. */
+/** Returns a loopback port that is free now. */
 export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

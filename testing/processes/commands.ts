@@ -3,16 +3,25 @@ import { once } from 'node:events';
 import path from 'node:path';
 import { endWithThisProcess } from './reaper.ts';
 
+/**
+ * Starts `tidemark-feed`, `tidemark-relay` and `tidemark-terminal` as child processes, and collects their output.
+ *
+ * A command that this process does not stop ends with this process.
+ */
+
 const root = path.resolve(import.meta.dirname, '../..');
 
-/** The three commands, by their files: the process that is started is the one that can be killed. */
+/**
+ * The entry module of each command. Node runs it directly, without a shell in between, so a kill reaches the command
+ * itself.
+ */
 export const COMMANDS = {
   feed: path.join(root, 'master-feed/main.ts'),
   relay: path.join(root, 'relay-server/main.ts'),
   terminal: path.join(root, 'terminal/command/main.ts'),
 } as const;
 
-/** Most characters of a command's output that are kept. */
+/** Characters of a command's output to keep, counted from its end. */
 const KEPT = 1_000_000;
 
 export interface Finished {
@@ -22,7 +31,7 @@ export interface Finished {
   stderr: string;
 }
 
-/** A running command, with the end of its output. */
+/** A running command, with the last {@link KEPT} characters of its output. */
 export class Running {
   readonly child: ChildProcess;
   stdout = '';
@@ -45,14 +54,14 @@ export class Running {
     }));
   }
 
-  /** Sends a signal and waits for the end. */
+  /** Sends a signal and waits until the process has ended. */
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<Finished> {
     if (this.child.exitCode === null && this.child.signalCode === null) this.child.kill(signal);
     return this.ended;
   }
 }
 
-/** Starts one of our commands on this Node. */
+/** Starts a command with this process's Node. */
 export function start(command: keyof typeof COMMANDS, args: string[], env: NodeJS.ProcessEnv = {}): Running {
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', COMMANDS[command], ...args], {
     env: { ...process.env, ...env },
@@ -62,7 +71,7 @@ export function start(command: keyof typeof COMMANDS, args: string[], env: NodeJ
   return new Running(child);
 }
 
-/** Runs one of our commands to its end. */
+/** Runs a command and waits until it has ended. */
 export async function run(
   command: keyof typeof COMMANDS,
   args: string[],
@@ -71,7 +80,7 @@ export async function run(
   return start(command, args, env).ended;
 }
 
-/** Waits until `check` returns a value. After `timeoutMs` it throws the text of `explain`. */
+/** Calls `check` until it returns a value. After `timeoutMs`, throws an error with the text of `explain`. */
 export async function until<T>(
   check: () => Promise<T | undefined | false>,
   explain: () => string,

@@ -1,9 +1,9 @@
 import path from 'node:path';
 
 /**
- * Makes Node processes and worker threads that are started from now on keep what they compile, types already stripped,
- * in a folder that later runs read. Tests start commands some thousand times, and each start then takes half the time.
- * Entries are found by the content of the source, so a changed file is compiled again.
+ * Makes Node processes and worker threads that start from now on cache their compiled code, with types already
+ * stripped, in a folder that later runs read. The tests start thousands of commands, and the cache halves the time of
+ * each start. Entries are keyed by the content of the source, so Node compiles a changed file again.
  */
 export function useCompileCache(): void {
   process.env.NODE_COMPILE_CACHE ??= path.resolve(import.meta.dirname, '../../node_modules/.cache/node-compile');

@@ -3,16 +3,16 @@ import { readFileSync } from 'node:fs';
 import os from 'node:os';
 
 /**
- * Reports whether a recorded process still runs. A process id alone does not suffice: the system reuses ids, so the start
- * time is compared too. When in doubt the answer is yes, because callers remove files and end processes.
+ * Reports whether a recorded process still runs. The system reuses process ids, so the start time is compared too. In
+ * doubt the answer is yes, because callers remove the files of processes that have ended.
  */
 
-/** A process as it can be written to a file and recognised later. */
+/** Identifies a process in a file, so that another process can recognise it later. */
 export interface ProcessIdentity {
   pid: number;
-  /** When it started, in a form that only equality is defined for. Null where the platform does not say. */
+  /** The start time, in a form that can only be compared for equality. Null when the platform does not report it. */
   started: string | null;
-  /** Process ids mean nothing on another machine or in another container that shares the folder. */
+  /** The host name. A process id has no meaning on another machine or in another container that shares the folder. */
   host: string;
 }
 
@@ -22,7 +22,7 @@ export function identityOf(pid: number): ProcessIdentity {
   return { pid, started: startOf(pid), host: os.hostname() };
 }
 
-/** Whether this very process still runs. True for a process of another host, which cannot be checked from here. */
+/** Whether this process still runs. True for a process of another host, which this host cannot check. */
 export function isSameProcessRunning(identity: ProcessIdentity): boolean {
   if (identity.host !== os.hostname()) return true;
   if (!isRunning(identity.pid)) return false;
@@ -30,7 +30,10 @@ export function isSameProcessRunning(identity: ProcessIdentity): boolean {
   return started === null || identity.started === null || started === identity.started;
 }
 
-/** Whether a process with this id runs. A zombie does not: where nothing reaps orphans, it would never be gone. */
+/**
+ * Whether a process with this id runs. A zombie does not count, because in a container without an init process nothing
+ * may ever reap it.
+ */
 export function isRunning(pid: number): boolean {
   try {
     process.kill(pid, 0);
@@ -42,12 +45,12 @@ export function isRunning(pid: number): boolean {
 
 export interface ParentProcess {
   pid: number;
-  /** The command line of `pid`. */
+  /** The command line of the process. */
   command: string;
   parent: number;
 }
 
-/** A running process and the id of its parent. Null when it is gone or the platform does not say. */
+/** Returns a running process and the id of its parent. Null when it has ended or the platform does not report it. */
 export function processWithParent(pid: number): ParentProcess | null {
   const stat = statOf(pid);
   if (stat) {
@@ -66,7 +69,7 @@ export function processWithParent(pid: number): ParentProcess | null {
   return parent === undefined ? null : { pid, command: command ?? '', parent: Number(parent) };
 }
 
-/** From /proc/<pid>/stat (Linux). The name in parentheses may itself hold spaces and parentheses. */
+/** Parses /proc/<pid>/stat (Linux). The name in parentheses may itself contain spaces and parentheses. */
 function statOf(pid: number): { state: string; parent: number; startTicks: string } | null {
   if (process.platform !== 'linux') return null;
   try {
@@ -81,7 +84,7 @@ function statOf(pid: number): { state: string; parent: number; startTicks: strin
 function startOf(pid: number): string | null {
   if (WINDOWS) return null;
   const stat = statOf(pid);
-  // Ticks count from boot, so they are compared together with the id of the boot.
+  // Start times count from the boot, so they are stored together with the boot's id.
   if (stat) return `${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()} ${stat.startTicks}`;
   const asked = spawnSync('ps', ['-o', 'lstart=', '-p', String(pid)], { encoding: 'utf8' });
   return asked.stdout?.trim() || null;

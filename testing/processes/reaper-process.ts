@@ -4,14 +4,16 @@ import type { ReaperLine } from './reaper.ts';
 import { removeQuietly } from './temporary-folder.ts';
 
 /**
- * The process behind reaper.ts. It reads which children its parent has started and which have ended, until the pipe
- * closes. Then it asks those that are left to end, kills those that do not, and removes the parent's run folder. It
- * must outlive its parent, so it ignores every signal that can be ignored.
+ * The process behind reaper.ts.
+ *
+ * Order: read from the pipe which children the parent has started and which have ended, until the pipe closes. Then ask
+ * the remaining children to end, kill those that do not, and remove the parent's run folder. This process must outlive
+ * its parent, so it ignores every signal that can be ignored.
  */
 
-/** Time that children get to end before they are killed, ms. */
+/** Time for children to end before they are killed, ms. */
 const GRACE_MS = 10_000;
-/** Time that killed children get to disappear, ms. */
+/** Time for killed children to disappear, ms. */
 const KILLED_MS = 5_000;
 const POLL_MS = 50;
 
@@ -37,7 +39,7 @@ if (!(await ended(pids, GRACE_MS))) {
 if (folder) removeQuietly(folder);
 process.exit();
 
-/** Null for a line that was cut off when the parent was killed. */
+/** Parses a line. Returns null for an incomplete one, which a killed parent leaves. */
 function parse(line: string): ReaperLine | null {
   try {
     return JSON.parse(line) as ReaperLine;
@@ -50,7 +52,7 @@ function kill(pid: number, signal: NodeJS.Signals): void {
   try {
     if (isRunning(pid)) process.kill(pid, signal);
   } catch {
-    // It ended in between.
+    // The child has ended meanwhile.
   }
 }
 

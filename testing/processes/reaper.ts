@@ -3,25 +3,25 @@ import path from 'node:path';
 import { addOwner, currentRunFolder, leaveToOtherOwner } from './temporary-folder.ts';
 
 /**
- * Ties child processes to the life of this process, however it ends. A helper process, the reaper, holds the other end
+ * Ends child processes when this process ends, for whatever reason. A helper process, the reaper, holds the other end
  * of a pipe. When this process exits, crashes or is killed, the operating system closes the pipe. The reaper then ends
- * every child that is still registered and removes the run folder. Neither Ctrl+C nor a closed console reaches the
- * reaper, because it has a session of its own.
+ * every child that is still registered and removes the run folder. The reaper has its own session, so neither Ctrl+C
+ * nor a closed console reaches it.
  */
 
-/** A line to the reaper, one JSON object each. */
+/** One line to the reaper: a JSON object. */
 export type ReaperLine =
   | { kind: 'started'; pid: number; signal: NodeJS.Signals }
   | { kind: 'ended'; pid: number }
   | { kind: 'folder'; folder: string };
 
-/** One per process: its pipe stands for the life of this process. */
+/** The reaper of this process. There is only one, because its pipe represents this process. */
 let reaper: ChildProcess | null = null;
 const registered = new Set<number>();
 
 /**
- * Ends `child` when this process has ended. `signal` asks the child to end; after a grace period it is killed. Call it
- * directly after spawning, before anything else can happen to this process.
+ * Ends `child` after this process has ended. The reaper first sends `signal`, and kills the child after a grace period.
+ * Call this directly after spawning, so that nothing can end this process before the child is registered.
  */
 export function endWithThisProcess(child: ChildProcess, signal: NodeJS.Signals = 'SIGTERM'): void {
   const { pid } = child;
@@ -46,10 +46,10 @@ function startReaper(): ChildProcess {
   });
   if (child.pid === undefined || !child.stdin)
     throw new Error('the process that ends abandoned children did not start');
-  // A reaper that was killed must not end the process that it serves.
+  // A failure of the reaper must not end this process.
   child.on('error', () => undefined);
   child.stdin.on('error', () => undefined);
-  // This process ends when its own work is done, although the reaper still runs.
+  // The running reaper must not keep this process alive.
   child.unref();
   (child.stdin as unknown as { unref(): void }).unref();
   addOwner(child.pid);
@@ -57,7 +57,10 @@ function startReaper(): ChildProcess {
   return child;
 }
 
-/** Small writes to an idle pipe reach the kernel before `write` returns, so a kill right afterwards loses nothing. */
+/**
+ * Sends a line. A small write to an idle pipe reaches the kernel before `write` returns, so a kill right afterwards
+ * loses nothing.
+ */
 function send(line: ReaperLine): void {
   if (reaper?.stdin?.writable) reaper.stdin.write(`${JSON.stringify(line)}\n`);
 }

@@ -4,7 +4,10 @@ import { COMMANDS } from './commands.ts';
 import { endWithThisProcess } from './reaper.ts';
 import { temporaryFolder } from './temporary-folder.ts';
 
-/** A file system of a few megabytes, and a shell that sees it. Commands in the shell can fill it without filling this disk. Linux only. */
+/**
+ * A file system of a few megabytes, and a shell in which it is mounted. Commands in that shell can fill it without
+ * filling the machine's disk. Linux only.
+ */
 export class SmallDisk {
   readonly folder: string;
   readonly #shell: ChildProcess;
@@ -23,7 +26,7 @@ export class SmallDisk {
 
   static async start(megabytes: number): Promise<SmallDisk> {
     const folder = temporaryFolder('disk');
-    // A mount namespace of its own: the disk goes with its last process.
+    // The file system exists only in this mount namespace, so it disappears with the last process there.
     const root = process.getuid?.() === 0;
     const shell = spawn('unshare', [root ? '-m' : '-rm', 'sh'], { stdio: 'pipe' });
     endWithThisProcess(shell);
@@ -33,13 +36,13 @@ export class SmallDisk {
     return disk;
   }
 
-  /** Gives the disk another size. */
+  /** Changes the size of the disk. */
   async resize(megabytes: number): Promise<void> {
     const { code, said } = await this.run(`mount -o remount,size=${megabytes}m ${this.folder}`);
     if (code !== 0) throw new Error(said);
   }
 
-  /** Runs a line of shell to its end. */
+  /** Runs a shell command and waits until it has ended. */
   async run(line: string): Promise<{ code: number; said: string }> {
     this.#said = '';
     this.#shell.stdin?.write(`${line}\necho "ended:$?"\n`);
@@ -54,7 +57,7 @@ export class SmallDisk {
     }
   }
 
-  /** One of our commands, there. */
+  /** Starts a Tidemark command in the shell that sees the disk. */
   command(command: keyof typeof COMMANDS, args: string[]): Promise<{ code: number; said: string }> {
     const words = [process.execPath, '--disable-warning=ExperimentalWarning', COMMANDS[command], ...args];
     return this.run(words.map((word) => `'${word}'`).join(' '));

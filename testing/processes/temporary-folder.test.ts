@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { identityOf, isRunning } from './process-identity.ts';
 import { temporaryFolder } from './temporary-folder.ts';
 
-/** Each test has a folder of its own as the system's temporary folder, and processes that use it. */
+/** Gives each test its own system temporary folder, and starts processes that use it. */
 let temporary: string;
 beforeEach(() => {
   temporary = temporaryFolder('temporary');
@@ -18,7 +18,7 @@ const REAPER = path.join(import.meta.dirname, 'reaper.ts');
 const SLEEP =
   "require('child_process').spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore' })";
 
-/** Runs a script; resolves with the first line it prints, when it has printed it. */
+/** Runs a script, and resolves with the first line that it prints. */
 async function runScript(script: string) {
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', '-e', script], {
     env: { ...process.env, TMPDIR: temporary, TMP: temporary, TEMP: temporary },
@@ -32,14 +32,14 @@ const CREATE = `const { temporaryFolder } = require(${JSON.stringify(RUN_FOLDER)
 const WAIT = 'setInterval(() => {}, 1000);';
 const runFolders = () => readdirSync(temporary).sort();
 
-test('the folders of a process that exits are removed', async () => {
+test('a process removes its folders when it exits', async () => {
   const { child, line } = await runScript(`${CREATE} console.log(folder);`);
   expect(path.dirname(path.dirname(line))).toBe(temporary);
   if (child.exitCode === null) await once(child, 'exit');
   expect(runFolders()).toEqual([]);
 });
 
-test('the next process removes the folders of one that was killed, and leaves those of one that runs', async () => {
+test('the next process removes the folders of a killed process and keeps those of a running one', async () => {
   const killed = await runScript(`${CREATE} console.log(folder); ${WAIT}`);
   const running = await runScript(`${CREATE} console.log(folder); ${WAIT}`);
   writeFileSync(path.join(killed.line, 'data'), 'x');
@@ -54,14 +54,14 @@ test('the next process removes the folders of one that was killed, and leaves th
   await once(running.child, 'exit');
 });
 
-test('a reused process id does not keep a folder, and a folder without an owner file or of another host is left alone', async () => {
+test("removes a folder whose owner's process id was reused, and keeps folders without an owner file or from another host", async () => {
   const own = identityOf(process.pid);
   const folders: Record<string, unknown> = {
     'tidemark-run-other-host': [{ ...own, host: 'elsewhere', started: 'earlier' }],
     'tidemark-run-running': [own],
     'tidemark-run-without-owner': null,
   };
-  // Where start times are not known, a used process id counts as the same process.
+  // On platforms that do not report start times, any process with the same id counts as the owner.
   if (own.started !== null) folders['tidemark-run-reused'] = [{ ...own, started: 'earlier' }];
   for (const [name, owners] of Object.entries(folders)) {
     mkdirSync(path.join(temporary, name));
@@ -72,7 +72,7 @@ test('a reused process id does not keep a folder, and a folder without an owner 
   expect(runFolders()).toEqual(['tidemark-run-other-host', 'tidemark-run-running', 'tidemark-run-without-owner']);
 });
 
-test('a killed process takes its registered children and its folders with it', async () => {
+test('killing a process ends its registered children and removes its folders', async () => {
   const register = `const child = ${SLEEP}; require(${JSON.stringify(REAPER)}).endWithThisProcess(child);`;
   const { child, line } = await runScript(`${CREATE} ${register} console.log(child.pid); ${WAIT}`);
   const pid = Number(line);

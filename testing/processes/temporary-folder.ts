@@ -4,16 +4,18 @@ import path from 'node:path';
 import { identityOf, isSameProcessRunning, type ProcessIdentity } from './process-identity.ts';
 
 /**
- * Temporary folders that do not pile up. All folders of one process are inside that process's run folder, whose
- * `owners.json` names the processes that use it. The run folder is removed when the process exits. A process that is
- * killed cannot do that, so the next one that needs a temporary folder removes run folders without a living owner. It
- * must never remove a folder that has no readable `owners.json`, belongs to another user, or has a living owner.
+ * Creates temporary folders, and removes those that killed processes left.
+ *
+ * All folders of one process are inside its run folder, whose `owners.json` names the processes that use it. The
+ * process removes the run folder when it exits. A killed process cannot, so the next process that needs a temporary
+ * folder removes every run folder without a running owner. It must never remove a folder that has no readable
+ * `owners.json`, belongs to another user, or has a running owner.
  */
 
 const PREFIX = 'tidemark-run-';
 const OWNERS = 'owners.json';
 
-/** One per process, like the process id that it stands for. */
+/** The run folder of this process. There is only one. */
 let runFolder: string | null = null;
 let owners: ProcessIdentity[] = [];
 let keepAtExit = false;
@@ -24,20 +26,20 @@ export function temporaryFolder(name: string): string {
   return mkdtempSync(path.join(runFolder, `${name}-`));
 }
 
-/** The folder of this process that all its temporary folders are in. */
+/** Returns this process's run folder, which contains all its temporary folders. Creates it on first use. */
 export function currentRunFolder(): string {
   runFolder ??= createRunFolder();
   return runFolder;
 }
 
-/** Keeps the run folder until `pid` has ended too, which then removes it. */
+/** Adds `pid` as an owner. The run folder then remains until `pid` has ended too; that process removes it. */
 export function addOwner(pid: number): void {
   const folder = currentRunFolder();
   owners.push(identityOf(pid));
   writeFileSync(path.join(folder, OWNERS), JSON.stringify(owners));
 }
 
-/** While true, the exit of this process leaves the run folder to its other owner. */
+/** Sets whether the exit of this process leaves the run folder to its other owner. */
 export function leaveToOtherOwner(leave: boolean): void {
   keepAtExit = leave;
 }
@@ -47,7 +49,7 @@ function createRunFolder(): string {
   const folder = mkdtempSync(path.join(os.tmpdir(), PREFIX));
   owners = [identityOf(process.pid)];
   writeFileSync(path.join(folder, OWNERS), JSON.stringify(owners));
-  // Tests run Postgres and commands as other users, who must be able to enter folders inside that are theirs.
+  // Tests run Postgres and commands as other users, who own folders in here and must be able to enter.
   chmodSync(folder, 0o711);
   process.on('exit', () => {
     if (!keepAtExit) removeQuietly(folder);
@@ -65,24 +67,26 @@ export function removeAbandoned(): void {
       const recorded = JSON.parse(readFileSync(path.join(folder, OWNERS), 'utf8')) as ProcessIdentity[];
       if (recorded.some(isSameProcessRunning)) continue;
     } catch {
-      // Another process creates or removes it at this moment.
+      // Another process is creating or removing this folder.
       continue;
     }
     removeQuietly(folder);
   }
 }
 
-/** Removes a folder. The next run removes files that cannot be removed now. */
+/** Removes a folder as far as possible. A later run removes the rest. */
 export function removeQuietly(folder: string): void {
   try {
     makeWritable(folder);
     rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
   } catch {
-    // Removed by another process, or still in use (Windows).
+    // Another process has removed it, or still uses it (Windows).
   }
 }
 
-/** A killed test may leave folders without write permission, whose entries could not be removed. */
+/**
+ * Makes folders writable. A killed test may leave folders without write permission, whose entries cannot be removed.
+ */
 function makeWritable(folder: string): void {
   for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true }))
     if (entry.isDirectory()) chmodSync(path.join(entry.parentPath, entry.name), 0o755);

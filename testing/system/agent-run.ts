@@ -3,21 +3,27 @@ import { createAgent } from '@tidemark/terminal/agent/agent';
 import type { Agent } from '@tidemark/terminal/agent/agent-api';
 import { Secret } from '@tidemark/terminal/relay/secret';
 
+/**
+ * Runs the terminal's agent in the test's own process, for one run.
+ *
+ * {@link agentRun} stops the agent before it returns, so that no process has the replica's file open.
+ */
+
 export interface AgentRun {
   relayUrl: string;
   token: string;
   database: string;
   mode?: Mode;
-  /** Left out: it gives up at its first failure. */
+  /** How long the agent retries, ms. Default: it gives up at its first failure. */
   giveUpAfterMs?: number;
   repair?: boolean;
-  /** The agent follows the relay, and the result is its first run. `mode` is ignored. */
+  /** Whether the agent follows the relay. The result is then its first run, and `mode` is ignored. */
   watch?: boolean;
-  /** Called with each change of facts. */
+  /** Called when facts have changed. */
   each?: (agent: Agent) => void;
 }
 
-/** One run of the agent itself, in this process, on the feed `shop`. */
+/** Starts an agent on the feed `shop` and returns the run once it has ended. */
 export async function agentRun(options: AgentRun): Promise<Run> {
   const { relayUrl, token, database, mode = 'now', giveUpAfterMs = 0, repair = true, watch = false, each } = options;
   const agent = createAgent(

@@ -10,7 +10,7 @@ import { type AgentRun, agentRun } from './agent-run.ts';
 import { FaultProxy } from './fault-proxy.ts';
 import { TestRelay } from './test-relay.ts';
 
-/** Counts the bytes on the wire in both directions, including headers. */
+/** Counts the bytes on the network in both directions, including headers. */
 class Wire {
   bytes = 0;
   readonly #server: net.Server;
@@ -50,7 +50,10 @@ class Wire {
   }
 }
 
-/** A relay in this process and one PC's replica, with a fault proxy between them and a way to alter the replica. */
+/**
+ * A relay in this process and the replica of one PC, with a fault proxy between them and methods that alter the
+ * replica.
+ */
 export class Branch {
   readonly relay: TestRelay;
   readonly way: FaultProxy;
@@ -63,7 +66,7 @@ export class Branch {
     this.wire = wire;
   }
 
-  /** A relay with these settings of the feed, and a terminal with these attributes. */
+  /** Starts a relay with these settings of the feed, for a terminal with these attributes. */
   static async start(feed = '{}', attributes: Record<string, string> = {}): Promise<Branch> {
     const relay = await TestRelay.start(feed, { branch: attributes });
     const way = await FaultProxy.start(relay.url);
@@ -83,26 +86,26 @@ export class Branch {
     return path.join(this.#folder, 'branch.sqlite');
   }
 
-  /** Arguments of a command of the terminal. */
+  /** Returns the arguments of a terminal command. */
   args(command: string): string[] {
     const at = ['--relay', this.wire.url, '--feed', 'shop', '--token-file', this.relay.tokenFile('branch')];
     return [command, ...at, '--db', this.database];
   }
 
-  /** One run by the agent itself, in this process; it gives up at its first failure unless a time is named. */
+  /** Runs the agent once in this process. It gives up at its first failure unless `giveUpAfterMs` is given. */
   run(mode: Mode, options: Pick<AgentRun, 'giveUpAfterMs' | 'repair' | 'each'> = {}): Promise<Run> {
     const { wire, relay, database } = this;
     return agentRun({ relayUrl: wire.url, token: relay.token('branch'), database, mode, ...options });
   }
 
-  /** A replica that equals the relay; gives its rows. */
+  /** Syncs the replica with the relay and returns its rows. */
   async synced(): Promise<Record<string, unknown[]>> {
     const first = await this.run('now', { giveUpAfterMs: 240_000 });
     if (first.outcome !== 'done') throw new Error(JSON.stringify(first));
     return this.dump();
   }
 
-  /** Alters the replica like another program. */
+  /** Alters the replica as another program would. */
   tamper(...sql: string[]): void {
     const db = new Database(this.database);
     try {
@@ -140,13 +143,13 @@ export class Branch {
     return seq ?? 0;
   }
 
-  /** All rows of the feed's tables. */
+  /** Returns all rows of the feed's tables. */
   dump(): Record<string, unknown[]> {
     const names = this.#read('SELECT name FROM tidemark_table ORDER BY name', value(TEXT));
     return Object.fromEntries(names.map((name) => [name, this.all(`SELECT * FROM "${name}" ORDER BY 1, 2`)]));
   }
 
-  /** Puts the replica aside, or back. */
+  /** Renames the replica's file, or restores its name. */
   keep(): void {
     copyFileSync(this.database, `${this.database}.kept`);
   }

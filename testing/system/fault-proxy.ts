@@ -1,28 +1,28 @@
 import http from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 
-/** How the way to the relay misbehaves. */
+/** A fault on the way to the relay. */
 export type Trouble =
   | { kind: 'none' }
-  /** Takes the request and never answers. */
+  /** Accepts requests and never answers. */
   | { kind: 'silence' }
-  /** Cuts every connection. */
+  /** Closes every connection. */
   | { kind: 'cut' }
-  /** Answers in the relay's place, like a proxy's sign-in page or a broken gateway. */
+  /** Answers in place of the relay, like a proxy's sign-in page or a broken gateway. */
   | { kind: 'answer'; status: number; body: string; headers?: Record<string, string> }
-  /** Passes bodies of pages and copies on at this rate. */
+  /** Passes on the bodies of pages and snapshots at this rate. */
   | { kind: 'slow'; bytesPerSecond: number }
-  /** Ends bodies of pages and copies after so many bytes. */
+  /** Ends the bodies of pages and snapshots after this many bytes. */
   | { kind: 'truncate'; after: number }
-  /** Flips one bit in the middle of bodies of pages and copies. */
+  /** Flips one bit in the middle of the bodies of pages and snapshots. */
   | { kind: 'flip' }
-  /** Withholds the answers to requests whose body contains these words. The relay still processes the requests. */
+  /** Withholds the answers to requests whose body contains this text. The relay still processes the requests. */
   | { kind: 'withhold'; words: string };
 
-/** A proxy between terminal and relay on loopback, which can cause faults. */
+/** A loopback proxy between terminal and relay that can cause faults. */
 export class FaultProxy {
   trouble: Trouble = { kind: 'none' };
-  /** Paths that were asked for. */
+  /** Paths of the requests so far. */
   readonly asked: string[] = [];
   readonly #server: http.Server;
   readonly #sockets = new Set<Socket>();
@@ -43,7 +43,7 @@ export class FaultProxy {
     return proxy;
   }
 
-  /** Leads elsewhere from now on. */
+  /** Passes requests to another relay from now on. */
   leadTo(target: string): void {
     this.#port = Number(new URL(target).port);
   }
@@ -119,7 +119,7 @@ export class FaultProxy {
     answer.pipe(response);
   }
 
-  /** Passes a body on, so many bytes each 50 ms; trouble that ended meanwhile lets the rest through. */
+  /** Passes on a body, `step` bytes every 50 ms. When the fault is cleared, passes on the rest at once. */
   async #drip(answer: http.IncomingMessage, response: http.ServerResponse, step: number): Promise<void> {
     for await (const chunk of answer as AsyncIterable<Buffer>) {
       for (let at = 0; at < chunk.length; ) {

@@ -8,22 +8,33 @@ import { freePort } from '../postgres/embedded.ts';
 import { type Finished, type Running, run, start, until } from '../processes/commands.ts';
 import { temporaryFolder } from '../processes/temporary-folder.ts';
 
-/** A feed with heartbeats this far apart has looked at the master shortly before one, ms. */
+/**
+ * When heartbeats are at least this far apart, ms, the feed reads the master's position shortly before each of them.
+ */
 const SLOW_HEARTBEAT_MS = 2_000;
-/** Heartbeats of a faster feed until one rests on a look after the call. */
+/**
+ * With shorter intervals, the number of heartbeats after which one certainly rests on a position that was read after
+ * the call.
+ */
 const FAST_HEARTBEATS = 3;
 
 export interface SystemOptions {
   kill?: NodeJS.Signals;
-  /** How often the feed looks at the master, ms. The feed's own 5 s would make every {@link System.settled} wait for seconds. */
+  /**
+   * How often the feed sends heartbeats, ms. With the default of 5 s, every {@link System.settled} would wait for
+   * seconds.
+   */
   heartbeatMs?: number;
-  /** The feed's entry in relay.yaml, when no tables are named. */
+  /** The feed's entry in relay.yaml when `tables` is null. */
   feed?: string;
-  /** Further terminals, with their attributes. */
+  /** Additional terminals, with their attributes. */
   terminals?: Record<string, Record<string, string>>;
 }
 
-/** Feed, relay and terminals of one test, each its own process, started by the commands of docs/reference/commands.md. */
+/**
+ * The feed, relay and terminals of one test. Each is a separate process, started with a command of
+ * docs/reference/commands.md.
+ */
 export class System {
   readonly folder: string;
   readonly source: string;
@@ -42,7 +53,9 @@ export class System {
     this.port = port;
   }
 
-  /** Writes relay.yaml and tokens, and starts relay and feed on the database at `source`. `tables` null: all. */
+  /**
+   * Writes relay.yaml and the tokens, and starts relay and feed on the database at `source`. `tables` null: all tables.
+   */
   static async start(
     source: string,
     tables: string[] | null = null,
@@ -109,7 +122,7 @@ export class System {
   }
 
   startFeed(): void {
-    // The source contains a password, so it is passed in the environment.
+    // The source contains a password, so it is passed in the environment instead of the arguments.
     this.feed = start('feed', ['run', '--feed', 'shop', '--relay', this.url, '--token-file', this.tokenFile('feed')], {
       TIDEMARK_SOURCE: this.source,
       TIDEMARK_HEARTBEAT_MS: String(this.#heartbeatMs),
@@ -121,7 +134,7 @@ export class System {
     return [command, '--relay', this.url, '--feed', 'shop', '--token-file', this.tokenFile(name), '--db', database];
   }
 
-  /** One pull by the terminal's command. Throws unless it succeeds. */
+  /** Pulls once with the terminal's command. Throws unless the pull succeeds. */
   async pull(database = this.database(), more: string[] = [], name = 'branch-7'): Promise<Finished> {
     const pulled = await run('terminal', [...this.terminalArgs('pull', database, name), ...more]);
     if (pulled.code !== 0)
@@ -131,7 +144,7 @@ export class System {
     return pulled;
   }
 
-  /** A terminal that follows the relay until it or the system is stopped. */
+  /** Starts a terminal that follows the relay until the terminal or the system is stopped. */
   startWatch(database = this.database(), name = 'branch-7'): Running {
     const watch = start('terminal', this.terminalArgs('watch', database, name));
     this.#started.push(watch);
@@ -151,7 +164,7 @@ export class System {
     return RelayStatus.parse(await answer.json());
   }
 
-  /** All transactions that the relay keeps, oldest first (at most 500). */
+  /** Returns the transactions that the relay keeps, oldest first, at most 500. */
   async transactions(): Promise<TransactionList['transactions']> {
     const { head, horizon } = await this.status();
     const token = (await readFile(this.tokenFile('branch-7'), 'utf8')).trim();
@@ -161,7 +174,7 @@ export class System {
     return TransactionList.parse(await answer.json()).transactions;
   }
 
-  /** The log events of that name from the current feed. */
+  /** Returns the log events with this name that the current feed has written. */
   events(event: string): Record<string, unknown>[] {
     return (this.feed?.stdout ?? '')
       .split('\n')
@@ -170,8 +183,9 @@ export class System {
   }
 
   /**
-   * Waits until heartbeats show that the relay has everything that the master committed before this call. The feed looks
-   * at the master some time before its heartbeat reaches the relay, so the first heartbeats may rest on earlier looks.
+   * Waits until heartbeats prove that the relay has everything the master committed before this call. The feed reads
+   * the master's position some time before its heartbeat reaches the relay, so the first heartbeats after the call may
+   * still report an earlier position.
    */
   async settled(): Promise<void> {
     const from = Date.now();

@@ -11,10 +11,10 @@ import { type BuiltSnapshot, buildSnapshot, type SnapshotSource } from '@tidemar
 import { ident, openWriter, type Reader, type Writer } from '@tidemark/table-store/sqlite';
 
 /**
- * A relay's mirror without a relay, for tests of a replica: makes the pages and snapshots that a relay would serve.
+ * A relay's mirror without a relay, for tests of a replica. It builds the pages and snapshots that a relay would serve.
  *
- * Tests commit change lines; the mirror applies them to its own tables, which are the expected result, and keeps them as
- * its log. Pages have no scopes: every table goes to every replica.
+ * Tests commit change lines. The mirror applies them to its own tables, which are the expected result, and keeps the
+ * lines as its log. Pages have no scopes: every table goes to every replica.
  */
 
 export const EPOCH = 'abcdefgh';
@@ -32,7 +32,7 @@ export const schemaOf = (
   ...more,
 });
 
-/** All rows of a table in their form on the wire, in no order. */
+/** Returns all rows of a table in wire format, in no particular order. */
 export function rowsOf(db: Writer | Reader, table: string): WireRow[] {
   const rows = ownQuery(db, `SELECT * FROM ${ident(table)}`, RAW_ROW).all();
   return rows.map((row) => row.map(toWire));
@@ -40,7 +40,7 @@ export function rowsOf(db: Writer | Reader, table: string): WireRow[] {
 
 export const sorted = (rows: WireRow[]) => rows.map((row) => JSON.stringify(row)).sort();
 
-/** See above. Its log begins at seq 2: seq 1 is the empty base. */
+/** The mirror's log begins at seq 2, because seq 1 is the empty base copy. */
 export class TestMirror {
   readonly folder: string;
   readonly db: Writer;
@@ -79,7 +79,7 @@ export class TestMirror {
     this.db.prepare('UPDATE feed SET seq = ?').run(this.head);
   }
 
-  /** The page from a seq to the head. */
+  /** Returns the page from `from` to the head. */
   page(from: number, scopes = 'all'): Buffer {
     const lines: unknown[] = [
       { tidemark: 1, feed: 'shop', epoch: EPOCH, scopes, start: { seq: from, part: 0 }, target: this.head },

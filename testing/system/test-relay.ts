@@ -10,6 +10,12 @@ import { type Relay, startRelay } from '@tidemark/relay-server/relay';
 import { Tokens } from '@tidemark/relay-server/tokens/tokens';
 import { temporaryFolder } from '../processes/temporary-folder.ts';
 
+/**
+ * Runs the real relay in the test's own process, with a feed that the test drives by hand.
+ *
+ * A test must begin a session before it sends batches. Positions grow with each batch.
+ */
+
 export const ITEM: TableSchema = {
   name: 'item',
   columns: [
@@ -19,7 +25,7 @@ export const ITEM: TableSchema = {
   key: ['id'],
 };
 
-/** Writes lines as a batch, with its trailer. */
+/** Encodes lines as a batch and adds the trailer. */
 export function batchOf(lines: (BatchLine | unknown[])[]): Buffer {
   const body = lines.map((line) => `${JSON.stringify(line)}\n`).join('');
   const sha256 = createHash('sha256').update(body).digest('hex');
@@ -27,7 +33,7 @@ export function batchOf(lines: (BatchLine | unknown[])[]): Buffer {
 }
 
 export const position = (n: number): string => n.toString(16).toUpperCase().padStart(16, '0');
-/** A feed's lines are short. */
+/** Rows in one change line. */
 const LINE_ROWS = 300;
 const AT = '2026-11-23T08:00:00.000000Z';
 
@@ -42,10 +48,10 @@ type Event = Record<string, unknown> & { event: string };
 const listen = (config: Config, now: () => number, events: Event[]): Promise<Relay> =>
   startRelay(config, { now, log: (event, fields) => events.push({ event, ...fields }), version: 'test' });
 
-/** The real relay in this process, on loopback, with a hand-driven feed `shop` of the table {@link ITEM}. */
+/** The relay on loopback, with the feed `shop`, whose only table is {@link ITEM} unless a test sends others. */
 export class TestRelay {
   readonly folder: string;
-  /** The relay's log events. */
+  /** Events that the relay has logged. */
   readonly events: Event[];
   #relay: Relay;
   readonly #send: Record<string, string>;
@@ -61,7 +67,10 @@ export class TestRelay {
     this.link = new RelayLink(relay.url, 'shop', tokens.feed ?? '');
   }
 
-  /** `feed`: its settings in relay.yaml. `terminals`: further ones, with their attributes. */
+  /**
+   * Starts a relay. `feed`: the feed's settings in relay.yaml. `terminals`: additional terminals, with their
+   * attributes.
+   */
   static async start(feed = '{}', terminals: Record<string, Record<string, string>> = {}): Promise<TestRelay> {
     const folder = temporaryFolder('relay');
     const config = configOf(folder, feed);
@@ -80,7 +89,7 @@ export class TestRelay {
     return new TestRelay(folder, await listen(config, Date.now, events), made, events);
   }
 
-  /** Stops it and starts it again, with other settings of the feed and its clock at `now`; `between` is done meanwhile. */
+  /** Stops the relay, calls `between`, and starts the relay with other settings of the feed and its clock at `now`. */
   async restart(feed: string, now: number, between: () => void = () => undefined): Promise<void> {
     await this.#relay.stop();
     between();
@@ -106,19 +115,19 @@ export class TestRelay {
     return path.join(this.folder, 'relay.yaml');
   }
 
-  /** Begins a session. */
+  /** Begins a session of the feed. */
   async session(): Promise<void> {
     const answer = await this.link.session({ protocol: 1, source: { kind: 'postgres', id: 'test' }, version: 'test' });
     this.send = this.link.sender(answer.session);
   }
 
-  /** A base of any lines: `B` and `c` are added. */
+  /** Sends a base copy of these lines. Adds the lines `B` and `c`. */
   async baseOf(lines: BatchLine[]): Promise<void> {
     const rows = lines.reduce((sum, line) => sum + (line[0] === 'i' ? line[2].length : 0), 0);
     await this.send(batchOf([['B', position(++this.#at), AT, 'test'], ...lines, ['c', rows]]));
   }
 
-  /** A base of so many rows, in a new session. */
+  /** Begins a session and sends a base copy of this many rows. */
   async base(rows: number, name = (n: number) => `item ${n}`): Promise<void> {
     await this.session();
     const ids = Array.from({ length: rows }, (_, i) => i + 1);
@@ -132,13 +141,13 @@ export class TestRelay {
     );
   }
 
-  /** One transaction of any lines, committed `at`: `b` and `c` are added. */
+  /** Sends one transaction of these lines, committed at `at`. Adds the lines `b` and `c`. */
   async transaction(lines: BatchLine[], at = AT): Promise<void> {
     const changes = lines.reduce((sum, line) => sum + (isChange(line) ? changesIn(line) : 0), 0);
     await this.send(batchOf([['b', position(++this.#at), at], ...lines, ['c', changes]]));
   }
 
-  /** One transaction that updates or adds rows. */
+  /** Sends one transaction that inserts or updates rows. */
   async commit(kind: 'i' | 'u', rows: [number, string][]): Promise<void> {
     const lines: BatchLine[] = [];
     for (let from = 0; from < rows.length; from += LINE_ROWS) lines.push([kind, 1, rows.slice(from, from + LINE_ROWS)]);
@@ -149,7 +158,7 @@ export class TestRelay {
     return fetch(this.url + route, { headers: { authorization: `Bearer ${token}`, ...headers } });
   }
 
-  /** The bytes of a page, uncompressed. */
+  /** Returns the bytes of a page, uncompressed. */
   async page(epoch: string, start: string, target: number): Promise<Buffer> {
     const answer = await this.get(`/v1/feeds/shop/pages/${epoch}/all/${start}/${target}`, this.token('terminal'), {
       'accept-encoding': 'identity',
@@ -166,5 +175,5 @@ export class TestRelay {
 
 const isChange = (line: BatchLine): line is ChangeLine | PartialLine => 'iudtrxap'.includes(line[0]);
 
-/** The key in a token file. */
+/** Returns the key in a token file. */
 export const readToken = (file: string): string => readFileSync(file, 'utf8').trim();

@@ -125,7 +125,7 @@ describe('a damaged settings file', () => {
     const preset = path.join(folder, 'preset.json');
     await writeFile(preset, JSON.stringify({ relayUrl: 'http://127.0.0.1:4600', feed: 'shop' }));
     const settings = await open();
-    await settings.takePreset(preset);
+    await settings.applyPreset(preset);
     expect(settings.get().feed).toBe('');
     expect(settings.faults.map(({ kind }) => kind)).toEqual(['file-damaged']);
   });
@@ -179,7 +179,7 @@ describe('a preset', () => {
     };
     await writeFile(preset(), JSON.stringify(prepared));
     const settings = await open();
-    await settings.takePreset(preset());
+    await settings.applyPreset(preset());
     expect(settings.agentConfig()).toMatchObject({
       relayUrl: 'http://127.0.0.1:4600',
       token: 'secret-key',
@@ -187,7 +187,7 @@ describe('a preset', () => {
     });
 
     await settings.change({ branchName: 'Mine' });
-    await settings.takePreset(preset());
+    await settings.applyPreset(preset());
     expect(settings.get().branchName).toBe('Mine');
   });
 
@@ -199,7 +199,7 @@ describe('a preset', () => {
   ])('with %s is rejected and reported', async (_, prepared, named) => {
     await writeFile(preset(), JSON.stringify(prepared));
     const settings = await open();
-    await settings.takePreset(preset());
+    await settings.applyPreset(preset());
     expect(settings.faults).toEqual([
       { kind: 'preset-refused', file: preset(), reason: expect.stringContaining(named) },
     ]);

@@ -1,29 +1,12 @@
 import { TidemarkError } from '@tidemark/protocol/errors';
 import pg from 'pg';
+import { requireSettings } from './session-settings.ts';
+import { connectionOptions } from './source-address.ts';
 
 /**
- * Connections to Postgres. Every value arrives as the master's own text, in the styles that docs/types.md describes, so
- * nothing depends on the database's or the user's settings.
+ * Connections to Postgres. Every value arrives as the master's own text in the styles of docs/types.md. Each connection
+ * gets the settings of session-settings.ts before its first use.
  */
-
-/** Settings of each connection. */
-const STYLES = [
-  'datestyle=ISO',
-  'timezone=UTC',
-  'intervalstyle=iso_8601',
-  'extra_float_digits=3',
-  'bytea_output=hex',
-  'lc_monetary=C',
-  'row_security=off',
-  'default_transaction_read_only=off',
-  'statement_timeout=0',
-  'lock_timeout=0',
-  'idle_in_transaction_session_timeout=0',
-  'client_min_messages=warning',
-];
-
-/** Limits that Postgres 14 and 17 introduced. Older servers would refuse the connection if it named them. */
-const LATER_LIMITS = `SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN ('idle_session_timeout', 'transaction_timeout')`;
 
 const CONNECT_MS = 10_000;
 
@@ -32,7 +15,7 @@ const RAW: pg.CustomTypesConfig = {
   getTypeParser: () => (value: string | Buffer) => value,
 } as unknown as pg.CustomTypesConfig;
 
-/** The parts of node-postgres' connection that its published types leave out. */
+/** Members of node-postgres' connection that its published types omit. */
 export interface RawConnection {
   query(text: string): void;
   sendCopyFromChunk(chunk: Buffer): void;
@@ -71,27 +54,30 @@ export interface Connection {
   end(): Promise<void>;
 }
 
-/** Connects; `replication` makes a connection for the replication protocol. Throws source_unreachable, source_denied. */
+/**
+ * Connects, with the replication protocol if `replication` is true. Throws source_unreachable, source_denied, or
+ * source_not_ready if the server does not keep a required setting.
+ */
 export async function connect(url: string, replication: boolean): Promise<Connection> {
   const client = new pg.Client({
-    connectionString: url,
     application_name: 'tidemark-feed',
-    options: STYLES.map((style) => `-c ${style}`).join(' '),
+    ...connectionOptions(url, process.env),
     connectionTimeoutMillis: CONNECT_MS,
     keepAlive: true,
     types: RAW,
     client_encoding: 'UTF8',
-    ...(replication ? { replication: 'database' } : {}),
+    // Always set this option, because PGREPLICATION would replace a missing one.
+    replication: replication ? 'database' : 'false',
   } as pg.ClientConfig);
   const lost = new Promise<never>((_, reject) => {
     client.on('error', (error) => reject(new TidemarkError('source_lost', { detail: error.message }, error)));
     client.on('end', () => reject(new TidemarkError('source_lost', { detail: 'the server closed the connection' })));
   });
-  // Callers race against it; until then a rejection is not unhandled.
+  // Callers race against this promise later. The handler prevents an unhandled rejection until then.
   lost.catch(() => undefined);
   try {
     await client.connect();
-    await client.query(LATER_LIMITS);
+    await requireSettings(client);
   } catch (error) {
     client.end().catch(() => undefined);
     throw connectError(error);
@@ -100,31 +86,18 @@ export async function connect(url: string, replication: boolean): Promise<Connec
     client,
     lost,
     async end() {
-      // A connection in COPY mode does not answer a Terminate message.
+      // Destroy the socket, because a connection in COPY mode does not answer a Terminate message.
       (client as unknown as { connection: RawConnection }).connection.stream.destroy();
     },
   };
 }
 
 function connectError(error: unknown): TidemarkError {
+  if (error instanceof TidemarkError) return error;
   const { code, message } = error as { code?: string; message: string };
-  // 28…: authentication failed; 42501: insufficient privilege. A missing database may be about to be restored, so it is
-  // unreachable.
+  // 28…: authentication failed. 42501: insufficient privilege. A missing database counts as unreachable, because
+  // someone may be restoring it.
   const denied = code?.startsWith('28') || code === '42501';
   const shutting = code?.startsWith('57P');
   return new TidemarkError(denied && !shutting ? 'source_denied' : 'source_unreachable', { detail: message }, error);
-}
-
-/** Quotes a name for Postgres. */
-export function ident(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
-}
-
-export function literal(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
-}
-
-/** Rows of a query, as objects of texts. */
-export async function rows(client: pg.Client, sql: string): Promise<Record<string, string | null>[]> {
-  return (await client.query(sql)).rows as Record<string, string | null>[];
 }

@@ -2,16 +2,20 @@ import { TidemarkError } from '@tidemark/protocol/errors';
 import type pg from 'pg';
 import type { Flow } from '../../source.ts';
 import { type PostgresTable, qualified, readTables } from './catalog.ts';
-import { type Connection, CopyQuery, connect, ident, literal } from './connection.ts';
-import { toJson } from './values.ts';
+import { type Connection, CopyQuery, connect } from './connection.ts';
+import { ident, literal } from './sql.ts';
+import { toJson, unknownForm } from './values.ts';
 
 const TAB = 0x09;
 const NEWLINE = 0x0a;
 const BACKSLASH = 0x5c;
 
-/** Reads tables by COPY in the snapshot of a slot, so that the copy and the slot's stream meet without gap or repeat. */
+/**
+ * Reads tables with COPY in the snapshot of a slot, so that the slot's stream continues the copy without a gap or a
+ * repeat.
+ */
 
-/** Opens a connection that reads in an exported snapshot. */
+/** Opens a connection with a transaction on an exported snapshot. */
 export async function connectInSnapshot(url: string, snapshot: string): Promise<Connection> {
   const copy = await connect(url, false);
   try {
@@ -25,8 +29,8 @@ export async function connectInSnapshot(url: string, snapshot: string): Promise<
 }
 
 /**
- * Returns the copied tables that were altered after the snapshot. A rewrite or TRUNCATE after the snapshot leaves an empty
- * table in it, and COPY resolves the present column names.
+ * Returns the copied tables that were altered after the snapshot. After a rewrite or TRUNCATE, the snapshot sees an
+ * empty table; after a change of columns, COPY uses the new ones.
  */
 export async function alteredSince(
   control: pg.Client,
@@ -40,7 +44,7 @@ export async function alteredSince(
   });
 }
 
-/** Reads a table's rows in the snapshot of `client`. Returns their number. Throws source_lost. */
+/** Reads a table's rows in the snapshot of `client`. Returns the number of rows. Throws source_lost. */
 export async function copyRows(
   client: pg.Client,
   table: PostgresTable,
@@ -48,7 +52,7 @@ export async function copyRows(
   onRow: (json: string) => void,
 ): Promise<number> {
   const columns = table.columns.map(({ name }) => ident(name)).join(', ');
-  // A table that others inherit from has only its own rows in the log.
+  // ONLY excludes rows of tables that inherit from this one: the log reports them under those tables.
   const only = table.kind === 'p' ? '' : 'ONLY ';
   let count = 0;
   await new Promise<void>((resolve, reject) => {
@@ -115,7 +119,7 @@ class RowsQuery extends CopyQuery {
     );
   }
 
-  /** Ends the copy and its connection. */
+  /** Aborts the copy by closing its connection. */
   #stop(error: unknown): void {
     this.#fault = error;
     this.#reject(error);
@@ -123,7 +127,7 @@ class RowsQuery extends CopyQuery {
   }
 }
 
-/** One line of COPY's text format as a JSON array. */
+/** Converts one line of COPY's text format to a JSON array. */
 function rowJson(table: PostgresTable, row: Buffer, end: number): string {
   let json = '[';
   let from = 0;
@@ -140,10 +144,16 @@ function rowJson(table: PostgresTable, row: Buffer, end: number): string {
 function fieldJson(table: PostgresTable, c: number, row: Buffer, from: number, to: number): string {
   const form = table.columns[c]?.form ?? 'text';
   const backslash = row.indexOf(BACKSLASH, from);
-  if (backslash === -1 || backslash >= to) return toJson(form, row, from, to);
-  if (to - from === 2 && row[from + 1] === 0x4e) return 'null';
-  const plain = unescaped(row, from, to);
-  return toJson(form, plain, 0, plain.length);
+  let json: string | null;
+  if (backslash === -1 || backslash >= to) {
+    json = toJson(form, row, from, to);
+  } else {
+    if (to - from === 2 && row[from + 1] === 0x4e) return 'null';
+    const plain = unescaped(row, from, to);
+    json = toJson(form, plain, 0, plain.length);
+  }
+  if (json === null) throw unknownForm({ table, column: c });
+  return json;
 }
 
 const ESCAPES: Record<number, number> = { 98: 0x08, 102: 0x0c, 110: 0x0a, 114: 0x0d, 116: 0x09, 118: 0x0b };

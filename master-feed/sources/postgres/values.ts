@@ -1,55 +1,128 @@
+import { TidemarkError } from '@tidemark/protocol/errors';
+
 /**
- * Turns the text of Postgres values, as pgoutput and COPY deliver it, into the JSON of the wire. No value passes through a
- * floating-point number.
+ * Converts the text of Postgres values, from pgoutput and COPY, to the JSON of the wire. It must never convert a value
+ * through a floating-point number. It rejects a text of an unknown form with `source_unsupported`.
  */
 
-/** How the text of a column's values becomes a value of the wire. */
-export type Form = 'number' | 'boolean' | 'real' | 'text' | 'blob' | 'timestamptz' | 'timestamp';
+/** The conversion from the text of a column's values to wire values. */
+export type Form = 'number' | 'boolean' | 'real' | 'text' | 'blob' | 'timestamptz' | 'timestamp' | 'date' | 'interval';
 
-/** Longer number texts (15 digits without sign and point) may not be exact as a JSON number, so they travel as strings. */
+/** Descriptions of each form for error messages. */
+const EXPECTED: Record<Form, string> = {
+  number: 'a decimal number',
+  boolean: 't or f',
+  real: 'a decimal number',
+  text: 'text',
+  blob: 'hexadecimal digits after \\x',
+  timestamptz: 'an ISO 8601 timestamp in UTC',
+  timestamp: 'an ISO 8601 timestamp',
+  date: 'an ISO 8601 date',
+  interval: 'an ISO 8601 interval',
+};
+
+/**
+ * Number texts longer than this, in characters, travel as strings, because a JSON number may not represent them
+ * exactly.
+ */
 const EXACT_LENGTH = 15;
 const ZERO = 0x30;
 const NINE = 0x39;
 
-/** The JSON of a value whose text is in `bytes` from `from` to `to`. Called for every value of every row. */
-export function toJson(form: Form, bytes: Buffer, from: number, to: number): string {
+const DATE = /^(\d{4,7}-\d\d-\d\d( BC)?|-?infinity)$/;
+const TIMESTAMP = /^(\d{4,6}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,6})?( BC)?|-?infinity)$/;
+const TIMESTAMPTZ = /^(\d{4,6}-\d\d-\d\d) (\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?\+00( BC)?$/;
+const INTERVAL = /^(P[-\d.YMWDTHS]+|-?infinity)$/;
+const NUMBER = /^(-?\d+(\.\d+)?|NaN)$/;
+const REAL = /^(-?\d+(\.\d+)?(e[-+]\d+)?|NaN|-?Infinity)$/;
+const INFINITE = /^-?infinity$/;
+
+/** A column and its table, for an error message. */
+interface Origin {
+  table: { name: string; columns: readonly { name: string; form: Form }[] };
+  /** Index in `columns`. */
+  column: number;
+}
+
+/**
+ * Returns the error for a value whose text does not have the form of its column. The error does not contain the value.
+ */
+export function unknownForm({ table, column }: Origin): TidemarkError {
+  const { name, form } = table.columns[column] ?? { name: '?', form: 'text' };
+  return new TidemarkError('source_unsupported', {
+    detail: `a value of the column ${name} of ${table.name} is not ${EXPECTED[form]}`,
+  });
+}
+
+/**
+ * Returns the JSON of a value whose text is in `bytes` from `from` to `to`. Returns null if the text does not have the
+ * form; the caller must then reject the value. Must be fast: the feed calls it for every value of every row.
+ */
+export function toJson(form: Form, bytes: Buffer, from: number, to: number): string | null {
   switch (form) {
     case 'number': {
       const text = bytes.toString('latin1', from, to);
-      const last = bytes[to - 1] ?? 0;
-      return to - from <= EXACT_LENGTH && last >= ZERO && last <= NINE ? text : `"${text}"`;
+      if (!NUMBER.test(text)) return null;
+      return text.length <= EXACT_LENGTH && endsInDigit(bytes, to) ? text : `"${text}"`;
     }
-    case 'boolean':
-      return bytes[from] === 0x74 ? '1' : '0';
+    case 'boolean': {
+      const letter = to - from === 1 ? bytes[from] : null;
+      return letter === 0x74 ? '1' : letter === 0x66 ? '0' : null;
+    }
     case 'real': {
       const text = bytes.toString('latin1', from, to);
-      const last = bytes[to - 1] ?? 0;
-      return last >= ZERO && last <= NINE ? text : `"${text}"`;
+      if (!REAL.test(text)) return null;
+      return endsInDigit(bytes, to) ? text : `"${text}"`;
     }
     case 'text':
       return quote(bytes, from, to);
     case 'blob':
-      return `"${Buffer.from(bytes.toString('latin1', from + 2, to), 'hex').toString('base64')}"`;
+      return blob(bytes, from, to);
     case 'timestamptz':
-      return `"${timestamptz(bytes.toString('latin1', from, to))}"`;
-    case 'timestamp':
-      return `"${bytes.toString('latin1', from, to).replace(' ', 'T')}"`;
+      return timestamptz(bytes.toString('latin1', from, to));
+    case 'timestamp': {
+      const text = bytes.toString('latin1', from, to);
+      return TIMESTAMP.test(text) ? `"${text.replace(' ', 'T')}"` : null;
+    }
+    case 'date':
+      return matching(DATE, bytes, from, to);
+    case 'interval':
+      return matching(INTERVAL, bytes, from, to);
   }
 }
 
-/** `2026-11-23 08:24:35.1+00` becomes `2026-11-23T08:24:35.100000Z`. The fixed width makes text order time order. */
-function timestamptz(text: string): string {
-  const zone = text.indexOf('+');
-  if (zone === -1) return text;
-  const space = text.indexOf(' ');
-  const point = text.indexOf('.');
-  const time = text.slice(space + 1, point === -1 ? zone : point);
-  const fraction = point === -1 ? '000000' : text.slice(point + 1, zone).padEnd(6, '0');
-  const era = text.endsWith(' BC') ? ' BC' : '';
-  return `${text.slice(0, space)}T${time}.${fraction}Z${era}`;
+function endsInDigit(bytes: Buffer, to: number): boolean {
+  const last = bytes[to - 1] ?? 0;
+  return last >= ZERO && last <= NINE;
 }
 
-/** JSON text of a string. JSON.stringify would cost more than everything else here, so only text with escapes goes through it. */
+function matching(pattern: RegExp, bytes: Buffer, from: number, to: number): string | null {
+  const text = bytes.toString('latin1', from, to);
+  return pattern.test(text) ? `"${text}"` : null;
+}
+
+/**
+ * Converts hexadecimal digits after `\x` to base64. `Buffer.from` stops at the first invalid character, so a short
+ * result reveals one.
+ */
+function blob(bytes: Buffer, from: number, to: number): string | null {
+  if (to - from < 2 || (to - from) % 2 !== 0 || bytes[from] !== 0x5c || bytes[from + 1] !== 0x78) return null;
+  const decoded = Buffer.from(bytes.toString('latin1', from + 2, to), 'hex');
+  return decoded.length === (to - from - 2) / 2 ? `"${decoded.toString('base64')}"` : null;
+}
+
+/** `2026-11-23 08:24:35.1+00` becomes `2026-11-23T08:24:35.100000Z`. With this fixed width, the texts sort by time. */
+function timestamptz(text: string): string | null {
+  const parts = TIMESTAMPTZ.exec(text);
+  if (parts === null) return INFINITE.test(text) ? `"${text}"` : null;
+  const [, date, time, fraction = '', era = ''] = parts;
+  return `"${date}T${time}.${fraction.padEnd(6, '0')}Z${era}"`;
+}
+
+/**
+ * Returns the JSON text of a string. Calls JSON.stringify only for text with escapes, because it would cost more than
+ * all other conversions together.
+ */
 function quote(bytes: Buffer, from: number, to: number): string {
   const text = bytes.toString('utf8', from, to);
   for (let i = from; i < to; i++) {

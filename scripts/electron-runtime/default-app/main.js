@@ -1,4 +1,5 @@
-// The carried Electron has no app of its own that loads the one named on the command line, as every other Electron has.
+// Loads the app that the command line names. Electron's usual default app does this, but the carried Electron does not
+// have one.
 const { readFileSync } = require('node:fs');
 const Module = require('node:module');
 const path = require('node:path');

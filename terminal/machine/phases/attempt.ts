@@ -6,7 +6,7 @@ import { type RunState, withFailure, withProgress } from '../run-state.ts';
 import { type Shared, shared } from '../state.ts';
 import { rest } from './transitions.ts';
 
-/** How an attempt of a run ends: the run is over, or waits for its next attempt. */
+/** How an attempt of a run ends: the run ends too, or waits for its next attempt. */
 
 type Outcome = 'done' | 'nothing-new' | 'cancelled' | 'failed';
 
@@ -23,7 +23,7 @@ export function endRun(state: Shared, run: RunState, outcome: Outcome, context: 
   );
 }
 
-/** Counts from the end of this run, except that a check by hand does not put off the sync that is due. */
+/** The interval counts from the end of this run. A manual check does not postpone a sync that is due. */
 function nextAutomaticRun(state: Shared, { request }: RunState, { now }: Context): number | null {
   const { everyMs, automatic } = state.policy;
   if (everyMs === null) return null;
@@ -32,8 +32,8 @@ function nextAutomaticRun(state: Shared, { request }: RunState, { now }: Context
 }
 
 /**
- * Retries later, or ends the run: when the fault is one that a retry cannot help, when attempts have failed for longer
- * than the policy allows, or when a pause has begun.
+ * Retries later, or ends the run. The run ends when a retry cannot help, when attempts have failed for longer than the
+ * policy allows, or when a pause has begun.
  */
 export function failAttempt(state: Shared, run: RunState, failure: Failure, context: Context): Step {
   const waiting = withFailure(failure.progressed ? withProgress(run) : run, context.now);

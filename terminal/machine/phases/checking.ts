@@ -8,7 +8,10 @@ import { endRun, failAttempt } from './attempt.ts';
 import { DURING_RUN } from './during-run.ts';
 import { pull, requestSnapshot } from './transitions.ts';
 
-/** The relay is asked how far behind the replica is and how it catches up. The answer decides what the run does next. */
+/**
+ * The run asks the relay how far behind the replica is and how it can catch up. The answer decides what the run does
+ * next.
+ */
 
 export const checking: Handlers<'checking'> = {
   ...DURING_RUN,
@@ -16,7 +19,7 @@ export const checking: Handlers<'checking'> = {
   probed: followStatus,
 };
 
-/** A check becomes the run that was asked for meanwhile. */
+/** Turns a check into the run that was requested meanwhile. */
 function upgradeCheck(state: StateOf<'checking'>, event: EventOf<'start'>): Step {
   const { run } = state;
   if (run.request.mode !== 'check' || event.mode === 'check') return ignore(state);
@@ -30,7 +33,7 @@ function followStatus(state: StateOf<'checking'>, { status, altered }: EventOf<'
   return followPlan(state, mustRepair ? toCompare(run, 'altered') : run, status, context);
 }
 
-/** Enters the state that the relay's plan leads to. */
+/** Enters the state that the decision requires. */
 export function followPlan(state: Shared, run: RunState, status: RelayStatus, context: Context): Step {
   const decision = decide(status, run, state);
   switch (decision.by) {

@@ -10,9 +10,12 @@ import { DURING_RUN } from './during-run.ts';
 import { pauseTick } from './settings-and-pause.ts';
 import { check, download, pull } from './transitions.ts';
 
-/** A run gets a snapshot: to install it, or to compare the replica with it. Order: manifest, download, install, then pages. */
+/**
+ * A run obtains a snapshot, to install it or to compare the replica with it. Order: manifest, download, installation,
+ * then pages.
+ */
 
-/** How long the relay may prepare a snapshot, ms, before a run that may give up does. */
+/** How long the relay may prepare a snapshot, ms. After that, a run that may give up does so. */
 const PREPARING_MS = 10 * 60_000;
 
 export const waitingForSnapshot: Handlers<'waiting-for-snapshot'> = {
@@ -32,7 +35,7 @@ export const downloadingSnapshot: Handlers<'downloading-snapshot'> = {
 
 export const installingSnapshot: Handlers<'installing-snapshot'> = {
   ...DURING_RUN,
-  // The installation uses no connection.
+  // An installation uses no connection, so a wake does not disturb it.
   woke: ignore,
   installed: pullAfterSnapshot,
 };

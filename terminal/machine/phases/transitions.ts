@@ -14,9 +14,15 @@ import {
   shared,
 } from '../state.ts';
 
-/** How the machine enters each of its states, with the effects that begin the state's work. No function here looks at an event. */
+/**
+ * How the machine enters each of its states, with the effects that begin the state's work. No function in this module
+ * reads an event.
+ */
 
-/** The state in which nothing runs. With `watch` in its policy, the machine follows the relay. A failed run ends in `idle`, so that it does not fail again at once. */
+/**
+ * Enters the state without a run. With `watch` in its policy, the machine follows the relay. After a failed run it
+ * enters `idle` instead, so that the run does not fail again at once.
+ */
 export function rest(state: Shared, context: Context, after: 'anything' | 'failure' = 'anything'): Step {
   const base = shared(state);
   if (!base.configured) return step({ ...base, at: 'unconfigured' });
@@ -44,14 +50,17 @@ export function startRun(state: State, request: RunRequest, context: Context): S
   return step({ ...shared(state), at: 'checking', run }, ...poll, { do: 'began', run }, { do: 'probe' });
 }
 
-/** Starts a run that nobody asked for. It pulls when a pull is due, and a terminal without data only checks: its first copy is a person's choice. */
+/**
+ * Starts a run that no person requested. It pulls when a pull is due. On a terminal without data it only checks,
+ * because a person decides when to download the first copy.
+ */
 export function startAutomaticRun(state: State, trigger: 'start' | 'schedule', context: Context): Step {
   const due = trigger === 'schedule' || isDue(state.nextAt, context.now, state.policy.everyMs ?? 0);
   const pulls = state.policy.automatic === 'sync' && state.cursor !== null && due;
   return startRun(state, { mode: pulls ? 'now' : 'check', trigger, upTo: null }, context);
 }
 
-/** Asks the relay for a plan, or again for a new one. */
+/** Asks the relay for a plan, or for a new one. */
 export function check(state: Shared, run: RunState): Step {
   return step({ ...shared(state), at: 'checking', run }, { do: 'abort' }, { do: 'probe' });
 }
@@ -65,7 +74,7 @@ export function pull(state: Shared, run: RunState, plan: PullPlan, compareWith: 
   return step({ ...pulling, next: { is: 'requested', start, buildingSince: null } }, fetchPage(run, plan, start));
 }
 
-/** Past caches after a failure, which a cached page may have caused. */
+/** Requests a page. After a failure the request bypasses caches, because a cached page may have caused the failure. */
 export function fetchPage(run: RunState, plan: PullPlan, start: PageStart): Effect {
   return { do: 'fetch', plan, start, fresh: run.failures.streak !== null || hasTried(run, 'refetch') };
 }
@@ -86,7 +95,7 @@ export function compare(state: Shared, run: PreparingRun<'comparison'>, manifest
   return step({ ...shared(state), at: 'comparing', run, manifest }, { do: 'compare', manifest, mayCopy });
 }
 
-/** Ends the work of a run. The run itself ends when its work has. */
+/** Ends the work of a run. The run itself ends after its work. */
 export function cancel(state: RunningState, after: AfterCancel, context: Context): Step {
   return step({ ...shared(state), at: 'cancelling', run: state.run, since: context.now, after }, { do: 'abort' });
 }

@@ -11,9 +11,11 @@ import { NO_RESULTS, stopAtRest } from './during-run.ts';
 import { pauseFrom, settingsAtRest } from './settings-and-pause.ts';
 import { startRun, watch } from './transitions.ts';
 
-/** Following the relay by long polls. An answer with changes, and a failure, become runs. */
+/** The machine follows the relay with long polls. An answer with changes starts a run, and so does a failure. */
 
-/** A poll that is answered with nothing before this time, ms, was not held by the relay: something on the way may answer for it. */
+/**
+ * A poll that returns without changes before this time, ms, was not held by the relay: a proxy may be answering for it.
+ */
 const HELD_MS = 1_000;
 
 export const watching: Handlers<'watching'> = {

@@ -15,7 +15,7 @@ import {
 } from './machine-rig.ts';
 
 describe('a pull', () => {
-  // A busy master moves the head while pages arrive. The target is fixed at the first plan, so the run ends.
+  // A busy master moves the head while pages arrive. The first plan fixes the target, so the run ends.
   test('fetches one page ahead and ends at its target', () => {
     const rig = new Rig();
     rig.on(start(), 'began now manual', 'probe');
@@ -27,7 +27,7 @@ describe('a pull', () => {
     expect(rig.state).toMatchObject({ at: 'idle', cursor: cursor(8) });
   });
 
-  // The next page may arrive, or fail, while the page before it is still being written.
+  // The next page may arrive, or fail, while the machine still writes the page before it.
   test('applies a page only after the page before it', () => {
     const rig = new Rig();
     rig.send(start());
@@ -40,20 +40,20 @@ describe('a pull', () => {
     expect(rig.state).toMatchObject({ at: 'waiting-to-retry', cursor: cursor(8) });
   });
 
-  test('in mode "one" ends after one transaction', () => {
+  test('ends after one transaction in mode "one"', () => {
     const rig = new Rig();
     rig.send(start('one'));
     rig.on(probed(9, PLANS.pages), 'fetch 5');
     expect(rig.state).toMatchObject({ at: 'pulling', plan: { target: 6 } });
   });
 
-  test('in mode "up-to" fails when the chosen transaction does not exist', () => {
+  test('fails in mode "up-to" when the chosen transaction does not exist', () => {
     const rig = new Rig();
     rig.send(start('up-to', 20));
     rig.on(probed(9, PLANS.pages), 'abort', 'ended failed: target_invalid');
   });
 
-  // A faulty relay could send pages that lead nowhere, and the run would request the same page forever.
+  // A faulty relay could send pages that do not move the replica, and the run would request the same page forever.
   test('fails on a page that does not move the replica', () => {
     const rig = new Rig({ giveUpAfterMs: 0 });
     rig.send(start());
@@ -62,8 +62,8 @@ describe('a pull', () => {
     rig.on(applied(5), 'abort', 'ended failed: page_out_of_order');
   });
 
-  // A cancel arrives while a page is being written. The page is kept, and the run ends only when the write has.
-  test('ends after a cancel once all work has stopped, and keeps written pages', () => {
+  // A cancel arrives while the replica writes a page. The page is kept, and the run ends after the write.
+  test('after a cancel, ends once all work has stopped and keeps written pages', () => {
     const rig = new Rig();
     rig.send(start());
     rig.send(probed(8, PLANS.pages));
@@ -74,7 +74,7 @@ describe('a pull', () => {
     expect(rig.state).toMatchObject({ at: 'idle', cursor: cursor(7) });
   });
 
-  test('into an empty replica installs a snapshot, then pulls to the fixed target', () => {
+  test('into an empty replica, installs a snapshot and then pulls to the fixed target', () => {
     const rig = new Rig({}, null);
     rig.send(start());
     rig.on(probed(8, bySnapshot('first')), 'manifest');
@@ -112,7 +112,7 @@ describe('waits between attempts', () => {
     expect(rig.waitMs).toBe(45_000);
   });
 
-  test('do not follow a fault that a retry cannot help', () => {
+  test('do not occur after a fault that a retry cannot help', () => {
     const rig = new Rig();
     rig.send(start());
     rig.on(failed('probe', 'token_invalid'), 'abort', 'ended failed: token_invalid');
@@ -128,8 +128,9 @@ describe('waits between attempts', () => {
     }
   });
 
-  // A person wants something else than the run that waits: the old run ends with its last fault, and the new one begins.
-  test('end the run when something else is asked for', () => {
+  // A person requests something other than the waiting run. The waiting run ends with its last fault, and the new one
+  // begins.
+  test('end with the run when a person requests something else', () => {
     const rig = new Rig();
     rig.send(start());
     rig.send(failed('probe', 'relay_unreachable'));
