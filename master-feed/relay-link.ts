@@ -25,7 +25,7 @@ export class RefusedRequest extends TidemarkError {
   }
 }
 
-/** The feed's HTTP connection to the relay. Every failure becomes an error of the shared list. */
+/** The feed's HTTP client for the relay. It converts every failure to an error with a code from protocol/errors.ts. */
 export class RelayLink {
   readonly #http: AxiosInstance;
   readonly #feed: string;
