@@ -45,6 +45,7 @@ export function initial(policy: Policy, paused: Omit<Pause, 'interrupted'> | nul
     start: NOWHERE,
     paused: paused && { ...paused, interrupted: null },
     nextAt: null,
+    fruitlessPolls: 0,
     fault: null,
     attempt: 0,
     retryAt: null,

@@ -50,6 +50,8 @@ export interface Shared {
   paused: Pause | null;
   /** When the next automatic run is due; null: never. */
   nextAt: number | null;
+  /** Polls in a row that failed, or were answered at once with nothing new. The waits between polls grow with them. */
+  fruitlessPolls: number;
 }
 
 /** The pages of one pull. `compacted`: they form one transaction that contains each row once. */
@@ -130,6 +132,6 @@ export type State = { [S in StateName]: StateOf<S> }[StateName];
 export type RunningState = Extract<State, { run: RunState }>;
 
 /** Returns only the fields that every state has. */
-export function shared({ configured, policy, cursor, start, paused, nextAt }: Shared): Shared {
-  return { configured, policy, cursor, start, paused, nextAt };
+export function shared({ configured, policy, cursor, start, paused, nextAt, fruitlessPolls }: Shared): Shared {
+  return { configured, policy, cursor, start, paused, nextAt, fruitlessPolls };
 }

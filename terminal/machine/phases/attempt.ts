@@ -11,7 +11,12 @@ import { rest } from './transitions.ts';
 type Outcome = 'done' | 'nothing-new' | 'cancelled' | 'failed';
 
 export function endRun(state: Shared, run: RunState, outcome: Outcome, context: Context, failure?: Failure): Step {
-  const ended = { ...shared(state), nextAt: nextAutomaticRun(state, run, context) };
+  const ended = {
+    ...shared(state),
+    nextAt: nextAutomaticRun(state, run, context),
+    // A run that moved the replica shows that the relay answers again.
+    fruitlessPolls: outcome === 'done' ? 0 : state.fruitlessPolls,
+  };
   return precede(
     [{ do: 'ended', run, outcome, fault: failure?.fault ?? null }],
     rest(ended, context, outcome === 'failed' ? 'failure' : 'anything'),

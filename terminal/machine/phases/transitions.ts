@@ -1,7 +1,7 @@
 import type { SnapshotManifest } from '@tidemark/protocol/api';
 import type { PageStart } from '@tidemark/protocol/cursor';
 import { type Context, type Effect, precede, type Step, step } from '../effect.ts';
-import { isDue } from '../retry-wait.ts';
+import { isDue, waitMs } from '../retry-wait.ts';
 import { hasTried, newRun, type PreparingRun, type RunRequest, type RunState } from '../run-state.ts';
 import {
   type AfterCancel,
@@ -26,9 +26,15 @@ import {
 export function rest(state: Shared, context: Context, after: 'anything' | 'failure' = 'anything'): Step {
   const base = shared(state);
   if (!base.configured) return step({ ...base, at: 'unconfigured' });
-  if (base.policy.watch && base.paused === null && after !== 'failure')
-    return step({ ...base, at: 'watching', since: context.now, pollAt: null }, { do: 'poll' });
+  if (base.policy.watch && base.paused === null && after !== 'failure') return watch(base, context);
   return step({ ...base, at: 'idle' });
+}
+
+/** Polls the relay: at once, or after polls that were fruitless, after a wait that grows with their number. */
+export function watch(state: Shared, context: Context): Step {
+  const watching = { ...shared(state), at: 'watching' as const, since: context.now };
+  if (state.fruitlessPolls === 0) return step({ ...watching, pollAt: null }, { do: 'poll' });
+  return step({ ...watching, pollAt: context.now + waitMs(state.fruitlessPolls, null, context.random()) });
 }
 
 export function open(state: Shared, after: StateOf<'opening'>['after'], attempt: number, setAside = false): Step {

@@ -23,6 +23,8 @@ function rigWithParts(to: number, policy: ConstructorParameters<typeof Rig>[0] =
 
 test('Q1: requests compacted pages again while the relay builds them', () => {
   const rig = new Rig();
+  // No jitter on top of the wait that the relay asks for.
+  rig.random = 0;
   rig.send(start());
   rig.on(probed(50, PLANS.compacted), 'fetch 5 compacted');
   expect(rig.state).toMatchObject({ plan: { target: 50 } });
