@@ -127,8 +127,8 @@ const WARM_UP = 40;
 
 /**
  * Writes a relay's log of `entries` entries in `scopes` scopes. It inserts them with SQL, in the format of ingest,
- * because sending ten million transactions through the relay would take an hour. The newest entries, more than {@link
- * PULLED}, belong to the measured branch.
+ * because sending ten million transactions through the relay would take an hour. The newest entries, more than
+ * {@link PULLED}, belong to the measured branch.
  */
 function makeLog(data: string, entries: number, scopes: number): void {
   mkdirSync(path.join(data, 'shop'), { recursive: true });

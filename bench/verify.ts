@@ -51,8 +51,8 @@ async function fill({ relay }: Branch): Promise<void> {
 }
 
 /**
- * Verifies a replica that equals the relay, with no checksums cached. Includes the work of relay and terminal, in
- * rows/s.
+ * Verifies a replica that equals the relay, with no checksums cached. Returns rows/s for the work of relay and terminal
+ * together.
  */
 export async function benchVerify(): Promise<Result> {
   const branch = await Branch.start();

@@ -30,8 +30,8 @@ export const HEADERS = {
   /** Version of the terminal, shown in the fleet list. */
   terminal: 'tidemark-terminal',
   /**
-   * Totals of all pages of a compacted range, sent with each page: changes, and bytes before compression (`5000
-   * 812345`).
+   * Totals of all pages of a compacted range, sent with each page: changes, and bytes before compression
+   * (`5000 812345`).
    */
   squashed: 'tidemark-squashed',
   /** Id of a request, in answers and logs. */

@@ -16,7 +16,7 @@ export interface Passage {
 export interface CodeProse {
   /** The module's text with everything except the passages replaced by spaces. */
   blanked: string;
-  /** In the module's order. Passages never overlap. */
+  /** The passages in the module's order. They never overlap. */
   passages: Passage[];
 }
 

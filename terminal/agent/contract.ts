@@ -100,7 +100,7 @@ export const AGENT_METHODS = {
   ...FORWARDED_METHODS,
   /** Applies a configuration. Null: the app is not set up, so there is nothing to sync. */
   'agent.configure': { in: z.object({ config: AgentConfig.nullable() }), out: nothing, timeoutMs: 60_000 },
-  /** Whether the operating system reports a network. Null: it does not report one. */
+  /** Whether the PC has a network. Null: the operating system does not report it. */
   'agent.online': { in: z.object({ online: z.boolean().nullable() }), out: nothing, timeoutMs: QUICK_MS },
   /** The PC woke from sleep, so requests in flight are dead. */
   'agent.wake': { in: nothing, out: nothing, timeoutMs: QUICK_MS },

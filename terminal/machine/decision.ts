@@ -126,10 +126,10 @@ function pages(
   if (target <= cursor.seq) return { by: 'nothing' };
   const plan = { epoch: cursor.epoch, scopes, target };
   const mayCompact = run.request.mode === 'now' && !hasTried(run, 'ordinary-pages');
-  // First finish a compacted transaction of which the replica already keeps parts.
+  // First finish a compacted transaction whose first parts the replica keeps.
   if (mayCompact && start.compactedTo !== undefined && start.compactedTo <= target)
     return { by: 'pages', plan: { ...plan, target: start.compactedTo, kind: 'compacted' }, target };
-  // Compacted pages cannot continue an ordinary transaction of which the replica keeps parts.
+  // Compacted pages cannot continue an ordinary transaction whose first parts the replica keeps.
   const compacted = kind === 'compacted' && mayCompact && start.part === 0;
   return { by: 'pages', plan: { ...plan, kind: compacted ? 'compacted' : 'ordinary' }, target };
 }
