@@ -218,7 +218,7 @@ describe('a feed on any source', { timeout: LIMIT_MS }, () => {
     await restart();
   });
 
-  test('a feed that is stopped before it streams ends', async () => {
+  test('a feed that is stopped before it streams exits', async () => {
     await restart();
     await feed.stop();
     await restart();

@@ -1,7 +1,7 @@
 import { renameSync, rmSync, statfsSync, statSync } from 'node:fs';
 import path from 'node:path';
 import type { Cursor } from '@tidemark/protocol/cursor';
-import { diskFullError, TidemarkError } from '@tidemark/protocol/errors';
+import { diskFullError, type ErrorCode, TidemarkError } from '@tidemark/protocol/errors';
 import type { TableSchema } from '@tidemark/protocol/schema';
 import { inspectTable } from '@tidemark/table-store/existing-table';
 import { checkFormat, ensureFormat } from '@tidemark/table-store/format';
@@ -15,7 +15,12 @@ import { restoreObjects, type ThirdPartyObject, thirdPartyObjects } from '@tidem
 /**
  * Replaces a replica's tables and cursor with those of a downloaded snapshot, in one step.
  *
- * Order: check the snapshot, then install it. If the replica has no tables, the snapshot's file becomes the replica:
+ * Order: check the snapshot's pages, format, feed and cursor, then install it. The hash of a download proves only that the
+ * relay sent these bytes, so a file that was damaged at the relay is found by the check. It reads the file once (0.6 to
+ * 0.8 s for 860 MB in the page cache) and blocks this thread. Readers have the replica open, not the snapshot, and do not
+ * wait.
+ *
+ * If the replica has no tables, the snapshot's file becomes the replica:
  * the replica's history is copied into the file, which is then renamed. Any other replica receives the rows in one
  * transaction, so that objects of other programs survive and readers see the old data until the new data is complete.
  * See docs/decisions/2026-11-23-install-first-snapshot-by-rename.md.
@@ -62,11 +67,16 @@ export function installSnapshot(db: Writer, snapshot: string, name: SnapshotName
   return hasTables ? takeRows(db, snapshot, tables) : { db: takeFile(db, snapshot, name.feed), dropped: [] };
 }
 
+/** Errors while a snapshot is read that another copy would not cure, or that already name the damage. */
+const KEPT_CODES = new Set<ErrorCode>(['snapshot_corrupt', 'db_newer_version', 'disk_full']);
+
 /** Checks a snapshot and reads its tables. */
 function readTables(snapshot: string, name: SnapshotName): SnapshotTable[] {
   try {
     const reader = openReader(snapshot);
     try {
+      const checked: unknown = reader.pragma('quick_check(1)', { simple: true });
+      if (checked !== 'ok') throw new TidemarkError('snapshot_corrupt', {}, new Error(String(checked)));
       const meta = query(reader, 'SELECT feed, epoch, seq FROM tidemark_meta', META).one();
       if (
         checkFormat(reader) === null ||
@@ -83,10 +93,8 @@ function readTables(snapshot: string, name: SnapshotName): SnapshotTable[] {
       reader.close();
     }
   } catch (error) {
-    if (error instanceof TidemarkError && error.code === 'db_newer_version') throw error;
-    throw error instanceof TidemarkError && error.code === 'snapshot_corrupt'
-      ? error
-      : new TidemarkError('snapshot_corrupt', {}, error);
+    if (error instanceof TidemarkError && KEPT_CODES.has(error.code)) throw error;
+    throw new TidemarkError('snapshot_corrupt', {}, error);
   }
 }
 

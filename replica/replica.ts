@@ -1,4 +1,4 @@
-import { existsSync, rmSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { TidemarkError } from '@tidemark/protocol/errors';
 import { type CooperativeTask, runToCompletion } from '@tidemark/table-store/cooperative-task';
 import { type CursorState, readCursorState } from '@tidemark/table-store/cursor-state';
@@ -13,6 +13,7 @@ import { type AppliedPage, applyPageInTransaction } from './pages/page-transacti
 import { Spool } from './pages/spool.ts';
 import { type CompareTarget, Repair } from './repair/repair.ts';
 import type { ReplicaSummary, TableCount } from './replica-summary.ts';
+import { removeSnapshotFile } from './snapshot-file.ts';
 import { WriterLock } from './writer-lock.ts';
 
 /**
@@ -149,23 +150,23 @@ export class Replica {
 
   /**
    * Installs a downloaded snapshot: all tables and the cursor in one step. Until then readers see the old data.
-   * Replaces the feed's tables even if another program altered them. Deletes the snapshot's file. Returns the names of
-   * third-party indexes and triggers that were dropped because the new tables do not allow them. Throws
-   * `snapshot_corrupt`, `name_clash`, `disk_full`, `db_*`.
+   * Replaces the feed's tables even if another program altered them. Deletes the snapshot's file, even when it throws.
+   * Returns the names of third-party indexes and triggers that were dropped because the new tables do not allow them.
+   * Throws `snapshot_corrupt`, `name_clash`, `disk_full`, `db_*`.
    */
   installSnapshot(snapshotFile: string, name: SnapshotName): { dropped: string[] } {
-    if (name.feed !== this.feed) throw new TidemarkError('snapshot_corrupt');
-    this.#checkOwnTables();
     let dropped: string[] = [];
     try {
+      if (name.feed !== this.feed) throw new TidemarkError('snapshot_corrupt');
+      this.#checkOwnTables();
       ({ db: this.#db, dropped } = installSnapshot(this.#db, snapshotFile, name));
     } finally {
+      removeSnapshotFile(snapshotFile);
       this.#tables = new FeedTables(this.#db);
       this.#history = new History(this.#db);
       this.#checkedVersion = this.#db.pragma('data_version', { simple: true });
       this.#alteredTables = null;
     }
-    rmSync(snapshotFile, { force: true });
     return { dropped };
   }
 

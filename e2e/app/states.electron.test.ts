@@ -10,7 +10,7 @@ import { set, takePictures } from './pictures.ts';
 
 const MINUTE = 60_000;
 
-test('looks: an ordinary day', async ({ master, system, way, preset, launch }) => {
+test('looks: statuses of normal operation', async ({ master, system, way, preset, launch }) => {
   test.setTimeout(400_000);
   const app = await launch(preset);
   await takePictures(app, '02-never-synced', 'never-synced');
@@ -81,7 +81,7 @@ test('looks: an ordinary day', async ({ master, system, way, preset, launch }) =
   await takePictures(app, '43-shortcuts');
 });
 
-test('looks: failures on the way to the relay', async ({ system, way, preset, launch }) => {
+test('looks: failures of the connection to the relay', async ({ system, way, preset, launch }) => {
   test.setTimeout(400_000);
   const app = await launch(preset);
   await app.firstSync();
@@ -177,7 +177,7 @@ test('looks: a PC that was away longer than the relay keeps changes', async ({ m
   await expect(app.card('resync')).toHaveCount(0);
 });
 
-test('looks: a crashing agent, and a local database that cannot be used', async ({ system, preset, launch }) => {
+test('looks: a crashing agent, and an unusable local database', async ({ system, preset, launch }) => {
   test.setTimeout(400_000);
   const app = await launch(preset);
   await app.firstSync();
@@ -205,7 +205,7 @@ test('looks: a crashing agent, and a local database that cannot be used', async 
   await takePictures(damaged, '27-db-damaged', 'db-damaged');
 });
 
-test('looks: not set up yet', async ({ launch }) => {
+test('looks: a PC that is not set up', async ({ launch }) => {
   const app = await launch(null);
   await expect(app.page.getByTestId('first-run')).toBeVisible();
   await takePictures(app, '01-setup');

@@ -36,7 +36,7 @@ const isWriting = () =>
   });
 
 describe('transactions', () => {
-  test('S5 oversized-transaction: shows a transaction that spans pages completely or not at all, even after a kill', async () => {
+  test('S5 oversized-transaction: readers see a transaction that spans pages completely or not at all, even after a kill', async () => {
     await relay.base(10);
     expect((await pull()).outcome).toBe('done');
     const before = rows();
@@ -53,7 +53,7 @@ describe('transactions', () => {
     replica.applyPage(verifyPage(await relay.page(epoch, `1.${first.start.part}`, 2)));
     expect(rows()).toEqual(before);
     replica.close();
-    // As after a kill: the spooled part is present, but readers do not see it.
+    // The state is that after a kill: the spooled part is present, but readers do not see it.
     replica = Replica.open(database(), 'shop');
     expect(replica.cursorState().start.part).toBeGreaterThan(first.start.part);
     replica.close();
@@ -62,7 +62,7 @@ describe('transactions', () => {
     expect(seqHere()).toBe(2);
   });
 
-  test('S6 readers see the state before or after a page, and are never blocked', async () => {
+  test('S6 readers see the state either before or after a page, and are never blocked', async () => {
     await relay.base(1000, () => 'v0');
     expect((await pull()).outcome).toBe('done');
     const reader = new Database(database(), { readonly: true });

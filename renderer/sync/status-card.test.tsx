@@ -112,7 +112,7 @@ test('an active run offers only Cancel', () => {
   expect(screen.queryByTestId('more')).toBeNull();
 });
 
-test('disables sync up to and one transaction while no changes are waiting', async () => {
+test('disables "sync up to" and "one transaction" while no changes are waiting', async () => {
   renderApp(<StatusCard />);
   await userEvent.click(screen.getByTestId('more'));
   expect(screen.getByRole('menuitem', { name: /Sync up to/ })).toHaveProperty('disabled', true);

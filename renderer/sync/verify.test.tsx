@@ -9,7 +9,7 @@ import { beforeEach, expect, test } from 'vitest';
 import { Shell } from '../shell/shell.tsx';
 import { renderApp } from '../testing.tsx';
 
-// Notifications outlive the rendered components.
+// Notifications survive the end of a test, because their store is global.
 beforeEach(() => cleanNotifications());
 
 const VERIFY: Run = {

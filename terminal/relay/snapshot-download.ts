@@ -2,11 +2,12 @@ import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream, existsSync, readdirSync, rmSync, statfsSync, statSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import path from 'node:path';
-import { PassThrough, type Transform } from 'node:stream';
+import { PassThrough, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import zlib from 'node:zlib';
 import type { SnapshotManifest } from '@tidemark/protocol/api';
 import { diskFullError, TidemarkError } from '@tidemark/protocol/errors';
+import { snapshotFileOf } from '@tidemark/replica/snapshot-file';
 import { guard } from '@tidemark/table-store/sqlite';
 import type { RelayClient } from './relay-client.ts';
 import type { Transfer } from './relay-transport.ts';
@@ -15,8 +16,8 @@ import type { Transfer } from './relay-transport.ts';
  * Downloads a snapshot into the replica's folder. It stores the encoded bytes in a file named after the hash of the
  * finished snapshot. A later download, even after a kill, continues that file.
  *
- * Order: check the disk space. Receive, store, hash and decode in one pass. Compare the hash. Only then may the decoded
- * file be used.
+ * Order: check the disk space. Receive, store, hash and decode in one pass, into no more than the bytes that the manifest
+ * names. Compare the hash. Only then may the decoded file be used.
  */
 
 /** Free bytes that a download must leave on the disk. */
@@ -49,7 +50,7 @@ export class SnapshotDownload {
 
   /** The path of the decoded SQLite file. It exists once `fetch` has resolved. */
   get file(): string {
-    return `${this.#database}.snapshot`;
+    return snapshotFileOf(this.#database);
   }
 
   /** Returns the size of the download and its stored part, bytes. */
@@ -134,6 +135,7 @@ export class SnapshotDownload {
       await pipeline(
         encoded,
         decoderOf(coding),
+        limitTo(manifest.bytes),
         createWriteStream(this.file, { highWaterMark: CHUNK_BYTES, flush: true }),
         { signal },
       );
@@ -141,7 +143,7 @@ export class SnapshotDownload {
       if (signal.aborted) throw new TidemarkError('cancelled');
       // Error codes of zlib and zstd for bytes that cannot be decoded.
       const code = String((error as { code?: unknown }).code);
-      if (/^(Z_|ZSTD_)/.test(code)) throw corrupt(error);
+      if (/^(Z_|ZSTD_)/.test(code) || error instanceof TooLarge) throw corrupt(error);
       throw error;
     } finally {
       await file.close();
@@ -154,6 +156,21 @@ function decoderOf({ coding }: Coding): Transform {
   const options = { chunkSize: CHUNK_BYTES };
   if (coding === 'zstd') return zlib.createZstdDecompress(options);
   return coding === 'gzip' ? zlib.createGunzip(options) : new PassThrough();
+}
+
+/** The decoded bytes exceed the size that the manifest names. */
+class TooLarge extends Error {}
+
+/** Passes so many bytes on, and fails with {@link TooLarge} at the first one beyond. A few kB may decode to many GB. */
+function limitTo(bytes: number): Transform {
+  let passed = 0;
+  return new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      passed += chunk.length;
+      if (passed > bytes) done(new TooLarge(`the copy decodes to more than ${bytes} bytes`));
+      else done(null, chunk);
+    },
+  });
 }
 
 /** Returns the smallest form of the snapshot that this runtime can decode. Throws `page_invalid` when there is none. */

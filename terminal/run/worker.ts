@@ -1,5 +1,5 @@
 import type { RelayStatus } from '@tidemark/protocol/api';
-import { asTidemarkError, TidemarkError } from '@tidemark/protocol/errors';
+import { asTidemarkError, type ErrorCode, TidemarkError } from '@tidemark/protocol/errors';
 import type { Event } from '../machine/event.ts';
 import { failureOf } from '../relay/relay-errors.ts';
 import { ComparisonWork } from './comparison-work.ts';
@@ -9,6 +9,9 @@ import { downloadSnapshot, installSnapshot, requestManifest } from './snapshot-w
 
 /** How long a long poll lasts, s. */
 const POLL_S = 30;
+
+/** After these faults the download is gone, so it is no progress. Otherwise a copy that is always damaged would be retried indefinitely. */
+const DISCARDING = new Set<ErrorCode>(['snapshot_corrupt', 'disk_full']);
 
 /**
  * Does the work that the machine requests, over the network and on the replica. Each piece of work results in one
@@ -40,7 +43,8 @@ export class Worker {
       const fault = asTidemarkError(error);
       if (fault.code === 'internal' && !site.signal.aborted)
         this.#deps.log('error', 'work.fault', { work: effect.do, detail: fault.message });
-      return { type: 'failed', work: effect.do, ...failureOf(fault, progressed) };
+      const gained = progressed && !DISCARDING.has(fault.code);
+      return { type: 'failed', work: effect.do, ...failureOf(fault, gained) };
     }
   }
 

@@ -90,7 +90,7 @@ const kinds = (lines: ChangeLine[]) =>
   lines.map(([kind, , rows]) => (Array.isArray(rows) ? `${kind}${rows.length}` : kind));
 const texts = fc.option(fc.constantFrom('', 'a', 'b', '1', '1.0'), { nil: null });
 
-test('F11: after a load the mirror holds exactly the loaded rows, and a terminal that applied the log holds the same', () => {
+test('F11: after a load, the mirror and a terminal that applied the log hold exactly the loaded rows', () => {
   fc.assert(
     fc.property(
       fc.array(fc.tuple(fc.nat(9), texts, texts), { maxLength: 20 }),
