@@ -19,7 +19,8 @@ const TABLES = {
     'part INTEGER NOT NULL DEFAULT 0',
     'committed_at TEXT',
     'scopes TEXT',
-    // Target seq of the compacted pages whose parts are in the spool. NULL: the spool holds parts of ordinary pages, or none.
+    // Target seq of the compacted pages whose parts are in the spool. NULL: the spool holds parts of ordinary pages, or
+    // none.
     'squashed INTEGER',
     // JSON array of the names in tidemark_table. Reveals that another program deleted rows there. See table-list.ts.
     'tables TEXT',

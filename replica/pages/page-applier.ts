@@ -46,7 +46,10 @@ export class PageApplier {
     return this.#seq !== null;
   }
 
-  /** Applies lines and returns the number of their changes. Throws `page_invalid`, `replica_altered`, `name_clash`, `schema_mismatch`. */
+  /**
+   * Applies lines and returns the number of their changes. Throws `page_invalid`, `replica_altered`, `name_clash`,
+   * `schema_mismatch`.
+   */
   apply(body: Buffer): number {
     const before = this.#totalChanges;
     for (const { text } of linesOf(body)) this.#line(readLine(text));

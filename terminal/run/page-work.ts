@@ -19,7 +19,7 @@ import {
 
 /** The relay's list of transactions counts a pull to a chosen target if it has at most this many transactions. */
 const MAX_LISTED = 500;
-/** Applying a transaction of this size takes noticeably long, bytes as pages. */
+/** Size of a transaction that takes noticeably long to apply, in bytes of its pages. */
 const LONG_APPLY_BYTES = 8 * 1024 * 1024;
 
 export async function fetchPage(
