@@ -3,13 +3,13 @@ import type { SourcePosition } from '@tidemark/protocol/position';
 import type { TableSchema } from '@tidemark/protocol/schema';
 
 /**
- * The seam between the feed and a kind of master. A new kind is a folder in `sources/` that implements {@link Source}
- * and passes the suite in contract/source-contract.ts.
+ * The interface between the feed and a kind of master. To add a kind, add a folder in `sources/` that implements
+ * {@link Source} and passes the suite in contract/source-contract.ts.
  *
- * A source knows one database product: how to check its prerequisites, describe its tables, copy them at a position,
- * stream its log and confirm a position. It decides nothing else. When to take a base copy, which tables to re-read,
- * how transactions become lines and batches, and when to retry are the same for every source. They are in feed-sessions.ts
- * and the folders beside it.
+ * A source implements these operations for one database product: check prerequisites, describe tables, copy them at a
+ * position, stream the log and confirm a position. It makes no other decisions. Code that all sources share decides
+ * when to take a base copy, which tables to re-read, how to build lines and batches, and when to retry. It is in
+ * feed-sessions.ts and the folders next to it.
  *
  * Order of calls in one session: open, catalogMark, describe, publish, obstacle, recall, then copyTables or openLog or
  * both, then close. After any error the feed closes the session and begins a new one with open.
@@ -62,8 +62,8 @@ export interface Source {
   /** Returns the current end of the log. */
   logEnd(): Promise<LogEnd>;
   /**
-   * Streams the log after `from` into `sink`: whole transactions in commit order. Reading begins when the promise resolves.
-   * Throws slot_in_use, source_lost.
+   * Streams the log after `from` into `sink`, as complete transactions in commit order. Reading begins when the promise
+   * resolves. Throws slot_in_use, source_lost.
    */
   openLog(from: SourcePosition, tables: readonly NumberedTable[], sink: LogSink): Promise<LogReader>;
   /** Closes all connections. Never throws. */

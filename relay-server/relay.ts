@@ -19,7 +19,7 @@ import { type Bearer, Tokens } from './tokens/tokens.ts';
 export interface Relay {
   /** The address at which the relay listens, with the actual port. */
   url: string;
-  /** Completes the requests in progress and closes everything. */
+  /** Completes the requests in progress and then closes all parts of the relay. */
   stop(): Promise<void>;
 }
 
@@ -31,7 +31,7 @@ interface RelayDeps {
 
 /** Time limit for receiving a request. The answer to a long poll may take longer. */
 const REQUEST_MS = 120_000;
-/** How long requests may take to complete when the relay stops. */
+/** Time limit for requests in progress when the relay stops. */
 const STOP_MS = 10_000;
 /** How often the relay stores when terminals were last seen, in ms. */
 const SEEN_MS = 60_000;
@@ -89,7 +89,10 @@ export async function startRelay(config: Config, deps: RelayDeps): Promise<Relay
   };
 }
 
-/** Opens a feed, after checking that its filters name attributes that terminals have. Throws config_invalid, db_*, disk_full. */
+/**
+ * Opens a feed. First checks that terminals have the attributes that its filters name. Throws config_invalid, db_*,
+ * disk_full.
+ */
 async function openFeed(
   name: string,
   feed: FeedConfig,
@@ -130,7 +133,7 @@ function makeFolder({ data: folder, places }: Config): void {
   }
 }
 
-/** Meanings of operating system errors for an address or a folder of the configuration. */
+/** Explanations of operating system errors about an address or a folder of the configuration. */
 const REASONS: Record<string, string> = {
   EADDRINUSE: 'another program uses it',
   EADDRNOTAVAIL: 'this machine has no such address',

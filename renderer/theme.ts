@@ -95,7 +95,7 @@ export const theme = createTheme({
   },
 });
 
-/** Text colours with a contrast of at least 4.5 : 1 on each of our surfaces. */
+/** Text colours with a contrast of at least 4.5:1 on every surface of the app. */
 export const cssVariables: CSSVariablesResolver = () => ({
   variables: {},
   light: {

@@ -12,7 +12,10 @@ import { openLockFile } from '@tidemark/table-store/sqlite';
 export class WriterLock {
   readonly #release: () => void;
 
-  /** `file`: the replica. Throws `db_in_use` when another process holds the lock, `db_*` when the lock file cannot be used. */
+  /**
+   * `file`: the replica. Throws `db_in_use` when another process holds the lock, `db_*` when the lock file cannot be
+   * used.
+   */
   constructor(file: string) {
     try {
       this.#release = openLockFile(`${file}-lock`);

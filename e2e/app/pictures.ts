@@ -12,7 +12,7 @@ const SIZES = [
   [1024, 614],
 ] as const;
 
-/** Changes settings as the settings screen does. */
+/** Changes settings with the same call as the settings screen. */
 export async function set(app: App, change: SettingsChange): Promise<void> {
   const reply = await app.page.evaluate(`window.tidemark.call('settings.set', ${JSON.stringify(change)})`);
   expect(reply).toMatchObject({ ok: true });

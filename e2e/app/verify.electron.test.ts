@@ -129,7 +129,7 @@ test('rewound, then verify: a PC ahead of a restored relay downloads only the ro
   await expect(app.page.getByTestId('verify-result')).toContainText('9 rows in 1 table differed and were repaired');
 });
 
-test('scopes-changed: a PC with a new data selection announces the download size, then downloads the difference', async ({
+test('scopes-changed: a PC with a new data selection shows the download size, then downloads the difference', async ({
   master,
   system,
   preset,

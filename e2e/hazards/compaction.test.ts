@@ -31,7 +31,7 @@ const VISIT: TableSchema = { ...ITEM, name: 'visit' };
 const LOG: TableSchema = { ...ITEM, name: 'log', key: [] };
 const SCHEMAS: Record<number, TableSchema> = { 1: ITEM, 2: STOCK, 3: VISIT, 4: LOG };
 const DAY = 86_400_000;
-/** Commit time of the transactions: yesterday. */
+/** Commit time of the transactions, one day ago. */
 const STARTED = Date.now() - DAY;
 
 let relay: TestRelay;
@@ -306,7 +306,7 @@ describe('an interrupted pull', () => {
     await relay.session();
   }
 
-  test('Q3 killed-mid-compaction: resumes after terminal and relay restart, with the same result', async () => {
+  test('Q3 killed-mid-compaction: resumes after terminal and relay restart and reaches the same result', async () => {
     const target = await createBacklog();
     const pages = await allCompacted(1, target);
     expect(pages.length).toBeGreaterThan(3);

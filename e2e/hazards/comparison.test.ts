@@ -128,7 +128,7 @@ describe('a comparison', () => {
     expect(branch.wire.bytes).toBeGreaterThan(verified.bytes);
   });
 
-  test('C4: covers many tables, including small and empty ones', async () => {
+  test('C4: compares many tables, including small and empty ones', async () => {
     await branch.relay.session();
     const many = Array.from({ length: 150 }, (_, i): TableSchema => ({ ...ITEM, name: `t${i}` }));
     const rowsOf = (i: number) => Array.from({ length: 1 + (i % 100) }, (_, n) => [n, `row ${n}`]);
@@ -267,7 +267,7 @@ describe('a comparison', () => {
     return done;
   }
 
-  test('starts again when the relay restarts', async () => {
+  test('restarts the comparison when the relay restarts', async () => {
     await large();
     const verified = await whileComparing(async () => {
       branch.way.trouble = { kind: 'cut' };
@@ -280,7 +280,7 @@ describe('a comparison', () => {
     expect(mine()).toEqual([[0]]);
   });
 
-  test('C1: starts again with the newer snapshot when its snapshot is replaced', async () => {
+  test('C1: restarts with the newer snapshot when its snapshot is replaced', async () => {
     await large();
     const verified = await whileComparing(async () => {
       await branch.relay.commit(
@@ -306,7 +306,7 @@ describe('a comparison', () => {
     ['flipped bits', { kind: 'flip' }, /page_corrupt|relay_not_tidemark/],
     ['a sign-in page', { kind: 'answer', status: 200, body: '<html>' }, 'relay_not_tidemark'],
   ] as const)(
-    'fails with a code and leaves the replica unchanged on a bad connection (%s)',
+    'fails with an error code and leaves the replica unchanged on a bad connection (%s)',
     async (_, trouble, code) => {
       await large();
       const failed = await branch.run('verify', {

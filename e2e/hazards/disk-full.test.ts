@@ -10,7 +10,7 @@ import { SmallDisk } from '@tidemark/testing/small-disk';
 import { batchOf, ITEM, position, TestRelay } from '@tidemark/testing/test-relay';
 import { afterEach, expect, test } from 'vitest';
 
-/** SQLite and the relay's log on a disk that fills up and is then enlarged. Linux only. */
+/** Replica and relay store are on a disk that fills up and is then enlarged. These tests need Linux. */
 
 const cleanup: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
@@ -18,7 +18,7 @@ afterEach(async () => {
 });
 
 const AT = '2026-11-23T08:00:00.000000Z';
-/** Text that does not compress, so that each row has the same size on disk and on the wire. */
+/** Returns text that does not compress, so that each row has the same size on disk and on the wire. */
 const noise = (n: number) =>
   Array.from({ length: 20 }, (_, i) =>
     Math.abs(Math.sin(n * 31 + i))
@@ -26,7 +26,7 @@ const noise = (n: number) =>
       .slice(2),
   ).join('');
 
-test('disk-full at the terminal: pull fails with disk_full, keeps complete transactions, and catches up once there is space', async () => {
+test('disk-full at the terminal: pull fails with disk_full, keeps complete transactions, and catches up on a larger disk', async () => {
   const relay = await TestRelay.start();
   cleanup.push(() => relay.stop());
   const disk = await SmallDisk.start(40);
@@ -119,7 +119,7 @@ test('disk-full by the copy of a killed pull: the next pull removes the copy and
   expect((await disk.run(`ls ${disk.folder}`)).said).not.toContain('.snapshot');
 });
 
-test('disk-full at the relay: the relay refuses the batch with disk_full, loses nothing, and continues once there is space', async () => {
+test('disk-full at the relay: the relay rejects the batch with disk_full, loses no transaction, and continues on a larger disk', async () => {
   const disk = await SmallDisk.start(3);
   cleanup.push(() => disk.stop());
   const port = await freePort();

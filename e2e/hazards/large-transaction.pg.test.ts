@@ -164,7 +164,7 @@ test(
     await killed.stop('SIGKILL');
     expect(standing().seq).toBe(before.seq);
     expect(rows()).toBe(0);
-    // A cancel during the apply leaves the tables unchanged and keeps the received parts.
+    // Cancelling during the apply leaves the tables unchanged and keeps the received parts.
     const cancelled = await pullHere(system.database(), ({ stage, done }, agent) => {
       if (stage === 'finishing' && done > 0) agent.cancel();
     });

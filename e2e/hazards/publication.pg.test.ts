@@ -194,13 +194,13 @@ test('row-level-security: refuses a table whose rows are hidden from the user, a
   expect(await prerequisiteError()).toMatch(/of item[\s\S]*of other/);
 });
 
-test('settings-of-the-database: no time limit of the database stops the feed', async () => {
+test('settings-of-the-database: the feed overrides every time limit of the database', async () => {
   await master.query(`ALTER DATABASE postgres SET idle_session_timeout = '1s'; ALTER DATABASE postgres SET transaction_timeout = '1s';
     ALTER DATABASE postgres SET lock_timeout = '100ms'; ALTER DATABASE postgres SET default_transaction_read_only = on`);
-  // Between two of these heartbeats the feed's connections are idle for longer than the limit.
+  // The interval between heartbeats is longer than each time limit.
   await begin(ITEM, postgres.url, { heartbeatMs: 3_000 });
   await equal('item');
-  // The interval between two heartbeats is longer than each of the time limits.
+  // Wait for more heartbeats, so that the connections have been idle for longer than each time limit.
   const heard = new Set<unknown>();
   await until(
     async () => heard.add((await system.status()).feed.heardAt).size > 2,

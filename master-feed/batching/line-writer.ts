@@ -2,7 +2,7 @@ import { LINE_BYTES } from '@tidemark/protocol/page';
 import type { TableSchema } from '@tidemark/protocol/schema';
 import type { Outbox } from './outbox.ts';
 
-/** Kinds of row lines, as protocol/lines.ts names them. */
+/** Kinds of row lines, defined in protocol/lines.ts. */
 export type LineKind = 'i' | 'u' | 'd' | 'p';
 
 /**

@@ -34,7 +34,7 @@ export class Outbox {
   #drained: (() => void)[] = [];
   /** The position up to which the relay has everything on disk. */
   durable: SourcePosition | null;
-  /** Called when `durable` has moved. */
+  /** Called when `durable` has advanced. */
   onDurable: () => void = () => undefined;
   /** Called when a batch has failed. */
   onFault: (error: unknown) => void = () => undefined;
@@ -79,7 +79,7 @@ export class Outbox {
     return this.#size + this.#inFlightSize >= FULL_SIZE;
   }
 
-  /** Whether everything written is on the relay's disk. */
+  /** Whether all written lines are on the relay's disk. */
   get empty(): boolean {
     return this.#size === 0 && this.#inFlight === null;
   }
@@ -93,7 +93,7 @@ export class Outbox {
     if (this.#fault !== null) throw this.#fault;
   }
 
-  /** Resolves when everything written is on the relay's disk. Throws the error of a failed batch. */
+  /** Resolves when all written lines are on the relay's disk. Throws the error of a failed batch. */
   async drain(): Promise<void> {
     while (!this.empty && this.#fault === null) {
       this.flush();

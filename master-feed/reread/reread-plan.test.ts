@@ -58,7 +58,7 @@ describe('F10: the re-read plan', () => {
     });
   });
 
-  test("re-reads no table only because the relay's schema has no logical types", () => {
+  test("does not re-read a table only because the relay's schema has no logical types", () => {
     const before = table('item');
     const after = table('item');
     after.schema = { ...after.schema, columns: after.schema.columns.map((c) => ({ ...c, logical: { kind: 'text' } })) };
@@ -103,7 +103,7 @@ describe('F10: the origin of a table and its columns', () => {
     expect(columns({ 1: 'id', 2: 'a', 3: 'b' }, { 1: 'id', 3: 'b', 4: 'a' })).toEqual(['id', 'b', null]);
   });
 
-  test('matches columns by name, then by place, when their ids are not known', () => {
+  test('matches columns by name, then by position, when their ids are unknown', () => {
     expect(columns({ 1: 'id', 2: 'a', 3: 'b' }, { 1: 'id', 2: 'c', 3: 'b' }, false)).toEqual(['id', 'a', 'b']);
     expect(columns({ 1: 'id', 2: 'a' }, { 1: 'id', 2: 'a', 3: 'n' }, false)).toEqual(['id', 'a', null]);
   });

@@ -4,7 +4,9 @@ import type { Step } from '../session-step.ts';
 import type { NumberedTable, SourceTable } from '../source.ts';
 import { TransactionSink } from './transaction-sink.ts';
 
-/** Tests shorten it: only a heartbeat shows that the relay is caught up. */
+/**
+ * Interval of heartbeats, in ms. Tests set a shorter one, because only a heartbeat shows that the relay is caught up.
+ */
 const HEARTBEAT_MS = Number(process.env.TIDEMARK_HEARTBEAT_MS ?? 5_000);
 
 export interface StreamStep extends Step {

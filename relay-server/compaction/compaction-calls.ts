@@ -17,7 +17,7 @@ export type CompactionRange = z.output<typeof CompactionRange>;
 
 /** A range and the location of its log. */
 export const CompactionSource = CompactionRange.extend({
-  /** The feed's database. */
+  /** Path of the feed's database. */
   file: z.string(),
   feed: z.string(),
   filters: FiltersSchema,

@@ -2,10 +2,10 @@ import { FeedName } from '@tidemark/protocol/api';
 import { z } from 'zod';
 
 /**
- * The schema of relay.yaml: each key with its type, bounds, default and meaning.
+ * Defines the schema of relay.yaml: each key with its type, limits, default and description.
  *
- * It is the only place that defines a key. `npm run docs` generates docs/reference/relay-yaml.md from it, so a key needs
- * a description. A message completes "relay.yaml: line 9: feeds.shop: …".
+ * It is the only place that defines a key. `npm run docs` generates docs/reference/relay-yaml.md from it, so every key
+ * must have a description. Each message must complete the text "relay.yaml: line 9: feeds.shop: …".
  */
 
 const ADDRESS = 'write it as address:port, such as 127.0.0.1:4600';

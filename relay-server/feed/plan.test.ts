@@ -74,7 +74,7 @@ describe('without a backlog to replay', () => {
   test.each([
     ['an empty replica', null, 'first'],
     ['a cursor past the head', at(21), 'cursor_ahead'],
-  ] as const)('%s needs a snapshot whatever scopes it holds', (_, cursor, reason) => {
+  ] as const)('%s needs a snapshot whatever scopes the replica holds', (_, cursor, reason) => {
     expect(planOf(facts({ cursor, holds: 'other', size, snapshot: noSnapshot })).plan).toMatchObject({ reason });
   });
 });

@@ -12,7 +12,7 @@ export class RetentionSchedule {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #stopped = false;
 
-  /** `step` drops a bounded number of transactions and returns whether there is more to drop. */
+  /** `step` must drop a limited number of transactions and return whether there is more to drop. */
   constructor(step: () => Promise<boolean>, onFailure: (error: unknown) => void) {
     this.#step = step;
     this.#onFailure = onFailure;

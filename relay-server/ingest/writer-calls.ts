@@ -15,7 +15,7 @@ export const WriterData = z.object({ file: z.string(), filters: FiltersSchema })
 /** The newest heartbeat of a batch. */
 export const Heartbeat = z.object({
   position: z.string(),
-  /** ISO 8601, as the master wrote it. */
+  /** The master's clock in ISO 8601, as the master wrote it. */
   masterTime: z.string(),
   /** Whether the feed had then read the master's log up to its end. */
   current: z.boolean(),

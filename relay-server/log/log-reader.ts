@@ -36,13 +36,13 @@ interface Place {
   part?: number;
 }
 
-/** The select of one scope. */
+/** The SELECT statement for one scope. */
 interface Arm {
   /** Columns and table, in SQL. */
   select: string;
   /** Conditions after `WHERE scope = ?`, in SQL. */
   and: string;
-  /** Values of the `?` in `and`. */
+  /** Values of the parameters in `and`. */
   values: unknown[];
   order: string;
 }

@@ -79,7 +79,7 @@ export class LogWriter {
     this.#tally.addToTable(scope, table, changes, rows);
   }
 
-  /** Remembers that a line just added to a scope deletes a key. */
+  /** Records that the line just added to a scope deletes a key. */
   onDelete(scope: string, id: number, key: WireKey): void {
     const entry = this.#open.get(scope);
     if (entry) this.#deleted.set(`${id} ${nameOfKey(key)}`, { scope, entry });

@@ -37,7 +37,9 @@ export class PageCache {
     this.#ready = new LRUCache({ maxSize: limitBytes, sizeCalculation: ({ bytes }) => Math.max(1, bytes.length) });
   }
 
-  /** Compressed size of all pages so far by their plain size, 0 to 1; null: none was compressed. */
+  /**
+   * Compressed size of all pages so far divided by their uncompressed size, 0 to 1. Null if none has been compressed.
+   */
   get ratio(): number | null {
     return this.#plainBytes === 0 ? null : this.#compressedBytes / this.#plainBytes;
   }

@@ -33,7 +33,7 @@ function withTokens<T>(file: string, work: (tokens: Tokens, config: Config) => T
   }
 }
 
-/** The attributes of `--set` options: `branch=7` and `branch=8` together are `branch=7,8`. Throws usage. */
+/** Parses the attributes of `--set` options. `branch=7` and `branch=8` together become `branch=7,8`. Throws usage. */
 function attributesOf(pairs: string[]): Record<string, string> {
   const attributes = new Map<string, string[]>();
   for (const pair of pairs) {

@@ -4,7 +4,7 @@ import { useCallback, useEffect, useRef, useState } from 'react';
 import { faultOf } from '../bridge.ts';
 import { useFacts, useTidemark } from '../state/context.tsx';
 
-/** Loads the history of runs. The agent keeps it; this module only pages through it. */
+/** Loads the history of runs page by page. The agent stores it. */
 
 const PAGE = 200;
 

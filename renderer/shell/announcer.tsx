@@ -6,7 +6,7 @@ import { useEffect, useRef, useState } from 'react';
 import { describeVerify, wasRepaired } from '../activity/verify-text.ts';
 import { useApp, useFacts, useStatus } from '../state/context.tsx';
 
-/** Announcements for screen readers. */
+/** Announces changes of the status to screen readers. */
 
 const QUARTERS = [75, 50, 25];
 

@@ -15,7 +15,7 @@ test('F5 starts a sync, and Shift+F5 a check', async () => {
   expect(called('sync.start')).toEqual([{ mode: 'now' }, { mode: 'check' }]);
 });
 
-test('Ctrl+F5 asks before it verifies', async () => {
+test('Ctrl+F5 asks for confirmation before a comparison', async () => {
   const { called, store } = renderApp(<Shell />);
   await userEvent.keyboard('{Control>}{F5}{/Control}');
   expect(await screen.findByRole('dialog', { name: 'Verify the data of this PC?' })).toBeTruthy();
@@ -44,7 +44,7 @@ test('F5 does not start a second run', async () => {
   expect(called('sync.start')).toEqual([]);
 });
 
-test('Escape first closes what is open, then cancels the run', async () => {
+test('Escape first closes an open dialog, then cancels the run', async () => {
   const { called } = renderApp(<Shell />, { facts: SYNCING });
   await userEvent.keyboard('{F1}');
   expect(await screen.findByRole('dialog', { name: 'Keyboard shortcuts' })).toBeTruthy();

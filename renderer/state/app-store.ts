@@ -18,7 +18,7 @@ export interface SetupDraft {
 }
 
 export interface AppStore {
-  /** Null until the app's first answer. */
+  /** The app's state; null until its first answer. */
   app: AppState | null;
   /** Why the first answer has not arrived; the window keeps retrying. */
   fault: Fault | null;

@@ -8,6 +8,7 @@ import {
 } from '@tidemark/protocol/api';
 import { TidemarkError } from '@tidemark/protocol/errors';
 import type { WireRow } from '@tidemark/protocol/lines';
+import { askAgainMs } from '@tidemark/protocol/retry-wait';
 import type { RelayClient } from '../relay/relay-client.ts';
 import { parseJson, RelayError } from '../relay/relay-errors.ts';
 import type { Transfer } from '../relay/relay-transport.ts';
@@ -19,8 +20,6 @@ import type { Transfer } from '../relay/relay-transport.ts';
 
 /** The largest number of ranges in one request. */
 export const MAX_ASKS = 256;
-/** Interval between requests to a busy relay whose answer does not name one, ms. */
-const ASK_AGAIN_MS = 1_000;
 /** The longest time that the relay may be busy with one answer, ms. */
 const MAX_BUSY_MS = 15 * 60_000;
 
@@ -83,13 +82,15 @@ export class RelayAnswers {
 
   /** Repeats a request while the relay computes its answer. */
   async #whileBusy<T>(ask: () => Promise<T>): Promise<T> {
-    const until = Date.now() + MAX_BUSY_MS;
+    const since = Date.now();
     for (;;) {
       try {
         return await ask();
       } catch (error) {
-        if (!(error instanceof RelayError) || error.code !== 'relay_busy' || Date.now() > until) throw error;
-        await sleep(error.retryAfterMs ?? ASK_AGAIN_MS, this.#deps.signal);
+        if (!(error instanceof RelayError) || error.code !== 'relay_busy') throw error;
+        const waited = Date.now() - since;
+        if (waited > MAX_BUSY_MS) throw error;
+        await sleep(askAgainMs(waited, error.retryAfterMs, Math.random()), this.#deps.signal);
       }
     }
   }
@@ -115,7 +116,7 @@ function parseRows(bytes: Buffer, asks: RowsRequest['asks']): RowsAnswer {
       if (kind !== 'i' || id === undefined || !ids.has(id) || !Array.isArray(rows)) throw unexpectedAnswer();
       return [id, rows];
     });
-  // Without progress, the terminal would repeat the request forever.
+  // An answer without progress would make the terminal repeat the same request forever.
   const empty = done === 0 && after === null;
   if (done > asks.length || empty || (after !== null && done === asks.length)) throw unexpectedAnswer();
   return { lines, done, after };

@@ -33,7 +33,7 @@ export interface Policy {
 
 export interface Pause {
   since: number;
-  /** Null: until resumed. */
+  /** End of the pause. Null: it lasts until a person resumes. */
   until: number | null;
   by: string;
   /** The run that the pause interrupted. It continues after the pause. */
@@ -50,6 +50,8 @@ export interface Shared {
   paused: Pause | null;
   /** When the next automatic run is due; null: never. */
   nextAt: number | null;
+  /** Polls in a row that failed, or were answered at once with nothing new. The waits between polls grow with them. */
+  fruitlessPolls: number;
 }
 
 /** The pages of one pull. `compacted`: they form one transaction that contains each row once. */
@@ -130,6 +132,6 @@ export type State = { [S in StateName]: StateOf<S> }[StateName];
 export type RunningState = Extract<State, { run: RunState }>;
 
 /** Returns only the fields that every state has. */
-export function shared({ configured, policy, cursor, start, paused, nextAt }: Shared): Shared {
-  return { configured, policy, cursor, start, paused, nextAt };
+export function shared({ configured, policy, cursor, start, paused, nextAt, fruitlessPolls }: Shared): Shared {
+  return { configured, policy, cursor, start, paused, nextAt, fruitlessPolls };
 }

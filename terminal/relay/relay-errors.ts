@@ -1,4 +1,5 @@
 import { type ErrorCode, type ErrorParams, Problem, TidemarkError } from '@tidemark/protocol/errors';
+import { parseRetryAfter } from '@tidemark/protocol/retry-wait';
 import type { Failure } from '../machine/event.ts';
 
 /**
@@ -6,7 +7,7 @@ import type { Failure } from '../machine/event.ts';
  * balancer in between.
  */
 
-/** A request to a relay that failed. */
+/** A failed request to a relay. */
 export class RelayError extends TidemarkError {
   /** The request's id in the relay's log, for support. */
   readonly requestId: string | undefined;
@@ -66,7 +67,7 @@ export interface RefusedAnswer {
  * Returns the error for an answer with an unexpected HTTP status. Only the relay itself answers with problem documents.
  */
 export function refused(relay: string, { status, headers, body }: RefusedAnswer): RelayError {
-  const retryAfterMs = retryAfter(headers['retry-after']);
+  const retryAfterMs = parseRetryAfter(headers['retry-after'], Date.now());
   const problem = Problem.safeParse(parseJson(body));
   if (problem.success) {
     const { code, params, requestId } = problem.data;
@@ -76,12 +77,6 @@ export function refused(relay: string, { status, headers, body }: RefusedAnswer)
     return new RelayError('relay_busy', {}, { retryAfterMs });
   if (status >= 500) return new RelayError('relay_failed', { status }, { retryAfterMs });
   return new RelayError('relay_not_tidemark', { relay });
-}
-
-/** Parses Retry-After, in ms. The relay writes seconds. A date comes from another program and is ignored. */
-function retryAfter(value: unknown): number | null {
-  const seconds = typeof value === 'string' && /^\d{1,6}$/.test(value) ? Number(value) : null;
-  return seconds === null ? null : seconds * 1000;
 }
 
 /** Converts a thrown error to the machine's form. `progressed`: whether the work made progress before it failed. */
@@ -96,7 +91,8 @@ export function failureOf(error: TidemarkError, progressed: boolean): Failure {
       ...(relay?.requestId === undefined ? {} : { requestId: relay.requestId }),
     },
     retryAfterMs: relay?.retryAfterMs ?? null,
-    progressed,
+    // A damaged snapshot is discarded, so it is no progress. Otherwise the run would repeat the same download at once.
+    progressed: progressed && error.code !== 'snapshot_corrupt',
   };
 }
 

@@ -50,7 +50,7 @@ test.each([
   [{ relayUrl: 'ftp://relay.example' }, 'relayUrl'],
   [{ relayUrl: 'https://me:pass@relay.example' }, 'relayUrl'],
   [{ feed: 'Shop!' }, 'feed'],
-])('an invalid change %j names its field and changes nothing', async (change, field) => {
+])('rejects the invalid change %j, names its field and changes nothing', async (change, field) => {
   const settings = await open();
   await settings.change(SET);
   const before = await readFile(file(), 'utf8');
@@ -75,7 +75,7 @@ test('a pause outlives a restart and a change of settings, and is stored as text
   });
 });
 
-test('drops a slash at the end of the address', async () => {
+test('removes a trailing slash from the address', async () => {
   expect((await (await open()).change({ relayUrl: 'http://10.0.0.7:4600/' })).relayUrl).toBe('http://10.0.0.7:4600');
 });
 

@@ -42,7 +42,7 @@ export type Message =
   | {
       kind: 'update';
       oid: number;
-      /** The old key, or the complete old row; null when the key did not change. */
+      /** The old key or the complete old row; null if the key did not change. */
       old: Tuple | null;
       oldIsKey: boolean;
       row: Tuple;

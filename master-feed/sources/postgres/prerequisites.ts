@@ -17,7 +17,7 @@ const OLDEST = 130_000;
 const KINDS: Record<string, string> = { v: 'a view', m: 'a materialized view', f: 'a foreign table', S: 'a sequence' };
 
 export interface Checked {
-  /** server_version_num. */
+  /** The server version as server_version_num. */
   version: number;
   tables: PostgresTable[];
   /** One sentence for each table that is left out, with its remedy. */

@@ -47,7 +47,7 @@ const NAMES = Object.keys(REQUIRED).map(literal).join(', ');
 const VALUES = Object.entries(REQUIRED)
   .map(([name, value]) => `(${literal(name)}, ${literal(value)})`)
   .join(', ');
-// First, so that the names in the other statements are those of pg_catalog.
+// This setting must be first, so that the other statements use the names of pg_catalog.
 const SET_PATH = `SELECT pg_catalog.set_config('search_path', ${literal(REQUIRED.search_path ?? '')}, false)`;
 const SET = `SELECT set_config(s.name, w.value, false) FROM pg_settings s JOIN (VALUES ${VALUES}) w(name, value) ON lower(s.name) = w.name`;
 const READ = `SELECT name, setting FROM pg_settings WHERE lower(name) IN (${NAMES})`;

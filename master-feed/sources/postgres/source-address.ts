@@ -22,7 +22,10 @@ const PASSED = new Set([
   'uselibpqcompat',
 ]);
 
-/** Options for node-postgres. As in libpq, `options` of the address replaces PGOPTIONS; the feed's own come last. */
+/**
+ * Returns the options for node-postgres. As in libpq, `options` of the address replaces PGOPTIONS. The feed's own
+ * options are last and take precedence.
+ */
 export function connectionOptions(address: string, environment: NodeJS.ProcessEnv): pg.ClientConfig {
   const [way = '', query = ''] = address.split(/\?(.*)/s);
   const given = new URLSearchParams(query);

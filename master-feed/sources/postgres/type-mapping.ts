@@ -2,7 +2,7 @@ import type { LogicalType } from '@tidemark/protocol/logical-type';
 import type { ColumnType } from '@tidemark/protocol/schema';
 import type { Form } from './values.ts';
 
-/** Maps Postgres types to storage classes and logical types, as docs/types.md lists them. */
+/** Maps Postgres types to storage classes and logical types. docs/types.md lists the same mapping. */
 
 export interface Mapped {
   type: ColumnType;

@@ -40,7 +40,7 @@ const INFINITE = /^-?infinity$/;
 /** A column and its table, for an error message. */
 interface Origin {
   table: { name: string; columns: readonly { name: string; form: Form }[] };
-  /** Index in `columns`. */
+  /** Index of the column in `columns`. */
   column: number;
 }
 

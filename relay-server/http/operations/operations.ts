@@ -7,7 +7,7 @@ import { metricsText } from './metrics.ts';
 import { openApi } from './openapi.ts';
 import type { Readiness } from './readiness.ts';
 
-/** The routes for operators and machines: health, readiness, version, metrics, and the description of the API. */
+/** The routes for operators and monitoring: health, readiness, version, metrics, and the API description. */
 
 export interface OperationsDeps {
   feeds: ReadonlyMap<string, Feed>;

@@ -26,7 +26,7 @@ interface RouteOf<I extends z.ZodObject> {
   method: 'GET' | 'POST';
   path: Path<string>;
   role: Role;
-  /** The fields of the path and the query, which arrive as text. */
+  /** Schema of the fields in path and query, which arrive as text. */
   input: I;
   summary: string;
 }

@@ -50,7 +50,7 @@ export class BaseLoad {
     else this.#tables.apply(['i', id, rows]);
   }
 
-  /** Ends a first base. */
+  /** Ends the first base of a feed. */
   finishFirst(): void {
     this.#tables.saveCounts();
   }

@@ -90,7 +90,7 @@ const kinds = (lines: ChangeLine[]) =>
   lines.map(([kind, , rows]) => (Array.isArray(rows) ? `${kind}${rows.length}` : kind));
 const texts = fc.option(fc.constantFrom('', 'a', 'b', '1', '1.0'), { nil: null });
 
-test('F11: after a load the mirror holds exactly the loaded rows, and a terminal that applied the log holds the same', () => {
+test('F11: after a load, the mirror and a terminal that applied the log hold exactly the loaded rows', () => {
   fc.assert(
     fc.property(
       fc.array(fc.tuple(fc.nat(9), texts, texts), { maxLength: 20 }),
@@ -122,7 +122,7 @@ test('F11: after a load the mirror holds exactly the loaded rows, and a terminal
 
 const ROWS: WireRow[] = Array.from({ length: 500 }, (_, n) => [n, `a${n}`, null]);
 
-test('F11: renaming a table and a column is one change, and sends no unchanged rows', () => {
+test('F11: renaming a table and a column is one change and sends no unchanged rows', () => {
   const schemas = new Map([[1, schemaOf('t', ['id', 'a', 'b'], ['id'])]]);
   hold(schemas, new Map([[1, ROWS]]));
   const schema = schemaOf('u', ['id', 'c', 'b'], ['id']);

@@ -167,7 +167,7 @@ function keepsKeys(old: FeedTable, { schema, columns }: Loaded): boolean {
   );
 }
 
-/** SQLite ignores case in names. */
+/** Compares names without case, as SQLite does. */
 const sameName = (a: TableSchema, b: TableSchema) => a.name.toLowerCase() === b.name.toLowerCase();
 
 /** Splits rows into lines that are not much larger than LINE_BYTES. */

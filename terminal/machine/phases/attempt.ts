@@ -6,12 +6,17 @@ import { type RunState, withFailure, withProgress } from '../run-state.ts';
 import { type Shared, shared } from '../state.ts';
 import { rest } from './transitions.ts';
 
-/** How an attempt of a run ends: the run ends too, or waits for its next attempt. */
+/** How an attempt ends: the run ends too, or waits for its next attempt. */
 
 type Outcome = 'done' | 'nothing-new' | 'cancelled' | 'failed';
 
 export function endRun(state: Shared, run: RunState, outcome: Outcome, context: Context, failure?: Failure): Step {
-  const ended = { ...shared(state), nextAt: nextAutomaticRun(state, run, context) };
+  const ended = {
+    ...shared(state),
+    nextAt: nextAutomaticRun(state, run, context),
+    // A run that moved the replica shows that the relay answers again.
+    fruitlessPolls: outcome === 'done' ? 0 : state.fruitlessPolls,
+  };
   return precede(
     [{ do: 'ended', run, outcome, fault: failure?.fault ?? null }],
     rest(ended, context, outcome === 'failed' ? 'failure' : 'anything'),

@@ -1,8 +1,9 @@
 import type { PageStart } from '@tidemark/protocol/cursor';
 import type { ErrorCode } from '@tidemark/protocol/errors';
+import { askAgainMs, LONGEST_ASK_MS } from '@tidemark/protocol/retry-wait';
 import { type Context, type Effect, type Handlers, precede, type Step, step } from '../effect.ts';
 import type { EventOf } from '../event.ts';
-import { ASK_AGAIN_MS, isDue, LONGEST_ASKED_MS } from '../retry-wait.ts';
+import { isDue } from '../retry-wait.ts';
 import { hasTried, toCompare, withProgress, withRemedy } from '../run-state.ts';
 import type { ArrivedPage, NextPage, PullPlan, StateOf } from '../state.ts';
 import { endRun, failAttempt, failRun } from './attempt.ts';
@@ -58,13 +59,14 @@ function applyPage(state: Pulling, page: ArrivedPage): Step {
 /** The page is written. The next one may have arrived, be in flight, or have failed. */
 function continueAfterPage(before: Pulling, { cursor, start }: EventOf<'applied'>, context: Context): Step {
   const { next, plan } = before;
+  // The run would request a page that does not move the replica without end. Such a page is no progress, so the waits
+  // grow.
+  if (isSame(before.start, start) && !isEnd(start, plan)) {
+    const fault = { code: 'page_out_of_order' as const, params: {} };
+    return failAttempt(before, before.run, { fault, retryAfterMs: null, progressed: false }, context);
+  }
   const state: Pulling = { ...before, cursor, start, run: withProgress(before.run), applying: null };
   if (isEnd(start, plan)) return endPull(state, context);
-  // A page that does not move the replica would be requested again, without end.
-  if (isSame(before.start, start)) {
-    const fault = { code: 'page_out_of_order' as const, params: {} };
-    return failAttempt(state, state.run, { fault, retryAfterMs: null, progressed: false }, context);
-  }
   if (next.is === 'failed') return handleFailure({ ...state, next: { is: 'none' } }, next.failure, context);
   if (next.is === 'arrived' && isSame(next.page.start, start)) return applyPage(state, next.page);
   if (next.is === 'requested' && isSame(next.start, start)) return step(state);
@@ -113,7 +115,7 @@ function handleCompactedFailure(state: Pulling, event: EventOf<'failed'>, contex
   // Ordinary pages may cost more than a snapshot, so ask the relay for a new plan.
   if (late || ONLY_COMPACTED.has(code)) return check(state, withRemedy(state.run, 'ordinary-pages'));
   if (code !== 'squash_building') return null;
-  const askAt = context.now + Math.min(event.retryAfterMs ?? ASK_AGAIN_MS, LONGEST_ASKED_MS);
+  const askAt = context.now + askAgainMs(context.now - since, event.retryAfterMs, context.random());
   return step({ ...state, next: { is: 'building', since, askAt } });
 }
 
@@ -128,11 +130,11 @@ function handleMisfit(state: Pulling, event: EventOf<'failed'>, context: Context
 
 function repeatRequestWhenDue(state: Pulling, _: object, context: Context): Step {
   const { next, start, run, plan } = state;
-  if (next.is !== 'building' || !isDue(next.askAt, context.now, LONGEST_ASKED_MS)) return pauseTick(state, context);
+  if (next.is !== 'building' || !isDue(next.askAt, context.now, LONGEST_ASK_MS)) return pauseTick(state, context);
   return step({ ...state, next: { is: 'requested', start, buildingSince: next.since } }, fetchPage(run, plan, start));
 }
 
-/** Returns since when the relay has been building compacted pages. Null: it is not building any. */
+/** Returns when the relay began to build compacted pages. Null when it is not building any. */
 export function buildingSince(next: NextPage): number | null {
   if (next.is === 'building') return next.since;
   return next.is === 'requested' ? next.buildingSince : null;

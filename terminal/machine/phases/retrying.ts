@@ -1,6 +1,7 @@
+import { LONGEST_ASKED_MS } from '@tidemark/protocol/retry-wait';
 import { type Context, type Handlers, ignore, precede, type Step, step } from '../effect.ts';
 import type { EventOf } from '../event.ts';
-import { isDue, LONGEST_ASKED_MS, LONGEST_MS } from '../retry-wait.ts';
+import { isDue, LONGEST_MS } from '../retry-wait.ts';
 import { type StateOf, shared } from '../state.ts';
 import { endRun } from './attempt.ts';
 import { DURING_RUN } from './during-run.ts';

@@ -14,7 +14,8 @@ export function withSettings(state: Shared, event: EventOf<'settings'>, context:
   const { policy, connection } = event;
   const unchanged = policy.everyMs === state.policy.everyMs;
   const nextAt = unchanged ? state.nextAt : policy.everyMs === null ? null : context.now + policy.everyMs;
-  return { ...shared(state), configured: connection !== 'none', policy, nextAt };
+  const fruitlessPolls = connection === 'changed' ? 0 : state.fruitlessPolls;
+  return { ...shared(state), configured: connection !== 'none', policy, nextAt, fruitlessPolls };
 }
 
 /** Applies new settings while no run is under way. `isOpen`: whether the replica is open. */

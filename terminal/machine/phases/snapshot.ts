@@ -1,6 +1,7 @@
+import { askAgainMs, LONGEST_ASK_MS } from '@tidemark/protocol/retry-wait';
 import { type Context, type Handlers, ignore, type Step, step } from '../effect.ts';
 import type { EventOf } from '../event.ts';
-import { ASK_AGAIN_MS, isDue, LONGEST_ASKED_MS } from '../retry-wait.ts';
+import { isDue } from '../retry-wait.ts';
 import { type PreparingRun, type RunState, withProgress } from '../run-state.ts';
 import { type StateOf, shared } from '../state.ts';
 import { endRun, failAttempt } from './attempt.ts';
@@ -22,7 +23,7 @@ export const waitingForSnapshot: Handlers<'waiting-for-snapshot'> = {
   manifest: useManifest,
   failed: waitWhileBuilding,
   tick: (state, _, context) =>
-    isDue(state.askAt, context.now, LONGEST_ASKED_MS)
+    isDue(state.askAt, context.now, LONGEST_ASK_MS)
       ? step({ ...state, askAt: null }, { do: 'manifest' })
       : pauseTick(state, context),
 };
@@ -48,7 +49,8 @@ function waitWhileBuilding(state: StateOf<'waiting-for-snapshot'>, event: EventO
   if (event.fault.code !== 'snapshot_building') return failAttempt(state, state.run, event, context);
   const tooLong = state.policy.giveUpAfterMs !== null && context.now - state.since > PREPARING_MS;
   if (tooLong) return endRun(state, state.run, 'failed', context, event);
-  return step({ ...state, askAt: context.now + Math.min(event.retryAfterMs ?? ASK_AGAIN_MS, LONGEST_ASKED_MS) });
+  const wait = askAgainMs(context.now - state.since, event.retryAfterMs, context.random());
+  return step({ ...state, askAt: context.now + wait });
 }
 
 function pullAfterSnapshot(

@@ -1,7 +1,7 @@
 import type { SnapshotManifest } from '@tidemark/protocol/api';
 import type { PageStart } from '@tidemark/protocol/cursor';
 import { type Context, type Effect, precede, type Step, step } from '../effect.ts';
-import { isDue } from '../retry-wait.ts';
+import { isDue, waitMs } from '../retry-wait.ts';
 import { hasTried, newRun, type PreparingRun, type RunRequest, type RunState } from '../run-state.ts';
 import {
   type AfterCancel,
@@ -26,9 +26,17 @@ import {
 export function rest(state: Shared, context: Context, after: 'anything' | 'failure' = 'anything'): Step {
   const base = shared(state);
   if (!base.configured) return step({ ...base, at: 'unconfigured' });
-  if (base.policy.watch && base.paused === null && after !== 'failure')
-    return step({ ...base, at: 'watching', since: context.now, pollAt: null }, { do: 'poll' });
+  if (base.policy.watch && base.paused === null && after !== 'failure') return watch(base, context);
   return step({ ...base, at: 'idle' });
+}
+
+/**
+ * Polls the relay at once. After polls that returned too early, first waits for a time that grows with their number.
+ */
+export function watch(state: Shared, context: Context): Step {
+  const watching = { ...shared(state), at: 'watching' as const, since: context.now };
+  if (state.fruitlessPolls === 0) return step({ ...watching, pollAt: null }, { do: 'poll' });
+  return step({ ...watching, pollAt: context.now + waitMs(state.fruitlessPolls, null, context.random()) });
 }
 
 export function open(state: Shared, after: StateOf<'opening'>['after'], attempt: number, setAside = false): Step {
@@ -89,7 +97,7 @@ export function compare(state: Shared, run: PreparingRun<'comparison'>, manifest
   return step({ ...shared(state), at: 'comparing', run, manifest }, { do: 'compare', manifest, mayCopy });
 }
 
-/** Ends the work of a run. The run itself ends after its work. */
+/** Aborts the work of a run. The run ends once that work has ended. */
 export function cancel(state: RunningState, after: AfterCancel, context: Context): Step {
   return step({ ...shared(state), at: 'cancelling', run: state.run, since: context.now, after }, { do: 'abort' });
 }

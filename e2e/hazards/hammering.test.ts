@@ -1,0 +1,78 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { HammeringLab, type Kind, type Nonsense, SITUATIONS } from './hammering-lab.ts';
+
+/**
+ * W: whatever a relay, or something in front of it, answers, an agent repeats no request without a pause that grows. A
+ * real agent runs for a short time against each kind of nonsense in each kind of answer, and its requests are counted.
+ */
+
+const WINDOW_MS = 2_000;
+/**
+ * Upper bound on attempts within the window: the waits between them are at least 250, 500 and 1000 ms (W1), or 1 s (W2).
+ */
+const MOST_ATTEMPTS = 4;
+/** Upper bound on requests of one attempt: a status, a manifest, two pages and the list of transactions. */
+const REQUESTS_OF_ATTEMPT = 5;
+
+const HTML = '<html>Sign in</html>';
+const JSON_TYPE = { 'content-type': 'application/json' };
+const later = (header: string, status = 503) => ({ status, headers: { 'retry-after': header } });
+/** A problem document of the relay. */
+const problem = (code: string, status = 503): Nonsense => ({
+  status,
+  headers: { 'content-type': 'application/problem+json', 'retry-after': '0' },
+  body: JSON.stringify({
+    ...{ type: `urn:tidemark:error:${code}`, title: code, status, code, todo: '', retry: true, params: {} },
+  }),
+});
+
+const NONSENSE: Record<string, Nonsense> = {
+  'Retry-After: 0': later('0'),
+  '429 with Retry-After: 0': later('0', 429),
+  'Retry-After: -1': later('-1'),
+  'Retry-After: 99999999999999999999': later('99999999999999999999'),
+  'Retry-After: soon': later('soon'),
+  'Retry-After in the past': later('Wed, 21 Oct 2015 07:28:00 GMT'),
+  'no Retry-After': { status: 503 },
+  '500 with a page': { status: 500, body: HTML },
+  'a sign-in page': { status: 200, body: HTML },
+  'a redirect': { status: 302, headers: { location: '/' } },
+  'an empty body': { status: 200, headers: JSON_TYPE },
+  'no content': { status: 204 },
+  'another object': { status: 200, headers: JSON_TYPE, body: '{}' },
+  'a list': { status: 200, headers: JSON_TYPE, body: '[]' },
+  'a cut connection': 'cut',
+  'half an answer': (answer) => answer.subarray(0, answer.length / 2),
+  relay_busy: problem('relay_busy'),
+  snapshot_building: problem('snapshot_building'),
+  squash_building: problem('squash_building'),
+  squash_larger: problem('squash_larger', 409),
+  snapshot_gone: problem('snapshot_gone', 404),
+  feed_empty: problem('feed_empty'),
+  epoch_changed: problem('epoch_changed', 409),
+  behind_horizon: problem('behind_horizon', 410),
+  scopes_changed: problem('scopes_changed', 409),
+  page_out_of_order: problem('page_out_of_order', 502),
+};
+
+describe('hammering', () => {
+  let lab: HammeringLab;
+  beforeAll(async () => {
+    lab = await HammeringLab.start();
+  });
+  afterAll(async () => {
+    await lab.stop();
+  });
+
+  test.each(Object.keys(SITUATIONS) as Kind[])('requests are bounded, whatever answers %s', async (kind) => {
+    const counted = await Promise.all(
+      Object.entries(NONSENSE).map(async ([name, nonsense]) => {
+        const { requests, byKind } = await lab.ask(kind, nonsense, WINDOW_MS);
+        return { name, requests, byKind };
+      }),
+    );
+    // The harness works only when the agents ask for this kind of answer at all.
+    expect(counted.filter(({ byKind }) => byKind[kind] === undefined)).toEqual([]);
+    expect(counted.filter(({ requests }) => requests > MOST_ATTEMPTS * REQUESTS_OF_ATTEMPT)).toEqual([]);
+  });
+});
