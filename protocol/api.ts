@@ -109,8 +109,8 @@ const behindOf = <T extends TimeSchema>(time: T) =>
     /** Commit time of the oldest transaction in the backlog. */
     oldestAt: z.nullable(time),
     /**
-     * Seq of that transaction. Absent without a backlog. Transactions between the cursor and this one have no changes
-     * in the terminal's scopes.
+     * Seq of the oldest transaction in the backlog. Absent without a backlog. Transactions between the cursor and this
+     * one have no changes in the terminal's scopes.
      */
     oldest: Seq.optional(),
   });
@@ -145,7 +145,7 @@ export const relayStatusOf = <T extends TimeSchema>(time: T) =>
     relay: z.object({ name: z.string(), version: z.string() }),
     /** The relay's clock at the answer. */
     now: time,
-    /** Newest transaction; null while the relay has no base. */
+    /** The newest transaction. Null while the relay has no base copy. */
     head: z.object({ epoch: Epoch, seq: Seq, committedAt: time }).nullable(),
     /** Oldest seq from which a pull can start. */
     horizon: Seq,
@@ -223,13 +223,13 @@ export const transactionListOf = <T extends TimeSchema>(time: T) =>
     transactions: z.array(
       z.object({
         seq: Seq,
-        /** When the master committed it. */
+        /** When the master committed the transaction. */
         committedAt: time,
         /** Changes in the terminal's scopes. */
         changes: z.int().nonnegative(),
         /** Size as pages, in bytes before compression. */
         bytes: z.int().nonnegative(),
-        /** Names of the tables that it changes. */
+        /** Names of the tables that the transaction changes. */
         tables: z.array(z.string()),
       }),
     ),
@@ -324,7 +324,7 @@ export const DigestPart = z.object({
   upto: z.array(KeyValue).nullable(),
   /** Number of rows in the part. */
   rows: z.int().nonnegative(),
-  /** 128 bits, in hex. */
+  /** The checksum: 128 bits, in hex. */
   digest: z.string().regex(/^[0-9a-f]{32}$/),
 });
 export type DigestPart = z.infer<typeof DigestPart>;

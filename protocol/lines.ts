@@ -31,7 +31,7 @@ export type DeleteLine = ['d', id: number, keys: WireKey[]];
 export type TruncateLine = ['t', id: number];
 /** Drops the table of the same name with its rows, and creates table `id`. Its rows follow as inserts. */
 export type ReplaceLine = ['r', id: number];
-/** The table of this name leaves the feed and is dropped. */
+/** Drops the table with this name and removes it from the feed. */
 export type DropLine = ['x', name: string];
 /**
  * Turns table `from` into table `id` and keeps its rows. For each column of the new schema, `columns` names the old column

@@ -41,7 +41,7 @@ export type Difference = z.infer<typeof Difference>;
 /** A {@link Run}, with a schema for its times as parameter. */
 export const runOf = <T extends TimeSchema>(time: T) =>
   z.object({
-    /** Random, unique in a replica's history. */
+    /** Id of the run: random, and unique in a replica's history. */
     id: z.string(),
     startedAt: time,
     endedAt: time,

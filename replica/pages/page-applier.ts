@@ -27,7 +27,7 @@ export class PageApplier {
   readonly counts = new Map<string, Counts>();
   /** The transaction that has begun but not ended. Null: none. */
   #seq: number | null = null;
-  /** Number of its changes so far. */
+  /** Number of the transaction's changes so far. */
   #changes = 0;
   #totalChanges = 0;
   /** Commit time at the master of the last transaction that began (ISO 8601). */

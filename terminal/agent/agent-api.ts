@@ -6,7 +6,7 @@ import type { Facts } from '@tidemark/status/facts';
 import type { Secret } from '../relay/secret.ts';
 import type { Sample, TableRow } from './contract.ts';
 
-/** Settings of an agent. All of them can change while it runs. */
+/** The settings of an agent, which can change while it runs. */
 export interface AgentSettings {
   /** The relay's address, http or https. '' when not set up. */
   relayUrl: string;

@@ -91,7 +91,7 @@ export function failureOf(error: TidemarkError, progressed: boolean): Failure {
       ...(relay?.requestId === undefined ? {} : { requestId: relay.requestId }),
     },
     retryAfterMs: relay?.retryAfterMs ?? null,
-    // A damaged snapshot is discarded, so its bytes are no gain: the same download would be repeated at once.
+    // A damaged snapshot is discarded, so it is no progress. Otherwise the run would repeat the same download at once.
     progressed: progressed && error.code !== 'snapshot_corrupt',
   };
 }

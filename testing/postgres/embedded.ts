@@ -46,7 +46,10 @@ export interface EmbeddedPostgres {
   stop(mode?: 'fast' | 'immediate'): Promise<void>;
   /** Kills the postmaster, as a crash would. `restart` then runs crash recovery. */
   kill9(): Promise<void>;
-  /** Stops the server if it runs, and starts it with the same port and data. `settings` change only the settings that they name. */
+  /**
+   * Stops the server if it runs, and starts it with the same port and data. `settings` changes only the settings that
+   * it names.
+   */
   restart(settings?: Record<string, string>): Promise<void>;
 }
 
@@ -158,7 +161,7 @@ function spawnServer(
     cwd: dataDir,
     env: { PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' },
     stdio: ['ignore', 'pipe', 'pipe'],
-    // A session of its own keeps Ctrl+C from the server: its starter must stop the clients first.
+    // The server gets its own session, so that Ctrl+C does not reach it: its starter must stop the clients first.
     detached: true,
     windowsHide: true,
   });
