@@ -50,7 +50,10 @@ export interface Shared {
   paused: Pause | null;
   /** When the next automatic run is due; null: never. */
   nextAt: number | null;
-  /** Polls in a row that failed, or were answered at once with nothing new. The waits between polls grow with them. */
+  /**
+   * Polls in a row that failed, or were answered at once with nothing new, or led to a run that failed or replaced the data.
+   * The waits between polls grow with them.
+   */
   fruitlessPolls: number;
 }
 
