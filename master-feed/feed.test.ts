@@ -108,7 +108,7 @@ describe('a feed on any source', { timeout: LIMIT_MS }, () => {
     expect(feed.of('base-copy')).toEqual([]);
   });
 
-  test('keeps tables that a relay stored before schemas had logical types', async () => {
+  test('keeps tables whose stored schemas have no logical types', async () => {
     await feed.until('streaming');
     await feed.stop();
     relay.forgetLogicalTypes();
@@ -191,7 +191,7 @@ describe('a feed on any source', { timeout: LIMIT_MS }, () => {
     expect(relay.epoch).toBe(epoch);
   });
 
-  test('a relay restored from a backup begins a new epoch', async () => {
+  test('a relay that lost acknowledged transactions begins a new epoch', async () => {
     await feed.until('streaming');
     await feed.stop();
     const { epoch } = relay;
@@ -205,7 +205,7 @@ describe('a feed on any source', { timeout: LIMIT_MS }, () => {
     expect(relay.rows('item')).toContainEqual([4, 'row 4']);
   });
 
-  test('a feed that has sent nothing exits on missing prerequisites and reports all of them', async () => {
+  test('a feed that has sent nothing reports all missing prerequisites and exits', async () => {
     await feed.until('streaming');
     await feed.stop();
     master.problems.push('One is missing.', 'Another is missing.');

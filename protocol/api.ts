@@ -30,21 +30,27 @@ export const HEADERS = {
   /** Version of the terminal, shown in the fleet list. */
   terminal: 'tidemark-terminal',
   /**
-   * Totals of all pages of a compacted range, sent with each page: changes, and bytes before compression (`5000
-   * 812345`).
+   * Totals of all pages of a compacted range, sent with each page: changes, and bytes before compression
+   * (`5000 812345`).
    */
   squashed: 'tidemark-squashed',
   /** Id of a request, in answers and logs. */
   request: 'x-request-id',
 } as const;
 
-/** POST session: a feed starts to send. Opening a session ends the feed's earlier session and drops its uncommitted lines. */
+/**
+ * POST session: a feed starts to send. Opening a session ends the feed's earlier session and drops its uncommitted
+ * lines.
+ */
 export const SessionRequest = z.object({
   /** Protocol version of the feed. */
   protocol: z.int(),
   /** Identifies the master, so that the relay notices another one. For Postgres: system identifier and database. */
   source: z.object({ kind: z.enum(['postgres', 'mariadb']), id: z.string().min(1) }),
-  /** A base copy follows, so the relay forgets its position. `setBack`: the relay lost transactions that terminals may hold, so it begins a new epoch. */
+  /**
+   * A base copy follows, so the relay forgets its position. `setBack`: the relay lost transactions that terminals may
+   * hold, so it begins a new epoch.
+   */
   base: z.object({ setBack: z.boolean() }).optional(),
   /** Version of the feed's program, for the relay's log. */
   version: z.string(),
@@ -102,7 +108,10 @@ const behindOf = <T extends TimeSchema>(time: T) =>
     bytes: z.int().nonnegative(),
     /** Commit time of the oldest transaction in the backlog. */
     oldestAt: z.nullable(time),
-    /** Seq of that transaction. Absent without a backlog. Transactions before it concern only other scopes. */
+    /**
+     * Seq of the oldest transaction in the backlog. Absent without a backlog. Transactions between the cursor and this
+     * one have no changes in the terminal's scopes.
+     */
     oldest: Seq.optional(),
   });
 
@@ -136,22 +145,22 @@ export const relayStatusOf = <T extends TimeSchema>(time: T) =>
     relay: z.object({ name: z.string(), version: z.string() }),
     /** The relay's clock at the answer. */
     now: time,
-    /** Newest transaction; null while the relay has no base. */
+    /** The newest transaction. Null while the relay has no base copy. */
     head: z.object({ epoch: Epoch, seq: Seq, committedAt: time }).nullable(),
     /** Oldest seq from which a pull can start. */
     horizon: Seq,
     /**
-     * Time until which the relay, at its present rate, keeps this terminal's complete backlog. Null: no backlog, or
+     * When the relay, at its present rate, will drop the first change of this terminal's backlog. Null: no backlog, or
      * unknown.
      */
     keepsUntil: z.nullable(time),
-    /** Null when the terminal sent no cursor, or one from which a pull cannot start. */
+    /** The terminal's backlog. Null when the terminal sent no cursor, or one from which a pull cannot start. */
     behind: behindOf(time).nullable(),
     /** How this terminal reaches the head. `bytes` estimates the network traffic. */
     plan: z.discriminatedUnion('by', [
       /** The terminal is at the head. */
       z.object({ by: z.literal('none') }),
-      /** It pulls pages of this set of scopes. */
+      /** The terminal pulls pages of this set of scopes. */
       z.object({
         by: z.literal('pages'),
         scopes: ScopeSet,
@@ -159,7 +168,10 @@ export const relayStatusOf = <T extends TimeSchema>(time: T) =>
         /** Compacted pages are available, with each row once. Request them first. */
         squashed: z.boolean(),
       }),
-      /** The terminal's data belongs to another set of scopes. It fetches the rows that differ, or a snapshot where that costs less. */
+      /**
+       * The terminal's data belongs to another set of scopes. It fetches the rows that differ, or a snapshot where that
+       * costs less.
+       */
       z.object({
         by: z.literal('difference'),
         scopes: ScopeSet,
@@ -167,7 +179,7 @@ export const relayStatusOf = <T extends TimeSchema>(time: T) =>
         tables: z.int().nonnegative(),
         bytes: z.int().nonnegative(),
       }),
-      /** It downloads a snapshot. */
+      /** The terminal downloads a snapshot. */
       z.object({
         by: z.literal('snapshot'),
         scopes: ScopeSet,
@@ -211,13 +223,13 @@ export const transactionListOf = <T extends TimeSchema>(time: T) =>
     transactions: z.array(
       z.object({
         seq: Seq,
-        /** When the master committed it. */
+        /** When the master committed the transaction. */
         committedAt: time,
         /** Changes in the terminal's scopes. */
         changes: z.int().nonnegative(),
         /** Size as pages, in bytes before compression. */
         bytes: z.int().nonnegative(),
-        /** Names of the tables that it changes. */
+        /** Names of the tables that the transaction changes. */
         tables: z.array(z.string()),
       }),
     ),
@@ -294,7 +306,10 @@ const KeyValue = z.union([z.string(), z.number(), z.null()]);
 export const KeyRange = z.object({ after: z.array(KeyValue).nullable(), upto: z.array(KeyValue).nullable() });
 export type KeyRange = z.infer<typeof KeyRange>;
 
-/** POST digests: checksums of ranges of a snapshot's rows. Each range is divided into at most `parts` parts of similar size. */
+/**
+ * POST digests: checksums of ranges of a snapshot's rows. Each range is divided into at most `parts` parts of similar
+ * size.
+ */
 export const DigestRequest = z.object({
   asks: z
     .array(z.object({ table: TableId, range: KeyRange, parts: z.int().min(1).max(256) }))
@@ -309,7 +324,7 @@ export const DigestPart = z.object({
   upto: z.array(KeyValue).nullable(),
   /** Number of rows in the part. */
   rows: z.int().nonnegative(),
-  /** 128 bits, in hex. */
+  /** The checksum: 128 bits, in hex. */
   digest: z.string().regex(/^[0-9a-f]{32}$/),
 });
 export type DigestPart = z.infer<typeof DigestPart>;
@@ -319,8 +334,8 @@ export const DigestAnswer = z.object({ answers: z.array(z.array(DigestPart)) });
 export type DigestAnswer = z.infer<typeof DigestAnswer>;
 
 /**
- * POST rows: the rows of ranges, as many as fit one answer. The answer is text in the form of a page. It has one or more
- * lines `["i", table, rows]` for each range, in the requested order, and a {@link RowsTrailer}.
+ * POST rows: the rows of ranges, as many as fit into one answer. The answer is text in the format of a page. It has one
+ * or more lines `["i", table, rows]` for each range, in the requested order, and a {@link RowsTrailer}.
  */
 export const RowsRequest = z.object({
   asks: z

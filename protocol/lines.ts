@@ -22,13 +22,16 @@ export type SchemaLine = ['s', id: number, schema: TableSchema];
 export type InsertLine = ['i', id: number, rows: WireRow[]];
 /** Rows updated, with every column and an unchanged key, in order. */
 export type UpdateLine = ['u', id: number, rows: WireRow[]];
-/** Rows deleted, by key, in order. In a table without a key, each entry is a complete row and deletes one equal row. An update that changes a key is a delete and an insert. */
+/**
+ * Rows deleted, by key, in order. In a table without a key, each entry is a complete row and deletes one equal row. An
+ * update that changes a key is a delete and an insert.
+ */
 export type DeleteLine = ['d', id: number, keys: WireKey[]];
 /** Deletes all rows of the table. */
 export type TruncateLine = ['t', id: number];
 /** Drops the table of the same name with its rows, and creates table `id`. Its rows follow as inserts. */
 export type ReplaceLine = ['r', id: number];
-/** The table of this name leaves the feed and is dropped. */
+/** Drops the table with this name and removes it from the feed. */
 export type DropLine = ['x', name: string];
 /**
  * Turns table `from` into table `id` and keeps its rows. For each column of the new schema, `columns` names the old column
@@ -59,7 +62,10 @@ const changeLines = [
   z.tuple([z.literal('a'), TableId, TableId, z.array(z.string().nullable())]),
 ] as const;
 
-/** Schema of a page's lines. It does not check the values of rows, which would cost more than applying them. The replica checks them against the table's schema. */
+/**
+ * Schema of a page's lines. It does not check the values of rows, which would cost more than applying them. The replica
+ * checks them against the table's schema.
+ */
 export const PageLine = z.union([
   schemaLine,
   z.tuple([z.literal('b'), Seq, z.string()]),

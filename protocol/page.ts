@@ -12,7 +12,10 @@ export const PROTOCOL_VERSION = 1;
 /** A page ends with the first log entry that takes it past this size (bytes, before compression). */
 export const PAGE_BYTES = 1024 * 1024;
 
-/** A log entry (one part of a transaction) is closed when it passes this size, so no page is much larger than PAGE_BYTES. */
+/**
+ * A log entry (one part of a transaction) is closed when it passes this size, so no page is much larger than
+ * PAGE_BYTES.
+ */
 export const ENTRY_BYTES = 256 * 1024;
 
 /** A row line is closed when it passes this size, which bounds the memory and the time to parse one line. */

@@ -27,7 +27,7 @@ test.each([
   [' https://relay.example.com/tidemark/ ', 'https://relay.example.com/tidemark'],
   ['HTTPS://RELAY', 'https://relay'],
   ['https://relay///', 'https://relay'],
-])('accepts %j and drops the parts that make no difference', (text, address) => {
+])('accepts %j and normalises it', (text, address) => {
   expect(relayAddressProblem(text)).toBeNull();
   expect(RelayAddress.parse(text)).toBe(address);
   expect(RelayAddress.parse(address)).toBe(address);

@@ -34,7 +34,7 @@ describe('W2: the wait for something that the relay prepares', () => {
         }
   });
 
-  test('grows with the time that was waited', () => {
+  test('grows with the time since the first request', () => {
     expect([0, 8_000, 80_000].map((waited) => askAgainMs(waited, 1_000, 0))).toEqual([1_000, 1_000, 10_000]);
   });
 });
@@ -50,6 +50,6 @@ test.each([
   ['1.5', null],
   ['soon', null],
   [undefined, null],
-])('reads Retry-After: %s as %s ms', (header, ms) => {
+])('parses Retry-After: %s as %s ms', (header, ms) => {
   expect(parseRetryAfter(header, NOW)).toBe(ms);
 });

@@ -24,7 +24,9 @@ export type Trigger = z.infer<typeof Trigger>;
 export const Mode = z.enum(['now', 'check', 'up-to', 'one', 'recopy', 'verify']);
 export type Mode = z.infer<typeof Mode>;
 
-/** Differences between a table and the relay. The run repaired them unless it was called with --no-repair. */
+/**
+ * Differences between a replica's table and the relay's. The run repaired them unless it was called with --no-repair.
+ */
 export const Difference = z.object({
   table: z.string(),
   /** Number of rows that the relay had and this replica did not. */
@@ -39,7 +41,7 @@ export type Difference = z.infer<typeof Difference>;
 /** A {@link Run}, with a schema for its times as parameter. */
 export const runOf = <T extends TimeSchema>(time: T) =>
   z.object({
-    /** Random, unique in a replica's history. */
+    /** Id of the run: random, and unique in a replica's history. */
     id: z.string(),
     startedAt: time,
     endedAt: time,
@@ -62,7 +64,7 @@ export const runOf = <T extends TimeSchema>(time: T) =>
     deleted: z.int().nonnegative(),
     /** Number of times that a table was truncated, replaced or dropped. */
     truncated: z.int().nonnegative(),
-    /** The same counts for each table that the run changed. */
+    /** The same counts, for each table that the run changed. */
     tables: z.array(
       z.object({
         name: z.string(),

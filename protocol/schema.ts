@@ -59,7 +59,10 @@ export const TableSchema = z
   );
 export type TableSchema = z.infer<typeof TableSchema>;
 
-/** Number of one version of a table's schema. The feed assigns a new number to each new schema, and never reuses one within an epoch. */
+/**
+ * Number of one version of a table's schema. The feed assigns a new number to each new schema, and never reuses one
+ * within an epoch.
+ */
 export const TableId = z.int().positive();
 export type TableId = number;
 

@@ -15,7 +15,7 @@ import { z } from 'zod';
 export const Time = z.number().min(-62_167_219_200_000).max(253_402_300_799_999);
 export type Time = z.infer<typeof Time>;
 
-/** A time as text, ISO 8601 in UTC. Decodes to {@link Time}; a fraction finer than milliseconds is cut off. */
+/** A time as text, ISO 8601 in UTC. Decodes to {@link Time} and cuts off fractions finer than milliseconds. */
 export const TimeText = z.codec(z.iso.datetime(), Time, {
   decode: (text) => Date.parse(text),
   encode: (ms) => new Date(ms).toISOString(),

@@ -17,7 +17,7 @@ const KEEP_SAMPLES_MS = 8 * 24 * 3_600_000;
 
 /** One point of the lag chart. Null: unknown at that time. */
 export interface LagSample {
-  /** ms since 1970. */
+  /** Time of the sample, ms since 1970. */
   at: number;
   /** Changes that were waiting at the relay. */
   waiting: number | null;

@@ -15,15 +15,15 @@ import { restoreObjects, type ThirdPartyObject, thirdPartyObjects } from '@tidem
 /**
  * Replaces a replica's tables and cursor with those of a downloaded snapshot, in one step.
  *
- * Order: check the snapshot's pages, format, feed and cursor, then install it. The hash of a download proves only that the
- * relay sent these bytes, so a file that was damaged at the relay is found by the check. It reads the file once (0.6 to
- * 0.8 s for 860 MB in the page cache) and blocks this thread. Readers have the replica open, not the snapshot, and do not
- * wait.
+ * Order: check the snapshot's pages, format, feed and cursor, then install it. The hash of a download proves only that
+ * the relay sent these bytes. The check finds a file that was damaged at the relay. It reads the file once (0.6 to 0.8
+ * s for 860 MB in the page cache) and blocks this thread. Readers of the replica do not wait, because they do not have
+ * the snapshot open.
  *
- * If the replica has no tables, the snapshot's file becomes the replica:
- * the replica's history is copied into the file, which is then renamed. Any other replica receives the rows in one
- * transaction, so that objects of other programs survive and readers see the old data until the new data is complete.
- * See docs/decisions/2026-11-23-install-first-snapshot-by-rename.md.
+ * If the replica has no tables, the snapshot's file becomes the replica: the replica's history is copied into the file,
+ * which is then renamed. Any other replica receives the rows in one transaction, so that objects of other programs
+ * survive and readers see the old data until the new data is complete. See
+ * docs/decisions/2026-11-23-install-first-snapshot-by-rename.md.
  */
 
 /** The feed and the cursor that the snapshot must have, from its manifest. */
@@ -67,7 +67,7 @@ export function installSnapshot(db: Writer, snapshot: string, name: SnapshotName
   return hasTables ? takeRows(db, snapshot, tables) : { db: takeFile(db, snapshot, name.feed), dropped: [] };
 }
 
-/** Errors while a snapshot is read that another copy would not cure, or that already name the damage. */
+/** Error codes to keep when a snapshot cannot be read. Any other error means that the snapshot is damaged. */
 const KEPT_CODES = new Set<ErrorCode>(['snapshot_corrupt', 'db_newer_version', 'disk_full']);
 
 /** Checks a snapshot and reads its tables. */

@@ -246,7 +246,7 @@ describe('feed tables that another program altered', () => {
     },
   );
 
-  test("T1: when a view has a table's name, throws name_clash and keeps the view", () => {
+  test("T1: a snapshot throws name_clash when a view has a table's name, and keeps the view", () => {
     asOtherProgram('DROP TABLE item; CREATE VIEW item AS SELECT 1 AS id');
     expect(replica.alteredTables()).toEqual(['item']);
     expect(codeOf(install)).toBe('name_clash');

@@ -11,7 +11,10 @@ import { databaseError, openLockFile } from '@tidemark/table-store/sqlite';
 export class WriterLock {
   readonly #release: () => void;
 
-  /** `file`: the replica. Throws `db_in_use` when another process holds the lock, `db_*` when the lock file cannot be used. */
+  /**
+   * `file`: the replica. Throws `db_in_use` when another process holds the lock, `db_*` when the lock file cannot be
+   * used.
+   */
   constructor(file: string) {
     try {
       this.#release = openLockFile(`${file}-lock`);

@@ -291,14 +291,14 @@ test('returns a state for any facts at any time', () => {
   );
 });
 
-test('generates valid facts', () => {
+test('the generated facts are valid', () => {
   fc.assert(
     fc.property(facts, (each) => Facts.safeParse(each).error === undefined),
     { numRuns: 300 },
   );
 });
 
-test('JSON preserves facts and status, with times as text', () => {
+test('facts and status survive a round trip through JSON, with times as text', () => {
   const copyOf = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
   fc.assert(
     fc.property(facts, (each) => {

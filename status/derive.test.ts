@@ -38,7 +38,7 @@ describe('the precedence of states', () => {
     expect(shown.attention.map(({ code }) => code)).toEqual(['disk-full']);
   });
 
-  test('shows the progress of a fresh copy when the PC is behind the horizon', () => {
+  test('shows the progress of a fresh copy for a PC behind the horizon', () => {
     expect(
       status({
         ...snapshot('behind_horizon'),

@@ -21,11 +21,11 @@ export const progressOf = <T extends TimeSchema>(time: T) =>
     /** The unit of `done`, `total` and `rate`: rows of a snapshot or comparison, or changes. */
     unit: z.enum(['rows', 'changes']),
     done: z.int().nonnegative(),
-    /** The value at the start of the run. 0: unknown. */
+    /** The total number of rows or changes, fixed when the run starts. 0: unknown. */
     total: z.int().nonnegative(),
-    /** Bytes received, before compression for pages and as sent for a snapshot. */
+    /** Bytes received. Pages count before compression, and snapshots as sent. */
     bytes: z.int().nonnegative(),
-    /** 0: not known yet. */
+    /** Size of the download, bytes. 0: unknown. */
     bytesTotal: z.int().nonnegative(),
     /** Name of the table under way. Null: none yet. */
     table: z.string().nullable(),
@@ -55,7 +55,7 @@ const phaseOf = <T extends TimeSchema>(time: T) =>
     z.object({ kind: z.literal('checking'), since: time }),
     z.object({
       kind: z.literal('syncing'),
-      /** The replica has no data yet. */
+      /** Whether the replica has no data yet. */
       first: z.boolean(),
       progress: progressOf(time),
     }),
@@ -68,7 +68,7 @@ export type Phase = z.infer<typeof Phase>;
 const pauseOf = <T extends TimeSchema>(time: T) =>
   z.object({
     since: time,
-    /** Null: until a person resumes. */
+    /** End of the pause. Null: it lasts until a person resumes. */
     until: z.nullable(time),
     /** Who paused, for people: `you`. */
     by: z.string(),
@@ -110,9 +110,9 @@ export const DEFAULT_THRESHOLDS: Thresholds = {
 
 const factsOf = <T extends TimeSchema>(time: T) =>
   z.object({
-    /** The terminal has an address, a feed and a key. */
+    /** Whether the terminal has an address, a feed and a key. */
     configured: z.boolean(),
-    /** Names to show to people. Empty: none is known. */
+    /** Names to show to people. Empty when unknown. */
     names: z.object({
       /** The master: `Central database`. */
       central: z.string(),
@@ -121,8 +121,8 @@ const factsOf = <T extends TimeSchema>(time: T) =>
       terminal: z.string(),
     }),
     /**
-     * The agent's process, as the app sees it. Without the app it is always alive. `restarts`: their number within 10
-     * minutes.
+     * The agent's process, as the app sees it. Without the app it is always alive. `restarts`: number of restarts in
+     * the last 10 minutes.
      */
     agent: z.discriminatedUnion('state', [
       z.object({ state: z.literal('alive') }),
@@ -139,19 +139,22 @@ const factsOf = <T extends TimeSchema>(time: T) =>
     /** Whether the operating system reports a network. Only false is reliable. Null: it reports nothing. */
     online: z.boolean().nullable(),
     replica: z.object({
-      /** Null: never synced. */
+      /** The replica's cursor. Null when this PC has never synced. */
       cursor: Cursor.nullable(),
       /** Commit time of the cursor's transaction at the master. */
       committedAt: z.nullable(time),
       tables: z.int().nonnegative(),
       /** Rows of all tables. */
       rows: z.int().nonnegative(),
-      /** Why the local database cannot be used (`db_*` or `disk_full`). Null: it can. */
+      /** Why the local database cannot be used (`db_*` or `disk_full`). Null when it can. */
       fault: Fault.nullable(),
     }),
-    /** The relay's last answer to a status request, with its time of arrival. The relay counted `behind` from the cursor `for`. */
+    /**
+     * The relay's last answer to a status request, with its time of arrival. The relay counted `behind` from the cursor
+     * `for`.
+     */
     probe: z.object({ at: time, for: Cursor.nullable(), status: relayStatusOf(time) }).nullable(),
-    /** The backlog of the last probe, less the pages applied since. Null: unknown. `bytes`: before compression. */
+    /** The backlog of the last probe, minus the pages applied since. Null: unknown. `bytes`: before compression. */
     waiting: z
       .object({
         transactions: z.int(),
@@ -168,7 +171,7 @@ const factsOf = <T extends TimeSchema>(time: T) =>
     trend: z.array(z.object({ at: time, changes: z.int(), head: Seq, cursor: Seq })),
     /** The automatic retry after a failure. `attempt`: number of the next attempt. Null: no retry is due. */
     retry: z.object({ attempt: z.int(), nextAt: time }).nullable(),
-    /** Automatic runs. Null: off; `nextAt` is also null during a pause. */
+    /** Automatic runs. Null when they are off. `nextAt` is also null during a pause. */
     schedule: z.object({ everyMs: z.int().nullable(), nextAt: z.nullable(time) }),
     /** This PC's clock minus the relay's, at the last probe. Null before the first probe. */
     clockSkewMs: z.number().nullable(),

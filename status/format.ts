@@ -15,7 +15,7 @@ export interface Format {
   percent(part: number, whole: number): string;
   /** A moment (ms): `10:42` today, `yesterday 17:05`, `21 Nov 17:05`. */
   moment(at: number, now: number): string;
-  /** The same after a verb: `at 10:42`, `yesterday at 17:05`, `on 21 Nov at 17:05`. */
+  /** A moment in the form that follows a verb: `at 10:42`, `yesterday at 17:05`, `on 21 Nov at 17:05`. */
   at(at: number, now: number): string;
   /** A moment in full, for tooltips and details: `21 November 2026 at 17:05:09`. */
   full(at: number): string;
@@ -40,7 +40,7 @@ const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 const BYTE_UNITS = ['byte', 'kilobyte', 'megabyte', 'gigabyte', 'terabyte'] as const;
-/** Upper bound of Date, ms. */
+/** The largest time that Date can represent, ms. */
 const LAST_MOMENT = 8.64e15;
 
 const amount = (ms: number) => (Number.isFinite(ms) ? Math.max(0, ms) : 0);

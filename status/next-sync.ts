@@ -34,7 +34,7 @@ export function caughtUp(known: Known): boolean {
 }
 
 /**
- * Returns approximately how many bytes the next sync downloads: the relay's plan, less the pages applied since. Null:
+ * Returns approximately how many bytes the next sync downloads: the relay's plan, minus the pages applied since. Null:
  * nothing is waiting, or the size is unknown.
  */
 export function bytesToDownload(known: Known): number | null {

@@ -51,7 +51,7 @@ export interface Reading {
   names: Facts['names'];
   /** The fault of the last run, until a later answer of the relay ends it. */
   fault: Fault | null;
-  /** Progress of the run under way. Null: none is. */
+  /** Progress of the run under way. Null when there is none. */
   progress: Progress | null;
   /** Whether a run is under way or being cancelled. A check does not count. */
   syncing: boolean;
@@ -59,14 +59,14 @@ export interface Reading {
   waiting: number | null;
   /** Whether changes are waiting, even if their number is unknown. */
   behind: boolean;
-  /** Whether, according to the last answer, no change between the cursor and the head is for this PC. */
+  /** Whether the last answer reported no change for this PC between the cursor and the head. */
   atHead: boolean;
   /** Approximate number of bytes that the next sync downloads. Null: none, or unknown. */
   bytes: number | null;
   /** When the relay last answered. Null: never. */
   answeredAt: number | null;
   /**
-   * The time, by this PC's clock, up to which the last answer covers the master's commits: the time of the answer less
+   * The time, by this PC's clock, up to which the last answer covers the master's commits: the time of the answer minus
    * the relay's lag.
    */
   asOf: number | null;

@@ -103,7 +103,7 @@ export type StatusCode = z.infer<typeof StatusCode>;
 
 /** The action of a button. The app turns each into one call. */
 export const ActionId = z.enum([
-  /** Opens the assistant of the first run. */
+  /** Opens the setup assistant. */
   'set-up',
   /** Starts the first sync. */
   'first-sync',
@@ -148,7 +148,7 @@ const attentionOf = <T extends TimeSchema>(time: T) =>
   z.object({
     code: StatusCode,
     severity: Severity,
-    /** Headline and detail, as two sentences. */
+    /** The headline and the detail, as two sentences. */
     text: z.string(),
     since: z.nullable(time),
     action: Action.nullable(),
@@ -167,14 +167,14 @@ const statusOf = <T extends TimeSchema>(time: T) =>
     detail: z.string(),
     /** One line for the tray and the status bar. */
     short: z.string(),
-    /** Since when the state holds. Null: unknown. */
+    /** When the state began. Null: unknown. */
     since: z.nullable(time),
     /** The most useful next action. Null: a person can only wait. */
     primary: Action.nullable(),
     secondary: z.array(Action),
     /** Progress of the run under way. Null: none. */
     progress: progressOf(time).nullable(),
-    /** Other warnings and errors that hold, most important first. */
+    /** Other warnings and errors that apply, most important first. */
     attention: z.array(attentionOf(time)),
     /** The direction of the backlog, see trend.ts. Null: too few answers yet. */
     trend: z.enum(['caught up', 'catching up', 'steady', 'falling behind', 'stuck', 'rewound']).nullable(),

@@ -24,7 +24,10 @@ export interface Alteration {
 /** Temporary name of a table that is being rebuilt or renamed. */
 const SCRATCH_NAME = 'tidemark_altered';
 
-/** Alters a table. Returns the names of third-party indexes and triggers that the new table does not allow. Throws `page_invalid`, `name_clash`. */
+/**
+ * Alters a table. Returns the names of third-party indexes and triggers that the new table does not allow. Throws
+ * `page_invalid`, `name_clash`.
+ */
 export function alterTable(db: Writer, alteration: Alteration): string[] {
   check(alteration);
   const legacy = db.pragma('legacy_alter_table', { simple: true });

@@ -19,7 +19,7 @@ import { hasLostTables, listedTables, saveTableList } from './table-list.ts';
  * never guessed: a replica without one gets a fresh copy.
  */
 
-/** 'Tide' in ASCII: marks a file as a replica, in SQLite's application_id. */
+/** SQLite's application_id of a replica: 'Tide' in ASCII. */
 const APPLICATION_ID = 0x54696465;
 /** The newest format, in SQLite's user_version. */
 export const FORMAT_VERSION = 2;

@@ -19,7 +19,8 @@ const TABLES = {
     'part INTEGER NOT NULL DEFAULT 0',
     'committed_at TEXT',
     'scopes TEXT',
-    // Target seq of the compacted pages whose parts are in the spool. NULL: the spool holds parts of ordinary pages, or none.
+    // Target seq of the compacted pages whose parts are in the spool. NULL: the spool holds parts of ordinary pages, or
+    // none.
     'squashed INTEGER',
     // JSON array of the names in tidemark_table. Reveals that another program deleted rows there. See table-list.ts.
     'tables TEXT',
@@ -71,7 +72,10 @@ export const TABLE_DDL = createSql('tidemark_table');
 
 const nameOf = (column: string) => column.slice(0, column.indexOf(' '));
 
-/** Returns the names of the columns that one of our tables does not have. All of them when the table does not exist. */
+/**
+ * Returns the names of the columns that one of our tables does not have. When the table does not exist, returns all of
+ * its columns.
+ */
 export function missingColumns(db: Writer | Reader, table: OwnTable): string[] {
   const wanted = TABLES[table].map(nameOf);
   const type = query(

@@ -72,7 +72,10 @@ function projectedSchema(schema: TableSchema, columns: string[] | null, indexes:
   return TableSchema.parse({ ...schema, columns: kept, ...(indexes.length > 0 ? { indexes } : {}) });
 }
 
-/** Writes a snapshot into a new file, checks it, and syncs it to disk. Throws `disk_full`, `db_*`, or `internal` when the check fails. */
+/**
+ * Writes a snapshot into a new file, checks it, and syncs it to disk. Throws `disk_full`, `db_*`, or `internal` when
+ * the check fails.
+ */
 export function buildSnapshot(source: SnapshotSource, file: string): BuiltSnapshot {
   const db = openWriter(file, { synchronous: 'normal' });
   try {

@@ -39,7 +39,10 @@ export type Writer = BetterSqlite3.Database & { readonly [role]: 'writer' };
 export type Reader = BetterSqlite3.Database & { readonly [role]: 'reader' };
 
 export interface WriterOptions {
-  /** `full`: a commit is on disk when it returns. `normal`: a power cut can lose the newest commits but cannot damage the file; a crash of the process loses none. */
+  /**
+   * `full`: a commit is on disk when it returns. `normal`: a power cut can lose the newest commits but cannot damage
+   * the file; a crash of the process loses none.
+   */
   synchronous: 'normal' | 'full';
   /** Upper bound on SQLite's page cache, MiB. Larger transactions spill to the file. Default: 64. */
   cacheMib?: number;
@@ -86,7 +89,10 @@ export function openReader(file: string): Reader {
   });
 }
 
-/** Takes an exclusive lock on a small SQLite file and returns the function that releases it. The operating system releases it when the process ends. Throws SQLITE_BUSY when another connection holds it. */
+/**
+ * Takes an exclusive lock on a small SQLite file and returns the function that releases it. The operating system
+ * releases it when the process ends. Throws SQLITE_BUSY when another connection holds it.
+ */
 export function openLockFile(file: string): () => void {
   const db = new (binding())(file);
   try {
@@ -135,7 +141,10 @@ export function transaction<T>(db: Writer, work: () => Synchronous<T>): T {
   });
 }
 
-/** Runs a task in one write transaction. Rolls back if the task throws or is stopped early. Until it ends, no other transaction may begin on this connection. */
+/**
+ * Runs a task in one write transaction. Rolls back if the task throws or is stopped early. Until it ends, no other
+ * transaction may begin on this connection.
+ */
 export function* cooperativeTransaction<T>(db: Writer, work: CooperativeTask<T>): CooperativeTask<T> {
   guard(db.name, () => db.exec('BEGIN IMMEDIATE'));
   try {

@@ -17,7 +17,7 @@ import { createTableSql, ensureIndexes } from './table-ddl.ts';
 export interface CatalogueTable {
   id: number;
   schema: TableSchema;
-  /** Null until the database has the table with this id. */
+  /** The statements that change the table. Null until the database has the table with this id. */
   statements: RowStatements | null;
   /** Number of rows in the table, updated with each change. */
   rows: number;
@@ -75,7 +75,10 @@ export class TableCatalogue {
     return this.#currentByName.values();
   }
 
-  /** Declares an id. Returns the table if the id is new. Throws `schema_mismatch` when the id was declared with another schema. */
+  /**
+   * Declares an id. Returns the table if the id is new. Throws `schema_mismatch` when the id was declared with another
+   * schema.
+   */
   declare(id: number, schema: TableSchema): CatalogueTable | null {
     const known = this.#byId.get(id);
     if (!known) {
@@ -89,7 +92,7 @@ export class TableCatalogue {
         table: schema.name,
         detail: `table id ${id} was declared otherwise before`,
       });
-    // The next declaration with this object needs no comparison.
+    // A repeated declaration with this object then needs no comparison of columns.
     known.schema = schema;
     return null;
   }

@@ -10,7 +10,13 @@ import { set, takePictures } from './pictures.ts';
 
 const MINUTE = 60_000;
 
-test('looks: statuses of normal operation', async ({ master, system, way, preset, launch }) => {
+test('has no accessibility violation in the statuses of normal operation', async ({
+  master,
+  system,
+  way,
+  preset,
+  launch,
+}) => {
   test.setTimeout(400_000);
   const app = await launch(preset);
   await takePictures(app, '02-never-synced', 'never-synced');
@@ -81,7 +87,12 @@ test('looks: statuses of normal operation', async ({ master, system, way, preset
   await takePictures(app, '43-shortcuts');
 });
 
-test('looks: failures of the connection to the relay', async ({ system, way, preset, launch }) => {
+test('has no accessibility violation when the connection to the relay fails', async ({
+  system,
+  way,
+  preset,
+  launch,
+}) => {
   test.setTimeout(400_000);
   const app = await launch(preset);
   await app.firstSync();
@@ -121,7 +132,12 @@ test('looks: failures of the connection to the relay', async ({ system, way, pre
   await takePictures(app, '20-signed-out', 'signed-out');
 });
 
-test('looks: a relay that lost its feed, its newest data, or all data', async ({ master, system, preset, launch }) => {
+test('has no accessibility violation when the relay lost its feed, its newest data, or all data', async ({
+  master,
+  system,
+  preset,
+  launch,
+}) => {
   test.setTimeout(400_000);
   const app = await launch(preset);
   await app.firstSync();
@@ -160,7 +176,12 @@ test('looks: a relay that lost its feed, its newest data, or all data', async ({
   await expect(app.card('up-to-date')).toBeVisible();
 });
 
-test('looks: a PC that was away longer than the relay keeps changes', async ({ master, system, preset, launch }) => {
+test('has no accessibility violation when a PC was away longer than the relay keeps changes', async ({
+  master,
+  system,
+  preset,
+  launch,
+}) => {
   const app = await launch(preset);
   await app.firstSync();
   for (let n = 0; n < 3; n++) await master.query('UPDATE customer SET points = points + 1 WHERE id <= 9');
@@ -177,7 +198,11 @@ test('looks: a PC that was away longer than the relay keeps changes', async ({ m
   await expect(app.card('resync')).toHaveCount(0);
 });
 
-test('looks: a crashing agent, and an unusable local database', async ({ system, preset, launch }) => {
+test('has no accessibility violation when the agent crashes or the local database is unusable', async ({
+  system,
+  preset,
+  launch,
+}) => {
   test.setTimeout(400_000);
   const app = await launch(preset);
   await app.firstSync();
@@ -205,7 +230,7 @@ test('looks: a crashing agent, and an unusable local database', async ({ system,
   await takePictures(damaged, '27-db-damaged', 'db-damaged');
 });
 
-test('looks: a PC that is not set up', async ({ launch }) => {
+test('has no accessibility violation on a PC that is not set up', async ({ launch }) => {
   const app = await launch(null);
   await expect(app.page.getByTestId('first-run')).toBeVisible();
   await takePictures(app, '01-setup');

@@ -6,11 +6,11 @@ import Database from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
 import { args, database, pull, relay, rows, seqHere, useTerminal } from './terminal-lab.ts';
 
-/** A transaction of the master appears at the terminal completely or not at all. */
+/** The terminal shows each transaction of the master completely or not at all. */
 
 useTerminal();
 
-/** The statement of a trigger that never ends. The terminal keeps triggers of other programs, so it stops here for good. */
+/** A trigger statement that never ends. The terminal keeps triggers of other programs, so its apply never completes. */
 const ENDLESS =
   'SELECT count(*) FROM (WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n)';
 
@@ -23,7 +23,7 @@ function inFile<T>(work: (db: Database.Database) => T): T {
   }
 }
 
-/** Whether another connection holds the write lock for longer than a second. */
+/** Reports whether another connection holds the write lock for longer than a second. */
 const isWriting = () =>
   inFile((db) => {
     try {
@@ -95,7 +95,7 @@ describe('transactions', () => {
     ['S6: one page', 2000, false],
     ['S5: the spooled parts of a transaction', 60_000, true],
   ])(
-    '%s: a terminal killed in the middle of applying it keeps the state before, and the next pull applies it once',
+    '%s: a terminal killed during the apply keeps the previous state, and the next pull applies the rows once',
     async (_, count, spooled) => {
       await relay.base(10);
       expect((await pull()).outcome).toBe('done');

@@ -9,13 +9,13 @@ import Database from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
 import { args, database, folder, pull, relay, rows, useTerminal, way } from './terminal-lab.ts';
 
-/** Copies that the relay serves with a correct hash, but that the terminal must not install. */
+/** The relay serves snapshots with a correct hash that the terminal must not install. */
 
 useTerminal();
 
-/** Replaces the copy at the relay, in each coding, by the result of `change`. */
+/** Replaces the relay's snapshot, in each coding, with the result of `change`. */
 async function replaceCopy(change: (copy: Buffer) => { copy: Buffer; coded: Buffer }): Promise<void> {
-  // The first pull makes the relay build it.
+  // The first pull makes the relay build the snapshot.
   expect(await run('terminal', args('pull', { db: path.join(folder, 'first.sqlite') }))).toMatchObject({ code: 0 });
   await relay.restart('{}', Date.now(), () => {
     const snapshots = path.join(relay.folder, 'relay-data', 'shop', 'snapshots');
@@ -40,10 +40,10 @@ async function replaceCopy(change: (copy: Buffer) => { copy: Buffer; coded: Buff
 
 const sha256Of = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');
 
-/** Files of the replica other than itself and its lock. */
+/** Returns the files next to the replica, except for its lock. */
 const leftovers = () => readdirSync(folder).filter((name) => /^branch\.sqlite\.(snapshot|download)/.test(name));
 
-/** Overwrites a page in the middle of the copy's rows. */
+/** Overwrites a page in the middle of the snapshot's rows. */
 function withBrokenPage(copy: Buffer): { copy: Buffer; coded: Buffer } {
   const broken = Buffer.from(copy);
   const page = copy.readUInt16BE(16);
@@ -52,18 +52,18 @@ function withBrokenPage(copy: Buffer): { copy: Buffer; coded: Buffer } {
 }
 
 describe('a copy of the relay', () => {
-  test('copy-with-broken-page: is refused at the first pull, and leaves no file behind', async () => {
+  test('copy-with-broken-page: the first pull rejects the snapshot and leaves no file', async () => {
     await relay.base(5000, (n) => `item ${Math.sin(n)}`);
     await replaceCopy(withBrokenPage);
     expect(await pullDirectly()).toMatchObject({ outcome: 'failed', fault: { code: 'snapshot_corrupt' } });
     expect(leftovers()).toEqual([]);
   });
 
-  test('copy-with-broken-page: is refused in place of old data, which stays readable', async () => {
+  test('copy-with-broken-page: the terminal rejects the snapshot and keeps its old data readable', async () => {
     await relay.base(5000, (n) => `item ${Math.sin(n)}`);
     expect((await pullDirectly()).outcome).toBe('done');
     const before = rows();
-    // Another epoch: the terminal needs a copy.
+    // The relay has a new epoch, so the terminal needs a snapshot.
     const db = new Database(database());
     db.exec("UPDATE tidemark_meta SET epoch = 'zzzzzzzz'");
     db.close();
@@ -73,9 +73,9 @@ describe('a copy of the relay', () => {
     expect(leftovers()).toEqual([]);
   });
 
-  test('copy-that-decodes-to-more: is refused at the size that its manifest names, before it fills the disk', async () => {
+  test('copy-that-decodes-to-more: the terminal stops decoding at the size in the manifest, before the disk is full', async () => {
     await relay.base(500);
-    // 128 MiB of zeros behind the copy are a few kB of zstd. The disk has 40 MB.
+    // The 128 MiB of zeros after the snapshot compress to a few kB with zstd. The disk has 40 MB.
     await replaceCopy((copy) => ({ copy, coded: Buffer.concat([copy, Buffer.alloc(128 * 1024 * 1024)]) }));
     const disk = await SmallDisk.start(40);
     try {
@@ -90,7 +90,7 @@ describe('a copy of the relay', () => {
   });
 });
 
-/** A pull from the relay itself: the proxy leads to the one before the restart. */
+/** Pulls directly from the relay, because the proxy still connects to the relay from before the restart. */
 function pullDirectly() {
   way.leadTo(relay.url);
   return pull();

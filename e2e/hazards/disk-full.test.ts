@@ -63,7 +63,7 @@ test('disk-full at the terminal: pull fails with disk_full, keeps complete trans
   expect(await count()).toBe('16100 16999');
 });
 
-test('disk-full at the relay: rejects the batch with disk_full, loses no transaction, and continues on a larger disk', async () => {
+test('disk-full at the relay: the relay rejects the batch with disk_full, loses no transaction, and continues on a larger disk', async () => {
   const disk = await SmallDisk.start(3);
   cleanup.push(() => disk.stop());
   const port = await freePort();

@@ -49,7 +49,7 @@ describe('the local database', () => {
     expect(rows()).toHaveLength(3);
   });
 
-  test('reports a read-only file, whose data stays readable', async () => {
+  test('reports a read-only file, whose data remains readable', async () => {
     await relay.base(3);
     expect((await run('terminal', args('pull'))).code).toBe(0);
     // Permissions do not apply to root, so the command runs as another user.
@@ -72,7 +72,7 @@ describe('the local database', () => {
     expect(rows()).toHaveLength(3);
   });
 
-  test('leaves a table of the same name unchanged that another program created', async () => {
+  test('leaves unchanged a table of the same name that another program created', async () => {
     await relay.base(3);
     const db = new Database(database());
     db.exec("CREATE TABLE item (mine TEXT); INSERT INTO item VALUES ('mine')");

@@ -128,7 +128,7 @@ describe('bad requests', () => {
     expect((await status()).head).toBeNull();
   });
 
-  test('gives the reason why a page does not exist', async () => {
+  test('reports why a page does not exist', async () => {
     await relay.base(3);
     const { head } = await status();
     const ask = async (route: string) => ((await (await relay.get(route)).json()) as { code: string }).code;
@@ -153,7 +153,7 @@ describe('batches', () => {
     ['with a wrong count', batchOf([change, ['i', 1, [[4, 'x']]], ['c', 2]]), 'batch_invalid'],
     ['with an unknown kind of line', batchOf([change, ['q', 1], ['c', 0]]), 'batch_invalid'],
     ['with a value of no wire type', batchOf([change, ['i', 1, [[{ a: 1 }, 'x']]], ['c', 1]]), 'batch_invalid'],
-  ])('refuses and discards a batch %s', async (_, bytes, code) => {
+  ])('rejects and discards a batch %s', async (_, bytes, code) => {
     await relay.base(3);
     const before = await status();
     await expect(relay.send(bytes)).rejects.toMatchObject({ code });
@@ -164,7 +164,7 @@ describe('batches', () => {
     expect((await status()).head?.seq).toBe(2);
   });
 
-  test('applies a batch that is sent twice once, and refuses one out of order', async () => {
+  test('applies a repeated batch only once, and rejects one out of order', async () => {
     await relay.base(3);
     const answer = await relay.link.session({ protocol: 1, source: { kind: 'postgres', id: 'test' }, version: 'x' });
     const post = (number: number, body: Buffer) =>

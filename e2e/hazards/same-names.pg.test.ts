@@ -16,7 +16,7 @@ describe('tables whose names differ only in case', () => {
   test.each([
     ['all tables', null],
     ['listed tables', ['A', 'a', 'other']],
-  ])('stop the feed at the start with an error that names them, with %s', async (_, tables) => {
+  ])('stop the feed at the start and are named in its error (%s)', async (_, tables) => {
     await lab.start(TWO, tables);
     const ended = await lab.system.feed?.ended;
     expect(ended?.code).toBe(1);

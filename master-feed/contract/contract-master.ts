@@ -11,7 +11,7 @@ export type ContractChange =
   | { op: 'rekey'; table: string; id: number; to: number }
   | { op: 'truncate'; table: string };
 
-/** One test's master. */
+/** A master that belongs to one test. */
 export interface ContractMaster {
   /** Returns a source that is not open yet. All sources of a master belong to the same feed. */
   newSource(): Source;

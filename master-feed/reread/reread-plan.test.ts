@@ -58,7 +58,7 @@ describe('F10: the re-read plan', () => {
     });
   });
 
-  test("re-reads no table only because the relay's schema has no logical types", () => {
+  test("does not re-read a table only because the relay's schema has no logical types", () => {
     const before = table('item');
     const after = table('item');
     after.schema = { ...after.schema, columns: after.schema.columns.map((c) => ({ ...c, logical: { kind: 'text' } })) };

@@ -30,7 +30,7 @@ test('a large size limit does not extend the configured days', () => {
   expect(keepsUntilMs(facts({ retention: { days: 30, megabytes: 100 } }))).toBe(NOW + 26 * DAY);
 });
 
-test('keeps a backlog that already exceeds the size limit until now', () => {
+test('returns the current time for a backlog that already exceeds the size limit', () => {
   expect(keepsUntilMs(facts({ retention: { days: 30, megabytes: 0.1 } }))).toBe(NOW);
 });
 
@@ -42,6 +42,6 @@ test.each([
   expect(keepsUntilMs(facts({ retention: { days: 30, megabytes: 1 }, log }))).toBe(NOW + 26 * DAY);
 });
 
-test('sets no limit when the time is outside the range of dates', () => {
+test('sets no limit if the time is beyond the range of dates', () => {
   expect(keepsUntilMs(facts({ retention: { days: 1e12, megabytes: null } }))).toBeNull();
 });

@@ -17,7 +17,7 @@ export interface Comparison {
   textOf(value: string | number): string;
   /** Returns the canonical text of a constant, or null if the column has no such value. */
   constant(text: string): string | null;
-  /** The form of constants, for error messages. */
+  /** Describes valid constants in error messages. */
   written: string;
   /** Returns the result of {@link sql} for values with this canonical text, or null if no value has it. */
   stored(text: string): string | number | bigint | null;
@@ -160,7 +160,9 @@ const DAY = /^(\d{4,})-(\d\d)-(\d\d)(?: BC)?$/;
 const TIME = /^(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{0,5}[1-9])?$|^24:00:00$/;
 const FULL_TIME = /^(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{6}Z$/;
 
-/** Returns the comparison for values with only one text each. `fits` reports whether a text belongs to a value. */
+/**
+ * Returns the comparison for values that have exactly one text. `fits` reports whether a text is valid for the column.
+ */
 function exactText(fits: (text: string) => boolean, written: string): Comparison {
   return {
     textOf: String,

@@ -46,7 +46,7 @@ export function serveBuild<M extends BuildTable>(
 ): void {
   const port = serveThread<BuildTable>(methods, {
     build: (input) => {
-      // Only the port keeps the thread alive. Without it, the thread ends after the answer.
+      // Only the port keeps the thread alive. After this call, the thread ends once it has answered.
       port.unref();
       return build(input as z.output<M['build']['in']>);
     },

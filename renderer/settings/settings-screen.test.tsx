@@ -14,7 +14,7 @@ const retype = async (label: string, text: string) => {
   await userEvent.type(field, text);
 };
 
-test('an invalid address is not saved, and the field names the one still in use', async () => {
+test('does not save an invalid address, and shows the one still in use', async () => {
   const { called, store } = renderApp(<SettingsScreen />);
   await retype('Server address', 'relay.example{Enter}');
   expect(screen.getByText(/The address must begin with http/).textContent).toContain(

@@ -11,7 +11,7 @@ function Screen() {
   return <p>fine</p>;
 }
 
-test('shows in place of a failed screen that sync continues, and offers to try again', async () => {
+test('replaces a failed screen with a message that sync continues and a button to try again', async () => {
   // React logs every caught error to the console, which would clutter the test's output.
   const silent = vi.spyOn(console, 'error').mockImplementation(() => {});
   onTestFinished(() => silent.mockRestore());

@@ -44,7 +44,7 @@ test('F5 does not start a second run', async () => {
   expect(called('sync.start')).toEqual([]);
 });
 
-test('Escape first closes what is open, then cancels the run', async () => {
+test('Escape first closes an open dialog, then cancels the run', async () => {
   const { called } = renderApp(<Shell />, { facts: SYNCING });
   await userEvent.keyboard('{F1}');
   expect(await screen.findByRole('dialog', { name: 'Keyboard shortcuts' })).toBeTruthy();

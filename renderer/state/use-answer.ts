@@ -29,7 +29,7 @@ export function useAnswer<M extends MethodName>(method: M, input: Input<M>, vers
   const askedAt = useRef(0);
   const key = JSON.stringify(input);
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: `version` and `reloads` say when to ask again
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a change of `version` or `reloads` triggers a new request
   useEffect(() => {
     let live = true;
     const ask = () => {

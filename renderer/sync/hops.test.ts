@@ -31,7 +31,7 @@ test('mentions a recent re-read of all tables, with its reason', () => {
   expect(read(8 * 86_400_000)).not.toContain('re-read');
 });
 
-test('a changed data selection does not show the hop as broken', () => {
+test('the hop is not shown as broken after the data selection changed', () => {
   const plan = { by: 'difference' as const, scopes: 'all', rows: 12, tables: 1, bytes: 3_000_000 };
   const { own } = hops({ probe: probe({ behind: null, plan }), waiting: null });
   expect(own).toMatchObject({ state: 'info', broken: false, text: 'Data selection changed' });

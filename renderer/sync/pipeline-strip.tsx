@@ -1,4 +1,4 @@
-// biome-ignore-all lint/a11y/useSemanticElements: a group of words is no fieldset
+// biome-ignore-all lint/a11y/useSemanticElements: a group of text elements is not a fieldset
 // biome-ignore-all lint/a11y/noNoninteractiveTabindex: the keyboard must reach the tooltips, which hold absolute values
 import { Tooltip } from '@mantine/core';
 import {

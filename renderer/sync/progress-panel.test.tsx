@@ -70,7 +70,7 @@ test('shows the downloaded bytes without a known total', () => {
   expect(screen.getByText('48 kB')).toBeTruthy();
 });
 
-test('hides an estimate of the remaining time that is not yet reliable', () => {
+test('hides an unreliable estimate of the remaining time', () => {
   show({ etaS: null });
   expect(screen.queryByText('Time left')).toBeNull();
 });

@@ -81,24 +81,27 @@ const STATES: [Partial<Facts>, [MethodName, unknown] | null][] = [
   [{ agent: { state: 'restarting', restarts: 1, since: at(0) } }, null],
 ];
 
-describe('each status shows its text, and its button makes the matching call', () => {
+describe('the status card', () => {
   const rows = STATES.map(([change, call]) => ({ code: deriveStatus(facts(change), NOW).code, change, call }));
-  test.each(rows)('$code', async ({ change, call }) => {
-    const status = deriveStatus(facts(change), NOW);
-    const { calls } = renderApp(<StatusCard />, { facts: change });
-    const card = screen.getByTestId('status-card');
-    expect(within(card).getByRole('heading', { level: 1 }).textContent).toBe(status.headline);
-    expect(within(card).getByTestId('detail').textContent).toBe(status.detail);
-    const button = within(card).queryByTestId('primary');
-    if (status.primary === null) {
-      expect(button).toBeNull();
-      return;
-    }
-    expect(button?.textContent).toContain(status.primary.label);
-    calls.length = 0;
-    await userEvent.click(button ?? card);
-    expect(calls).toEqual(call === null ? [] : [call]);
-  });
+  test.each(rows)(
+    'shows the text of the status $code, and its button makes the matching call',
+    async ({ change, call }) => {
+      const status = deriveStatus(facts(change), NOW);
+      const { calls } = renderApp(<StatusCard />, { facts: change });
+      const card = screen.getByTestId('status-card');
+      expect(within(card).getByRole('heading', { level: 1 }).textContent).toBe(status.headline);
+      expect(within(card).getByTestId('detail').textContent).toBe(status.detail);
+      const button = within(card).queryByTestId('primary');
+      if (status.primary === null) {
+        expect(button).toBeNull();
+        return;
+      }
+      expect(button?.textContent).toContain(status.primary.label);
+      calls.length = 0;
+      await userEvent.click(button ?? card);
+      expect(calls).toEqual(call === null ? [] : [call]);
+    },
+  );
 });
 
 test('the button shows the number of changes waiting', () => {

@@ -1,4 +1,4 @@
-// biome-ignore-all lint/a11y/useSemanticElements: a group of words is no fieldset
+// biome-ignore-all lint/a11y/useSemanticElements: a group of text elements is not a fieldset
 import { ActionIcon, Anchor, Text, Tooltip } from '@mantine/core';
 import { IconCopy } from '@tabler/icons-react';
 import { formatCursor } from '@tidemark/protocol/cursor';

@@ -27,7 +27,7 @@ export class PageApplier {
   readonly counts = new Map<string, Counts>();
   /** The transaction that has begun but not ended. Null: none. */
   #seq: number | null = null;
-  /** Number of its changes so far. */
+  /** Number of the transaction's changes so far. */
   #changes = 0;
   #totalChanges = 0;
   /** Commit time at the master of the last transaction that began (ISO 8601). */
@@ -46,7 +46,10 @@ export class PageApplier {
     return this.#seq !== null;
   }
 
-  /** Applies lines and returns the number of their changes. Throws `page_invalid`, `replica_altered`, `name_clash`, `schema_mismatch`. */
+  /**
+   * Applies lines and returns the number of their changes. Throws `page_invalid`, `replica_altered`, `name_clash`,
+   * `schema_mismatch`.
+   */
   apply(body: Buffer): number {
     const before = this.#totalChanges;
     for (const { text } of linesOf(body)) this.#line(readLine(text));

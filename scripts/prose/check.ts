@@ -14,7 +14,7 @@ import { styleRule } from './style-rule.ts';
  */
 
 export interface Finding {
-  /** Relative to the root, with forward slashes. */
+  /** Path relative to the root, with forward slashes. */
   file: string;
   line: number;
   column: number;

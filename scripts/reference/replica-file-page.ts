@@ -30,7 +30,7 @@ const columnRow = (definition: `${StatusColumn} ${string}`): string[] => {
   return [`\`${name}\``, type, MEANINGS[name]];
 };
 
-/** Returns the page. */
+/** Returns the text of the page. */
 export function replicaFilePage(): string {
   return page('The file of a branch PC', [
     'The file is a SQLite database in WAL mode. It holds the tables of the feed, with the names, columns and primary keys of the master ([types](../types.md)), and tables whose names begin with `tidemark_`. Only the terminal writes either kind. Another program may keep tables and views of its own in the file under other names ([T1](../protocol.md#t-the-terminals-file)).',

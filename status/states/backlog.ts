@@ -29,7 +29,7 @@ export function neverSynced({ facts, plan, format, names }: Reading): State | nu
   );
 }
 
-/** `1,284 changes`, or the number of transactions when only those are counted. */
+/** Returns `1,284 changes`, or the number of transactions when only those are counted. */
 function backlogOf({ facts, waiting, format }: Reading): { text: string; count: number } {
   if (waiting !== null && waiting > 0) return { text: format.counted(waiting, 'change'), count: waiting };
   const head = facts.probe?.status.head?.seq ?? 0;
@@ -38,7 +38,7 @@ function backlogOf({ facts, waiting, format }: Reading): { text: string; count: 
   return { text: format.counted(count, 'transaction'), count };
 }
 
-/** `about 3 MB`. Null when the size is unknown. */
+/** Returns a text such as `about 3 MB`. Null when the size is unknown. */
 function sizeOf({ bytes, plan, format }: Reading): string | null {
   if (bytes === null) return null;
   return `about ${format.bytes(bytes)}${plan?.by === 'snapshot' ? ' as a fresh copy' : ''}`;

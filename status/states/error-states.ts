@@ -45,6 +45,6 @@ export function faultFor(reading: Reading, code: StatusCode): Fault | null {
   return reading.fault !== null && stateOf(reading.fault) === code ? reading.fault : null;
 }
 
-/** Since when a fault of the last run has existed. Null for a fault of the local database, whose start is unknown. */
+/** Returns when a fault of the last run began. Null for a fault of the local database, whose start is unknown. */
 export const sinceRun = ({ facts }: Reading): number | null =>
   facts.replica.fault === null ? (facts.lastRun?.endedAt ?? null) : null;

@@ -46,7 +46,7 @@ export function cancelled(reading: Reading): State | null {
   const { facts, waiting, behind, format, answeredAt } = reading;
   const run = facts.lastRun;
   if (run?.outcome !== 'cancelled' || run.mode === 'check') return null;
-  // A cancelled comparison changes no data; the states of the backlog describe it.
+  // A cancelled comparison changes no data, so the states of the backlog describe the result.
   if (run.mode === 'verify' && facts.replica.cursor !== null) return null;
   const newer = answeredAt !== null && answeredAt > run.endedAt;
   if (newer || (facts.replica.cursor !== null && !behind)) return null;

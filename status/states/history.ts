@@ -7,7 +7,10 @@ import { action, atStart, sentences } from './wording.ts';
 const copyDetails = action('copy-details');
 const KEPT = 'The data here stays until the copy is complete';
 
-/** `A fresh copy is needed: 6 tables, about 21 MB`. The size appears only when the relay has announced it. */
+/**
+ * Returns a text such as `A fresh copy is needed: 6 tables, about 21 MB`. The size appears only when the relay has
+ * announced it.
+ */
 function copyNeeded({ plan, format }: Reading): string {
   if (plan?.by !== 'snapshot') return 'A fresh copy is needed';
   return `A fresh copy is needed: ${format.counted(plan.tables, 'table')}, about ${format.bytes(plan.bytes)}`;

@@ -31,11 +31,13 @@ export function action(id: ActionId, label: string = LABELS[id], count?: number)
   return { id, label, ...(count === undefined ? {} : { count }) };
 }
 
-/** Joins the parts that are present with ` · `. */
+/** Joins the parts with ` · `. Skips null and empty ones. */
 export const dots = (...parts: (string | null)[]): string =>
   parts.filter((part) => part !== null && part !== '').join(' · ');
 
-/** Joins the sentences that are present. The last one has no full stop, like every headline and detail. */
+/**
+ * Joins the sentences. Skips null and empty ones. The last sentence has no full stop, like every headline and detail.
+ */
 export const sentences = (...parts: (string | null)[]): string =>
   parts
     .filter((part) => part !== null && part !== '')
@@ -44,7 +46,7 @@ export const sentences = (...parts: (string | null)[]): string =>
 
 const withoutStop = (sentence: string) => sentence.trim().replace(/\.$/, '');
 
-/** `the sync server` at the start of a sentence. */
+/** Capitalises the first letter, for the start of a sentence. */
 export const atStart = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 
 /**
@@ -59,24 +61,27 @@ export const firstSentence = (text: string): string => text.split(/(?<=\.)\s+(?=
 /** Returns the sentences of an error, with params filled in. */
 export const meaningOf = (fault: Fault): string => fill(ERRORS[fault.code].means, fault.params);
 
-/** `12 of 40 rows`. The first number is never larger than the second. Null while the total is unknown. */
+/**
+ * Returns a text such as `12 of 40 rows`. The first number is never larger than the second. Null while the total is
+ * unknown.
+ */
 export function progressOf({ done, total, unit }: Progress, { format }: Reading): string | null {
   if (total === 0) return null;
   return `${format.count(Math.min(done, total))} of ${format.counted(total, unit.slice(0, -1))}`;
 }
 
-/** `orders (2 of 6 tables)`. Null while no table is named. */
+/** Returns a text such as `orders (2 of 6 tables)`. Null while the table is unknown. */
 export function tableOf({ table, tableIndex, tableCount }: Progress, { format }: Reading): string | null {
   if (tableCount === 0) return table;
   if (table === null) return format.counted(tableCount, 'table');
   return `${table} (${format.count(Math.max(1, tableIndex))} of ${format.counted(tableCount, 'table')})`;
 }
 
-/** `about 2 minutes left`. Null while the estimate cannot be trusted. */
+/** Returns a text such as `about 2 minutes left`. Null while the estimate cannot be trusted. */
 export const timeLeft = ({ etaS }: Progress, { format }: Reading): string | null =>
   etaS === null ? null : `${format.left(etaS * 1000)} left`;
 
-/** `Retrying in 0:25 (attempt 3)`. Null when no retry is due. */
+/** Returns a text such as `Retrying in 0:25 (attempt 3)`. Null when no retry is due. */
 export function retrying({ facts: { retry }, format, now }: Reading): string | null {
   if (retry === null) return null;
   const left = retry.nextAt - now;
@@ -85,6 +90,6 @@ export function retrying({ facts: { retry }, format, now }: Reading): string | n
     : `Retrying now (attempt ${retry.attempt})`;
 }
 
-/** `1 change was saved`, `1,240 changes were saved`. */
+/** Returns `1 change was saved` or `1,240 changes were saved`. */
 export const changesSaved = (count: number, { format }: Pick<Reading, 'format'>): string =>
   `${format.counted(count, 'change')} ${count === 1 ? 'was' : 'were'} saved`;

@@ -6,7 +6,7 @@ import type { Facts } from '@tidemark/status/facts';
 import type { Secret } from '../relay/secret.ts';
 import type { Sample, TableRow } from './contract.ts';
 
-/** Settings of an agent. All of them can change while it runs. */
+/** The settings of an agent, which can change while it runs. */
 export interface AgentSettings {
   /** The relay's address, http or https. '' when not set up. */
   relayUrl: string;
@@ -47,7 +47,7 @@ export interface AgentOptions {
   giveUpAfterMs: number | null;
   /** Whether a verify repairs differences or only reports them. Default: it repairs. */
   repair?: boolean;
-  /** The pause that was in force when the previous process ended. */
+  /** A pause that began in an earlier process and has not ended. */
   paused: Facts['paused'];
 }
 
@@ -60,7 +60,7 @@ export type ConnectionTest = { ok: true; status: RelayStatus; latencyMs: number 
  * The agent of one replica, and the replica's only writer. It does not depend on Electron. `createAgent` in agent.ts
  * creates it.
  *
- * Calls that start work return at once, and its results appear in the facts. Calls that return a promise or a list
+ * Calls that start work return at once, and the results appear in the facts. Calls that return a promise or a list
  * throw TidemarkErrors (`not_configured`, `relay_*`, `db_*`, …).
  */
 export interface Agent {
@@ -89,7 +89,7 @@ export interface Agent {
   /** Stops automatic runs, and the run under way, until the given time. Null: until a person resumes. */
   pause(until: number | null, by: string): void;
   resume(): void;
-  /** Reports whether the operating system has a network. Null: it does not report one. */
+  /** Reports whether the PC has a network. Null: the operating system does not report it. */
   setOnline(online: boolean | null): void;
   /** Reports that the PC woke from sleep, so that earlier connections are dead. */
   woke(): void;

@@ -58,7 +58,7 @@ export const AgentConfig = z.object({
   databasePath: z.string(),
   /** Version of the app, reported to the relay. */
   version: z.string(),
-  /** The pause that was in force when the previous process ended. */
+  /** A pause that began in an earlier process and has not ended. */
   paused: Pause.nullable(),
 });
 export type AgentConfig = z.infer<typeof AgentConfig>;
@@ -98,9 +98,9 @@ export const FORWARDED_METHODS = {
 /** Calls that the shell makes. */
 export const AGENT_METHODS = {
   ...FORWARDED_METHODS,
-  /** Null: the app is not set up, so there is nothing to sync. */
+  /** Applies a configuration. Null: the app is not set up, so there is nothing to sync. */
   'agent.configure': { in: z.object({ config: AgentConfig.nullable() }), out: nothing, timeoutMs: 60_000 },
-  /** Whether the operating system reports a network. Null: it does not report one. */
+  /** Whether the PC has a network. Null: the operating system does not report it. */
   'agent.online': { in: z.object({ online: z.boolean().nullable() }), out: nothing, timeoutMs: QUICK_MS },
   /** The PC woke from sleep, so requests in flight are dead. */
   'agent.wake': { in: nothing, out: nothing, timeoutMs: QUICK_MS },

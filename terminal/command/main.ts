@@ -82,7 +82,7 @@ export function define(program: Command, stop: AbortSignal): void {
       .requiredOption('--relay <url>', 'address of the relay')
       .requiredOption('--feed <name>', 'name of the feed')
       .option('--token-file <file>', "file that holds the terminal's key (default: the variable TIDEMARK_TOKEN)")
-      .requiredOption('--db <file>', 'SQLite file of the replica; created if it does not exist')
+      .requiredOption('--db <file>', 'SQLite file of the replica; the first download creates it')
       .option('--json', 'print results and errors as JSON')
       .option('--verbose', 'log to stderr')
       .action((options: Options) => work(callOf(options, stop), options));

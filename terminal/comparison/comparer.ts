@@ -13,7 +13,7 @@ import { type AnswersDeps, MAX_ASKS, RelayAnswers } from './relay-answers.ts';
  * reads the replica and never writes to it.
  */
 
-/** A comparison that still has to fetch less than this continues, whatever the size of the snapshot, bytes. */
+/** A comparison continues, whatever the size of the snapshot, while it has to fetch at most this many bytes. */
 const SMALL_BYTES = 64 * 1024;
 
 export interface CompareDeps extends AnswersDeps {

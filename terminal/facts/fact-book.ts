@@ -101,7 +101,7 @@ export class FactBook {
     if (succeeded(run)) this.#lastSuccess = run;
   }
 
-  /** Sets whether the operating system reports a network. Null: it does not report one. */
+  /** Sets whether the PC has a network. Null: the operating system does not report it. */
   setOnline(online: boolean | null): void {
     this.#online = online;
   }

@@ -1,8 +1,8 @@
 import type { Facts } from '@tidemark/status/facts';
 
 /**
- * Passes facts to listeners when they have changed. It limits how often, and it is the only module between the machine
- * and a screen that may do so: a second limit would add to the delay.
+ * Passes changed facts to listeners, and limits how often. It is the only module between the machine and a screen that
+ * may limit the rate, because a second limit would add to the delay.
  */
 
 /** Shortest interval between two sets of facts, ms. */

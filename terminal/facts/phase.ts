@@ -47,7 +47,7 @@ function awaitedStage(state: State): Progress['stage'] | null {
   return buildingSince(state.next) === null ? 'downloading' : 'preparing';
 }
 
-/** Returns why the replica cannot be used. Null: it can. */
+/** Returns why the replica cannot be used. Null when it can. */
 export function replicaFaultOf(state: State): Fault | null {
   return state.at === 'closed' ? state.fault : null;
 }

@@ -37,8 +37,8 @@ interface Head {
 }
 
 /**
- * A terminal that follows the relay takes ordinary pages, without waiting for compaction, while its oldest missing
- * change is younger than this, ms.
+ * While the oldest missing change is younger than this, ms, a terminal that follows the relay takes ordinary pages
+ * instead of waiting for compaction.
  */
 const FOLLOWING_MS = 10 * 60_000;
 
@@ -58,15 +58,15 @@ export function decide(status: RelayStatus, run: RunState, replica: Replica): De
   }
   const comparison = comparisonOf(status, run, cursor, head);
   if (comparison !== null) return comparison;
-  const onlyShows = mode === 'verify' && !policy.repair;
-  if (onlyShows && cursor === null) return failure('replica_empty');
+  const reportsOnly = mode === 'verify' && !policy.repair;
+  if (reportsOnly && cursor === null) return failure('replica_empty');
   if (plan.by === 'none') return { by: 'nothing' };
   if (plan.by === 'pages') {
     const compacted = plan.squashed && !isFollowing(run, status);
     return pages(run, replica, head, { scopes: plan.scopes, kind: compacted ? 'compacted' : 'ordinary' });
   }
   if (plan.by === 'difference') return failure('scopes_changed');
-  if (onlyShows && plan.reason !== 'cheaper' && plan.reason !== 'first') return failure(plan.reason);
+  if (reportsOnly && plan.reason !== 'cheaper' && plan.reason !== 'first') return failure(plan.reason);
   // A run takes one fresh copy. Relays of different epochs behind one address would otherwise make it take copies without end.
   const hasCopy = run.basis.by === 'snapshot';
   if (hasCopy && plan.reason !== 'cheaper')
@@ -130,10 +130,10 @@ function pages(
   if (target <= cursor.seq) return { by: 'nothing' };
   const plan = { epoch: cursor.epoch, scopes, target };
   const mayCompact = run.request.mode === 'now' && !hasTried(run, 'ordinary-pages');
-  // First finish a compacted transaction of which the replica already keeps parts.
+  // First finish a compacted transaction whose first parts the replica keeps.
   if (mayCompact && start.compactedTo !== undefined && start.compactedTo <= target)
     return { by: 'pages', plan: { ...plan, target: start.compactedTo, kind: 'compacted' }, target };
-  // Compacted pages cannot continue an ordinary transaction of which the replica keeps parts.
+  // Compacted pages cannot continue an ordinary transaction whose first parts the replica keeps.
   const compacted = kind === 'compacted' && mayCompact && start.part === 0;
   return { by: 'pages', plan: { ...plan, kind: compacted ? 'compacted' : 'ordinary' }, target };
 }

@@ -38,7 +38,7 @@ export type Effect =
 
 /** The clock, a random number and new ids for one step. They are passed in so that the step is a pure function. */
 export interface Context {
-  /** ms since 1970. */
+  /** The current time, ms since 1970. */
   now: number;
   /** Uniform in [0, 1). */
   random(): number;

@@ -42,7 +42,7 @@ interface Events {
   resume: object;
   /** Time has passed. The machine checks whether a time that it waits for has come. */
   tick: object;
-  /** Whether the operating system reports a network. Null: it does not report one. */
+  /** Whether the PC has a network. Null: the operating system does not report it. */
   online: { online: boolean | null };
   /** The PC woke from sleep, so earlier requests are dead. */
   woke: object;
@@ -52,7 +52,7 @@ interface Events {
    */
   settings: { feed: 'none' | 'same' | 'changed'; connection: 'none' | 'same' | 'changed'; policy: Policy };
   stop: object;
-  /** `lastRunAt`: when the last run of the kind that the schedule starts ended. */
+  /** `lastRunAt`: the end of the last run of the kind that the schedule starts. */
   opened: { cursor: Cursor | null; start: Start; lastRunAt: number | null };
   /** `altered`: another program changed the structure of the feed's tables. */
   probed: { status: RelayStatus; altered: boolean };

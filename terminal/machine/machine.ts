@@ -35,7 +35,7 @@ const TABLE: { [S in StateName]: Handlers<S> } = {
   stopped,
 };
 
-/** The state before the first event. `paused`: the pause that was in force when the previous process ended. */
+/** The state before the first event. `paused`: a pause that began in an earlier process and has not ended. */
 export function initial(policy: Policy, paused: Omit<Pause, 'interrupted'> | null): State {
   return {
     at: 'closed',

@@ -28,10 +28,7 @@ export type ComparisonReason = 'requested' | 'scopes-changed' | 'altered';
 /** The work that a run must do before it may pull pages to its target. */
 export type Preparation = { by: 'snapshot'; reason: SnapshotReason } | { by: 'comparison'; reason: ComparisonReason };
 
-/**
- * The state that a run's pages continue: that of the unchanged replica, of the replica after a comparison, or of a
- * snapshot.
- */
+/** The state of the replica that a run's pages continue: unchanged, after a comparison, or from a snapshot. */
 export type Basis =
   | { by: 'replica' }
   /** A run compares and repairs at most once. If a page still does not fit after that, the run fails. */
@@ -59,7 +56,7 @@ export interface Failures {
 export interface RunState {
   id: string;
   request: RunRequest;
-  /** ms since 1970. */
+  /** When the run started, ms since 1970. */
   startedAt: number;
   from: Cursor | null;
   /**
@@ -67,14 +64,14 @@ export interface RunState {
    * when the run ends at a snapshot.
    */
   target: Cursor | null;
-  /** Work still to be done before pages. It survives a retry. Null: nothing. */
+  /** Work that must be done before pages. It survives a retry. Null: none. */
   preparation: Preparation | null;
   basis: Basis;
   tried: readonly Remedy[];
   failures: Failures;
 }
 
-/** A run that has a certain preparation ahead of it. */
+/** A run whose preparation is still to be done. */
 export type PreparingRun<By extends Preparation['by']> = RunState & { preparation: Extract<Preparation, { by: By }> };
 
 export function newRun(id: string, request: RunRequest, from: Cursor | null, startedAt: number): RunState {
@@ -92,7 +89,7 @@ export function newRun(id: string, request: RunRequest, from: Cursor | null, sta
   };
 }
 
-/** Returns the run after progress: the waits between its attempts start small again. */
+/** Returns the run after progress, with an empty streak of failures, so that the next waits are short again. */
 export function withProgress<R extends RunState>(run: R): R {
   return run.failures.streak === null ? run : { ...run, failures: { ...run.failures, streak: null } };
 }
@@ -118,12 +115,12 @@ export function withRemedy<R extends RunState>(run: R, remedy: Remedy): R {
   return hasTried(run, remedy) ? run : { ...run, tried: [...run.tried, remedy] };
 }
 
-/** Returns the run with a comparison ahead of it. */
+/** Returns the run with a comparison as its preparation. */
 export function toCompare(run: RunState, reason: ComparisonReason): PreparingRun<'comparison'> {
   return { ...run, preparation: { by: 'comparison', reason } };
 }
 
-/** Returns the run with the installation of a snapshot ahead of it. */
+/** Returns the run with a snapshot as its preparation. */
 export function toCopy(run: RunState, reason: SnapshotReason): PreparingRun<'snapshot'> {
   return { ...run, preparation: { by: 'snapshot', reason } };
 }

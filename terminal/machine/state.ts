@@ -33,7 +33,7 @@ export interface Policy {
 
 export interface Pause {
   since: number;
-  /** Null: until resumed. */
+  /** End of the pause. Null: it lasts until a person resumes. */
   until: number | null;
   by: string;
   /** The run that the pause interrupted. It continues after the pause. */

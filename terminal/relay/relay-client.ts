@@ -28,8 +28,8 @@ import {
 } from './relay-transport.ts';
 
 /**
- * How long the relay may compute before it begins an answer of a comparison, ms. The relay asks the terminal to retry
- * before this limit.
+ * How long the relay may compute before it begins an answer of a comparison, ms. The relay's own limit is shorter;
+ * after that it asks the terminal to retry.
  */
 const COMPARE_MS = 30_000;
 

@@ -7,7 +7,7 @@ import type { Failure } from '../machine/event.ts';
  * balancer in between.
  */
 
-/** A request to a relay that failed. */
+/** A failed request to a relay. */
 export class RelayError extends TidemarkError {
   /** The request's id in the relay's log, for support. */
   readonly requestId: string | undefined;

@@ -158,10 +158,10 @@ function decoderOf({ coding }: Coding): Transform {
   return coding === 'gzip' ? zlib.createGunzip(options) : new PassThrough();
 }
 
-/** The decoded bytes exceed the size that the manifest names. */
+/** Thrown when the decoded bytes exceed the size that the manifest names. */
 class TooLarge extends Error {}
 
-/** Passes so many bytes on, and fails with {@link TooLarge} at the first one beyond. A few kB may decode to many GB. */
+/** Passes on at most `bytes` bytes, and fails with {@link TooLarge} at the next one. A few kB may decode to many GB. */
 function limitTo(bytes: number): Transform {
   let passed = 0;
   return new Transform({

@@ -31,7 +31,7 @@ export class Meter {
     if (this.#points.length > MAX_POINTS) this.#points.shift();
   }
 
-  /** Returns the rate, per second, and the seconds left. Null while they cannot be trusted. */
+  /** Returns the rate, per second, and the seconds left. Each is null while it cannot be trusted. */
   read(now: number, done: number, total: number): Pick<Progress, 'rate' | 'etaS'> {
     const first = this.#points[0];
     const spanMs = first ? now - first.at : 0;

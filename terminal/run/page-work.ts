@@ -17,9 +17,12 @@ import {
 
 /** Fetches pages and applies them to the replica. */
 
-/** The relay's list of transactions counts a pull to a chosen target if it has at most this many transactions. */
+/**
+ * For a pull of at most this many transactions to a chosen target, the relay's list of transactions supplies the
+ * totals.
+ */
 const MAX_LISTED = 500;
-/** Applying a transaction of this size takes noticeably long, bytes as pages. */
+/** Size of a transaction that takes noticeably long to apply, in bytes of its pages. */
 const LONG_APPLY_BYTES = 8 * 1024 * 1024;
 
 export async function fetchPage(
@@ -96,5 +99,5 @@ export function startPageProgress(plan: PullPlan, site: Site, { book, log }: Wor
   );
 }
 
-/** Whether a page completes the transaction of which the replica keeps parts. */
+/** Whether a page completes the transaction whose first parts the replica keeps. */
 const completesKeptParts = ({ start, next }: ArrivedPage): boolean => start.part > 0 && next.seq > start.seq;

@@ -11,8 +11,8 @@ const manifest = {
   ],
 } as SnapshotManifest;
 
-describe('pages', () => {
-  test('count changes and bytes, and never show more changes than the total', () => {
+describe('the progress of pages', () => {
+  test('counts changes and bytes, and never shows more changes than the total', () => {
     const progress = new PageProgress({ changes: 10, bytes: 100 }, 0, NOW);
     progress.addPage({ transactions: 1, table: 'item' }, { changes: 6, bytes: 60 }, NOW);
     expect(progress.read(NOW)).toMatchObject({ done: 6, total: 10, bytes: 60, bytesTotal: 100, table: 'item' });
@@ -20,7 +20,7 @@ describe('pages', () => {
     expect(progress.read(NOW)).toMatchObject({ done: 10, bytes: 110, table: 'item' });
   });
 
-  test('count pages of an earlier run in proportion to their bytes', () => {
+  test('counts pages of an earlier run in proportion to their bytes', () => {
     const progress = new PageProgress({ changes: 0, bytes: 0 }, 50, NOW);
     progress.setTotals({ changes: 10, bytes: 100 });
     expect(progress.read(NOW)).toMatchObject({ done: 5, bytes: 50 });
@@ -28,7 +28,7 @@ describe('pages', () => {
 
   // The parts of a large transaction arrive first and are written with the last one, so the test counts written
   // changes.
-  test('count written changes while kept parts are applied', () => {
+  test('counts written changes while kept parts are applied', () => {
     const progress = new PageProgress({ changes: 30, bytes: 300 }, 0, NOW);
     progress.addPage({ transactions: 1, table: 'item' }, { changes: 10, bytes: 100 }, NOW);
     progress.addPage({ transactions: 0, table: null }, { changes: 10, bytes: 100 }, NOW);

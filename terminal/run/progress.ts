@@ -35,7 +35,10 @@ export class PageProgress implements Measured {
   #received: PageTotals = { changes: 0, bytes: 0 };
   /** Number of changes applied, including those that an earlier run received. */
   #appliedChanges = 0;
-  /** Number of changes written so far of the transaction whose kept parts are being applied. Null: none is. */
+  /**
+   * Number of changes written so far of the transaction whose kept parts are being applied. Null when there is no such
+   * transaction.
+   */
   #writtenChanges: number | null = null;
   #table: string | null = null;
   #meter: Meter;

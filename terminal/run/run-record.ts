@@ -152,14 +152,14 @@ export class RunRecord {
     const snapshot = run.basis.by === 'snapshot' ? run.basis.reason : null;
     const differences = this.#comparison?.differences ?? null;
     // Pages without rows for this terminal only move its cursor.
-    const nothingCame = this.#tables.length === 0 && snapshot === null && differences === null;
+    const isUnchanged = this.#tables.length === 0 && snapshot === null && differences === null;
     return {
       id: run.id,
       startedAt: run.startedAt,
       endedAt: now,
       trigger: run.request.trigger,
       mode: run.request.mode,
-      outcome: outcome === 'done' && nothingCame ? 'nothing-new' : outcome,
+      outcome: outcome === 'done' && isUnchanged ? 'nothing-new' : outcome,
       from: run.from,
       to,
       snapshot,

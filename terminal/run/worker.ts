@@ -10,7 +10,10 @@ import { downloadSnapshot, installSnapshot, requestManifest } from './snapshot-w
 /** How long a long poll lasts, s. */
 const POLL_S = 30;
 
-/** After these faults the download is gone, so it is no progress. Otherwise a copy that is always damaged would be retried indefinitely. */
+/**
+ * Faults after which the terminal has discarded the download, so that it does not count as progress. Otherwise a copy
+ * that is always damaged would be retried without end.
+ */
 const DISCARDING = new Set<ErrorCode>(['snapshot_corrupt', 'disk_full']);
 
 /**

@@ -87,7 +87,7 @@ function statements(
   tables: readonly PostgresTable[],
   version: number,
 ): string[] {
-  // ONLY excludes tables that inherit from this one. A published one has its own entry.
+  // ONLY excludes tables that inherit from this one. Each published child table has its own entry.
   const wanted = tables
     .map((table) => `ONLY ${qualified(table)}`)
     .sort()

@@ -11,7 +11,7 @@ import { Stream } from './stream.ts';
 import { copyRows } from './table-copy.ts';
 
 /**
- * Settings of the server, the database, the role or the address would change the text of values. The feed must send the
+ * Settings of the server, the database, the role or the address can change the text of values. The feed must send the
  * same values nevertheless.
  */
 

@@ -122,7 +122,7 @@ test('F11: after a load, the mirror and a terminal that applied the log hold exa
 
 const ROWS: WireRow[] = Array.from({ length: 500 }, (_, n) => [n, `a${n}`, null]);
 
-test('F11: renaming a table and a column is one change, and sends no unchanged rows', () => {
+test('F11: renaming a table and a column is one change and sends no unchanged rows', () => {
   const schemas = new Map([[1, schemaOf('t', ['id', 'a', 'b'], ['id'])]]);
   hold(schemas, new Map([[1, ROWS]]));
   const schema = schemaOf('u', ['id', 'c', 'b'], ['id']);

@@ -86,7 +86,7 @@ function beginAfterOpening(state: StateOf<'opening'>, event: EventOf<'opened'>, 
     ...shared(state),
     cursor,
     start,
-    // A replica without any such run is due at once.
+    // A replica whose history has no such run is due at once.
     nextAt: everyMs === null ? null : (lastRunAt ?? context.now - everyMs) + everyMs,
   };
   if (!opened.configured || state.after === null) return rest(opened, context);

@@ -6,7 +6,7 @@ import { type RunState, withFailure, withProgress } from '../run-state.ts';
 import { type Shared, shared } from '../state.ts';
 import { rest } from './transitions.ts';
 
-/** How an attempt of a run ends: the run ends too, or waits for its next attempt. */
+/** How an attempt ends: the run ends too, or waits for its next attempt. */
 
 type Outcome = 'done' | 'nothing-new' | 'cancelled' | 'failed';
 

@@ -49,9 +49,9 @@ function followVerdict(
   const { manifest } = state;
   const run = withProgress(state.run);
   if (verdict === 'copy') return copyInstead(state, run, manifest);
-  const onlyShows = run.request.mode === 'verify' && !state.policy.repair;
-  if (onlyShows && differences.length === 0) return endRun(state, run, 'done', context);
-  if (onlyShows) {
+  const reportsOnly = run.request.mode === 'verify' && !state.policy.repair;
+  if (reportsOnly && differences.length === 0) return endRun(state, run, 'done', context);
+  if (reportsOnly) {
     const fault = { code: 'replica_differs' as const, params: summaryOf(differences) };
     return endRun(state, run, 'failed', context, { fault, retryAfterMs: null, progressed: false });
   }

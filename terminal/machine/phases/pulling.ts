@@ -59,7 +59,8 @@ function applyPage(state: Pulling, page: ArrivedPage): Step {
 /** The page is written. The next one may have arrived, be in flight, or have failed. */
 function continueAfterPage(before: Pulling, { cursor, start }: EventOf<'applied'>, context: Context): Step {
   const { next, plan } = before;
-  // A page that does not move the replica would be requested again, without end. It is no progress, so the waits grow.
+  // The run would request a page that does not move the replica without end. Such a page is no progress, so the waits
+  // grow.
   if (isSame(before.start, start) && !isEnd(start, plan)) {
     const fault = { code: 'page_out_of_order' as const, params: {} };
     return failAttempt(before, before.run, { fault, retryAfterMs: null, progressed: false }, context);
@@ -133,7 +134,7 @@ function repeatRequestWhenDue(state: Pulling, _: object, context: Context): Step
   return step({ ...state, next: { is: 'requested', start, buildingSince: next.since } }, fetchPage(run, plan, start));
 }
 
-/** Returns since when the relay has been building compacted pages. Null: it is not building any. */
+/** Returns when the relay began to build compacted pages. Null when it is not building any. */
 export function buildingSince(next: NextPage): number | null {
   if (next.is === 'building') return next.since;
   return next.is === 'requested' ? next.buildingSince : null;

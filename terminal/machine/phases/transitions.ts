@@ -30,7 +30,9 @@ export function rest(state: Shared, context: Context, after: 'anything' | 'failu
   return step({ ...base, at: 'idle' });
 }
 
-/** Polls the relay: at once, or after polls that were fruitless, after a wait that grows with their number. */
+/**
+ * Polls the relay at once. After polls that returned too early, first waits for a time that grows with their number.
+ */
 export function watch(state: Shared, context: Context): Step {
   const watching = { ...shared(state), at: 'watching' as const, since: context.now };
   if (state.fruitlessPolls === 0) return step({ ...watching, pollAt: null }, { do: 'poll' });
@@ -95,7 +97,7 @@ export function compare(state: Shared, run: PreparingRun<'comparison'>, manifest
   return step({ ...shared(state), at: 'comparing', run, manifest }, { do: 'compare', manifest, mayCopy });
 }
 
-/** Ends the work of a run. The run itself ends after its work. */
+/** Aborts the work of a run. The run ends once that work has ended. */
 export function cancel(state: RunningState, after: AfterCancel, context: Context): Step {
   return step({ ...shared(state), at: 'cancelling', run: state.run, since: context.now, after }, { do: 'abort' });
 }

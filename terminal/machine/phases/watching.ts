@@ -14,7 +14,8 @@ import { startRun, watch } from './transitions.ts';
 /** The machine follows the relay with long polls. An answer with changes starts a run, and so does a failure. */
 
 /**
- * A poll that returns without changes before this time, ms, was not held by the relay: a proxy may be answering for it.
+ * When a poll returns without changes before this time, ms, the relay did not hold it. A proxy may be answering in its
+ * place.
  */
 const HELD_MS = 1_000;
 

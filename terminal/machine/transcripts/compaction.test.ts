@@ -59,7 +59,7 @@ test.each(['squash_larger', 'squash_building'] as const)(
   },
 );
 
-test('Q3: finishes a compacted transaction of which it keeps parts, then pulls ordinary pages to the target', () => {
+test('Q3: finishes a compacted transaction whose parts it keeps, then pulls ordinary pages to the target', () => {
   const rig = rigWithParts(40);
   rig.send(start());
   rig.on(probed(50, PLANS.pages), 'fetch 5.2 compacted');
@@ -79,7 +79,7 @@ test('Q3: drops kept parts when the relay refuses to continue them', () => {
   expect(rig.state).toMatchObject({ plan: { target: 50, kind: 'ordinary' } });
 });
 
-test('Q3: drops kept parts for a run of one transaction, and when a restored relay is behind their end', () => {
+test('Q3: drops kept parts in a run of one transaction, and when the relay was restored to a seq before their end', () => {
   const one = rigWithParts(40);
   one.send(start('one'));
   one.on(probed(50, PLANS.compacted), 'discard');
@@ -88,7 +88,7 @@ test('Q3: drops kept parts for a run of one transaction, and when a restored rel
   setBack.on(probed(30, PLANS.compacted), 'discard');
 });
 
-test('Q3: asks for a new plan when the horizon passes a transaction of which it keeps parts', () => {
+test('Q3: asks for a new plan when the horizon passes a transaction whose parts it keeps', () => {
   const rig = rigWithParts(40, { freshCopy: 'take' });
   rig.send(start());
   rig.send(probed(40, PLANS.compacted));

@@ -102,7 +102,7 @@ describe('a page that does not fit', () => {
   });
 });
 
-test('a failed comparison is repeated for the same reason and can be cancelled', () => {
+test('a run repeats a failed comparison for the same reason, and can be cancelled', () => {
   const rig = new Rig();
   rig.send(start());
   rig.send(probed(5, PLANS.none, true));
@@ -116,7 +116,7 @@ test('a failed comparison is repeated for the same reason and can be cancelled',
 });
 
 // Neither the structure nor the relay shows the alteration. Only the run knows that a page did not fit.
-test('a retry compares after a misfit, although the structure of the tables is right', () => {
+test("a run still compares on its retry after a misfit, although the tables' structure is right", () => {
   const rig = new Rig();
   rig.send(start());
   rig.send(probed(9, PLANS.pages));

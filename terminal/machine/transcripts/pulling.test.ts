@@ -64,7 +64,7 @@ describe('a pull', () => {
   });
 
   // A cancel arrives while the replica writes a page. The page is kept, and the run ends after the write.
-  test('after a cancel, ends once all work has stopped and keeps written pages', () => {
+  test('ends after a cancel when all work has stopped, and keeps written pages', () => {
     const rig = new Rig();
     rig.send(start());
     rig.send(probed(8, PLANS.pages));
@@ -75,7 +75,7 @@ describe('a pull', () => {
     expect(rig.state).toMatchObject({ at: 'idle', cursor: cursor(7) });
   });
 
-  test('into an empty replica, installs a snapshot and then pulls to the fixed target', () => {
+  test('installs a snapshot into an empty replica, then pulls to the fixed target', () => {
     const rig = new Rig({}, null);
     rig.send(start());
     rig.on(probed(8, bySnapshot('first')), 'manifest');
@@ -179,7 +179,7 @@ describe('waits between attempts', () => {
     expect(rig.state.at).toBe('idle');
   });
 
-  test('end when the network returns or a person asks again', () => {
+  test('end when the network returns or a person repeats the request', () => {
     for (const event of [{ type: 'online', online: true } as const, start()]) {
       const rig = new Rig();
       rig.send(start());

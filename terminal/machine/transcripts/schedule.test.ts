@@ -26,7 +26,7 @@ describe('the schedule', () => {
 
   // The relay no longer keeps the history of this replica. A scheduled run may start at night, when nobody can be
   // asked.
-  test('downloads a fresh copy without asking, whereas a click reports that one is needed', () => {
+  test('downloads a fresh copy without asking, but a manual run only reports that one is needed', () => {
     const gone = probed(8, bySnapshot('epoch_changed'));
     const scheduled = new Rig(EVERY_MINUTE);
     scheduled.now += 60_000;
