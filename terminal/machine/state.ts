@@ -51,8 +51,8 @@ export interface Shared {
   /** When the next automatic run is due; null: never. */
   nextAt: number | null;
   /**
-   * Polls in a row that failed, or were answered at once with nothing new, or led to a run that failed or replaced the data.
-   * The waits between polls grow with them.
+   * Number of consecutive polls that failed, returned at once without changes, or led to a run that failed or replaced
+   * the data. The waits between polls grow with it.
    */
   fruitlessPolls: number;
 }
