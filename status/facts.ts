@@ -61,7 +61,7 @@ const phaseOf = <T extends TimeSchema>(time: T) =>
     }),
     z.object({ kind: z.literal('cancelling'), since: time }),
   ]);
-/** The work of the agent. */
+/** The agent's present work. */
 export const Phase = phaseOf(Time);
 export type Phase = z.infer<typeof Phase>;
 
@@ -136,7 +136,7 @@ const factsOf = <T extends TimeSchema>(time: T) =>
     ]),
     phase: phaseOf(time),
     paused: pauseOf(time).nullable(),
-    /** Whether the operating system reports a network. Only false is reliable. Null: it reports nothing. */
+    /** Whether the operating system reports a network. Only false is reliable. Null: it does not report one. */
     online: z.boolean().nullable(),
     replica: z.object({
       /** The replica's cursor. Null when this PC has never synced. */

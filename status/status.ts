@@ -172,7 +172,7 @@ const statusOf = <T extends TimeSchema>(time: T) =>
     /** The most useful next action. Null: a person can only wait. */
     primary: Action.nullable(),
     secondary: z.array(Action),
-    /** Progress of the run under way. Null: none. */
+    /** Progress of the run under way. Null when there is none. */
     progress: progressOf(time).nullable(),
     /** Other warnings and errors that apply, most important first. */
     attention: z.array(attentionOf(time)),

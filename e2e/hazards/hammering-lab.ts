@@ -11,13 +11,13 @@ import { TestRelay } from '@tidemark/testing/test-relay';
 import Database from 'better-sqlite3';
 
 /**
- * A real relay behind a server that answers one kind of request in the relay's place, with any nonsense, and counts
- * all requests of a real agent.
+ * A real relay behind a server that answers one kind of request with an invalid answer instead of the relay's. The lab
+ * counts all requests of a real agent.
  */
 
 export type Kind = Exclude<keyof typeof PATHS, 'session' | 'batches' | 'tables'>;
 
-/** An answer in the relay's place. `cut`: the connection is closed. A function changes the relay's own answer. */
+/** The invalid answer. `cut` closes the connection. A function changes the relay's own answer. */
 export type Nonsense =
   | 'cut'
   | { status: number; headers?: Record<string, string>; body?: string }
@@ -29,7 +29,7 @@ const PATTERNS = Object.entries(PATHS).map(
 const kindOf = (url: string) => PATTERNS.find(([, pattern]) => pattern.test(url.split('?')[0] ?? ''))?.[0];
 
 class NonsenseServer {
-  /** Kinds of the requests that arrived. */
+  /** The kind of each request that arrived. */
   readonly asked: string[] = [];
   readonly #server: http.Server;
   readonly #sockets = new Set<Socket>();
@@ -68,7 +68,10 @@ class NonsenseServer {
   }
 }
 
-/** Passes a request on. `change`: changes the body of the answer, which is then sent without a coding. */
+/**
+ * Forwards a request to the relay. If `change` is set, it changes the body of the answer, which is then sent
+ * uncompressed.
+ */
 function pass(
   target: string,
   request: http.IncomingMessage,
@@ -96,11 +99,11 @@ function pass(
   request.pipe(onward);
 }
 
-/** A situation in which an agent requests a kind of answer. */
+/** The situation in which an agent sends one kind of request. */
 interface Situation {
-  /** Null: the agent follows the relay. */
+  /** The mode of the run; null for an agent that follows the relay. */
   mode: Mode | null;
-  /** The replica before: none, or one that is behind, or one that is up to date with rows that differ. */
+  /** The replica before the run: none, one that is behind, or one that is caught up but has rows that differ. */
   replica: 'none' | 'behind' | 'differs';
 }
 
@@ -116,7 +119,7 @@ export const SITUATIONS: Record<Kind, Situation> = {
 };
 
 const ROWS = 300;
-/** A name that no coding makes much smaller. */
+/** Returns a name that hardly compresses. */
 const noise = (n: number) =>
   Array.from({ length: 160 }, (_, i) =>
     Math.sin(n * 1000 + i)
@@ -124,10 +127,10 @@ const noise = (n: number) =>
       .slice(2, 16),
   ).join('');
 
-/** The requests of one agent, and the runs that ended. */
+/** The requests of one agent, and its completed runs. */
 export interface Asked {
   requests: number;
-  /** How many requests of each kind. */
+  /** Number of requests by kind. */
   byKind: Record<string, number>;
   runs: Run[];
 }
@@ -141,7 +144,9 @@ export class HammeringLab {
     this.relay = relay;
   }
 
-  /** The relay has built its snapshots and compacted pages, so no honest answer makes an agent wait. */
+  /**
+   * Starts a relay and makes it build its snapshots and compacted pages, so that no valid answer makes an agent wait.
+   */
   static async start(): Promise<HammeringLab> {
     const relay = await TestRelay.start();
     const lab = new HammeringLab(relay);
@@ -169,7 +174,7 @@ export class HammeringLab {
     return path.join(this.#folder, name);
   }
 
-  /** One run without nonsense. */
+  /** Runs the agent once with valid answers. */
   async #run(file: string, mode: Mode): Promise<void> {
     const { agent, ended } = this.#agent(this.relay.url, this.#file(file), mode);
     const run = await ended;
@@ -200,7 +205,7 @@ export class HammeringLab {
     return { agent, runs, ended };
   }
 
-  /** Counts the requests of an agent within a time, when requests of one kind are answered with nonsense. */
+  /** Counts the requests of an agent within a time while one kind of request gets invalid answers. */
   async ask(kind: Kind, nonsense: Nonsense, windowMs: number): Promise<Asked> {
     const { mode, replica } = SITUATIONS[kind];
     const file = this.#file(`agent-${++this.#agents}.sqlite`);

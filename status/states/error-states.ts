@@ -38,7 +38,10 @@ const stateOf = (fault: Fault): StatusCode => STATE_OF_ERROR[fault.code] ?? 'fai
 /** Whether an error has its own state, rather than the common `failed`. */
 export const hasOwnState = (fault: Fault): boolean => STATE_OF_ERROR[fault.code] !== undefined;
 
-/** Returns the fault that leads to a state: the local database's, otherwise the last run's. Null: none does. */
+/**
+ * Returns the fault that leads to a state: the local database's, otherwise the last run's. Null when neither leads to
+ * it.
+ */
 export function faultFor(reading: Reading, code: StatusCode): Fault | null {
   const local = reading.facts.replica.fault;
   if (local !== null && stateOf(local) === code) return local;

@@ -50,7 +50,9 @@ export interface Shared {
   paused: Pause | null;
   /** When the next automatic run is due; null: never. */
   nextAt: number | null;
-  /** Polls in a row that failed, or were answered at once with nothing new. The waits between polls grow with them. */
+  /**
+   * Number of consecutive polls that failed, or returned at once without changes. The waits between polls grow with it.
+   */
   fruitlessPolls: number;
 }
 

@@ -99,9 +99,9 @@ test('Q3: asks for a new plan when the horizon passes a transaction whose parts 
 });
 
 test.each([
-  ['newer than ten minutes', NOW - 5_000, 'ordinary'],
-  ['a day old', NOW - 86_400_000, 'compacted'],
-])('a terminal that follows the relay chooses the pages for changes %s', (_, oldestAt, kind) => {
+  ['ordinary', 'newer than ten minutes', NOW - 5_000],
+  ['compacted', 'a day old', NOW - 86_400_000],
+])('a terminal that follows the relay pulls %s pages when its backlog is %s', (kind, _, oldestAt) => {
   const rig = new Rig({ watch: true });
   const behind = { transactions: 9, changes: 9, bytes: 9e6, oldestAt };
   rig.send({ type: 'polled', status: { ...status(50, PLANS.compacted), behind } });
