@@ -9,8 +9,8 @@ import type { Log, Source } from './source.ts';
 
 /**
  * Runs a feed: one session after another, each from the relay's durable position. After an error it waits, longer each
- * time, and begins a new session. It waits in the same way when session after session ends without a new durable
- * position. An error that waiting cannot resolve ends the feed.
+ * time, and begins a new session. It also waits if consecutive sessions end without a new durable position. An error
+ * that waiting cannot resolve ends the feed.
  */
 
 export interface FeedDeps {
@@ -47,7 +47,7 @@ const FINAL = new Set([
 export async function runFeed(deps: FeedDeps, signal: AbortSignal): Promise<void> {
   const sessions = new FeedSessions(deps.source, deps.log);
   let attempt = 0;
-  /** Sessions in a row that ended without an error and without a new durable position. */
+  /** Number of consecutive sessions that ended without an error and without a new durable position. */
   let idleSessions = 0;
   let hasSent = false;
   while (!signal.aborted) {
@@ -60,7 +60,7 @@ export async function runFeed(deps: FeedDeps, signal: AbortSignal): Promise<void
       });
       attempt = 0;
       idleSessions = sent ? 0 : idleSessions + 1;
-      // One such session is usual: the next one takes the base copy.
+      // One such session is normal, because the next one takes the base copy.
       if (idleSessions > 1) await pause(retryWaitMs(idleSessions - 1, null, deps.random(), PACE), signal);
     } catch (thrown) {
       const error = asTidemarkError(thrown);
@@ -75,7 +75,7 @@ export async function runFeed(deps: FeedDeps, signal: AbortSignal): Promise<void
   }
 }
 
-/** Returns early when `signal` aborts. */
+/** Waits. Returns early when `signal` is aborted. */
 async function pause(ms: number, signal: AbortSignal): Promise<void> {
   await sleep(ms, undefined, { signal }).catch(() => undefined);
 }

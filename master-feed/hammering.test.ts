@@ -6,10 +6,16 @@ import { expect, test } from 'vitest';
 import { runFeed } from './feed.ts';
 import { RelayLink } from './relay-link.ts';
 
-/** W1: whatever answers in the relay's place, a feed repeats no request without a pause that grows. */
+/**
+ * Rule W1: a feed never repeats a request without a growing pause, whatever the relay or a proxy in front of it
+ * answers.
+ */
 
 const WINDOW_MS = 2_000;
-/** The waits within the window are at least 125, 250, 500 and 1000 ms. An attempt is a session and a batch. */
+/**
+ * Upper bound on the requests within the window. The pauses are at least 125, 250, 500 and 1000 ms, and each attempt
+ * sends a session request and a batch.
+ */
 const MOST_REQUESTS = 5 * 2;
 
 const HTML = '<html>Sign in</html>';
@@ -25,7 +31,7 @@ interface Answer {
 }
 const busy = (retryAfter: string): Answer => ({ status: 503, body: HTML, headers: { 'retry-after': retryAfter } });
 
-/** Counts the requests of a feed within the window, and the faults that it logs. */
+/** Counts the requests of a feed within the window, and collects the faults that it logs. */
 async function count(answers: { session: Answer; batches: Answer }): Promise<{ requests: number; faults: unknown[] }> {
   let requests = 0;
   const server = http.createServer((request, response) => {
@@ -69,7 +75,7 @@ test.each<[string, { session: Answer; batches: Answer }, string | null]>([
   ['Retry-After: soon', { session: busy('soon'), batches: OK }, 'relay_failed'],
   ['a sign-in page', { session: { status: 200, body: HTML }, batches: OK }, 'relay_not_tidemark'],
   ['another object', { session: { status: 200, body: '{}' }, batches: OK }, 'relay_not_tidemark'],
-  // A session in which the feed can only ask for another one.
+  // In this session, the feed can only request another session.
   ['a position that never goes', { session: { status: 200, body: session('0000000000000009') }, batches: OK }, null],
 ])('a feed makes few requests when the relay answers with %s', async (_, answers, code) => {
   const { requests, faults } = await count(answers);
@@ -78,6 +84,6 @@ test.each<[string, { session: Answer; batches: Answer }, string | null]>([
   expect([...new Set(faults)]).toEqual(code === null ? [] : [code]);
 });
 
-test('a feed waits as long as Retry-After asks', async () => {
+test('a feed waits for the time in Retry-After', async () => {
   expect(await count({ session: busy('60'), batches: OK })).toEqual({ requests: 1, faults: ['relay_failed'] });
 });

@@ -14,9 +14,9 @@ import type { z } from 'zod';
  */
 const ANSWER_MS = 10 * 60_000;
 
-/** A request that the relay, or something in front of it, refused. */
+/** The error for a request that the relay, or a proxy in front of it, rejected. */
 export class RefusedRequest extends TidemarkError {
-  /** How long Retry-After asks to wait, ms. */
+  /** The time in Retry-After, in ms; null if the answer has none. */
   readonly retryAfterMs: number | null;
 
   constructor(code: ErrorCode, params: ErrorParams, retryAfterMs: number | null) {

@@ -40,7 +40,7 @@ async function replaceCopy(change: (copy: Buffer) => { copy: Buffer; coded: Buff
 
 const sha256Of = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');
 
-/** Returns the files next to the replica, except for its lock. */
+/** Returns the names of snapshot and download files in the replica's folder. */
 const leftovers = () => readdirSync(folder).filter((name) => /^branch\.sqlite\.(snapshot|download)/.test(name));
 
 /** Overwrites a page in the middle of the snapshot's rows. */
@@ -51,7 +51,7 @@ function withBrokenPage(copy: Buffer): { copy: Buffer; coded: Buffer } {
   return { copy: broken, coded: broken };
 }
 
-describe('a copy of the relay', () => {
+describe('a damaged snapshot', () => {
   test('copy-with-broken-page: the first pull rejects the snapshot and leaves no file', async () => {
     await relay.base(5000, (n) => `item ${Math.sin(n)}`);
     await replaceCopy(withBrokenPage);
@@ -63,7 +63,7 @@ describe('a copy of the relay', () => {
     await relay.base(5000, (n) => `item ${Math.sin(n)}`);
     expect((await pullDirectly()).outcome).toBe('done');
     const before = rows();
-    // The relay has a new epoch, so the terminal needs a snapshot.
+    // Give the replica another epoch, so that the terminal needs a snapshot.
     const db = new Database(database());
     db.exec("UPDATE tidemark_meta SET epoch = 'zzzzzzzz'");
     db.close();

@@ -11,13 +11,13 @@ import { TestRelay } from '@tidemark/testing/test-relay';
 import Database from 'better-sqlite3';
 
 /**
- * A real relay behind a server that answers one kind of request in the relay's place, with any nonsense, and counts
- * all requests of a real agent.
+ * A real relay behind a server that answers one kind of request with an invalid answer instead of the relay's. The lab
+ * counts all requests of a real agent.
  */
 
 export type Kind = Exclude<keyof typeof PATHS, 'session' | 'batches' | 'tables'>;
 
-/** An answer in the relay's place. `cut`: the connection is closed. A function changes the relay's own answer. */
+/** The invalid answer. `cut` closes the connection. A function changes the relay's own answer. */
 export type Nonsense =
   | 'cut'
   | { status: number; headers?: Record<string, string>; body?: string }
@@ -28,22 +28,19 @@ const PATTERNS = Object.entries(PATHS).map(
 );
 const kindOf = (url: string) => PATTERNS.find(([, pattern]) => pattern.test(url.split('?')[0] ?? ''))?.[0];
 
-class NonsenseServer {
-  /** Kinds of the requests that arrived. */
+/** Answers a request. `n`: its number. */
+type Answer = (kind: string, n: number, request: http.IncomingMessage, response: http.ServerResponse) => void;
+
+class CountingServer {
+  /** The kind of each request that arrived. */
   readonly asked: string[] = [];
   readonly #server: http.Server;
   readonly #sockets = new Set<Socket>();
 
-  private constructor(target: string, kind: Kind, nonsense: Nonsense) {
+  private constructor(answer: Answer) {
     this.#server = http.createServer((request, response) => {
-      const asked = kindOf(request.url ?? '') ?? 'unknown';
-      this.asked.push(asked);
-      if (asked !== kind) return void pass(target, request, response, null);
-      if (nonsense === 'cut') return void request.socket.destroy();
-      if (typeof nonsense === 'function') return void pass(target, request, response, nonsense);
-      request.resume();
-      response.writeHead(nonsense.status, { 'content-type': 'text/html', ...nonsense.headers });
-      response.end(nonsense.body ?? '');
+      const kind = kindOf(request.url ?? '') ?? 'unknown';
+      answer(kind, this.asked.push(kind), request, response);
     });
     this.#server.on('connection', (socket) => {
       this.#sockets.add(socket);
@@ -51,8 +48,8 @@ class NonsenseServer {
     });
   }
 
-  static async start(target: string, kind: Kind, nonsense: Nonsense): Promise<NonsenseServer> {
-    const server = new NonsenseServer(target, kind, nonsense);
+  static async start(answer: Answer): Promise<CountingServer> {
+    const server = new CountingServer(answer);
     await new Promise<void>((resolve) => server.#server.listen(0, '127.0.0.1', resolve));
     return server;
   }
@@ -68,7 +65,31 @@ class NonsenseServer {
   }
 }
 
-/** Passes a request on. `change`: changes the body of the answer, which is then sent without a coding. */
+/** Answers one kind of request with nonsense. Passes every other one on. */
+function withNonsense(target: string, kind: Kind, nonsense: Nonsense): Answer {
+  return (asked, _, request, response) => {
+    if (asked !== kind) return void pass(target, request, response, null);
+    if (nonsense === 'cut') return void request.socket.destroy();
+    if (typeof nonsense === 'function') return void pass(target, request, response, nonsense);
+    request.resume();
+    response.writeHead(nonsense.status, { 'content-type': 'text/html', ...nonsense.headers });
+    response.end(nonsense.body ?? '');
+  };
+}
+
+/** Passes each request on to the relay that `choose` names. */
+function between(choose: (kind: string, n: number) => TestRelay): Answer {
+  return (kind, n, request, response) => {
+    const relay = choose(kind, n);
+    request.headers.authorization = `Bearer ${relay.token('terminal')}`;
+    pass(relay.url, request, response, null);
+  };
+}
+
+/**
+ * Forwards a request to the relay. If `change` is set, it changes the body of the answer, which is then sent
+ * uncompressed.
+ */
 function pass(
   target: string,
   request: http.IncomingMessage,
@@ -96,11 +117,11 @@ function pass(
   request.pipe(onward);
 }
 
-/** A situation in which an agent requests a kind of answer. */
+/** The situation in which an agent sends one kind of request. */
 interface Situation {
-  /** Null: the agent follows the relay. */
+  /** The mode of the run; null for an agent that follows the relay. */
   mode: Mode | null;
-  /** The replica before: none, or one that is behind, or one that is up to date with rows that differ. */
+  /** The replica before the run: none, one that is behind, or one that is caught up but has rows that differ. */
   replica: 'none' | 'behind' | 'differs';
 }
 
@@ -116,7 +137,7 @@ export const SITUATIONS: Record<Kind, Situation> = {
 };
 
 const ROWS = 300;
-/** A name that no coding makes much smaller. */
+/** Returns a name that hardly compresses. */
 const noise = (n: number) =>
   Array.from({ length: 160 }, (_, i) =>
     Math.sin(n * 1000 + i)
@@ -124,10 +145,10 @@ const noise = (n: number) =>
       .slice(2, 16),
   ).join('');
 
-/** The requests of one agent, and the runs that ended. */
+/** The requests of one agent, and its completed runs. */
 export interface Asked {
   requests: number;
-  /** How many requests of each kind. */
+  /** Number of requests by kind. */
   byKind: Record<string, number>;
   runs: Run[];
 }
@@ -141,7 +162,9 @@ export class HammeringLab {
     this.relay = relay;
   }
 
-  /** The relay has built its snapshots and compacted pages, so no honest answer makes an agent wait. */
+  /**
+   * Starts a relay and makes it build its snapshots and compacted pages, so that no valid answer makes an agent wait.
+   */
   static async start(): Promise<HammeringLab> {
     const relay = await TestRelay.start();
     const lab = new HammeringLab(relay);
@@ -169,7 +192,7 @@ export class HammeringLab {
     return path.join(this.#folder, name);
   }
 
-  /** One run without nonsense. */
+  /** Runs the agent once with valid answers. */
   async #run(file: string, mode: Mode): Promise<void> {
     const { agent, ended } = this.#agent(this.relay.url, this.#file(file), mode);
     const run = await ended;
@@ -200,12 +223,21 @@ export class HammeringLab {
     return { agent, runs, ended };
   }
 
-  /** Counts the requests of an agent within a time, when requests of one kind are answered with nonsense. */
+  /** Counts the requests of an agent within a time while one kind of request gets invalid answers. */
   async ask(kind: Kind, nonsense: Nonsense, windowMs: number): Promise<Asked> {
     const { mode, replica } = SITUATIONS[kind];
     const file = this.#file(`agent-${++this.#agents}.sqlite`);
     if (replica !== 'none') copyFileSync(this.#file(`${replica}.sqlite`), file);
-    const server = await NonsenseServer.start(this.relay.url, kind, nonsense);
+    return this.#count(withNonsense(this.relay.url, kind, nonsense), file, mode, windowMs);
+  }
+
+  /** Counts the requests of an agent that follows several relays behind one address. It begins without data. */
+  async askRelays(choose: (kind: string, n: number) => TestRelay, windowMs: number): Promise<Asked> {
+    return this.#count(between(choose), this.#file(`agent-${++this.#agents}.sqlite`), null, windowMs);
+  }
+
+  async #count(answer: Answer, file: string, mode: Mode | null, windowMs: number): Promise<Asked> {
+    const server = await CountingServer.start(answer);
     const { agent, runs } = this.#agent(server.url, file, mode);
     await new Promise((resolve) => setTimeout(resolve, windowMs));
     const asked = [...server.asked];

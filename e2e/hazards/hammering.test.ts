@@ -1,23 +1,26 @@
+import { TestRelay } from '@tidemark/testing/test-relay';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { HammeringLab, type Kind, type Nonsense, SITUATIONS } from './hammering-lab.ts';
 
 /**
- * W: whatever a relay, or something in front of it, answers, an agent repeats no request without a pause that grows. A
- * real agent runs for a short time against each kind of nonsense in each kind of answer, and its requests are counted.
+ * Rules W: an agent never repeats a request without a growing pause, whatever the relay or a proxy in front of it
+ * answers. A real agent runs for a short time against each invalid answer to each kind of request, and the test counts
+ * its requests.
  */
 
 const WINDOW_MS = 2_000;
 /**
- * Upper bound on attempts within the window: the waits between them are at least 250, 500 and 1000 ms (W1), or 1 s (W2).
+ * Upper bound on attempts within the window: the pauses between them are at least 250, 500 and 1000 ms (W1), or 1 s
+ * (W2).
  */
 const MOST_ATTEMPTS = 4;
-/** Upper bound on requests of one attempt: a status, a manifest, two pages and the list of transactions. */
+/** Upper bound on the requests of one attempt: a status, a manifest, two pages and the list of transactions. */
 const REQUESTS_OF_ATTEMPT = 5;
 
 const HTML = '<html>Sign in</html>';
 const JSON_TYPE = { 'content-type': 'application/json' };
 const later = (header: string, status = 503) => ({ status, headers: { 'retry-after': header } });
-/** A problem document of the relay. */
+/** Returns a problem document of the relay. */
 const problem = (code: string, status = 503): Nonsense => ({
   status,
   headers: { 'content-type': 'application/problem+json', 'retry-after': '0' },
@@ -55,7 +58,7 @@ const NONSENSE: Record<string, Nonsense> = {
   page_out_of_order: problem('page_out_of_order', 502),
 };
 
-describe('hammering', () => {
+describe('a relay with invalid answers', () => {
   let lab: HammeringLab;
   beforeAll(async () => {
     lab = await HammeringLab.start();
@@ -64,15 +67,34 @@ describe('hammering', () => {
     await lab.stop();
   });
 
-  test.each(Object.keys(SITUATIONS) as Kind[])('requests are bounded, whatever answers %s', async (kind) => {
-    const counted = await Promise.all(
-      Object.entries(NONSENSE).map(async ([name, nonsense]) => {
-        const { requests, byKind } = await lab.ask(kind, nonsense, WINDOW_MS);
-        return { name, requests, byKind };
-      }),
-    );
-    // The harness works only when the agents ask for this kind of answer at all.
-    expect(counted.filter(({ byKind }) => byKind[kind] === undefined)).toEqual([]);
-    expect(counted.filter(({ requests }) => requests > MOST_ATTEMPTS * REQUESTS_OF_ATTEMPT)).toEqual([]);
+  test.each(Object.keys(SITUATIONS) as Kind[])(
+    'an agent limits its requests whatever the answer to %s',
+    async (kind) => {
+      const counted = await Promise.all(
+        Object.entries(NONSENSE).map(async ([name, nonsense]) => {
+          const { requests, byKind } = await lab.ask(kind, nonsense, WINDOW_MS);
+          return { name, requests, byKind };
+        }),
+      );
+      // Every agent must have sent this kind of request, or the test proves nothing.
+      expect(counted.filter(({ byKind }) => byKind[kind] === undefined)).toEqual([]);
+      expect(counted.filter(({ requests }) => requests > MOST_ATTEMPTS * REQUESTS_OF_ATTEMPT)).toEqual([]);
+    },
+  );
+
+  test.each<[string, (kind: string, n: number) => boolean]>([
+    ['by turns', (_, n) => n % 2 === 0],
+    ['one the status, the other everything else', (kind) => kind === 'status'],
+  ])('W5: two relays of different epochs behind one address cause few copies (%s)', async (_, isFirst) => {
+    const other = await TestRelay.start();
+    try {
+      await other.base(10);
+      const { byKind, requests } = await lab.askRelays((kind, n) => (isFirst(kind, n) ? lab.relay : other), WINDOW_MS);
+      expect(byKind.snapshotFile ?? 0).toBeGreaterThan(0);
+      expect(byKind.snapshotFile ?? 0).toBeLessThanOrEqual(MOST_ATTEMPTS);
+      expect(requests).toBeLessThanOrEqual(MOST_ATTEMPTS * REQUESTS_OF_ATTEMPT);
+    } finally {
+      await other.stop();
+    }
   });
 });

@@ -150,7 +150,7 @@ class Lab {
   }
 
   /** Waits until the running feed reports that the master is not ready. Returns its message. */
-  async refusal(): Promise<string> {
+  async prerequisiteError(): Promise<string> {
     const refusals = () => this.events('fault').filter(({ code }) => code === 'source_not_ready');
     await until(
       async () => refusals().length > 0,

@@ -34,5 +34,5 @@ export async function tables({ relay }: Branch, rows = 300): Promise<void> {
 }
 
 /** Returns the differences of a run as rows of table, missing, extra, different. */
-export const found = (run: Run) =>
+export const differencesOf = (run: Run) =>
   run.differences?.map(({ table, missing, extra, different }) => [table, missing, extra, different]);

@@ -58,7 +58,7 @@ export class Digester {
     coding: Coding,
   ): Promise<ReadyPage> {
     const name = `${method} ${input.file} ${createHash('sha256').update(JSON.stringify(input.asks)).digest('hex')}`;
-    return withPatience(this.#cache.get(name, coding, () => this.#call(method, input as never)));
+    return answerOrBusy(this.#cache.get(name, coding, () => this.#call(method, input as never)));
   }
 
   async #call(method: 'digests' | 'rows', input: { file: string; asks: DigestRequest['asks'] }): Promise<Buffer> {
@@ -74,7 +74,7 @@ export class Digester {
   }
 }
 
-async function withPatience(answer: Promise<ReadyPage>): Promise<ReadyPage> {
+async function answerOrBusy(answer: Promise<ReadyPage>): Promise<ReadyPage> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new TidemarkError('relay_busy')), PATIENCE_MS);

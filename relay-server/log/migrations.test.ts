@@ -112,7 +112,7 @@ test.each(Object.keys(RELEASED).map(Number))(
   },
 );
 
-test('a new store begins an epoch, and keeps it when the relay opens it again', () => {
+test('a new store begins an epoch and keeps it when the relay reopens the store', () => {
   migrate(db);
   const first = query(db, FEED_SQL, FEED_ROW).one();
   expect(first).toMatchObject({ head: 0, horizon: 0, position: null, committedAt: null, nextTableId: 1 });

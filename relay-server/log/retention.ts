@@ -11,8 +11,8 @@ import type { FeedConfig } from '../config/relay-config.ts';
  */
 
 /**
- * The limits of the log. The relay drops the oldest increments when either limit is passed. A key that relay.yaml has and
- * this schema does not have fails to compile. `feed/keeping-time.ts` predicts the effect of each limit.
+ * The limits of the log. The relay drops the oldest increments when either limit is passed. The code does not compile
+ * if relay.yaml has a limit that this schema does not have. `feed/keeping-time.ts` predicts the effect of each limit.
  */
 export const Retention = z.object({
   days: z.number().positive(),

@@ -91,7 +91,7 @@ export function scopesOf(filter: TableFilter | undefined, attributes: Attributes
   let names = [''];
   for (const { attribute } of conditions) {
     const values = valuesOf(attributes, attribute);
-    names = names.flatMap((name) => values.map((value) => joined(name, attribute, value)));
+    names = names.flatMap((name) => values.map((value) => appendToScope(name, attribute, value)));
   }
   return names;
 }
@@ -105,7 +105,7 @@ export function namedAttributes(filters: Filters): Map<string, string> {
 }
 
 /** Appends an attribute value to a scope's name: `branch=7&region=north`. */
-export function joined(name: string, attribute: string, value: string): string {
+export function appendToScope(name: string, attribute: string, value: string): string {
   return `${name}${name === '' ? '' : '&'}${attribute}=${encodeURIComponent(value)}`;
 }
 

@@ -1,7 +1,14 @@
 import type { WireRow, WireValue } from '@tidemark/protocol/lines';
 import type { ColumnSchema, TableSchema } from '@tidemark/protocol/schema';
 import { type Comparison, comparisonOf } from './constants.ts';
-import { type Attributes, attributeConditions, EVERYONE_SCOPE, joined, type TableFilter, valuesOf } from './filters.ts';
+import {
+  type Attributes,
+  appendToScope,
+  attributeConditions,
+  EVERYONE_SCOPE,
+  type TableFilter,
+  valuesOf,
+} from './filters.ts';
 import { logicalTypeOf } from './undeclared-types.ts';
 
 /**
@@ -108,7 +115,7 @@ export class Router {
     for (const each of this.#attributes) {
       const value = textOf(row, each);
       if (value === null) return null;
-      name = joined(name, each.attribute, value);
+      name = appendToScope(name, each.attribute, value);
     }
     return name;
   }

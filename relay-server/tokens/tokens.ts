@@ -67,7 +67,7 @@ export class Tokens {
       const at = tokens.findIndex(isOf(name, feed));
       const found = tokens[at];
       if (!found) return { tokens, result: null };
-      const next = { ...found, attributes: changed(found, change) };
+      const next = { ...found, attributes: changedAttributes(found, change) };
       return { tokens: tokens.with(at, next), result: next };
     });
   }
@@ -135,7 +135,7 @@ const order = (a: string, b: string) => (a < b ? -1 : 1);
 const isOf = (name: string, feed: string) => (each: { name: string; feed: string }) =>
   each.name === name && each.feed === feed;
 
-function changed(
+function changedAttributes(
   { name, attributes }: StoredToken,
   { set, unset = [] }: { set: Bearer['attributes']; unset?: string[] },
 ): Bearer['attributes'] {

@@ -17,18 +17,18 @@ export function momentTicks(from: number, to: number): number[] {
 
 /** Returns integer ticks from 0 to the first round number that is at least `top`. */
 export function countTicks(top: number): number[] {
-  return covering(Math.max(top, INTERVALS), 1);
+  return ticksIncluding(Math.max(top, INTERVALS), 1);
 }
 
 /** Returns ticks in ms from 0 to the first round duration that is at least `topMs`: full minutes, hours or days. */
 export function spanTicks(topMs: number): number[] {
   const goal = Math.max(topMs, INTERVALS * MINUTE_MS);
   const unit = goal <= 2 * HOUR_MS ? MINUTE_MS : goal <= 2 * DAY_MS ? HOUR_MS : DAY_MS;
-  return covering(goal, unit);
+  return ticksIncluding(goal, unit);
 }
 
 /** Returns ticks that include `top`. Ticks of d3 can end below it, so this adds one more step if necessary. */
-function covering(top: number, unit: number): number[] {
+function ticksIncluding(top: number, unit: number): number[] {
   const ticks = niceNumbers(0, top / unit, INTERVALS).filter(Number.isInteger);
   const step = Math.max(1, (ticks[1] ?? 1) - (ticks[0] ?? 0));
   const last = ticks.at(-1) ?? 0;

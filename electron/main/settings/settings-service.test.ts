@@ -141,7 +141,7 @@ test('reports every invalid field and uses its default; the other fields keep th
   expect(settings.get()).toMatchObject({ feed: 'shop', hasToken: true, everyMinutes: 0, theme: 'system' });
 });
 
-test('reports a key that the key store does not return until a new key is saved, and keeps the other settings', async () => {
+test('reports an unreadable key until a new key is saved, and keeps the other settings', async () => {
   await (await open()).change(SET);
   const stored = JSON.parse(await readFile(file(), 'utf8'));
   await writeFile(file(), JSON.stringify({ ...stored, token: { store: 'os', value: 'locked' } }));

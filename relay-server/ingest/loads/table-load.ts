@@ -54,16 +54,16 @@ export class TableLoad {
     const { id, schema, columns } = this.#loaded;
     const all = this.#tables.list();
     const old = all.find((table) => table.id === this.#loaded.from);
-    const there = all.find((table) => sameName(table.schema, schema));
+    const sameNamed = all.find((table) => sameName(table.schema, schema));
     if (old && this.#keepsRows(old)) {
       if (old.id !== id || !sameSchema(old.schema, schema)) {
-        if (there && there !== old) write(['x', there.schema.name]);
+        if (sameNamed && sameNamed !== old) write(['x', sameNamed.schema.name]);
         write(['a', id, old.id, columns]);
       }
       if (schema.key.length > 0) this.#difference(write);
       else this.#surplus(write);
     } else {
-      if (old && old !== there) write(['x', old.schema.name]);
+      if (old && old !== sameNamed) write(['x', old.schema.name]);
       write(['r', id]);
       this.#selected(schema, `SELECT ${rowidOf(this.#stage)} FROM ${ident(this.#stage.name)}`, this.#stage, (rows) =>
         write(['i', id, rows]),
@@ -120,12 +120,12 @@ export class TableLoad {
     const rows = (side: 'mirror' | 'stage', table: TableSchema) =>
       `SELECT '${side}' AS side, ${rowidOf(schema)} AS row, ${named} FROM ${ident(table.name)}`;
     // Number the equal rows of each side. A number that exists on only one side is a row to delete or to insert.
-    const alone = (side: 'mirror' | 'stage') =>
+    const rowsOnlyIn = (side: 'mirror' | 'stage') =>
       `SELECT max(row) FROM (SELECT side, row, row_number() OVER (PARTITION BY side, ${values}) AS n, ${values}
          FROM (${rows('mirror', schema)} UNION ALL ${rows('stage', this.#stage)}))
        GROUP BY ${values}, n HAVING count(*) = 1 AND max(side) = '${side}'`;
-    this.#selected(schema, alone('mirror'), schema, (surplus) => write(['d', id, surplus]));
-    this.#selected(schema, alone('stage'), this.#stage, (missing) => write(['i', id, missing]));
+    this.#selected(schema, rowsOnlyIn('mirror'), schema, (surplus) => write(['d', id, surplus]));
+    this.#selected(schema, rowsOnlyIn('stage'), this.#stage, (missing) => write(['i', id, missing]));
   }
 
   /**
