@@ -87,6 +87,12 @@ export const ERRORS = {
     'The history of the sync server was reset. This PC needs a fresh copy.',
     'Download a fresh copy.',
   ),
+  epoch_unstable: info(
+    502,
+    true,
+    'The history of the sync server changed again after this PC had taken a fresh copy. Local data is safe.',
+    'Ask your administrator to check that only one sync server answers at this address.',
+  ),
   cursor_ahead: info(
     409,
     false,

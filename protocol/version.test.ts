@@ -43,7 +43,7 @@ const hash = () => createHash('sha256').update(JSON.stringify(wire())).digest('h
  * The hash of each version's wire. Update the hash for a new optional field that receivers may ignore, and for a new
  * error code that V4 permits. Any other change requires a new version.
  */
-const RELEASED: Record<number, string> = { 1: '399342b8a7c336863cd2fa67955917228d87db0a66f0755dfe1c109cca405ccc' };
+const RELEASED: Record<number, string> = { 1: '7608ad8f29b77b400e45a97b1cbf246dfb6a694a55482edb8b182faf3f5d624e' };
 
 test('V2: the pinned wire contains every body, query, line and trailer', () => {
   const names = wire().schemas.map(([name]) => name);

@@ -13,7 +13,7 @@ import { type AppliedPage, applyPageInTransaction } from './pages/page-transacti
 import { Spool } from './pages/spool.ts';
 import { type CompareTarget, Repair } from './repair/repair.ts';
 import type { ReplicaSummary, TableCount } from './replica-summary.ts';
-import { removeSnapshotFile } from './snapshot-file.ts';
+import { hasSnapshotFile, removeSnapshotFile, snapshotFileOf } from './snapshot-file.ts';
 import { WriterLock } from './writer-lock.ts';
 
 /**
@@ -52,6 +52,7 @@ export class Replica {
 
   /** Opens or creates the replica of a feed. Throws `db_*` and leaves the file unchanged when it cannot be used. */
   static open(file: string, feed: string): Replica {
+    removeLeftSnapshot(file);
     const db = openWriter(file, { synchronous: 'normal' });
     let lock: WriterLock | undefined;
     try {
@@ -219,5 +220,26 @@ export class Replica {
     // Altered tables are checked again each time, because the other program may restore them.
     if (this.#alteredTables === null || this.#alteredTables.length > 0) this.#alteredTables = this.#tables.altered();
     return this.#alteredTables;
+  }
+}
+
+/**
+ * Removes the snapshot that a killed process left beside a replica. This comes before anything else: the snapshot may
+ * be the reason why the disk is full, and SQLite cannot open the replica on a full disk.
+ */
+function removeLeftSnapshot(file: string): void {
+  const snapshot = snapshotFileOf(file);
+  if (!hasSnapshotFile(snapshot)) return;
+  let lock: WriterLock | null = null;
+  try {
+    lock = new WriterLock(file);
+  } catch (error) {
+    // Another process is downloading. On a full disk the lock cannot be written, but it was free.
+    if (error instanceof TidemarkError && error.code === 'db_in_use') return;
+  }
+  try {
+    guard(snapshot, () => removeSnapshotFile(snapshot));
+  } finally {
+    lock?.release();
   }
 }

@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 
 /**
  * Names and removes the decoded snapshot that is beside a replica until it is installed.
@@ -18,4 +18,9 @@ export function snapshotFileOf(database: string): string {
 /** Removes a snapshot and the files that SQLite created beside it. */
 export function removeSnapshotFile(file: string): void {
   for (const suffix of SIDE_FILES) rmSync(file + suffix, { force: true });
+}
+
+/** Whether a snapshot, or a file that SQLite created beside it, exists. */
+export function hasSnapshotFile(file: string): boolean {
+  return SIDE_FILES.some((suffix) => existsSync(file + suffix));
 }

@@ -1,5 +1,6 @@
 import { TidemarkError } from '@tidemark/protocol/errors';
-import { databaseError, openLockFile } from '@tidemark/table-store/sqlite';
+import { databaseError } from '@tidemark/table-store/database-error';
+import { openLockFile } from '@tidemark/table-store/sqlite';
 
 /**
  * Ensures that a replica has only one writer, across processes.

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { TidemarkError } from '@tidemark/protocol/errors';
 import type BetterSqlite3 from 'better-sqlite3';
 import type { CooperativeTask } from './cooperative-task.ts';
+import { databaseError } from './database-error.ts';
 
 /**
  * Opens connections to SQLite files, runs their transactions, and converts their errors to coded errors.
@@ -165,29 +166,6 @@ export function guard<T>(file: string, work: () => T): T {
   } catch (error) {
     throw databaseError(file, error);
   }
-}
-
-/** Converts an error of SQLite or the file system about `file` to a coded error. Returns any other error unchanged. */
-export function databaseError(file: string, error: unknown): unknown {
-  if (error instanceof TidemarkError || !(error instanceof Error)) return error;
-  const code = String((error as { code?: unknown }).code ?? '');
-  const detail = error.message;
-  if (code === 'SQLITE_FULL' || code === 'ENOSPC')
-    return new TidemarkError('disk_full', { detail: `writing ${file}` }, error);
-  if (code === 'SQLITE_NOTADB') return new TidemarkError('db_not_sqlite', { file }, error);
-  if (code.startsWith('SQLITE_CORRUPT')) return new TidemarkError('db_damaged', { file, detail }, error);
-  if (code.startsWith('SQLITE_READONLY') || code === 'EACCES' || code === 'EROFS')
-    return new TidemarkError('db_read_only', { file }, error);
-  if (code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED'))
-    return new TidemarkError('db_in_use', { file }, error);
-  if (
-    code.startsWith('SQLITE_CANTOPEN') ||
-    code.startsWith('SQLITE_IOERR') ||
-    detail.startsWith('Cannot open database')
-  ) {
-    return new TidemarkError('db_unavailable', { file, detail }, error);
-  }
-  return error;
 }
 
 function refuseFolder(file: string): void {

@@ -3,6 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { RelayLink } from '@tidemark/master-feed/relay-link';
 import { RelayStatus } from '@tidemark/protocol/api';
+import { FaultProxy } from '@tidemark/testing/fault-proxy';
 import { freePort } from '@tidemark/testing/postgres/embedded';
 import { until } from '@tidemark/testing/processes';
 import { SmallDisk } from '@tidemark/testing/small-disk';
@@ -61,6 +62,61 @@ test('disk-full at the terminal: pull fails with disk_full, keeps complete trans
   await disk.resize(80);
   expect(await pull()).toMatchObject({ code: 0 });
   expect(await count()).toBe('16100 16999');
+});
+
+test('disk-full during a copy: names disk_full, leaves no file behind, and the next pull completes once there is space', async () => {
+  const relay = await TestRelay.start();
+  cleanup.push(() => relay.stop());
+  const way = await FaultProxy.start(relay.url);
+  cleanup.push(() => way.stop());
+  const disk = await SmallDisk.start(60);
+  cleanup.push(() => disk.stop());
+  const db = path.join(disk.folder, 'branch.sqlite');
+  const pullArgs = (file: string) => [
+    ...['pull', '--relay', way.url, '--feed', 'shop', '--token-file', relay.tokenFile('terminal'), '--db', file],
+  ];
+  const pull = (file = db) => disk.command('terminal', pullArgs(file));
+  const files = async () => (await disk.run(`ls ${disk.folder}`)).said;
+  await relay.base(15_000, noise);
+  // The relay builds its copy, and the disk has room for two of them.
+  expect(await pull(path.join(disk.folder, 'first.sqlite'))).toMatchObject({ code: 0 });
+  await disk.run(`rm ${disk.folder}/first.sqlite*`);
+  way.trouble = { kind: 'slow', bytesPerSecond: 1_000_000 };
+  // Another program fills the disk as soon as the download has begun.
+  await disk.run(
+    `(until ls ${disk.folder}/*.download-* >/dev/null 2>&1; do :; done; dd if=/dev/zero of=${disk.folder}/filler bs=64k) >/dev/null 2>&1 &`,
+  );
+  const full = await pull();
+  expect(full.said).toContain('disk_full: ');
+  expect(full.code).toBe(1);
+  expect(await files()).not.toMatch(/\.(snapshot|download)/);
+  way.trouble = { kind: 'none' };
+  await disk.run(`rm ${disk.folder}/filler`);
+  expect(await pull()).toMatchObject({ code: 0 });
+  expect(await files()).not.toMatch(/\.(snapshot|download)/);
+});
+
+test('disk-full by the copy of a killed pull: the next pull removes the copy and completes', async () => {
+  const relay = await TestRelay.start();
+  cleanup.push(() => relay.stop());
+  const disk = await SmallDisk.start(40);
+  cleanup.push(() => disk.stop());
+  const db = path.join(disk.folder, 'branch.sqlite');
+  const pull = () =>
+    disk.command('terminal', [
+      ...['pull', '--relay', relay.url, '--feed', 'shop'],
+      ...['--token-file', relay.tokenFile('terminal'), '--db', db],
+    ]);
+  await relay.base(100);
+  expect(await pull()).toMatchObject({ code: 0 });
+  await relay.commit('u', [[1, 'changed']]);
+  const fill = (file: string) => disk.run(`dd if=/dev/zero of=${file} bs=4k 2>/dev/null; df ${disk.folder}`);
+  expect((await fill(`${disk.folder}/filler`)).said).toContain('100%');
+  expect((await pull()).said).toContain('disk_full: ');
+  await disk.run(`rm ${disk.folder}/filler`);
+  expect((await fill(`${db}.snapshot`)).said).toContain('100%');
+  expect(await pull()).toMatchObject({ code: 0 });
+  expect((await disk.run(`ls ${disk.folder}`)).said).not.toContain('.snapshot');
 });
 
 test('disk-full at the relay: the relay rejects the batch with disk_full, loses no transaction, and continues on a larger disk', async () => {

@@ -28,22 +28,19 @@ const PATTERNS = Object.entries(PATHS).map(
 );
 const kindOf = (url: string) => PATTERNS.find(([, pattern]) => pattern.test(url.split('?')[0] ?? ''))?.[0];
 
-class NonsenseServer {
+/** Answers a request. `n`: its number. */
+type Answer = (kind: string, n: number, request: http.IncomingMessage, response: http.ServerResponse) => void;
+
+class CountingServer {
   /** The kind of each request that arrived. */
   readonly asked: string[] = [];
   readonly #server: http.Server;
   readonly #sockets = new Set<Socket>();
 
-  private constructor(target: string, kind: Kind, nonsense: Nonsense) {
+  private constructor(answer: Answer) {
     this.#server = http.createServer((request, response) => {
-      const asked = kindOf(request.url ?? '') ?? 'unknown';
-      this.asked.push(asked);
-      if (asked !== kind) return void pass(target, request, response, null);
-      if (nonsense === 'cut') return void request.socket.destroy();
-      if (typeof nonsense === 'function') return void pass(target, request, response, nonsense);
-      request.resume();
-      response.writeHead(nonsense.status, { 'content-type': 'text/html', ...nonsense.headers });
-      response.end(nonsense.body ?? '');
+      const kind = kindOf(request.url ?? '') ?? 'unknown';
+      answer(kind, this.asked.push(kind), request, response);
     });
     this.#server.on('connection', (socket) => {
       this.#sockets.add(socket);
@@ -51,8 +48,8 @@ class NonsenseServer {
     });
   }
 
-  static async start(target: string, kind: Kind, nonsense: Nonsense): Promise<NonsenseServer> {
-    const server = new NonsenseServer(target, kind, nonsense);
+  static async start(answer: Answer): Promise<CountingServer> {
+    const server = new CountingServer(answer);
     await new Promise<void>((resolve) => server.#server.listen(0, '127.0.0.1', resolve));
     return server;
   }
@@ -66,6 +63,27 @@ class NonsenseServer {
     for (const socket of this.#sockets) socket.destroy();
     await closed;
   }
+}
+
+/** Answers one kind of request with nonsense. Passes every other one on. */
+function withNonsense(target: string, kind: Kind, nonsense: Nonsense): Answer {
+  return (asked, _, request, response) => {
+    if (asked !== kind) return void pass(target, request, response, null);
+    if (nonsense === 'cut') return void request.socket.destroy();
+    if (typeof nonsense === 'function') return void pass(target, request, response, nonsense);
+    request.resume();
+    response.writeHead(nonsense.status, { 'content-type': 'text/html', ...nonsense.headers });
+    response.end(nonsense.body ?? '');
+  };
+}
+
+/** Passes each request on to the relay that `choose` names. */
+function between(choose: (kind: string, n: number) => TestRelay): Answer {
+  return (kind, n, request, response) => {
+    const relay = choose(kind, n);
+    request.headers.authorization = `Bearer ${relay.token('terminal')}`;
+    pass(relay.url, request, response, null);
+  };
 }
 
 /**
@@ -210,7 +228,16 @@ export class HammeringLab {
     const { mode, replica } = SITUATIONS[kind];
     const file = this.#file(`agent-${++this.#agents}.sqlite`);
     if (replica !== 'none') copyFileSync(this.#file(`${replica}.sqlite`), file);
-    const server = await NonsenseServer.start(this.relay.url, kind, nonsense);
+    return this.#count(withNonsense(this.relay.url, kind, nonsense), file, mode, windowMs);
+  }
+
+  /** Counts the requests of an agent that follows several relays behind one address. It begins without data. */
+  async askRelays(choose: (kind: string, n: number) => TestRelay, windowMs: number): Promise<Asked> {
+    return this.#count(between(choose), this.#file(`agent-${++this.#agents}.sqlite`), null, windowMs);
+  }
+
+  async #count(answer: Answer, file: string, mode: Mode | null, windowMs: number): Promise<Asked> {
+    const server = await CountingServer.start(answer);
     const { agent, runs } = this.#agent(server.url, file, mode);
     await new Promise((resolve) => setTimeout(resolve, windowMs));
     const asked = [...server.asked];

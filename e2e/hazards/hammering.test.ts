@@ -1,3 +1,4 @@
+import { TestRelay } from '@tidemark/testing/test-relay';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { HammeringLab, type Kind, type Nonsense, SITUATIONS } from './hammering-lab.ts';
 
@@ -80,4 +81,20 @@ describe('a relay with invalid answers', () => {
       expect(counted.filter(({ requests }) => requests > MOST_ATTEMPTS * REQUESTS_OF_ATTEMPT)).toEqual([]);
     },
   );
+
+  test.each<[string, (kind: string, n: number) => boolean]>([
+    ['by turns', (_, n) => n % 2 === 0],
+    ['one the status, the other everything else', (kind) => kind === 'status'],
+  ])('W5: two relays of different epochs behind one address cause few copies (%s)', async (_, isFirst) => {
+    const other = await TestRelay.start();
+    try {
+      await other.base(10);
+      const { byKind, requests } = await lab.askRelays((kind, n) => (isFirst(kind, n) ? lab.relay : other), WINDOW_MS);
+      expect(byKind.snapshotFile ?? 0).toBeGreaterThan(0);
+      expect(byKind.snapshotFile ?? 0).toBeLessThanOrEqual(MOST_ATTEMPTS);
+      expect(requests).toBeLessThanOrEqual(MOST_ATTEMPTS * REQUESTS_OF_ATTEMPT);
+    } finally {
+      await other.stop();
+    }
+  });
 });

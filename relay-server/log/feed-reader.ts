@@ -2,8 +2,9 @@ import type { BehindBody, TableListBody, TransactionListBody } from '@tidemark/p
 import type { Seq } from '@tidemark/protocol/cursor';
 import { asTidemarkError } from '@tidemark/protocol/errors';
 import type { TableSchema } from '@tidemark/protocol/schema';
+import { databaseError } from '@tidemark/table-store/database-error';
 import { INTEGER, query, row, TEXT, value } from '@tidemark/table-store/query';
-import { databaseError, openReader, type Reader } from '@tidemark/table-store/sqlite';
+import { openReader, type Reader } from '@tidemark/table-store/sqlite';
 import { requireStoredSchema } from '@tidemark/table-store/stored-schema';
 import { PageReader } from '../pages/page-reader.ts';
 import type { EntitledSet, Filters } from '../routing/filters.ts';

@@ -34,7 +34,7 @@ export class Tokens {
   /** Reads the tokens. Throws db_*, or config_invalid if the file is invalid. */
   constructor({ tokens, data }: Pick<Config, 'tokens' | 'data'>) {
     this.#file = new TokenFile(tokens);
-    mkdirSync(data, { recursive: true });
+    mkdirSync(data, { recursive: true, mode: 0o700 });
     this.#db = openWriter(path.join(data, 'relay.sqlite'), { synchronous: 'full' });
     this.#db.exec('CREATE TABLE IF NOT EXISTS seen (sha256 TEXT PRIMARY KEY, at TEXT NOT NULL)');
     moveOldTokens(this.#db, this.#file);

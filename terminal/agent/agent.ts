@@ -6,6 +6,7 @@ import type { Fault } from '@tidemark/protocol/fault';
 import type { Mode, Run, Trigger } from '@tidemark/protocol/run';
 import { Replica } from '@tidemark/replica/replica';
 import type { Facts } from '@tidemark/status/facts';
+import { databaseError } from '@tidemark/table-store/database-error';
 import { guard } from '@tidemark/table-store/sqlite';
 import { FactBook } from '../facts/fact-book.ts';
 import { FactPublisher } from '../facts/fact-publisher.ts';
@@ -202,7 +203,7 @@ class SyncAgent implements Agent {
       const lastRunAt = lastScheduledRunAt(replica, this.#settings?.automatic ?? 'sync');
       this.#runner.dispatch({ type: 'opened', cursor, start: startOf(replica), lastRunAt });
     } catch (error) {
-      const fault = asTidemarkError(error);
+      const fault = asTidemarkError(databaseError(this.#options.databasePath, error));
       this.#replica?.close();
       this.#replica = null;
       this.#log('error', 'replica.unusable', { code: fault.code, detail: fault.message });

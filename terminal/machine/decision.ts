@@ -67,10 +67,14 @@ export function decide(status: RelayStatus, run: RunState, replica: Replica): De
   }
   if (plan.by === 'difference') return failure('scopes_changed');
   if (reportsOnly && plan.reason !== 'cheaper' && plan.reason !== 'first') return failure(plan.reason);
+  // A run takes one fresh copy. Relays of different epochs behind one address would otherwise make it take copies without end.
+  const hasCopy = run.basis.by === 'snapshot';
+  if (hasCopy && plan.reason !== 'cheaper')
+    return failure(plan.reason === 'epoch_changed' || plan.reason === 'first' ? 'epoch_unstable' : plan.reason);
   switch (plan.reason) {
     case 'cheaper':
       // A snapshot would take the replica past a chosen transaction.
-      if (mode !== 'now') return pages(run, replica, head, { scopes: plan.scopes, kind: 'ordinary' });
+      if (mode !== 'now' || hasCopy) return pages(run, replica, head, { scopes: plan.scopes, kind: 'ordinary' });
       return { by: 'snapshot', reason: plan.reason, target: head };
     case 'first':
       return { by: 'snapshot', reason: plan.reason, target: firstTarget(run, head) };

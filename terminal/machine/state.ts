@@ -51,7 +51,8 @@ export interface Shared {
   /** When the next automatic run is due; null: never. */
   nextAt: number | null;
   /**
-   * Number of consecutive polls that failed, or returned at once without changes. The waits between polls grow with it.
+   * Number of consecutive polls that failed, returned at once without changes, or led to a run that failed or replaced
+   * the data. The waits between polls grow with it.
    */
   fruitlessPolls: number;
 }

@@ -79,6 +79,12 @@ export function refused(relay: string, { status, headers, body }: RefusedAnswer)
   return new RelayError('relay_not_tidemark', { relay });
 }
 
+/**
+ * Faults after which the bytes of a download are of no use. They are no progress: the same download would begin again at
+ * once.
+ */
+const DISCARDS = new Set<ErrorCode>(['snapshot_corrupt', 'snapshot_gone', 'epoch_changed']);
+
 /** Converts a thrown error to the machine's form. `progressed`: whether the work made progress before it failed. */
 export function failureOf(error: TidemarkError, progressed: boolean): Failure {
   const relay = error instanceof RelayError ? error : null;
@@ -91,8 +97,7 @@ export function failureOf(error: TidemarkError, progressed: boolean): Failure {
       ...(relay?.requestId === undefined ? {} : { requestId: relay.requestId }),
     },
     retryAfterMs: relay?.retryAfterMs ?? null,
-    // A damaged snapshot is discarded, so it is no progress. Otherwise the run would repeat the same download at once.
-    progressed: progressed && error.code !== 'snapshot_corrupt',
+    progressed: progressed && !DISCARDS.has(error.code),
   };
 }
 

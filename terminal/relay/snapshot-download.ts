@@ -7,7 +7,7 @@ import { pipeline } from 'node:stream/promises';
 import zlib from 'node:zlib';
 import type { SnapshotManifest } from '@tidemark/protocol/api';
 import { diskFullError, TidemarkError } from '@tidemark/protocol/errors';
-import { snapshotFileOf } from '@tidemark/replica/snapshot-file';
+import { removeSnapshotFile, snapshotFileOf } from '@tidemark/replica/snapshot-file';
 import { guard } from '@tidemark/table-store/sqlite';
 import type { RelayClient } from './relay-client.ts';
 import type { Transfer } from './relay-transport.ts';
@@ -74,7 +74,14 @@ export class SnapshotDownload {
     this.#clear(partial.file);
     // The disk needs space for the decoded file and for the replica that is built from it.
     this.#requireSpace(coding.bytes - partial.storedBytes + 2 * manifest.bytes);
-    await guarded(partial.file, () => this.#receive(relay, partial, signal, transfer));
+    try {
+      await guarded(partial.file, () => this.#receive(relay, partial, signal, transfer));
+    } catch (error) {
+      removeSnapshotFile(this.file);
+      // A stored part that fills the disk would keep the replica from being opened.
+      if (error instanceof TidemarkError && error.code === 'disk_full') this.#clear();
+      throw error;
+    }
     rmSync(partial.file, { force: true });
   }
 

@@ -1,5 +1,6 @@
 import type { RelayStatus } from '@tidemark/protocol/api';
 import { asTidemarkError, type ErrorCode, TidemarkError } from '@tidemark/protocol/errors';
+import { databaseError } from '@tidemark/table-store/database-error';
 import type { Event } from '../machine/event.ts';
 import { failureOf } from '../relay/relay-errors.ts';
 import { ComparisonWork } from './comparison-work.ts';
@@ -43,7 +44,8 @@ export class Worker {
         progressed = true;
       });
     } catch (error) {
-      const fault = asTidemarkError(error);
+      // Reads of the replica happen in many places; damage that one of them meets is named here.
+      const fault = asTidemarkError(site.replica ? databaseError(site.replica.file, error) : error);
       if (fault.code === 'internal' && !site.signal.aborted)
         this.#deps.log('error', 'work.fault', { work: effect.do, detail: fault.message });
       const gained = progressed && !DISCARDING.has(fault.code);

@@ -14,13 +14,24 @@ export function endRun(state: Shared, run: RunState, outcome: Outcome, context: 
   const ended = {
     ...shared(state),
     nextAt: nextAutomaticRun(state, run, context),
-    // A run that moved the replica shows that the relay answers again.
-    fruitlessPolls: outcome === 'done' ? 0 : state.fruitlessPolls,
+    fruitlessPolls: fruitlessPollsAfter(state, run, outcome),
   };
+  const fault = failure?.fault ?? null;
+  // The machine follows the relay again after a failure that another run may not have.
+  const isFinal = fault !== null && !ERRORS[fault.code].retry && run.basis.by !== 'snapshot';
   return precede(
-    [{ do: 'ended', run, outcome, fault: failure?.fault ?? null }],
-    rest(ended, context, outcome === 'failed' ? 'failure' : 'anything'),
+    [{ do: 'ended', run, outcome, fault }],
+    rest(ended, context, outcome === 'failed' && isFinal ? 'failure' : 'anything'),
   );
+}
+
+/**
+ * Counts a run that replaced or repaired the data as fruitless, as it counts a failed run: relays that disagree would
+ * otherwise make one such run follow another. Any other run that moved the replica shows that the relay is well.
+ */
+function fruitlessPollsAfter({ fruitlessPolls }: Shared, { basis }: RunState, outcome: Outcome): number {
+  if (outcome === 'failed' || (outcome === 'done' && basis.by !== 'replica')) return fruitlessPolls + 1;
+  return outcome === 'done' ? 0 : fruitlessPolls;
 }
 
 /** The interval counts from the end of this run. A manual check does not postpone a sync that is due. */

@@ -4,7 +4,7 @@ import { type Context, type Handlers, ignore, type Step, step } from '../effect.
 import type { EventOf } from '../event.ts';
 import { type RunState, toCompare, toCopy } from '../run-state.ts';
 import type { Shared, StateOf } from '../state.ts';
-import { endRun, failAttempt } from './attempt.ts';
+import { endRun, failAttempt, failRun } from './attempt.ts';
 import { DURING_RUN } from './during-run.ts';
 import { pull, requestSnapshot } from './transitions.ts';
 
@@ -39,8 +39,12 @@ export function followPlan(state: Shared, run: RunState, status: RelayStatus, co
   switch (decision.by) {
     case 'nothing':
       return endRun(state, run, 'nothing-new', context);
-    case 'failure':
-      return failAttempt(state, run, { fault: decision.fault, retryAfterMs: null, progressed: false }, context);
+    case 'failure': {
+      const failure = { fault: decision.fault, retryAfterMs: null, progressed: false };
+      // Only another run may take another copy.
+      const ends = decision.fault.code === 'epoch_unstable';
+      return ends ? failRun(state, run, failure, context) : failAttempt(state, run, failure, context);
+    }
     case 'pages': {
       const target = { epoch: decision.plan.epoch, seq: decision.target };
       return pull(state, { ...run, target, preparation: null }, decision.plan);

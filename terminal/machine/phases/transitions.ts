@@ -20,8 +20,8 @@ import {
  */
 
 /**
- * Enters the state without a run. With `watch` in its policy, the machine follows the relay. After a failed run it
- * enters `idle` instead, so that the run does not fail again at once.
+ * Enters the state without a run. With `watch` in its policy, the machine follows the relay. After a failure that
+ * would come again it enters `idle` instead.
  */
 export function rest(state: Shared, context: Context, after: 'anything' | 'failure' = 'anything'): Step {
   const base = shared(state);

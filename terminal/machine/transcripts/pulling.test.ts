@@ -1,3 +1,4 @@
+import { Epoch, seq } from '@tidemark/protocol/cursor';
 import { describe, expect, test } from 'vitest';
 import {
   applied,
@@ -82,6 +83,65 @@ describe('a pull', () => {
     rig.on({ type: 'downloaded' }, 'install');
     rig.on(installed(6), 'fetch 6');
     expect(rig.state).toMatchObject({ at: 'pulling', plan: { target: 8 } });
+  });
+});
+
+describe('W5: relays of different epochs behind one address', () => {
+  const OTHER = Epoch.parse('bbbbbbbb');
+  const changed = probed(8, bySnapshot('epoch_changed'));
+  /** Installs a snapshot of another epoch than the status had, so that the run has to ask for a plan again. */
+  function takeCopy(rig: Rig): void {
+    rig.send(manifest(6));
+    rig.send({ type: 'downloaded' });
+    rig.on({ ...installed(6), cursor: { epoch: OTHER, seq: seq(6) } }, 'abort', 'probe');
+  }
+
+  test('a run takes one fresh copy, and fails when the epoch changes again', () => {
+    const rig = new Rig({ freshCopy: 'take' });
+    rig.send(start());
+    rig.on(changed, 'manifest');
+    takeCopy(rig);
+    rig.on(changed, 'abort', 'ended failed: epoch_unstable');
+    expect(rig.state).toMatchObject({ at: 'idle', cursor: { epoch: OTHER } });
+  });
+
+  test('a terminal that follows the relay waits longer before each further copy', () => {
+    const rig = new Rig({ freshCopy: 'take', watch: true });
+    const waits: number[] = [];
+    for (let n = 0; n < 10; n++) {
+      rig.on({ type: 'polled', status: changed.status }, 'began now watch', 'manifest');
+      takeCopy(rig);
+      rig.on(changed, 'abort', 'ended failed: epoch_unstable');
+      waits.push(Math.round(rig.waitMs / 1000));
+      rig.tickWhenDue('poll');
+    }
+    expect(waits).toEqual([2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
+  });
+
+  test('a terminal waits longer before each further copy when each copy fits the relay that was asked', () => {
+    const rig = new Rig({ freshCopy: 'take', watch: true });
+    const waits: number[] = [];
+    for (let n = 0; n < 3; n++) {
+      rig.send({ type: 'polled', status: changed.status });
+      rig.send(manifest(8));
+      rig.send({ type: 'downloaded' });
+      rig.on(installed(8), 'ended done');
+      waits.push(Math.round(rig.waitMs / 1000));
+      rig.tickWhenDue('poll');
+    }
+    expect(waits).toEqual([2, 4, 8]);
+  });
+
+  test('a run with a fresh copy pulls a backlog by pages, even when another copy would be cheaper', () => {
+    const rig = new Rig({ freshCopy: 'take' });
+    rig.send(start());
+    rig.send(changed);
+    rig.send(manifest(6));
+    rig.send({ type: 'downloaded' });
+    rig.on(installed(6), 'fetch 6');
+    rig.send(failed('fetch', 'relay_unreachable'));
+    rig.tickWhenDue('abort', 'probe');
+    rig.on(probed(9, bySnapshot('cheaper')), 'fetch 6 fresh');
   });
 });
 
