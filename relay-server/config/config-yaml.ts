@@ -85,7 +85,7 @@ function unclear(
   const found: string[] = [];
   visit(document, {
     Pair(_, pair, path) {
-      const field = [...path, pair].flatMap((each) => (isPair(each) ? [String(each.key)] : []));
+      const field = [...path, pair].flatMap((ancestor) => (isPair(ancestor) ? [String(ancestor.key)] : []));
       if (!isConstant(field)) return;
       for (const node of scalarsOf(pair.value, document)) {
         const correction = correctionFor(node);
@@ -98,7 +98,7 @@ function unclear(
 }
 
 function scalarsOf(value: unknown, document: Document): unknown[] {
-  const named = (each: unknown) => (isAlias(each) ? each.resolve(document) : each);
+  const named = (item: unknown) => (isAlias(item) ? item.resolve(document) : item);
   const node = named(value);
   return isSeq(node) ? node.items.map(named) : [node];
 }
