@@ -226,8 +226,8 @@ export class Replica {
 }
 
 /**
- * Removes the snapshot that a killed process left beside a replica. This comes before anything else: the snapshot may
- * be the reason why the disk is full, and SQLite cannot open the replica on a full disk.
+ * Removes the snapshot that a killed process left next to a replica. It must run first, because the snapshot may have
+ * filled the disk, and SQLite cannot open the replica on a full disk.
  */
 function removeLeftSnapshot(file: string): void {
   const snapshot = snapshotFileOf(file);
@@ -236,7 +236,8 @@ function removeLeftSnapshot(file: string): void {
   try {
     lock = new WriterLock(file);
   } catch (error) {
-    // Another process is downloading. On a full disk the lock cannot be written, but it was free.
+    // Another process is downloading. Any other error means that the lock was free but could not be written, for
+    // example on a full disk.
     if (error instanceof TidemarkError && error.code === 'db_in_use') return;
   }
   try {

@@ -77,7 +77,7 @@ function warn(
 function setToken(options: TokenOptions): void {
   const { config: file, name, feed = '', json } = options;
   const set = attributesOf(options.set);
-  const both = options.unset.find((each) => Object.hasOwn(set, each));
+  const both = options.unset.find((attribute) => Object.hasOwn(set, attribute));
   if (both !== undefined) throw new TidemarkError('usage', { detail: `--unset: ${both} is also set` });
   if (options.set.length + options.unset.length === 0)
     throw new TidemarkError('usage', { detail: '--set or --unset must name an attribute to change' });
@@ -185,7 +185,7 @@ export function addTokenCommands(program: Command): void {
       [],
     )
     .action(addToken);
-  command(token, 'set', 'Change attributes of a terminal. Other attributes stay. The next sync fetches the difference.')
+  command(token, 'set', 'Change attributes of a terminal and keep the others. The next sync fetches the difference.')
     .requiredOption('--feed <feed>', 'feed of the key')
     .requiredOption('--name <name>', 'name of the holder')
     .option(
@@ -201,10 +201,8 @@ export function addTokenCommands(program: Command): void {
       [],
     )
     .action(setToken);
-  command(token, 'list', 'List the keys with their names, roles and attributes, and when each was last used.').action(
-    listTokens,
-  );
-  command(token, 'revoke', 'Revoke the keys of a name immediately.')
+  command(token, 'list', 'List the keys with their names, roles, attributes and times of last use.').action(listTokens);
+  command(token, 'revoke', 'Revoke all keys with this name immediately.')
     .requiredOption('--name <name>', 'name of the holder')
     .option('--feed <feed>', 'revoke only the key for this feed')
     .action(revokeToken);
