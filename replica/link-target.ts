@@ -11,7 +11,7 @@ import path from 'node:path';
 /** Links that are followed, as Linux does, before they count as a loop. */
 const MOST_LINKS = 40;
 
-/** The file that `file` leads to. A loop of links is returned as it is given: opening it fails. */
+/** The file that `file` leads to. In a loop of links it is `file`, which cannot be opened. */
 export function linkTarget(file: string): string {
   let target = file;
   for (let links = 0; links < MOST_LINKS; links++) {
