@@ -150,7 +150,8 @@ export interface Asked {
   requests: number;
   /** Number of requests by kind. */
   byKind: Record<string, number>;
-  runs: Run[];
+  /** Codes of failed attempts and runs. */
+  codes: Set<string>;
 }
 
 export class HammeringLab {
@@ -201,26 +202,25 @@ export class HammeringLab {
   }
 
   #agent(relayUrl: string, databasePath: string, mode: Mode | null) {
+    const codes = new Set<string>();
     const agent = createAgent(
       {
         ...{ databasePath, version: 'test', checkAtStart: false, watch: mode === null, freshCopy: 'take' },
         ...{ giveUpAfterMs: null, paused: null },
       },
-      () => undefined,
+      (_, event, { code }) => {
+        if ((event === 'attempt.failed' || event === 'run.ended') && typeof code === 'string') codes.add(code);
+      },
     );
-    const runs: Run[] = [];
     const ended = new Promise<Run>((resolve) => {
-      agent.onRun((run) => {
-        runs.push(run);
-        resolve(run);
-      });
+      agent.onRun(resolve);
     });
     agent.start({
       ...{ relayUrl, feed: 'shop', token: new Secret(this.relay.token('terminal')) },
       ...{ centralName: '', terminalName: '', everyMs: null, automatic: 'check' },
     });
     if (mode !== null) agent.run(mode, 'manual');
-    return { agent, runs, ended };
+    return { agent, codes, ended };
   }
 
   /** Counts the requests of an agent within a time while one kind of request gets invalid answers. */
@@ -238,13 +238,13 @@ export class HammeringLab {
 
   async #count(answer: Answer, file: string, mode: Mode | null, windowMs: number): Promise<Asked> {
     const server = await CountingServer.start(answer);
-    const { agent, runs } = this.#agent(server.url, file, mode);
+    const { agent, codes } = this.#agent(server.url, file, mode);
     await new Promise((resolve) => setTimeout(resolve, windowMs));
     const asked = [...server.asked];
     await agent.stop();
     await server.stop();
     const byKind: Record<string, number> = {};
     for (const each of asked) byKind[each] = (byKind[each] ?? 0) + 1;
-    return { requests: asked.length, byKind, runs };
+    return { requests: asked.length, byKind, codes };
   }
 }
