@@ -8,6 +8,7 @@ import { guard, openWriter, transaction, type Writer } from '@tidemark/table-sto
 import { isRejection } from '@tidemark/table-store/third-party-objects';
 import { History, lastRuns } from './history.ts';
 import { installSnapshot, type SnapshotName } from './install-snapshot.ts';
+import { linkTarget } from './link-target.ts';
 import { expectPage, type VerifiedPage } from './pages/page-reader.ts';
 import { type AppliedPage, applyPageInTransaction } from './pages/page-transaction.ts';
 import { Spool } from './pages/spool.ts';
@@ -51,7 +52,8 @@ export class Replica {
   }
 
   /** Opens or creates the replica of a feed. Throws `db_*` and leaves the file unchanged when it cannot be used. */
-  static open(file: string, feed: string): Replica {
+  static open(name: string, feed: string): Replica {
+    const file = linkTarget(name);
     removeLeftSnapshot(file);
     const db = openWriter(file, { synchronous: 'normal' });
     let lock: WriterLock | undefined;

@@ -17,7 +17,7 @@ import {
  * parses to a value with a different text. Filters compare texts, so such a constant would not match.
  */
 
-/** A parsed YAML text with the line of each field. */
+/** Parsed YAML with the line of each field. */
 export interface YamlText {
   value: unknown;
   /** Returns the line of a field, or of its nearest enclosing field. Null if neither exists. */

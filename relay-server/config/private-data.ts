@@ -5,7 +5,7 @@ import path from 'node:path';
  * Keeps the relay's data from other accounts of the machine: the data hold all branches' rows.
  *
  * New files are private because the relay's process has {@link PRIVATE_UMASK}, which covers the files that SQLite
- * creates. {@link makePrivate} changes what an earlier version left readable. It changes no owner, and follows no link.
+ * creates. {@link makePrivate} changes the files of an earlier version. It changes no owner, and follows no link.
  */
 
 /** No permission for group and others. */
@@ -21,7 +21,7 @@ export interface MadePrivate {
   refused: number;
 }
 
-/** Removes the permissions of group and others from each of these files, and from a folder with all that it contains. */
+/** Removes the permissions of group and others from each of these files, and from a folder and its content, at every level. */
 export function makePrivate(roots: string[]): MadePrivate {
   const result: MadePrivate = { changed: 0, refused: 0 };
   // Windows has access lists instead, which a folder's files inherit.
