@@ -29,7 +29,13 @@ const GOOD_MS = 60_000;
  * Errors that end a feed that has sent nothing yet, because its administrator is there to read them. A feed that has sent
  * something waits until they are resolved.
  */
-const AT_START = new Set(['source_not_ready', 'source_denied', 'source_unsupported']);
+const AT_START = new Set(['source_not_ready', 'source_denied', 'source_unsupported', 'config_invalid']);
+
+/**
+ * Attempts to reach a master that this process has never reached; the last failure ends the feed. They take some seconds,
+ * because the master's host may be starting too.
+ */
+const FIRST_ATTEMPTS = 6;
 
 /** Errors that waiting cannot resolve. */
 const FINAL = new Set([
@@ -47,17 +53,25 @@ export async function runFeed(deps: FeedDeps, signal: AbortSignal): Promise<void
   const sessions = new FeedSessions(deps.source, deps.log);
   let attempt = 0;
   let hasSent = false;
+  let hasConnected = false;
   while (!signal.aborted) {
     const from = deps.now();
     try {
-      await runSession(deps, sessions, signal, () => {
-        hasSent = true;
+      await runSession(deps, sessions, signal, {
+        onOpen: () => {
+          hasConnected = true;
+        },
+        onSent: () => {
+          hasSent = true;
+        },
       });
       attempt = 0;
     } catch (thrown) {
       const error = asTidemarkError(thrown);
       if (signal.aborted) return;
       if (FINAL.has(error.code) || (!hasSent && AT_START.has(error.code))) throw error;
+      const isLastAttempt = !hasConnected && attempt + 1 >= FIRST_ATTEMPTS;
+      if (error.code === 'source_unreachable' && isLastAttempt) throw error;
       if (deps.now() - from > GOOD_MS) attempt = 0;
       const waitMs = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** attempt++) * (0.5 + deps.random() / 2);
       logFault(deps.log, error, waitMs);
@@ -70,10 +84,11 @@ async function runSession(
   { relay, version, log }: FeedDeps,
   sessions: FeedSessions,
   signal: AbortSignal,
-  onSent: () => void,
+  { onOpen, onSent }: { onOpen: () => void; onSent: () => void },
 ): Promise<void> {
   try {
     const about = await sessions.open();
+    onOpen();
     const session = await relay.session({ protocol: PROTOCOL_VERSION, ...about, version });
     log('session', { head: session.head, position: session.position });
     const outbox = new Outbox(relay.sender(session.session), session.position);

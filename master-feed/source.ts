@@ -20,7 +20,7 @@ import type { TableSchema } from '@tidemark/protocol/schema';
  * - lock a table of the master.
  */
 export interface Source {
-  /** Connects. Throws source_unreachable, source_denied. */
+  /** Connects. Throws source_unreachable, source_denied, source_lost, source_not_ready, config_invalid. */
   open(): Promise<SourceIdentity>;
   /** A text that changes whenever what {@link describe} returns may change. Cheap: called with every heartbeat. */
   catalogMark(): Promise<string>;

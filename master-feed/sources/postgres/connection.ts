@@ -1,5 +1,6 @@
 import { TidemarkError } from '@tidemark/protocol/errors';
 import pg from 'pg';
+import { connectError } from './connect-error.ts';
 import { requireSettings } from './session-settings.ts';
 import { connectionOptions } from './source-address.ts';
 
@@ -55,8 +56,8 @@ export interface Connection {
 }
 
 /**
- * Connects; `replication` makes a connection for the replication protocol. Throws source_unreachable, source_denied, and
- * source_not_ready when the server does not keep a required setting.
+ * Connects; `replication` makes a connection for the replication protocol. Throws source_unreachable, source_denied,
+ * source_lost, config_invalid for the address, and source_not_ready when the server does not keep a required setting.
  */
 export async function connect(url: string, replication: boolean): Promise<Connection> {
   const client = new pg.Client({
@@ -80,7 +81,7 @@ export async function connect(url: string, replication: boolean): Promise<Connec
     await requireSettings(client);
   } catch (error) {
     client.end().catch(() => undefined);
-    throw connectError(error);
+    throw connectError(error, client);
   }
   return {
     client,
@@ -90,14 +91,4 @@ export async function connect(url: string, replication: boolean): Promise<Connec
       (client as unknown as { connection: RawConnection }).connection.stream.destroy();
     },
   };
-}
-
-function connectError(error: unknown): TidemarkError {
-  if (error instanceof TidemarkError) return error;
-  const { code, message } = error as { code?: string; message: string };
-  // 28…: authentication failed; 42501: insufficient privilege. A missing database may be about to be restored, so it is
-  // unreachable.
-  const denied = code?.startsWith('28') || code === '42501';
-  const shutting = code?.startsWith('57P');
-  return new TidemarkError(denied && !shutting ? 'source_denied' : 'source_unreachable', { detail: message }, error);
 }
