@@ -51,7 +51,7 @@ function expectEnd({ code, stdout, stderr }: Finished, exitCode: number, message
   expect(stderr).not.toMatch(/SCRAM|ENOTFOUND|ECONNREFUSED|internal/);
 }
 
-test('a missing password: says where the password goes', async () => {
+test('a missing password: names the places for the password', async () => {
   expectEnd(await feed(address()), 1, /source_denied: .*PGPASSWORD.*host:port:database:user:password.*PGPASSFILE/);
 });
 

@@ -6,8 +6,8 @@ import { STARTUP_OPTIONS } from './session-settings.ts';
 /**
  * The address of the source, as `postgres://user:password@host:port/database?parameter=value`.
  *
- * It is checked before its first use, and stricter than URL parsers do: a password with an unencoded `/`, `#` or `@` makes
- * them read a part of the password as the host, which then appears in name lookups, errors and logs. No sentence of this
+ * The feed checks the address before the first use, and more strictly than a URL parser. A parser reads a part of a password
+ * with an unencoded `/`, `#` or `@` as the host, which then appears in name lookups, errors and logs. No sentence of this
  * module may contain any part of an address, because every part may be a part of the password.
  *
  * Only parameters that concern the way to the server pass: node-postgres would let any parameter of the address replace the
@@ -84,7 +84,7 @@ function wayMistake(way: string, query: string): string | null {
   if (!PART.user.test(userinfo?.split(':', 1)[0] ?? '')) return `the user name is not valid. ${ENCODING}`;
   const [, host = '', port = ''] = /^(.*?)(?::([^\]]*))?$/.exec(hosts[0] ?? '') ?? [];
   if (port !== '' && !isPort(port))
-    return `the port is not a number from 1 to 65535. An address without @ has no password, and what follows the : is its port. ${ENCODING}`;
+    return `the port is not a number from 1 to 65535. In an address without @, the text after the : is the port. ${ENCODING}`;
   return PART.host.test(host) ? null : `the host is not valid. ${ENCODING}`;
 }
 
