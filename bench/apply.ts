@@ -65,11 +65,11 @@ export async function benchApply(office: Office): Promise<Result> {
       clear(ours);
       copyFileSync(office.empty, ours);
       const replica = Replica.open(ours, 'shop');
-      const took = await seconds(async () => {
+      const elapsed = await seconds(async () => {
         for (const page of all) replica.applyPage(verifyPage(page));
       });
       replica.close();
-      return ROWS / took;
+      return ROWS / elapsed;
     },
     async () => {
       clear(limit);

@@ -15,11 +15,11 @@ export async function benchCatchUp(office: Office, replica: string): Promise<Res
   const terminal = new BenchTerminal(office, replica);
   terminal.start();
   await terminal.pull();
-  const took: number[] = [];
+  const durations: number[] = [];
   for (let run = 0; run < RUNS; run++) {
     await office.master.query(`UPDATE item SET name = left(name, 18) || '${run % 10}x' WHERE id <= ${CHANGED}`);
     await office.system.settled();
-    took.push(
+    durations.push(
       await seconds(async () => {
         const { updated } = await terminal.pull();
         if (updated !== CHANGED) throw new Error(`${updated} changes came`);
@@ -27,7 +27,7 @@ export async function benchCatchUp(office: Office, replica: string): Promise<Res
     );
   }
   await terminal.stop();
-  const ours = median(took);
+  const ours = median(durations);
   const against = async (name: string, file: string, reach: number): Promise<Result> => {
     const peer = await Helper.start<{ seconds: number[] }>(file, replica, office.folder, String(CHANGED), String(RUNS));
     const theirs = median(peer.ready.seconds);

@@ -11,12 +11,12 @@ import { BenchTerminal } from './terminal.ts';
 export async function benchFirstSync(office: Office): Promise<{ result: Result; replica: string }> {
   const replica = path.join(office.folder, 'first.sqlite');
   await firstPull(office, path.join(office.folder, 'warm.sqlite'));
-  const took: number[] = [];
-  for (let run = 0; run < RUNS; run++) took.push(await firstPull(office, replica));
+  const durations: number[] = [];
+  for (let run = 0; run < RUNS; run++) durations.push(await firstPull(office, replica));
   const copy = path.join(office.folder, 'peers.sqlite');
   copyFileSync(replica, copy);
   const peer = await Helper.start<{ seconds: number[] }>('peers/turso.js', copy, office.folder, String(RUNS));
-  const rate = { ours: ROWS / median(took), limit: ROWS / median(peer.ready.seconds) };
+  const rate = { ours: ROWS / median(durations), limit: ROWS / median(peer.ready.seconds) };
   const ratio = rate.ours / rate.limit;
   return {
     replica,
@@ -34,10 +34,10 @@ export async function benchFirstSync(office: Office): Promise<{ result: Result; 
 async function firstPull(office: Office, file: string): Promise<number> {
   for (const suffix of ['', '-wal', '-shm', '-lock']) rmSync(file + suffix, { force: true });
   const terminal = new BenchTerminal(office, file);
-  const took = await seconds(async () => {
+  const elapsed = await seconds(async () => {
     terminal.start();
     await terminal.pull();
   });
   await terminal.stop();
-  return took;
+  return elapsed;
 }

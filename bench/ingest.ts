@@ -83,9 +83,9 @@ export async function benchIngest(office: Office): Promise<Result> {
     const child = spawn(program, args, { stdio: 'ignore' });
     const code = await new Promise((resolve) => child.once('exit', resolve));
     if (code !== 0) throw new Error(`pg_recvlogical ended (${code})`);
-    const took = (performance.now() - begin) / 1000;
+    const elapsed = (performance.now() - begin) / 1000;
     await master.query("SELECT pg_drop_replication_slot('bench')");
-    return ROWS / took;
+    return ROWS / elapsed;
   };
   const rate = await inTurn(ours, limit);
   const ratio = rate.ours / rate.limit;

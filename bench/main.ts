@@ -17,8 +17,8 @@ import { benchSnapshot } from './snapshot.ts';
 import { benchVerify } from './verify.ts';
 
 /**
- * `npm run bench`: prints a table of results, each compared with a limit that is measured in the same run. With `--
- * --write`, also writes the table into docs/performance.md.
+ * `npm run bench`: prints a table of results, each compared with a limit that is measured in the same run. With
+ * `-- --write`, also writes the table into docs/performance.md.
  */
 
 const PEERS = path.join(import.meta.dirname, 'peers');

@@ -9,8 +9,7 @@ import type pg from 'pg';
 /**
  * The head office that the benchmarks share: one embedded Postgres, one feed and one relay.
  *
- * The relay must have stored the base copy before a benchmark starts. Stop the office at the end; it removes its
- * folder.
+ * The relay must have stored the base copy before a benchmark starts. Stopping the office removes its folder.
  */
 
 export const ROWS = Number(process.env.BENCH_ROWS ?? 500_000);

@@ -22,7 +22,7 @@ export async function benchOneRow(office: Office, replica: string): Promise<Resu
   );
   const reader = new Database(replica, { readonly: true });
   const read = reader.prepare('SELECT n FROM one WHERE id = 1').pluck();
-  const took: number[] = [];
+  const durations: number[] = [];
   for (let n = 1; n <= COMMITS; n++) {
     await office.master.query('UPDATE one SET n = $1 WHERE id = 1', [n]);
     const begin = performance.now();
@@ -30,12 +30,12 @@ export async function benchOneRow(office: Office, replica: string): Promise<Resu
       if (performance.now() - begin > 30_000) throw new Error('the row did not arrive');
       Atomics.wait(pause, 0, 0, LOOK_MS);
     }
-    took.push(performance.now() - begin);
+    durations.push(performance.now() - begin);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
   reader.close();
   await terminal.stop('SIGTERM');
-  const [p50, p99] = [quantile(took, 0.5), quantile(took, 0.99)];
+  const [p50, p99] = [quantile(durations, 0.5), quantile(durations, 0.99)];
   return {
     what: 'one row, commit to visible at a watching terminal',
     ours: `p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms`,

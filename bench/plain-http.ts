@@ -3,8 +3,8 @@ import http from 'node:http';
 import express from 'express';
 
 /**
- * The limits of the relay's speed: `plain-http.ts node <file>` serves the bytes of a file, `plain-http.ts express
- * <json>` a fixed answer.
+ * The limits of the relay's speed. `plain-http.ts node <file>` serves the bytes of a file, and
+ * `plain-http.ts express <json>` serves a fixed answer.
  */
 const [kind, given = ''] = process.argv.slice(2);
 

@@ -13,7 +13,9 @@ import { temporaryFolder } from '@tidemark/testing/temporary-folder';
 import { TestRelay } from '@tidemark/testing/test-relay';
 import { inTurn, median, type Result, RUNS, thousands } from './lib.ts';
 
-/** The scope benchmarks: the cost of scopes and of a long log when the relay routes a change and when a terminal pulls. */
+/**
+ * The scope benchmarks: the cost of scopes and of a long log when the relay routes a change and when a terminal pulls.
+ */
 
 const STOCK: TableSchema = {
   name: 'stock',
@@ -51,7 +53,7 @@ function batch(lines: unknown[][]): Buffer {
  * branches.
  */
 function batches(branches: number): { batches: Buffer[]; changes: number } {
-  const made: Buffer[] = [];
+  const built: Buffer[] = [];
   let lines: unknown[][] = [];
   let bytes = 0;
   for (let n = 0; n < TRANSACTIONS; n++) {
@@ -70,10 +72,10 @@ function batches(branches: number): { batches: Buffer[]; changes: number } {
     lines.push(...transaction);
     bytes += JSON.stringify(transaction).length;
     if (bytes < BATCH_BYTES && n < TRANSACTIONS - 1) continue;
-    made.push(batch(lines));
+    built.push(batch(lines));
     [lines, bytes] = [[], 0];
   }
-  return { batches: made, changes: TRANSACTIONS * (ROWS + 6 + 2) };
+  return { batches: built, changes: TRANSACTIONS * (ROWS + 6 + 2) };
 }
 
 /**
@@ -124,9 +126,9 @@ const PULLED = 1000;
 const WARM_UP = 40;
 
 /**
- * Writes a relay's log of `entries` entries in `scopes` scopes. It writes SQL in the format of ingest, because sending
- * ten million transactions through the relay would take an hour. The newest entries, more than {@link PULLED}, belong
- * to the measured branch.
+ * Writes a relay's log of `entries` entries in `scopes` scopes. It inserts them with SQL, in the format of ingest,
+ * because sending ten million transactions through the relay would take an hour. The newest entries, more than
+ * {@link PULLED}, belong to the measured branch.
  */
 function makeLog(data: string, entries: number, scopes: number): void {
   mkdirSync(path.join(data, 'shop'), { recursive: true });
@@ -195,7 +197,7 @@ async function answers(url: string, token: string, head: number): Promise<number
   };
   const first = JSON.parse(await get('status')) as { head: { epoch: string }; plan: { scopes: string } };
   const { epoch } = first.head;
-  const took: number[] = [];
+  const durations: number[] = [];
   // Each pull requests another range, so that the cache serves no page.
   for (let n = 0; n < WARM_UP + 20 * RUNS; n++) {
     const to = head - n;
@@ -203,10 +205,10 @@ async function answers(url: string, token: string, head: number): Promise<number
     const begin = performance.now();
     await get(`status?epoch=${epoch}&seq=${head - PULLED}&scopes=${first.plan.scopes}`);
     const page = await get(`pages/${epoch}/${first.plan.scopes}/${from}/${to}`);
-    if (n >= WARM_UP) took.push((performance.now() - begin) / 1000);
+    if (n >= WARM_UP) durations.push((performance.now() - begin) / 1000);
     if (!page.includes(`"changes":${PULLED},`)) throw new Error(`the page does not hold ${PULLED} changes`);
   }
-  return median(took);
+  return median(durations);
 }
 
 /** Measures a pull of a thousand changes as the log and the number of scopes grow. */

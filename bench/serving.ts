@@ -25,7 +25,7 @@ async function load(url: string, headers: http.OutgoingHttpHeaders, requests: nu
         })
         .on('error', reject);
     });
-  const took = await seconds(() =>
+  const elapsed = await seconds(() =>
     Promise.all(
       Array.from({ length: connections }, async () => {
         while (left-- > 0) await one();
@@ -33,7 +33,7 @@ async function load(url: string, headers: http.OutgoingHttpHeaders, requests: nu
     ),
   );
   agent.destroy();
-  return { perSecond: requests / took, bytesPerSecond: bytes / took };
+  return { perSecond: requests / elapsed, bytesPerSecond: bytes / elapsed };
 }
 
 /** Measures pages and status answers of the relay against plain servers that send the same bytes. */

@@ -51,8 +51,8 @@ async function fill({ relay }: Branch): Promise<void> {
 }
 
 /**
- * Verifies a replica that equals the relay, with no checksums cached. Includes the work of relay and terminal, in
- * rows/s.
+ * Verifies a replica that equals the relay, with no checksums cached. Returns rows/s for the work of relay and terminal
+ * together.
  */
 export async function benchVerify(): Promise<Result> {
   const branch = await Branch.start();
@@ -63,20 +63,20 @@ export async function benchVerify(): Promise<Result> {
       async () => {
         await branch.relay.restart('{}', Date.now());
         branch.way.leadTo(branch.relay.url);
-        const took = await seconds(async () => {
+        const elapsed = await seconds(async () => {
           const run = await branch.run('verify');
           if (run.outcome !== 'done' || run.differences?.length !== 0) throw new Error(JSON.stringify(run));
         });
-        return ROWS / took;
+        return ROWS / elapsed;
       },
       async () => {
         const db = new Database(branch.database, { readonly: true });
         let rows = 0;
-        const took = await seconds(async () => {
+        const elapsed = await seconds(async () => {
           for (const _ of db.prepare('SELECT * FROM sold').raw().iterate()) rows++;
         });
         db.close();
-        return rows / took;
+        return rows / elapsed;
       },
     );
     const ratio = rate.ours / rate.limit;

@@ -6,7 +6,10 @@ import { z } from 'zod';
  * same thread. Callers and servers depend only on this interface.
  */
 
-/** One end of a connection between two of our processes or threads. Messages arrive in the order in which they were posted. */
+/**
+ * One end of a connection between two processes or threads of Tidemark. Messages arrive in the order in which they were
+ * posted.
+ */
 export interface Port {
   /**
    * Sends a message. The buffers in `transfer` move, and the sender can no longer read them. Ports between processes

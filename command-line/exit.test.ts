@@ -12,7 +12,7 @@ test.each([
   expect(exitAfter(thrown, false).exitCode).toBe(exitCode);
 });
 
-test('prints the code, the sentence and what to do in one line', () => {
+test('prints the code, the sentence and the remedy in one line', () => {
   expect(exitAfter(new TidemarkError('relay_busy'), false).line).toMatch(/^relay_busy: .+\. .+\.$/);
 });
 
@@ -23,7 +23,7 @@ test('prints a problem document with --json', () => {
   });
 });
 
-test('turns errors of the parser into wrong usage, but help and version into success', () => {
+test("treats the parser's errors as wrong usage, but --help and --version as success", () => {
   const missing = new CommanderError(1, 'commander.missingMandatoryOptionValue', "error: required option '--db'");
   expect(exitAfter(missing, false)).toMatchObject({ exitCode: 2 });
   expect(exitAfter(missing, false).line).toMatch(/^usage: .*required option '--db'/);

@@ -1,22 +1,26 @@
 import { asTidemarkError, ERRORS, TidemarkError, toProblem } from '@tidemark/protocol/errors';
 
 /**
- * How a command ends: its exit code, and the one line on stderr that states why it failed. The three commands share it, so a
- * script can treat them in the same way.
+ * The end of a command: its exit code, and the one line on stderr that states why it failed. The three commands share
+ * it, so a script can treat them in the same way.
  */
 
-/** 0 done, 1 failed, 2 wrong usage, 78 invalid configuration (EX_CONFIG of sysexits.h). */
+/** Exit codes: 0 done, 1 failed, 2 wrong usage, 78 invalid configuration (EX_CONFIG of sysexits.h). */
 export type ExitCode = 0 | 1 | 2 | 78;
 
-/** The end of a command. `line`: for stderr; null when there is nothing to say, as after `--help`. */
+/**
+ * The exit code and the message of a command. `line`: the text for stderr. Null when there is no message, as after
+ * `--help`.
+ */
 export interface Exit {
   line: string | null;
   exitCode: ExitCode;
 }
 
 /**
- * The end of a command whose work threw. Errors of commander become `usage`, except those that only end the parsing
- * (`--help`, `--version`). `json`: the line is a problem document as the relay sends it, else `code: sentence`.
+ * Returns the exit code and the message for an error that a command threw. Errors of commander become `usage`, except
+ * those that only end the parsing (`--help`, `--version`). `json`: the line is a problem document in the relay's
+ * format, otherwise `code: sentence`.
  */
 export function exitAfter(thrown: unknown, json: boolean): Exit {
   const { code, exitCode, message } = thrown as { code?: unknown; exitCode?: number; message: string };

@@ -16,7 +16,7 @@ const fileWith = (text: string) => {
   return file;
 };
 
-test('reads the file that is named, without the line break at its end, and ignores the environment', () => {
+test('reads the named file without its final line break, and ignores the environment', () => {
   const mistakes: string[] = [];
   expect(readKey(fileWith('abc\n'), { TIDEMARK_TOKEN: 'other' }, mistakes)).toBe('abc');
   expect(readKey(undefined, { TIDEMARK_TOKEN: ' abc ' }, mistakes)).toBe('abc');
@@ -29,7 +29,7 @@ test.each([
   ['an empty file', () => readKeyMistakes(fileWith('\n'), {}), 'is empty'],
   ['a file that does not exist', () => readKeyMistakes(path.join(folder, 'none'), {}), 'cannot be read (ENOENT)'],
   ['a folder', () => readKeyMistakes(folder, {}), 'cannot be read (EISDIR)'],
-])('%s is a mistake of the call', (_, mistakesOf, words) => {
+])('reports %s as a mistake', (_, mistakesOf, words) => {
   expect(mistakesOf()).toEqual([expect.stringContaining(words)]);
 });
 

@@ -1,13 +1,13 @@
 import { readFileSync } from 'node:fs';
 
 /**
- * Where a command's key comes from: the file named by --token-file, else TIDEMARK_TOKEN. Never from an argument, which
- * every user of the machine can read in the process list.
+ * Reads a command's key from the file that --token-file names, otherwise from TIDEMARK_TOKEN. A key is never an
+ * argument, because every user of the machine can read arguments in the process list.
  */
 
 /**
- * Reads a key. Without one it returns '' and adds what is wrong to `mistakes`, so that a command can name all mistakes
- * of its call at once.
+ * Reads a key. If there is none, returns '' and adds a sentence to `mistakes`, so that a command can report all
+ * mistakes of its call at once.
  */
 export function readKey(file: string | undefined, environment: NodeJS.ProcessEnv, mistakes: string[]): string {
   if (file === undefined) {

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 const PROGRAM = new URL('./program.ts', import.meta.url).href;
 const ERRORS = new URL('../protocol/errors.ts', import.meta.url).href;
 
-/** Starts a program whose subcommand `work` runs `body`, and waits until it has printed `started`. */
+/** Starts a program whose subcommand `work` runs `body`, and waits until the program has printed `started`. */
 async function startProgram(body: string, { graceMs = null as number | null, args = ['work'] } = {}) {
   const script = `
     import { aborted, runProgram, subcommand } from '${PROGRAM}';
@@ -72,7 +72,7 @@ test.skipIf(process.platform === 'win32')(
 );
 
 test.skipIf(process.platform === 'win32')(
-  'work that does not stop within the grace period is ended',
+  'ends work that does not stop within the grace period',
   async () => {
     const { child, end } = await startProgram('await new Promise(() => {});', { graceMs: 100 });
     child.kill('SIGTERM');
@@ -81,7 +81,7 @@ test.skipIf(process.platform === 'win32')(
   120_000,
 );
 
-test('an error that nobody catches is printed and ends the program', async () => {
+test('prints an uncaught error and ends the program', async () => {
   const { end } = await startProgram(
     "setImmediate(() => { throw new TypeError('a fault') }); await new Promise(() => {});",
   );
@@ -90,7 +90,7 @@ test('an error that nobody catches is printed and ends the program', async () =>
   expect(output).toMatch(/internal: .*a fault/);
 }, 120_000);
 
-test('wrong usage ends with exit code 2, and with a problem document for --json', async () => {
+test('wrong usage exits with code 2, and prints a problem document with --json', async () => {
   const { end } = await startProgram('', { args: ['work', '--json', '--nonsense'] });
   const { code, output } = await end;
   expect(code).toBe(2);

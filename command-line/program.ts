@@ -15,7 +15,7 @@ export interface ProgramOptions {
   name: string;
   description: string;
   version: string;
-  /** How long the work may take to end after a signal, ms; null: as long as it needs. */
+  /** Time limit for the work to end after a signal, ms. Null: none. */
   graceMs: number | null;
 }
 
@@ -31,7 +31,7 @@ export async function runProgram(
     {
       delay: graceMs ?? false,
       logger: false,
-      // The end of the work ends the process; the library would set exit code 0.
+      // The work decides when the process ends. By default, the library would exit with code 0.
       skip: ['beforeExit'],
       onTimeout: (delay) => console.error(`${name}: did not stop within ${delay / 1000} s`),
     },
@@ -39,7 +39,7 @@ export async function runProgram(
       if (err) {
         report(err, json);
         if (!json) console.error(err.stack);
-        // Without a time limit, work that a fault has left half done might never end.
+        // After an uncaught error the work may be incomplete and never end, so it needs a time limit.
         if (graceMs === null) process.exit();
       }
       stop.abort();
@@ -72,7 +72,7 @@ export function aborted(stop: AbortSignal): Promise<void> {
   });
 }
 
-/** Commander prints no errors of its own and throws instead of ending the process. */
+/** Makes commander throw instead of printing errors and ending the process. */
 function strict(command: Command): Command {
   return command.configureOutput({ writeErr: () => undefined }).exitOverride();
 }

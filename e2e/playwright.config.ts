@@ -2,8 +2,8 @@ import { defineConfig } from '@playwright/test';
 import { useCompileCache } from '@tidemark/testing/processes/compile-cache';
 
 /**
- * Tests of the real app in its real Electron. Screenshots go to screenshots/ at the root. As in vitest.config.ts, the
- * limits end a test that hangs and do not say how long a test may take.
+ * Configures the tests of the built app in a real Electron, which write screenshots to screenshots/ at the root. As in
+ * vitest.config.ts, the time limits exist to end a test that hangs, not to measure speed.
  */
 useCompileCache();
 
@@ -15,7 +15,7 @@ export default defineConfig({
   outputDir: '../test-results/electron',
   timeout: 10 * MINUTE,
   expect: { timeout: 2 * MINUTE },
-  // Each test has servers and an Electron of its own. More at once only make them wait for each other.
+  // Each test starts its own servers and its own Electron, so running more at once does not make the suite faster.
   workers: 1,
   reporter: [['list']],
   forbidOnly: Boolean(process.env.CI),

@@ -26,19 +26,23 @@ import { SchemaChanged } from './streaming/transaction-sink.ts';
  * 1. Describe the tables. A missing prerequisite stops the feed before it changes anything.
  * 2. Publish them.
  * 3. Ask whether the log can be resumed at the relay's position.
- * 4. Take a base copy, or re-read altered tables, or stream. After a re-read the session ends, and the next one streams.
+ * 4. Take a base copy, or re-read altered tables, or stream. After a re-read the session ends, and the next one
+ *    streams.
  *
- * Between sessions it remembers why a base copy is needed and which tables are suspect. It must not remember positions:
- * the relay's answer to a session is the only one that counts.
+ * Between sessions it remembers why a base copy is needed and which tables are suspect. It must not remember positions,
+ * because only the relay's answer to a session is authoritative.
  */
 export class FeedSessions {
   readonly #source: Source;
   readonly #log: Log;
-  /** Why the log cannot be resumed and a base copy is needed; null when it can be. */
+  /** Why the log cannot be resumed, so that a base copy is needed. Null if no reason is known. */
   #obstacle: Obstacle | null = null;
-  /** Ids of tables to re-read whatever else is known. */
+  /** Ids of tables that must be re-read even if they look unchanged. */
   readonly #suspects = new Set<number>();
-  /** How the tables look that the relay holds; null: not known. Also stored at the master, where it survives a restart. */
+  /**
+   * Descriptions of the tables that the relay holds; null if unknown. The master also stores them, so that they survive
+   * a restart.
+   */
   #known: KnownTable[] | null = null;
 
   constructor(source: Source, log: Log) {
@@ -46,7 +50,10 @@ export class FeedSessions {
     this.#log = log;
   }
 
-  /** Connects to the master. Returns the master's identity, and whether a base copy follows, for the relay. */
+  /**
+   * Connects to the master. Returns the fields of the session request: the master's identity, and whether a base copy
+   * follows.
+   */
   async open(): Promise<Pick<SessionRequest, 'source' | 'base'>> {
     const source = await this.#source.open();
     return this.#obstacle === null ? { source } : { source, base: { setBack: this.#obstacle.setBack } };
@@ -57,8 +64,8 @@ export class FeedSessions {
   }
 
   /**
-   * Runs a session until `signal` is aborted, or until another session has to take over: then it returns.
-   * Throws source_not_ready, source_lost, slot_in_use, and the error of a failed batch.
+   * Runs a session. Returns when `signal` is aborted, or when a new session must continue the work. Throws
+   * source_not_ready, source_lost, slot_in_use, and the error of a failed batch.
    */
   async run(session: SessionAnswer, outbox: Outbox, signal: AbortSignal): Promise<void> {
     try {
@@ -73,7 +80,7 @@ export class FeedSessions {
 
   async #run(session: SessionAnswer, outbox: Outbox, signal: AbortSignal): Promise<void> {
     const source = this.#source;
-    // Before the tables are described, so that the next look finds a change made in between.
+    // Take the mark before describing the tables, so that the next check detects a change made in between.
     const mark = await source.catalogMark();
     const wanted: WantedTables = { listed: session.publish, held: namesOf(session) };
     const described = await source.describe(wanted);
@@ -82,8 +89,8 @@ export class FeedSessions {
     const found = await source.obstacle(session);
     const obstacle = found?.setBack ? found : (this.#obstacle ?? found);
     if (obstacle !== null && session.position !== null) {
-      // The relay forgets its position in the next session. Otherwise a relay with half a base copy would look like one
-      // that was set back.
+      // End this session: the next one makes the relay forget its position. Otherwise a relay with an incomplete base
+      // copy would look like one that was set back.
       this.#obstacle = obstacle;
       return;
     }
@@ -107,16 +114,16 @@ export class FeedSessions {
 
   async #baseCopy(step: Step, why: string): Promise<NumberedTable[]> {
     this.#log('base-copy', { why });
-    // From here on the relay may hold any version of any table.
+    // During the base copy, the relay may hold any version of any table.
     await this.#remember([]);
     try {
-      const { tables, unsure } = await sendBaseCopy(step, why);
+      const { tables, altered } = await sendBaseCopy(step, why);
       this.#obstacle = null;
       this.#suspects.clear();
-      await this.#remember(tables.flatMap(({ table }) => (unsure.includes(table) ? [] : [known(table)])));
+      await this.#remember(tables.flatMap(({ table }) => (altered.includes(table) ? [] : [known(table)])));
       return tables;
     } catch (error) {
-      // The relay discards half a base copy, and the log that the source keeps from its position on is of no use.
+      // The relay discards an incomplete base copy, so the log that the master keeps from its position is useless.
       this.#obstacle ??= { why: 'the last base copy was not finished', setBack: false };
       throw error;
     }
@@ -126,7 +133,8 @@ export class FeedSessions {
     const tables = await reread({
       ...step,
       plan: (found) => this.#plan(found, session),
-      // Stored before the relay can hold the new tables, so that a feed that is killed in between re-reads them.
+      // Store the descriptions before the relay can hold the new tables, so that a feed killed in between re-reads
+      // these.
       beforeWriting: ({ kept }) => this.#remember(kept.map(({ table }) => known(table))),
     });
     if (tables === null) return;

@@ -5,14 +5,14 @@ import { MemoryRelay } from '@tidemark/testing/memory-relay';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { runFeed } from './feed.ts';
 
-/** Everything here takes milliseconds; a busy machine may need much longer. */
+/** Time limit of a test. Each step takes milliseconds, but a busy machine may need much longer. */
 const LIMIT_MS = 120_000;
 
 interface Event extends Record<string, unknown> {
   event: string;
 }
 
-/** A feed that runs in this process, on a master and a relay in memory. */
+/** Runs a feed in this process, with a master and a relay in memory. */
 class Feed {
   readonly events: Event[] = [];
   readonly ended: Promise<void>;
@@ -31,12 +31,12 @@ class Feed {
     this.ended.catch(() => undefined);
   }
 
-  /** The events of a name so far. */
+  /** Returns the events of this name logged so far. */
   of(event: string): Event[] {
     return this.events.filter((each) => each.event === event);
   }
 
-  /** Resolves when an event of this name was logged so many times. */
+  /** Resolves when events of this name have been logged `times` times. */
   async until(event: string, times = 1): Promise<void> {
     while (this.of(event).length < times)
       await Promise.race([new Promise<void>((resolve) => this.#waiting.push(resolve)), this.ended]);
@@ -109,7 +109,7 @@ describe('a feed on any source', { timeout: LIMIT_MS }, () => {
     expect(feed.of('base-copy')).toEqual([]);
   });
 
-  test('keeps tables that a relay stored before schemas had logical types', async () => {
+  test('keeps tables whose stored schemas have no logical types', async () => {
     await feed.until('streaming');
     await feed.stop();
     relay.forgetLogicalTypes();
@@ -192,7 +192,7 @@ describe('a feed on any source', { timeout: LIMIT_MS }, () => {
     expect(relay.epoch).toBe(epoch);
   });
 
-  test('a relay restored from a backup begins a new epoch', async () => {
+  test('a relay that lost acknowledged transactions begins a new epoch', async () => {
     await feed.until('streaming');
     await feed.stop();
     const { epoch } = relay;
@@ -206,7 +206,7 @@ describe('a feed on any source', { timeout: LIMIT_MS }, () => {
     expect(relay.rows('item')).toContainEqual([4, 'row 4']);
   });
 
-  test('a feed that has sent nothing exits on missing prerequisites and reports all of them', async () => {
+  test('a feed that has sent nothing reports all missing prerequisites and exits', async () => {
     await feed.until('streaming');
     await feed.stop();
     master.problems.push('One is missing.', 'Another is missing.');
@@ -255,7 +255,7 @@ describe('a feed on any source', { timeout: LIMIT_MS }, () => {
     await restart();
   });
 
-  test('a feed that is stopped before it streams ends', async () => {
+  test('a feed that is stopped before it streams exits', async () => {
     await restart();
     await feed.stop();
     await restart();

@@ -1,14 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asTidemarkError, ERRORS, type TidemarkError } from '@tidemark/protocol/errors';
 import { PROTOCOL_VERSION } from '@tidemark/protocol/page';
+import { type Pace, retryWaitMs } from '@tidemark/protocol/retry-wait';
 import { Outbox } from './batching/outbox.ts';
 import { FeedSessions } from './feed-sessions.ts';
-import type { RelayLink } from './relay-link.ts';
+import { RefusedRequest, type RelayLink } from './relay-link.ts';
 import type { Log, Source } from './source.ts';
 
 /**
  * Runs a feed: one session after another, each from the relay's durable position. After an error it waits, longer each
- * time, and begins a new session. Errors that waiting cannot resolve end the feed.
+ * time, and begins a new session. It also waits if consecutive sessions end without a new durable position. An error
+ * that waiting cannot resolve ends the feed.
  */
 
 export interface FeedDeps {
@@ -20,20 +22,19 @@ export interface FeedDeps {
   now: () => number;
 }
 
-const FIRST_WAIT_MS = 250;
-const LONGEST_WAIT_MS = 30_000;
-/** After a session that lasted this long, the wait starts small again. */
-const GOOD_MS = 60_000;
+const PACE: Pace = { firstMs: 1_000, longestMs: 30_000 };
+/** A session that lasted this long, in ms, resets the wait to its minimum. */
+const STABLE_MS = 60_000;
 
 /**
- * Errors that end a feed that has sent nothing yet, because its administrator is there to read them. A feed that has sent
- * something waits until they are resolved.
+ * Errors that end a feed which has sent nothing yet: the administrator who started it can read them. A feed that has
+ * already sent data waits until they are resolved.
  */
 const AT_START = new Set(['source_not_ready', 'source_denied', 'source_unsupported', 'config_invalid']);
 
 /**
- * Attempts to reach a master that this process has never reached; the last failure ends the feed. They take some seconds,
- * because the master's host may be starting too.
+ * Number of attempts to reach a master that this process has never reached. The last failure ends the feed. The attempts
+ * take up to half a minute, because the master's host may still be starting.
  */
 const FIRST_ATTEMPTS = 6;
 
@@ -52,32 +53,45 @@ const FINAL = new Set([
 export async function runFeed(deps: FeedDeps, signal: AbortSignal): Promise<void> {
   const sessions = new FeedSessions(deps.source, deps.log);
   let attempt = 0;
+  /** Number of consecutive sessions that ended without an error and without a new durable position. */
+  let idleSessions = 0;
   let hasSent = false;
   let hasConnected = false;
   while (!signal.aborted) {
     const from = deps.now();
+    let sent = false;
     try {
       await runSession(deps, sessions, signal, {
         onOpen: () => {
           hasConnected = true;
         },
         onSent: () => {
+          sent = true;
           hasSent = true;
         },
       });
       attempt = 0;
+      idleSessions = sent ? 0 : idleSessions + 1;
+      // One such session is normal, because the next one takes the base copy.
+      if (idleSessions > 1) await pause(retryWaitMs(idleSessions - 1, null, deps.random(), PACE), signal);
     } catch (thrown) {
       const error = asTidemarkError(thrown);
       if (signal.aborted) return;
       if (FINAL.has(error.code) || (!hasSent && AT_START.has(error.code))) throw error;
       const isLastAttempt = !hasConnected && attempt + 1 >= FIRST_ATTEMPTS;
       if (error.code === 'source_unreachable' && isLastAttempt) throw error;
-      if (deps.now() - from > GOOD_MS) attempt = 0;
-      const waitMs = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** attempt++) * (0.5 + deps.random() / 2);
+      if (deps.now() - from > STABLE_MS) attempt = 0;
+      const askedMs = error instanceof RefusedRequest ? error.retryAfterMs : null;
+      const waitMs = retryWaitMs(++attempt, askedMs, deps.random(), PACE);
       logFault(deps.log, error, waitMs);
-      await sleep(waitMs, undefined, { signal }).catch(() => undefined);
+      await pause(waitMs, signal);
     }
   }
+}
+
+/** Waits. Returns early when `signal` is aborted. */
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, { signal }).catch(() => undefined);
 }
 
 async function runSession(

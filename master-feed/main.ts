@@ -11,7 +11,10 @@ import { RelayLink } from './relay-link.ts';
 import { PostgresSource } from './sources/postgres/postgres-source.ts';
 import { addressMistake } from './sources/postgres/source-address.ts';
 
-/** `tidemark-feed`: reads the options, connects a source with a relay, and runs the feed until the process is asked to end. */
+/**
+ * `tidemark-feed`: reads the options, connects a source to a relay, and runs the feed until the process receives a
+ * signal to stop.
+ */
 
 const { version } = JSON.parse(readFileSync(new URL('./package.json', import.meta.url), 'utf8')) as { version: string };
 

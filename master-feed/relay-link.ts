@@ -1,18 +1,31 @@
 import http from 'node:http';
 import https from 'node:https';
 import { BatchAnswer, HEADERS, SessionAnswer, type SessionRequest } from '@tidemark/protocol/api';
-import { ErrorCode, Problem, TidemarkError } from '@tidemark/protocol/errors';
+import { type ErrorCode, type ErrorParams, Problem, TidemarkError } from '@tidemark/protocol/errors';
 import { PROTOCOL_VERSION } from '@tidemark/protocol/page';
 import { PATHS } from '@tidemark/protocol/paths';
+import { parseRetryAfter } from '@tidemark/protocol/retry-wait';
 import axios, { type AxiosInstance, type AxiosResponse } from 'axios';
+import type { z } from 'zod';
 
 /**
- * How long the relay may take to answer, ms. A batch may end a large base copy, which the relay compares and syncs to disk
- * before it answers.
+ * Time limit for the relay's answer, in ms. A batch may end a large base copy, which the relay compares and syncs to
+ * disk before it answers.
  */
 const ANSWER_MS = 10 * 60_000;
 
-/** The feed's HTTP connection to the relay. Every failure becomes an error of the shared list. */
+/** The error for a request that the relay, or a proxy in front of it, rejected. */
+export class RefusedRequest extends TidemarkError {
+  /** The time in Retry-After, in ms; null if the answer has none. */
+  readonly retryAfterMs: number | null;
+
+  constructor(code: ErrorCode, params: ErrorParams, retryAfterMs: number | null) {
+    super(code, params);
+    this.retryAfterMs = retryAfterMs;
+  }
+}
+
+/** The feed's HTTP client for the relay. It converts every failure to an error with a code from protocol/errors.ts. */
 export class RelayLink {
   readonly #http: AxiosInstance;
   readonly #feed: string;
@@ -38,7 +51,8 @@ export class RelayLink {
   }
 
   async session(request: SessionRequest): Promise<SessionAnswer> {
-    return SessionAnswer.parse(await this.#post(PATHS.session(this.#feed), Buffer.from(JSON.stringify(request)), {}));
+    const body = Buffer.from(JSON.stringify(request));
+    return this.#parse(SessionAnswer, await this.#post(PATHS.session(this.#feed), body, {}));
   }
 
   /** Returns a function that sends the batches of one session, numbered from 1. */
@@ -50,8 +64,14 @@ export class RelayLink {
         [HEADERS.batch]: String(++number),
         'content-type': 'application/x-ndjson',
       };
-      return BatchAnswer.parse(await this.#post(PATHS.batches(this.#feed), batch, headers));
+      return this.#parse(BatchAnswer, await this.#post(PATHS.batches(this.#feed), batch, headers));
     };
+  }
+
+  #parse<T extends z.ZodType>(shape: T, answer: unknown): z.output<T> {
+    const parsed = shape.safeParse(answer);
+    if (!parsed.success) throw new TidemarkError('relay_not_tidemark', { relay: this.#relay }, parsed.error);
+    return parsed.data;
   }
 
   async #post(path: string, body: Buffer, headers: Record<string, string>): Promise<unknown> {
@@ -67,8 +87,9 @@ export class RelayLink {
     const json = parse(answer.data);
     if (answer.status === 200 && json !== undefined) return json;
     const problem = Problem.safeParse(json);
-    if (problem.success) throw new TidemarkError(ErrorCode.parse(problem.data.code), problem.data.params);
-    if (answer.status >= 500) throw new TidemarkError('relay_failed', { status: answer.status });
+    const retryAfterMs = parseRetryAfter(answer.headers['retry-after'], Date.now());
+    if (problem.success) throw new RefusedRequest(problem.data.code, problem.data.params, retryAfterMs);
+    if (answer.status >= 500) throw new RefusedRequest('relay_failed', { status: answer.status }, retryAfterMs);
     throw new TidemarkError('relay_not_tidemark', { relay: this.#relay });
   }
 }
@@ -77,7 +98,7 @@ function parse(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    // The caller reports that the answer does not come from a Tidemark relay.
+    // The caller then reports that the server is not a Tidemark relay.
     return undefined;
   }
 }

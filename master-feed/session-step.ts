@@ -16,12 +16,12 @@ export interface Step {
   log: Log;
 }
 
-/** The described tables that are published. */
+/** Returns the described tables that the session has published. */
 export function publishedOf({ tables }: DescribedTables, published: ReadonlySet<number>): SourceTable[] {
   return tables.filter(({ id }) => published.has(id));
 }
 
-/** The description to remember of a table whose rows the relay holds. */
+/** Returns the description to store for a table whose rows the relay holds. */
 export function known({ id, schema, columnIds, version }: SourceTable): KnownTable {
   return { id, name: schema.name, columnIds, version };
 }

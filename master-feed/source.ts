@@ -3,13 +3,13 @@ import type { SourcePosition } from '@tidemark/protocol/position';
 import type { TableSchema } from '@tidemark/protocol/schema';
 
 /**
- * The seam between the feed and a kind of master. A new kind is a folder in `sources/` that implements {@link Source}
- * and passes the suite in contract/source-contract.ts.
+ * The interface between the feed and a kind of master. To add a kind, add a folder in `sources/` that implements
+ * {@link Source} and passes the suite in contract/source-contract.ts.
  *
- * A source knows one database product: how to check its prerequisites, describe its tables, copy them at a position,
- * stream its log and confirm a position. It decides nothing else. When to take a base copy, which tables to re-read,
- * how transactions become lines and batches, and when to retry are the same for every source. They are in feed-sessions.ts
- * and the folders beside it.
+ * A source implements these operations for one database product: check prerequisites, describe tables, copy them at a
+ * position, stream the log and confirm a position. It makes no other decisions. Code that all sources share decides
+ * when to take a base copy, which tables to re-read, how to build lines and batches, and when to retry. It is in
+ * feed-sessions.ts and the folders next to it.
  *
  * Order of calls in one session: open, catalogMark, describe, publish, obstacle, recall, then copyTables or openLog or
  * both, then close. After any error the feed closes the session and begins a new one with open.
@@ -22,86 +22,90 @@ import type { TableSchema } from '@tidemark/protocol/schema';
 export interface Source {
   /** Connects. Throws source_unreachable, source_denied, source_lost, source_not_ready, config_invalid. */
   open(): Promise<SourceIdentity>;
-  /** A text that changes whenever what {@link describe} returns may change. Cheap: called with every heartbeat. */
+  /**
+   * Returns a text that changes whenever the result of {@link describe} may have changed. Must be cheap: the feed calls
+   * it with every heartbeat.
+   */
   catalogMark(): Promise<string>;
   /**
-   * Checks every prerequisite and describes the tables to publish, in their present form. Throws source_not_ready, whose detail
-   * names all missing prerequisites at once, each with the statement that provides it.
+   * Checks every prerequisite and describes the tables to publish in their current form. Throws source_not_ready, whose
+   * detail lists all missing prerequisites, each with the statement that provides it.
    */
   describe(wanted: WantedTables): Promise<DescribedTables>;
   /**
-   * Makes the log contain every change to these tables. May change their versions. Returns the ids of tables of which the log may so far have left
-   * something out. Throws source_not_ready.
+   * Makes the log contain every change to these tables. May change their versions. Returns the ids of tables for which
+   * the log may be missing earlier changes. Throws source_not_ready.
    */
   publish(tables: readonly SourceTable[]): Promise<number[]>;
-  /** Whether the log contains every change to these tables and to no others. */
+  /** Reports whether the log contains every change to these tables and none to other tables. */
   isPublished(tables: readonly SourceTable[]): Promise<boolean>;
-  /** Why the log cannot be resumed at the relay's position; null when it can. Throws source_not_ready. */
+  /** Returns why the log cannot be resumed at the relay's position, or null if it can. Throws source_not_ready. */
   obstacle(relay: Pick<SessionAnswer, 'position' | 'head'>): Promise<Obstacle | null>;
-  /** The tables that {@link remember} wrote last; null when there are none or they are lost. */
+  /** Returns the tables from the last call of {@link remember}, or null if none are stored. */
   recall(): Promise<KnownTable[] | null>;
   /**
-   * Stores at the master how the tables look that the relay holds. Returns false when the master does not allow it. A
-   * source may skip a write that would only save a later comparison.
+   * Stores at the master the descriptions of the tables that the relay holds. Returns false if the master does not
+   * allow it. A source may skip a write whose only effect would be to save a later comparison.
    */
   remember(tables: readonly KnownTable[]): Promise<boolean>;
   /**
-   * Whether a table has, apart from the changes in its log, the same rows as when the relay last held it. False after a
-   * rewrite that the log does not contain.
+   * Reports whether the log contains every change of a table's rows since the relay last held them. Returns false after
+   * a rewrite, which the log does not contain.
    */
   isUnchanged(table: SourceTable, known: KnownTable): boolean;
   /**
-   * Opens a consistent copy of the tables. `base`: the master keeps its log from the copy's position on, and releases the log
-   * before it. `re-read`: the master keeps its log from the confirmed position on. Throws slot_in_use, source_lost, {@link BaseCopyNeeded}.
+   * Opens a consistent copy of the tables. With `base`, the master keeps its log from the copy's position and releases
+   * earlier log. With `re-read`, the master keeps its log from the confirmed position. Throws slot_in_use, source_lost,
+   * {@link BaseCopyNeeded}.
    */
   copyTables(purpose: 'base' | 're-read'): Promise<TableCopy>;
-  /** Where the log ends now. */
+  /** Returns the current end of the log. */
   logEnd(): Promise<LogEnd>;
   /**
-   * Streams the log after `from` into `sink`: whole transactions in commit order. Reading begins when the promise resolves.
-   * Throws slot_in_use, source_lost.
+   * Streams the log after `from` into `sink`, as complete transactions in commit order. Reading begins when the promise
+   * resolves. Throws slot_in_use, source_lost.
    */
   openLog(from: SourcePosition, tables: readonly NumberedTable[], sink: LogSink): Promise<LogReader>;
   /** Closes all connections. Never throws. */
   close(): Promise<void>;
 }
 
-/** Which master this is, so that the relay notices another one. */
+/** Identifies the master, so that the relay detects a change to another one. */
 export type SourceIdentity = SessionRequest['source'];
 
 export interface WantedTables {
-  /** The tables that relay.yaml lists, and where (`relay.yaml line 9`); null: all. */
+  /** The tables that relay.yaml lists, each with its place (`relay.yaml line 9`). Null for all tables. */
   listed: readonly { name: string; at?: string }[] | null;
   /**
-   * Names of the tables that the relay holds. Where relay.yaml lists none, another table that cannot be published is left
-   * out instead of stopping these.
+   * Names of the tables that the relay holds. If relay.yaml lists no tables, the source leaves out any other table that
+   * cannot be published instead of failing.
    */
   held: ReadonlySet<string>;
 }
 
 export interface DescribedTables {
   tables: SourceTable[];
-  /** Tables that are left out, each as a sentence with its remedy. */
+  /** One sentence for each table that is left out, with its remedy. */
   leftOut: string[];
 }
 
-/** A table of the master, as the feed sees it. Sources add fields of their own. */
+/** A table of the master, as the feed sees it. Sources may add fields. */
 export interface SourceTable {
-  /** Identifies the table at the master: renaming keeps it, dropping and creating does not. */
+  /** Identifies the table at the master. A renamed table keeps its id; a re-created table gets a new one. */
   id: number;
   schema: TableSchema;
-  /** Identify the columns in the same way, in the order of the schema. */
+  /** Ids of the columns, in the order of the schema. They follow the same rule as {@link id}. */
   columnIds: number[];
   version: TableVersion;
 }
 
-/** Shows whether rows changed without a trace in the log. Only the source reads it. */
+/** Changes whenever rows may have changed in a way that the log does not contain. Only the source interprets it. */
 export type TableVersion = Readonly<Record<string, string>>;
 
-/** How a table looked when the relay last held exactly its rows. */
+/** The description of a table at the time when the relay last held exactly its rows. */
 export interface KnownTable {
   id: number;
-  /** Its name at the relay. */
+  /** The table's name at the relay. */
   name: string;
   columnIds: number[];
   version: TableVersion;
@@ -114,36 +118,47 @@ export interface NumberedTable {
 }
 
 export interface Obstacle {
-  /** Shown to people: `the slot is gone`. */
+  /** The reason, for people: `the slot is gone`. */
   why: string;
-  /** The master's log was confirmed past the relay's position: the relay lost transactions that terminals may have. */
+  /**
+   * Whether the feed confirmed a position to the master that is past the relay's. If so, the relay has lost
+   * transactions that terminals may have.
+   */
   setBack: boolean;
 }
 
-/** The tables at one position. They stay readable at that position while the master changes them. */
+/**
+ * A consistent copy of the tables at one position. They remain readable at that position while the master changes them.
+ */
 export interface TableCopy {
   position: SourcePosition;
-  /** The master's clock when the copy was opened, ISO 8601. */
+  /** When the copy was opened, by the master's clock, in ISO 8601. */
   takenAt: string;
   /** Describes the tables at that position. Throws source_not_ready. */
   describe(wanted: WantedTables): Promise<DescribedTables>;
-  /** Reads all rows, each as the JSON text of a wire row, and pauses while `flow` is full. Returns their number. Throws source_lost. */
+  /**
+   * Reads all rows of a table, each as the JSON text of a wire row, and pauses while `flow` is full. Returns the number
+   * of rows. Throws source_lost.
+   */
   readRows(table: SourceTable, flow: Flow, onRow: (json: string) => void): Promise<number>;
-  /** Returns those of `tables` whose read rows may differ from their rows at the position. */
+  /**
+   * Returns the tables that were altered after the copy's position, so that the rows read may differ from the rows at
+   * that position.
+   */
   alteredSince(tables: readonly SourceTable[]): Promise<SourceTable[]>;
   close(): Promise<void>;
 }
 
-/** Back-pressure: a source pauses while `full` is true, until `room` resolves. */
+/** Back-pressure: while `full` is true, a source pauses until `room` resolves. */
 export interface Flow {
   readonly full: boolean;
   room(): Promise<void>;
 }
 
-/** The end of the log at a moment of the master's clock. */
+/** The end of the log at one time of the master's clock. */
 export interface LogEnd {
   position: SourcePosition;
-  /** ISO 8601. */
+  /** When the log ended here, by the master's clock, in ISO 8601. */
   at: string;
 }
 
@@ -153,28 +168,33 @@ export type RowKind = 'insert' | 'update' | 'delete' | 'partial';
 export interface LogSink extends Flow {
   begin(position: SourcePosition, committedAt: string): void;
   /**
-   * A row as JSON text: the complete row (`insert`, `update`), its key (`delete`), or an element of a `p` line of the wire
-   * (`partial`: the master left out unchanged values).
+   * Receives a row as JSON text: the complete row for `insert` and `update`, its key for `delete`, or an element of a
+   * `p` line for `partial`, when the master omitted unchanged values.
    */
   row(kind: RowKind, table: NumberedTable, json: string): void;
   truncate(table: NumberedTable): void;
   commit(): void;
   /**
-   * Tables, by their ids at the master, whose rows can no longer be followed: they are new, look different than they were
-   * described, or the log does not identify their old rows. The source stops sending their changes.
+   * Receives the ids of tables whose changes can no longer be followed: the table is new, differs from its description,
+   * or the log does not identify its old rows. The source sends no further changes of them.
    */
   altered(tableIds: readonly number[], why: string): void;
-  /** Outside of transactions: the log was read to the end of this position. Present where it is of interest. */
+  /** Called between transactions, when the log has been read up to this position. Optional. */
   reached?(position: SourcePosition): void;
-  /** Answers {@link LogReader.ask}, outside of transactions. `current`: the log was read to the end that was asked for. */
+  /**
+   * Answers {@link LogReader.ask}, between transactions. `current` is true if the log was read up to the requested end.
+   */
   heartbeat(position: SourcePosition, masterTime: string, current: boolean): void;
 }
 
-/** A stream that is being read. */
+/** An open stream of the log. */
 export interface LogReader {
-  /** Rejects when the stream ends, for whatever reason other than {@link stop}. Never resolves. */
+  /** Rejects when the stream ends for any reason except {@link stop}. Never resolves. */
   readonly failed: Promise<never>;
-  /** Asks for one heartbeat as soon as the log was read to `end`, or as far as the master has sent it. */
+  /**
+   * Requests one heartbeat, as soon as the log has been read up to `end` or up to the last position that the master has
+   * sent.
+   */
   ask(end: LogEnd): void;
   /** Confirms to the master that everything up to `position` is on the relay's disk. */
   confirm(position: SourcePosition): void;
@@ -182,10 +202,10 @@ export interface LogReader {
   stop(): void;
 }
 
-/** The log cannot be followed any further; a base copy replaces it. */
+/** Thrown when the log cannot be followed further, so that a base copy is needed. */
 export class BaseCopyNeeded extends Error {
   override readonly name = 'BaseCopyNeeded';
 }
 
-/** Reports an event that an operator may want to know. */
+/** Logs an event for operators. */
 export type Log = (event: string, fields?: Record<string, unknown>) => void;

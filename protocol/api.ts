@@ -10,7 +10,7 @@ import { type TimeSchema, TimeText } from './time.ts';
  * paths.ts; the text bodies of pages and batches are in lines.ts and page.ts.
  */
 
-/** Name of a feed. It is part of addresses and file names. */
+/** Name of a feed. URLs and file names contain it. */
 export const FeedName = z
   .string()
   .regex(/^[a-z][a-z0-9_-]{0,39}$/, 'a feed name has 1 to 40 characters a-z 0-9 _ - and begins with a letter');
@@ -23,25 +23,34 @@ export type Role = z.infer<typeof Role>;
 export const HEADERS = {
   /** Protocol version of the sender. The relay answers `protocol_unsupported` to a version that it does not speak. */
   protocol: 'tidemark-protocol',
-  /** Session of a feed, on batches. */
+  /** Session of the feed, sent with each batch. */
   session: 'tidemark-session',
-  /** Number of a batch in its session, from 1. The same number again is answered like the first time. */
+  /** Number of a batch in its session, from 1. When a number is repeated, the relay repeats its first answer. */
   batch: 'tidemark-batch',
-  /** Version of the terminal, for the fleet list. */
+  /** Version of the terminal, shown in the fleet list. */
   terminal: 'tidemark-terminal',
-  /** On a compacted page: changes and bytes (before compression) of all pages of its range, `5000 812345`. */
+  /**
+   * Totals of all pages of a compacted range, sent with each page: changes, and bytes before compression
+   * (`5000 812345`).
+   */
   squashed: 'tidemark-squashed',
   /** Id of a request, in answers and logs. */
   request: 'x-request-id',
 } as const;
 
-/** POST session: a feed starts to send. Opening a session ends the feed's earlier session and drops its uncommitted lines. */
+/**
+ * POST session: a feed starts to send. Opening a session ends the feed's earlier session and drops its uncommitted
+ * lines.
+ */
 export const SessionRequest = z.object({
   /** Protocol version of the feed. */
   protocol: z.int(),
   /** Identifies the master, so that the relay notices another one. For Postgres: system identifier and database. */
   source: z.object({ kind: z.enum(['postgres', 'mariadb']), id: z.string().min(1) }),
-  /** A base copy follows, so the relay forgets its position. `setBack`: the relay lost transactions that terminals may hold, so it begins a new epoch. */
+  /**
+   * A base copy follows, so the relay forgets its position. `setBack`: the relay lost transactions that terminals may
+   * hold, so it begins a new epoch.
+   */
   base: z.object({ setBack: z.boolean() }).optional(),
   /** Version of the feed's program, for the relay's log. */
   version: z.string(),
@@ -56,7 +65,7 @@ export const SessionAnswer = z.object({
   epoch: Epoch,
   /** Newest seq in the log. */
   head: Seq,
-  /** Position of the last transaction on the relay's disk; null: the relay has nothing and needs a base. */
+  /** Position of the last transaction on the relay's disk. Null: the relay has no data and needs a base copy. */
   position: SourcePosition.nullable(),
   /** Tables to publish, with their places in relay.yaml (`relay.yaml line 9`). Null: all tables. */
   publish: z.array(z.object({ name: z.string(), at: z.string() })).nullable(),
@@ -76,14 +85,16 @@ export const BatchAnswer = z.object({
 });
 export type BatchAnswer = z.infer<typeof BatchAnswer>;
 
-/** Query of GET status. All fields come as text. */
+/** Query of GET status. All values arrive as text. */
 export const StatusQuery = z.object({
-  /** The replica's cursor, as two fields. Absent: it has no data. */
+  /** The replica's cursor, as two fields. Absent when the replica has no data. */
   epoch: Epoch.optional(),
   seq: z.coerce.number().pipe(Seq).optional(),
   /** Set of scopes that the replica holds. */
   scopes: ScopeSet.optional(),
-  /** Long poll: the relay answers when the head is past `seq`, or after this many seconds. 0: at once. */
+  /**
+   * Long poll: the relay answers when the head is past `seq`, or after this many seconds. 0: the relay answers at once.
+   */
   wait: z.coerce.number().int().min(0).max(60).default(0),
 });
 export type StatusQuery = z.infer<typeof StatusQuery>;
@@ -97,7 +108,10 @@ const behindOf = <T extends TimeSchema>(time: T) =>
     bytes: z.int().nonnegative(),
     /** Commit time of the oldest transaction in the backlog. */
     oldestAt: z.nullable(time),
-    /** Seq of that transaction. Absent without a backlog. Transactions before it concern only other scopes. */
+    /**
+     * Seq of the oldest transaction in the backlog. Absent without a backlog. Transactions between the cursor and this
+     * one have no changes in the terminal's scopes.
+     */
     oldest: Seq.optional(),
   });
 
@@ -122,7 +136,7 @@ export const SnapshotReason = z.enum([
 ]);
 export type SnapshotReason = z.infer<typeof SnapshotReason>;
 
-/** A {@link RelayStatus} with times in one form: a terminal keeps it with `Time`. */
+/** A {@link RelayStatus}, with a schema for its times as parameter. A terminal keeps it with `Time`. */
 export const relayStatusOf = <T extends TimeSchema>(time: T) =>
   z.object({
     /** Protocol version of the relay. */
@@ -131,19 +145,22 @@ export const relayStatusOf = <T extends TimeSchema>(time: T) =>
     relay: z.object({ name: z.string(), version: z.string() }),
     /** The relay's clock at the answer. */
     now: time,
-    /** Newest transaction; null while the relay has no base. */
+    /** The newest transaction. Null while the relay has no base copy. */
     head: z.object({ epoch: Epoch, seq: Seq, committedAt: time }).nullable(),
     /** Oldest seq from which a pull can start. */
     horizon: Seq,
-    /** Until when the relay, at its present rate, keeps this terminal's complete backlog. Null: no backlog, or unknown. */
+    /**
+     * When the relay, at its present rate, will drop the first change of this terminal's backlog. Null: no backlog, or
+     * unknown.
+     */
     keepsUntil: z.nullable(time),
-    /** Null when the terminal sent no cursor, or one from which a pull cannot start. */
+    /** The terminal's backlog. Null when the terminal sent no cursor, or one from which a pull cannot start. */
     behind: behindOf(time).nullable(),
     /** How this terminal reaches the head. `bytes` estimates the network traffic. */
     plan: z.discriminatedUnion('by', [
       /** The terminal is at the head. */
       z.object({ by: z.literal('none') }),
-      /** It pulls pages of this set of scopes. */
+      /** The terminal pulls pages of this set of scopes. */
       z.object({
         by: z.literal('pages'),
         scopes: ScopeSet,
@@ -151,7 +168,10 @@ export const relayStatusOf = <T extends TimeSchema>(time: T) =>
         /** Compacted pages are available, with each row once. Request them first. */
         squashed: z.boolean(),
       }),
-      /** The terminal's data belongs to another set of scopes. It fetches the rows that differ, or a snapshot where that costs less. */
+      /**
+       * The terminal's data belongs to another set of scopes. It fetches the rows that differ, or a snapshot where that
+       * costs less.
+       */
       z.object({
         by: z.literal('difference'),
         scopes: ScopeSet,
@@ -159,7 +179,7 @@ export const relayStatusOf = <T extends TimeSchema>(time: T) =>
         tables: z.int().nonnegative(),
         bytes: z.int().nonnegative(),
       }),
-      /** It downloads a snapshot. */
+      /** The terminal downloads a snapshot. */
       z.object({
         by: z.literal('snapshot'),
         scopes: ScopeSet,
@@ -177,7 +197,7 @@ export const relayStatusOf = <T extends TimeSchema>(time: T) =>
       heardAt: z.nullable(time),
       /** How far the feed was behind the master at that time. Null: unknown. */
       lagMs: z.number().nonnegative().nullable(),
-      /** When and why the feed last took a base copy: `the slot is gone`. */
+      /** When the feed last took a base copy, and the reason: `the slot is gone`. */
       base: z.object({ at: time, why: z.string() }).optional(),
     }),
   });
@@ -197,19 +217,19 @@ export const TransactionsQuery = z.object({
   limit: z.coerce.number().int().min(1).max(500).default(100),
 });
 
-/** A {@link TransactionList} with times in one form. */
+/** A {@link TransactionList}, with a schema for its times as parameter. */
 export const transactionListOf = <T extends TimeSchema>(time: T) =>
   z.object({
     transactions: z.array(
       z.object({
         seq: Seq,
-        /** When the master committed it. */
+        /** When the master committed the transaction. */
         committedAt: time,
         /** Changes in the terminal's scopes. */
         changes: z.int().nonnegative(),
         /** Size as pages, in bytes before compression. */
         bytes: z.int().nonnegative(),
-        /** Names of the tables that it changes. */
+        /** Names of the tables that the transaction changes. */
         tables: z.array(z.string()),
       }),
     ),
@@ -217,13 +237,13 @@ export const transactionListOf = <T extends TimeSchema>(time: T) =>
     head: Seq,
   });
 
-/** GET transactions: those after a seq, oldest first, to choose one to sync up to. */
+/** GET transactions: the transactions after a seq, oldest first. A person chooses one of them to sync up to. */
 export const TransactionList = transactionListOf(TimeText);
 export type TransactionList = z.infer<typeof TransactionList>;
 /** {@link TransactionList} as the relay sends it. */
 export type TransactionListBody = z.input<typeof TransactionList>;
 
-/** Query of GET tables: the replica's cursor, as two fields. Absent: it has no data. */
+/** Query of GET tables: the replica's cursor, as two fields. Absent when the replica has no data. */
 export const TablesQuery = z.object({ epoch: Epoch.optional(), seq: z.coerce.number().pipe(Seq).optional() });
 
 /** GET tables: the tables of the feed, with the terminal's backlog in each. */
@@ -252,14 +272,20 @@ export const SnapshotManifest = z.object({
   feed: z.string(),
   /** The position of the snapshot's data. */
   cursor: Cursor,
-  /** Commit time of the cursor's transaction, as the master wrote it: it is stored, so it stays text with its microseconds. */
+  /**
+   * Commit time of the cursor's transaction. The replica stores it, so it remains text and keeps the master's
+   * microseconds.
+   */
   committedAt: z.iso.datetime(),
   scopes: ScopeSet,
   /** Size of the SQLite file, bytes. */
   bytes: z.int().positive(),
   /** SHA-256, in hex, of the SQLite file. */
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
-  /** Forms of the file, each available with Range under `?coding=`. sha256 and bytes describe the encoded file. */
+  /**
+   * Encoded forms of the file. Each can be requested with Range under `?coding=`. sha256 and bytes describe the encoded
+   * file.
+   */
   codings: z.array(
     z.object({ coding: z.enum(['identity', 'gzip', 'zstd']), bytes: z.int().positive(), sha256: z.string() }),
   ),
@@ -280,7 +306,10 @@ const KeyValue = z.union([z.string(), z.number(), z.null()]);
 export const KeyRange = z.object({ after: z.array(KeyValue).nullable(), upto: z.array(KeyValue).nullable() });
 export type KeyRange = z.infer<typeof KeyRange>;
 
-/** POST digests: checksums of ranges of a snapshot's rows. Each range is divided into at most `parts` parts of similar size. */
+/**
+ * POST digests: checksums of ranges of a snapshot's rows. Each range is divided into at most `parts` parts of similar
+ * size.
+ */
 export const DigestRequest = z.object({
   asks: z
     .array(z.object({ table: TableId, range: KeyRange, parts: z.int().min(1).max(256) }))
@@ -295,7 +324,7 @@ export const DigestPart = z.object({
   upto: z.array(KeyValue).nullable(),
   /** Number of rows in the part. */
   rows: z.int().nonnegative(),
-  /** 128 bits, in hex. */
+  /** The checksum: 128 bits, in hex. */
   digest: z.string().regex(/^[0-9a-f]{32}$/),
 });
 export type DigestPart = z.infer<typeof DigestPart>;
@@ -305,8 +334,8 @@ export const DigestAnswer = z.object({ answers: z.array(z.array(DigestPart)) });
 export type DigestAnswer = z.infer<typeof DigestAnswer>;
 
 /**
- * POST rows: the rows of ranges, as many as fit one answer. The answer is text in the form of a page. It has one or more
- * lines `["i", table, rows]` for each range, in the requested order, and a {@link RowsTrailer}.
+ * POST rows: the rows of ranges, as many as fit into one answer. The answer is text in the format of a page. It has one
+ * or more lines `["i", table, rows]` for each range, in the requested order, and a {@link RowsTrailer}.
  */
 export const RowsRequest = z.object({
   asks: z
@@ -318,7 +347,10 @@ export type RowsRequest = z.infer<typeof RowsRequest>;
 
 /** Last line of an answer to rows. An answer without it is invalid. */
 export const RowsTrailer = z.object({
-  /** Number of complete ranges, and the key after which the next range resumes (null: at its start). */
+  /**
+   * Number of complete ranges, and the key after which the next range resumes. Null: the next range resumes at its
+   * start.
+   */
   done: z.int().nonnegative(),
   after: z.array(KeyValue).nullable(),
   /** SHA-256, in hex, of all bytes before this line. */

@@ -2,14 +2,16 @@ import { z } from 'zod';
 
 /**
  * Positions in a feed: the seq of a transaction, the epoch of a numbering, the cursor of a replica, and the start of a
- * page. Seqs and epochs are branded types, so that a plain number or text does not pass for one.
+ * page. Seqs and epochs are branded types, so that the compiler rejects a plain number or string in their place.
  */
 
-/** Number of a transaction in its feed: 1, 2, 3, … without gaps. The relay assigns it. 0: none yet. */
+/**
+ * Number of a transaction in its feed: 1, 2, 3, … without gaps. The relay assigns it. 0: before the first transaction.
+ */
 export const Seq = z.int().nonnegative().brand('Seq');
 export type Seq = z.infer<typeof Seq>;
 
-/** Turns a number into a {@link Seq}. Throws a ZodError for a number that is not one. */
+/** Converts a number to a {@link Seq}. Throws a ZodError for a negative number or a fraction. */
 export function seq(value: number): Seq {
   return Seq.parse(value);
 }
@@ -32,7 +34,7 @@ export type Cursor = z.infer<typeof Cursor>;
 export const PageStart = z.object({ seq: Seq, part: z.int().nonnegative() });
 export type PageStart = z.infer<typeof PageStart>;
 
-/** A page start as text in a URL: `17`, or `17.3` within transaction 18. */
+/** Formats a page start for a URL: `17`, or `17.3` within transaction 18. */
 export function formatStart(start: PageStart): string {
   return start.part === 0 ? String(start.seq) : `${start.seq}.${start.part}`;
 }
@@ -45,7 +47,7 @@ export function parseStart(text: string): PageStart | null {
   return start.success ? start.data : null;
 }
 
-/** A cursor for people to read in details: `7f3a…:5310`. */
+/** Formats a cursor for the details that people read: `7f3a…:5310`. */
 export function formatCursor(cursor: Cursor): string {
   return `${cursor.epoch}:${cursor.seq}`;
 }

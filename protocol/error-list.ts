@@ -14,7 +14,7 @@ interface ErrorInfo {
   status: number;
   /** Whether the same request can succeed later, unchanged. */
   retry: boolean;
-  /** The event and the data that is safe. `{name}` stands for a param of the error, see {@link fill}. */
+  /** The event, and the data that is safe. {@link fill} replaces `{name}` with a param of the error. */
   means: string;
   /** The remedy. It has no params. */
   todo: string;
@@ -86,6 +86,12 @@ export const ERRORS = {
     false,
     'The history of the sync server was reset. This PC needs a fresh copy.',
     'Download a fresh copy.',
+  ),
+  epoch_unstable: info(
+    502,
+    true,
+    'The history of the sync server changed again after this PC had taken a fresh copy. Local data is safe.',
+    'Ask your administrator to check that only one sync server answers at this address.',
   ),
   cursor_ahead: info(
     409,

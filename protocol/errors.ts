@@ -2,20 +2,20 @@ import { z } from 'zod';
 import { ERRORS, ErrorCode } from './error-list.ts';
 
 /**
- * Errors, and the forms in which they travel: thrown inside a process, as a problem body over HTTP. The relay, the
- * commands and the app take their sentences from {@link ERRORS}, so an error reads the same everywhere.
+ * Errors, thrown inside a process or sent over HTTP as a problem document. The relay, the commands and the app take
+ * their sentences from {@link ERRORS}, so an error reads the same everywhere.
  */
 
 export { ERRORS, ErrorCode };
 
-/** Values for the `{name}` places of a sentence. */
+/** Values for the placeholders `{name}` of a sentence. */
 export type ErrorParams = Record<string, string | number>;
 
 const NUMBERS = new Intl.NumberFormat('en-GB');
 
 /**
- * Replaces each `{name}` of a sentence by the param of that name, and by `?` when there is none. `{rows:row}` becomes
- * `1 row` or `1,204 rows`. A detail that ends with a full stop does not double it.
+ * Replaces each `{name}` of a sentence with the param of that name, or with `?` when there is none. `{rows:row}`
+ * becomes `1 row` or `1,204 rows`. When a detail ends with a full stop, the sentence does not add a second one.
  */
 export function fill(sentence: string, params: ErrorParams): string {
   return sentence.replace(/\{(\w+)(?::(\w+))?\}(\.?)/g, (_, name: string, noun: string | undefined, stop: string) => {
@@ -25,7 +25,10 @@ export function fill(sentence: string, params: ErrorParams): string {
   });
 }
 
-/** An error of the list. Its message is the filled sentence. `params` must hold no secret: they are sent and logged. */
+/**
+ * An error of the list. Its message is the filled sentence. `params` must not contain a secret, because they are sent
+ * and logged.
+ */
 export class TidemarkError extends Error {
   override readonly name = 'TidemarkError';
   readonly code: ErrorCode;
@@ -43,7 +46,10 @@ export class TidemarkError extends Error {
   }
 }
 
-/** The `disk_full` of work that needs more space than is free. Takes bytes; people read MB, which are 10^6 bytes everywhere. */
+/**
+ * Returns the error for work that needs more space than is free. Takes bytes. The sentence shows MB, which are 10^6
+ * bytes everywhere.
+ */
 export function diskFullError(freeBytes: number, neededBytes: number): TidemarkError {
   const megabytes = (bytes: number) => `${NUMBERS.format(Math.ceil(bytes / 1e6))} MB`;
   return new TidemarkError('disk_full', {
@@ -51,14 +57,14 @@ export function diskFullError(freeBytes: number, neededBytes: number): TidemarkE
   });
 }
 
-/** Anything thrown, as a TidemarkError. Another error becomes `internal` with its message as detail. */
+/** Converts any thrown value to a TidemarkError. Other errors become `internal`, with their message as detail. */
 export function asTidemarkError(thrown: unknown): TidemarkError {
   if (thrown instanceof TidemarkError) return thrown;
   const detail = thrown instanceof Error ? thrown.message : String(thrown);
   return new TidemarkError('internal', { detail }, thrown);
 }
 
-/** Body of an answer with an error: RFC 9457, `application/problem+json`. */
+/** Body of an HTTP answer with an error: RFC 9457, `application/problem+json`. */
 export const Problem = z.object({
   /** `urn:tidemark:error:` and the code. */
   type: z.string(),
@@ -72,12 +78,12 @@ export const Problem = z.object({
   /** Whether the same request can succeed later, unchanged. */
   retry: z.boolean(),
   params: z.record(z.string(), z.union([z.string(), z.number()])),
-  /** Id of the request in the relay's log, where the relay has given one. */
+  /** Id of the request in the relay's log, if it has one. */
   requestId: z.string().optional(),
 });
 export type Problem = z.infer<typeof Problem>;
 
-/** The answer's body for an error. */
+/** Returns the body of the answer for an error. */
 export function toProblem(error: TidemarkError, requestId?: string): Problem {
   const { status, todo, retry } = ERRORS[error.code];
   return {

@@ -22,13 +22,16 @@ export type SchemaLine = ['s', id: number, schema: TableSchema];
 export type InsertLine = ['i', id: number, rows: WireRow[]];
 /** Rows updated, with every column and an unchanged key, in order. */
 export type UpdateLine = ['u', id: number, rows: WireRow[]];
-/** Rows deleted, by key, in order. In a table without a key, each entry is a complete row and deletes one equal row. An update that changes a key is a delete and an insert. */
+/**
+ * Rows deleted, by key, in order. In a table without a key, each entry is a complete row and deletes one equal row. An
+ * update that changes a key is a delete and an insert.
+ */
 export type DeleteLine = ['d', id: number, keys: WireKey[]];
 /** Deletes all rows of the table. */
 export type TruncateLine = ['t', id: number];
 /** Drops the table of the same name with its rows, and creates table `id`. Its rows follow as inserts. */
 export type ReplaceLine = ['r', id: number];
-/** The table of this name leaves the feed and is dropped. */
+/** Drops the table with this name and removes it from the feed. */
 export type DropLine = ['x', name: string];
 /**
  * Turns table `from` into table `id` and keeps its rows. For each column of the new schema, `columns` names the old column
@@ -41,7 +44,7 @@ export type ChangeLine = InsertLine | UpdateLine | DeleteLine | TruncateLine | R
 
 /** Begins transaction `seq`, committed at the master at `committedAt` (ISO 8601, UTC, microseconds). */
 export type BeginLine = ['b', seq: number, committedAt: string];
-/** Ends transaction `seq`; it had `changes` changes in the scopes of this page, over all its parts. */
+/** Ends transaction `seq`. `changes`: number of its changes in the scopes of this page, in all its parts. */
 export type CommitLine = ['c', seq: number, changes: number];
 
 export type PageLine = SchemaLine | BeginLine | ChangeLine | CommitLine;
@@ -59,7 +62,10 @@ const changeLines = [
   z.tuple([z.literal('a'), TableId, TableId, z.array(z.string().nullable())]),
 ] as const;
 
-/** Schema of a page's lines. It does not check the values of rows, which would cost more than applying them. The replica checks them against the table's schema. */
+/**
+ * Schema of a page's lines. It does not check the values of rows, which would cost more than applying them. The replica
+ * checks them against the table's schema.
+ */
 export const PageLine = z.union([
   schemaLine,
   z.tuple([z.literal('b'), Seq, z.string()]),
@@ -74,7 +80,10 @@ export const PageLine = z.union([
 export type PartialLine = ['p', id: number, rows: [oldKey: WireKey | null, present: number[], values: WireValue[]][]];
 /** Begins a transaction of the master. */
 export type SourceBeginLine = ['b', position: SourcePosition, committedAt: string];
-/** Begins a base copy: all rows of all published tables at `position`, as inserts. A table that it does not declare leaves the feed. `why`: the reason for the copy. */
+/**
+ * Begins a base copy: all rows of all published tables at `position`, as inserts. A table that the copy does not
+ * declare leaves the feed. `why`: the reason for the copy.
+ */
 export type BaseBeginLine = ['B', position: SourcePosition, takenAt: string, why: string];
 /**
  * Inside a transaction: begins the load of table `id`. All rows of the table follow as inserts. The relay compares them
@@ -86,7 +95,10 @@ export type LoadLine = ['L', id: number, from: number | null, columns: (string |
 export type LoadEndLine = ['E', id: number];
 /** Ends a transaction or a base copy of `changes` changes. */
 export type SourceCommitLine = ['c', changes: number];
-/** Nothing new: at the master's time `masterTime` (ISO 8601), the feed had read the log up to `position`. `current`: this was the end of the log. Occurs only between transactions. */
+/**
+ * Reports that there is nothing new: at the master's time `masterTime` (ISO 8601), the feed had read the log up to
+ * `position`. `current`: the log ended there. Occurs only between transactions.
+ */
 export type HeartbeatLine = ['h', position: SourcePosition, masterTime: string, current: boolean];
 
 export type BatchLine =

@@ -1,11 +1,12 @@
 import { z } from 'zod';
 
 /**
- * The meaning of a column's values, in terms that every kind of master shares. The feed derives the logical type from the
- * master's own type; the relay compares values by it. The set is closed: a type that fits no other kind is `other`.
+ * The meaning of a column's values, in terms that are common to every kind of master. The feed derives the logical type
+ * from the master's own type, and the relay compares values by it. The set is closed: a type that fits no other kind is
+ * `other`.
  *
- * A logical type belongs to one version of a table's schema, so it holds nothing that the master can change while the
- * table stays the same. That is why `enum` does not list its labels. See
+ * A logical type belongs to one version of a table's schema, so it contains nothing that can change at the master while
+ * the table's schema stays the same. For this reason `enum` does not list its labels. See
  * docs/decisions/2026-11-25-logical-types-within-version-1.md.
  */
 
@@ -13,22 +14,25 @@ const bits = z.union([z.literal(8), z.literal(16), z.literal(24), z.literal(32),
 
 export const LogicalType = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('boolean') }),
-  /** Two's complement of this width, or unsigned. */
+  /** An integer of this width: two's complement, or unsigned. */
   z.object({ kind: z.literal('integer'), bits, unsigned: z.literal(true).optional() }),
   /**
    * Exact decimal numbers. `precision`: number of significant digits. `scale`: number of digits after the point; may be
    * negative or larger than the precision. Null: unlimited.
    */
   z.object({ kind: z.literal('decimal'), precision: z.int().positive().nullable(), scale: z.int().nullable() }),
-  /** IEEE 754. Values cannot be compared exactly with decimal text. */
+  /** Binary floating point (IEEE 754). Such values cannot be compared exactly with decimal text. */
   z.object({ kind: z.literal('float'), bits: z.union([z.literal(32), z.literal(64)]) }),
-  /** Text whose trailing spaces count. */
+  /** Text in which trailing spaces are significant. */
   z.object({ kind: z.literal('text') }),
-  /** Text padded with spaces to `length` characters; trailing spaces do not count. Null: no fixed length. */
+  /** Text padded with spaces to `length` characters. Trailing spaces are not significant. Null: no fixed length. */
   z.object({ kind: z.literal('character'), length: z.int().positive().nullable() }),
   z.object({ kind: z.literal('uuid') }),
   z.object({ kind: z.literal('enum') }),
-  /** Forms as docs/types.md writes them. `timestamp` has no time zone; `timestamptz` is an instant, written in UTC. */
+  /**
+   * Dates and times in the formats of docs/types.md. `timestamp` has no time zone; `timestamptz` is an instant, written
+   * in UTC.
+   */
   z.object({ kind: z.literal('date') }),
   z.object({ kind: z.literal('time') }),
   z.object({ kind: z.literal('timestamp') }),
@@ -36,7 +40,7 @@ export const LogicalType = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('interval') }),
   z.object({ kind: z.literal('json') }),
   z.object({ kind: z.literal('binary') }),
-  /** The master's own text, compared as written. */
+  /** The master's own text, compared character by character. */
   z.object({ kind: z.literal('other') }),
 ]);
 export type LogicalType = z.infer<typeof LogicalType>;

@@ -2,23 +2,26 @@ import { z } from 'zod';
 import { Epoch, PageStart, Seq } from './cursor.ts';
 
 /**
- * The header, the trailer and the size limits of pages and batches. A page never changes under its name, and a receiver
- * discards a page or batch without a valid trailer.
+ * The header, the trailer and the size limits of pages and batches. The content under a page's name never changes. A
+ * receiver discards a page or batch without a valid trailer.
  */
 
-/** Version of the wire. A change of the wire needs a new number, see rule V2 of docs/protocol.md. */
+/** Version of the protocol. A change to it needs a new number, see rule V2 of docs/protocol.md. */
 export const PROTOCOL_VERSION = 1;
 
 /** A page ends with the first log entry that takes it past this size (bytes, before compression). */
 export const PAGE_BYTES = 1024 * 1024;
 
-/** A log entry (one part of a transaction) is closed when it passes this size, so no page is much larger than PAGE_BYTES. */
+/**
+ * A log entry (one part of a transaction) is closed when it passes this size, so no page is much larger than
+ * PAGE_BYTES.
+ */
 export const ENTRY_BYTES = 256 * 1024;
 
-/** A row line is closed when it passes this size, so that memory is bounded and one parse is short. */
+/** A row line is closed when it passes this size, which bounds the memory and the time to parse one line. */
 export const LINE_BYTES = 32 * 1024;
 
-/** First line of a page: its name. */
+/** First line of a page. Its fields are the page's name. */
 export const PageHeader = z.object({
   /** Protocol version of the page. */
   tidemark: z.literal(PROTOCOL_VERSION),
@@ -35,7 +38,7 @@ export type PageHeader = z.infer<typeof PageHeader>;
 
 /** Last line of a page. */
 export const PageTrailer = z.object({
-  /** Where the next page starts. `seq` = target and `part` = 0: the pull is done. */
+  /** Where the next page starts. When `seq` = target and `part` = 0, the pull is done. */
   next: PageStart,
   /** Changes in this page. */
   changes: z.int().nonnegative(),
@@ -54,11 +57,10 @@ export const BatchTrailer = z.object({
 export type BatchTrailer = z.infer<typeof BatchTrailer>;
 
 /**
- * Id of a set of scopes, under the feed's filters, in page and snapshot names. Status returns the id of a
- * terminal's own set.
- * `all`: every row of every table, of a feed that filters nothing.
+ * Id of a set of scopes, under the feed's filters, in the names of pages and snapshots. The answer to GET status
+ * contains the id of the terminal's own set. `all`: every row of every table, for a feed without filters.
  */
 export const ScopeSet = z.string().regex(/^[0-9a-z]{1,64}$/);
 export type ScopeSet = string;
-/** The set of scopes of a feed that filters nothing. */
+/** The set of scopes of a feed without filters. */
 export const EVERYONE: ScopeSet = 'all';

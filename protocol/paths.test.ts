@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { PATHS } from './paths.ts';
 
-/** The paths of version 1, as clients in the field ask for them. */
-test('every path is the one that was released', () => {
+/** The paths of version 1, as released clients request them. */
+test('every path equals the released one', () => {
   expect(Object.fromEntries(Object.entries(PATHS).map(([name, { pattern }]) => [name, pattern]))).toEqual({
     session: '/v1/feeds/:feed/session',
     batches: '/v1/feeds/:feed/batches',
@@ -18,7 +18,7 @@ test('every path is the one that was released', () => {
   });
 });
 
-test('an address has the values in the order of the fields', () => {
+test('a URL contains the values in the order of the fields', () => {
   expect(PATHS.status('shop')).toBe('/v1/feeds/shop/status');
   expect(PATHS.page('shop', '7f3a', 'all', '17.3', 20)).toBe('/v1/feeds/shop/pages/7f3a/all/17.3/20');
   expect(PATHS.rows('shop', '7f3a', 'all', 5)).toBe('/v1/feeds/shop/snapshots/7f3a/all/5/rows');

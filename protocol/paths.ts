@@ -1,6 +1,6 @@
 /**
- * The relay's paths, each written once: clients build addresses from them, the relay derives its routes from `pattern`.
- * A path belongs to the wire: a changed one is a new protocol version.
+ * The relay's paths. Each is defined once: clients build URLs from it, and the relay derives its routes from `pattern`.
+ * Paths belong to the protocol, so changing one requires a new protocol version.
  */
 
 /** The `:name` fields of a pattern, in order. */
@@ -11,10 +11,10 @@ type FieldNames<P extends string> = P extends `${string}:${infer Name}/${infer R
     : [];
 type FieldValues<Names extends string[]> = { [K in keyof Names]: string | number };
 
-/** Builds an address from the values of the fields, which must be safe in a URL: names, epochs, seqs, page starts. */
+/** Builds a URL path from the values of the fields. They must be safe in a URL: names, epochs, seqs, page starts. */
 export interface Path<P extends string> {
   (...values: FieldValues<FieldNames<P>>): string;
-  /** With each field as `:name`, as Express reads it. */
+  /** The path with each field as `:name`, in Express's syntax. */
   readonly pattern: P;
 }
 
@@ -25,7 +25,7 @@ function path<P extends string>(pattern: P): Path<P> {
   return Object.assign(build, { pattern }) as Path<P>;
 }
 
-/** `start`: a page start as formatStart writes it. `scopes`: the id of a set of scopes. */
+/** Pages. `start`: a page start in the format of formatStart. `scopes`: the id of a set of scopes. */
 export const PATHS = {
   session: path('/v1/feeds/:feed/session'),
   batches: path('/v1/feeds/:feed/batches'),

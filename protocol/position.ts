@@ -4,8 +4,8 @@ import { z } from 'zod';
  * A position in a master's log: `<sortable>` or `<sortable>~<own>`.
  *
  * - `sortable`: 16 hex digits whose text order is log order. The relay compares positions by it.
- * - `own`: the position as the source names it (a GTID), where the source cannot derive that from the digits. Only the
- *   source reads it. Everything else stores it and returns it unchanged.
+ * - `own`: the source's own form of the position, such as a GTID, when the source cannot derive it from the digits.
+ *   Only the source reads it. All other code stores it and returns it unchanged.
  *
  * Postgres writes the LSN as `sortable` and needs no `own`.
  */
@@ -14,7 +14,7 @@ export type SourcePosition = string;
 
 const SORTABLE = 16;
 
-/** The part of a position that sorts. */
+/** Returns the sortable part of a position. */
 export function sortable(position: SourcePosition): string {
   return position.slice(0, SORTABLE);
 }

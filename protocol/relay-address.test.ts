@@ -15,7 +15,7 @@ test.each([
   ['https://relay?token=x', '? or #'],
   ['https://relay/?', '? or #'],
   ['https://relay/#top', '? or #'],
-])('refuses %j with the reason', (text, words) => {
+])('rejects %j with the reason', (text, words) => {
   expect(relayAddressProblem(text)).toContain(words);
   const parsed = RelayAddress.safeParse(text);
   expect(parsed.success ? [] : parsed.error.issues.map(({ message }) => message)).toEqual([relayAddressProblem(text)]);
@@ -27,7 +27,7 @@ test.each([
   [' https://relay.example.com/tidemark/ ', 'https://relay.example.com/tidemark'],
   ['HTTPS://RELAY', 'https://relay'],
   ['https://relay///', 'https://relay'],
-])('accepts %j and drops what does not matter', (text, address) => {
+])('accepts %j and normalises it', (text, address) => {
   expect(relayAddressProblem(text)).toBeNull();
   expect(RelayAddress.parse(text)).toBe(address);
   expect(RelayAddress.parse(address)).toBe(address);

@@ -1,14 +1,17 @@
 import { z } from 'zod';
 
 /**
- * The rule for the address of a relay, and the words for a mistake in one. The commands, the settings file and
- * the app's fields all use this rule, so that an address that one of them accepts works in the others.
+ * The rule for the address of a relay, and the sentences for mistakes in one. The commands, the settings file and the
+ * app's fields all use this rule, so that each accepts the addresses that the others accept.
  *
- * A relay address is an http or https URL, with an optional path for a relay behind a proxy. It carries no credentials:
- * addresses appear on screens and in logs.
+ * A relay address is an http or https URL, with an optional path for a relay behind a proxy. It must not contain
+ * credentials, because addresses appear on screens and in logs.
  */
 
-/** Why a text is not a relay address, as a sentence without its full stop; null when it is one. Spaces around it are ignored. */
+/**
+ * Returns why a text is not a relay address, as a sentence without its full stop. Null when it is one. Leading and
+ * trailing spaces are ignored.
+ */
 export function relayAddressProblem(text: string): string | null {
   const address = text.trim();
   if (address === '') return 'Enter the relay address, such as https://relay.example.com';
@@ -17,12 +20,12 @@ export function relayAddressProblem(text: string): string | null {
   if (!URL.canParse(address)) return 'This is not a valid address';
   const { username, password } = new URL(address);
   if (username !== '' || password !== '') return 'The address must not contain a user name or a password';
-  // URL.search is '' for a bare "?", which would still be sent in front of each path.
+  // URL.search is '' for a trailing "?", which would nevertheless be sent before each path.
   if (/[?#]/.test(address)) return 'The address must not contain ? or #';
   return null;
 }
 
-/** A relay address in its normal form: no slash at the end, scheme and host in lower case. */
+/** Returns a relay address in its normal form: no trailing slash, scheme and host in lower case. */
 export const RelayAddress = z.string().transform((text, context) => {
   const problem = relayAddressProblem(text);
   if (problem === null) return new URL(text.trim()).href.replace(/\/+$/, '');

@@ -5,7 +5,8 @@ import { Fault } from './fault.ts';
 import { Time, type TimeSchema, TimeText } from './time.ts';
 
 /**
- * A finished run of the sync engine, as its history, the app and `--json` show it. A run is one pull, check or comparison.
+ * A finished run of the sync engine, in the form that its history, the app and `--json` use. A run is one pull, check
+ * or comparison.
  */
 
 /**
@@ -23,22 +24,24 @@ export type Trigger = z.infer<typeof Trigger>;
 export const Mode = z.enum(['now', 'check', 'up-to', 'one', 'recopy', 'verify']);
 export type Mode = z.infer<typeof Mode>;
 
-/** Differences between a table and the relay. The run repaired them unless it was called with --no-repair. */
+/**
+ * Differences between a replica's table and the relay's. The run repaired them unless it was called with --no-repair.
+ */
 export const Difference = z.object({
   table: z.string(),
-  /** Rows that the relay has and this replica had not. */
+  /** Number of rows that the relay had and this replica did not. */
   missing: z.int().nonnegative(),
-  /** Rows that only this replica had. */
+  /** Number of rows that only this replica had. */
   extra: z.int().nonnegative(),
-  /** Rows of one key with other values. */
+  /** Number of rows with the same key and different values. */
   different: z.int().nonnegative(),
 });
 export type Difference = z.infer<typeof Difference>;
 
-/** A {@link Run} with times in one form. */
+/** A {@link Run}, with a schema for its times as parameter. */
 export const runOf = <T extends TimeSchema>(time: T) =>
   z.object({
-    /** Random, unique in a replica's history. */
+    /** Id of the run: random, and unique in a replica's history. */
     id: z.string(),
     startedAt: time,
     endedAt: time,
@@ -50,15 +53,18 @@ export const runOf = <T extends TimeSchema>(time: T) =>
     from: Cursor.nullable(),
     /** The cursor at the end. Null: no data. */
     to: Cursor.nullable(),
-    /** Why the run took a snapshot; null: it took none. `asked`: a person chose a fresh copy. `altered`: another program changed tables. */
+    /**
+     * Why the run installed a snapshot. Null: it installed none. `asked`: a person chose a fresh copy. `altered`:
+     * another program changed tables.
+     */
     snapshot: z.enum([...SnapshotReason.options, 'asked', 'altered']).nullable(),
-    /** Rows inserted by the run, in all tables. */
+    /** Number of rows that the run inserted, in all tables. */
     inserted: z.int().nonnegative(),
     updated: z.int().nonnegative(),
     deleted: z.int().nonnegative(),
-    /** Tables truncated, replaced or dropped. */
+    /** Number of times that a table was truncated, replaced or dropped. */
     truncated: z.int().nonnegative(),
-    /** The same counts for each table that the run changed. */
+    /** The same counts, for each table that the run changed. */
     tables: z.array(
       z.object({
         name: z.string(),
@@ -70,15 +76,15 @@ export const runOf = <T extends TimeSchema>(time: T) =>
     ),
     /** Bytes received over the network. */
     bytes: z.int().nonnegative(),
-    /** Rows and tables that a comparison read. */
+    /** Number of rows and tables that a comparison read. */
     compared: z.object({ rows: z.int().nonnegative(), tables: z.int().nonnegative() }).optional(),
     /** Tables in which a comparison found differences. */
     differences: z.array(Difference).optional(),
-    /** Changes that were still waiting at the end. Null: unknown. */
+    /** Number of changes that were still waiting at the end. Null: unknown. */
     left: z.int().nonnegative().nullable(),
-    /** Attempts that failed before this outcome. */
+    /** Number of attempts that failed before this outcome. */
     retries: z.int().nonnegative(),
-    /** Why the run failed. Null: it did not. */
+    /** Why the run failed. Null: it did not fail. */
     fault: Fault.nullable(),
   });
 

@@ -14,7 +14,7 @@ import { LogicalType, sameLogicalType } from './logical-type.ts';
 export const ColumnType = z.enum(['integer', 'numeric', 'real', 'text', 'blob']);
 export type ColumnType = z.infer<typeof ColumnType>;
 
-/** A logical type of a later version. */
+/** A logical type that a later version added. */
 const UnknownLogicalType = z.object({ kind: z.string() }).transform(() => undefined);
 
 export const ColumnSchema = z.object({
@@ -26,7 +26,7 @@ export const ColumnSchema = z.object({
    * this version does not know reads as absent.
    */
   logical: z.union([LogicalType, UnknownLogicalType]).optional(),
-  /** The master's own type name, for people to read: `numeric(12,2)`. Programs read `logical`. */
+  /** The master's own type name, for display: `numeric(12,2)`. Programs read `logical`. */
   source: z.string(),
 });
 export type ColumnSchema = z.infer<typeof ColumnSchema>;
@@ -41,7 +41,10 @@ export const TableSchema = z
       .refine((name) => !/^(tidemark_|sqlite_)/i.test(name), 'names that begin with tidemark_ or sqlite_ are reserved'),
     /** In the master's order. */
     columns: z.array(ColumnSchema).min(1),
-    /** The key columns in key order, which are unique together and never null. Empty: no key, and the rows are a multiset. */
+    /**
+     * The key columns in key order. Together they are unique and never null. Empty: the table has no key, and its rows
+     * are a multiset.
+     */
     key: z.array(z.string()),
     /** Additional indexes at terminals, each a list of columns. */
     indexes: z.array(z.array(z.string()).min(1)).optional(),
@@ -56,13 +59,16 @@ export const TableSchema = z
   );
 export type TableSchema = z.infer<typeof TableSchema>;
 
-/** Number of one version of a table's schema. The feed assigns a new number to each new schema, and never reuses one within an epoch. */
+/**
+ * Number of one version of a table's schema. The feed assigns a new number to each new schema, and never reuses one
+ * within an epoch.
+ */
 export const TableId = z.int().positive();
 export type TableId = number;
 
 /**
- * Whether two schemas are the same at a replica: name, columns in order with their types, key, indexes. A column without
- * a logical type is the same as one that has it, so a table whose schema was stored before the field existed keeps its
+ * Whether two schemas are the same at a replica: name, columns in order with their types, key, indexes. A column
+ * without a logical type equals one that has it, so a table whose schema was stored before the field existed keeps its
  * id and is not re-read.
  */
 export function sameSchema(a: TableSchema, b: TableSchema): boolean {

@@ -5,7 +5,7 @@ import { Time, TimeText } from './time.ts';
 test.each([
   ['2026-11-23T08:24:35Z', Date.UTC(2026, 10, 23, 8, 24, 35)],
   ['2026-11-23T08:24:35.120Z', Date.UTC(2026, 10, 23, 8, 24, 35, 120)],
-  // Microseconds of the master are cut off, not rounded.
+  // The master's microseconds are cut off, not rounded.
   ['2026-11-23T08:24:35.123999Z', Date.UTC(2026, 10, 23, 8, 24, 35, 123)],
   ['0000-01-01T00:00:00.000Z', -62_167_219_200_000],
   ['9999-12-31T23:59:59.999Z', 253_402_300_799_999],
@@ -21,7 +21,7 @@ test.each([0, -1, Date.UTC(2026, 10, 23, 8, 24, 35, 120), -62_167_219_200_000, 2
 );
 
 test.each(['2026-11-23T08:24:35+01:00', '2026-11-23', 'yesterday', '', 1795422275000])(
-  '%j is not a time as text',
+  '%j is not a time in text form',
   (text) => {
     expect(TimeText.safeParse(text).success).toBe(false);
   },
@@ -31,7 +31,7 @@ test.each([Number.NaN, 8.64e15, -62_167_219_200_001, '2026-11-23T08:24:35Z'])('%
   expect(Time.safeParse(value).success).toBe(false);
 });
 
-test('a codec inside an optional, nullable or listed field decodes and encodes', () => {
+test('optional, nullable and listed times decode and encode', () => {
   const Row = z.object({
     at: TimeText,
     until: z.nullable(TimeText),

@@ -7,7 +7,7 @@ import { readConfig } from './config/relay-config.ts';
 import { startRelay } from './relay.ts';
 import { addTokenCommands } from './tokens/token-commands.ts';
 
-/** `tidemark-relay`: reads the configuration, starts the relay, and stops it when the process is asked to end. */
+/** `tidemark-relay`: reads the configuration, starts the relay, and stops it when the process receives a signal. */
 
 const { version } = JSON.parse(readFileSync(new URL('./package.json', import.meta.url), 'utf8')) as { version: string };
 

@@ -12,14 +12,14 @@ import { namedAttributes } from './routing/filters.ts';
 import { type Bearer, Tokens } from './tokens/tokens.ts';
 
 /**
- * Starts and stops a relay: data folder, tokens, feeds, then the server; in the opposite order at the end. Until the server
- * listens, any failure closes what was opened. It serves nothing itself.
+ * Starts and stops a relay. Start order: data folder, tokens, feeds, server. Stop order: the reverse. A failure during
+ * the start closes all parts that are already open. This module handles no requests.
  */
 
 export interface Relay {
-  /** Where it listens, with the real port. */
+  /** The address at which the relay listens, with the actual port. */
   url: string;
-  /** Completes the requests in progress and closes everything. */
+  /** Completes the requests in progress and then closes all parts of the relay. */
   stop(): Promise<void>;
 }
 
@@ -29,14 +29,14 @@ interface RelayDeps {
   version: string;
 }
 
-/** A request must have arrived within this time; the answer to a long poll may take longer. */
+/** Time limit for receiving a request. The answer to a long poll may take longer. */
 const REQUEST_MS = 120_000;
-/** How long requests may take to complete when the relay stops. */
+/** Time limit for requests in progress when the relay stops. */
 const STOP_MS = 10_000;
-/** How often the relay stores when terminals were last seen, ms. */
+/** How often the relay stores when terminals were last seen, in ms. */
 const SEEN_MS = 60_000;
 
-/** Throws db_*, disk_full, or config_invalid about a folder or an address that cannot be used. */
+/** Starts a relay. Throws db_*, disk_full, or config_invalid if a folder or an address cannot be used. */
 export async function startRelay(config: Config, deps: RelayDeps): Promise<Relay> {
   makeFolder(config);
   const tokens = new Tokens(config);
@@ -69,7 +69,7 @@ export async function startRelay(config: Config, deps: RelayDeps): Promise<Relay
     try {
       tokens.writeSeen();
     } catch (error) {
-      // The times stay in memory and are written the next time.
+      // The times remain in memory, and the next interval writes them.
       deps.log('seen-not-written', { error: String(error) });
     }
   };
@@ -89,7 +89,10 @@ export async function startRelay(config: Config, deps: RelayDeps): Promise<Relay
   };
 }
 
-/** Opens a feed, after checking that its filters name attributes that terminals have. Throws config_invalid, db_*, disk_full. */
+/**
+ * Opens a feed. First checks that terminals have the attributes that its filters name. Throws config_invalid, db_*,
+ * disk_full.
+ */
 async function openFeed(
   name: string,
   feed: FeedConfig,
@@ -99,14 +102,15 @@ async function openFeed(
 ): Promise<Feed> {
   const terminals = tokens.list().filter((bearer) => bearer.feed === name && bearer.role === 'terminal');
   const unused = unusedAttributes(feed, terminals);
-  // Filters that were in use before may name attributes of terminals that have left: that must not stop the others' relay.
+  // Filters in use may name attributes of removed terminals. That must not prevent the relay from starting for the
+  // others.
   if (unused.length > 0 && !isRoutedBy(path.join(config.data, name, 'feed.sqlite'), feed.filters))
     throw new TidemarkError('config_invalid', { detail: unused.join('; ') });
   for (const detail of unused) deps.log('attribute-of-nobody', { feed: name, detail });
   return Feed.open(name, config.data, feed, deps);
 }
 
-/** A message for each attribute that filters name and none of the feed's terminals has. */
+/** Returns a message for each attribute in the filters that no terminal of the feed has. */
 function unusedAttributes({ filters }: FeedConfig, terminals: Bearer[]): string[] {
   if (terminals.length === 0) return [];
   const known = new Set(terminals.flatMap(({ attributes }) => Object.keys(attributes)));
@@ -119,7 +123,7 @@ function unusedAttributes({ filters }: FeedConfig, terminals: Bearer[]): string[
   );
 }
 
-/** Creates the data folder, or checks that it can be written to. Throws config_invalid. */
+/** Creates the data folder if necessary, and checks that it is writable. Throws config_invalid. */
 function makeFolder({ data: folder, places }: Config): void {
   try {
     mkdirSync(folder, { recursive: true });
@@ -129,7 +133,7 @@ function makeFolder({ data: folder, places }: Config): void {
   }
 }
 
-/** Meanings of operating system errors for an address or a folder of the configuration. */
+/** Explanations of operating system errors about an address or a folder of the configuration. */
 const REASONS: Record<string, string> = {
   EADDRINUSE: 'another program uses it',
   EADDRNOTAVAIL: 'this machine has no such address',
@@ -155,7 +159,10 @@ function listen(server: Server, { listen: { host, port }, places }: Config): Pro
   });
 }
 
-/** Stops accepting, and waits for the requests in progress; those that take too long are cut off. */
+/**
+ * Stops accepting connections and waits for requests in progress. Then closes connections that take longer than
+ * {@link STOP_MS}.
+ */
 async function closeServer(server: Server): Promise<void> {
   const closed = new Promise((resolve) => server.close(resolve));
   server.closeIdleConnections();

@@ -4,12 +4,12 @@ import type { Fault } from '@tidemark/protocol/fault';
 
 declare global {
   interface Window {
-    /** Set by the preload; absent when the page is opened outside the app. */
+    /** Set by the preload script. Absent if the page is opened outside the app. */
     readonly tidemark?: Bridge;
   }
 }
 
-/** Thrown when the app refused a call or could not carry it out. */
+/** Thrown when a call to the app was rejected or failed. */
 class CallFailed extends Error {
   override readonly name = 'CallFailed';
   readonly fault: Fault;
@@ -20,9 +20,9 @@ class CallFailed extends Error {
   }
 }
 
-/** The app's calls: answers are returned, failures thrown. */
+/** The app's calls. They return answers and throw failures. */
 export interface Api {
-  /** Throws {@link CallFailed}. */
+  /** Calls the app. Throws {@link CallFailed}. */
   call<M extends MethodName>(method: M, input: Input<M>): Promise<Output<M>>;
   on: Bridge['on'];
 }
@@ -38,13 +38,13 @@ export function makeApi(bridge: Bridge): Api {
   };
 }
 
-/** The fault of anything thrown. */
+/** Converts any thrown value to a fault. */
 export function faultOf(thrown: unknown): Fault {
   if (thrown instanceof CallFailed) return thrown.fault;
   return { code: 'internal', params: { detail: thrown instanceof Error ? thrown.message : String(thrown) } };
 }
 
-/** The meaning of an error, and its remedy. */
+/** Returns the meaning and the remedy of an error. */
 export function describeFault(fault: Fault): { means: string; todo: string } {
   const { means, todo } = ERRORS[fault.code];
   return { means: fill(means, fault.params), todo: fill(todo, fault.params) };

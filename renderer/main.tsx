@@ -9,7 +9,10 @@ import { NoApp } from './shell/no-app.tsx';
 import { Root } from './shell/root.tsx';
 import { createAppStore, feedStore } from './state/app-store.ts';
 
-/** Starts the page: connects the state to the bridge, then renders. Without the bridge, the page names the app to start. */
+/**
+ * Starts the page: connects the state to the bridge, then renders. Without the bridge, the page asks the person to
+ * start the app.
+ */
 
 const element = document.getElementById('root');
 if (!element) throw new Error('index.html has no #root');

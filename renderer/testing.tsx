@@ -37,15 +37,15 @@ export const SETTINGS: Settings = {
 
 type Answers = { [M in MethodName]?: (input: never) => Reply<Output<M>> };
 
-/** The app's state without its status, which is derived as the main process derives it. */
+/** The app's state without its status, which {@link appState} derives in the same way as the main process. */
 type AppFacts = Omit<AppState, 'status'>;
 
-/** The app's state at {@link NOW}. */
+/** Returns the app's state at {@link NOW}. */
 export const appState = (from: AppFacts): AppState => ({ ...from, status: deriveStatus(from.facts, NOW) });
 
 /**
- * The app's side of the contract, for tests. Input and output are held to the same schemas as in the app, so that a
- * window that works here keeps the contract. `answers` replace the usual ones.
+ * Implements the app's side of the contract for tests. It validates input and output with the same schemas as the app,
+ * so that tests detect a violation of the contract. `answers` replace the default answers.
  */
 function fakeApp(state: AppFacts, answers: Answers = {}) {
   const calls: [method: MethodName, input: unknown][] = [];
@@ -68,13 +68,13 @@ function fakeApp(state: AppFacts, answers: Answers = {}) {
     },
   };
   /** Sends an event to the window. */
-  function tell<E extends EventName>(event: E, value: EventValue<E>) {
+  function sendEvent<E extends EventName>(event: E, value: EventValue<E>) {
     const parsed = EVENTS[event].parse(value);
     for (const each of listeners) if (each.event === event) each.listener(parsed as never);
   }
   function push(next: AppFacts) {
     current = appState(next);
-    tell('state.changed', current);
+    sendEvent('state.changed', current);
   }
   const bridge: Bridge = {
     async call(method, input) {
@@ -94,12 +94,12 @@ function fakeApp(state: AppFacts, answers: Answers = {}) {
     bridge,
     calls,
     push,
-    tell,
+    sendEvent,
     called: (method: MethodName) => calls.filter(([each]) => each === method).map(([, input]) => input),
   };
 }
 
-/** Renders a part of the window over facts and settings. The clock is fixed at {@link NOW}. */
+/** Renders a part of the window with facts and settings. The clock is fixed at {@link NOW}. */
 export function renderApp(
   ui: ReactNode,
   {

@@ -1,6 +1,6 @@
 import { Button, type CSSVariablesResolver, createTheme, type MantineColorsTuple, rem } from '@mantine/core';
 
-/** Colours, sizes and defaults of the components. */
+/** Defines colours, sizes and defaults of the components. */
 
 const tide: MantineColorsTuple = [
   '#ecf8fa',
@@ -27,7 +27,7 @@ const slate: MantineColorsTuple = [
   '#0e1216',
 ];
 
-/** Small, calm and dense, for a tool that is open all day. */
+/** The theme: small controls, muted colours and dense spacing, for a tool that is open all day. */
 export const theme = createTheme({
   primaryColor: 'tide',
   primaryShade: { light: 7, dark: 7 },
@@ -95,7 +95,7 @@ export const theme = createTheme({
   },
 });
 
-/** Text colours with a contrast of at least 4.5 : 1 on each of our surfaces. */
+/** Text colours with a contrast of at least 4.5:1 on every surface of the app. */
 export const cssVariables: CSSVariablesResolver = () => ({
   variables: {},
   light: {

@@ -4,7 +4,7 @@ import { defineConfig } from 'vite';
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
-/** Builds the window's page as files that the app serves by its own protocol: relative addresses, no inline script. */
+/** Builds the window's page as files for the app's own protocol, with relative addresses and no inline scripts. */
 export default defineConfig({
   root: here('.'),
   base: './',

@@ -4,20 +4,20 @@ import { INTEGER, query, row, UNKNOWN, value } from '@tidemark/table-store/query
 import { prepared, type Reader, type Writer } from '@tidemark/table-store/sqlite';
 
 /**
- * A terminal's records of itself in its replica: past runs, lag samples, and the row of `tidemark_status`, from which
- * reports on the PC read how old the data is.
+ * The terminal's history in its replica: past runs, lag samples, and the row of `tidemark_status`, from which reports
+ * on the PC read how old the data is.
  *
- * Old runs and samples are deleted as new ones are recorded. Rows that another program damaged are skipped: a history must
- * never keep a terminal from pulling.
+ * Recording new runs and samples deletes old ones. Rows that another program damaged are skipped: a history must never
+ * keep a terminal from pulling.
  */
 
-/** Runs to keep. */
+/** Number of runs to keep. */
 const KEEP_RUNS = 2000;
 const KEEP_SAMPLES_MS = 8 * 24 * 3_600_000;
 
 /** One point of the lag chart. Null: unknown at that time. */
 export interface LagSample {
-  /** ms since 1970. */
+  /** Time of the sample, ms since 1970. */
   at: number;
   /** Changes that were waiting at the relay. */
   waiting: number | null;
@@ -41,7 +41,7 @@ export interface StatusRow {
 export const succeeded = (run: Run): boolean =>
   run.mode !== 'check' && (run.outcome === 'done' || run.outcome === 'nothing-new');
 
-/** The last run, and the last one that succeeded; null when none is kept. */
+/** The last run, and the last one that succeeded. Null when the history has none. */
 export function lastRuns(db: Reader | Writer): { lastRun: Run | null; lastSuccess: Run | null } {
   const stored = query(db, 'SELECT run FROM tidemark_run ORDER BY started_at DESC', value(UNKNOWN));
   let lastRun: Run | null = null;
@@ -54,7 +54,7 @@ export function lastRuns(db: Reader | Writer): { lastRun: Run | null; lastSucces
   return { lastRun, lastSuccess: null };
 }
 
-/** A run from its stored form; null when it is damaged. */
+/** Parses a stored run. Null when it is damaged. */
 function parseRun(stored: unknown): Run | null {
   let json: unknown;
   try {
@@ -68,12 +68,12 @@ function parseRun(stored: unknown): Run | null {
 
 const textOrNull = (time: number | null): string | null => (time === null ? null : TimeText.encode(time));
 
-/** A number that may be damaged; anything else counts as unknown. */
+/** Returns a stored number. Any other value is damaged and counts as unknown. */
 const numberOrNull = (stored: unknown) => (typeof stored === 'number' ? stored : null);
 
 const SAMPLE = row({ at: INTEGER, waiting: UNKNOWN, lagMs: UNKNOWN, sourceLagMs: UNKNOWN });
 
-/** Records and reads the history. The replica's writer has one. */
+/** Records and reads the history. Only the replica's writer has one. */
 export class History {
   readonly #db: Writer;
 
@@ -93,7 +93,7 @@ export class History {
     ).run(KEEP_RUNS);
   }
 
-  /** Runs, newest first. `before`: the `startedAt` of the last run of the previous page. */
+  /** Returns runs, newest first. `before`: the `startedAt` of the last run on the previous page. */
   runs(before: number | null, limit: number): Run[] {
     const stored = query(
       this.#db,
@@ -111,7 +111,7 @@ export class History {
     prepared(this.#db, 'DELETE FROM tidemark_sample WHERE at < ?').run(Math.round(sample.at) - KEEP_SAMPLES_MS);
   }
 
-  /** Samples since a time, oldest first, thinned to at most `most` points. */
+  /** Returns the samples since a time, oldest first, thinned to at most `most` points. */
   samples(sinceMs: number, most = 2000): LagSample[] {
     const rows = query(
       this.#db,
@@ -128,7 +128,7 @@ export class History {
     }));
   }
 
-  /** Writes the row of `tidemark_status`, with the cursor of `tidemark_meta`. */
+  /** Writes the row of `tidemark_status`, with the cursor from `tidemark_meta`. */
   setStatus(status: StatusRow): void {
     prepared(
       this.#db,

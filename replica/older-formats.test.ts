@@ -10,7 +10,7 @@ import { Replica } from './replica.ts';
 
 const SAMPLES = path.join(import.meta.dirname, '../table-store/migrations/samples');
 
-/** The page that completes the transaction in the samples' spool. */
+/** The page that completes the transaction whose first part is in the spool of the samples. */
 function lastPart(): Buffer {
   const header = { tidemark: 1, feed: 'shop', epoch: 'abcdefgh', scopes: 'all', start: { seq: 2, part: 1 }, target: 3 };
   const schema = /INSERT INTO tidemark_table VALUES\(1,'item','(.*)',2\)/.exec(

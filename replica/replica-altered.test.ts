@@ -91,7 +91,10 @@ const objects = (...names: string[]) =>
   );
 const pull = () => replica.applyPage(verifyPage(mirror.page(replica.cursorState().start.seq)));
 
-/** Syncs as the agent does: installs a snapshot when there is no data or a table was altered, else applies the next page. */
+/**
+ * Syncs as the agent does: installs a snapshot when there is no data or a table was altered, otherwise applies the next
+ * page.
+ */
 function sync(): void {
   if (replica.cursorState().cursor === null || replica.alteredTables().length > 0) install();
   else pull();
@@ -133,7 +136,7 @@ function change(n: number): void {
 }
 
 describe('indexes and triggers of other programs', () => {
-  test('T2: a unique index never deletes rows; it is dropped and reported when it blocks a change', () => {
+  test('T2: drops and reports a unique index that blocks a change, and deletes no rows because of it', () => {
     asOtherProgram('CREATE UNIQUE INDEX by_name ON item (name); CREATE INDEX by_price ON item (price)');
     mirror.commit(['u', 1, [[1, 'pear', 7]]]);
     expect(pull().dropped).toEqual([]);
@@ -212,23 +215,26 @@ describe('feed tables that another program altered', () => {
     ],
   ] as const;
 
-  test.each(ALTERATIONS)('T3: table %s: reports it, refuses pages, and a snapshot restores it', (_, sql) => {
-    asOtherProgram(sql);
-    const before = replica.cursorState();
-    change(1);
-    expect(codeOf(() => pull())).toBe('replica_altered');
-    expect(replica.alteredTables()).toEqual(['item']);
-    expect(replica.cursorState()).toEqual(before);
-    install();
-    expect(replica.alteredTables()).toEqual([]);
-    expect(here()).toEqual(there());
-    change(2);
-    pull();
-    expect(here()).toEqual(there());
-  });
+  test.each(ALTERATIONS)(
+    'T3: table %s: the replica reports it and rejects pages, and a snapshot restores it',
+    (_, sql) => {
+      asOtherProgram(sql);
+      const before = replica.cursorState();
+      change(1);
+      expect(codeOf(() => pull())).toBe('replica_altered');
+      expect(replica.alteredTables()).toEqual(['item']);
+      expect(replica.cursorState()).toEqual(before);
+      install();
+      expect(replica.alteredTables()).toEqual([]);
+      expect(here()).toEqual(there());
+      change(2);
+      pull();
+      expect(here()).toEqual(there());
+    },
+  );
 
   test.each(ALTERATIONS)(
-    'T3: table %s while the replica is closed: reports it, and a snapshot restores it',
+    'T3: table %s while the replica is closed: the replica reports it, and a snapshot restores it',
     (_, sql) => {
       replica.close();
       asOtherProgram(sql);
@@ -240,7 +246,7 @@ describe('feed tables that another program altered', () => {
     },
   );
 
-  test("T1: a view under a table's name belongs to another program: throws name_clash and leaves it alone", () => {
+  test("T1: a snapshot throws name_clash when a view has a table's name, and keeps the view", () => {
     asOtherProgram('DROP TABLE item; CREATE VIEW item AS SELECT 1 AS id');
     expect(replica.alteredTables()).toEqual(['item']);
     expect(codeOf(install)).toBe('name_clash');
@@ -301,7 +307,7 @@ describe('our own tables', () => {
     ['a spool without a part', "INSERT INTO tidemark_spool (body) VALUES ('x')"],
   ] as const;
 
-  test.each(LOST)('T4: %s: counts as no data, and a snapshot restores it', (_, sql) => {
+  test.each(LOST)('T4: %s: the replica counts as empty, and a snapshot restores it', (_, sql) => {
     asOtherProgram(sql);
     expect(replica.cursorState()).toMatchObject({ cursor: null, start: { seq: 0, part: 0 } });
     expect(codeOf(() => replica.applyPage(verifyPage(mirror.page(2))))).toMatch(
@@ -317,12 +323,12 @@ describe('our own tables', () => {
   });
 
   test.each(LOST)(
-    'T4: %s while the replica is closed: its summary shows no data, and opening it makes it usable',
+    'T4: %s while the replica is closed: the summary shows no data, and opening the replica repairs the tables',
     (name, sql) => {
       replica.close();
       asOtherProgram(sql);
       const summary = readReplicaSummary(file, 'shop');
-      // A summary does not compare the list of tables with the catalogue; opening for writing does.
+      // The summary does not compare the list of tables with the catalogue. Opening the replica for writing does.
       if (!/^(tables emptied|one feed table)/.test(name)) expect(summary.cursor).toBeNull();
       replica = Replica.open(file, 'shop');
       expect(replica.cursorState().cursor).toBeNull();
@@ -343,7 +349,7 @@ describe('our own tables', () => {
     ['malformed commit time', "UPDATE tidemark_meta SET committed_at = 'yesterday'"],
     ['application id and version lost', 'PRAGMA application_id = 0; PRAGMA user_version = 0'],
     ['malformed row count', "UPDATE tidemark_table SET rows = 'many' WHERE name = 'pair'"],
-  ])('T4: %s: keeps its cursor and applies the next page', (_, sql) => {
+  ])('T4: %s: the replica keeps its cursor and applies the next page', (_, sql) => {
     for (const reopen of [false, true]) {
       if (reopen) replica.close();
       asOtherProgram(sql);
@@ -372,7 +378,7 @@ describe('our own tables', () => {
     expect(here()).toEqual(there());
   });
 
-  test('migrates a replica of format 1 in place; its summary can be read before', () => {
+  test('migrates a replica of format 1 in place, and reads its summary before that', () => {
     replica.close();
     asOtherProgram(
       'ALTER TABLE tidemark_meta DROP COLUMN squashed; ALTER TABLE tidemark_meta DROP COLUMN tables; PRAGMA user_version = 1',
@@ -386,7 +392,7 @@ describe('our own tables', () => {
     expect(here()).toEqual(there());
   });
 
-  test('T5: refuses a page of another set of scopes', () => {
+  test('T5: rejects a page of another set of scopes', () => {
     change(1);
     const before = replica.cursorState();
     expect(() => replica.applyPage(verifyPage(mirror.page(2, 'branch7')))).toThrowError(
@@ -396,7 +402,7 @@ describe('our own tables', () => {
   });
 });
 
-test('P3: after any damage by other programs, the next pulls restore the data and keep their objects', () => {
+test("P3: after any damage by other programs, the next pulls restore the data and keep those programs' objects", () => {
   const DAMAGE = [
     'DROP TABLE IF EXISTS item',
     'DROP TABLE IF EXISTS loose',
@@ -420,14 +426,14 @@ test('P3: after any damage by other programs, the next pulls restore the data an
         'CREATE TABLE mine (n); INSERT INTO mine VALUES (7); CREATE VIEW item_names AS SELECT name FROM item',
       );
       rounds.forEach((statements, n) => {
-        // An altered table that is in neither of our lists looks like another program's.
+        // An altered table that neither of our lists names looks like another program's.
         const unattributable =
           statements.includes('DROP TABLE tidemark_meta') && statements.includes('DELETE FROM tidemark_table');
         for (const sql of statements.filter((sql) => !unattributable || !sql.startsWith('ALTER'))) {
           try {
             asOtherProgram(sql);
           } catch {
-            // Fails when an earlier statement has already removed its target.
+            // The statement fails when an earlier one has already removed its target.
           }
         }
         change(n + 1);

@@ -8,7 +8,8 @@ import { lastRuns } from './history.ts';
 /**
  * The summary of a replica for programs other than its writer: cursor, row counts, last runs.
  *
- * Reads in the presence of the writer, and never writes: it neither migrates an older format nor repairs damage.
+ * It can be read while the writer works. Reading it never writes: it neither migrates an older format nor repairs
+ * damage.
  */
 
 export interface TableCount {
@@ -17,7 +18,7 @@ export interface TableCount {
 }
 
 export interface ReplicaSummary extends CursorState {
-  /** By name. */
+  /** Tables with their row counts, sorted by name. */
   tables: TableCount[];
   lastRun: Run | null;
   lastSuccess: Run | null;
@@ -26,8 +27,8 @@ export interface ReplicaSummary extends CursorState {
 const TABLE_COUNT = row({ name: TEXT, rows: INTEGER });
 
 /**
- * Reads the summary of a feed's replica, even while its writer works. A file whose own tables another program damaged
- * counts as holding no data: opening it for writing repairs them. Throws `db_*`.
+ * Reads the summary of a feed's replica, even while its writer works. If another program damaged our own tables, the
+ * summary shows no data; opening the file for writing repairs it. Throws `db_*`.
  */
 export function readReplicaSummary(file: string, feed: string): ReplicaSummary {
   const db = openReader(file);

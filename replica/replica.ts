@@ -1,4 +1,4 @@
-import { existsSync, rmSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { TidemarkError } from '@tidemark/protocol/errors';
 import { type CooperativeTask, runToCompletion } from '@tidemark/table-store/cooperative-task';
 import { type CursorState, readCursorState } from '@tidemark/table-store/cursor-state';
@@ -13,17 +13,18 @@ import { type AppliedPage, applyPageInTransaction } from './pages/page-transacti
 import { Spool } from './pages/spool.ts';
 import { type CompareTarget, Repair } from './repair/repair.ts';
 import type { ReplicaSummary, TableCount } from './replica-summary.ts';
+import { hasSnapshotFile, removeSnapshotFile, snapshotFileOf } from './snapshot-file.ts';
 import { WriterLock } from './writer-lock.ts';
 
 /**
  * A terminal's replica: one SQLite file, of which this object is the only writer.
  *
- * It coordinates. Other modules change the tables by a page, a snapshot or a repair. The replica holds the lock and the
- * connection that they share. It restores our own tables after another program damaged them, and keeps memory equal to the
- * file. It may not build SQL for feed tables, parse lines, or keep state that is not in the file.
+ * It coordinates the modules that change the tables with a page, a snapshot or a repair, and holds the lock and the
+ * connection that they share. It restores our own tables after another program damaged them, and keeps its memory equal
+ * to the file. It must not build SQL for feed tables, parse lines, or keep state that is not in the file.
  *
- * Every method leaves the replica unchanged when it throws. Other programs may read and write the file at any time; their
- * writes are noticed by SQLite's data_version, and looked at before the next use.
+ * Every method leaves the replica unchanged when it throws. Other programs may read and write the file at any time.
+ * SQLite's data_version reveals their writes, and the replica checks the file before its next use.
  */
 export class Replica {
   readonly file: string;
@@ -34,9 +35,9 @@ export class Replica {
   #history: History;
   /** SQLite's data_version when our own tables were last checked. It changes when another connection writes. */
   #checkedVersion: unknown;
-  /** The row counts to report while a task applies a page; null when none does. */
+  /** The row counts that `tables` reports while a task applies a page. Null when none does. */
   #countsBefore: TableCount[] | null = null;
-  /** The altered tables found at that version; null: not looked for yet. */
+  /** The altered tables found at that version. Null: not checked yet. */
   #alteredTables: AlteredTable[] | null = null;
 
   private constructor(file: string, feed: string, lock: WriterLock, db: Writer) {
@@ -49,8 +50,9 @@ export class Replica {
     this.#checkedVersion = db.pragma('data_version', { simple: true });
   }
 
-  /** Opens or creates the replica of a feed. Throws `db_*` when the file cannot be used; it is then unchanged. */
+  /** Opens or creates the replica of a feed. Throws `db_*` and leaves the file unchanged when it cannot be used. */
   static open(file: string, feed: string): Replica {
+    removeLeftSnapshot(file);
     const db = openWriter(file, { synchronous: 'normal' });
     let lock: WriterLock | undefined;
     try {
@@ -66,14 +68,15 @@ export class Replica {
 
   close(): void {
     try {
-      // Closing moves the write-ahead log into the file. On a full disk the log stays beside it, and nothing is lost.
+      // Closing moves the write-ahead log into the file. On a full disk the log remains as a separate file, and no data
+      // is lost.
       if (this.#db.open) this.#db.close();
     } finally {
       this.#lock.release();
     }
   }
 
-  /** Past runs, lag samples and the status row. */
+  /** The history: past runs, lag samples and the status row. */
   get history(): History {
     this.#checkOwnTables();
     return this.#history;
@@ -90,39 +93,38 @@ export class Replica {
     return new Spool(this.#db);
   }
 
-  /** Tables by name, with their exact row counts. */
+  /** Returns the tables by name, with their exact row counts. */
   tables(): TableCount[] {
     if (this.#countsBefore) return this.#countsBefore;
     this.#checkOwnTables();
     return this.#tables.list().map(({ schema, rows }) => ({ name: schema.name, rows }));
   }
 
-  /** The same facts as `readReplicaSummary`. */
+  /** Returns the same facts as `readReplicaSummary`. */
   summary(): ReplicaSummary {
     return { ...this.cursorState(), tables: this.tables(), ...lastRuns(this.#db) };
   }
 
   /**
-   * Names of the feed's tables that another program altered, replaced or dropped. A fresh copy restores them. Cheap
-   * unless another program wrote to the file since the last call.
+   * Returns the names of the feed's tables that another program altered, replaced or dropped. A fresh copy restores
+   * them. The check is cheap unless another program wrote to the file since the last call.
    */
   alteredTables(): string[] {
     return this.#findAltered().map(({ table }) => table);
   }
 
   /**
-   * Applies the next page and its cursor in one SQLite transaction. `compacted`: the page is of the compacted kind, which
-   * the spool of ordinary pages does not continue. Indexes and triggers of other programs that keep the page from being
-   * applied are dropped, because the feed's tables are only ours to write. Throws `page_*`, `replica_altered`,
-   * `disk_full`, `db_*`.
+   * Applies the next page and its cursor in one SQLite transaction. `compacted`: the page is a compacted one, which
+   * cannot continue a spool of ordinary pages. Indexes and triggers of other programs that block the page are dropped,
+   * because only the feed may change its tables. Throws `page_*`, `replica_altered`, `disk_full`, `db_*`.
    */
   applyPage(page: VerifiedPage, kind: { compacted?: boolean } = {}): AppliedPage {
     return runToCompletion(this.applyPageCooperatively(page, kind));
   }
 
   /**
-   * {@link applyPage} as a task, which yields after each spooled part. Until it ends, the other methods answer as before
-   * the page, and runs that are recorded are committed with the page or not at all.
+   * Applies a page like {@link applyPage}, as a task that yields after each spooled part. Until it ends, the other
+   * methods answer as before the page. A run that is recorded meanwhile is committed with the page, or not at all.
    */
   *applyPageCooperatively(
     page: VerifiedPage,
@@ -148,37 +150,40 @@ export class Replica {
   }
 
   /**
-   * Puts a downloaded snapshot in place: all tables and the cursor in one step; until then readers see the old data.
-   * Tables of the feed are replaced, whatever another program made of them. Deletes the snapshot's file. Returns the names
-   * of third-party indexes and triggers that the new tables do not allow, which are gone. Throws `snapshot_corrupt`,
-   * `name_clash`, `disk_full`, `db_*`.
+   * Installs a downloaded snapshot: all tables and the cursor in one step. Until then readers see the old data.
+   * Replaces the feed's tables even if another program altered them. Deletes the snapshot's file, even when it throws.
+   * Returns the names of third-party indexes and triggers that were dropped because the new tables do not allow them.
+   * Throws `snapshot_corrupt`, `name_clash`, `disk_full`, `db_*`.
    */
   installSnapshot(snapshotFile: string, name: SnapshotName): { dropped: string[] } {
-    if (name.feed !== this.feed) throw new TidemarkError('snapshot_corrupt');
-    this.#checkOwnTables();
     let dropped: string[] = [];
     try {
+      if (name.feed !== this.feed) throw new TidemarkError('snapshot_corrupt');
+      this.#checkOwnTables();
       ({ db: this.#db, dropped } = installSnapshot(this.#db, snapshotFile, name));
     } finally {
+      removeSnapshotFile(snapshotFile);
       this.#tables = new FeedTables(this.#db);
       this.#history = new History(this.#db);
       this.#checkedVersion = this.#db.pragma('data_version', { simple: true });
       this.#alteredTables = null;
     }
-    rmSync(snapshotFile, { force: true });
     return { dropped };
   }
 
-  /** Starts a comparison with a snapshot. The caller ends it, by {@link applyRepair} or `discard`. Throws `name_clash`, `db_*`. */
+  /**
+   * Starts a comparison with a snapshot. The caller must end it with {@link applyRepair} or `discard`. Throws
+   * `name_clash`, `db_*`.
+   */
   startComparison(target: CompareTarget): Repair {
     this.#checkOwnTables();
     return guard(this.file, () => new Repair(this.#db, target));
   }
 
   /**
-   * Writes the differences that a comparison found, with the snapshot's cursor and scopes, in one SQLite transaction.
-   * `strict`: drops triggers and unique indexes of other programs on these tables. Throws `replica_altered` when SQLite
-   * refuses a row, `disk_full`, `db_*`.
+   * Writes the differences of a comparison, with the snapshot's cursor and scopes, in one SQLite transaction. `strict`:
+   * drops triggers and unique indexes of other programs on these tables. Throws `replica_altered` when SQLite rejects a
+   * row, `disk_full`, `db_*`.
    */
   applyRepair(repair: Repair, strict: boolean): { tables: Counts[]; dropped: string[] } {
     try {
@@ -200,7 +205,7 @@ export class Replica {
 
   /** Restores our own tables if another program changed the file since the last check. */
   #checkOwnTables(): void {
-    // Inside our transaction no other program can write.
+    // No other program can write during our transaction.
     if (this.#db.inTransaction) return;
     const version = this.#db.pragma('data_version', { simple: true });
     if (version === this.#checkedVersion) return;
@@ -212,8 +217,29 @@ export class Replica {
 
   #findAltered(): AlteredTable[] {
     this.#checkOwnTables();
-    // Altered tables are looked at again each time: the other program may restore them.
+    // Altered tables are checked again each time, because the other program may restore them.
     if (this.#alteredTables === null || this.#alteredTables.length > 0) this.#alteredTables = this.#tables.altered();
     return this.#alteredTables;
+  }
+}
+
+/**
+ * Removes the snapshot that a killed process left beside a replica. This comes before anything else: the snapshot may
+ * be the reason why the disk is full, and SQLite cannot open the replica on a full disk.
+ */
+function removeLeftSnapshot(file: string): void {
+  const snapshot = snapshotFileOf(file);
+  if (!hasSnapshotFile(snapshot)) return;
+  let lock: WriterLock | null = null;
+  try {
+    lock = new WriterLock(file);
+  } catch (error) {
+    // Another process is downloading. On a full disk the lock cannot be written, but it was free.
+    if (error instanceof TidemarkError && error.code === 'db_in_use') return;
+  }
+  try {
+    guard(snapshot, () => removeSnapshotFile(snapshot));
+  } finally {
+    lock?.release();
   }
 }

@@ -53,7 +53,7 @@ afterEach(() => {
 });
 
 test.each(['file', 'rows'])(
-  'S8: a snapshot of parts of tables has their rows, columns and indexes; installed as %s',
+  'S8: a snapshot contains only the selected rows, columns and indexes (installed as %s)',
   (taken) => {
     const north = 'EXISTS (SELECT 1 FROM mirror.branch b WHERE b.id = sale.branch AND b.region = ?)';
     const { file, name, built } = mirror.snapshot(

@@ -8,7 +8,7 @@ import { afterEach, expect, test } from 'vitest';
 import { WriterLock } from './writer-lock.ts';
 
 const MODULE = pathToFileURL(path.join(import.meta.dirname, 'writer-lock.ts')).href;
-/** Takes the lock and blocks its thread, as a process that is suspended or busy does. */
+/** Takes the lock and blocks its thread, as a suspended or busy process does. */
 const HOLDER = `
   import { writeSync } from 'node:fs';
   const { WriterLock } = await import(${JSON.stringify(MODULE)});
@@ -21,7 +21,7 @@ const inUse = expect.objectContaining({ code: 'db_in_use' });
 let holder: ChildProcess | undefined;
 afterEach(() => holder?.kill('SIGKILL'));
 
-test('the lock outlasts a blocked process, and ends with a killed one', async () => {
+test('a blocked process keeps the lock, and a killed one releases it', async () => {
   const file = path.join(temporaryFolder('writer-lock'), 'branch.sqlite');
   const child = spawn(process.execPath, ['--input-type=module', '-e', HOLDER, file], {
     stdio: ['ignore', 'pipe', 'inherit'],

@@ -1,17 +1,21 @@
 import { TidemarkError } from '@tidemark/protocol/errors';
-import { databaseError, openLockFile } from '@tidemark/table-store/sqlite';
+import { databaseError } from '@tidemark/table-store/database-error';
+import { openLockFile } from '@tidemark/table-store/sqlite';
 
 /**
- * Makes sure that a replica has one writer, across processes.
+ * Ensures that a replica has only one writer, across processes.
  *
- * The lock is SQLite's exclusive lock on a small file beside the replica: a lock on the replica itself would block
- * readers. The operating system releases it when the process ends, however it ends, so a stale lock cannot exist and no
- * clock decides who may write. See docs/decisions/2026-11-25-writer-lock-in-sqlite.md for the alternatives.
+ * The lock is SQLite's exclusive lock on a small file next to the replica. A lock on the replica itself would block
+ * readers. The operating system releases the lock however the process ends, so a stale lock cannot exist and no clock
+ * decides who may write. See docs/decisions/2026-11-25-writer-lock-in-sqlite.md for the alternatives.
  */
 export class WriterLock {
   readonly #release: () => void;
 
-  /** `file`: the replica. Throws `db_in_use` when another process holds the lock, `db_*` when the lock file cannot be used. */
+  /**
+   * `file`: the replica. Throws `db_in_use` when another process holds the lock, `db_*` when the lock file cannot be
+   * used.
+   */
   constructor(file: string) {
     try {
       this.#release = openLockFile(`${file}-lock`);

@@ -5,7 +5,7 @@ import path from 'node:path';
 
 export const ROOT = path.resolve(import.meta.dirname, '..');
 
-/** The folder that is passed to Electron. */
+/** The folder with the app, as an argument for Electron. */
 export const APP = path.join(ROOT, 'electron');
 
 /**
@@ -23,7 +23,10 @@ export function buildApp(): void {
   }
 }
 
-/** Returns the arguments that turn off Chromium's sandbox for root, who cannot use it. Empty for any other user. */
+/**
+ * Returns the arguments that turn off Chromium's sandbox when this process runs as root, which Chromium refuses to
+ * sandbox. Empty for any other user.
+ */
 export const sandboxArgs = (): string[] => (process.getuid?.() === 0 ? ['--no-sandbox'] : []);
 
 export const hasDisplay = (): boolean =>

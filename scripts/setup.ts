@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { ROOT } from './app.ts';
 
-/** The Debian packages that Electron needs. The second list is for a window on a machine without a display. */
+/** The Debian packages that Electron needs. `DISPLAY` lists those for a virtual display. */
 const LIBRARIES = [
   'libgtk-3-0',
   'libnss3',

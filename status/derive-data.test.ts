@@ -393,7 +393,7 @@ describe('up-to-date is not shown', () => {
   });
 });
 
-describe('a silent feed', () => {
+describe('feed silence', () => {
   const silent = (msAgo: number, connected: boolean) =>
     status({ probe: probe({ now: at(0), feed: { connected, heardAt: at(msAgo), lagMs: 1000 } }, 0) });
 
@@ -411,12 +411,12 @@ describe('a silent feed', () => {
     ]);
   });
 
-  test('gives no warning while the feed is heard, and one when long silence puts the relay behind', () => {
+  test('does not warn while the relay hears from the feed, and warns when long silence puts the relay behind', () => {
     expect(silent(4000, true)).toMatchObject({ code: 'up-to-date', attention: [] });
     expect(silent(6 * 60_000, false)).toMatchObject({ code: 'relay-behind', attention: [] });
   });
 
-  test('warns in addition to a backlog', () => {
+  test('warns in addition to reporting a backlog', () => {
     const { probe: probed, ...rest } = waiting(12);
     const feed = { connected: false, heardAt: at(3 * 60_000), lagMs: 0 };
     const shown = status({ ...rest, probe: { ...probed, status: { ...probed.status, feed } } });
@@ -425,7 +425,7 @@ describe('a silent feed', () => {
   });
 });
 
-describe('trend', () => {
+describe('the trend of the backlog', () => {
   const samples = (...rows: [changes: number, head: number, cursor: number][]) => ({
     trend: rows.map(([changes, head, cursor], i) => ({
       at: at((rows.length - i) * 1000),

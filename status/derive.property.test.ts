@@ -196,13 +196,13 @@ const facts: fc.Arbitrary<Facts> = fc.record({
   clockSkewMs: maybe(fc.double({ min: -1e12, max: 1e12, noNaN: true })),
   thresholds: fc.constant(DEFAULT_THRESHOLDS),
 });
-/** A PC that is up to date except for a few facts: cases near the border of `up-to-date`. */
+/** Facts close to the border of `up-to-date`: a PC that is up to date except for a few of them. */
 const nearly: fc.Arbitrary<Facts> = fc
   .tuple(facts, fc.subarray(Object.keys(upToDate()) as (keyof Facts)[], { maxLength: 4 }))
   .map(([other, keys]) => ({ ...upToDate(), ...Object.fromEntries(keys.map((key) => [key, other[key]])) }));
 const RUNS = { numRuns: 2000 };
 
-/** The relay planned a difference or a snapshot for the present cursor, and it has not been downloaded. */
+/** Whether the relay planned a difference or a snapshot for the present cursor that this PC has not downloaded. */
 const isOtherPlanDue = (
   { plan: { by }, behind }: RelayStatus,
   asked: Cursor | null,
@@ -251,10 +251,10 @@ test('shows up-to-date only when every condition holds', () => {
   expect(green).toBeGreaterThan(100);
 });
 
-/** States in which there is nothing for a person to do but wait. */
+/** States in which a person can only wait. */
 const NO_ACTION = ['starting', 'finishing', 'cancelling', 'agent-restarting'];
 
-test('names a cause in every state, and an action in every state where one helps', () => {
+test('every state names a cause, and an action if one helps', () => {
   fc.assert(
     fc.property(facts, (each) => {
       const shown = deriveStatus(each, NOW);
@@ -270,7 +270,7 @@ test('names a cause in every state, and an action in every state where one helps
   );
 });
 
-test('never shows more done than the total', () => {
+test('never shows more work done than the total', () => {
   fc.assert(
     fc.property(facts, (each) => {
       const { headline } = deriveStatus(each, NOW);
@@ -291,14 +291,14 @@ test('returns a state for any facts at any time', () => {
   );
 });
 
-test('generates valid facts', () => {
+test('the generated facts are valid', () => {
   fc.assert(
     fc.property(facts, (each) => Facts.safeParse(each).error === undefined),
     { numRuns: 300 },
   );
 });
 
-test('facts and status survive JSON, with times as text', () => {
+test('facts and status survive a round trip through JSON, with times as text', () => {
   const copyOf = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
   fc.assert(
     fc.property(facts, (each) => {

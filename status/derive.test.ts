@@ -4,7 +4,7 @@ import { at, EPOCH, PROGRESS, probe, RUN } from '@tidemark/testing/facts';
 import { difference, failing, snapshot, status, waiting } from '@tidemark/testing/status-cases';
 import { describe, expect, test } from 'vitest';
 
-describe('precedence', () => {
+describe('the precedence of states', () => {
   test('lists other warnings and errors as attention, most important first', () => {
     const shown = status({
       ...failing('token_invalid'),
@@ -29,7 +29,7 @@ describe('precedence', () => {
     expect(shown.attention.map(({ code }) => code)).toEqual(['unreachable']);
   });
 
-  test('shows a sync that receives data instead of the fault before it, which stays listed', () => {
+  test('shows a sync that receives data instead of the earlier fault, which stays listed', () => {
     const shown = status({
       ...failing('disk_full'),
       phase: { kind: 'syncing', first: false, progress: PROGRESS },
@@ -38,7 +38,7 @@ describe('precedence', () => {
     expect(shown.attention.map(({ code }) => code)).toEqual(['disk-full']);
   });
 
-  test('shows the progress of a fresh copy after a resync', () => {
+  test('shows the progress of a fresh copy for a PC behind the horizon', () => {
     expect(
       status({
         ...snapshot('behind_horizon'),
@@ -51,7 +51,7 @@ describe('precedence', () => {
     ).toBe('syncing');
   });
 
-  test('shows a snapshot that is only cheaper as an ordinary backlog', () => {
+  test('shows a snapshot that is only cheaper than pages as an ordinary backlog', () => {
     expect(status({ ...snapshot('cheaper'), ...waiting(50_000) }).code).toBe('behind');
   });
 

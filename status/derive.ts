@@ -15,18 +15,18 @@ import { action } from './states/wording.ts';
 import type { Attention, Status, StatusCode } from './status.ts';
 
 /**
- * From facts to the status that a person sees. The window, the tray, the command line and the replica's
- * `tidemark_status` all take it from here, so they never disagree.
+ * Derives the status that a person sees from the facts. The window, the tray, the command line and the replica's
+ * `tidemark_status` all use it, so they never disagree.
  *
- * Each state is a rule: a function of the reading that returns the state, or null when it does not hold. The first rule
- * that holds gives the status; the other warnings and errors that hold are listed under `attention`.
+ * Each state is a rule: a function of the reading that returns the state, or null when the state does not apply. The
+ * first rule that returns a state gives the status. The other warnings and errors are listed under `attention`.
  */
 
 type Rule = (reading: Reading) => State | null;
 
 /**
- * The rules, most important first. All are evaluated, because a state below the first can become attention: a rule must
- * not rely on the ones above it.
+ * The rules, most important first. All of them are evaluated, because a state of a later rule can be listed under
+ * `attention`. A rule must therefore not assume that the rules before it returned null.
  */
 const PRECEDENCE: readonly Rule[] = [
   agentDown,
@@ -68,12 +68,12 @@ const PRECEDENCE: readonly Rule[] = [
   clock,
   stale,
   upToDate,
-  // Last, because it qualifies the states above it and is shown only as attention to them.
+  // This rule is last, because its state qualifies the others and is shown only under `attention`.
   silent,
 ];
 
 /**
- * Rules that rest on the fault of the last run. Data that arrives proves that the new attempt got past that fault, so
+ * Rules that depend on the fault of the last run. Data that arrives proves that the new attempt got past that fault, so
  * during a sync these rules give attention, not the status.
  */
 const FROM_LAST_RUN: ReadonlySet<Rule> = new Set([
@@ -91,7 +91,10 @@ const ALONE: ReadonlySet<StatusCode> = new Set(['setup', 'starting']);
 
 const BACKLOG = ['behind', 'falling-behind'] as const;
 
-/** States that follow from a state, and so are not listed beside it. While a run is under way, its changes are waiting. */
+/**
+ * For each state, the states that are its consequences and are therefore not listed beside it. During a run, for
+ * example, its changes are waiting.
+ */
 const CONSEQUENCES: Partial<Record<StatusCode, readonly StatusCode[]>> = {
   offline: ['unreachable', 'proxy', 'busy'],
   behind: ['falling-behind'],
@@ -106,10 +109,9 @@ const CONSEQUENCES: Partial<Record<StatusCode, readonly StatusCode[]>> = {
 };
 
 /**
- * The status that follows from the facts at the time `now` (ms since 1970). Pure and total: any facts at any time give
- * exactly one status. `up-to-date` is returned only when the relay's last answer is fresh and names this PC's position
- * as its head, the relay itself is close to the master, and nothing has failed since. `format` is for tests and other
- * locales.
+ * Returns the status at the time `now` (ms since 1970). Pure and total: any facts at any time give exactly one status.
+ * Returns `up-to-date` only when the relay's last answer is fresh and names this PC's position as its head, the relay
+ * itself is close to the master, and nothing has failed since. `format` is for tests and other locales.
  */
 export function deriveStatus(facts: Facts, now: number, format: Format = FORMAT): Status {
   const reading = read(facts, now, format);
@@ -130,7 +132,7 @@ export function deriveStatus(facts: Facts, now: number, format: Format = FORMAT)
   };
 }
 
-/** The warnings and errors among `others` that do not follow from the main state, each code once. */
+/** Returns the warnings and errors among `others` that do not follow from the main state. Each code appears once. */
 function attentionBeside(main: State, others: State[]): Attention[] {
   const seen = new Set<StatusCode>([main.code, ...(CONSEQUENCES[main.code] ?? [])]);
   const list: Attention[] = [];

@@ -6,11 +6,12 @@ import { Time, type TimeSchema, TimeText } from '@tidemark/protocol/time';
 import { z } from 'zod';
 
 /**
- * Facts that a terminal knows about itself and the relay: the input of `deriveStatus`, which takes only the clock in
- * addition. Each schema exists twice, with times as numbers in memory and as text in JSON: see time.ts of the protocol.
+ * Facts that a terminal knows about itself and the relay. Together with the clock, they are the only input of
+ * `deriveStatus`. Each schema exists twice: with times as numbers in memory, and with times as text in JSON. See
+ * time.ts of the protocol.
  */
 
-/** {@link Progress} with times in one form. */
+/** {@link Progress}, with a schema for its times as parameter. */
 export const progressOf = <T extends TimeSchema>(time: T) =>
   z.object({
     runId: z.string(),
@@ -20,15 +21,15 @@ export const progressOf = <T extends TimeSchema>(time: T) =>
     /** The unit of `done`, `total` and `rate`: rows of a snapshot or comparison, or changes. */
     unit: z.enum(['rows', 'changes']),
     done: z.int().nonnegative(),
-    /** Fixed when the run starts. 0: not known yet. */
+    /** The total number of rows or changes, fixed when the run starts. 0: unknown. */
     total: z.int().nonnegative(),
-    /** Bytes received, before compression for pages and as sent for a snapshot. */
+    /** Bytes received. Pages count before compression, and snapshots as sent. */
     bytes: z.int().nonnegative(),
-    /** 0: not known yet. */
+    /** Size of the download, bytes. 0: unknown. */
     bytesTotal: z.int().nonnegative(),
     /** Name of the table under way. Null: none yet. */
     table: z.string().nullable(),
-    /** Its number, from 1. 0: not counted. */
+    /** The table's number, from 1. 0: tables are not counted. */
     tableIndex: z.int().nonnegative(),
     tableCount: z.int().nonnegative(),
     /** The seq at which the run ends. Null: not known yet. */
@@ -54,20 +55,20 @@ const phaseOf = <T extends TimeSchema>(time: T) =>
     z.object({ kind: z.literal('checking'), since: time }),
     z.object({
       kind: z.literal('syncing'),
-      /** The replica has no data yet. */
+      /** Whether the replica has no data yet. */
       first: z.boolean(),
       progress: progressOf(time),
     }),
     z.object({ kind: z.literal('cancelling'), since: time }),
   ]);
-/** The work of the agent. */
+/** The agent's present work. */
 export const Phase = phaseOf(Time);
 export type Phase = z.infer<typeof Phase>;
 
 const pauseOf = <T extends TimeSchema>(time: T) =>
   z.object({
     since: time,
-    /** Null: until a person resumes. */
+    /** End of the pause. Null: it lasts until a person resumes. */
     until: z.nullable(time),
     /** Who paused, for people: `you`. */
     by: z.string(),
@@ -83,13 +84,13 @@ export const PauseJson = pauseOf(TimeText);
 export const Thresholds = z.object({
   /** An answer of the relay is fresh up to this age. */
   freshMs: z.int(),
-  /** An answer is stale from this age, or after three automatic checks that did not come. */
+  /** An answer is stale from this age, or when three automatic checks have received none. */
   staleMs: z.int(),
-  /** A backlog of so many changes is a warning. */
+  /** A backlog of at least this many changes is a warning. */
   behindWarnChanges: z.int(),
-  /** A backlog whose oldest change has this age is a warning. */
+  /** A backlog whose oldest change is at least this old is a warning. */
   behindWarnAgeMs: z.int(),
-  /** A relay that is this far behind the master is a warning. */
+  /** A relay that is at least this far behind the master is a warning. */
   sourceLagWarnMs: z.int(),
   /** A run that has received no data for this long is stalled. */
   stallMs: z.int(),
@@ -97,7 +98,7 @@ export const Thresholds = z.object({
 
 export type Thresholds = z.infer<typeof Thresholds>;
 
-/** The limits of every program. */
+/** The limits that every program uses. */
 export const DEFAULT_THRESHOLDS: Thresholds = {
   freshMs: 15 * 60_000,
   staleMs: 24 * 3_600_000,
@@ -109,9 +110,9 @@ export const DEFAULT_THRESHOLDS: Thresholds = {
 
 const factsOf = <T extends TimeSchema>(time: T) =>
   z.object({
-    /** The terminal has an address, a feed and a key. */
+    /** Whether the terminal has an address, a feed and a key. */
     configured: z.boolean(),
-    /** Names to show to people. Empty: none is known. */
+    /** Names to show to people. Empty when unknown. */
     names: z.object({
       /** The master: `Central database`. */
       central: z.string(),
@@ -119,7 +120,10 @@ const factsOf = <T extends TimeSchema>(time: T) =>
       relay: z.string(),
       terminal: z.string(),
     }),
-    /** The agent's process, as the app sees it. Without the app it is always alive. `restarts`: within 10 minutes. */
+    /**
+     * The agent's process, as the app sees it. Without the app it is always alive. `restarts`: number of restarts in
+     * the last 10 minutes.
+     */
     agent: z.discriminatedUnion('state', [
       z.object({ state: z.literal('alive') }),
       z.object({ state: z.literal('starting') }),
@@ -132,22 +136,25 @@ const factsOf = <T extends TimeSchema>(time: T) =>
     ]),
     phase: phaseOf(time),
     paused: pauseOf(time).nullable(),
-    /** Whether the operating system reports a network. Only false is reliable. Null: it reports nothing. */
+    /** Whether the operating system reports a network. Only false is reliable. Null: it does not report one. */
     online: z.boolean().nullable(),
     replica: z.object({
-      /** Null: never synced. */
+      /** The replica's cursor. Null when this PC has never synced. */
       cursor: Cursor.nullable(),
       /** Commit time of the cursor's transaction at the master. */
       committedAt: z.nullable(time),
       tables: z.int().nonnegative(),
       /** Rows of all tables. */
       rows: z.int().nonnegative(),
-      /** Why the local database cannot be used (`db_*` or `disk_full`). Null: it can. */
+      /** Why the local database cannot be used (`db_*` or `disk_full`). Null when it can. */
       fault: Fault.nullable(),
     }),
-    /** The relay's last answer to a status request, with its time of arrival. The relay counted `behind` from the cursor `for`. */
+    /**
+     * The relay's last answer to a status request, with its time of arrival. The relay counted `behind` from the cursor
+     * `for`.
+     */
     probe: z.object({ at: time, for: Cursor.nullable(), status: relayStatusOf(time) }).nullable(),
-    /** The backlog of the last probe, less the pages applied since. Null: unknown. `bytes`: before compression. */
+    /** The backlog of the last probe, minus the pages applied since. Null: unknown. `bytes`: before compression. */
     waiting: z
       .object({
         transactions: z.int(),
@@ -158,15 +165,15 @@ const factsOf = <T extends TimeSchema>(time: T) =>
       .nullable(),
     /** The last pull that reached its target. A check is not a pull. */
     lastSuccess: runOf(time).nullable(),
-    /** The last run; while a run waits to be retried, that run, as failed. */
+    /** The last run. While a run waits to be retried, it is that run, as failed. */
     lastRun: runOf(time).nullable(),
     /** The backlog at the last probes, oldest first, at most 10. */
     trend: z.array(z.object({ at: time, changes: z.int(), head: Seq, cursor: Seq })),
-    /** The automatic retry after a failure. `attempt`: number of the next attempt. Null: none is due. */
+    /** The automatic retry after a failure. `attempt`: number of the next attempt. Null: no retry is due. */
     retry: z.object({ attempt: z.int(), nextAt: time }).nullable(),
-    /** Automatic runs. Null: off; `nextAt` is also null during a pause. */
+    /** Automatic runs. Null when they are off. `nextAt` is also null during a pause. */
     schedule: z.object({ everyMs: z.int().nullable(), nextAt: z.nullable(time) }),
-    /** This PC's clock minus the relay's, at the last probe. Null: no probe. */
+    /** This PC's clock minus the relay's, at the last probe. Null before the first probe. */
     clockSkewMs: z.number().nullable(),
     thresholds: Thresholds,
   });

@@ -1,37 +1,40 @@
 /**
- * Numbers, times and spans as people read them. Uses only Intl, so that it runs in a window, in Node and in the tray. Any
- * number gives a text: NaN, infinities and times outside the range of Date do not throw.
+ * Formats numbers, times and spans for people. It uses only Intl, so that it runs in a window, in Node and in the tray.
+ * Every number has a text: NaN, infinities and times outside the range of Date do not throw.
  */
 
-/** Times and spans are in ms. `now` decides between a time of day and a date. */
+/**
+ * The formats of one locale. Times and spans are in ms. `now` decides whether a moment is shown as a time of day or a
+ * date.
+ */
 export interface Format {
-  /** `1,284`. */
+  /** Formats a number: `1,284`. */
   count(value: number): string;
-  /** `1,284 changes`, `1 change`. */
+  /** Formats a number with its noun: `1,284 changes`, `1 change`. */
   counted(value: number, one: string, many?: string): string;
-  /** Takes bytes: `3.2 MB`. A MB is 10^6 bytes. */
+  /** Formats a number of bytes: `3.2 MB`. One MB is 10^6 bytes. */
   bytes(value: number): string;
-  /** `12 %`; never above 100. */
+  /** Formats a share: `12 %`. Never above 100. */
   percent(part: number, whole: number): string;
-  /** A moment (ms): `10:42` today, `yesterday 17:05`, `21 Nov 17:05`. */
+  /** Formats a moment: `10:42` today, `yesterday 17:05`, `21 Nov 17:05`. */
   moment(at: number, now: number): string;
-  /** The same after a verb: `at 10:42`, `yesterday at 17:05`, `on 21 Nov at 17:05`. */
+  /** Formats a moment for use after a verb: `at 10:42`, `yesterday at 17:05`, `on 21 Nov at 17:05`. */
   at(at: number, now: number): string;
-  /** A moment in full, for tooltips and details: `21 November 2026 at 17:05:09`. */
+  /** Formats a moment in full, for tooltips and details: `21 November 2026 at 17:05:09`. */
   full(at: number): string;
-  /** Time of day to the second: `10:45:00`. */
+  /** Formats a time of day to the second: `10:45:00`. */
   clock(at: number): string;
-  /** Day as a heading: `Today`, `Yesterday`, `Saturday 21 November`. */
+  /** Formats a day as a heading: `Today`, `Yesterday`, `Saturday 21 November`. */
   day(at: number, now: number): string;
-  /** Short span (ms): `35 s`, `12 min`, `2 h 27 min`, `3 d 4 h`. */
+  /** Formats a span: `35 s`, `12 min`, `2 h 27 min`, `3 d 4 h`. */
   span(ms: number): string;
-  /** Span in words (ms), one unit: `3 hours`. */
+  /** Formats a span in words, with one unit: `3 hours`. */
   words(ms: number): string;
-  /** Rounded span in words, for the time left (ms): `about 2 minutes`, `less than 5 seconds`. */
+  /** Formats the time left, rounded and in words: `about 2 minutes`, `less than 5 seconds`. */
   left(ms: number): string;
-  /** `0:25`. */
+  /** Formats a countdown: `0:25`. */
   countdown(ms: number): string;
-  /** `4 minutes ago`, `just now`. */
+  /** Formats the time since a moment: `4 minutes ago`, `just now`. */
   ago(at: number, now: number): string;
 }
 
@@ -40,12 +43,12 @@ const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 const BYTE_UNITS = ['byte', 'kilobyte', 'megabyte', 'gigabyte', 'terabyte'] as const;
-/** Upper bound of Date, ms. */
+/** The largest time that Date can represent, ms. */
 const LAST_MOMENT = 8.64e15;
 
 const amount = (ms: number) => (Number.isFinite(ms) ? Math.max(0, ms) : 0);
 
-/** Makes the formats of a locale. The time zone is the computer's unless given. */
+/** Returns the formats of a locale. The time zone is the computer's unless `timeZone` is given. */
 export function makeFormat(locale = 'en-GB', timeZone?: string): Format {
   const zone = timeZone === undefined ? {} : { timeZone };
   const date = (options: Intl.DateTimeFormatOptions) => new Intl.DateTimeFormat(locale, { ...zone, ...options });
@@ -179,5 +182,5 @@ export function makeFormat(locale = 'en-GB', timeZone?: string): Format {
   };
 }
 
-/** The formats of this version's one language. */
+/** The formats of English, this version's only language. */
 export const FORMAT: Format = makeFormat();

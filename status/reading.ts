@@ -8,14 +8,14 @@ import type { Action, Severity, Status, StatusCode } from './status.ts';
 import { trendOf } from './trend.ts';
 
 /**
- * The facts as the rules in states/ read them: every conclusion that more than one rule draws from the facts is drawn
- * here, once for each status.
+ * The facts in the form that the rules in states/ read. Every conclusion that more than one rule needs is drawn here,
+ * once for each status.
  */
 
-/** A probe this far in the future, ms, is from before this PC's clock was set back: its age is not known. */
+/** A probe that lies this far in the future, ms, predates a correction of this PC's clock, so its age is unknown. */
 const FUTURE_MS = 60_000;
 
-/** Faults of reaching the relay or of being admitted: a later answer of the relay ends them. */
+/** Faults of the connection to the relay and of access to it. A later answer of the relay ends them. */
 const ENDED_BY_ANSWER: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'relay_unreachable',
   'relay_timeout',
@@ -47,31 +47,37 @@ export interface Reading {
   /** The time for which the status is derived. */
   now: number;
   format: Format;
-  /** Names to show; where the facts have none, words that fit into a sentence. */
+  /** Names to show. When the facts contain none, generic words that fit into a sentence. */
   names: Facts['names'];
   /** The fault of the last run, until a later answer of the relay ends it. */
   fault: Fault | null;
-  /** Progress of the run under way; null when none is. */
+  /** Progress of the run under way. Null when there is none. */
   progress: Progress | null;
-  /** A run is under way or being cancelled. A check is not a run. */
+  /** Whether a run is under way or being cancelled. A check does not count. */
   syncing: boolean;
-  /** Changes waiting; null: not known. 0 only when the relay reported it. */
+  /** Number of changes waiting. Null: unknown. 0 only when the relay reported it. */
   waiting: number | null;
-  /** Something is waiting, counted or not. */
+  /** Whether changes are waiting, even if their number is unknown. */
   behind: boolean;
-  /** The last answer has nothing between the cursor and the head that is for this PC. */
+  /** Whether the last answer reported no change for this PC between the cursor and the head. */
   atHead: boolean;
-  /** About how many bytes the next sync downloads; null: none, or not known. */
+  /** Approximate number of bytes that the next sync downloads. Null: none, or unknown. */
   bytes: number | null;
-  /** When the relay last answered; null: never. */
+  /** When the relay last answered. Null: never. */
   answeredAt: number | null;
-  /** Up to which time, by this PC's clock, the last answer covers the master's commits: earlier than the answer by the relay's lag. */
+  /**
+   * The time, by this PC's clock, up to which the last answer covers the master's commits: the time of the answer minus
+   * the relay's lag.
+   */
   asOf: number | null;
-  /** Age of the last answer, ms; Infinity when not known. */
+  /** Age of the last answer, ms. Infinity when unknown. */
   answerAge: number;
-  /** How far the relay was behind the master at the last answer, ms. `lost`: it never heard from the feed. Null: no answer. */
+  /**
+   * How far the relay was behind the master at the last answer, ms. `lost`: the relay has never heard from the feed.
+   * Null: there is no answer.
+   */
   sourceLag: number | 'unknown' | 'lost' | null;
-  /** How the relay brings this PC to the head; null: the last answer was not about the present cursor. */
+  /** How the relay brings this PC to the head. Null: the last answer was not about the present cursor. */
   plan: RelayStatus['plan'] | null;
   trend: Status['trend'];
 }
@@ -79,7 +85,7 @@ export interface Reading {
 /** The state that a rule returns. */
 export type State = Omit<Status, 'progress' | 'attention' | 'trend'>;
 
-/** Draws the conclusions. */
+/** Draws the conclusions from the facts. */
 export function read(facts: Facts, now: number, format: Format): Reading {
   const { probe, lastRun, phase, retry } = facts;
   const { cursor } = facts.replica;
@@ -131,7 +137,9 @@ export function read(facts: Facts, now: number, format: Format): Reading {
   };
 }
 
-/** How far the relay was behind the master when it answered. Counts the silence of the feed up to then. */
+/**
+ * Returns how far the relay was behind the master when it answered, including the time since the feed last reported.
+ */
 function sourceLag(status: RelayStatus): Reading['sourceLag'] {
   const { heardAt } = status.feed;
   if (heardAt === null) return 'lost';
@@ -139,7 +147,7 @@ function sourceLag(status: RelayStatus): Reading['sourceLag'] {
   return Math.max(0, status.now - heardAt) + status.feed.lagMs;
 }
 
-/** Builds the state of a rule that holds. `since`: ms since 1970, null where not known; null among the actions is left out. */
+/** Builds the state that a rule returns. `since`: ms since 1970. Null: unknown. Null actions are dropped. */
 export function makeState(
   code: StatusCode,
   severity: Severity,

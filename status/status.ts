@@ -3,13 +3,13 @@ import { z } from 'zod';
 import { progressOf } from './facts.ts';
 
 /**
- * The status of a terminal, as every screen, the command line and `tidemark_status` show it. Headlines and details are
- * sentences without a final full stop.
+ * The status of a terminal, as shown on every screen, on the command line and in `tidemark_status`. Headlines and
+ * details are sentences without a final full stop.
  */
 
 /**
- * How much a state matters. `ok`: only `up-to-date`. `info`: no action is needed soon. `busy`: work is under way. `warn`
- * and `error`: a person should act. `unknown`: the facts are missing.
+ * The importance of a state. `ok`: only `up-to-date`. `info`: no action is needed soon. `busy`: work is under way.
+ * `warn` and `error`: a person should act. `unknown`: the facts are missing.
  */
 export const Severity = z.enum(['ok', 'info', 'busy', 'warn', 'error', 'unknown']);
 export type Severity = z.infer<typeof Severity>;
@@ -30,7 +30,7 @@ export const StatusCode = z.enum([
   'first-sync',
   /** Receiving changes or a fresh copy. */
   'syncing',
-  /** A run has received no data for the stall limit. */
+  /** A run has received no data for longer than the stall limit. */
   'syncing-slow',
   /** Saving the position. */
   'finishing',
@@ -42,9 +42,9 @@ export const StatusCode = z.enum([
   'cancelling',
   /** A person cancelled the last run. */
   'cancelled',
-  /** Every condition of being current holds: the only green state. */
+  /** All conditions of `up-to-date` hold. This is the only green state. */
   'up-to-date',
-  /** Current at the last answer, which is no longer fresh. */
+  /** This PC was up to date at the last answer, which is no longer fresh. */
   'up-to-date-old',
   /** The last answer is so old that the data may be out of date. */
   'stale',
@@ -62,17 +62,17 @@ export const StatusCode = z.enum([
   'unreachable',
   /** Something other than the relay answers. */
   'proxy',
-  /** The relay asks to wait. */
+  /** The relay asks this PC to wait. */
   'busy',
   /** The relay refuses the key. */
   'signed-out',
-  /** The key gives no right to this data. */
+  /** The key does not give access to this data. */
   'forbidden',
   /** The relay's certificate cannot be verified. */
   'cert',
   /** This PC's clock differs from the relay's. */
   'clock',
-  /** This program is too old, or the relay is. */
+  /** This program or the relay is too old. */
   'upgrade',
   /** The relay has dropped changes that this PC did not receive. */
   'resync',
@@ -101,9 +101,9 @@ export const StatusCode = z.enum([
 ]);
 export type StatusCode = z.infer<typeof StatusCode>;
 
-/** The action of a button. The app maps each to one call. */
+/** The action of a button. The app turns each into one call. */
 export const ActionId = z.enum([
-  /** Opens the assistant of the first run. */
+  /** Opens the setup assistant. */
   'set-up',
   /** Starts the first sync. */
   'first-sync',
@@ -148,7 +148,7 @@ const attentionOf = <T extends TimeSchema>(time: T) =>
   z.object({
     code: StatusCode,
     severity: Severity,
-    /** Headline and detail, as two sentences. */
+    /** The headline and the detail, as two sentences. */
     text: z.string(),
     since: z.nullable(time),
     action: Action.nullable(),
@@ -167,16 +167,16 @@ const statusOf = <T extends TimeSchema>(time: T) =>
     detail: z.string(),
     /** One line for the tray and the status bar. */
     short: z.string(),
-    /** Since when the state holds. Null: unknown. */
+    /** When the state began. Null: unknown. */
     since: z.nullable(time),
-    /** The one next action. Null: there is nothing to do but wait. */
+    /** The most useful next action. Null: a person can only wait. */
     primary: Action.nullable(),
     secondary: z.array(Action),
-    /** Progress of the run under way. Null: none. */
+    /** Progress of the run under way. Null when there is none. */
     progress: progressOf(time).nullable(),
-    /** Other warnings and errors that hold, most important first. */
+    /** Other warnings and errors that apply, most important first. */
     attention: z.array(attentionOf(time)),
-    /** Where the backlog is heading, see trend.ts. Null: too few answers yet. */
+    /** The direction of the backlog, see trend.ts. Null: too few answers yet. */
     trend: z.enum(['caught up', 'catching up', 'steady', 'falling behind', 'stuck', 'rewound']).nullable(),
   });
 

@@ -1,13 +1,13 @@
 import type { Facts } from './facts.ts';
 import type { Status } from './status.ts';
 
-/** Fewer samples than this name no direction. */
+/** The smallest number of samples from which a direction is derived. */
 const MIN_SAMPLES = 3;
 
 /**
- * Where the backlog is heading, from the last probes (oldest first). The rules are those by which Burrow judges the
- * consumers of a log: a cursor that does not move while changes are waiting is stuck; one that moves while the backlog
- * never shrinks is falling behind. Null: too few probes.
+ * Returns the direction of the backlog, from the last probes (oldest first). The rules are those of Burrow, which
+ * monitors the consumers of a log: a cursor that does not move while changes are waiting is stuck, and one that moves
+ * while the backlog never shrinks is falling behind. Null: too few probes.
  */
 export function trendOf(samples: Facts['trend']): Status['trend'] {
   const first = samples[0];

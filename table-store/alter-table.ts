@@ -6,29 +6,33 @@ import { clearName, columnList, columnSql, createTableSql, ensureIndexes, ROWID_
 import { restoreObjects, thirdPartyObjects } from './third-party-objects.ts';
 
 /**
- * Alters a table of the feed and keeps its rows, as an `a` line of the feed says (docs/protocol.md).
+ * Alters a table of the feed and keeps its rows, as an `a` line of the feed requires (docs/protocol.md).
  *
- * A table to which only columns are added at the end is altered in place; any other is rebuilt beside the old one and
- * renamed. Objects of other programs survive where the new table allows them: views are neither read nor rewritten, and
- * indexes and triggers are created again. Works inside the caller's transaction.
+ * A table that only gains columns at the end is altered in place. Any other table is built under a temporary name and
+ * then renamed. Objects of other programs survive if the new table allows them: views are neither read nor rewritten,
+ * and indexes and triggers are created again. This module works inside the caller's transaction.
  */
 export interface Alteration {
   from: TableSchema;
-  /** Id and schema that the table gets. */
+  /** Id and schema of the table after the alteration. */
   id: number;
   to: TableSchema;
-  /** For each new column, the old column whose values it takes; null: the new column is NULL. */
+  /** For each new column, the old column that supplies its values. Null: the new column is NULL. */
   columns: (string | null)[];
 }
 
 /** Temporary name of a table that is being rebuilt or renamed. */
 const SCRATCH_NAME = 'tidemark_altered';
 
-/** Alters a table. Returns the names of third-party indexes and triggers that the new table does not allow. Throws `page_invalid`, `name_clash`. */
+/**
+ * Alters a table. Returns the names of third-party indexes and triggers that the new table does not allow. Throws
+ * `page_invalid`, `name_clash`.
+ */
 export function alterTable(db: Writer, alteration: Alteration): string[] {
   check(alteration);
   const legacy = db.pragma('legacy_alter_table', { simple: true });
-  // Otherwise SQLite rewrites the views that name the table, and the renaming fails if any view names a missing table.
+  // Without this setting, SQLite rewrites the views that name the table, and the rename fails if any view names a
+  // missing table.
   db.pragma('legacy_alter_table = ON');
   try {
     rename(db, alteration.from.name, alteration.to.name);
@@ -65,7 +69,10 @@ function rename(db: Writer, from: string, to: string): void {
   move(from, to);
 }
 
-/** Whether all old columns keep name, type and place, so that SQLite can append the new ones. It cannot append a column with a name of the rowid. */
+/**
+ * Whether all old columns keep their name, type and place, so that SQLite can append the new ones. SQLite cannot append
+ * a column whose name is a name of the rowid.
+ */
 function onlyAppends({ from, to, columns }: Alteration): boolean {
   const appended = to.columns.slice(from.columns.length);
   return (
@@ -97,7 +104,10 @@ function rebuild(db: Writer, { from, to, columns }: Alteration): string[] {
   return restoreObjects(db, thirdParty);
 }
 
-/** SQL for the value of a new column. Column affinity converts between all types but blobs, so blobs need a cast. */
+/**
+ * Returns SQL for the value of a new column. Column affinity converts between all types except blobs, so blobs need a
+ * cast.
+ */
 function valueSql(from: TableSchema, old: string | null, column: ColumnSchema): string {
   if (old === null) return 'NULL';
   const before = from.columns.find(({ name }) => name === old)?.type;

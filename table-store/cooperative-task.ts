@@ -1,9 +1,9 @@
 /**
- * Long work on one thread that lets other work run in between.
+ * Runs long work on one thread and lets other work run in between.
  *
- * A task is a generator. It yields where it can pause, with the number of rows it has read or changes it has made since
- * it last yielded. A caller that stops early must call `return()`, so that the task rolls back its transaction and frees
- * its statements; {@link runCooperatively} does.
+ * A task is a generator. It yields where it can pause, with the number of rows it has read, or changes it has made,
+ * since it last yielded. A caller that stops early must call `return()`, so that the task rolls back its transaction
+ * and frees its statements; {@link runCooperatively} does.
  */
 export type CooperativeTask<T> = Generator<number, T, void>;
 

@@ -11,13 +11,13 @@ import type { Reader, Writer } from './sqlite.ts';
  * follows. This module never writes.
  */
 export interface CursorState {
-  /** Last transaction that the replica has applied; null: it holds no data. */
+  /** The last transaction that the replica has applied. Null: it holds no data. */
   cursor: Cursor | null;
-  /** Where its next page starts. */
+  /** The start of the next page. */
   start: PageStart;
   /** Commit time at the master of the last transaction (ISO 8601). */
   committedAt: string | null;
-  /** Id of its set of scopes; null: it holds no data. */
+  /** The id of the replica's set of scopes. Null: it holds no data. */
   scopes: ScopeSet | null;
 }
 
@@ -31,17 +31,17 @@ const SQL = `SELECT *, committed_at AS committedAt,
 
 const META = row({ epoch: UNKNOWN, scopes: UNKNOWN, committedAt: UNKNOWN, squashed: UNKNOWN, spooled: INTEGER });
 
-/** The cursor of a replica; {@link NO_DATA} when its row is missing or invalid. */
+/** Reads the cursor of a replica. Returns {@link NO_DATA} when its row is missing or invalid. */
 export function readCursorState(db: Reader | Writer): CursorState {
   return parseRow(db) ?? NO_DATA;
 }
 
-/** Whether the replica's row is missing or cannot be right, because another program removed or wrote it. */
+/** Whether the row is missing or invalid, because another program removed or changed it. */
 export function hasInvalidCursor(db: Writer): boolean {
   return parseRow(db) === null;
 }
 
-/** The parsed row; null when it is missing or invalid. */
+/** Parses the row. Null when it is missing or invalid. */
 function parseRow(db: Reader | Writer): CursorState | null {
   const meta = query(db, SQL, META).get();
   if (meta === undefined) return null;
@@ -51,7 +51,7 @@ function parseRow(db: Reader | Writer): CursorState | null {
   const scopes = ScopeSet.safeParse(meta.scopes);
   if (!cursor.success || !start.success || !scopes.success) return null;
   const spools = start.data.part > 0;
-  // The first parts of a transaction are in the spool exactly when the next page continues that transaction.
+  // The spool holds the first parts of a transaction exactly when the next page continues that transaction.
   if (spools !== meta.spooled > 0) return null;
   if (meta.squashed != null && !(spools && Seq.safeParse(meta.squashed).success)) return null;
   const committedAt = TIME.test(String(meta.committedAt)) ? String(meta.committedAt) : null;

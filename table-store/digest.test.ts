@@ -31,7 +31,7 @@ const PAIR: TableSchema = {
 };
 const FREE: TableSchema = { name: 'free', columns: [column('v', 'blob'), column('w', 'blob')], key: [] };
 
-/** Values that SQLite can hold, as SQL literals. */
+/** Values of every storage class, as SQL literals. */
 const VALUES = [
   'NULL',
   "'NULL'",
@@ -68,8 +68,8 @@ const VALUES = [
   '0.3',
 ];
 
-describe('C2: rows', () => {
-  test('different values, and different rows of them, have different texts', () => {
+describe('C2: the text of a row', () => {
+  test('differs when a value or its column differs', () => {
     const raw = openWriter(':memory:', { synchronous: 'normal' });
     raw.exec('CREATE TABLE free (v BLOB, w BLOB)');
     for (const v of VALUES) for (const w of VALUES) raw.exec(`INSERT INTO free VALUES (${v}, ${w})`);
@@ -79,7 +79,7 @@ describe('C2: rows', () => {
     raw.close();
   });
 
-  test('doubles have the same text exactly when they are equal', () => {
+  test('is the same for two doubles exactly when they are equal', () => {
     const sql = db
       .prepare(`SELECT ${rowTextSql({ ...FREE, columns: [column('v', 'real')] }, 't')} FROM (SELECT ? AS v) AS t`)
       .pluck();
@@ -101,7 +101,7 @@ describe('C2: rows', () => {
     expect(new Set(halves.pluck().all()).size).toBe(1);
   });
 
-  test('encodes a table with very many columns', () => {
+  test('exists for a table with very many columns', () => {
     const columns = Array.from({ length: 500 }, (_, i) => column(`c${i}`, 'integer'));
     db.exec(`CREATE TABLE wide (${columns.map(({ name }) => `${name} INTEGER`).join(', ')}, PRIMARY KEY (c0))`);
     db.exec(`INSERT INTO wide VALUES (${columns.map((_, i) => i).join(', ')})`);
@@ -110,8 +110,8 @@ describe('C2: rows', () => {
   });
 });
 
-describe('C3: ranges', () => {
-  /** The definition of a digest, computed in JavaScript. */
+describe('C3: the digest of a range', () => {
+  /** Computes a digest from its definition, in JavaScript. */
   const digest = (rows: [string, number, number | null][]) => {
     const text = rows.map(([a, n, x]) => `t${Buffer.byteLength(a)}:${a},i${n},${x === null ? 'n' : `i${x}`},`).join('');
     return createHash('sha256').update(text).digest('hex').slice(0, 32);
@@ -126,7 +126,7 @@ describe('C3: ranges', () => {
   const byKey = (a: [string, number, unknown], b: [string, number, unknown]) =>
     Buffer.compare(Buffer.from(a[0]), Buffer.from(b[0])) || a[1] - b[1];
 
-  test('a digest covers the rows in key order, whatever their insertion order; parts cover consecutive rows', () => {
+  test('covers the rows in key order, whatever their insertion order, and its parts cover consecutive rows', () => {
     const row = fc.tuple(fc.string({ maxLength: 3 }), fc.integer({ min: -5, max: 500 }), fc.option(fc.nat()));
     fc.assert(
       fc.property(
@@ -159,7 +159,7 @@ describe('C3: ranges', () => {
     );
   });
 
-  test('keys beyond 2^53 and blobs delimit a range exactly', () => {
+  test('has exact bounds for keys beyond 2^53 and for blobs', () => {
     db.exec(
       "CREATE TABLE big (k INTEGER PRIMARY KEY NOT NULL, v TEXT); INSERT INTO big VALUES (9007199254740992, 'a'), (9007199254740993, 'b'), (9007199254740994, 'c')",
     );
@@ -181,7 +181,7 @@ describe('C3: ranges', () => {
     );
   });
 
-  test('wide rows among narrow ones do not change a digest', () => {
+  test('does not depend on wide rows among narrow ones', () => {
     fill(Array.from({ length: 3000 }, (_, i) => [i % 1000 === 7 ? 'x'.repeat(3_000_000) : 'y', i, null]));
     const table = new TableRanges(db, PAIR);
     const [part] = runToCompletion(table.split(ALL_ROWS, 1));
@@ -194,7 +194,7 @@ describe('C3: ranges', () => {
     expect(part?.digest).toBe(hash.digest('hex').slice(0, 32));
   });
 
-  test('a table without a key is compared as a multiset: order does not count, repetition does', () => {
+  test('depends on repetition but not on order in a table without a key', () => {
     db.exec("CREATE TABLE free (v BLOB, w BLOB); INSERT INTO free VALUES (1, 'a'), (2, 'b'), (1, 'a')");
     const free = new TableRanges(db, FREE);
     const before = runToCompletion(free.split(ALL_ROWS, 64));

@@ -10,20 +10,23 @@ import { toWire } from './row-statements.ts';
 import { ident, type Reader, type Writer } from './sqlite.ts';
 
 /**
- * Checksums of ranges of a table's rows (docs/protocol.md C2 and C3): the same at relay and terminal, whatever the
- * version of SQLite. See docs/decisions/2026-11-25-own-digest.md.
+ * Checksums of ranges of a table's rows (docs/protocol.md C2 and C3). Relay and terminal compute the same checksum,
+ * even with different versions of SQLite. See docs/decisions/2026-11-25-own-digest.md.
  *
- * Rows are encoded in chunks, in key order, and a checksum never depends on where chunks end. Chunk sizes follow the
- * width of the rows, so that neither many narrow rows nor a few wide ones block the thread or exceed SQLite's limit for a
- * value. The database must not change while a table without a key is read in several calls.
+ * Rows are encoded in chunks, in key order, and a checksum never depends on the chunks' boundaries. Chunk sizes follow
+ * the width of the rows, so that neither many narrow rows nor a few wide ones block the thread or exceed SQLite's limit
+ * on the size of a value. While several calls read a table without a key, the database must not change.
  */
 
-/** Rows that are encoded at once, at most; the first chunk is smaller, because the rows' width is not known yet. */
+/**
+ * The largest number of rows to encode at once. The first chunk is smaller, because the width of the rows is not known
+ * yet.
+ */
 const CHUNK_ROWS = 1000;
 const FIRST_ROWS = 100;
-/** Bytes that are encoded at once, about. */
+/** The approximate number of bytes to encode at once. */
 const CHUNK_BYTES = 1024 * 1024;
-/** Characters of a digest, of the 64 of SHA-256 in hex. */
+/** Number of hex characters in a digest. SHA-256 has 64; the rest are cut off. */
 const DIGEST_LENGTH = 32;
 
 const CHUNK = row({ n: INTEGER, body: orNull(BLOB) });
@@ -37,7 +40,7 @@ export class TableRanges {
   readonly #rowText: string;
   readonly #key: KeyColumns;
 
-  /** `database`: the name of the attached database that has the table. */
+  /** `database`: the name of the attached database that contains the table. */
   constructor(db: Reader | Writer, schema: TableSchema, database = 'main') {
     this.#db = db;
     this.schema = schema;
@@ -52,7 +55,7 @@ export class TableRanges {
     this.#key.requireFits(range);
   }
 
-  /** SQL that selects a range, over the alias `t`. */
+  /** Returns SQL that selects a range, over the alias `t`. */
   within(range: KeyRange): RangeSql {
     return this.#key.within(range);
   }
@@ -62,15 +65,15 @@ export class TableRanges {
     return query(this.#db, `SELECT count(*) FROM ${this.#table} AS t ${where}`, value(INTEGER)).one(values);
   }
 
-  /** Checksum of the rows in a range. */
+  /** Returns the checksum of the rows in a range. */
   *digest(range: KeyRange): CooperativeTask<DigestPart> {
     const [part] = yield* this.split(range, 1, 0);
     return part ?? { upto: range.upto, rows: 0, digest: digestOf(createHash('sha256')) };
   }
 
   /**
-   * Cuts a range into at most `parts` parts of `total / parts` rows, rounded up; the last part ends where the range ends.
-   * `total`: the number of rows to assume, so that relay and terminal cut at the same keys.
+   * Cuts a range into at most `parts` parts of `total / parts` rows, rounded up. The last part ends where the range
+   * ends. `total`: the number of rows to assume, so that relay and terminal cut at the same keys.
    */
   *split(range: KeyRange, parts: number, total = this.count(range)): CooperativeTask<DigestPart[]> {
     if (this.#key.isEmpty) return [yield* this.#keylessDigest()];
@@ -90,7 +93,10 @@ export class TableRanges {
     return all;
   }
 
-  /** Checksum of the first rows of a range. `upto`: the key of the last of them; null when the range ends there. */
+  /**
+   * Returns the checksum of the first rows of a range. `upto`: the key of the last of them. Null when the range ends
+   * there.
+   */
   *#firstRows(range: KeyRange, limit: number, pace: { rows: number }): CooperativeTask<DigestPart> {
     const hash = createHash('sha256');
     let { after } = range;
@@ -100,7 +106,7 @@ export class TableRanges {
       const upto = this.#keyAt({ after, upto: range.upto }, wanted - 1);
       const chunk = this.#encode({ after, upto: upto ?? range.upto }, wanted);
       if (chunk === null) {
-        // These rows are much wider than the ones before.
+        // These rows are much wider than the previous ones.
         pace.rows = Math.ceil(wanted / 10);
         continue;
       }
@@ -115,7 +121,7 @@ export class TableRanges {
     return { upto: after, rows, digest: digestOf(hash) };
   }
 
-  /** The key of the row with this number in a range, counted from 0; null when the range has fewer rows. */
+  /** Returns the key of row number `n` in a range, counted from 0. Null when the range has fewer rows. */
   #keyAt(range: KeyRange, number: number): WireKey | null {
     const { where, values } = this.within(range);
     const { sql } = this.#key;
@@ -127,7 +133,7 @@ export class TableRanges {
     return found?.map(toWire) ?? null;
   }
 
-  /** The texts of all rows of a range, joined; null when they are larger than a value of SQLite may be. */
+  /** Returns the texts of all rows of a range, joined. Null when they exceed SQLite's limit on the size of a value. */
   #encode(range: KeyRange, rows: number): { n: number; body: Buffer | null } | null {
     const { where, values } = this.within(range);
     // `LIMIT -1` keeps the order: without a limit SQLite may ignore the ORDER BY of a subquery.
@@ -141,7 +147,7 @@ export class TableRanges {
     }
   }
 
-  /** Checksum of a table without a key: its rows in the order of their texts. */
+  /** Returns the checksum of a table without a key: its rows in the order of their texts. */
   *#keylessDigest(): CooperativeTask<DigestPart> {
     const hash = createHash('sha256');
     let rows = 0;
@@ -163,8 +169,8 @@ export class TableRanges {
   }
 
   /**
-   * The rows of a range as they travel, in key order, each with the key after which the next row follows. In a table
-   * without a key, that key is the number of rows so far; their order repeats as long as the database does not change.
+   * Yields the rows of a range in wire format, in key order, each with the key at which reading can resume. In a table
+   * without a key, that key is the number of rows so far; the order repeats while the database does not change.
    */
   *rows(range: KeyRange): Generator<{ row: WireRow; key: WireKey }> {
     const keyless = this.#key.isEmpty;
@@ -188,7 +194,7 @@ export class TableRanges {
 
 const digestOf = (hash: Hash): string => hash.digest('hex').slice(0, DIGEST_LENGTH);
 
-/** How many rows to encode next, so that they fill a chunk if they are as wide as the last ones. */
+/** Returns how many rows to encode next. They fill a chunk if they are as wide as the previous ones. */
 function nextRows(wanted: number, rows: number, bytes: number): number {
   if (rows === 0) return wanted;
   const fitting = Math.floor(CHUNK_BYTES / Math.max(1, bytes / rows));

@@ -3,16 +3,16 @@ import { FLAG, INTEGER, query, row, TEXT } from './query.ts';
 import type { Reader, Writer } from './sqlite.ts';
 
 /**
- * Compares the tables that exist in a database with their schemas.
+ * Compares the tables of a database with their schemas.
  *
  * Other programs can alter, drop or replace a table of the feed. A table matches only if its definition could have come
- * from `createTableSql`: any further constraint, collation, default or reference could make it refuse or change rows.
- * This module never changes a table.
+ * from `createTableSql`: any additional constraint, collation, default or reference could reject or change rows. This
+ * module never changes a table.
  */
 
 /**
- * The object that the database has under the name of a feed table. `differs`: a table of another form. `view`: a view, which is
- * always another program's.
+ * The object that has the name of a feed table. `differs`: a table with another definition. `view`: a view, which
+ * always belongs to another program.
  */
 export type ExistingTable = 'matches' | 'differs' | 'view' | 'absent';
 
@@ -20,10 +20,10 @@ const OBJECT = row({ type: TEXT, name: TEXT, sql: TEXT });
 const COLUMN = row({ name: TEXT, type: TEXT, notnull: FLAG, pk: INTEGER, hidden: INTEGER });
 const INDEX = row({ name: TEXT, unique: FLAG, origin: TEXT });
 
-/** All words, other than names, in the definition of a table that we create. */
+/** All words, except names, in the definitions that `createTableSql` writes. */
 const OUR_WORDS = new Set('CREATE TABLE PRIMARY KEY NOT NULL INTEGER NUMERIC REAL TEXT BLOB'.split(' '));
 
-/** Compares the table of this name in the main database with a schema. Indexes do not count. */
+/** Compares the table with this name in the main database with a schema. Ignores indexes. */
 export function inspectTable(db: Reader | Writer, schema: TableSchema): ExistingTable {
   const object = query(
     db,
@@ -59,7 +59,7 @@ function isPlain(sql: string): boolean {
   return words.every((word) => OUR_WORDS.has(word));
 }
 
-/** Unique indexes that other programs created on a table. They can refuse rows that the feed holds. */
+/** Returns the unique indexes that other programs created on a table. They can reject rows of the feed. */
 export function thirdPartyUniqueIndexes(db: Reader | Writer, table: string): string[] {
   const all = query(db, `SELECT name, "unique", origin FROM pragma_index_list(?, 'main')`, INDEX).all(table);
   return all.filter(({ unique, origin }) => unique === 1 && origin === 'c').map(({ name }) => name);

@@ -27,7 +27,7 @@ const refuses = (work: () => unknown, code: string) =>
   expect(work).toThrowError(expect.objectContaining({ code }) as Error);
 
 describe('tables without a key', () => {
-  /** Values that are easily confused, by the type of the column that takes them. */
+  /** Values that are easily confused, by the type of their column. */
   const VALUES: Record<ColumnType, WireValue[]> = {
     integer: [null, 0, 1, -1, '9223372036854775807', '9007199254740993', '9007199254740992'],
     numeric: [null, 1, 1.5, 'NaN', 0.1],
@@ -68,7 +68,7 @@ describe('tables without a key', () => {
     );
   });
 
-  test('L8: delete a row by a seek, even in a table of the widest kind', () => {
+  test('L8: delete a row by a seek, even when they have many columns', () => {
     const names = Array.from({ length: 1600 }, (_, n) => `c${n}`);
     const wide = schemaOf('wide', Object.fromEntries(names.map((name) => [name, 'text'])), []);
     const tables = new FeedTables(db);
@@ -125,11 +125,11 @@ describe('altered tables', () => {
     selector: ([name]) => name,
     maxLength: 5,
   });
-  /** The value of a column after its type changed. */
+  /** Returns the value of a column after its type changed. */
   const turned = (value: WireValue, type: ColumnType): WireValue =>
     value === null ? null : type === 'text' ? String(value) : Number(value);
 
-  test('schema-change-under-flow: each column keeps the values of its origin, for any old and new columns', () => {
+  test('schema-change-under-flow: each column keeps its values, for any old and new columns', () => {
     fc.assert(
       fc.property(
         fc.boolean(),
@@ -140,9 +140,9 @@ describe('altered tables', () => {
           db.exec('DROP TABLE IF EXISTS t; DROP TABLE IF EXISTS u; DROP TABLE IF EXISTS tidemark_table');
           const tables = new FeedTables(db);
           const key = keyed ? ['id'] : [];
-          const made = (name: string, more: [string, ColumnType][]) =>
+          const schemaWith = (name: string, more: [string, ColumnType][]) =>
             schemaOf(name, { id: 'integer', ...Object.fromEntries(more) }, key);
-          let schema = made('t', first);
+          let schema = schemaWith('t', first);
           tables.declare(1, schema);
           let oracle: WireRow[] = Array.from({ length: rows }, (_, n) =>
             schema.columns.map(({ type }, at) => (at === 0 ? n : turned(n % 3 === 0 ? null : n, type))),
@@ -150,7 +150,7 @@ describe('altered tables', () => {
           if (rows > 0) tables.apply(['i', 1, oracle]);
           alterations.forEach(([next, pick, renamed], n) => {
             const before = schema;
-            schema = made(renamed ? 'u' : 't', next);
+            schema = schemaWith(renamed ? 'u' : 't', next);
             const from = schema.columns.map(({ name }, at) => {
               if (at === 0) return 'id';
               const same = before.columns.findIndex((column) => column.name === name);
@@ -189,7 +189,7 @@ describe('altered tables', () => {
     return tables;
   }
 
-  test('L7: append columns without rewriting the table', () => {
+  test('L7: gain columns at the end without being rewritten', () => {
     const tables = item();
     const root = () => db.prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'item'").pluck().get();
     const before = root();
@@ -213,9 +213,11 @@ describe('altered tables', () => {
     ],
     ['the table renamed', { ...ITEM, name: 'ware' }, ['id', 'name', 'price']],
     ['the table renamed by case', { ...ITEM, name: 'Item' }, ['id', 'name', 'price']],
-  ] as const)('T1: views, indexes and triggers of other programs: %s', (_, schema, columns) => {
-    const tables = item();
-    db.exec(`
+  ] as const)(
+    'T1: keep the views, indexes and triggers of other programs that they still allow (%s)',
+    (_, schema, columns) => {
+      const tables = item();
+      db.exec(`
       CREATE TABLE audit (id INTEGER, ref INTEGER REFERENCES item (id));
       CREATE VIEW whole AS SELECT name, price FROM item;
       CREATE VIEW broken AS SELECT gone FROM nowhere;
@@ -224,23 +226,24 @@ describe('altered tables', () => {
       CREATE TRIGGER noted AFTER INSERT ON item BEGIN INSERT INTO audit (id) VALUES (new.id); END;
       CREATE TRIGGER elsewhere AFTER INSERT ON audit BEGIN DELETE FROM audit WHERE id NOT IN (SELECT id FROM item); END;
     `);
-    const others = () =>
-      db.prepare("SELECT name, sql FROM sqlite_schema WHERE name IN ('audit', 'whole', 'broken', 'elsewhere')").all();
-    const before = others();
-    tables.declare(2, schema, false);
-    tables.apply(['a', 2, 1, [...columns]]);
-    expect(others()).toEqual(before);
-    const renamedColumn = schema.columns.some(({ name }) => name === 'label');
-    const droppedColumn = schema.columns.length === 2;
-    const gone = [...(renamedColumn ? ['by_id'] : []), ...(droppedColumn ? ['by_price'] : [])];
-    expect(tables.takeDropped()).toEqual(gone);
-    expect(tables.takeDropped()).toEqual([]);
-    expect(indexes(schema.name)).toEqual(['by_id', 'by_price'].filter((name) => !gone.includes(name)));
-    expect(db.prepare("SELECT tbl_name FROM sqlite_schema WHERE name = 'noted'").pluck().get()).toBe(schema.name);
-    if (schema.name.toLowerCase() !== 'item') db.exec('DROP TRIGGER elsewhere');
-    tables.apply(['i', 2, [[2, ...schema.columns.slice(1).map(() => null)]]]);
-    expect(db.prepare('SELECT id FROM audit').pluck().all()).toEqual([2]);
-  });
+      const others = () =>
+        db.prepare("SELECT name, sql FROM sqlite_schema WHERE name IN ('audit', 'whole', 'broken', 'elsewhere')").all();
+      const before = others();
+      tables.declare(2, schema, false);
+      tables.apply(['a', 2, 1, [...columns]]);
+      expect(others()).toEqual(before);
+      const renamedColumn = schema.columns.some(({ name }) => name === 'label');
+      const droppedColumn = schema.columns.length === 2;
+      const gone = [...(renamedColumn ? ['by_id'] : []), ...(droppedColumn ? ['by_price'] : [])];
+      expect(tables.takeDropped()).toEqual(gone);
+      expect(tables.takeDropped()).toEqual([]);
+      expect(indexes(schema.name)).toEqual(['by_id', 'by_price'].filter((name) => !gone.includes(name)));
+      expect(db.prepare("SELECT tbl_name FROM sqlite_schema WHERE name = 'noted'").pluck().get()).toBe(schema.name);
+      if (schema.name.toLowerCase() !== 'item') db.exec('DROP TRIGGER elsewhere');
+      tables.apply(['i', 2, [[2, ...schema.columns.slice(1).map(() => null)]]]);
+      expect(db.prepare('SELECT id FROM audit').pluck().all()).toEqual([2]);
+    },
+  );
 
   test('L9: get their additional indexes on creation and after each alteration', () => {
     const tables = new FeedTables(db);

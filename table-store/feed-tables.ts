@@ -10,12 +10,15 @@ import { indexChanges } from './table-ddl.ts';
 /**
  * Applies the change lines of a feed to its tables in one database: the relay's mirror or a terminal's replica.
  *
- * A table id is declared before its first change. Works inside the caller's transaction: before the commit the caller
- * calls {@link FeedTables.saveCounts}, after a rollback {@link FeedTables.reload}. It never begins or ends a transaction
- * while it applies changes.
+ * A table id must be declared before its first change. This module works inside the caller's transaction and never
+ * begins or ends one while it applies changes. The caller calls {@link FeedTables.saveCounts} before the commit and
+ * {@link FeedTables.reload} after a rollback.
  */
 
-/** Rows that a line inserted, updated and deleted in a table, and how often it emptied, replaced or dropped it. */
+/**
+ * Number of rows that were inserted, updated and deleted in a table, and how often the table was emptied, replaced or
+ * dropped.
+ */
 export interface Counts {
   name: string;
   inserted: number;
@@ -33,7 +36,7 @@ export interface FeedTable {
 /** A table of the feed that another program altered. */
 export interface AlteredTable {
   table: string;
-  /** How it differs, as a clause for people. */
+  /** How the table differs, as a clause for people. */
   detail: string;
 }
 
@@ -62,8 +65,8 @@ export class FeedTables {
   }
 
   /**
-   * Tables that another program altered, replaced or dropped. Creates indexes of ours that are missing on the others, in
-   * a transaction for each table.
+   * Returns the tables that another program altered, replaced or dropped. Creates missing indexes of ours on the other
+   * tables, in one transaction per table.
    */
   altered(): AlteredTable[] {
     const unreadable = this.#catalogue.unreadable.map((table) => ({
@@ -81,8 +84,8 @@ export class FeedTables {
   }
 
   /**
-   * Declares a table id. Creates the table if its name is free, unless `create` is false because an `a` line will make it
-   * from another table. If the name is in use under another id, the new id waits for its `r` or `a` line. Throws
+   * Declares a table id. Creates the table if its name is free, unless `create` is false because an `a` line will build
+   * it from another table. If the name is in use under another id, the new id waits for its `r` or `a` line. Throws
    * `schema_mismatch`, `name_clash`.
    */
   declare(id: number, schema: TableSchema, create = true): void {
@@ -91,8 +94,8 @@ export class FeedTables {
   }
 
   /**
-   * Applies one line. Throws `page_invalid` when it does not fit its table. `unchanged`: columns that its updates do not
-   * change, see {@link RowStatements.upsert}.
+   * Applies one line. Throws `page_invalid` when the line does not fit its table. `unchanged`: columns that its updates
+   * leave unchanged, see {@link RowStatements.upsert}.
    */
   apply(line: ChangeLine, unchanged?: ReadonlySet<string>): Counts {
     if (line[0] === 'x') return this.#drop(line[1]);
@@ -115,7 +118,7 @@ export class FeedTables {
       case 'u':
         statements.upsert(line[2], unchanged);
         counts.updated = line[2].length;
-        // Without a key an update adds a row: a delete removes the old one.
+        // Without a key, an update line adds a row. A delete line removes the old one.
         if (table.schema.key.length === 0) table.rows += line[2].length;
         break;
       case 'd':
@@ -132,12 +135,15 @@ export class FeedTables {
     return counts;
   }
 
-  /** Writes the row counts that changed. The caller calls it before it commits. */
+  /** Writes the changed row counts. Call it before each commit. */
   saveCounts(): void {
     this.#catalogue.saveCounts();
   }
 
-  /** Names of third-party indexes and triggers that altered tables did not allow, and that are gone. Clears the list. */
+  /**
+   * Returns the names of third-party indexes and triggers that were dropped because altered tables did not allow them,
+   * and clears the list.
+   */
   takeDropped(): string[] {
     const dropped = this.#dropped;
     this.#dropped = [];
@@ -145,8 +151,8 @@ export class FeedTables {
   }
 
   /**
-   * The row of this key, as it would travel; null when there is none. In a table without a key, the key is the row.
-   * `only`: see {@link RowStatements.read}.
+   * Returns the row with this key, in wire format. Null when there is none. In a table without a key, the key is the
+   * row. `only`: see {@link RowStatements.read}.
    */
   readByKey(id: number, key: WireKey, only?: ReadonlySet<string>): WireRow | null {
     const { statements } = this.#declared(id);

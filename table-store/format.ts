@@ -8,28 +8,28 @@ import { type Reader, transaction, type Writer } from './sqlite.ts';
 import { hasLostTables, listedTables, saveTableList } from './table-list.ts';
 
 /**
- * The file format of a replica: recognises it, creates it, migrates it, and repairs it after other programs.
+ * The file format of a replica: recognises it, creates it, migrates it, and repairs it after other programs damaged it.
  *
- * A snapshot is a replica's file: the relay builds it with all of these tables, and a terminal without tables puts it in
- * place unchanged. The format therefore belongs to this package, with cursor, spool, history and samples, although only
- * terminals use those.
+ * A snapshot has the same format: the relay builds it with all of these tables, and a terminal without tables installs
+ * the file unchanged. This package therefore defines the tables for cursor, spool, history and samples too, although
+ * only terminals use them.
  *
- * Order of {@link ensureFormat}: refuse a newer format, another application or another feed before anything is written;
- * then, in one transaction, migrate, create missing tables, and clear a cursor that cannot be right. A lost or invalid
- * cursor is never guessed: without one, a fresh copy follows.
+ * Order of {@link ensureFormat}: reject a newer format, another application or another feed before anything is written;
+ * then, in one transaction, migrate, create missing tables, and clear an invalid cursor. A lost or invalid cursor is
+ * never guessed: a replica without one gets a fresh copy.
  */
 
-/** 'Tide' in ASCII: marks a file as a replica, in SQLite's application_id. */
+/** SQLite's application_id of a replica: 'Tide' in ASCII. */
 const APPLICATION_ID = 0x54696465;
 /** The newest format, in SQLite's user_version. */
 export const FORMAT_VERSION = 2;
 
-/** Oldest first. */
+/** All migrations, oldest first. */
 const MIGRATIONS: readonly Migration[] = [ADD_COMPACTION_AND_TABLE_LIST];
 
 /**
- * Creates the format in a new database, or checks it and brings it up to date in an old one. Throws `db_newer_version`,
- * `db_other_feed`, `name_clash`, `db_unavailable`; the file is then unchanged.
+ * Creates the format in a new database. Checks an existing one and migrates it. Throws `db_newer_version`,
+ * `db_other_feed`, `name_clash`, `db_unavailable` and leaves the file unchanged.
  */
 export function ensureFormat(db: Writer, feed: string): void {
   if (checkFormat(db) === null) refuseForeign(db);
@@ -39,7 +39,7 @@ export function ensureFormat(db: Writer, feed: string): void {
     for (const { up } of MIGRATIONS) up(db);
     createOwnTables(db);
     db.prepare('INSERT OR IGNORE INTO tidemark_meta (one, feed) VALUES (1, ?)').run(feed);
-    // A file without data may have been created for another feed, to which the relay then refused access.
+    // A file without data may have been created for a feed to which the relay then denied access.
     for (const table of ['tidemark_meta', 'tidemark_status']) db.prepare(`UPDATE ${table} SET feed = ?`).run(feed);
     if (hasInvalidCursor(db) || hasLostTables(db))
       db.exec(
@@ -51,7 +51,7 @@ export function ensureFormat(db: Writer, feed: string): void {
   });
 }
 
-/** Refuses a database that is another application's, or that uses names of ours. */
+/** Rejects a database that belongs to another application or that uses our names. */
 function refuseForeign(db: Writer): void {
   if (db.pragma('application_id', { simple: true }) !== 0)
     throw new TidemarkError('db_unavailable', { file: db.name, detail: 'it belongs to another application' });
@@ -70,10 +70,10 @@ function isCurrent(db: Writer, feed: string): boolean {
   );
 }
 
-/** The format version of a replica; null when the database is not a replica yet. Throws `db_newer_version`. */
+/** Returns the format version of a replica. Null when the database is not a replica yet. Throws `db_newer_version`. */
 export function checkFormat(db: Writer | Reader): number | null {
   const id = db.pragma('application_id', { simple: true });
-  // A replica that was dumped and restored has lost its mark and its version.
+  // Dumping and restoring a replica removes its mark and its version.
   const isUnmarked = () => isReadable(db, 'tidemark_meta') && isReadable(db, 'tidemark_table');
   if (id !== APPLICATION_ID && !(id === 0 && isUnmarked())) return null;
   const version = Number(db.pragma('user_version', { simple: true }));
@@ -82,13 +82,13 @@ export function checkFormat(db: Writer | Reader): number | null {
   return version;
 }
 
-/** Whether a table of ours can be read, at least in an older format. For files that are open only for reading. */
+/** Whether one of our tables can be read, at least in an older format. For files that are open only for reading. */
 export function isReadable(db: Reader | Writer, table: OwnTable): boolean {
   const added = MIGRATIONS.flatMap(({ adds }) => (adds.table === table ? adds.columns : []));
   return missingColumns(db, table).every((column) => added.includes(column));
 }
 
-/** Throws `db_other_feed` unless the database is a replica of the feed, names no feed, or holds no data yet. */
+/** Throws `db_other_feed` unless the replica belongs to the feed, names no feed, or holds no data yet. */
 export function requireFeed(db: Writer | Reader, feed: string): void {
   const otherFeed = (found: string) => new TidemarkError('db_other_feed', { file: db.name, found, expected: feed });
   if (checkFormat(db) === null) throw otherFeed('none');
@@ -97,7 +97,7 @@ export function requireFeed(db: Writer | Reader, feed: string): void {
   if (found !== undefined && found !== feed && !isEmpty(db)) throw otherFeed(String(found));
 }
 
-/** Whether a replica holds no data, and has lost none. */
+/** Whether a replica holds no data and has not lost any. */
 function isEmpty(db: Writer | Reader): boolean {
   const own: OwnTable[] = ['tidemark_meta', 'tidemark_table'];
   if (own.some((table) => missingColumns(db, table).length > 0)) return false;

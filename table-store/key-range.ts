@@ -5,16 +5,16 @@ import type { ColumnType, TableSchema } from '@tidemark/protocol/schema';
 import { ident } from './sqlite.ts';
 
 /**
- * Ranges of a table's key as SQL, over the alias `t`.
+ * Converts ranges of a table's key to SQL, over the alias `t`.
  *
- * A range has an exclusive lower and an inclusive upper end; null is no end. A table without a key has no ranges: its only
- * one is {@link ALL_ROWS}, whose `after` may be the number of rows to skip.
+ * A range has an exclusive lower bound and an inclusive upper bound. A null bound means no bound. A table without a key
+ * has only the range {@link ALL_ROWS}, whose `after` may be the number of rows to skip.
  */
 export const ALL_ROWS: KeyRange = { after: null, upto: null };
 
 export type BoundValue = string | number | bigint | Buffer | null;
 
-/** SQL and the values of its `?`. `where` is empty when the range is all rows. */
+/** SQL, and the values of its `?`. `where` is empty when the range is all rows. */
 export interface RangeSql {
   where: string;
   values: BoundValue[];
@@ -24,7 +24,7 @@ export interface RangeSql {
 export class KeyColumns {
   readonly #table: string;
   readonly #types: ColumnType[];
-  /** Key columns over the alias `t`, separated by commas; empty for a table without a key. */
+  /** Key columns over the alias `t`, separated by commas. Empty for a table without a key. */
   readonly sql: string;
 
   constructor(schema: TableSchema) {
@@ -56,7 +56,7 @@ export class KeyColumns {
     }
   }
 
-  /** SQL that selects a range. */
+  /** Returns SQL that selects a range. */
   within({ after, upto }: KeyRange): RangeSql {
     const terms: string[] = [];
     const values: BoundValue[] = [];
@@ -72,7 +72,7 @@ export class KeyColumns {
   }
 }
 
-/** Converts a value of a key from its form on the wire to the one that SQLite compares. */
+/** Converts a value of a key from wire format to the form that SQLite compares. */
 function boundValue(value: WireValue, type: ColumnType): BoundValue {
   if (value === null) return null;
   if (type === 'blob') return Buffer.from(String(value), 'base64');

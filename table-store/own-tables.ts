@@ -5,8 +5,10 @@ import { clearName } from './table-ddl.ts';
 /**
  * The `tidemark_*` tables of a replica in the current format.
  *
- * Names that begin with `tidemark_` are reserved for us: where another program took one, its object is dropped. An older
- * format is brought here by the numbered files in `migrations/`; a change to {@link TABLES} needs a new one.
+ * Names that begin with `tidemark_` are reserved: an object of another program with such a name is dropped. The
+ * numbered files in `migrations/` convert older formats to this one, so a change to {@link TABLES} needs a new
+ * migration. Other programs read `tidemark_status`, so its columns keep their names and meanings:
+ * docs/reference/replica-file.md.
  */
 const TABLES = {
   tidemark_meta: [
@@ -17,9 +19,10 @@ const TABLES = {
     'part INTEGER NOT NULL DEFAULT 0',
     'committed_at TEXT',
     'scopes TEXT',
-    // Target seq of the compacted pages whose parts are in the spool. NULL: the spool holds parts of ordinary pages, or none.
+    // Target seq of the compacted pages whose parts are in the spool. NULL: the spool holds parts of ordinary pages, or
+    // none.
     'squashed INTEGER',
-    // JSON array of the names in tidemark_table: shows when another program deletes rows there. See table-list.ts.
+    // JSON array of the names in tidemark_table. Reveals that another program deleted rows there. See table-list.ts.
     'tables TEXT',
   ],
   tidemark_table: [
@@ -48,21 +51,31 @@ const TABLES = {
 
 export type OwnTable = keyof typeof TABLES;
 
+type NameOf<Column extends string> = Column extends `${infer Name} ${string}` ? Name : never;
+
+export type StatusColumn = NameOf<(typeof TABLES)['tidemark_status'][number]>;
+
+/** The columns of `tidemark_status`, as SQL defines them: a name, a type, and constraints. */
+export const STATUS_COLUMNS: readonly `${StatusColumn} ${string}`[] = TABLES.tidemark_status;
+
 export const OWN_TABLES = Object.keys(TABLES) as OwnTable[];
 
-/** Those that are written in the same transaction as the feed's tables. */
+/** Tables that are written in the same transactions as the feed's tables. */
 export const WRITTEN_WITH_FEED: OwnTable[] = ['tidemark_meta', 'tidemark_table', 'tidemark_spool', 'tidemark_status'];
 
 const RUN_INDEX = 'tidemark_run_started';
 
 const createSql = (table: OwnTable) => `CREATE TABLE IF NOT EXISTS ${table} (${TABLES[table].join(', ')})`;
 
-/** SQL that creates `tidemark_table`, which the relay's mirror has too. */
+/** SQL that creates `tidemark_table`. The relay's mirror has this table too. */
 export const TABLE_DDL = createSql('tidemark_table');
 
 const nameOf = (column: string) => column.slice(0, column.indexOf(' '));
 
-/** Names of the columns that one of our tables should have and has not; all of them when there is no such table. */
+/**
+ * Returns the names of the columns that one of our tables does not have. When the table does not exist, returns all of
+ * its columns.
+ */
 export function missingColumns(db: Writer | Reader, table: OwnTable): string[] {
   const wanted = TABLES[table].map(nameOf);
   const type = query(
@@ -75,7 +88,7 @@ export function missingColumns(db: Writer | Reader, table: OwnTable): string[] {
   return wanted.filter((name) => !present.has(name));
 }
 
-/** Creates our tables and their index where they are missing. Replaces a table that has a column too few by an empty one. */
+/** Creates missing tables and indexes of ours. Replaces a table that does not have all columns by an empty one. */
 export function createOwnTables(db: Writer): void {
   for (const table of OWN_TABLES) {
     if (missingColumns(db, table).length === 0) continue;

@@ -33,8 +33,8 @@ function problem(work: () => unknown): { code: string; detail: string } {
   throw new Error('it did not throw');
 }
 
-describe('rows', () => {
-  test('come as objects of the stated shape', () => {
+describe('a query', () => {
+  test('returns objects of the stated shape', () => {
     expect(query(db, ALL, PART).all()).toEqual([
       { id: 1, name: 'cog', body: Buffer.from([0, 255]) },
       { id: 2, name: null, body: null },
@@ -43,58 +43,58 @@ describe('rows', () => {
     expect([...query(db, ALL, PART).iterate()].map(({ id }) => id)).toEqual([1, 2]);
   });
 
-  test('one value, and all columns unchecked with exact integers', () => {
+  test('returns one value, or all columns unchecked with exact integers', () => {
     db.exec('UPDATE part SET name = 9007199254740993 WHERE id = 2');
     expect(query(db, 'SELECT id FROM part ORDER BY id', value(SEQ)).all()).toEqual([1, 2]);
     expect(query(db, ALL, RAW_ROW).all()[1]).toEqual([2n, 9007199254740993n, null]);
   });
 
-  test('the same SQL in two modes does not share a statement', () => {
+  test('does not share a statement with the same SQL in another mode', () => {
     expect(query(db, ALL, value(INTEGER)).all()).toEqual([1, 2]);
     expect(query(db, ALL, PART).all()).toHaveLength(2);
     expect(query(db, ALL, value(INTEGER)).get()).toBe(1);
   });
 
-  test('loops over one SQL nest when each has a query of its own', () => {
+  test('allows nested loops over the same SQL when each loop has its own query', () => {
     const pairs: number[][] = [];
     for (const a of ownQuery(db, ALL, value(INTEGER)).iterate())
       for (const b of ownQuery(db, ALL, value(INTEGER)).iterate()) pairs.push([a, b]);
     expect(pairs).toHaveLength(4);
   });
 
-  test('a loop that is left early frees the query', () => {
+  test('is free again when a loop ends early', () => {
     for (const id of query(db, ALL, value(INTEGER)).iterate()) if (id === 1) break;
     expect(query(db, ALL, value(INTEGER)).all()).toEqual([1, 2]);
   });
 
-  test('a NULL that one() returns is a value, not a missing row', () => {
+  test('returns NULL from one() as a value, not as a missing row', () => {
     expect(query(db, 'SELECT name FROM part WHERE id = 2', value(orNull(TEXT))).one()).toBeNull();
   });
 
-  test('exist or not', () => {
+  test('reports whether a row exists', () => {
     expect(exists(db, 'SELECT NULL FROM part WHERE id = ?', 2)).toBe(true);
     expect(exists(db, 'SELECT NULL FROM part WHERE id = ?', 3)).toBe(false);
   });
 });
 
-describe('a row of another shape', () => {
-  test('is db_damaged, naming the column', () => {
+describe('a query throws db_damaged', () => {
+  test('and names the column when a row has another shape', () => {
     db.exec("UPDATE part SET id = 'two' WHERE id = 2");
     const { code, detail } = problem(() => query(db, ALL, PART).all());
     expect(code).toBe('db_damaged');
     expect(detail).toContain('id is not an integer: string');
   });
 
-  test('is db_damaged when an integer does not fit a number', () => {
+  test('when an integer does not fit a number', () => {
     db.exec('UPDATE part SET id = 9007199254740993 WHERE id = 2');
     expect(problem(() => query(db, ALL, PART).all()).code).toBe('db_damaged');
   });
 
-  test('is db_damaged when the query does not return the column', () => {
+  test('when the SQL does not return the column', () => {
     expect(problem(() => query(db, 'SELECT id, name FROM part', PART).get()).detail).toContain('body is not a blob');
   });
 
-  test('is db_damaged when a row that must exist is missing', () => {
+  test('when a row that must exist is missing', () => {
     const none = query(db, 'SELECT id FROM part WHERE id = 7', value(INTEGER));
     expect(none.get()).toBeUndefined();
     expect(problem(() => none.one()).detail).toContain('a row is missing');

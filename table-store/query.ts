@@ -4,11 +4,11 @@ import type BetterSqlite3 from 'better-sqlite3';
 import type { Reader, Writer } from './sqlite.ts';
 
 /**
- * Typed results of SQL: the only place where what SQLite returns gets a type.
+ * Typed results of SQL. No other module assigns types to values that SQLite returns.
  *
- * A caller states the shape of a row once, as column types (`row({ id: INTEGER, name: TEXT })`), and the TypeScript type
- * of the result is inferred from it. Reading a row checks each value against the shape, because every replica is
- * open to other programs, and a column's declared type does not bind SQLite.
+ * A caller states the shape of a row once, as column types (`row({ id: INTEGER, name: TEXT })`), and TypeScript infers
+ * the type of the result. Reading a row checks each value against the shape, because other programs can write to every
+ * replica, and SQLite does not enforce a column's declared type.
  *
  * The check costs one call per value. Loops over the rows of feed tables use {@link RAW_ROW}, whose type promises only
  * the storage classes of SQLite and needs no check.
@@ -25,20 +25,20 @@ export interface ColumnKind<T> {
   readonly accepts: (value: unknown) => value is T;
 }
 
-/** A column type of one's own, for example a branded number. */
+/** Defines a column type, for example a branded number. */
 export function columnKind<T>(name: string, accepts: (value: unknown) => value is T): ColumnKind<T> {
   return { name, accepts };
 }
 
 export const TEXT = columnKind('text', (value): value is string => typeof value === 'string');
-/** A whole number that a JavaScript number holds exactly. */
+/** An integer that a JavaScript number holds exactly. */
 export const INTEGER = columnKind('an integer', (value): value is number => Number.isSafeInteger(value));
 /** Any number. */
 export const REAL = columnKind('a number', (value): value is number => typeof value === 'number');
 export const BLOB = columnKind('a blob', (value): value is Buffer => Buffer.isBuffer(value));
-/** The result of a comparison. */
+/** A truth value: the result of a comparison in SQL. */
 export const FLAG = columnKind('0 or 1', (value): value is 0 | 1 => value === 0 || value === 1);
-/** A value that another program may have written, or that the caller parses. */
+/** Any value, where another program may have written it or the caller parses it. */
 export const UNKNOWN = columnKind('any value', (_value): _value is unknown => true);
 
 /** A transaction's number in its feed. */
@@ -49,20 +49,22 @@ interface Schema<T> {
   safeParse(value: unknown): { success: true; data: T } | { success: false };
 }
 
-/** A value that a schema of the wire accepts, such as an epoch. The schema must not transform the value. */
+/** A value that a schema of the wire format accepts, such as an epoch. The schema must not transform the value. */
 export function accepted<T>(name: string, schema: Schema<T>): ColumnKind<T> {
   return columnKind(name, (value): value is T => schema.safeParse(value).success);
 }
 
-/** `kind`, or NULL. */
+/** Returns the column type that also accepts NULL. */
 export function orNull<T>(kind: ColumnKind<T>): ColumnKind<T | null> {
   return columnKind(`${kind.name} or NULL`, (value): value is T | null => value === null || kind.accepts(value));
 }
 
-/** How rows are read: `object` by column name, `value` the first column only, `raw` as an array of all columns. */
+/**
+ * The form of a result row. `object`: by column name. `value`: only the first column. `raw`: an array of all columns.
+ */
 type Mode = 'object' | 'value' | 'raw';
 
-/** The shape of a result row. `check` returns its argument, or throws what `fail` returns. */
+/** The shape of a result row. `check` returns its argument, or throws the error that `fail` returns. */
 export interface RowShape<T> {
   readonly mode: Mode;
   readonly check: (found: unknown, fail: (problem: string) => TidemarkError) => T;
@@ -71,7 +73,7 @@ export interface RowShape<T> {
 type ColumnKinds = Record<string, ColumnKind<unknown>>;
 type RowOf<C extends ColumnKinds> = { [K in keyof C]: C[K] extends ColumnKind<infer T> ? T : never };
 
-/** A row as an object. Columns that the shape does not name are not checked. */
+/** Reads each row as an object. Columns that the shape does not name are not checked. */
 export function row<C extends ColumnKinds>(columns: C): RowShape<RowOf<C>> {
   const kinds = Object.entries(columns);
   return {
@@ -85,7 +87,7 @@ export function row<C extends ColumnKinds>(columns: C): RowShape<RowOf<C>> {
   };
 }
 
-/** The first column of each row, without the row around it. */
+/** Reads only the first column of each row. */
 export function value<T>(kind: ColumnKind<T>): RowShape<T> {
   return {
     mode: 'value',
@@ -96,10 +98,10 @@ export function value<T>(kind: ColumnKind<T>): RowShape<T> {
   };
 }
 
-/** All columns in order, unchecked, with every integer as a bigint. For loops over feed rows. */
+/** Reads all columns in order, unchecked, with every integer as a bigint. For loops over feed rows. */
 export const RAW_ROW: RowShape<SqliteValue[]> = { mode: 'raw', check: (found) => found as SqliteValue[] };
 
-/** A statement that reads, with rows of type `T`. Methods throw `db_damaged` when a row does not have its shape. */
+/** A statement that reads rows of type `T`. Its methods throw `db_damaged` when a row does not have the shape. */
 export class Query<T> {
   readonly #statement: BetterSqlite3.Statement<unknown[]>;
   readonly #shape: RowShape<T>;
@@ -112,13 +114,13 @@ export class Query<T> {
       new TidemarkError('db_damaged', { file: statement.database.name, detail: `${problem} (${statement.source})` });
   }
 
-  /** The first row; undefined when there is none. */
+  /** Returns the first row. Undefined when there is none. */
   get(...bindings: unknown[]): T | undefined {
     const found = this.#statement.get(...bindings);
     return found === undefined ? undefined : this.#shape.check(found, this.#fail);
   }
 
-  /** The first row of a query that always has one. */
+  /** Returns the first row of a query that always has one. */
   one(...bindings: unknown[]): T {
     const found = this.#statement.get(...bindings);
     if (found === undefined) throw this.#fail('a row is missing');
@@ -130,10 +132,10 @@ export class Query<T> {
     return this.#statement.all(...bindings).map((found) => check(found, this.#fail));
   }
 
-  /** Rows one by one. A query is busy until its iterator has ended: see {@link ownQuery}. */
+  /** Iterates over the rows. A query is busy until its iterator has ended: see {@link ownQuery}. */
   iterate(...bindings: unknown[]): IterableIterator<T> {
     const rows = this.#statement.iterate(...bindings);
-    // Feed rows are not checked, so they do not pay for a second iterator either.
+    // Feed rows need no check, so they do not need a second iterator either.
     return this.#shape.mode === 'raw' ? (rows as IterableIterator<T>) : this.#checked(rows);
   }
 
@@ -143,12 +145,15 @@ export class Query<T> {
   }
 }
 
-/** Statements by connection, then by mode and text: the mode is a state of the statement. */
+/**
+ * Prepared queries, by connection, then by mode and SQL. The mode is part of the key because it is a state of the
+ * statement.
+ */
 const SHARED = new WeakMap<Reader | Writer, Map<string, BetterSqlite3.Statement<unknown[]>>>();
 
 /**
- * A query that is prepared once per connection and shared by all who ask for the same SQL. Iterate over it only where the
- * loop body cannot ask for the same SQL.
+ * Returns a query that is prepared once per connection and shared by all callers with the same SQL. Iterate over it
+ * only if the loop body cannot run the same SQL.
  */
 export function query<T>(db: Reader | Writer, sql: string, shape: RowShape<T>): Query<T> {
   let known = SHARED.get(db);
@@ -165,12 +170,12 @@ export function query<T>(db: Reader | Writer, sql: string, shape: RowShape<T>): 
   return new Query(statement, shape);
 }
 
-/** A query of the caller's own, for long iterations and for SQL that is never used again. */
+/** Returns a query that is not shared, for long iterations and for SQL that is used only once. */
 export function ownQuery<T>(db: Reader | Writer, sql: string, shape: RowShape<T>): Query<T> {
   return new Query(prepare(db, sql, shape.mode), shape);
 }
 
-/** Whether a query has a row. */
+/** Whether a query returns a row. */
 export function exists(db: Reader | Writer, sql: string, ...bindings: unknown[]): boolean {
   return query(db, sql, value(UNKNOWN)).get(...bindings) !== undefined;
 }

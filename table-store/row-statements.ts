@@ -9,19 +9,22 @@ import { columnList, rowidOf } from './table-ddl.ts';
 /**
  * The prepared statements that change and read the rows of one table: the inner loop of ingest and of every pull.
  *
- * Rows and keys arrive unchecked, in their form on the wire, and this module checks them against the column types: a schema
- * check of each value before would cost more than the write. A row that does not fit throws `page_invalid`. A change that
- * SQLite reports as done without effect is the work of another program's trigger and throws `replica_altered`.
+ * Rows and keys arrive in wire format, and this module checks them against the column types, because a separate schema
+ * check would cost more than the write. A row that does not fit throws `page_invalid`. A change that SQLite reports as
+ * successful although no row changed was suppressed by another program's trigger and throws `replica_altered`.
  */
 
-/** Rows of one multi-row statement. Measured as the fastest for tables of up to about twenty columns. */
+/** Number of rows in a multi-row statement. Measured as the fastest for tables of up to about twenty columns. */
 const ROWS_AT_ONCE = 50;
 /** SQLite's limit on the variables of one statement. */
 const VARIABLES = 32_766;
 
 type Bound = WireValue | Buffer;
 
-/** Runs a statement and returns how many rows changed. Throws `page_invalid` for a value that SQLite cannot bind, such as a boolean. */
+/**
+ * Runs a statement and returns the number of changed rows. Throws `page_invalid` for a value that SQLite cannot bind,
+ * such as a boolean.
+ */
 function run(statement: BetterSqlite3.Statement, values: Bound[]): number {
   try {
     return statement.run(values).changes;
@@ -57,9 +60,10 @@ export class RowStatements {
   }
 
   /**
-   * Inserts rows, or updates those whose key exists; in a table without a key, adds them. Fails on a unique index of
-   * another program: INSERT OR REPLACE would delete the conflicting rows instead. `unchanged`: columns that are equal in
-   * every row that exists, the same set at each call: their indexes need no update.
+   * Inserts rows, and updates rows whose key exists. In a table without a key, adds them. Fails on a unique index of
+   * another program, because INSERT OR REPLACE would delete the conflicting rows instead. `unchanged`: columns that
+   * have their stored value in every row that exists, so that their indexes need no update. The set must be the same in
+   * each call.
    */
   upsert(rows: WireRow[], unchanged?: ReadonlySet<string>): void {
     if (unchanged !== undefined) {
@@ -86,7 +90,7 @@ export class RowStatements {
     for (; next < rows.length; next++) if (run(this.#one, this.#checked(rows[next])) !== 1) this.#changeHadNoEffect();
   }
 
-  /** Deletes rows by key; in a table without a key, one of the rows that equal it. Returns how many rows it deleted. */
+  /** Deletes rows by key and returns their number. In a table without a key, deletes one of the equal rows. */
   delete(keys: WireKey[]): number {
     this.#delete ??= this.#db.prepare(`DELETE FROM ${this.#name()} WHERE ${this.#oneMatch()}`);
     let deleted = 0;
@@ -103,7 +107,10 @@ export class RowStatements {
     if (exists(this.#db, `SELECT 1 FROM ${this.#name()} LIMIT 1`)) this.#changeHadNoEffect();
   }
 
-  /** The row of this key, each value as it would travel; null when there is none. `only`: the columns to read, the same set at each call; the others are null. */
+  /**
+   * Returns the row with this key, in wire format. Null when there is none. `only`: the columns to read, the same set
+   * in each call; the others are null.
+   */
   read(key: WireKey, only?: ReadonlySet<string>): WireRow | null {
     if (only === undefined) this.#read ??= this.#select();
     else this.#readSome ??= this.#select(only);
@@ -133,7 +140,8 @@ export class RowStatements {
   }
 
   #match(): string {
-    // One comparison of row values: a term for each column would exceed SQLite's expression depth in a wide table.
+    // Compares row values with a single operator, because one term per column would exceed SQLite's expression depth in
+    // a wide table.
     if (this.#keyless) return `(${this.#columns()}) IS (${this.#types.map(() => '?').join(', ')})`;
     return this.#schema.key.map((name) => `${ident(name)} = ?`).join(' AND ');
   }
@@ -154,12 +162,12 @@ export class RowStatements {
     if (key.length === 0) return '';
     const changes = (name: string) => !key.includes(name) && unchanged?.has(name) !== true;
     const others = columns.filter(({ name }) => changes(name)).map(({ name }) => ident(name));
-    // When every column is part of the key, setting one to itself makes SQLite count the row as changed.
+    // When every column belongs to the key, setting one to itself makes SQLite count the row as changed.
     const set = others.length > 0 ? others : [ident(key[0] ?? '')];
     return ` ON CONFLICT (${columnList(key)}) DO UPDATE SET ${set.map((name) => `${name} = excluded.${name}`).join(', ')}`;
   }
 
-  /** The values of a row in the form that SQLite binds. */
+  /** Converts the values of a row to the form that SQLite binds. */
   #checked(row: WireRow | undefined): Bound[] {
     if (!Array.isArray(row) || row.length !== this.#types.length) {
       throw new TidemarkError('page_invalid', {
@@ -204,10 +212,13 @@ function toBuffer(value: WireValue): Buffer | null {
   return value === null ? null : Buffer.from(String(value), 'base64');
 }
 
-/** Integers of up to 15 digits travel as numbers; longer ones as strings, because JSON readers may round them. */
+/**
+ * The largest integer that is sent as a number: 15 digits. Larger ones are sent as strings, because JSON readers may
+ * round them.
+ */
 const LARGEST_NUMBER = 999_999_999_999_999n;
 
-/** A value that SQLite returned with 64-bit integers as bigint ({@link RAW_ROW}), in its form on the wire. */
+/** Converts a value that SQLite returned with 64-bit integers as bigint ({@link RAW_ROW}) to wire format. */
 export function toWire(value: unknown): WireValue {
   if (typeof value === 'bigint')
     return value <= LARGEST_NUMBER && value >= -LARGEST_NUMBER ? Number(value) : String(value);

@@ -11,21 +11,24 @@ import { columnList, createTableSql, ensureIndexes } from './table-ddl.ts';
 import { saveTableList } from './table-list.ts';
 
 /**
- * Builds snapshots: files in the format of a replica that hold one set of scopes at one seq, from the relay's mirror.
+ * Builds snapshots from the relay's mirror. A snapshot is a file in the format of a replica, with one set of scopes at
+ * one seq.
  *
- * The mirror is attached and read in one transaction, so that rows and cursor belong together while the relay
- * continues to write. A snapshot is checked and synced before it is handed over; until then it may be incomplete, so the caller
- * writes to a temporary name and renames. The mirror is never written.
+ * The mirror is attached and read in one transaction, so that rows and cursor belong together while the relay continues
+ * to write. A snapshot is checked and synced to disk before the builder returns it. It may be incomplete until then, so
+ * the caller passes a temporary name and renames the file. The mirror is never written.
  */
 
 const CURSOR = row({ epoch: accepted('an epoch', Epoch), seq: SEQ, committed_at: TEXT });
 const MIRRORED = row({ id: INTEGER, name: TEXT, schema: UNKNOWN });
 
-/** The part of one table that goes into a snapshot. */
+/** The part of one table that a snapshot contains. */
 export interface SnapshotPart {
-  /** The columns that go in, the key among them; null: all. */
+  /** The columns of the snapshot's table, including the key. Null: all. */
   columns: string[] | null;
-  /** SQL condition for the rows that go in; `TRUE` for all. Other tables in it are qualified with `mirror.`. */
+  /**
+   * SQL condition that selects the rows. `TRUE`: all rows. The condition names other tables with the prefix `mirror.`.
+   */
   where: string;
   /** Values of the `?` in `where`. */
   params: (string | number | bigint | null)[];
@@ -33,15 +36,18 @@ export interface SnapshotPart {
   indexes: string[][];
 }
 
-/** The input of a snapshot. Plain data that can be sent to another thread. */
+/** The input of a snapshot. It is plain data that can be sent to another thread. */
 export interface SnapshotSource {
-  /** File of the mirror: feed tables and `tidemark_table`. */
+  /** Path of the mirror, which has the feed's tables and `tidemark_table`. */
   mirror: string;
   feed: string;
   scopes: ScopeSet;
-  /** SQL that returns epoch, seq and committed_at of the mirror, whose database is `mirror.`. */
+  /** SQL that returns epoch, seq and committed_at of the mirror, which is attached as `mirror`. */
   cursorSql: string;
-  /** By name, the tables that go in in part; null: the table does not go in. All others go in with all rows and columns. */
+  /**
+   * Tables, by name, that the snapshot contains only in part. Null: the snapshot does not contain the table. It
+   * contains all other tables completely.
+   */
   tables: Record<string, SnapshotPart | null>;
 }
 
@@ -66,7 +72,10 @@ function projectedSchema(schema: TableSchema, columns: string[] | null, indexes:
   return TableSchema.parse({ ...schema, columns: kept, ...(indexes.length > 0 ? { indexes } : {}) });
 }
 
-/** Writes a snapshot into a new file, checks it, and syncs it to disk. Throws `disk_full`, `db_*`, or `internal` when the check fails. */
+/**
+ * Writes a snapshot into a new file, checks it, and syncs it to disk. Throws `disk_full`, `db_*`, or `internal` when
+ * the check fails.
+ */
 export function buildSnapshot(source: SnapshotSource, file: string): BuiltSnapshot {
   const db = openWriter(file, { synchronous: 'normal' });
   try {
@@ -114,7 +123,7 @@ function copy(db: Writer, id: number, full: TableSchema, part: SnapshotPart): Bu
   db.exec(createTableSql(schema));
   const columns = columnList(schema.columns.map((column) => column.name));
   const from = `mirror.${ident(name)}`;
-  // Without column names and condition, SQLite copies rows without decoding them.
+  // Without column names and a condition, SQLite copies rows without decoding them.
   const rows =
     schema.columns.length === full.columns.length && part.where === 'TRUE'
       ? `SELECT * FROM ${from}`

@@ -4,21 +4,25 @@ import path from 'node:path';
 import { TidemarkError } from '@tidemark/protocol/errors';
 import type BetterSqlite3 from 'better-sqlite3';
 import type { CooperativeTask } from './cooperative-task.ts';
+import { databaseError } from './database-error.ts';
 
 /**
- * Connections to SQLite files, their transactions, and the codes of their errors.
+ * Opens connections to SQLite files, runs their transactions, and converts their errors to coded errors.
  *
- * Every file has one writer, which is a {@link Writer}; readers of any process use a {@link Reader} and are never
- * blocked, because files are in WAL mode. The types keep a reader from being written to, and an asynchronous function
- * from running inside a transaction. Errors of SQLite and of the file system leave this module as coded errors.
+ * Every file has one writer, which is a {@link Writer}. Readers in any process use a {@link Reader} and are never
+ * blocked, because files are in WAL mode. Code that writes through a reader, or runs an asynchronous function inside a
+ * transaction, does not compile. Errors of SQLite and of the file system leave this module as coded errors.
  */
 
-/** Node-API version that better-sqlite3 13 needs. With an older one it ends the process without a message. */
+/** Node-API version that better-sqlite3 13 needs. With an older version it terminates the process without a message. */
 const NODE_API = 10;
 
 let loaded: typeof BetterSqlite3 | undefined;
 
-/** The SQLite binding: ours, or the one that TIDEMARK_BETTER_SQLITE3 names, for a runtime that ours was not built for. Throws `node_too_old`. */
+/**
+ * Loads the SQLite binding: ours, or the one that TIDEMARK_BETTER_SQLITE3 names, for a runtime that ours was not built
+ * for. Throws `node_too_old`.
+ */
 function binding(): typeof BetterSqlite3 {
   if (loaded) return loaded;
   const named = process.env.TIDEMARK_BETTER_SQLITE3;
@@ -36,13 +40,16 @@ export type Writer = BetterSqlite3.Database & { readonly [role]: 'writer' };
 export type Reader = BetterSqlite3.Database & { readonly [role]: 'reader' };
 
 export interface WriterOptions {
-  /** `full`: a commit is on disk when it returns. `normal`: a power cut can lose the newest commits but cannot damage the file; a crash of the process loses none. */
+  /**
+   * `full`: a commit is on disk when it returns. `normal`: a power cut can lose the newest commits but cannot damage
+   * the file; a crash of the process loses none.
+   */
   synchronous: 'normal' | 'full';
-  /** Upper bound of SQLite's page cache, MiB; larger transactions spill to the file. Default 64. */
+  /** Upper bound on SQLite's page cache, MiB. Larger transactions spill to the file. Default: 64. */
   cacheMib?: number;
 }
 
-/** Pages of 4 KiB in the write-ahead log before a commit moves them into the file. */
+/** Number of 4 KiB pages in the write-ahead log after which a commit moves them into the file. */
 const WAL_PAGES = 4000;
 
 /** Opens or creates a database for writing, in WAL mode. Throws `db_*` or `disk_full`. */
@@ -83,7 +90,10 @@ export function openReader(file: string): Reader {
   });
 }
 
-/** Takes an exclusive lock on a small SQLite file and returns the function that releases it. The operating system releases it when the process ends. Throws SQLITE_BUSY when another connection holds it. */
+/**
+ * Takes an exclusive lock on a small SQLite file and returns the function that releases it. The operating system
+ * releases it when the process ends. Throws SQLITE_BUSY when another connection holds it.
+ */
 export function openLockFile(file: string): () => void {
   const db = new (binding())(file);
   try {
@@ -97,10 +107,10 @@ export function openLockFile(file: string): () => void {
   return () => db.close();
 }
 
-/** Statements by connection and text. */
+/** Prepared statements, by connection and SQL. */
 const PREPARED = new WeakMap<Reader | Writer, Map<string, BetterSqlite3.Statement>>();
 
-/** A statement that writes, prepared once per connection. For statements that read, see query.ts. */
+/** Returns a statement that writes, prepared once per connection. For statements that read, see query.ts. */
 export function prepared(db: Reader | Writer, sql: string): BetterSqlite3.Statement {
   let known = PREPARED.get(db);
   if (!known) {
@@ -132,7 +142,10 @@ export function transaction<T>(db: Writer, work: () => Synchronous<T>): T {
   });
 }
 
-/** Runs a task in one write transaction. Rolls back if the task throws or is stopped early. Until it ends, no other transaction may begin on this connection. */
+/**
+ * Runs a task in one write transaction. Rolls back if the task throws or is stopped early. Until it ends, no other
+ * transaction may begin on this connection.
+ */
 export function* cooperativeTransaction<T>(db: Writer, work: CooperativeTask<T>): CooperativeTask<T> {
   guard(db.name, () => db.exec('BEGIN IMMEDIATE'));
   try {
@@ -146,36 +159,13 @@ export function* cooperativeTransaction<T>(db: Writer, work: CooperativeTask<T>)
   }
 }
 
-/** Runs `work` and throws its errors about `file` in coded form. */
+/** Runs `work` and converts its errors about `file` to coded errors. */
 export function guard<T>(file: string, work: () => T): T {
   try {
     return work();
   } catch (error) {
     throw databaseError(file, error);
   }
-}
-
-/** The coded form of an error of SQLite or the file system about `file`. Any other error is returned unchanged. */
-export function databaseError(file: string, error: unknown): unknown {
-  if (error instanceof TidemarkError || !(error instanceof Error)) return error;
-  const code = String((error as { code?: unknown }).code ?? '');
-  const detail = error.message;
-  if (code === 'SQLITE_FULL' || code === 'ENOSPC')
-    return new TidemarkError('disk_full', { detail: `writing ${file}` }, error);
-  if (code === 'SQLITE_NOTADB') return new TidemarkError('db_not_sqlite', { file }, error);
-  if (code.startsWith('SQLITE_CORRUPT')) return new TidemarkError('db_damaged', { file, detail }, error);
-  if (code.startsWith('SQLITE_READONLY') || code === 'EACCES' || code === 'EROFS')
-    return new TidemarkError('db_read_only', { file }, error);
-  if (code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED'))
-    return new TidemarkError('db_in_use', { file }, error);
-  if (
-    code.startsWith('SQLITE_CANTOPEN') ||
-    code.startsWith('SQLITE_IOERR') ||
-    detail.startsWith('Cannot open database')
-  ) {
-    return new TidemarkError('db_unavailable', { file, detail }, error);
-  }
-  return error;
 }
 
 function refuseFolder(file: string): void {

@@ -8,18 +8,18 @@ import { readStoredSchema, storedForm } from './stored-schema.ts';
 import { createTableSql, ensureIndexes } from './table-ddl.ts';
 
 /**
- * The tables of one feed in one database, by id and by name: `tidemark_table` and its image in memory.
+ * The tables of one feed in one database, by id and by name: `tidemark_table` and its copy in memory.
  *
- * An id stands for one version of one table's schema. It is first declared, and becomes current when its table exists
- * under this id; a name has at most one current id. Works inside the caller's transaction: after a rollback the caller
- * calls {@link TableCatalogue.reload}, because memory does not roll back.
+ * An id identifies one version of one table's schema. It is first declared, and becomes current when the table with
+ * this id exists. A name has at most one current id. This module works inside the caller's transaction. After a
+ * rollback the caller calls {@link TableCatalogue.reload}, because memory does not roll back.
  */
 export interface CatalogueTable {
   id: number;
   schema: TableSchema;
-  /** Null until the table exists in the database under this id. */
+  /** The statements that change the table. Null until the database has the table with this id. */
   statements: RowStatements | null;
-  /** Rows of the table, counted as they change. */
+  /** Number of rows in the table, updated with each change. */
   rows: number;
   /** Whether `rows` differs from `tidemark_table`. */
   dirty: boolean;
@@ -55,27 +55,30 @@ export class TableCatalogue {
     }
   }
 
-  /** Names of tables whose row in `tidemark_table` is unreadable. */
+  /** Returns the names of tables whose row in `tidemark_table` is unreadable. */
   get unreadable(): readonly string[] {
     return this.#unreadable;
   }
 
-  /** The table of a declared id; undefined when the id is not declared. */
+  /** Returns the table with a declared id. Undefined when the id is not declared. */
   get(id: number): CatalogueTable | undefined {
     return this.#byId.get(id);
   }
 
-  /** The current table of this name, in upper or lower case. */
+  /** Returns the current table with this name, whatever its case. */
   current(name: string): CatalogueTable | undefined {
     return this.#currentByName.get(nameKey(name));
   }
 
-  /** Current tables, in no order. */
+  /** Returns the current tables, in no particular order. */
   allCurrent(): Iterable<CatalogueTable> {
     return this.#currentByName.values();
   }
 
-  /** Declares an id. Returns the table if the id is new. Throws `schema_mismatch` when the id was declared with another schema. */
+  /**
+   * Declares an id. Returns the table if the id is new. Throws `schema_mismatch` when the id was declared with another
+   * schema.
+   */
   declare(id: number, schema: TableSchema): CatalogueTable | null {
     const known = this.#byId.get(id);
     if (!known) {
@@ -89,12 +92,12 @@ export class TableCatalogue {
         table: schema.name,
         detail: `table id ${id} was declared otherwise before`,
       });
-    // The next declaration with this object needs no comparison.
+    // A repeated declaration with this object then needs no comparison of columns.
     known.schema = schema;
     return null;
   }
 
-  /** Creates the table of a declared id, empty. Throws `name_clash` when its name is taken. */
+  /** Creates an empty table for a declared id. Throws `name_clash` when its name is taken. */
   create(table: CatalogueTable): void {
     const { id, schema } = table;
     if (exists(this.#db, 'SELECT type FROM sqlite_schema WHERE lower(name) = lower(?)', schema.name))
@@ -111,7 +114,7 @@ export class TableCatalogue {
     this.#admit(table);
   }
 
-  /** Makes the altered table of `old` current under a declared id. The caller has altered the table itself. */
+  /** Makes a declared id current in place of `old`. The caller has already altered the table itself. */
   succeed(old: CatalogueTable, { id, schema }: CatalogueTable): void {
     prepared(this.#db, 'UPDATE tidemark_table SET id = ?, name = ?, schema = ? WHERE id = ?').run(
       id,
@@ -130,7 +133,7 @@ export class TableCatalogue {
     this.#forget(table);
   }
 
-  /** Writes the row counts that changed. */
+  /** Writes the changed row counts. */
   saveCounts(): void {
     const save = prepared(this.#db, 'UPDATE tidemark_table SET rows = ? WHERE id = ?');
     for (const table of this.#currentByName.values()) {

@@ -6,8 +6,8 @@ import { ident, type Writer } from './sqlite.ts';
 /**
  * SQL that creates a feed's tables and their indexes.
  *
- * Tables have the master's names, columns and key. Names of our indexes begin with
- * `tidemark_`, a reserved prefix: an object of another program under a name that we need is dropped.
+ * Tables have the master's names, columns and key. Names of our indexes begin with the reserved prefix `tidemark_`. If
+ * another program's object has a name that we need, it is dropped.
  */
 
 const INDEX = row({ name: TEXT, sql: TEXT });
@@ -15,10 +15,12 @@ const OBJECT = row({ type: TEXT, name: TEXT });
 
 const typeOf = (column: ColumnSchema) => column.type.toUpperCase();
 
-/** A column in the syntax of `CREATE TABLE` and `ADD COLUMN`. */
+/** Returns a column in the syntax of `CREATE TABLE` and `ADD COLUMN`. */
 export const columnSql = (column: ColumnSchema) => `${ident(column.name)} ${typeOf(column)}`;
 
-/** SQL that creates a table of this schema. `database`: name of the attached database that gets it. */
+/**
+ * Returns SQL that creates a table with this schema. `database`: the name of the attached database that receives it.
+ */
 export function createTableSql(schema: TableSchema, database = 'main'): string {
   const single = schema.key.length === 1 ? schema.key[0] : undefined;
   const columns = schema.columns.map((column) => {
@@ -30,15 +32,16 @@ export function createTableSql(schema: TableSchema, database = 'main'): string {
 }
 
 /**
- * Creates the indexes that table `id` needs in addition to its key, in the main database, and drops those of ours that it
- * does not. A table without a key gets an index over all columns, so that deleting a row is a seek. An index over the
- * right columns is kept, whatever its name: after an alteration it still bears the table's previous id.
+ * Creates the indexes that table `id` needs in addition to its key, in the main database, and drops those of ours that
+ * it does not need. A table without a key gets an index over all columns, so that deleting a row is a seek. An index
+ * over the right columns is kept, whatever its name: after an alteration its name still contains the table's previous
+ * id.
  */
 export function ensureIndexes(db: Writer, id: number, schema: TableSchema): void {
   for (const sql of indexChanges(db, id, schema)) db.exec(sql);
 }
 
-/** The SQL that {@link ensureIndexes} runs; empty when the indexes are right. */
+/** Returns the SQL that {@link ensureIndexes} runs. Empty when the indexes are right. */
 export function indexChanges(db: Writer, id: number, schema: TableSchema): string[] {
   const present = query(
     db,
@@ -50,7 +53,7 @@ export function indexChanges(db: Writer, id: number, schema: TableSchema): strin
     on: `ON ${ident(schema.name)} (${index.columns})`,
   }));
   const serves = (sql: string, on: string) => sql.startsWith('CREATE INDEX ') && sql.endsWith(` ${on}`);
-  // An index under another index's name would keep that one from being created.
+  // An index under the name of another index would prevent the creation of that one.
   const misnamed = (name: string, sql: string) =>
     wanted.some((index) => index.name === name.toLowerCase() && !serves(sql, index.on));
   const right = present.filter(({ name, sql }) => wanted.some(({ on }) => serves(sql, on)) && !misnamed(name, sql));
@@ -63,7 +66,7 @@ export function indexChanges(db: Writer, id: number, schema: TableSchema): strin
   ];
 }
 
-/** SQL that drops whatever has a name of ours; empty when the name is free. */
+/** Returns SQL that drops every object with this reserved name. Empty when the name is free. */
 function dropSql(db: Writer, name: string): string[] {
   const found = query(
     db,
@@ -73,7 +76,7 @@ function dropSql(db: Writer, name: string): string[] {
   return found.all(name).map((object) => `DROP ${object.type.toUpperCase()} main.${ident(object.name)}`);
 }
 
-/** Drops whatever has a name of ours, so that we can use it. */
+/** Drops every object with this reserved name, so that we can use it. */
 export function clearName(db: Writer, name: string): void {
   for (const sql of dropSql(db, name)) db.exec(sql);
 }
@@ -90,13 +93,13 @@ function indexesOf(id: number, schema: TableSchema): { name: string; columns: st
   return [{ name: `tidemark_all_${id}`, columns: columnList([...known]) }, ...further];
 }
 
-/** Quoted names, separated by commas. */
+/** Quotes names and separates them with commas. */
 export const columnList = (names: string[]) => names.map(ident).join(', ');
 
-/** Names by which SQLite reaches the rowid, unless a column has the name. */
+/** The names of the rowid in SQLite. A column with one of these names hides it. */
 export const ROWID_NAMES = new Set(['rowid', '_rowid_', 'oid']);
 
-/** A name for the rowid that no column of the table has. Throws `page_invalid` when columns have all three. */
+/** Returns a name of the rowid that no column of the table has. Throws `page_invalid` when columns have all three. */
 export function rowidOf(schema: TableSchema): string {
   const taken = new Set(schema.columns.map(({ name }) => name.toLowerCase()));
   const free = [...ROWID_NAMES].find((name) => !taken.has(name));

@@ -13,7 +13,7 @@ export function saveTableList(db: Writer): void {
   );
 }
 
-/** Names of the feed's tables when they last changed. A list that is not JSON counts as empty. */
+/** Returns the names of the feed's tables when they last changed. A list that is not JSON counts as empty. */
 export function listedTables(db: Writer | Reader): string[] {
   return query(
     db,

@@ -5,8 +5,9 @@ import { ident, type Writer } from './sqlite.ts';
 /**
  * Indexes and triggers that other programs created on our tables.
  *
- * We keep them wherever possible: a table that replaces theirs gets them again. We drop them only where they block a
- * change of the feed, because the tables of a feed are ours alone to write. Callers work inside a transaction and report the names of dropped objects.
+ * We keep them if possible, and create them again on a table that replaces their table. We drop them only if they block
+ * a change of the feed, because only the feed may change its tables. Callers work inside a transaction and report the
+ * names of dropped objects.
  */
 export interface ThirdPartyObject {
   type: 'index' | 'trigger';
@@ -20,7 +21,7 @@ const OBJECT_TYPE = columnKind(
 );
 const OBJECT = row({ type: OBJECT_TYPE, name: TEXT, sql: TEXT });
 
-/** Objects of other programs on this table, oldest first. SQLite drops them with the table. */
+/** Returns the objects of other programs on this table, oldest first. SQLite drops them together with the table. */
 export function thirdPartyObjects(db: Writer, table: string): ThirdPartyObject[] {
   return query(
     db,
@@ -30,7 +31,7 @@ export function thirdPartyObjects(db: Writer, table: string): ThirdPartyObject[]
   ).all(table);
 }
 
-/** Creates the objects again on a table that replaced theirs. Returns the names of those that SQLite refuses. */
+/** Creates the objects again on a table that replaced theirs. Returns the names of the objects that SQLite rejects. */
 export function restoreObjects(db: Writer, objects: ThirdPartyObject[]): string[] {
   return objects.filter(({ sql }) => !create(db, sql)).map(({ name }) => name);
 }
@@ -51,10 +52,10 @@ export function removeObjects(db: Writer, objects: ThirdPartyObject[]): void {
 }
 
 /**
- * The objects most likely to have caused a rejected change, to be removed before the next attempt: unique indexes where
- * a unique constraint of this table failed, else triggers. Empty: no object of another program is left to blame.
- * `failure`: SQLite's message. `removed`: objects that earlier attempts removed. Any of our own tables as `table` means
- * all of {@link WRITTEN_WITH_FEED}.
+ * Returns the objects that most likely caused a rejected change, to be dropped before the next attempt: unique indexes
+ * when a unique constraint of this table failed, otherwise triggers. Empty when no object of another program is left.
+ * `failure`: SQLite's message. `removed`: objects that earlier attempts dropped. If `table` is one of our own tables,
+ * all of {@link WRITTEN_WITH_FEED} are searched.
  */
 export function blockingObjects(
   db: Writer,
@@ -75,7 +76,10 @@ export function blockingObjects(
 
 const escaped = (text: string) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 
-/** Whether SQLite refused a statement because of the definition or the rows of tables, not because of disk or file. */
+/**
+ * Whether SQLite rejected a statement because of the definition or the rows of tables, rather than the disk or the
+ * file.
+ */
 export function isRejection(error: unknown): error is Error {
   const code = error instanceof Error ? String((error as { code?: unknown }).code ?? '') : '';
   return code === 'SQLITE_ERROR' || code === 'SQLITE_MISMATCH' || code.startsWith('SQLITE_CONSTRAINT');

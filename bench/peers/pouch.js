@@ -1,4 +1,4 @@
-// PouchDB replicates changed documents from a PouchDB server over HTTP: `node pouch.js <replica> <folder> <changed> <runs>`.
+// Replicates changed documents from a PouchDB server over HTTP: `node pouch.js <replica> <folder> <changed> <runs>`.
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { rowsOf, say } from './data.js';

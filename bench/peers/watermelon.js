@@ -1,4 +1,5 @@
-// WatermelonDB pulls changed rows from an HTTP server as JSON: `node watermelon.js <replica> <folder> <changed> <runs>`.
+// Pulls changed rows from an HTTP server as JSON with WatermelonDB:
+// `node watermelon.js <replica> <folder> <changed> <runs>`.
 import http from 'node:http';
 import { createRequire } from 'node:module';
 import path from 'node:path';

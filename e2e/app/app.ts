@@ -64,7 +64,7 @@ export class App {
     return this.page.getByTestId('primary');
   }
 
-  /** Presses a button of the open dialog. The page behind it may have one with the same name. */
+  /** Presses a button of the open dialog, because the page behind it may have a button with the same name. */
   async confirm(button: string | RegExp): Promise<void> {
     await this.page.getByRole('dialog').getByRole('button', { name: button }).click();
   }
@@ -73,7 +73,7 @@ export class App {
     return this.page.getByTestId(`tile-${name}`);
   }
 
-  /** The status card, while it shows this code. */
+  /** Returns the status card, which matches only while it shows this code. */
   card(code: string): Locator {
     return this.page.locator(`[data-testid=status-card][data-code="${code}"]`);
   }
@@ -89,7 +89,7 @@ export class App {
     return path.join(this.folder, 'replicas', `${feed}.sqlite`);
   }
 
-  /** Process id of the agent; undefined while none runs. */
+  /** Returns the process id of the agent, or undefined while no agent runs. */
   async agentPid(): Promise<number | undefined> {
     return this.#app.evaluate(
       ({ app }) => app.getAppMetrics().find((each) => each.type === 'Utility' && each.name?.includes('Tidemark'))?.pid,

@@ -22,7 +22,7 @@ interface Fixtures {
   master: pg.Client;
   /** The feed and relay of the master, already caught up. */
   system: System;
-  /** The network between app and relay. */
+  /** The proxy that simulates the network between app and relay. */
   way: FaultProxy;
   /** Settings of a configured PC, which connects through {@link Fixtures.way}. */
   preset: Preset;

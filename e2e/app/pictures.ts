@@ -12,14 +12,14 @@ const SIZES = [
   [1024, 614],
 ] as const;
 
-/** Changes settings as the settings screen does. */
+/** Changes settings with the same call as the settings screen. */
 export async function set(app: App, change: SettingsChange): Promise<void> {
   const reply = await app.page.evaluate(`window.tidemark.call('settings.set', ${JSON.stringify(change)})`);
   expect(reply).toMatchObject({ ok: true });
 }
 
 /** Takes pictures in light and dark, at the usual and the smallest window size, and runs axe in both schemes. */
-export async function shoot(app: App, name: string, code?: string): Promise<void> {
+export async function takePictures(app: App, name: string, code?: string): Promise<void> {
   if (code !== undefined) await expect(app.card(code)).toBeVisible();
   mkdirSync(FOLDER, { recursive: true });
   // Otherwise the picture would show the tooltip under the pointer.

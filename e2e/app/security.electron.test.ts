@@ -1,6 +1,6 @@
 import { expect, test } from './fixtures.ts';
 
-/** Electron's security checklist, checked from inside the page. */
+/** Verifies the items of Electron's security checklist from inside the page. */
 test('the page has no Node API, cannot navigate away, gets no permission and loads nothing from the network', async ({
   launch,
 }) => {

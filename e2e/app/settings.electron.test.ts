@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { expect, test } from './fixtures.ts';
-import { set, shoot } from './pictures.ts';
+import { set, takePictures } from './pictures.ts';
 
 /** Unusable settings: the app reports them instead of looking like a fresh installation. */
 
@@ -30,7 +30,7 @@ test('reports a damaged settings file, and keeps it when new settings replace it
     .poll(() => app.electron.evaluate(({ clipboard }) => clipboard.readText()))
     .toContain(`Fault: file-damaged\nFile: ${file}\nReason: `);
 
-  await shoot(app, '60-settings-damaged');
+  await takePictures(app, '60-settings-damaged');
   await set(app, { relayUrl: 'http://127.0.0.1:9', feed: 'shop', token: 'a-key' });
   await expect(banner).toHaveCount(0);
   expect(readFileSync(`${file}.invalid`, 'utf8')).toBe(DAMAGED);
@@ -52,7 +52,7 @@ test('asks for the key again when the key store does not return it', async ({ la
   const app = await launch(null, folderWith(JSON.stringify(settings)));
   await expect(app.page.getByTestId('settings-fault-key-lost')).toBeVisible();
   await expect(app.page.getByRole('textbox', { name: 'Key' })).toBeVisible();
-  await shoot(app, '61-settings-key-lost');
+  await takePictures(app, '61-settings-key-lost');
 });
 
 test('reports a preset that it refuses', async ({ launch }) => {
@@ -60,5 +60,5 @@ test('reports a preset that it refuses', async ({ launch }) => {
   const app = await launch(preset);
   const banner = app.page.getByTestId('settings-fault-preset-refused');
   await expect(banner).toContainText('none.token');
-  await shoot(app, '62-settings-preset-refused');
+  await takePictures(app, '62-settings-preset-refused');
 });

@@ -2,7 +2,7 @@ import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { run } from '@tidemark/testing/processes';
 import { expect, test } from './fixtures.ts';
-import { set, shoot } from './pictures.ts';
+import { set, takePictures } from './pictures.ts';
 
 /**
  * Takes pictures of each state of the app that a test can cause, and checks each for violations of accessibility rules.
@@ -10,85 +10,96 @@ import { set, shoot } from './pictures.ts';
 
 const MINUTE = 60_000;
 
-test('looks: an ordinary day', async ({ master, system, way, preset, launch }) => {
+test('has no accessibility violation in the statuses of normal operation', async ({
+  master,
+  system,
+  way,
+  preset,
+  launch,
+}) => {
   test.setTimeout(400_000);
   const app = await launch(preset);
-  await shoot(app, '02-never-synced', 'never-synced');
+  await takePictures(app, '02-never-synced', 'never-synced');
 
   way.trouble = { kind: 'silence' };
   await app.page.keyboard.press('Shift+F5');
-  await shoot(app, '03-checking', 'checking');
+  await takePictures(app, '03-checking', 'checking');
   await app.page.keyboard.press('Escape');
   await expect(app.card('never-synced')).toBeVisible();
 
   way.trouble = { kind: 'slow', bytesPerSecond: 4_000 };
   await app.primary.click();
   await expect(app.headline).toContainText(/First sync: [1-9]/);
-  await shoot(app, '04-first-sync', 'first-sync');
+  await takePictures(app, '04-first-sync', 'first-sync');
   await app.page.keyboard.press('Escape');
-  await shoot(app, '05-cancelled', 'cancelled');
+  await takePictures(app, '05-cancelled', 'cancelled');
   way.trouble = { kind: 'none' };
   await app.primary.click();
-  await shoot(app, '06-up-to-date', 'up-to-date');
+  await takePictures(app, '06-up-to-date', 'up-to-date');
 
   await master.query('UPDATE customer SET points = points + 1 WHERE id <= 1284');
   await system.settled();
   await app.page.keyboard.press('Shift+F5');
-  await shoot(app, '07-behind', 'behind');
+  await takePictures(app, '07-behind', 'behind');
   await app.page.getByTestId('more').click();
-  await shoot(app, '07-behind-more');
+  await takePictures(app, '07-behind-more');
   await app.page.getByRole('menuitem', { name: 'Sync up to…' }).click();
   await expect(app.page.getByRole('radio', { name: /Up to transaction/ }).first()).toBeVisible();
-  await shoot(app, '07-behind-up-to');
+  await takePictures(app, '07-behind-up-to');
   await app.page.keyboard.press('Escape');
 
   for (let n = 0; n < 4; n++) await master.query('UPDATE stock SET quantity = quantity + 1');
   await system.settled();
   await app.page.keyboard.press('Shift+F5');
   await expect(app.headline).toHaveText('17,284 changes waiting');
-  await shoot(app, '08-far-behind', 'behind');
+  await takePictures(app, '08-far-behind', 'behind');
 
   way.trouble = { kind: 'slow', bytesPerSecond: 2_000 };
   await app.page.keyboard.press('F5');
-  await shoot(app, '09-syncing', 'syncing');
+  await takePictures(app, '09-syncing', 'syncing');
   await app.advanceClock(MINUTE);
-  await shoot(app, '10-syncing-slow', 'syncing-slow');
+  await takePictures(app, '10-syncing-slow', 'syncing-slow');
   await app.resetClock();
   way.trouble = { kind: 'none' };
   await expect(app.card('up-to-date')).toBeVisible();
 
   await app.advanceClock(3 * 60 * MINUTE);
-  await shoot(app, '11-up-to-date-old', 'up-to-date-old');
+  await takePictures(app, '11-up-to-date-old', 'up-to-date-old');
   await app.advanceClock(50 * 60 * MINUTE);
-  await shoot(app, '12-stale', 'stale');
+  await takePictures(app, '12-stale', 'stale');
   await app.resetClock();
 
   await app.page.getByTestId('pause').click();
   await app.page.getByRole('menuitem', { name: 'Until I resume' }).click();
-  await shoot(app, '13-paused', 'paused');
+  await takePictures(app, '13-paused', 'paused');
   await app.primary.click();
   await expect(app.card('paused')).toHaveCount(0);
 
   await app.page.getByRole('button', { name: 'Activity' }).click();
   await expect(app.page.getByTestId('run').first()).toBeVisible();
-  await shoot(app, '40-activity');
+  await takePictures(app, '40-activity');
   await app.page.getByTestId('run').first().click();
-  await shoot(app, '41-activity-run');
+  await takePictures(app, '41-activity-run');
   await app.page.keyboard.press('Escape');
   await app.page.getByRole('button', { name: 'Settings' }).click();
-  await shoot(app, '42-settings');
+  await takePictures(app, '42-settings');
   await app.page.keyboard.press('F1');
-  await shoot(app, '43-shortcuts');
+  await takePictures(app, '43-shortcuts');
 });
 
-test('looks: failures on the way to the relay', async ({ system, way, preset, launch }) => {
+test('has no accessibility violation when the connection to the relay fails', async ({
+  system,
+  way,
+  preset,
+  launch,
+}) => {
   test.setTimeout(400_000);
   const app = await launch(preset);
   await app.firstSync();
   const fails = async (trouble: typeof way.trouble, name: string, code: string) => {
     way.trouble = trouble;
     await app.page.keyboard.press('F5');
-    await shoot(app, name, code);
+    await takePictures(app, name, code);
     await app.page.keyboard.press('Escape');
     way.trouble = { kind: 'none' };
     await app.page.keyboard.press('F5');
@@ -112,16 +123,21 @@ test('looks: failures on the way to the relay', async ({ system, way, preset, la
 
   const token = readFileSync(system.tokenFile('branch-7'), 'utf8').trim();
   await set(app, { token: readFileSync(system.tokenFile('feed'), 'utf8').trim() });
-  await shoot(app, '19-forbidden', 'forbidden');
+  await takePictures(app, '19-forbidden', 'forbidden');
   await set(app, { token });
   await expect(app.card('up-to-date')).toBeVisible();
   const revoked = await run('relay', ['token', 'revoke', '--config', system.config, '--name', 'branch-7']);
   expect(revoked.code).toBe(0);
   await app.page.keyboard.press('F5');
-  await shoot(app, '20-signed-out', 'signed-out');
+  await takePictures(app, '20-signed-out', 'signed-out');
 });
 
-test('looks: a relay that lost its feed, its newest data, or all data', async ({ master, system, preset, launch }) => {
+test('has no accessibility violation when the relay lost its feed, its newest data, or all data', async ({
+  master,
+  system,
+  preset,
+  launch,
+}) => {
   test.setTimeout(400_000);
   const app = await launch(preset);
   await app.firstSync();
@@ -132,7 +148,7 @@ test('looks: a relay that lost its feed, its newest data, or all data', async ({
   cpSync(data, `${data}-backup`, { recursive: true });
   await system.startRelay();
   await app.page.keyboard.press('F5');
-  await shoot(app, '21-relay-behind', 'relay-behind');
+  await takePictures(app, '21-relay-behind', 'relay-behind');
 
   system.startFeed();
   await master.query('UPDATE customer SET points = points + 1 WHERE id <= 9');
@@ -145,7 +161,7 @@ test('looks: a relay that lost its feed, its newest data, or all data', async ({
   cpSync(`${data}-backup`, data, { recursive: true });
   await system.startRelay();
   await app.page.keyboard.press('F5');
-  await shoot(app, '22-rewound', 'rewound');
+  await takePictures(app, '22-rewound', 'rewound');
 
   await system.relay?.stop('SIGTERM');
   rmSync(data, { recursive: true });
@@ -154,13 +170,18 @@ test('looks: a relay that lost its feed, its newest data, or all data', async ({
   await system.settled();
   await app.page.keyboard.press('F5');
   await expect(app.detail).toContainText('cannot continue from its position');
-  await shoot(app, '23-new-epoch', 'rewound');
+  await takePictures(app, '23-new-epoch', 'rewound');
   await app.primary.click();
   await app.confirm(/Download/);
   await expect(app.card('up-to-date')).toBeVisible();
 });
 
-test('looks: a PC that was away longer than the relay keeps changes', async ({ master, system, preset, launch }) => {
+test('has no accessibility violation when a PC was away longer than the relay keeps changes', async ({
+  master,
+  system,
+  preset,
+  launch,
+}) => {
   const app = await launch(preset);
   await app.firstSync();
   for (let n = 0; n < 3; n++) await master.query('UPDATE customer SET points = points + 1 WHERE id <= 9');
@@ -170,14 +191,18 @@ test('looks: a PC that was away longer than the relay keeps changes', async ({ m
   writeFileSync(system.config, config.replace('shop: {}', 'shop: { retention: { days: 0.000001 } }'));
   await system.startRelay();
   await app.page.keyboard.press('F5');
-  await shoot(app, '28-resync', 'resync');
+  await takePictures(app, '28-resync', 'resync');
   await app.primary.click();
   await app.confirm(/Download/);
   await expect(app.tile('position')).toContainText('4');
   await expect(app.card('resync')).toHaveCount(0);
 });
 
-test('looks: a crashing agent, and a local database that cannot be used', async ({ system, preset, launch }) => {
+test('has no accessibility violation when the agent crashes or the local database is unusable', async ({
+  system,
+  preset,
+  launch,
+}) => {
   test.setTimeout(400_000);
   const app = await launch(preset);
   await app.firstSync();
@@ -186,9 +211,9 @@ test('looks: a crashing agent, and a local database that cannot be used', async 
     process.kill((await app.agentPid()) ?? 0, 'SIGKILL');
     await expect.poll(() => app.agentPid()).toBeUndefined();
     // Only the 16 s wait after the fifth crash is long enough to take the pictures.
-    if (kills === 5) await shoot(app, '24-agent-restarting', 'agent-restarting');
+    if (kills === 5) await takePictures(app, '24-agent-restarting', 'agent-restarting');
   }
-  await shoot(app, '25-agent-down', 'agent-down');
+  await takePictures(app, '25-agent-down', 'agent-down');
   await app.primary.click();
   await expect(app.card('up-to-date')).toBeVisible();
   await app.close(true);
@@ -196,17 +221,17 @@ test('looks: a crashing agent, and a local database that cannot be used', async 
   const other = system.startWatch(app.replica());
   await expect.poll(() => other.stdout).toContain('Up to date');
   const locked = await launch(null, app.folder);
-  await shoot(locked, '26-db-locked', 'db-locked');
+  await takePictures(locked, '26-db-locked', 'db-locked');
   await locked.close(true);
   await other.stop('SIGTERM');
 
   writeFileSync(app.replica(), Buffer.concat([readFileSync(app.replica()).subarray(0, 4096), Buffer.alloc(60_000, 7)]));
   const damaged = await launch(null, app.folder);
-  await shoot(damaged, '27-db-damaged', 'db-damaged');
+  await takePictures(damaged, '27-db-damaged', 'db-damaged');
 });
 
-test('looks: not set up yet', async ({ launch }) => {
+test('has no accessibility violation on a PC that is not set up', async ({ launch }) => {
   const app = await launch(null);
   await expect(app.page.getByTestId('first-run')).toBeVisible();
-  await shoot(app, '01-setup');
+  await takePictures(app, '01-setup');
 });

@@ -4,7 +4,7 @@ import { differences } from '@tidemark/testing/oracle';
 import Database from 'better-sqlite3';
 import type { App } from './app.ts';
 import { expect, test } from './fixtures.ts';
-import { set, shoot } from './pictures.ts';
+import { set, takePictures } from './pictures.ts';
 
 const CUSTOMER: Parameters<typeof differences>[3] = [
   { name: 'id', rule: 'integer' },
@@ -46,12 +46,12 @@ test('verify: reports identical data, repairs altered rows, and lists each table
   const first = await launch(preset);
   await first.firstSync();
   await askToVerify(first);
-  await shoot(first, '50-verify-dialog');
+  await takePictures(first, '50-verify-dialog');
   await first.confirm('Verify data');
   const result = first.page.getByTestId('verify-result');
   await expect(result).toContainText(/Compared .*: identical/);
   await expect(first.page.getByText('Data verified')).toBeVisible();
-  await shoot(first, '52-verify-equal', 'up-to-date');
+  await takePictures(first, '52-verify-equal', 'up-to-date');
   await first.close(true);
 
   tamper(first.replica());
@@ -67,18 +67,18 @@ test('verify: reports identical data, repairs altered rows, and lists each table
   await app.confirm('Verify data');
   await expect(app.page.getByTestId('verify-result')).toContainText('6 rows in 2 tables differed and were repaired');
   await expect(app.page.getByText('Data repaired')).toBeVisible();
-  await shoot(app, '53-verify-repaired', 'up-to-date');
+  await takePictures(app, '53-verify-repaired', 'up-to-date');
   expect(await differences(master, app.replica(), 'customer', CUSTOMER)).toEqual([]);
   expect(await differences(master, app.replica(), 'price', PRICE)).toEqual([]);
 
   await app.page.getByRole('button', { name: 'Show in Activity' }).click();
   await expect(app.page.getByTestId('run').first()).toContainText('Repaired');
-  await shoot(app, '54-activity-verify');
+  await takePictures(app, '54-activity-verify');
   await app.page.getByTestId('run').first().click();
   const record = app.page.getByRole('table', { name: 'Differences from the server' });
   await expect(record.getByRole('row', { name: 'customer 3 1 0 4' })).toBeVisible();
   await expect(record.getByRole('row', { name: 'price 0 0 2 2' })).toBeVisible();
-  await shoot(app, '55-activity-verify-run');
+  await takePictures(app, '55-activity-verify-run');
 });
 
 test('verify: a cancelled comparison reports no result', async ({ preset, way, launch }) => {
@@ -89,7 +89,7 @@ test('verify: a cancelled comparison reports no result', async ({ preset, way, l
   await askToVerify(app);
   await app.confirm('Verify data');
   await expect(app.card('comparing')).toBeVisible({ timeout: 60_000 });
-  await shoot(app, '51-comparing', 'comparing');
+  await takePictures(app, '51-comparing', 'comparing');
   await app.page.keyboard.press('Escape');
   await expect(app.page.getByTestId('verify-result')).toContainText('The comparison was cancelled before it ended');
   way.trouble = { kind: 'none' };
@@ -129,7 +129,7 @@ test('rewound, then verify: a PC ahead of a restored relay downloads only the ro
   await expect(app.page.getByTestId('verify-result')).toContainText('9 rows in 1 table differed and were repaired');
 });
 
-test('scopes-changed: a PC with a new data selection announces the download size, then downloads the difference', async ({
+test('scopes-changed: a PC with a new data selection shows the download size, then downloads the difference', async ({
   master,
   system,
   preset,
@@ -165,7 +165,7 @@ test('scopes-changed: a PC with a new data selection announces the download size
   await expect(app.card('scopes-changed')).toBeVisible();
   await expect(app.detail).toContainText(/About .* to download/);
   expect(here().branches, 'the old data stays readable').toEqual([3]);
-  await shoot(app, '56-scopes-changed', 'scopes-changed');
+  await takePictures(app, '56-scopes-changed', 'scopes-changed');
   await app.primary.click();
   await expect(app.card('up-to-date')).toBeVisible();
   const { rows } = await master.query('SELECT count(*) FROM customer WHERE branch_id = 4');

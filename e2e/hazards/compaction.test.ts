@@ -31,7 +31,7 @@ const VISIT: TableSchema = { ...ITEM, name: 'visit' };
 const LOG: TableSchema = { ...ITEM, name: 'log', key: [] };
 const SCHEMAS: Record<number, TableSchema> = { 1: ITEM, 2: STOCK, 3: VISIT, 4: LOG };
 const DAY = 86_400_000;
-/** Commit time of the transactions: yesterday. */
+/** Commit time of the transactions, one day ago. */
 const STARTED = Date.now() - DAY;
 
 let relay: TestRelay;
@@ -169,7 +169,7 @@ const partHere = (name = 'branch') => standing(name).part;
 const askedFor = (what: 'pages' | 'squashed') => way.asked.filter((url) => url.includes(`/${what}/`));
 
 /** Syncs a terminal with a base copy of `rows` long items. */
-async function terminal(rows: number): Promise<void> {
+async function syncTerminal(rows: number): Promise<void> {
   const random = new Random(rows);
   await relay.base(rows, () => text(random));
   await until(
@@ -180,7 +180,7 @@ async function terminal(rows: number): Promise<void> {
 }
 
 /** Updates the first `rows` items `times` times, each time in one transaction. */
-async function updates(rows: number, times: number, random = new Random(7)): Promise<void> {
+async function commitUpdates(rows: number, times: number, random = new Random(7)): Promise<void> {
   for (let n = 0; n < times; n++)
     await commit([['u', 1, Array.from({ length: rows }, (_, i): WireRow => [i + 1, text(random)])]]);
 }
@@ -189,7 +189,7 @@ describe('the result', () => {
   test.each([1, 2, 3, 4])(
     'Q1 compaction-equals-replay: compacted pages lead to the same replica as ordinary pages (seed %i)',
     async (seed) => {
-      await terminal(8000);
+      await syncTerminal(8000);
       const workload = new KeyedWorkload(new Random(seed));
       for (let n = 0; n < 30; n++) await commit(workload.transaction());
       await pull();
@@ -206,12 +206,12 @@ describe('the result', () => {
       expect(contents()).toEqual(contents('replayed'));
       const pages = await allCompacted(from, target);
       expect(pages.reduce((sum, each) => sum + each.length, 0)).toBeLessThan(bytes * 0.8);
-      onceEach(pages);
+      expectEachKeyOnce(pages);
     },
   );
 
   test('Q2 omits a row that was inserted and deleted, but still creates its table', async () => {
-    await terminal(6000);
+    await syncTerminal(6000);
     copyFileSync(database(), database('replayed'));
     const random = new Random(1);
     for (let n = 0; n < 8; n++) {
@@ -228,8 +228,8 @@ describe('the result', () => {
   });
 
   test('Q2 sends ordinary pages when each row changed only once, and when a table was replaced', async () => {
-    await terminal(6000);
-    await updates(1000, 1);
+    await syncTerminal(6000);
+    await commitUpdates(1000, 1);
     await commit([['u', 1, Array.from({ length: 500 }, (_, i) => [2000 + i, text(new Random(i))])]]);
     expect(await planAt(1)).toMatchObject({ by: 'pages', squashed: true });
     expect(await compacted('1', 3)).toBe('squash_larger');
@@ -238,13 +238,13 @@ describe('the result', () => {
     expect(await pull()).toMatchObject({ outcome: 'done', updated: 1500, retries: 0 });
     expect(askedFor('squashed')).toEqual([]);
     expect(askedFor('pages')).not.toEqual([]);
-    await updates(1200, 1);
+    await commitUpdates(1200, 1);
     await commit([['u', 1, Array.from({ length: 300 }, (_, i) => [3000 + i, text(new Random(i))])]]);
     way.asked.length = 0;
     expect(await pull()).toMatchObject({ outcome: 'done', updated: 1500, retries: 0 });
     expect(askedFor('squashed')).not.toEqual([]);
     expect(askedFor('pages')).not.toEqual([]);
-    await updates(500, 4);
+    await commitUpdates(500, 4);
     await commit([['i', 3, [[1, 'x']]]]);
     const wider = { ...VISIT, columns: [...VISIT.columns, { name: 'more', type: 'text' as const, source: 'text' }] };
     await commit(
@@ -261,10 +261,10 @@ describe('the result', () => {
   });
 
   test('Q2 requests ordinary pages for a small backlog, and for a pull of one transaction', async () => {
-    await terminal(6000);
-    await updates(10, 3);
+    await syncTerminal(6000);
+    await commitUpdates(10, 3);
     expect(await planAt(1)).toMatchObject({ by: 'pages', squashed: false });
-    await updates(400, 5);
+    await commitUpdates(400, 5);
     expect(await planAt(1)).toMatchObject({ by: 'pages', squashed: true });
     await pull('branch', 'one');
     expect(seqHere()).toBe(2);
@@ -273,7 +273,7 @@ describe('the result', () => {
 });
 
 /** Fails if a key occurs twice in the pages. */
-function onceEach(pages: Buffer[]): void {
+function expectEachKeyOnce(pages: Buffer[]): void {
   const seen = new Set<string>();
   for (const line of pages.flatMap((each) => each.toString().trimEnd().split('\n').slice(1, -1))) {
     const [kind, id, rows] = JSON.parse(line) as [string, number, WireRow[]];
@@ -289,10 +289,10 @@ function onceEach(pages: Buffer[]): void {
 
 describe('an interrupted pull', () => {
   /** Creates a backlog of four pages in which each row changes twice. Returns the head. */
-  async function behind(): Promise<number> {
-    await terminal(12_000);
+  async function createBacklog(): Promise<number> {
+    await syncTerminal(12_000);
     copyFileSync(database(), database('replayed'));
-    await updates(3000, 2);
+    await commitUpdates(3000, 2);
     return (await head()).seq;
   }
 
@@ -306,8 +306,8 @@ describe('an interrupted pull', () => {
     await relay.session();
   }
 
-  test('Q3 killed-mid-compaction: resumes after terminal and relay restart, with the same result', async () => {
-    const target = await behind();
+  test('Q3 killed-mid-compaction: resumes after terminal and relay restart and reaches the same result', async () => {
+    const target = await createBacklog();
     const pages = await allCompacted(1, target);
     expect(pages.length).toBeGreaterThan(3);
     const before = contents().item;
@@ -325,7 +325,7 @@ describe('an interrupted pull', () => {
     await restart();
     expect(await allCompacted(1, target)).toEqual(pages);
     // The terminal pulls later changes after the compacted transaction.
-    await updates(5, 1);
+    await commitUpdates(5, 1);
     way.trouble = { kind: 'none' };
     way.asked.length = 0;
     expect(await pull()).toMatchObject({ outcome: 'done', from: { seq: 1 }, to: { seq: target + 1 } });
@@ -336,7 +336,7 @@ describe('an interrupted pull', () => {
   });
 
   test('Q3 rejects an ordinary page in place of a compacted one, and the reverse, and leaves the replica unchanged', async () => {
-    const target = await behind();
+    const target = await createBacklog();
     const pages = await allCompacted(1, target);
     const { epoch } = await head();
     const replica = Replica.open(database(), 'shop');
@@ -372,7 +372,7 @@ describe('an interrupted pull', () => {
   });
 
   test('Q3 a pull of one transaction discards the spooled compacted pages', async () => {
-    const target = await behind();
+    const target = await createBacklog();
     const replica = Replica.open(database(), 'shop');
     replica.applyPage(verifyPage(await page('1', target)), { compacted: true });
     replica.close();
@@ -382,7 +382,7 @@ describe('an interrupted pull', () => {
   });
 
   test('Q3 horizon-passed: discards the spooled pages and follows the plan', async () => {
-    const target = await behind();
+    const target = await createBacklog();
     const replica = Replica.open(database(), 'shop');
     replica.applyPage(verifyPage(await page('1', target)), { compacted: true });
     replica.close();
@@ -400,8 +400,8 @@ describe('an interrupted pull', () => {
 });
 
 test('Q4 serves built pages to other terminals with the same range, even after a restart', async () => {
-  await terminal(6000);
-  await updates(300, 4);
+  await syncTerminal(6000);
+  await commitUpdates(300, 4);
   const first = await page('1', 5);
   const built = path.join(relay.folder, 'relay-data/shop/squashes');
   const files = readdirSync(built).sort();

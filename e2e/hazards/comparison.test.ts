@@ -7,7 +7,7 @@ import { Branch } from '@tidemark/testing/branch';
 import { run as command, start, until } from '@tidemark/testing/processes';
 import { batchOf, ITEM, position } from '@tidemark/testing/test-relay';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { AT, found } from './verify-lab.ts';
+import { AT, differencesOf } from './verify-lab.ts';
 
 /** A comparison of replica and relay: when it pulls first, what it costs, and how it survives interruptions. */
 
@@ -30,7 +30,7 @@ describe('a comparison', () => {
     branch.tamper("UPDATE item SET name = 'mine' WHERE id = 9");
     const verified = await branch.run('verify', { giveUpAfterMs: 30_000 });
     expect(verified).toMatchObject({ outcome: 'done', snapshot: null });
-    expect(found(verified)).toEqual([['item', 0, 0, 1]]);
+    expect(differencesOf(verified)).toEqual([['item', 0, 0, 1]]);
     expect(branch.all('SELECT name FROM item WHERE id IN (1, 2, 9)')).toEqual([['three'], ['three'], ['item 9']]);
     expect(branch.seq).toBe(3);
   });
@@ -121,14 +121,14 @@ describe('a comparison', () => {
     branch.wire.bytes = 0;
     const verified = await branch.run('verify');
     expect(verified).toMatchObject({ outcome: 'done' });
-    expect(found(verified)).toEqual([['item', 0, 0, 1]]);
+    expect(differencesOf(verified)).toEqual([['item', 0, 0, 1]]);
     expect(branch.all('SELECT name FROM item WHERE id = 654321')).toEqual([['item number 654321']]);
     expect(sum()).toEqual(before);
     expect(branch.wire.bytes).toBeLessThan(100_000);
     expect(branch.wire.bytes).toBeGreaterThan(verified.bytes);
   });
 
-  test('C4: covers many tables, including small and empty ones', async () => {
+  test('C4: compares many tables, including small and empty ones', async () => {
     await branch.relay.session();
     const many = Array.from({ length: 150 }, (_, i): TableSchema => ({ ...ITEM, name: `t${i}` }));
     const rowsOf = (i: number) => Array.from({ length: 1 + (i % 100) }, (_, n) => [n, `row ${n}`]);
@@ -157,7 +157,7 @@ describe('a comparison', () => {
       'DROP TABLE t7',
     );
     const verified = await branch.run('verify', { giveUpAfterMs: 30_000 });
-    expect(found(verified)).toEqual([
+    expect(differencesOf(verified)).toEqual([
       ['t100', 0, 0, 1],
       ['t5', 0, 1, 0],
       ['t7', 8, 0, 0],
@@ -204,7 +204,7 @@ describe('a comparison', () => {
     branch.tamper('DELETE FROM item WHERE id > 30000', "INSERT INTO item VALUES (40000, 'x'), (70000, 'y')");
     branch.way.asked.length = 0;
     const verified = await branch.run('verify');
-    expect(found(verified)).toEqual([['item', 29_999, 1, 1]]);
+    expect(differencesOf(verified)).toEqual([['item', 29_999, 1, 1]]);
     expect(branch.way.asked.filter((url) => url.endsWith('/rows')).length).toBeGreaterThan(1);
     expect(branch.dump()).toEqual(before);
   });
@@ -241,7 +241,7 @@ describe('a comparison', () => {
     expect(mine()).toEqual([[2]]);
     branch.way.trouble = { kind: 'none' };
     stages = [];
-    expect(found(await branch.run('verify'))).toEqual([['item', 0, 0, 2]]);
+    expect(differencesOf(await branch.run('verify'))).toEqual([['item', 0, 0, 2]]);
     expect(mine()).toEqual([[0]]);
   });
 
@@ -267,7 +267,7 @@ describe('a comparison', () => {
     return done;
   }
 
-  test('starts again when the relay restarts', async () => {
+  test('restarts the comparison when the relay restarts', async () => {
     await large();
     const verified = await whileComparing(async () => {
       branch.way.trouble = { kind: 'cut' };
@@ -276,11 +276,11 @@ describe('a comparison', () => {
     });
     expect(verified).toMatchObject({ outcome: 'done', fault: null });
     expect(verified.retries).toBeGreaterThan(0);
-    expect(found(verified)).toEqual([['item', 0, 0, 2]]);
+    expect(differencesOf(verified)).toEqual([['item', 0, 0, 2]]);
     expect(mine()).toEqual([[0]]);
   });
 
-  test('C1: starts again with the newer snapshot when its snapshot is replaced', async () => {
+  test('C1: restarts with the newer snapshot when its snapshot is replaced', async () => {
     await large();
     const verified = await whileComparing(async () => {
       await branch.relay.commit(
@@ -297,7 +297,7 @@ describe('a comparison', () => {
     });
     expect(verified).toMatchObject({ outcome: 'done', fault: null });
     expect(verified.retries).toBeGreaterThan(0);
-    expect(found(verified)).toEqual([['item', 0, 0, 2]]);
+    expect(differencesOf(verified)).toEqual([['item', 0, 0, 2]]);
     expect(branch.seq).toBe(2);
   });
 
@@ -306,7 +306,7 @@ describe('a comparison', () => {
     ['flipped bits', { kind: 'flip' }, /page_corrupt|relay_not_tidemark/],
     ['a sign-in page', { kind: 'answer', status: 200, body: '<html>' }, 'relay_not_tidemark'],
   ] as const)(
-    'fails with a code and leaves the replica unchanged on a bad connection (%s)',
+    'fails with an error code and leaves the replica unchanged on a bad connection (%s)',
     async (_, trouble, code) => {
       await large();
       const failed = await branch.run('verify', {

@@ -3,13 +3,14 @@ import os from 'node:os';
 import path from 'node:path';
 import { RelayLink } from '@tidemark/master-feed/relay-link';
 import { RelayStatus } from '@tidemark/protocol/api';
+import { FaultProxy } from '@tidemark/testing/fault-proxy';
 import { freePort } from '@tidemark/testing/postgres/embedded';
 import { until } from '@tidemark/testing/processes';
 import { SmallDisk } from '@tidemark/testing/small-disk';
 import { batchOf, ITEM, position, TestRelay } from '@tidemark/testing/test-relay';
 import { afterEach, expect, test } from 'vitest';
 
-/** SQLite and the relay's log on a disk that fills up and is then enlarged. Linux only. */
+/** Replica and relay store are on a disk that fills up and is then enlarged. These tests need Linux. */
 
 const cleanup: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
@@ -17,7 +18,7 @@ afterEach(async () => {
 });
 
 const AT = '2026-11-23T08:00:00.000000Z';
-/** Text that does not compress, so that each row has the same size on disk and on the wire. */
+/** Returns text that does not compress, so that each row has the same size on disk and on the wire. */
 const noise = (n: number) =>
   Array.from({ length: 20 }, (_, i) =>
     Math.abs(Math.sin(n * 31 + i))
@@ -25,7 +26,7 @@ const noise = (n: number) =>
       .slice(2),
   ).join('');
 
-test('disk-full at the terminal: pull fails with disk_full, keeps complete transactions, and catches up once there is space', async () => {
+test('disk-full at the terminal: pull fails with disk_full, keeps complete transactions, and catches up on a larger disk', async () => {
   const relay = await TestRelay.start();
   cleanup.push(() => relay.stop());
   const disk = await SmallDisk.start(40);
@@ -63,7 +64,62 @@ test('disk-full at the terminal: pull fails with disk_full, keeps complete trans
   expect(await count()).toBe('16100 16999');
 });
 
-test('disk-full at the relay: the relay refuses the batch with disk_full, loses nothing, and continues once there is space', async () => {
+test('disk-full during a copy: names disk_full, leaves no file behind, and the next pull completes once there is space', async () => {
+  const relay = await TestRelay.start();
+  cleanup.push(() => relay.stop());
+  const way = await FaultProxy.start(relay.url);
+  cleanup.push(() => way.stop());
+  const disk = await SmallDisk.start(60);
+  cleanup.push(() => disk.stop());
+  const db = path.join(disk.folder, 'branch.sqlite');
+  const pullArgs = (file: string) => [
+    ...['pull', '--relay', way.url, '--feed', 'shop', '--token-file', relay.tokenFile('terminal'), '--db', file],
+  ];
+  const pull = (file = db) => disk.command('terminal', pullArgs(file));
+  const files = async () => (await disk.run(`ls ${disk.folder}`)).said;
+  await relay.base(15_000, noise);
+  // The relay builds its copy, and the disk has room for two of them.
+  expect(await pull(path.join(disk.folder, 'first.sqlite'))).toMatchObject({ code: 0 });
+  await disk.run(`rm ${disk.folder}/first.sqlite*`);
+  way.trouble = { kind: 'slow', bytesPerSecond: 1_000_000 };
+  // Another program fills the disk as soon as the download has begun.
+  await disk.run(
+    `(until ls ${disk.folder}/*.download-* >/dev/null 2>&1; do :; done; dd if=/dev/zero of=${disk.folder}/filler bs=64k) >/dev/null 2>&1 &`,
+  );
+  const full = await pull();
+  expect(full.said).toContain('disk_full: ');
+  expect(full.code).toBe(1);
+  expect(await files()).not.toMatch(/\.(snapshot|download)/);
+  way.trouble = { kind: 'none' };
+  await disk.run(`rm ${disk.folder}/filler`);
+  expect(await pull()).toMatchObject({ code: 0 });
+  expect(await files()).not.toMatch(/\.(snapshot|download)/);
+});
+
+test('disk-full by the copy of a killed pull: the next pull removes the copy and completes', async () => {
+  const relay = await TestRelay.start();
+  cleanup.push(() => relay.stop());
+  const disk = await SmallDisk.start(40);
+  cleanup.push(() => disk.stop());
+  const db = path.join(disk.folder, 'branch.sqlite');
+  const pull = () =>
+    disk.command('terminal', [
+      ...['pull', '--relay', relay.url, '--feed', 'shop'],
+      ...['--token-file', relay.tokenFile('terminal'), '--db', db],
+    ]);
+  await relay.base(100);
+  expect(await pull()).toMatchObject({ code: 0 });
+  await relay.commit('u', [[1, 'changed']]);
+  const fill = (file: string) => disk.run(`dd if=/dev/zero of=${file} bs=4k 2>/dev/null; df ${disk.folder}`);
+  expect((await fill(`${disk.folder}/filler`)).said).toContain('100%');
+  expect((await pull()).said).toContain('disk_full: ');
+  await disk.run(`rm ${disk.folder}/filler`);
+  expect((await fill(`${db}.snapshot`)).said).toContain('100%');
+  expect(await pull()).toMatchObject({ code: 0 });
+  expect((await disk.run(`ls ${disk.folder}`)).said).not.toContain('.snapshot');
+});
+
+test('disk-full at the relay: the relay rejects the batch with disk_full, loses no transaction, and continues on a larger disk', async () => {
   const disk = await SmallDisk.start(3);
   cleanup.push(() => disk.stop());
   const port = await freePort();

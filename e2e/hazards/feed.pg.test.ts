@@ -185,7 +185,7 @@ describe('a master that is ready', () => {
     await equal();
   });
 
-  test('lost-slot: a new base copy is compared with the mirror, and cursors stay valid', async () => {
+  test('lost-slot: the relay compares a new base copy with its mirror, and cursors stay valid', async () => {
     await equal();
     const { epoch } = (await system.status()).head ?? {};
     await system.feed?.stop('SIGTERM');
@@ -275,7 +275,7 @@ describe('a master that is ready', () => {
     await equal();
   });
 
-  test('interrupted-base-copy: does not look like a relay that was set back, and cursors stay valid', async () => {
+  test('interrupted-base-copy: the feed does not mistake the relay for one that was set back, and cursors stay valid', async () => {
     await equal();
     const { epoch } = (await system.status()).head ?? {};
     await system.feed?.stop('SIGTERM');

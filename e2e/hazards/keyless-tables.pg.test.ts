@@ -8,7 +8,7 @@ describe('tables without a key', () => {
   const LOOSE = `CREATE TABLE loose (a int, b text, c numeric(10,2)); ALTER TABLE loose REPLICA IDENTITY FULL;
     INSERT INTO loose SELECT n % 5, CASE WHEN n % 2 = 0 THEN 'x' END, NULL FROM generate_series(1, 100) n;`;
 
-  test('F12: compares them as multisets: equal rows, NULLs, changes of one of several equal rows, large values', async () => {
+  test('F12: compares keyless tables as multisets: equal rows, NULLs, changes of one of several equal rows, large values', async () => {
     await lab.begin(OTHER + LOOSE);
     await lab.equal();
     const one = '(SELECT ctid FROM loose WHERE a = 1 LIMIT 1)';
@@ -28,7 +28,7 @@ describe('tables without a key', () => {
     await lab.equal(lab.system.database('late'));
   });
 
-  test('F12: logs changes that a lost slot hid row by row', async () => {
+  test('F12: after a lost slot, logs only the rows that changed meanwhile', async () => {
     await lab.begin(OTHER + LOOSE);
     const before = await lab.head();
     await lab.system.feed?.stop('SIGTERM');
@@ -41,7 +41,7 @@ describe('tables without a key', () => {
     expect(lab.changesSince(before)).toBe(4);
   });
 
-  test('F12: follows an added column and a key that is added and dropped', async () => {
+  test('F12: follows a new column, and a key that is added and then dropped', async () => {
     await lab.begin(OTHER + LOOSE);
     const also = (n: number) => `INSERT INTO loose VALUES (${n % 3}, 'flows')`;
     await lab.underFlow('ALTER TABLE loose ADD COLUMN extra int DEFAULT 4', also);

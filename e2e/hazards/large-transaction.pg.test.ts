@@ -146,9 +146,9 @@ test(
     });
     const finishing = progress.filter(({ stage }) => stage === 'finishing');
     const coming = progress.filter((each) => !finishing.includes(each));
-    grows(coming.map(({ bytes }) => bytes));
-    grows(coming.map(({ done }) => done));
-    grows(finishing.map(({ done }) => done));
+    expectSteadyGrowth(coming.map(({ bytes }) => bytes));
+    expectSteadyGrowth(coming.map(({ done }) => done));
+    expectSteadyGrowth(finishing.map(({ done }) => done));
     expect(finishing[0]?.done).toBe(0);
     for (const { done, total, bytes, bytesTotal } of progress) {
       expect(total).toBe(SOME);
@@ -164,7 +164,7 @@ test(
     await killed.stop('SIGKILL');
     expect(standing().seq).toBe(before.seq);
     expect(rows()).toBe(0);
-    // A cancel during the apply leaves the tables unchanged and keeps the received parts.
+    // Cancelling during the apply leaves the tables unchanged and keeps the received parts.
     const cancelled = await pullHere(system.database(), ({ stage, done }, agent) => {
       if (stage === 'finishing' && done > 0) agent.cancel();
     });
@@ -182,7 +182,7 @@ test(
 );
 
 /** Fails unless the numbers grow in several steps and never shrink. */
-function grows(numbers: number[]): void {
+function expectSteadyGrowth(numbers: number[]): void {
   expect(numbers).toEqual([...numbers].sort((a, b) => a - b));
   expect(new Set(numbers).size).toBeGreaterThan(3);
 }

@@ -7,12 +7,12 @@ import Database from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
 import { args, database, folder, relay, rows, useTerminal } from './terminal-lab.ts';
 
-/** Files at the place of the replica that the terminal cannot use. */
+/** The replica's path names a file that the terminal cannot use. */
 
 useTerminal();
 
 describe('the local database', () => {
-  test('names a folder, a file that is not SQLite, of a newer version, of another feed or in use, and does not change it', async () => {
+  test('reports and leaves unchanged a folder, a non-SQLite file, and a file of a newer version, of another feed or in use', async () => {
     await relay.base(3);
     const refused = async (file: string, code: string) => {
       const ended = await run('terminal', args('pull', { db: file }));
@@ -49,7 +49,7 @@ describe('the local database', () => {
     expect(rows()).toHaveLength(3);
   });
 
-  test('names a read-only file, whose data stays readable', async () => {
+  test('reports a read-only file, whose data remains readable', async () => {
     await relay.base(3);
     expect((await run('terminal', args('pull'))).code).toBe(0);
     // Permissions do not apply to root, so the command runs as another user.
@@ -72,7 +72,7 @@ describe('the local database', () => {
     expect(rows()).toHaveLength(3);
   });
 
-  test('does not touch a table of the same name that another program created', async () => {
+  test('leaves unchanged a table of the same name that another program created', async () => {
     await relay.base(3);
     const db = new Database(database());
     db.exec("CREATE TABLE item (mine TEXT); INSERT INTO item VALUES ('mine')");

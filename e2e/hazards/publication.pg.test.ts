@@ -27,7 +27,7 @@ const table = (name: string, more = '') =>
 const [ITEM, OTHER, PARTED] = [table('item'), table('other'), table('parted', 'PARTITION BY RANGE (id)')];
 
 /** Creates a user with only the rights that a feed needs. Returns its connection URL. */
-async function weak(rights = ''): Promise<string> {
+async function createWeakUser(rights = ''): Promise<string> {
   await master.query(
     `CREATE ROLE weak LOGIN REPLICATION PASSWORD 'weak'; GRANT SELECT ON ALL TABLES IN SCHEMA public TO weak; ${rights}`,
   );
@@ -76,7 +76,7 @@ const restart = async (meanwhile: string) => {
   system.startFeed();
 };
 /** Waits until the feed exits because the master is not ready. Returns its error message. */
-async function refusal(): Promise<string> {
+async function prerequisiteError(): Promise<string> {
   const ended = await system.feed?.ended;
   expect(ended?.code).toBe(1);
   expect(ended?.stderr).toContain('source_not_ready');
@@ -144,11 +144,11 @@ test.each([
 ])(
   "publication-altered: refuses another user's %s and prints the statements to run, then accepts the result",
   async (_, make) => {
-    await begin(ITEM + PARTED + make, await weak());
-    // The grant in `weak` did not cover these tables, which were created later.
-    await refusal();
+    await begin(ITEM + PARTED + make, await createWeakUser());
+    // The grant in `createWeakUser` did not cover these tables, which were created later.
+    await prerequisiteError();
     await restart('GRANT SELECT ON ALL TABLES IN SCHEMA public TO weak');
-    const said = await refusal();
+    const said = await prerequisiteError();
     const [run] = /(?<=as a superuser, run: ).*;/.exec(said) ?? [];
     if (run === undefined) throw new Error(`it does not say what to run: ${said}`);
     await restart(run);
@@ -162,7 +162,7 @@ test.each([
 test('publication-of-another: re-reads tables altered while the feed was down, although it could not store its state', async () => {
   await begin(
     `${ITEM}${OTHER}CREATE PUBLICATION ${P} FOR TABLE ONLY item, ONLY other WITH (publish_via_partition_root = true, publish_generated_columns = stored)`,
-    await weak('ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO weak'),
+    await createWeakUser('ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO weak'),
   );
   await equal('item', 'other');
   expect(String(events('state-not-stored')[0]?.why)).toContain('re-reads all tables');
@@ -181,9 +181,9 @@ test('row-level-security: refuses a table whose rows are hidden from the user, a
   await begin(
     `${ITEM}${OTHER}ALTER TABLE item ENABLE ROW LEVEL SECURITY; CREATE POLICY few ON item USING (id < 9);
      CREATE PUBLICATION ${P} FOR TABLE ONLY item, ONLY other WITH (publish_via_partition_root = true, publish_generated_columns = stored)`,
-    await weak('ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO weak'),
+    await createWeakUser('ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO weak'),
   );
-  const said = await refusal();
+  const said = await prerequisiteError();
   expect(said).toMatch(/of item hides rows/);
   expect(said).not.toMatch(/of other/);
   const [run] = /ALTER ROLE .*;/.exec(said) ?? [''];
@@ -191,16 +191,16 @@ test('row-level-security: refuses a table whose rows are hidden from the user, a
   await equal('item', 'other');
   await master.query('ALTER ROLE weak NOBYPASSRLS');
   await restart('ALTER TABLE other ENABLE ROW LEVEL SECURITY');
-  expect(await refusal()).toMatch(/of item[\s\S]*of other/);
+  expect(await prerequisiteError()).toMatch(/of item[\s\S]*of other/);
 });
 
-test('settings-of-the-database: no time limit of the database stops the feed', async () => {
+test('settings-of-the-database: the feed overrides every time limit of the database', async () => {
   await master.query(`ALTER DATABASE postgres SET idle_session_timeout = '1s'; ALTER DATABASE postgres SET transaction_timeout = '1s';
     ALTER DATABASE postgres SET lock_timeout = '100ms'; ALTER DATABASE postgres SET default_transaction_read_only = on`);
-  // Between two of these heartbeats the feed's connections are idle for longer than the limit.
+  // The interval between heartbeats is longer than each time limit.
   await begin(ITEM, postgres.url, { heartbeatMs: 3_000 });
   await equal('item');
-  // The interval between two heartbeats is longer than each of the time limits.
+  // Wait for more heartbeats, so that the connections have been idle for longer than each time limit.
   const heard = new Set<unknown>();
   await until(
     async () => heard.add((await system.status()).feed.heardAt).size > 2,
@@ -282,7 +282,7 @@ test('replica-identity-of-partitions: deletes and key changes arrive whatever re
 
 test('replica-identity-of-partitions: names a partition that does not log the key, and prints the statements to run', async () => {
   await begin(`${IDENTITIES} ALTER TABLE part_by_index_1 REPLICA IDENTITY USING INDEX by_u`);
-  const said = await refusal();
+  const said = await prerequisiteError();
   expect(said).toMatch(/partitions of part_by_index does not contain its key \(id\)/);
   expect(said).not.toMatch(/root_by_index|whole/);
   const [run] = /ALTER TABLE public.part_by_index_1 .*? FULL;/.exec(said) ?? [''];

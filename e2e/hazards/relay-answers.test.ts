@@ -7,7 +7,7 @@ import { until } from '@tidemark/testing/processes';
 import { describe, expect, test } from 'vitest';
 import { database, pull, relay, rows, seqHere, useTerminal, way } from './terminal-lab.ts';
 
-/** The terminal survives answers that are late, cut short, damaged, or not those of a relay. */
+/** The relay's answers are late, truncated, damaged, or from another server. The terminal must survive all of them. */
 
 useTerminal();
 
@@ -23,7 +23,7 @@ describe('answers of the relay', () => {
     ['page-cut-short', { kind: 'truncate', after: 200 }, 'relay_unreachable'],
     ['page-with-flipped-bit', { kind: 'flip' }, 'page_corrupt'],
   ] as const)(
-    '%s: fails with a code, leaves the replica unchanged, and the next pull completes',
+    '%s: the pull fails with an error code and leaves the replica unchanged, and the next pull completes',
     async (_, trouble, code) => {
       await relay.base(2000);
       await relay.commit('u', [[1, 'first']]);
@@ -71,7 +71,7 @@ describe('answers of the relay', () => {
   test.each([
     ['copy-cut-short', { kind: 'truncate', after: 2000 }, 'relay_unreachable'],
     ['copy-with-flipped-bit', { kind: 'flip' }, 'snapshot_corrupt'],
-  ] as const)('%s: nothing is put in place, and the next pull completes', async (_, trouble, code) => {
+  ] as const)('%s: the pull does not install the snapshot, and the next pull completes', async (_, trouble, code) => {
     await relay.base(2000, (n) => `item ${Math.sin(n)}`);
     way.trouble = trouble;
     // The relay may still be building the snapshot.
@@ -89,7 +89,7 @@ describe('answers of the relay', () => {
     expect(rows()).toHaveLength(2000);
   });
 
-  test('refuses pages out of order, of another epoch and of another feed, and leaves the replica unchanged', async () => {
+  test('rejects pages out of order, of another epoch and of another feed, and leaves the replica unchanged', async () => {
     await relay.base(10);
     expect((await pull()).outcome).toBe('done');
     for (let n = 1; n <= 3; n++) await relay.commit('u', [[n, `changed ${n}`]]);

@@ -35,7 +35,7 @@ describe('authentication', () => {
     expect(JSON.stringify(body)).not.toContain(token);
   });
 
-  test('refuses batches from a terminal', async () => {
+  test('rejects batches from a terminal', async () => {
     const answer = await fetch(`${relay.url}/v1/feeds/shop/session`, {
       method: 'POST',
       headers: { authorization: `Bearer ${relay.token('terminal')}` },
@@ -45,7 +45,7 @@ describe('authentication', () => {
     expect(await answer.json()).toMatchObject({ code: 'role_denied', params: { need: 'feed' } });
   });
 
-  test('refuses a revoked token immediately', async () => {
+  test('rejects a revoked token immediately', async () => {
     const revoked = await run('relay', ['token', 'revoke', '--config', relay.config, '--name', 'branch-7']);
     expect(revoked).toMatchObject({ code: 0 });
     expect((await relay.get('/v1/feeds/shop/status')).status).toBe(401);
@@ -81,7 +81,7 @@ describe('authentication', () => {
     expect((await relay.get('/v1/feeds/shop/status')).status).toBe(401);
   });
 
-  test('token commands wait for each other, even after one was killed', async () => {
+  test('concurrent token commands wait for each other, even after one was killed', async () => {
     writeFileSync(`${tokenFile()}.new`, 'half');
     utimesSync(`${tokenFile()}.new`, 1, 1);
     const at = ['--config', relay.config, '--feed', 'shop'];
@@ -128,7 +128,7 @@ describe('bad requests', () => {
     expect((await status()).head).toBeNull();
   });
 
-  test('gives the reason why a page does not exist', async () => {
+  test('reports why a page does not exist', async () => {
     await relay.base(3);
     const { head } = await status();
     const ask = async (route: string) => ((await (await relay.get(route)).json()) as { code: string }).code;
@@ -153,7 +153,7 @@ describe('batches', () => {
     ['with a wrong count', batchOf([change, ['i', 1, [[4, 'x']]], ['c', 2]]), 'batch_invalid'],
     ['with an unknown kind of line', batchOf([change, ['q', 1], ['c', 0]]), 'batch_invalid'],
     ['with a value of no wire type', batchOf([change, ['i', 1, [[{ a: 1 }, 'x']]], ['c', 1]]), 'batch_invalid'],
-  ])('refuses and discards a batch %s', async (_, bytes, code) => {
+  ])('rejects and discards a batch %s', async (_, bytes, code) => {
     await relay.base(3);
     const before = await status();
     await expect(relay.send(bytes)).rejects.toMatchObject({ code });
@@ -164,7 +164,7 @@ describe('batches', () => {
     expect((await status()).head?.seq).toBe(2);
   });
 
-  test('applies a batch that is sent twice once, and refuses one out of order', async () => {
+  test('applies a repeated batch only once, and rejects one out of order', async () => {
     await relay.base(3);
     const answer = await relay.link.session({ protocol: 1, source: { kind: 'postgres', id: 'test' }, version: 'x' });
     const post = (number: number, body: Buffer) =>
@@ -192,7 +192,7 @@ describe('batches', () => {
     expect((await status()).head?.seq).toBe(2);
   });
 
-  test('a second feed takes over, and the first is refused', async () => {
+  test('a second feed process takes over, and the relay rejects the first', async () => {
     await relay.base(3);
     const first = relay.send;
     await relay.session();
@@ -282,7 +282,7 @@ test.each([
   expect(ended.stderr).toContain(named);
 });
 
-test('status is at most 1 kB, and forbids caching', async () => {
+test('a status answer is at most 1 kB and forbids caching', async () => {
   await relay.base(3);
   const answer = await relay.get('/v1/feeds/shop/status?epoch=zzzzzzzz&seq=1');
   expect((await answer.clone().arrayBuffer()).byteLength).toBeLessThanOrEqual(1024);

@@ -5,7 +5,7 @@ import { OTHER, useLab } from './schema-lab.ts';
 
 const Sqlite = createRequire(import.meta.url)('better-sqlite3') as typeof BetterSqlite3;
 
-/** Tables whose names SQLite, which ignores case, cannot keep apart. */
+/** Tables of the master whose names differ only in case, which SQLite ignores. */
 const lab = useLab();
 
 describe('tables whose names differ only in case', () => {
@@ -16,21 +16,21 @@ describe('tables whose names differ only in case', () => {
   test.each([
     ['all tables', null],
     ['listed tables', ['A', 'a', 'other']],
-  ])('are refused by name at the start, with %s', async (_, tables) => {
+  ])('stop the feed at the start and are named in its error (%s)', async (_, tables) => {
     await lab.start(TWO, tables);
     const ended = await lab.system.feed?.ended;
     expect(ended?.code).toBe(1);
     expect(ended?.stderr).toContain(`source_not_ready: The master is not ready:\n- ${BOTH}`);
   });
 
-  test('one of them may be listed alone', async () => {
+  test('do not stop the feed if relay.yaml lists only one of them', async () => {
     await lab.begin(TWO, ['A', 'other']);
     await lab.equal();
     await lab.master.query('UPDATE "A" SET body = \'b\'; DELETE FROM a');
     await lab.equal();
   });
 
-  test('are named when they appear later, while the other tables keep streaming', async () => {
+  test('are reported by name when they appear later, while the feed keeps streaming the other tables', async () => {
     await lab.begin(`${OTHER} CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int PRIMARY KEY)`);
     await lab.master.query(
       'CREATE TABLE "A" (id int PRIMARY KEY); INSERT INTO "A" VALUES (1); INSERT INTO a VALUES (2)',

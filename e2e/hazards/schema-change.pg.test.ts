@@ -151,7 +151,7 @@ test('renames: follows swapped tables, a chain of renames, and swapped columns w
   expect(lab.copied()).toEqual(['item']);
 });
 
-test('enum-value-renamed: rows that no statement has written since show the new name', async () => {
+test('enum-value-renamed: existing rows show the new name without an update', async () => {
   await lab.begin(
     `${OTHER}CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE TABLE person (id int PRIMARY KEY, m mood, all_m mood[]); INSERT INTO person VALUES (1, 'sad', '{sad,ok}'), (2, 'ok', '{}')`,
   );

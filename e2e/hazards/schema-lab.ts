@@ -127,12 +127,12 @@ class Lab {
     return found;
   }
 
-  /** Log events of the feed since the last {@link forget}. */
+  /** Returns the feed's log events with this name since the last call of {@link forget}. */
   events(event: string): Record<string, unknown>[] {
     return this.system.events(event);
   }
 
-  /** Names of the tables that the feed has read. */
+  /** Returns the names of the tables that the feed has read since the last call of {@link forget}. */
   copied(): unknown[] {
     return this.events('copied').map(({ table }) => table);
   }
@@ -150,7 +150,7 @@ class Lab {
   }
 
   /** Waits until the running feed reports that the master is not ready. Returns its message. */
-  async refusal(): Promise<string> {
+  async prerequisiteError(): Promise<string> {
     const refusals = () => this.events('fault').filter(({ code }) => code === 'source_not_ready');
     await until(
       async () => refusals().length > 0,
@@ -159,7 +159,7 @@ class Lab {
     return String(refusals()[0]?.message);
   }
 
-  /** Number of changes in the relay's log after a transaction. */
+  /** Returns the number of changes in the relay's log after a transaction. */
   changesSince(seq: number): number {
     const db = new Sqlite(path.join(this.system.folder, 'relay-data/shop/feed.sqlite'), { readonly: true });
     const sum = db
@@ -185,7 +185,7 @@ class Lab {
         await writer.query(
           `INSERT INTO other (body) VALUES ('flows ${n}'); UPDATE other SET body = 'written ${n}' WHERE id % 7 = ${n % 7}`,
         );
-        // The test may have altered or dropped the table.
+        // Ignore errors, because the test may have altered or dropped the table.
         await writer.query(also(n)).catch(() => undefined);
         await new Promise((resolve) => setTimeout(resolve, 5));
       }

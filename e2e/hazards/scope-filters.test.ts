@@ -5,7 +5,7 @@ import { TestRelay } from '@tidemark/testing/test-relay';
 import { describe, expect, test } from 'vitest';
 import { FEED, STOCK, TERMINALS, useCleanup, world } from './scopes-lab.ts';
 
-/** Filters in relay.yaml that cannot work. */
+/** Invalid filters in relay.yaml. */
 
 useCleanup();
 
@@ -52,7 +52,7 @@ describe('refuses invalid filters at start, with file and line', () => {
     await relay.restart(FEED, Date.now());
   });
 
-  test('filter on a dropped column: refuses the batch with file and line, and keeps serving existing data', async () => {
+  test('filter on a dropped column: rejects the batch with file and line, and keeps serving existing data', async () => {
     const { relay } = await world(8);
     const without: TableSchema = { ...STOCK, columns: STOCK.columns.filter(({ name }) => name !== 'branch') };
     const told = relay.transaction([

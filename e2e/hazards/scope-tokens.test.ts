@@ -50,7 +50,7 @@ test('G5 `token set` changes one attribute while the relay runs, and keeps the k
   });
 });
 
-test('G6 the relay starts after terminals were removed', async () => {
+test('G6 the relay starts although no terminal has an attribute that a filter in use names', async () => {
   const { relay } = await world(10);
   const command = (...args: string[]) => run('relay', ['token', ...args, '--config', relay.config, '--feed', 'shop']);
   expect(await command('revoke', '--name', 'seven')).toMatchObject({ code: 0 });

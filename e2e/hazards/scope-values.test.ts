@@ -67,7 +67,7 @@ test('G1 many-scopes: a terminal with a thousand branches receives rows in order
   );
 });
 
-test('G1 zeros-and-spaces: compares numeric(20,6) and char(5) like the master, in snapshots and increments', async () => {
+test('G1 zeros-and-spaces: compares numeric(20,6) and char(5) in the same way as the master, in snapshots and increments', async () => {
   const tariff: TableSchema = {
     name: 'tariff',
     columns: [

@@ -10,7 +10,7 @@ import { TestRelay } from '@tidemark/testing/test-relay';
 import Database from 'better-sqlite3';
 import { afterEach, expect } from 'vitest';
 
-/** A master with tables of each kind of filter, terminals of several scopes, and the rows that each must hold. */
+/** Simulates a master whose tables have each kind of filter, and computes the rows that each terminal must hold. */
 
 export const cleanup: (() => unknown)[] = [];
 /** Stops the relays that a test of the calling file started. */
@@ -102,7 +102,7 @@ function randomRow(random: Random, schema: TableSchema): WireRow {
   }
 }
 
-/** The master's rows, by key. */
+/** The simulated master: its rows by table and key. */
 export class Master {
   readonly rows = new Map(TABLES.map((schema) => [schema, new Map<string, WireRow>()]));
 

@@ -32,7 +32,7 @@ describe('tidemark-terminal', () => {
     expect(denied.stdout + denied.stderr).not.toContain('a-secret-that-is-wrong');
   });
 
-  test('leaves the file free for another feed after the relay rejects the feed', async () => {
+  test('lets another feed use the file after the relay rejects the first feed', async () => {
     await relay.base(3);
     const wrong = (command: string) => args(command).map((word) => (word === 'shop' ? 'nope' : word));
     expect((await run('terminal', wrong('pull'))).stderr).toMatch(/^feed_denied: /);

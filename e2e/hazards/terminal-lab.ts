@@ -7,7 +7,7 @@ import { TestRelay } from '@tidemark/testing/test-relay';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach } from 'vitest';
 
-/** The system for tests of one terminal: a relay in this process, and a fault proxy in front of it. */
+/** The system for tests of one terminal: a relay in this process behind a fault proxy. */
 
 export let relay: TestRelay;
 export let way: FaultProxy;

@@ -158,7 +158,7 @@ test('every-type: inserted and updated values arrive as docs/types.md specifies'
 
 const mirror = () => new Database(path.join(system.folder, 'relay-data/shop/feed.sqlite'), { readonly: true });
 
-/** The columns of the table `every`, as the relay stores its schema. */
+/** Returns the columns of the table `every` from the schema that the relay stores. */
 function everyColumns(): ColumnSchema[] {
   const db = mirror();
   const text = db.prepare("SELECT schema FROM tidemark_table WHERE name = 'every'").pluck().get() as string;

@@ -6,7 +6,7 @@ import { ITEM, OTHER, useLab } from './schema-lab.ts';
 /** The feed names tables that cannot be published, with the statements to run, and keeps streaming the others. */
 const lab = useLab();
 
-test('F12: refuses by name, with file and line, tables without a key and relations without a log', async () => {
+test('F12: refuses tables without a key and relations without a log, and names each with file and line', async () => {
   await lab.begin(
     `${OTHER}CREATE TABLE keyless (a int); CREATE SEQUENCE counter; CREATE VIEW seen AS SELECT 1 AS one; CREATE UNLOGGED TABLE fast (id int PRIMARY KEY);
     CREATE TABLE parted (a int) PARTITION BY LIST (a); CREATE TABLE parted_1 PARTITION OF parted FOR VALUES IN (1); ALTER TABLE parted REPLICA IDENTITY FULL;`,
@@ -32,10 +32,10 @@ test('F12: refuses by name, with file and line, tables without a key and relatio
     expect(ended?.stderr).toMatch(new RegExp(`- relay\\.yaml line \\d+: feeds\\.shop\\.tables\\.${name}: .*${name}`));
 });
 
-test('lost-key: reports what to run when a table loses its key, and resumes when it has one again', async () => {
+test('lost-key: prints the statements to run when a table loses its key, and resumes when it has a key again', async () => {
   await lab.begin(OTHER + ITEM);
   await lab.master.query('ALTER TABLE item DROP CONSTRAINT item_pkey');
-  expect(await lab.refusal()).toContain('"item" ADD PRIMARY KEY');
+  expect(await lab.prerequisiteError()).toContain('"item" ADD PRIMARY KEY');
   await lab.master.query('INSERT INTO item VALUES (7000); ALTER TABLE item ADD PRIMARY KEY (id)');
   await lab.equal();
 });
@@ -47,7 +47,7 @@ test('names a new table that cannot be published, and keeps streaming the others
   expect(String(lab.events('not-ready')[0]?.detail)).toContain('keyless');
   await lab.master.query("INSERT INTO other (body) VALUES ('still streams')");
   await lab.equal();
-  // It prevents neither a restart of the feed nor the re-read of another table.
+  // The unpublishable table prevents neither a restart of the feed nor the re-read of another table.
   await lab.system.feed?.stop('SIGKILL');
   lab.system.startFeed();
   await lab.master.query("ALTER TABLE other ADD COLUMN more int DEFAULT 7; INSERT INTO other (body) VALUES ('after')");

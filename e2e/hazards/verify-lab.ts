@@ -33,6 +33,6 @@ export async function tables({ relay }: Branch, rows = 300): Promise<void> {
   );
 }
 
-/** Differences of a run by table: missing, extra, different. */
-export const found = (run: Run) =>
+/** Returns the differences of a run as rows of table, missing, extra, different. */
+export const differencesOf = (run: Run) =>
   run.differences?.map(({ table, missing, extra, different }) => [table, missing, extra, different]);

@@ -2,7 +2,7 @@ import { HEADERS } from '@tidemark/protocol/api';
 import { Branch } from '@tidemark/testing/branch';
 import { run as command } from '@tidemark/testing/processes';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { found, tables } from './verify-lab.ts';
+import { differencesOf, tables } from './verify-lab.ts';
 
 /** Verify finds and repairs rows that other programs altered in a replica. */
 
@@ -95,7 +95,7 @@ describe('a replica that another program altered', () => {
     branch.tamper(sql);
     const verified = await branch.run('verify');
     expect(verified).toMatchObject({ outcome: 'done', fault: null, snapshot: null });
-    expect(found(verified)).toEqual(differences);
+    expect(differencesOf(verified)).toEqual(differences);
     expect(branch.dump()).toEqual(before);
     expect(branch.all('SELECT rows FROM tidemark_table')).toEqual([[300], [300], [300]]);
     expect(branch.all("SELECT tbl_name FROM sqlite_schema WHERE name LIKE 'tidemark_all%'")).toEqual([['note']]);
@@ -116,7 +116,7 @@ describe('a replica that another program altered', () => {
     expect(await branch.run('verify')).toMatchObject({ outcome: 'done', differences: [] });
     expect(watched()).toHaveLength(1);
     branch.tamper("UPDATE item SET name = 'x' WHERE id = 1");
-    expect(found(await branch.run('verify'))).toEqual([['item', 0, 0, 1]]);
+    expect(differencesOf(await branch.run('verify'))).toEqual([['item', 0, 0, 1]]);
     const objects = "SELECT name FROM sqlite_schema WHERE name IN ('mine', 'my_table', 'kept') ORDER BY 1";
     expect(branch.all(objects)).toEqual([['kept'], ['mine'], ['my_table']]);
     expect(watched()).toHaveLength(0);

@@ -115,7 +115,7 @@ test.each(seeds)(
         await system.startRelay();
       }
       await system.settled();
-      // Some terminals skip rounds.
+      // Some terminals skip rounds, so that they fall behind.
       for (const name of Object.keys(BRANCHES)) {
         if (round < 4 && random.chance(0.4)) continue;
         await system.pull(system.database(name), [], name);

@@ -7,10 +7,10 @@ import { ScreenId } from './screens.ts';
 import { Settings, SettingsChange, SettingsFault } from './settings.ts';
 
 /**
- * The contract between the window and the app: one table of calls and one of events, from which the preload's caller and
- * main's handlers are derived. Both sides parse what they receive. It must stay free of Electron and Node, because the
- * page imports it. To add a call of the app's own, add an entry here and a handler in main/window/window-calls.ts; a call
- * that the agent answers is only added to FORWARDED_METHODS in terminal/agent/contract.ts.
+ * The contract between the window and the app: one table of calls and one of events, from which the preload's caller
+ * and main's handlers are derived. Both sides parse what they receive. It must stay free of Electron and Node, because
+ * the page imports it. To add a call of the app's own, add an entry here and a handler in main/window/window-calls.ts;
+ * for a call that the agent answers, add only an entry to FORWARDED_METHODS in terminal/agent/contract.ts.
  */
 
 /** The state that the window shows. */
@@ -39,7 +39,7 @@ export const METHODS = {
       platform: z.string(),
     }),
   },
-  /** Quits the app and starts it again. */
+  /** Restarts the app. */
   'app.restart': { in: nothing, out: nothing },
   'state.get': { in: nothing, out: AppState },
   ...FORWARDED_METHODS,
@@ -65,9 +65,9 @@ export type DialogId = z.infer<typeof DialogId>;
 /** Events that the main process sends to the window. */
 export const EVENTS = {
   'state.changed': AppState,
-  /** A person chose a screen in the menu or the tray. */
+  /** Sent when a person chooses a screen in the menu or the tray. */
   'window.show': z.object({ screen: ScreenId }),
-  /** A person chose a dialog in the menu. */
+  /** Sent when a person chooses a dialog in the menu. */
   'window.open': z.object({ dialog: DialogId }),
 } as const;
 export type EventName = keyof typeof EVENTS;
@@ -79,6 +79,6 @@ export type Reply<T> = { ok: true; value: T } | { ok: false; fault: Fault };
 /** The API that the preload exposes as `window.tidemark`. */
 export interface Bridge {
   call<M extends MethodName>(method: M, input: Input<M>): Promise<Reply<Output<M>>>;
-  /** Returns a function that ends the subscription. */
+  /** Subscribes to an event. Returns a function that ends the subscription. */
   on<E extends EventName>(event: E, listener: (value: EventValue<E>) => void): () => void;
 }

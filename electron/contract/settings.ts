@@ -8,7 +8,7 @@ export const Settings = z.object({
   relayUrl: z.union([z.literal(''), RelayAddress]),
   /** '' until it is set. */
   feed: z.string(),
-  /** Whether a key is stored and readable. */
+  /** Whether a key is stored and can be decrypted. */
   hasToken: z.boolean(),
   /**
    * Where the key is kept: encrypted by the operating system's key store, or in a file that only its permissions

@@ -11,25 +11,25 @@ const press = (key: string, modifiers: Partial<KeyPress> = {}): KeyPress => ({
   ...modifiers,
 });
 
-describe('an accelerator matches', () => {
+describe('matching an accelerator', () => {
   test.each([
     ['F5', press('F5')],
     ['Shift+F5', press('F5', { shiftKey: true })],
     ['CmdOrCtrl+F5', press('F5', { ctrlKey: true })],
     ['CmdOrCtrl+,', press(',', { ctrlKey: true })],
     ['Esc', press('Escape')],
-  ])('%s', (accelerator, event) => {
+  ])('%s matches its own key press', (accelerator, event) => {
     expect(matchesAccelerator(accelerator, event)).toBe(true);
   });
 });
 
-describe('an accelerator does not match', () => {
+describe('rejecting other keys', () => {
   test.each([
-    ['F5', 'with an extra modifier', press('F5', { shiftKey: true })],
+    ['F5', 'with an additional modifier', press('F5', { shiftKey: true })],
     ['F5', 'with Alt', press('F5', { altKey: true })],
     ['CmdOrCtrl+1', 'without its modifier', press('1')],
-    ['CmdOrCtrl+1', 'another key', press('2', { ctrlKey: true })],
-  ])('%s %s', (accelerator, _, event) => {
+    ['CmdOrCtrl+1', 'with another key', press('2', { ctrlKey: true })],
+  ])('%s does not match a key press %s', (accelerator, _, event) => {
     expect(matchesAccelerator(accelerator, event)).toBe(false);
   });
 });

@@ -58,7 +58,7 @@ async function start(): Promise<void> {
   serveFolder(session.defaultSession, path.join(__dirname, 'renderer'));
 
   const settings = await SettingsService.open({ folder, tokens: electronTokenStore() });
-  if (process.env.TIDEMARK_PRESET) await settings.takePreset(process.env.TIDEMARK_PRESET);
+  if (process.env.TIDEMARK_PRESET) await settings.applyPreset(process.env.TIDEMARK_PRESET);
   for (const fault of settings.faults) log.write('error', 'settings.unusable', { ...fault });
 
   const window = new AppWindow({

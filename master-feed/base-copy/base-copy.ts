@@ -3,18 +3,18 @@ import { publishedOf, type Step } from '../session-step.ts';
 import type { NumberedTable, SourceTable } from '../source.ts';
 
 /**
- * Takes a base copy: sends all rows of all published tables at one position, from which the log continues.
+ * Takes a base copy: sends all rows of all published tables at one position. Streaming later starts at that position.
  *
- * It describes the tables again inside the copy, because they may have changed since the session began. Later changes are
- * in the log. The relay uses the copy once its last line is on disk.
+ * It describes the tables again at that position, because they may have changed since the session began. The log
+ * contains all later changes. The relay uses the copy only after its last line is on disk.
  *
- * Returns the tables that the relay then holds. The `unsure` ones were altered meanwhile and must be re-read. Throws
- * source_not_ready, source_lost, slot_in_use, and the error of a failed batch.
+ * Returns the tables that the relay then holds. Tables in `altered` were altered during the copy and must be re-read.
+ * Throws source_not_ready, source_lost, slot_in_use, and the error of a failed batch.
  */
 export async function sendBaseCopy(
   { source, session, wanted, published, lines, outbox, log }: Step,
   why: string,
-): Promise<{ tables: NumberedTable[]; unsure: SourceTable[] }> {
+): Promise<{ tables: NumberedTable[]; altered: SourceTable[] }> {
   const copy = await source.copyTables('base');
   try {
     const described = publishedOf(await copy.describe(wanted), published);
@@ -29,10 +29,10 @@ export async function sendBaseCopy(
       const rows = await copy.readRows(table, outbox, (json) => lines.row('i', number, json));
       log('copied', { table: table.schema.name, rows });
     }
-    const unsure = await copy.alteredSince(described);
+    const altered = await copy.alteredSince(described);
     lines.commit();
     await outbox.drain();
-    return { tables, unsure };
+    return { tables, altered };
   } finally {
     await copy.close();
   }

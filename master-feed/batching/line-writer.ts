@@ -2,14 +2,14 @@ import { LINE_BYTES } from '@tidemark/protocol/page';
 import type { TableSchema } from '@tidemark/protocol/schema';
 import type { Outbox } from './outbox.ts';
 
-/** Kinds of row lines, as protocol/lines.ts names them. */
+/** Kinds of row lines, defined in protocol/lines.ts. */
 export type LineKind = 'i' | 'u' | 'd' | 'p';
 
 /**
- * Writes transactions as lines of a batch. Consecutive rows of the same kind and table share a line. Rows arrive as JSON
- * text: parsing and writing them again would cost most of a feed's time.
+ * Writes transactions as lines of a batch. Consecutive rows of the same kind and table share a line. Rows arrive as
+ * JSON text, because parsing and re-encoding them would take most of a feed's time.
  *
- * The caller keeps the order begin, rows, commit, and declares a table before its first row.
+ * The caller must call begin, rows, commit in this order, and must declare a table before its first row.
  */
 export class LineWriter {
   readonly #outbox: Outbox;
@@ -24,7 +24,9 @@ export class LineWriter {
     this.#outbox = outbox;
   }
 
-  /** Declares a table. Only the first call in a session writes a line, because the relay keeps declarations. */
+  /**
+   * Declares a table. Only the first call for a table in a session writes a line, because the relay keeps declarations.
+   */
   declare(id: number, schema: TableSchema): void {
     if (this.#declared.has(id)) return;
     this.#declared.add(id);
@@ -65,7 +67,9 @@ export class LineWriter {
     this.#outbox.write(`${JSON.stringify(['x', name])}\n`);
   }
 
-  /** Begins the load of a declared table. Its rows follow as inserts. `from`, `columns`: as in the `L` line. */
+  /**
+   * Begins the load of a declared table. Its rows follow as inserts. `from` and `columns` are those of the `L` line.
+   */
   load(id: number, from: number | null, columns: (string | null)[]): void {
     this.#endLine();
     this.#outbox.write(`${JSON.stringify(['L', id, from, columns])}\n`);

@@ -5,26 +5,26 @@ import type { SourcePosition } from '@tidemark/protocol/position';
 /** Sends one batch. Resolves when the relay has it on disk. */
 export type SendBatch = (batch: Buffer) => Promise<BatchAnswer>;
 
-/** A batch that reaches this size is sent, bytes. */
+/** The outbox sends a batch that reaches this size, in bytes. */
 const BATCH_SIZE = 2 * 1024 * 1024;
-/** The source pauses while at least this much waits, bytes. */
+/** The source pauses while the outbox holds at least this many bytes. */
 const FULL_SIZE = 3 * BATCH_SIZE;
-/** Upper bound on a trailer, bytes. */
+/** Upper bound on the size of a trailer, in bytes. */
 const TRAILER_SIZE = 128;
-/** Upper bound on the UTF-8 bytes of one UTF-16 unit. */
+/** Upper bound on the UTF-8 bytes of one UTF-16 code unit. */
 const UNIT_SIZE = 3;
 
 /**
- * Holds lines on their way to the relay. One batch is in flight at a time. Lines that arrive meanwhile form the next batch,
- * so a slow link makes larger batches and a fast link makes short delays.
+ * Collects lines into batches and sends them to the relay. One batch is in flight at a time. Lines that arrive
+ * meanwhile form the next batch, so a slow link produces larger batches and a fast link shorter delays.
  *
- * After a failed batch it sends nothing. The next session begins at the relay's durable position.
+ * After a failed batch, the outbox sends nothing more. The next session begins at the relay's durable position.
  */
 export class Outbox {
   readonly #send: SendBatch;
-  /** Lines are encoded as they arrive. Kept as strings until they are sent, they would take most of a feed's memory. */
+  /** The lines of the next batch, encoded on arrival. Stored as strings, they would take most of a feed's memory. */
   #batch: Buffer = Buffer.allocUnsafeSlow(FULL_SIZE);
-  /** The memory of the last batch, for the next one. */
+  /** The buffer of the last batch, reused for a later one. */
   #spare: Buffer | null = null;
   #lines = 0;
   #size = 0;
@@ -34,7 +34,7 @@ export class Outbox {
   #drained: (() => void)[] = [];
   /** The position up to which the relay has everything on disk. */
   durable: SourcePosition | null;
-  /** Called when `durable` has moved. */
+  /** Called when `durable` has advanced. */
   onDurable: () => void = () => undefined;
   /** Called when a batch has failed. */
   onFault: (error: unknown) => void = () => undefined;
@@ -54,7 +54,7 @@ export class Outbox {
     if (this.#size >= BATCH_SIZE) this.flush();
   }
 
-  /** Sends the waiting lines, unless a batch is in flight: they then follow it. */
+  /** Sends the waiting lines now, or after the batch in flight if there is one. */
   flush(): void {
     if (this.#inFlight || this.#size === 0 || this.#fault !== null) return;
     const batch = this.#batch;
@@ -79,7 +79,7 @@ export class Outbox {
     return this.#size + this.#inFlightSize >= FULL_SIZE;
   }
 
-  /** Whether everything written is on the relay's disk. */
+  /** Whether all written lines are on the relay's disk. */
   get empty(): boolean {
     return this.#size === 0 && this.#inFlight === null;
   }
@@ -93,7 +93,7 @@ export class Outbox {
     if (this.#fault !== null) throw this.#fault;
   }
 
-  /** Resolves when everything written is on the relay's disk. Throws the error of a failed batch. */
+  /** Resolves when all written lines are on the relay's disk. Throws the error of a failed batch. */
   async drain(): Promise<void> {
     while (!this.empty && this.#fault === null) {
       this.flush();
@@ -105,7 +105,7 @@ export class Outbox {
   async #transmit(batch: Buffer, size: number): Promise<void> {
     try {
       const answer = await this.#send(batch.subarray(0, size));
-      // Memory that grew for one large row is released.
+      // A buffer that grew for a large row is released, not reused.
       if (batch.length === FULL_SIZE) this.#spare = batch;
       if (answer.position !== null) this.durable = answer.position;
     } catch (error) {

@@ -1,6 +1,6 @@
 import type { Source } from '../source.ts';
 
-/** The master that the contract suite of sources runs against. Each product's test implements it. */
+/** The master that the contract suite runs against. The test of each source implements it. */
 
 /** One change of a table with the key `id` (integer) and the column `body` (text). */
 export type ContractChange =
@@ -11,9 +11,9 @@ export type ContractChange =
   | { op: 'rekey'; table: string; id: number; to: number }
   | { op: 'truncate'; table: string };
 
-/** A master of its own for each test. */
+/** A master that belongs to one test. */
 export interface ContractMaster {
-  /** A source that is not open. All sources of a master belong to the same feed. */
+  /** Returns a source that is not open yet. All sources of a master belong to the same feed. */
   newSource(): Source;
   /** Creates a table with the columns `id` (integer, primary key) and `body` (text), and rows 1 to `rows`. */
   createTable(name: string, rows: number): Promise<void>;
@@ -22,7 +22,7 @@ export interface ContractMaster {
   renameTable(from: string, to: string): Promise<void>;
   /** Commits the changes in one transaction. */
   commit(changes: ContractChange[]): Promise<void>;
-  /** Removes two prerequisites that the log reader needs. Returns a word for each, which the error has to contain. */
+  /** Removes two prerequisites of the log reader. Returns one word per prerequisite, which the error must contain. */
   removePrerequisites(): Promise<string[]>;
   stop(): Promise<void>;
 }

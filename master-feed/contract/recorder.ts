@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import type { LogReader, LogSink, NumberedTable, RowKind } from '../source.ts';
 
-/** A transaction as a sink received it. */
+/** A transaction that the sink received. */
 interface Received {
   position: string;
   changes: string[];
@@ -14,7 +14,7 @@ export class Recorder implements LogSink {
   readonly heartbeats: { position: string; current: boolean }[] = [];
   readonly altered: (ids: readonly number[]) => void;
   readonly alteredIds: number[] = [];
-  /** Table ids of the rows that were received. */
+  /** Ids of the tables of all received rows. */
   readonly tableIds = new Set<number>();
   #open: Received | null = null;
   #waiting: (() => void)[] = [];
@@ -43,7 +43,7 @@ export class Recorder implements LogSink {
   }
 
   commit(): void {
-    // Transactions without published changes may or may not be reported.
+    // Skip transactions without published changes: a source may report them or not.
     if (this.#open && this.#open.changes.length > 0) this.transactions.push(this.#open);
     this.#open = null;
     this.#wake();
@@ -55,7 +55,7 @@ export class Recorder implements LogSink {
     this.#wake();
   }
 
-  /** Resolves when `isDone` is true; rejects when the stream fails first. */
+  /** Resolves when `isDone` returns true. Rejects if the stream fails first. */
   async until(reader: LogReader, isDone: () => boolean): Promise<void> {
     while (!isDone()) {
       await Promise.race([new Promise<void>((resolve) => this.#waiting.push(resolve)), reader.failed]);

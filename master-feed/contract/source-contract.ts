@@ -14,14 +14,14 @@ import type { ContractChange, ContractMaster } from './contract-master.ts';
 import { Recorder } from './recorder.ts';
 
 /**
- * The suite that every source must pass. It runs against a real master through {@link ContractMaster}, which says the few
- * things that differ between products: how to change rows and tables, and which prerequisite can be removed.
+ * The suite that every source must pass. It runs against a real master through {@link ContractMaster}, which hides the
+ * differences between products: how to change rows and tables, and which prerequisites can be removed.
  *
  * Only tests import this module.
  */
 
 const ALL: WantedTables = { listed: null, held: new Set() };
-/** Everything here takes milliseconds; a busy machine may need much longer. */
+/** Time limit of a test. Each step takes milliseconds, but a busy machine may need much longer. */
 const LIMIT_MS = 120_000;
 
 export function describeSource(name: string, begin: () => Promise<ContractMaster>): void {
@@ -37,7 +37,7 @@ export function describeSource(name: string, begin: () => Promise<ContractMaster
       await master?.stop();
     }, LIMIT_MS);
 
-    /** Opens a source and prepares it as a session does. */
+    /** Opens a source and prepares it in the same way as a session. */
     async function open(): Promise<{ source: Source; tables: SourceTable[] }> {
       const source = master.newSource();
       opened.push(source);
@@ -75,7 +75,7 @@ export function describeSource(name: string, begin: () => Promise<ContractMaster
       return { position: copy.position, tables };
     }
 
-    /** Reads the log up to its present end. */
+    /** Reads the log up to its current end. */
     async function readToEnd(source: Source, from: string, tables: readonly SourceTable[]) {
       const sink = new Recorder();
       const reader = await source.openLog(from, numbered(tables), sink);
@@ -226,7 +226,8 @@ export function describeSource(name: string, begin: () => Promise<ContractMaster
       const { sink, reader } = await readToEnd(first.source, position, tables);
       const confirmed = sink.transactions[1]?.position ?? '';
       reader.confirm(confirmed);
-      // The master handles messages in order, so its answer to a later request shows that it has the confirmation.
+      // The master handles messages in order, so its answer to a later request proves that it has received the
+      // confirmation.
       await untilCurrent(first.source, reader, sink);
       reader.stop();
       const second = await reopen(first.source);
@@ -331,7 +332,7 @@ export function describeSource(name: string, begin: () => Promise<ContractMaster
       await master.createTable('item', 1);
       const first = await open();
       expect(await first.source.recall()).toBeNull();
-      // Publishing may change a table's version, so tables to remember are described afterwards.
+      // Publishing may change a table's version, so describe the tables to remember only afterwards.
       const { tables } = await first.source.describe(ALL);
       const known = tables.map(({ id, columnIds, version, schema }) => ({
         id,

@@ -4,8 +4,8 @@ import type { Flow, LogSink, NumberedTable, RowKind } from '../source.ts';
 import { LINE_KINDS } from '../streaming/transaction-sink.ts';
 
 /**
- * Writes the changes of several transactions, up to a position, as changes of one transaction that its owner begins and
- * commits. Tables that are altered on the way are collected; their owner re-reads them at that position.
+ * Writes the changes of all transactions up to a position into one transaction, which the caller begins and commits.
+ * Collects the tables that the log shows as altered; the caller re-reads them at that position.
  */
 export class MergeSink implements LogSink {
   readonly #lines: LineWriter;
@@ -14,7 +14,7 @@ export class MergeSink implements LogSink {
   readonly #onEnd: () => void;
   readonly #kept: ReadonlyMap<number, NumberedTable>;
   #ended = false;
-  /** Kept tables whose changes could not be followed to the end. */
+  /** Kept tables that were altered before the position, so that their changes could not be followed to it. */
   readonly alteredTables: NumberedTable[] = [];
 
   /** Calls `onEnd` after the last transaction up to `until`. */
@@ -64,7 +64,7 @@ export class MergeSink implements LogSink {
     if (!isAfter(this.#until, position)) this.#end();
   }
 
-  /** To the relay a transaction is open, so there is nothing to report. */
+  /** A transaction is open at the relay, and a heartbeat must not interrupt it. */
   heartbeat(): void {}
 
   #end(): void {

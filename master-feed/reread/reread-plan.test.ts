@@ -5,7 +5,7 @@ import { planReread, type RereadPlan } from './reread-plan.ts';
 
 interface Shape {
   id?: number;
-  /** Column names by column id; all columns are text. */
+  /** Column names by column id. All columns are text. */
   columns?: Record<number, string>;
   version?: string;
 }
@@ -29,7 +29,10 @@ function table(
 
 const isUnchanged = (after: SourceTable, before: KnownTable) => after.version.version === before.version.version;
 
-/** The plan when the relay holds `before` and the master has `after`. `isKnown`: whether the feed knows how the relay's tables look. */
+/**
+ * Plans the re-read when the relay holds `before` and the master has `after`. `isKnown` states whether the feed has
+ * descriptions of the relay's tables.
+ */
 function plan(before: SourceTable[], after: SourceTable[], isKnown = true, suspects: number[] = []): RereadPlan {
   return planReread(after, {
     relay: { tables: before.map(({ schema }, i) => ({ id: i + 1, schema })), nextTableId: before.length + 1 },
@@ -55,7 +58,7 @@ describe('F10: the re-read plan', () => {
     });
   });
 
-  test("re-reads no table only because the relay's schema has no logical types", () => {
+  test("does not re-read a table only because the relay's schema has no logical types", () => {
     const before = table('item');
     const after = table('item');
     after.schema = { ...after.schema, columns: after.schema.columns.map((c) => ({ ...c, logical: { kind: 'text' } })) };
@@ -100,7 +103,7 @@ describe('F10: the origin of a table and its columns', () => {
     expect(columns({ 1: 'id', 2: 'a', 3: 'b' }, { 1: 'id', 3: 'b', 4: 'a' })).toEqual(['id', 'b', null]);
   });
 
-  test('matches columns by name, then by place, when their ids are not known', () => {
+  test('matches columns by name, then by position, when their ids are unknown', () => {
     expect(columns({ 1: 'id', 2: 'a', 3: 'b' }, { 1: 'id', 2: 'c', 3: 'b' }, false)).toEqual(['id', 'a', 'b']);
     expect(columns({ 1: 'id', 2: 'a' }, { 1: 'id', 2: 'a', 3: 'n' }, false)).toEqual(['id', 'a', null]);
   });

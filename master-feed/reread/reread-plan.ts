@@ -3,26 +3,26 @@ import { sameSchema, type TableSchema } from '@tidemark/protocol/schema';
 import type { KnownTable, NumberedTable, SourceTable } from '../source.ts';
 
 /**
- * Decides which tables to re-read, and which table of the relay each of them was. A pure function. A wrong guess about a
- * table's origin costs time, never rows: the relay compares all rows of a re-read with its mirror.
+ * Decides which tables to re-read, and from which table of the relay each of them originates. A pure function. A wrong
+ * origin costs time but never rows, because the relay compares all rows of a re-read with its mirror.
  */
 
 /** The relay's tables, from its answer to a session. */
 export type RelayTables = Pick<SessionAnswer, 'tables' | 'nextTableId'>;
 type RelayTable = RelayTables['tables'][number];
 
-/** A table to re-read, as an `L` line of the wire says it. */
+/** A table to re-read, with the fields of an `L` line. */
 export interface Load extends NumberedTable {
-  /** Number of the table that it was at the relay; null: none. */
+  /** Number of the relay's table from which it originates; null for a new table. */
   from: number | null;
-  /** The name that each column had there; null: none. */
+  /** The name of each column in that table; null for a new column. */
   columns: (string | null)[];
 }
 
 export interface RereadPlan {
-  /** Tables whose rows the relay holds. */
+  /** Tables that need no re-read, because the relay already holds their rows. */
   kept: NumberedTable[];
-  /** Tables to re-read. Renames are ordered so that each finds its new name free, where such an order exists. */
+  /** Tables to re-read. If possible, renames are ordered so that no other table uses a new name when it is needed. */
   loads: Load[];
   /** Names of the relay's tables that no longer exist. */
   gone: string[];
@@ -30,9 +30,9 @@ export interface RereadPlan {
 
 export interface RereadFacts {
   relay: RelayTables;
-  /** How the tables looked that the relay holds; null: not known, so all are re-read and matched by name. */
+  /** Descriptions of the tables that the relay holds. If null, all tables are re-read and matched by name. */
   known: readonly KnownTable[] | null;
-  /** Ids of tables to re-read whatever else is known. */
+  /** Ids of tables that must be re-read even if they look unchanged. */
   suspects: ReadonlySet<number>;
   isUnchanged(table: SourceTable, known: KnownTable): boolean;
 }
@@ -54,11 +54,14 @@ export function planReread(tables: readonly SourceTable[], facts: RereadFacts): 
   }
   const used = new Set([...origins.values()].map(({ id }) => id));
   plan.gone = facts.relay.tables.filter(({ id }) => !used.has(id)).map(({ schema }) => schema.name);
-  plan.loads = inOrder(plan.loads, facts.relay.tables);
+  plan.loads = orderLoads(plan.loads, facts.relay.tables);
   return plan;
 }
 
-/** The relay's table that each table was, by the table's id. The surest match comes first: id, then name, then shape. */
+/**
+ * Finds the relay's table from which each table originates, by table id. Matches by id first, then by name, then by
+ * shape.
+ */
 function findOrigins(tables: readonly SourceTable[], { relay, known }: RereadFacts): Map<number, RelayTable> {
   const origins = new Map<number, RelayTable>();
   const free = new Set(relay.tables);
@@ -84,8 +87,8 @@ function isHeld(table: SourceTable, { known, isUnchanged }: RereadFacts): boolea
 }
 
 /**
- * The old name of each column. A known column id decides. Otherwise the name does, or the type and place of
- * a column whose name is gone.
+ * Returns the old name of each column. Matches by column id if the ids are known. Otherwise it matches by name, or by
+ * type and position if the old name no longer exists.
  */
 function originsOfColumns(
   table: SourceTable,
@@ -105,8 +108,11 @@ function originsOfColumns(
   });
 }
 
-/** Loads whose new name no other load still has to leave come first. Tables that swap names have no such order. */
-function inOrder(loads: readonly Load[], relay: readonly RelayTable[]): Load[] {
+/**
+ * Orders loads so that a table is renamed only after the previous owner of its new name. Tables that swap names have no
+ * such order.
+ */
+function orderLoads(loads: readonly Load[], relay: readonly RelayTable[]): Load[] {
   const oldName = (load: Load) => relay.find(({ id }) => id === load.from)?.schema.name.toLowerCase();
   const waiting = [...loads];
   const ordered: Load[] = [];

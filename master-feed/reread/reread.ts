@@ -4,20 +4,20 @@ import type { NumberedTable, SourceTable, TableCopy } from '../source.ts';
 import { MergeSink } from './merge-sink.ts';
 import type { Load, RereadPlan } from './reread-plan.ts';
 
-/** How often the master is asked how far it has sent its log, ms. */
+/** How often the feed asks the master up to which position it has sent the log, in ms. */
 const ASK_MS = 1_000;
 
 export interface RereadStep extends Step {
   /** Plans the re-read for the tables at the position of the copy. */
   plan(tables: readonly SourceTable[]): RereadPlan;
-  /** Called after planning and before anything is written. */
+  /** Called after planning, before the first line is written. */
   beforeWriting(plan: RereadPlan): Promise<void>;
 }
 
 /**
  * Re-reads altered tables in one transaction, which brings the relay to the position of a new copy. See
- * docs/decisions/2026-11-23-reread-altered-tables.md. The transaction holds:
- * 1. the changes of unaltered tables in the log up to that position,
+ * docs/decisions/2026-11-23-reread-altered-tables.md. The transaction contains:
+ * 1. the changes of unaltered tables up to that position, from the log,
  * 2. the names of dropped tables,
  * 3. all rows of the altered tables, which the relay compares with its mirror to log the difference.
  *
@@ -58,7 +58,7 @@ async function loadTables({ lines, outbox, log }: Step, copy: TableCopy, loads: 
     throw new TidemarkError('source_lost', { detail: `${changed.schema.name} was altered while it was being read` });
 }
 
-/** A load that keeps the table's schema. */
+/** Returns a load of a table whose schema is unchanged. */
 const sameTable = ({ number, table }: NumberedTable): Load => ({
   number,
   table,
@@ -67,8 +67,8 @@ const sameTable = ({ number, table }: NumberedTable): Load => ({
 });
 
 /**
- * Writes what was committed up to `until` to the kept tables. Returns those of them that were altered meanwhile; null when
- * `signal` was aborted.
+ * Writes the changes of the kept tables committed up to `until`. Returns the kept tables that were altered meanwhile,
+ * or null if `signal` was aborted.
  */
 async function mergeLog(
   { source, lines, outbox, signal }: Step,

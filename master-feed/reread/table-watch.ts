@@ -2,45 +2,48 @@ import { TidemarkError } from '@tidemark/protocol/errors';
 import type { Log, NumberedTable, Source, SourceTable, WantedTables } from '../source.ts';
 import type { RelayTables, RereadPlan } from './reread-plan.ts';
 
-/** Looking takes at most this part of the master's time. */
-const SHARE = 1 / 50;
+/** Checks take at most this fraction of the time. */
+const MAX_TIME_SHARE = 1 / 50;
 
 export interface TableWatchDeps {
   source: Source;
   listed: WantedTables['listed'];
   log: Log;
   plan(tables: readonly SourceTable[], relay: RelayTables): RereadPlan;
-  /** Called with tables that need no re-read although they look different. */
+  /** Called with tables that look different but need no re-read. */
   refresh(tables: SourceTable[]): Promise<void>;
 }
 
 /**
- * Finds altered tables while the log is streamed. The log shows an alteration only with the next change of a row, which
- * may never come, so each heartbeat looks at the catalogue.
+ * Detects altered tables while the log is streamed. The log shows an alteration only with the next change of a row,
+ * which may never happen. So the feed checks the catalogue with each heartbeat.
  */
 export class TableWatch {
   readonly #deps: TableWatchDeps;
   readonly #tables: readonly NumberedTable[];
   #mark: string;
-  /** When the next look may begin, by performance.now(). */
+  /** When the next check may begin, on the clock of performance.now(). */
   #due = 0;
   #unready = false;
 
-  /** `mark`: the catalogue mark before `tables` were described. */
+  /** `mark` is the catalogue mark from before `tables` were described. */
   constructor(deps: TableWatchDeps, tables: readonly NumberedTable[], mark: string) {
     this.#deps = deps;
     this.#tables = tables;
     this.#mark = mark;
   }
 
-  /** Whether tables must be re-read or published. Throws source_not_ready when two looks in a row find a prerequisite missing. */
+  /**
+   * Checks the catalogue. Returns whether tables must be re-read or published. Throws source_not_ready if a
+   * prerequisite is missing in two consecutive checks.
+   */
   async look(): Promise<boolean> {
     const { source, log, plan, refresh } = this.#deps;
     const began = performance.now();
     if (began < this.#due) return false;
     const mark = await source.catalogMark();
     const ended = performance.now();
-    this.#due = ended + (ended - began) / SHARE;
+    this.#due = ended + (ended - began) / MAX_TIME_SHARE;
     if (mark === this.#mark) return false;
     const found = await this.#describe();
     if (found === null) return false;
@@ -55,7 +58,7 @@ export class TableWatch {
     return false;
   }
 
-  /** The tables to publish; null when the next look has to decide. */
+  /** Returns the tables to publish, or null if only the next check can decide. */
   async #describe(): Promise<SourceTable[] | null> {
     const { source, listed, log } = this.#deps;
     try {
@@ -65,7 +68,7 @@ export class TableWatch {
       this.#unready = false;
       return tables;
     } catch (error) {
-      // A table may lose its key to get another one a moment later.
+      // A table may lose its key only for a moment, until a statement adds another one.
       const isFirst = error instanceof TidemarkError && error.code === 'source_not_ready' && !this.#unready;
       if (!isFirst) throw error;
       this.#unready = true;

@@ -4,34 +4,36 @@ import type { Step } from '../session-step.ts';
 import type { NumberedTable, SourceTable } from '../source.ts';
 import { TransactionSink } from './transaction-sink.ts';
 
-/** Tests shorten it: only a heartbeat shows that the relay is caught up. */
+/**
+ * Interval of heartbeats, in ms. Tests set a shorter one, because only a heartbeat shows that the relay is caught up.
+ */
 const HEARTBEAT_MS = Number(process.env.TIDEMARK_HEARTBEAT_MS ?? 5_000);
 
 export interface StreamStep extends Step {
-  /** The source's catalogue mark before `tables` were described. */
+  /** The source's catalogue mark from before `tables` were described. */
   mark: string;
   /** The tables that the relay holds. */
   tables: NumberedTable[];
   plan(tables: readonly SourceTable[], relay: RelayTables): RereadPlan;
-  /** Called when tables look different although they need no re-read. */
+  /** Called with tables that look different but need no re-read. */
   refresh(tables: SourceTable[]): Promise<void>;
 }
 
 /**
- * Streams the log from the relay's position, and sends a heartbeat every few seconds. Returns when `signal` is aborted, or
- * when a look at the catalogue finds altered tables, with everything that was written on the relay's disk. Throws
- * SchemaChanged when the log itself shows an altered table, source_lost, slot_in_use, source_not_ready, and the error of a
- * failed batch.
+ * Streams the log from the relay's position, and sends a heartbeat every few seconds. Returns when `signal` is aborted
+ * or when a check of the catalogue finds altered tables; everything written is then on the relay's disk. Throws
+ * SchemaChanged if the log itself shows an altered table, source_lost, slot_in_use, source_not_ready, and the error of
+ * a failed batch.
  *
- * It confirms only positions that the relay has on disk. Received is not durable, and a master that released its log too
- * early cannot send it again.
+ * It confirms only positions that the relay has on disk, because the master then releases its log and cannot send it
+ * again.
  */
 export async function stream(step: StreamStep): Promise<void> {
   const { source, wanted, lines, outbox, signal, log, tables, mark, plan, refresh } = step;
   const { durable } = outbox;
   if (durable === null) throw new Error('a stream begins at the position of the relay');
   const ended = Promise.withResolvers<void>();
-  // Awaited below; until then a rejection is not unhandled.
+  // The promise is awaited below. The handler prevents an unhandled rejection until then.
   ended.promise.catch(() => undefined);
   const watch = new TableWatch({ source, listed: wanted.listed, log, plan, refresh }, tables, mark);
   outbox.onFault = ended.reject;
@@ -41,7 +43,7 @@ export async function stream(step: StreamStep): Promise<void> {
   };
   outbox.onDurable = confirm;
   const beat = async () => {
-    // The end comes first: "current" then means that the tables, too, were as the relay has them.
+    // Read the end before checking the tables. A current heartbeat then also shows that the tables equaled the relay's.
     const end = await source.logEnd();
     if (await watch.look()) ended.resolve();
     else reader.ask(end);

@@ -6,7 +6,7 @@ import type { LogSink, NumberedTable, RowKind } from '../source.ts';
 
 export const LINE_KINDS: Record<RowKind, LineKind> = { insert: 'i', update: 'u', delete: 'd', partial: 'p' };
 
-/** Tables of the master, by id, no longer look as they did when the session began, and must be re-read. */
+/** Thrown when tables have been altered since the session began and must be re-read. Contains their ids. */
 export class SchemaChanged extends Error {
   override readonly name = 'SchemaChanged';
   readonly tableIds: readonly number[];
@@ -18,13 +18,13 @@ export class SchemaChanged extends Error {
 }
 
 /**
- * Writes each transaction of the log as a transaction of the wire and has it sent when it is complete. A transaction
- * without changes of published tables leaves no line.
+ * Writes each transaction of the log as a wire transaction, and sends it when it is complete. Omits transactions
+ * without changes of published tables.
  */
 export class TransactionSink implements LogSink {
   readonly #lines: LineWriter;
   readonly #outbox: Outbox;
-  /** The open transaction; null between transactions. */
+  /** The open transaction, or null between transactions. */
   #open: { position: SourcePosition; committedAt: string; written: boolean } | null = null;
 
   constructor(lines: LineWriter, outbox: Outbox) {

@@ -14,19 +14,20 @@ import { NetRows } from './net-rows.ts';
 import { PageFile } from './page-file.ts';
 
 /**
- * Compacts a range of the log: replays it into a scratch file that keeps each row once, then writes the result as pages of
- * one transaction. The same range gives the same bytes, so that a terminal can continue from another build. Memory is
- * bounded, whatever the range holds. The log is read in one SQLite transaction, because retention may run meanwhile.
+ * Compacts a range of the log: replays it into a scratch file that keeps each row once, then writes the result as pages
+ * of one transaction. The same range always produces the same bytes, so that a terminal can resume with pages of
+ * another build. Memory use does not depend on the range. One SQLite transaction reads the log, because retention may
+ * run meanwhile.
  */
 
-/** Compacted pages are kept when they weigh less than this part of the pages that they replace. */
-const WORTH = 0.8;
+/** Compacted pages are kept only if they are smaller than this fraction of the pages that they replace. */
+const MAX_RATIO = 0.8;
 const NEWLINE = 0x0a;
 
 const POSITION = row({ epoch: TEXT, horizon: INTEGER });
 const STORED_SCHEMA = row({ id: INTEGER, schema: TEXT });
 
-/** A version of a table, as terminals have it. */
+/** A version of a table's schema at terminals. */
 
 interface Table {
   schema: TableSchema;
@@ -35,13 +36,13 @@ interface Table {
 
 interface Replayed {
   bytes: number;
-  /** Commit time of the last transaction; null: there is none. */
+  /** Commit time of the last transaction; null if the range has none. */
   committedAt: string | null;
 }
 
 /**
- * Writes the pages to `file`, and scratch data beside it. Null: the pages would hardly be smaller, or the range changes
- * tables, which cannot be compacted. Throws epoch_changed, behind_horizon, disk_full, db_*.
+ * Writes the pages to `file`, and scratch data to the same folder. Returns null if the pages would hardly be smaller,
+ * or if the range contains a line that {@link NetRows} rejects. Throws epoch_changed, behind_horizon, disk_full, db_*.
  */
 export function compact(source: CompactionSource, file: string): Compacted | null {
   const scratch = `${file}.rows`;
@@ -77,7 +78,7 @@ function requireRange(db: Reader, { epoch, start }: CompactionRange): void {
   if (start < feed.horizon) throw new TidemarkError('behind_horizon');
 }
 
-/** By table id, every version of the tables. */
+/** Returns every version of the feed's tables, by table id. */
 function readTables(db: Reader, filters: Filters): Map<number, Table> {
   const rows = query(db, 'SELECT id, schema FROM tidemark_schema', STORED_SCHEMA).all();
   return new Map(
@@ -89,7 +90,7 @@ function readTables(db: Reader, filters: Filters): Map<number, Table> {
   );
 }
 
-/** Replays the range into `rows`; null: a line changes a table. */
+/** Replays the range into `rows`. Returns null if {@link NetRows} rejects a line. */
 function replay(db: Reader, range: CompactionRange, tables: Map<number, Table>, rows: NetRows): Replayed | null {
   const replayed: Replayed = { bytes: 0, committedAt: null };
   for (const { body, committedAt } of logEntries(db, range.scopes, { seq: range.start, part: 0 }, range.target)) {
@@ -99,14 +100,14 @@ function replay(db: Reader, range: CompactionRange, tables: Map<number, Table>, 
       const end = body.indexOf(NEWLINE, from);
       const line = JSON.parse(body.toString('utf8', from, end)) as ChangeLine;
       const table = line[0] === 'x' ? undefined : tables.get(line[1]);
-      if (!table || !rows.take(line, table.schema)) return null;
+      if (!table || !rows.addLine(line, table.schema)) return null;
       from = end + 1;
     }
   }
   return replayed;
 }
 
-/** Writes the net rows as pages; null when they would hardly be smaller, as soon as that is known. */
+/** Writes the net rows as pages. Stops and returns null as soon as the pages turn out to be hardly smaller. */
 function write(
   { feed, epoch, set, start, target }: CompactionSource,
   file: string,
@@ -114,7 +115,7 @@ function write(
   rows: NetRows,
   replayed: { bytes: number; committedAt: string },
 ): Compacted | null {
-  const most = replayed.bytes * WORTH;
+  const most = replayed.bytes * MAX_RATIO;
   const schemaLine = (id: number) => tables.get(id)?.line ?? Buffer.alloc(0);
   const pages = new PageFile(file, { tidemark: PROTOCOL_VERSION, feed, epoch, scopes: set, target }, start, schemaLine);
   try {
@@ -137,7 +138,7 @@ interface Line {
   changes: number;
 }
 
-/** The net rows as lines. For each table the truncate is first, then deletes, updates and inserts. */
+/** Yields the net rows as lines. The order for each table is truncate, deletes, updates, inserts. */
 function* linesOf(rows: NetRows): Generator<Line> {
   for (const { id, truncated } of rows.tables()) {
     let lines = 0;
@@ -148,12 +149,12 @@ function* linesOf(rows: NetRows): Generator<Line> {
     if (truncated) yield line(`["t",${id}]`, 1);
     for (const { kind, rows: net } of rows.changes(id))
       for (const some of bySize(net)) yield line(`["${kind}",${id},[${some.join(',')}]]`, some.length);
-    // A replay creates the table even when all its rows are deleted again.
+    // A replay would create the table even if the range later deletes all of its rows.
     if (lines === 0) yield line(`["i",${id},[]]`, 0);
   }
 }
 
-/** Splits rows into lines: a line ends with the row that takes it past LINE_BYTES. */
+/** Splits rows into lines. A line ends with the row that makes it exceed LINE_BYTES. */
 function* bySize(rows: Iterable<string>): Generator<string[]> {
   let some: string[] = [];
   let size = 0;

@@ -20,23 +20,29 @@ import { BuilderThread } from '../threads/builder-thread.ts';
 import { COMPACTION_CALLS, Compacted, type CompactionRange } from './compaction-calls.ts';
 
 /**
- * The compacted pages of one feed: built on demand, one build at a time, and kept in files for every terminal with the same
- * range. A range that compaction does not make smaller is remembered too. A file is complete before its `.json` exists, and
- * one without a `.json` is removed at the next start.
+ * The compacted pages of one feed. They are built on demand, one build at a time, and kept in files for every terminal
+ * with the same range. The class also remembers ranges that compaction does not make smaller. A file is complete before
+ * its `.json` exists. The next start removes a file without a `.json`.
  */
 
-/** Version of the pages' form, in file names. A terminal must not continue pages of one form with those of another. */
-const FORM = 1;
-/** Ranges kept: at most this many, and of this size in all, bytes. */
+/**
+ * Version of the page format, part of the file names. A terminal must not resume pages of one format with pages of
+ * another.
+ */
+const FORMAT = 1;
+/** Limits on the kept ranges: their number, and their total size in bytes. */
 const KEPT_MAX = 50;
 const KEPT_MAX_BYTES = 256 * 1024 * 1024;
-/** After a failed build, requests for the range get `squash_larger` during this time, ms. */
+/** How long requests for a range get `squash_larger` after a failed build, in ms. */
 const FAILED_MS = 60_000;
 
-/** Content of a `.json`, as it was released. Null: one version of each row is not smaller than the range. */
+/**
+ * Content of a `.json` file. `squash` is null if compaction does not make the range smaller. Released versions wrote
+ * this form, so it must not change.
+ */
 const KeptFile = z.object({ squash: Compacted.nullable() });
 
-/** One page, and the changes and bytes of all pages of its range. */
+/** One page, with the number of changes and bytes of all pages of its range. */
 interface CompactedPage {
   read(): Buffer;
   changes: number;
@@ -45,7 +51,7 @@ interface CompactedPage {
 
 interface CompactedPagesDeps {
   feed: string;
-  /** The feed's folder, and its database in it. */
+  /** The feed's folder, and the path of its database. */
   folder: string;
   file: string;
   filters: Filters;
@@ -56,9 +62,9 @@ interface CompactedPagesDeps {
 export class CompactedPages {
   readonly #deps: CompactedPagesDeps;
   readonly #folder: string;
-  /** By name, least recently used first. Null: the range is not smaller. */
+  /** Kept ranges by name, least recently used first. Null if compaction did not make the range smaller. */
   readonly #kept = new Map<string, Compacted | null>();
-  /** When a build of a name failed, ms. */
+  /** By name, the time of a failed build in ms. */
   readonly #failedAtMs = new Map<string, number>();
   readonly #thread = new BuilderThread({
     module: new URL('./compaction-worker.ts', import.meta.url),
@@ -76,8 +82,8 @@ export class CompactedPages {
   }
 
   /**
-   * Page number `part` of a range; the first is 0. Throws squash_building during the build, squash_larger when the
-   * terminal must use ordinary pages, request_invalid when there is no such page.
+   * Returns page number `part` of a range, counted from 0. Throws squash_building during the build, squash_larger if
+   * the terminal must use ordinary pages, and request_invalid if the page does not exist.
    */
   page(range: CompactionRange, part: number): CompactedPage {
     const name = nameOf(range);
@@ -98,7 +104,10 @@ export class CompactedPages {
     return { read: () => readRange(this.#path(name), from, to), changes, bytes };
   }
 
-  /** Whether a range from this start turned out not to be smaller: then it is not built again for each new target. */
+  /**
+   * Reports whether compaction of an earlier range from this start did not make it smaller. Without this, each new
+   * target would start a new build.
+   */
   refused({ epoch, set, start }: Pick<CompactionRange, 'epoch' | 'set' | 'start'>): boolean {
     const prefix = `${epoch}-${set}-${start}-`;
     for (const [name, kept] of this.#kept) if (kept === null && name.startsWith(prefix)) return true;
@@ -140,7 +149,7 @@ export class CompactedPages {
     if ([...this.#kept.keys()].at(-1) === name) return;
     this.#kept.delete(name);
     this.#kept.set(name, kept);
-    // After a restart the time of the file gives the order of use.
+    // The file's modification time preserves the order of use across a restart.
     const now = new Date(this.#deps.now());
     utimesSync(`${this.#path(name)}.json`, now, now);
   }
@@ -155,14 +164,14 @@ export class CompactedPages {
     }
   }
 
-  /** Takes over pages that an earlier process built; removes unfinished files and pages of another form. */
+  /** Finds pages from an earlier process. Removes unfinished files and pages of another format. */
   #readFolder(): void {
     const files = readdirSync(this.#folder);
     const names = files.filter((file) => file.endsWith('.json')).map((file) => file.slice(0, -'.json'.length));
     const usedAtMs = new Map(names.map((name) => [name, statSync(`${this.#path(name)}.json`).mtimeMs]));
     for (const name of names.sort((a, b) => (usedAtMs.get(a) ?? 0) - (usedAtMs.get(b) ?? 0))) {
       const { squash: kept } = KeptFile.parse(JSON.parse(readFileSync(`${this.#path(name)}.json`, 'utf8')));
-      if (name.endsWith(`-${FORM}`) && (kept === null || existsSync(this.#path(name)))) this.#kept.set(name, kept);
+      if (name.endsWith(`-${FORMAT}`) && (kept === null || existsSync(this.#path(name)))) this.#kept.set(name, kept);
     }
     for (const file of files)
       if (!this.#kept.has(file.replace(/\.json$/, ''))) rmSync(path.join(this.#folder, file), { force: true });
@@ -173,7 +182,7 @@ export class CompactedPages {
   }
 }
 
-const nameOf = ({ epoch, set, start, target }: CompactionRange) => `${epoch}-${set}-${start}-${target}-${FORM}`;
+const nameOf = ({ epoch, set, start, target }: CompactionRange) => `${epoch}-${set}-${start}-${target}-${FORMAT}`;
 
 function readRange(file: string, from: number, to: number): Buffer {
   const bytes = Buffer.alloc(to - from);

@@ -5,7 +5,7 @@ import { FiltersSchema } from '../routing/filter-schema.ts';
 
 /** Calls to the thread that compacts a range of the log. */
 
-/** A range of a feed's log, after `start` and up to `target`, as a set of scopes sees it. */
+/** A range of a feed's log for one set of scopes, after `start` and up to `target`. */
 export const CompactionRange = z.object({
   epoch: Epoch,
   set: ScopeSet,
@@ -15,31 +15,31 @@ export const CompactionRange = z.object({
 });
 export type CompactionRange = z.output<typeof CompactionRange>;
 
-/** The range and where its log is. */
+/** A range and the location of its log. */
 export const CompactionSource = CompactionRange.extend({
-  /** The feed's database. */
+  /** Path of the feed's database. */
   file: z.string(),
   feed: z.string(),
   filters: FiltersSchema,
 });
 export type CompactionSource = z.output<typeof CompactionSource>;
 
-/** Compacted pages in a file, one after the other. */
+/** Compacted pages that follow each other in a file. */
 export const Compacted = z.object({
-  /** Where each page ends in the file, bytes. */
+  /** The offset of each page's end in the file, in bytes. */
   ends: z.array(z.int().positive()),
-  /** In all pages. */
+  /** Number of changes in all pages. */
   changes: z.int().nonnegative(),
-  /** Size of all pages, uncompressed. */
+  /** Uncompressed size of all pages. */
   bytes: z.int().positive(),
 });
 export type Compacted = z.output<typeof Compacted>;
 
-/** The largest range that is compacted, 512 MiB, takes minutes. */
+/** Time limit of a build. The largest range, 512 MiB, takes minutes. */
 const LONGEST_MS = 3_600_000;
 
 export const COMPACTION_CALLS = {
-  /** Writes the pages to `file`. Null: the range cannot be compacted, or would hardly be smaller. */
+  /** Writes the pages to `file`. Returns null if the range cannot be compacted or would hardly be smaller. */
   build: {
     in: z.object({ source: CompactionSource, file: z.string() }),
     out: Compacted.nullable(),

@@ -4,12 +4,12 @@ import { FLAG, INTEGER, query, row, TEXT, value } from '@tidemark/table-store/qu
 import { openWriter, prepared, type Writer } from '@tidemark/table-store/sqlite';
 
 /**
- * Reduces the lines of a range to net changes: a row inserted and then updated is one insert, a row inserted and deleted is
- * none. The caller adds lines in log order. A scratch file holds the rows, so that memory does not grow with the range. A
- * crash makes the file useless, so SQLite writes it without a journal.
+ * Reduces the lines of a range to net changes: an insert and an update of a row become one insert; an insert and a
+ * delete become nothing. The caller adds lines in log order. The rows are in a scratch file, so that memory does not
+ * grow with the range. The file has no journal, because nobody uses it after a crash.
  */
 
-/** The net changes of one kind of a table: rows or, of `d`, keys, as JSON text. */
+/** The net changes of one kind in a table, as JSON text: keys for `d`, rows for the other kinds. */
 interface NetChanges {
   kind: 'i' | 'u' | 'd';
   id: number;
@@ -18,7 +18,7 @@ interface NetChanges {
 
 interface NetTable {
   id: number;
-  /** All rows from before the range are gone; the rows it has now are inserts. */
+  /** Whether a truncate removed all rows from before the range, so that all net rows are inserts. */
   truncated: boolean;
 }
 
@@ -30,7 +30,7 @@ CREATE TABLE net_row (id INTEGER, key TEXT, existed INTEGER NOT NULL, row TEXT, 
 CREATE TABLE net_count (id INTEGER, row TEXT, n INTEGER NOT NULL, PRIMARY KEY (id, row)) WITHOUT ROWID;
 `;
 
-/** SQLite's page cache, MiB; the rest is in the file. */
+/** Size of SQLite's page cache in MiB. */
 const CACHE_MIB = 32;
 
 const TABLE = row({ id: INTEGER, truncated: FLAG });
@@ -40,7 +40,7 @@ export class NetRows {
   readonly #db: Writer;
   readonly #keys = new Map<number, number[]>();
 
-  /** Creates `file`, which the caller removes. */
+  /** Creates the scratch file. The caller must remove it. */
   constructor(file: string) {
     this.#db = openWriter(file, { synchronous: 'normal', cacheMib: CACHE_MIB });
     this.#db.pragma('journal_mode = OFF');
@@ -52,8 +52,11 @@ export class NetRows {
     this.#db.close();
   }
 
-  /** Takes a line of a table of this schema. False: the line changes the table itself, so that the range has no net rows. */
-  take(line: ChangeLine, schema: TableSchema): boolean {
+  /**
+   * Adds a line of a table with this schema. Returns false if the range cannot be compacted: for a replaced, dropped or
+   * altered table, and for an update of a keyless one.
+   */
+  addLine(line: ChangeLine, schema: TableSchema): boolean {
     const [kind, id] = line;
     if (kind === 'r' || kind === 'x' || kind === 'a') return false;
     const key = this.#keyOf(id, schema);
@@ -64,13 +67,13 @@ export class NetRows {
     return true;
   }
 
-  /** Tables that were touched, by id. */
+  /** Returns the tables with changes, by id. */
   tables(): NetTable[] {
     const rows = query(this.#db, 'SELECT id, truncated FROM net_table ORDER BY id', TABLE).all();
     return rows.map(({ id, truncated }) => ({ id, truncated: truncated === 1 }));
   }
 
-  /** The net changes of a table: each row once, by kind and then by key. */
+  /** Returns the net changes of a table: each row once, ordered by kind and then by key. */
   changes(id: number): NetChanges[] {
     if (this.#keys.get(id)?.length === 0)
       return [

@@ -6,8 +6,9 @@ import { PAGE_BYTES, type PageHeader, type PageTrailer } from '@tidemark/protoco
 const line = (value: unknown) => Buffer.from(`${JSON.stringify(value)}\n`);
 
 /**
- * Writes the pages of one transaction, one after the other, into a file: header, schemas, lines, trailer, each page like one
- * from the log. Call `begin`, `add` for each line, `commit`, and `close` whatever happened. The file is synced by `commit`.
+ * Writes the pages of one transaction to a file, one after another. Each has the same form as an ordinary page: header,
+ * schemas, lines, trailer. Call `begin`, then `add` for each line, then `commit`, which syncs the file. Always call
+ * `close`, even after an error.
  */
 export class PageFile {
   readonly #file: number;
@@ -19,13 +20,13 @@ export class PageFile {
   #ids = new Set<number>();
   #changes = 0;
   #part = 0;
-  /** Where each page ends in the file, bytes. */
+  /** The offset of each page's end in the file, in bytes. */
   readonly ends: number[] = [];
-  /** Totals of all pages. */
+  /** Number of changes and bytes of all pages. */
   changes = 0;
   bytes = 0;
 
-  /** `name`: the fields that all pages share. `from`: the seq from which the first one starts. */
+  /** `name` holds the header fields that all pages share. The first page starts from the seq `from`. */
   constructor(file: string, name: Omit<PageHeader, 'start'>, from: Seq, schemaLine: (id: number) => Buffer) {
     this.#file = openSync(file, 'w');
     this.#name = name;
@@ -37,7 +38,7 @@ export class PageFile {
     this.#push(line(['b', this.#name.target, committedAt]));
   }
 
-  /** Adds a line of table `id`. */
+  /** Adds an encoded line of the table `id`. */
   add(id: number, bytes: Buffer, changes: number): void {
     if (this.#size >= PAGE_BYTES) this.#end({ seq: this.#from, part: this.#part + 1 });
     this.#ids.add(id);
@@ -46,7 +47,7 @@ export class PageFile {
     this.#push(bytes);
   }
 
-  /** Ends the transaction and its last page, and syncs the file to disk. */
+  /** Writes the end of the transaction and of its last page, and syncs the file to disk. */
   commit(): void {
     this.#push(line(['c', this.#name.target, this.changes]));
     this.#end({ seq: this.#name.target, part: 0 });

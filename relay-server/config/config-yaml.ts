@@ -13,20 +13,20 @@ import {
 } from 'yaml';
 
 /**
- * Reads YAML and remembers where each field is, so that messages can name the line. It also finds constants that YAML reads
- * as another value than the text shows, such as `007` or `1e3`, because filters compare texts.
+ * Parses YAML and keeps the line of each field for messages. It also finds constants such as `007` or `1e3`, which YAML
+ * parses to a value with a different text. Filters compare texts, so such a constant would not match.
  */
 
-/** A YAML text as values, with the line of each field. */
+/** A parsed YAML text with the line of each field. */
 export interface YamlText {
   value: unknown;
-  /** The line of a field, or of the nearest field around it; null: there is none. */
+  /** Returns the line of a field, or of its nearest enclosing field. Null if neither exists. */
   lineOf(field: PropertyKey[]): number | null;
-  /** Messages about constants whose value YAML would write otherwise: `007`, `True`, `1e3`. */
+  /** Returns a message for each constant whose text YAML would change: `007`, `True`, `1e3`. */
   unclear(isConstant: (field: string[]) => boolean, place: (field: string[]) => string): string[];
 }
 
-/** Parses a text. Null: it is not valid YAML; the reasons, with lines, were added to `mistakes`. */
+/** Parses a text. If it is not valid YAML, adds the reasons with their lines to `mistakes` and returns null. */
 export function readYaml(text: string, mistakes: string[]): YamlText | null {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true });
@@ -62,12 +62,15 @@ export function readYaml(text: string, mistakes: string[]): YamlText | null {
   };
 }
 
-/** The text as plain values. Undefined: `tooMany` was called, because the values of its aliases would fill memory. */
+/**
+ * Converts a document to plain values. If its aliases would expand to too many values, calls `tooMany` and returns
+ * undefined.
+ */
 function valueOfAll(document: Document, tooMany: () => void): unknown {
   try {
     return document.toJS() ?? null;
   } catch (error) {
-    // Unresolved aliases were reported before, so only their number is left as a reason.
+    // Unresolved aliases have already been reported, so this error means that there are too many.
     if (!(error instanceof ReferenceError)) throw error;
     tooMany();
     return undefined;
@@ -85,8 +88,8 @@ function unclear(
       const field = [...path, pair].flatMap((each) => (isPair(each) ? [String(each.key)] : []));
       if (!isConstant(field)) return;
       for (const node of scalarsOf(pair.value, document)) {
-        const said = unlike(node);
-        if (said !== null) found.push(`${place(field)}: ${said}`);
+        const correction = correctionFor(node);
+        if (correction !== null) found.push(`${place(field)}: ${correction}`);
       }
       return visit.SKIP;
     },
@@ -100,8 +103,8 @@ function scalarsOf(value: unknown, document: Document): unknown[] {
   return isSeq(node) ? node.items.map(named) : [node];
 }
 
-/** What to write when YAML reads an unquoted value as another text; null: it does not. */
-function unlike(node: unknown): string | null {
+/** Returns the correction for an unquoted value that YAML would change, or null if YAML keeps its text. */
+function correctionFor(node: unknown): string | null {
   if (node === null) return 'no value is written; write null for NULL';
   if (!isScalar(node) || typeof node.value === 'string') return null;
   const source = node.source ?? '';

@@ -9,16 +9,16 @@ import { isAttribute, RelayYaml } from './relay-yaml.ts';
 /**
  * Reads relay.yaml into the configuration of a relay.
  *
- * Order: parse YAML, reject constants that YAML reads as another text, validate by the schema. All mistakes are reported
- * together, each with its line. Paths are relative to the file. It reads no other file and never fills in a default
- * that the schema does not declare.
+ * Order: parse the YAML, reject constants whose text YAML would change, validate against the schema. It reports all
+ * mistakes together, each with its line. Paths are relative to the file. It must not read any other file, and must not
+ * set a default that the schema does not declare.
  */
 
 type TableYaml = NonNullable<RelayYaml['feeds'][string]['tables']>[string];
 
-/** A feed of relay.yaml. */
+/** The configuration of one feed. */
 export interface FeedConfig {
-  /** Tables by name, and where the file names them; null: all tables with a key. */
+  /** Tables to publish, each with its place in the file. Null for all tables with a key. */
   publish: { name: string; at: string }[] | null;
   filters: Filters;
   retention: RelayYaml['feeds'][string]['retention'];
@@ -26,16 +26,16 @@ export interface FeedConfig {
 
 export interface Config extends Omit<RelayYaml, 'feeds'> {
   feeds: Record<string, FeedConfig>;
-  /** The file of tokens, beside the config: `relay.tokens.json` for `relay.yaml`. */
+  /** Path of the token file, in the folder of the config: `relay.tokens.json` for `relay.yaml`. */
   tokens: string;
-  /** Places of fields whose faults show only later: `relay.yaml line 2: data`. */
+  /** Places of fields that can turn out to be unusable only at start: `relay.yaml line 2: data`. */
   places: { listen: string; data: string };
 }
 
-/** The place of a field, for messages: `relay.yaml line 9: feeds.shop`. */
+/** Returns the place of a field, for messages: `relay.yaml line 9: feeds.shop`. */
 type Place = (field: PropertyKey[]) => string;
 
-/** Reads relay.yaml. Throws config_invalid that names every mistake with its line and field. */
+/** Reads relay.yaml. Throws config_invalid, which lists every mistake with its line and field. */
 export function readConfig(file: string): Config {
   const mistakes: string[] = [];
   let text: string;
@@ -63,7 +63,7 @@ function placeOf(read: YamlText | null, field: PropertyKey[]): string {
   return `${line === null ? '' : `line ${line}: `}${field.join('.') || 'the file'}`;
 }
 
-/** `feeds.shop.tables.stock.where.branch`. */
+/** Constants are at paths such as `feeds.shop.tables.stock.where.branch`. */
 const isConstant = (field: string[]) =>
   field.length === 6 && field[0] === 'feeds' && field[2] === 'tables' && field[4] === 'where';
 
@@ -71,10 +71,12 @@ function configOf(parsed: RelayYaml, file: string, place: Place): Config {
   const feeds = Object.entries(parsed.feeds).map(([name, { tables, retention }]): [string, FeedConfig] => {
     const at = (...field: string[]) => place(['feeds', name, 'tables', ...field]);
     const publish = tables ? Object.keys(tables).map((table) => ({ name: table, at: at(table) })) : null;
-    const filters = Object.entries(tables ?? {}).flatMap(([table, said]): [string, TableFilter][] =>
-      Object.keys(said.where).length === 0 && said.columns === undefined && said.indexes.length === 0
+    const filters = Object.entries(tables ?? {}).flatMap(([table, tableConfig]): [string, TableFilter][] =>
+      Object.keys(tableConfig.where).length === 0 &&
+      tableConfig.columns === undefined &&
+      tableConfig.indexes.length === 0
         ? []
-        : [[table, filterOf(said, (...field) => at(table, ...field))]],
+        : [[table, filterOf(tableConfig, (...field) => at(table, ...field))]],
     );
     return [name, { publish, filters: Object.fromEntries(filters), retention }];
   });
@@ -98,7 +100,7 @@ function filterOf({ where, columns, indexes }: TableYaml, at: (...field: string[
 
 function conditionOf(column: string, value: string | null | (string | null)[], at: string): Condition {
   if (isAttribute(value)) return { column, at, attribute: value.slice(1) };
-  // A constant that begins with $ is written with two.
+  // In relay.yaml, `$$` at the start of a constant stands for one `$`.
   const values = (Array.isArray(value) ? value : [value]).map((each) => each?.replace(/^\$\$/, '$') ?? null);
   return { column, at, values };
 }

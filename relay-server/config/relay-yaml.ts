@@ -2,10 +2,10 @@ import { FeedName } from '@tidemark/protocol/api';
 import { z } from 'zod';
 
 /**
- * The schema of relay.yaml: each key with its type, bounds, default and meaning.
+ * Defines the schema of relay.yaml: each key with its type, limits, default and description.
  *
- * It is the only place that defines a key. `npm run docs` generates docs/reference/relay-yaml.md from it, so a key needs
- * a description. A message completes "relay.yaml: line 9: feeds.shop: …".
+ * It is the only place that defines a key. `npm run docs` generates docs/reference/relay-yaml.md from it, so every key
+ * must have a description. Each message must complete the text "relay.yaml: line 9: feeds.shop: …".
  */
 
 const ADDRESS = 'write it as address:port, such as 127.0.0.1:4600';
@@ -18,12 +18,12 @@ const Listen = z
     return { host: text.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(text.slice(colon + 1)) };
   });
 
-/** Whether a value of `where` names an attribute: `$branch`. */
+/** Reports whether a value of `where` names an attribute, such as `$branch`. */
 export function isAttribute(value: unknown): value is string {
   return typeof value === 'string' && /^\$[A-Za-z_]\w*$/.test(value);
 }
 
-/** A constant as the text that filters compare; null is NULL. */
+/** Parses a constant to the text that filters compare. Null stands for NULL. */
 const Constant = z
   .union([z.string(), z.boolean(), z.null(), z.number()])
   .transform((value) => (value === null ? null : String(value)))

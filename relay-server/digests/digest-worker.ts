@@ -13,29 +13,30 @@ import { serveThread } from '../threads/worker-thread.ts';
 import { DIGEST_CALLS } from './digest-calls.ts';
 
 /**
- * The thread that reads snapshots for terminals that verify. Digests of several requests advance in turns; rows are read
- * in one go, because an answer is bounded. A snapshot is closed only when no request uses it.
+ * A thread that reads snapshots for terminals that verify their replica. Concurrent digest requests advance in turns. A
+ * request for rows runs without a break, because the size of its answer is limited. The thread closes a snapshot only
+ * when no request uses it.
  */
 
-/** Snapshots kept open; one that is in use does not count against it. */
+/** Maximum number of unused snapshots that the thread keeps open. */
 const FILES = 8;
 
 const STORED_SCHEMA = row({ id: INTEGER, schema: TEXT });
 
 interface OpenSnapshot {
   db: Reader;
-  /** By table id. */
+  /** The snapshot's tables by id. */
   tables: Map<number, TableRanges>;
-  /** Requests that use it now. */
+  /** Number of requests that use the snapshot. */
   users: number;
 }
 
-/** By file, least recently used first. */
+/** Open snapshots by file, least recently used first. */
 const open = new Map<string, OpenSnapshot>();
-/** The relay stops: requests end at their next step. */
+/** Whether the relay is stopping. If so, requests fail at their next step. */
 let closing = false;
 
-/** Throws snapshot_gone. */
+/** Returns an open snapshot, and opens it if necessary. Throws snapshot_gone. */
 function snapshot(file: string): OpenSnapshot {
   const known = open.get(file);
   if (known) {
@@ -60,7 +61,7 @@ function snapshot(file: string): OpenSnapshot {
   return opened;
 }
 
-/** The table that a request asks about. Throws request_invalid for a range that does not fit its key. */
+/** Returns the table of one part of a request. Throws request_invalid if the range does not match the table's key. */
 function tableOf({ tables }: OpenSnapshot, { table: id, range }: RowsRequest['asks'][number]): TableRanges {
   const table = tables.get(id);
   if (!table) throw new TidemarkError('request_invalid', { detail: `table: the snapshot has no table ${id}` });
@@ -68,12 +69,12 @@ function tableOf({ tables }: OpenSnapshot, { table: id, range }: RowsRequest['as
   return table;
 }
 
-/** Throws cancelled. */
+/** Throws cancelled if the relay is stopping. */
 function requireOpen(): void {
   if (closing) throw new TidemarkError('cancelled');
 }
 
-/** The body of a DigestAnswer. Other requests run between two steps of the computation. */
+/** Returns the body of a DigestAnswer. Other requests run between two steps of the computation. */
 async function digests(at: OpenSnapshot, asks: DigestRequest['asks']): Promise<string> {
   const answers: DigestPart[][] = [];
   for (const ask of asks)
@@ -81,7 +82,7 @@ async function digests(at: OpenSnapshot, asks: DigestRequest['asks']): Promise<s
   return JSON.stringify({ answers } satisfies z.input<typeof DigestAnswer>);
 }
 
-/** As many rows as fit one answer, and where the next answer continues. */
+/** Returns as many rows as fit in one answer, with the position at which the next request must continue. */
 function rows(at: OpenSnapshot, asks: RowsRequest['asks']): Buffer {
   const body: string[] = [];
   let size = 0;
@@ -114,7 +115,7 @@ function rows(at: OpenSnapshot, asks: RowsRequest['asks']): Buffer {
   return ended({ done: asks.length, after: null });
 }
 
-/** Runs `read` on a snapshot and keeps it open meanwhile. */
+/** Runs `read` on a snapshot, which remains open meanwhile. */
 async function using(
   file: string,
   read: (at: OpenSnapshot) => Buffer | Promise<Buffer>,
@@ -130,7 +131,7 @@ async function using(
   }
 }
 
-/** Ends the thread when it is to close and no request uses a snapshot. */
+/** Ends the thread if the relay is stopping and no request uses a snapshot. */
 function endIfDone(): void {
   if (!closing || [...open.values()].some(({ users }) => users > 0)) return;
   for (const { db } of open.values()) db.close();

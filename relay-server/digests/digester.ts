@@ -6,16 +6,19 @@ import { WorkerThread } from '../threads/worker-thread.ts';
 import { DIGEST_CALLS } from './digest-calls.ts';
 
 /**
- * Reads the snapshots of one feed for terminals that verify their replica. The work is done in a thread that exists while
- * requests arrive. Equal requests share one answer: a fleet that verifies asks for the same digests. See
+ * Reads the snapshots of one feed for terminals that verify their replica. A thread does the work; it exists only while
+ * requests arrive. Equal requests share one answer, because many terminals request the same digests. See
  * docs/decisions/2026-11-23-compare-with-a-snapshot.md.
  */
 
-/** Answers kept, bytes. */
+/** Maximum size of the cached answers, in bytes. */
 const CACHE_BYTES = 16 * 1024 * 1024;
-/** A request waits this long, then it is answered with `relay_busy`. The work continues, for when the terminal asks again. */
+/**
+ * How long a request waits before it is answered with `relay_busy`. The work continues, so that a later request finds
+ * the answer.
+ */
 const PATIENCE_MS = 5_000;
-/** A thread without requests for this long ends and closes its files. */
+/** The thread ends and closes its files after this time without requests. */
 const IDLE_MS = 60_000;
 
 export class Digester {
@@ -28,12 +31,15 @@ export class Digester {
   #running = 0;
   #idle: ReturnType<typeof setTimeout> | undefined;
 
-  /** The body of a DigestAnswer. Throws request_invalid, snapshot_gone, and relay_busy while it is computed. */
+  /**
+   * Returns the body of a DigestAnswer. Throws request_invalid, snapshot_gone, and relay_busy during a long
+   * computation.
+   */
   digests(file: string, { asks }: DigestRequest, coding: Coding): Promise<ReadyPage> {
     return this.#answer('digests', { file, asks }, coding);
   }
 
-  /** The body of an answer to rows. Throws request_invalid, snapshot_gone, relay_busy. */
+  /** Returns the body of the answer to a request for rows. Throws request_invalid, snapshot_gone, relay_busy. */
   rows(file: string, { asks }: RowsRequest, coding: Coding): Promise<ReadyPage> {
     return this.#answer('rows', { file, asks }, coding);
   }
@@ -41,7 +47,7 @@ export class Digester {
   async close(): Promise<void> {
     clearTimeout(this.#idle);
     if (!this.#thread.running) return;
-    // Answered or not, the thread has ended afterwards.
+    // `end` waits until the thread has ended, whether or not it answers this call.
     this.#thread.call('close', {}).catch(() => undefined);
     await this.#thread.end();
   }
@@ -52,7 +58,7 @@ export class Digester {
     coding: Coding,
   ): Promise<ReadyPage> {
     const name = `${method} ${input.file} ${createHash('sha256').update(JSON.stringify(input.asks)).digest('hex')}`;
-    return withPatience(this.#cache.get(name, coding, () => this.#call(method, input as never)));
+    return answerOrBusy(this.#cache.get(name, coding, () => this.#call(method, input as never)));
   }
 
   async #call(method: 'digests' | 'rows', input: { file: string; asks: DigestRequest['asks'] }): Promise<Buffer> {
@@ -68,7 +74,7 @@ export class Digester {
   }
 }
 
-async function withPatience(answer: Promise<ReadyPage>): Promise<ReadyPage> {
+async function answerOrBusy(answer: Promise<ReadyPage>): Promise<ReadyPage> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new TidemarkError('relay_busy')), PATIENCE_MS);

@@ -1,6 +1,9 @@
 import { type Attributes, type EntitledSet, entitledSet, type Filters } from '../routing/filters.ts';
 
-/** The sets of scopes of the terminals that asked since the relay started, each derived once from its attributes. */
+/**
+ * The entitled sets of all terminals that have sent a request since the relay started. Each set is derived only once
+ * from its attributes.
+ */
 export class Entitlements {
   readonly #filters: Filters;
   readonly #sets = new Map<string, EntitledSet>();
@@ -9,7 +12,7 @@ export class Entitlements {
     this.#filters = filters;
   }
 
-  /** The set of a terminal with these attributes. */
+  /** Returns the set of a terminal with these attributes. */
   of(attributes: Attributes): EntitledSet {
     const key = JSON.stringify(attributes);
     let set = this.#sets.get(key);
@@ -20,7 +23,7 @@ export class Entitlements {
     return set;
   }
 
-  /** The set of this id; undefined: no terminal of it has asked. */
+  /** Returns the set with this id, or undefined if no terminal with this set has sent a request. */
   byId(id: string): EntitledSet | undefined {
     return [...this.#sets.values()].find((set) => set.id === id);
   }

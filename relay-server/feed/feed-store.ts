@@ -8,15 +8,18 @@ import type { LogStore } from '../log/log-source.ts';
 import type { Retention } from '../log/retention.ts';
 
 /**
- * The committed state of a feed: its epoch, head and horizon, as the writer last reported them. The only way to the writer.
- * Requests are checked against this row in memory; they never wait for the writer.
+ * Holds the committed state of a feed (epoch, head, horizon) as the writer last reported it, and is the only caller of
+ * the writer. The relay checks requests against this state in memory, so that they never wait for the writer.
  */
 export class FeedStore implements LogStore {
   readonly #writer: FeedWriter;
   readonly #onBatch: (ingested: Ingested, moved: boolean) => void;
   #row: FeedRow;
 
-  /** `row`: as the store was opened. `onBatch` is called after each batch; `moved`: the head is another one than before. */
+  /**
+   * `row` is the state of the store when it was opened. Calls `onBatch` after each batch; `moved` is true if the head
+   * changed.
+   */
   constructor(writer: FeedWriter, row: FeedRow, onBatch: (ingested: Ingested, moved: boolean) => void) {
     this.#writer = writer;
     this.#row = row;
@@ -41,7 +44,7 @@ export class FeedStore implements LogStore {
     return ingested;
   }
 
-  /** One step of retention. Returns whether there is more to drop. */
+  /** Runs one step of retention. Returns whether there is more to drop. */
   async dropOldest(keep: Retention, nowMs: number): Promise<boolean> {
     const { horizon, more } = await this.#writer.dropOldest(keep, nowMs);
     if (horizon > this.#row.horizon) this.#row = { ...this.#row, horizon };
@@ -52,12 +55,12 @@ export class FeedStore implements LogStore {
     return this.#writer.close();
   }
 
-  /** Throws epoch_changed. */
+  /** Throws epoch_changed if this is not the current epoch. */
   requireEpoch(epoch: string): void {
     if (epoch !== this.#row.epoch) throw new TidemarkError('epoch_changed');
   }
 
-  /** Throws epoch_changed, behind_horizon, cursor_ahead, or target_invalid when the log does not hold this range. */
+  /** Throws epoch_changed, behind_horizon, cursor_ahead, or target_invalid if the log does not contain this range. */
   requireRange(epoch: string, start: PageStart, target: Seq): void {
     const { head, horizon } = this.#row;
     this.requireEpoch(epoch);

@@ -26,13 +26,13 @@ import { SourceLag } from './source-lag.ts';
  * One feed of the relay: creates the parts below, connects them, and gathers the facts of a status answer.
  *
  * This class must stay a coordinator. It may not
- * - contain SQL, read or write files, or start threads: that is the readers', the writer's and the builders' work;
- * - decide how a terminal catches up, or compute prices and times: `plan.ts` and `keeping-time.ts` are pure and do;
- * - know HTTP: no requests, headers, codings, ISO times or error bodies;
+ * - contain SQL, read or write files, or start threads: the readers, the writer and the builders do this;
+ * - decide how a terminal catches up, or compute costs and times: `plan.ts` and `keeping-time.ts` do this;
+ * - know HTTP: requests, headers, codings, ISO times or error bodies;
  * - know sessions or batches: they belong to the log source;
  * - keep state of its own about terminals, pages or snapshots.
  *
- * Order at the end: waiting requests are answered, then the parts that read are closed, then the source, then the writer.
+ * Order of {@link Feed.close}: answer waiting requests, then close the readers, then the log source, then the writer.
  */
 
 export interface FeedDeps {
@@ -40,7 +40,7 @@ export interface FeedDeps {
   log: (event: string, fields: Record<string, unknown>) => void;
 }
 
-/** The facts of a status answer, about the feed and one terminal. Times in ms, except the master's own texts. */
+/** The facts of a status answer about the feed and one terminal. Times are in ms, except for the master's own texts. */
 export interface FeedStatus {
   nowMs: number;
   row: FeedRow;
@@ -115,8 +115,8 @@ export class Feed {
   }
 
   /**
-   * Opens or creates the feed's store under `data` and runs retention once. Throws db_*, disk_full, or config_invalid when a
-   * filter does not fit its table.
+   * Opens or creates the feed's store in `data` and runs retention once. Throws db_*, disk_full, or config_invalid if a
+   * filter does not match its table.
    */
   static async open(name: string, data: string, config: FeedConfig, deps: FeedDeps): Promise<Feed> {
     const folder = path.join(data, name);
@@ -133,7 +133,7 @@ export class Feed {
     return feed;
   }
 
-  /** Answers all requests that wait, and closes the store. Uncommitted changes are dropped. */
+  /** Answers all waiting requests and closes the store. Drops uncommitted changes. */
   async close(): Promise<void> {
     this.release();
     this.#retention.stop();
@@ -150,22 +150,25 @@ export class Feed {
     this.#polls.wakeAll();
   }
 
-  /** The committed state. */
+  /** The committed state of the feed. */
   get row(): FeedRow {
     return this.#store.row;
   }
 
-  /** Why the store cannot be read; null: it can. */
+  /** Returns why the store cannot be read, or null if it can. */
   storeFault(): string | null {
     return this.#reader.fault();
   }
 
-  /** The set of scopes of a terminal with these attributes. */
+  /** Returns the entitled set of a terminal with these attributes. */
   entitled(attributes: Attributes): EntitledSet {
     return this.#entitlements.of(attributes);
   }
 
-  /** `cursor`: the terminal's; null: its replica is empty. `holds`: the set of scopes of its replica. */
+  /**
+   * Returns the facts for a terminal. `cursor` is its cursor, or null if its replica is empty. `holds` is the set of
+   * scopes in its replica.
+   */
   status(set: EntitledSet, cursor: Cursor | null, holds: ScopeSet): FeedStatus {
     const row = this.#store.row;
     const { behind, plan } = planOf({
@@ -193,20 +196,25 @@ export class Feed {
     };
   }
 
-  /** Resolves when the set has news after `after`, at the time limit, or when `signal` is aborted. */
+  /**
+   * Resolves when the log has transactions of the set after `after`, at the time limit, or when `signal` is aborted.
+   */
   async waitForNews(set: EntitledSet, after: Seq, timeoutMs: number, signal: AbortSignal): Promise<void> {
     const { head } = this.#store.row;
     if (after > head || this.#reader.behind(set, after, head).transactions > 0) return;
     await this.#polls.wait(set.scopes, timeoutMs, signal);
   }
 
-  /** Transactions of the set after a seq, oldest first. Throws epoch_changed. */
+  /** Lists transactions of the set after a seq, oldest first. Throws epoch_changed. */
   transactions(set: EntitledSet, epoch: string, after: Seq, limit: number): TransactionListBody {
     this.#store.requireEpoch(epoch);
     return { transactions: this.#reader.transactions(set, after, limit), head: this.#store.row.head };
   }
 
-  /** The feed's tables as the set has them. Counts missing changes when the cursor is one of the feed. */
+  /**
+   * Lists the feed's tables for a set. Counts the changes that the terminal is missing if its cursor belongs to the
+   * feed.
+   */
   tables(set: EntitledSet, cursor: Cursor | null): TableListBody {
     const { epoch, head } = this.#store.row;
     const known = cursor !== null && cursor.epoch === epoch && cursor.seq <= head ? cursor.seq : null;
@@ -216,7 +224,7 @@ export class Feed {
   #keepsUntilMs(after: Seq, { oldestAt }: BehindBody): number | null {
     if (oldestAt === null) return null;
     const { retention } = this.#config;
-    // The size of the log matters, and costs queries, only where it is limited.
+    // Only a size limit needs the size of the log, which costs queries.
     const log = retention.megabytes === null ? null : this.#reader.logSpan();
     return keepsUntilMs({
       nowMs: this.#deps.now(),

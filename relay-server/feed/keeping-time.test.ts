@@ -3,7 +3,7 @@ import { type KeepingFacts, keepsUntilMs } from './keeping-time.ts';
 
 const DAY = 86_400_000;
 const NOW = 100 * DAY;
-/** A log of 1 MB that grew over ten days; the terminal is missing its last 0.4 MB. */
+/** The facts of a log that grew by 1 MB over ten days. The terminal is missing its last 0.4 MB. */
 const facts = (more: Partial<KeepingFacts>): KeepingFacts => ({
   nowMs: NOW,
   retention: { days: 30, megabytes: null },
@@ -22,7 +22,7 @@ test('keeps the backlog for the configured days', () => {
 });
 
 test('ends earlier when the log will reach its size limit at the current rate of growth', () => {
-  // 0.6 MB of room at 0.1 MB a day.
+  // The log can grow by 0.6 MB, and grows by 0.1 MB a day.
   expect(keepsUntilMs(facts({ retention: { days: 30, megabytes: 1 } }))).toBe(NOW + 6 * DAY);
 });
 
@@ -30,7 +30,7 @@ test('a large size limit does not extend the configured days', () => {
   expect(keepsUntilMs(facts({ retention: { days: 30, megabytes: 100 } }))).toBe(NOW + 26 * DAY);
 });
 
-test('keeps a backlog that already exceeds the size limit until now', () => {
+test('returns the current time for a backlog that already exceeds the size limit', () => {
   expect(keepsUntilMs(facts({ retention: { days: 30, megabytes: 0.1 } }))).toBe(NOW);
 });
 
@@ -42,6 +42,6 @@ test.each([
   expect(keepsUntilMs(facts({ retention: { days: 30, megabytes: 1 }, log }))).toBe(NOW + 26 * DAY);
 });
 
-test('sets no limit when the time is outside the range of dates', () => {
+test('sets no limit if the time is beyond the range of dates', () => {
   expect(keepsUntilMs(facts({ retention: { days: 1e12, megabytes: null } }))).toBeNull();
 });

@@ -1,6 +1,7 @@
 /**
- * Status requests that wait for news. A request is answered by the first commit with changes in one of its scopes, at its
- * time limit, when its caller disconnects, or when the relay stops. A commit without changes in its scopes leaves it waiting.
+ * Holds status requests that wait for new transactions. A wait ends at the first commit with changes in one of the
+ * request's scopes, at its time limit, when the caller disconnects, or when the relay stops. Other commits do not end
+ * it.
  */
 
 interface Waiter {
@@ -11,7 +12,10 @@ interface Waiter {
 export class LongPolls {
   readonly #waiters = new Set<Waiter>();
 
-  /** Resolves on news, at the time limit, or when `signal` is aborted. The caller has checked that there is no news yet. */
+  /**
+   * Resolves at the next commit with changes in `scopes`, at the time limit, or when `signal` is aborted. The caller
+   * must have checked that there are no such changes yet.
+   */
   wait(scopes: readonly string[], timeoutMs: number, signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       const wake = () => {
@@ -24,17 +28,17 @@ export class LongPolls {
       const timer = setTimeout(wake, timeoutMs);
       this.#waiters.add(waiter);
       signal.addEventListener('abort', wake);
-      // The signal does not fire for a caller that has disconnected already.
+      // The signal does not fire if the caller has already disconnected.
       if (signal.aborted) wake();
     });
   }
 
-  /** Answers everyone who waits for changes in one of these scopes. */
+  /** Ends the waits for changes in any of these scopes. */
   wake(scopes: readonly string[]): void {
     for (const waiter of [...this.#waiters]) if (scopes.some((scope) => waiter.scopes.has(scope))) waiter.wake();
   }
 
-  /** Answers everyone. */
+  /** Ends all waits. */
   wakeAll(): void {
     for (const { wake } of [...this.#waiters]) wake();
   }

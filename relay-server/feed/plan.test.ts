@@ -14,7 +14,10 @@ const behind = (transactions: number, changes: number, bytes: number) => ({
   oldestAt: null,
 });
 
-/** A terminal at seq 10 of 20, in a log that reaches back to 5. Facts that cost a query must not be asked for. */
+/**
+ * The facts of a terminal at seq 10 of 20, with the horizon at 5. Facts that cost a query throw unless a test replaces
+ * them.
+ */
 const facts = (more: Partial<PlanFacts>): PlanFacts => ({
   head: at(20),
   horizon: seq(5),
@@ -71,7 +74,7 @@ describe('without a backlog to replay', () => {
   test.each([
     ['an empty replica', null, 'first'],
     ['a cursor past the head', at(21), 'cursor_ahead'],
-  ] as const)('%s needs a snapshot whatever scopes it holds', (_, cursor, reason) => {
+  ] as const)('%s needs a snapshot whatever scopes the replica holds', (_, cursor, reason) => {
     expect(planOf(facts({ cursor, holds: 'other', size, snapshot: noSnapshot })).plan).toMatchObject({ reason });
   });
 });
@@ -119,7 +122,7 @@ describe('a backlog', () => {
     const plan = planOf(
       facts({ behind: () => behind(2, 1_000, 150_000), size: () => ({ rows: 900, tables: 3 }), snapshot: noSnapshot }),
     ).plan;
-    // 150 bytes a change suggest 150 bytes a row: 900 rows at half of that.
+    // 150 bytes per change suggest 150 bytes per row. 900 rows, compressed to half their size, are 67,500 bytes.
     expect(plan).toEqual({ by: 'snapshot', scopes: 'all', reason: 'cheaper', rows: 900, tables: 3, bytes: 67_500 });
   });
 

@@ -3,9 +3,9 @@ import type { Cursor, Seq } from '@tidemark/protocol/cursor';
 import type { ScopeSet } from '@tidemark/protocol/page';
 
 /**
- * Decides how a terminal catches up, and what that costs in bytes over the network. Pure: the same facts give the same
- * plan, nothing is read or changed here. Facts that cost a query are functions, and are asked for only when the decision
- * depends on them, so that the answer to a terminal that is caught up costs almost nothing.
+ * Decides how a terminal catches up, and estimates the bytes to download. Pure: the plan depends only on the facts.
+ * Facts that cost a query are functions, called only if the decision depends on them. So the answer to a terminal that
+ * is caught up costs almost nothing.
  */
 
 export type Plan = RelayStatusBody['plan'];
@@ -20,49 +20,54 @@ export interface ReadySnapshot {
   rows: number;
   /** Size of the SQLite file. */
   bytes: number;
-  /** Size of its smallest form, which terminals download. */
+  /** Size of the smallest encoded file, which terminals download. */
   downloadBytes: number;
 }
 
 export interface PlanFacts {
-  /** Null: the relay has no base yet. */
+  /** The head of the feed; null before the first base copy. */
   head: Cursor | null;
   /** The oldest seq from which a pull can start. */
   horizon: Seq;
-  /** The terminal's cursor; null: its replica is empty. */
+  /** The terminal's cursor; null if its replica is empty. */
   cursor: Cursor | null;
   /** The set of scopes that the terminal is entitled to. */
   entitled: ScopeSet;
-  /** The set of scopes that its replica holds. */
+  /** The set of scopes in the terminal's replica. */
   holds: ScopeSet;
-  /** The backlog between the cursor and the head. Asked for only when the log holds the cursor. */
+  /** Returns the backlog between the cursor and the head. Called only if the log contains the cursor. */
   behind: () => BehindBody;
-  /** Rows and tables of the entitled set. */
+  /** Returns the number of rows and tables of the entitled set. */
   size: () => Size;
-  /** An upper bound of the rows that changed after the cursor. */
+  /** Returns an upper bound on the number of rows that changed after the cursor. */
   changedRows: () => number;
-  /** The newest snapshot of the entitled set; null: none is ready. */
+  /** Returns the newest snapshot of the entitled set, or null if none is ready. */
   snapshot: () => ReadySnapshot | null;
-  /** Compressed size of all pages so far by their plain size, 0 to 1; null: none was compressed. */
+  /**
+   * Compressed size of all pages so far divided by their uncompressed size, 0 to 1. Null if none has been compressed.
+   */
   pageRatio: number | null;
-  /** Whether compacting from the cursor was tried and did not make the pages smaller. */
+  /** Returns whether an earlier compaction from the cursor did not make the pages smaller. */
   compactionRefused: () => boolean;
 }
 
 interface Planned {
-  /** Null: the cursor is not one that a pull can start from. */
+  /** The backlog; null if a pull cannot start from the cursor. */
   behind: BehindBody | null;
   plan: Plan;
 }
 
-/** Size of a row in a snapshot before one was built, bytes. */
+/** Assumed size of a row before the first snapshot is built, in bytes. */
 const ROW_BYTES = 120;
-/** Compression ratio before anything was compressed. */
+/** Assumed compression ratio before anything has been compressed. */
 const COMPRESSION_RATIO = 0.3;
-/** Below this size of the backlog, bytes, compaction is not worth a build; above the upper one a build takes too long. */
+/**
+ * Backlogs between these sizes, in bytes, are compacted. For a smaller one a build is not worthwhile; for a larger one
+ * it takes too long.
+ */
 const COMPACTION_MIN_BYTES = 1024 * 1024;
 const COMPACTION_MAX_BYTES = 512 * 1024 * 1024;
-/** A backlog up to this size, bytes, never costs more than a snapshot: the comparison is skipped. */
+/** A backlog up to this size, in bytes, is sent as pages without estimating the cost of a snapshot. */
 const SMALL_BACKLOG_BYTES = 64 * 1024;
 
 export function planOf(facts: PlanFacts): Planned {
@@ -78,7 +83,7 @@ export function planOf(facts: PlanFacts): Planned {
   return { behind, plan: pagesOrSnapshot(facts, behind) };
 }
 
-/** Why the cursor says nothing about this feed; null: it is one of its seqs. */
+/** Returns why the cursor does not belong to this feed, or null if it does. */
 function snapshotReason({ cursor }: PlanFacts, head: Cursor): SnapshotReason | null {
   if (cursor === null) return 'first';
   if (cursor.epoch !== head.epoch) return 'epoch_changed';
@@ -103,7 +108,10 @@ function pagesOrSnapshot(facts: PlanFacts, behind: BehindBody): Plan {
   return { by: 'pages', scopes, bytes, squashed: compacted };
 }
 
-/** `rowBytes`: size of a row as the backlog suggests it, for a set of which no snapshot was built. */
+/**
+ * Estimates the download size of a snapshot. `rowBytes` is the size of a row in the backlog, used if no snapshot of the
+ * set has been built.
+ */
 function snapshotCost(facts: PlanFacts, rowBytes = ROW_BYTES): Size & { bytes: number } {
   const size = facts.size();
   const snapshot = facts.snapshot();
@@ -114,7 +122,7 @@ function snapshotCost(facts: PlanFacts, rowBytes = ROW_BYTES): Size & { bytes: n
   return { ...size, bytes: Math.ceil(size.rows * perRow) };
 }
 
-/** Compression ratio: that of the pages so far, else that of the set's snapshot, else a typical one. */
+/** Returns the compression ratio of the pages so far, or of the set's snapshot, or a typical one. */
 function compressionRatio({ pageRatio, snapshot }: PlanFacts): number {
   if (pageRatio !== null) return pageRatio;
   const ready = snapshot();

@@ -1,9 +1,9 @@
 /**
- * Runs retention when the feed opens and then every minute, step by step, so that batches are applied between two steps.
- * A step that fails has dropped nothing and is tried again at the next run.
+ * Runs retention when the feed opens and then every minute. A run consists of steps, so that the writer can apply
+ * batches between them. A failed step drops nothing; the next run repeats it.
  */
 
-/** How often retention runs, ms. */
+/** How often retention runs, in ms. */
 const EVERY_MS = 60_000;
 
 export class RetentionSchedule {
@@ -12,7 +12,7 @@ export class RetentionSchedule {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #stopped = false;
 
-  /** `step` drops a bounded number of transactions and returns whether there is more to drop. */
+  /** `step` must drop a limited number of transactions and return whether there is more to drop. */
   constructor(step: () => Promise<boolean>, onFailure: (error: unknown) => void) {
     this.#step = step;
     this.#onFailure = onFailure;

@@ -32,7 +32,7 @@ test('the lag counts from the newest transaction if that is later than the last 
   expect(lag.lagMs).toBe(5_000);
 });
 
-test("without a heartbeat the relay's own clock measures the lag, which is never negative", () => {
+test("without a heartbeat, the relay's clock determines the lag, which is never negative", () => {
   nowMs = Date.parse(at(40));
   lag.onBatch(null, at(30));
   expect(lag.lagMs).toBe(10_000);

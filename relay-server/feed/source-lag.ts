@@ -1,21 +1,21 @@
 import type { Heartbeat } from '../ingest/writer-calls.ts';
 
 /**
- * How old the relay's data is. The feed reports the master's clock and the end of its log in heartbeats. The lag is the time since the relay held everything that the master
- * had: at a heartbeat sent from the end of the master's log, or when its newest transaction was committed. A transaction
- * that has been read but not committed does not count.
+ * Computes how old the relay's data is. The lag is the time since the relay last held everything that the master had.
+ * That was at the last heartbeat sent from the end of the master's log, or at the commit of the relay's newest
+ * transaction if that was later. A transaction that the relay has not committed yet does not count.
  */
 
-/** A feed that was silent for this long is not connected, ms. It sends a heartbeat every 5 s. */
+/** A feed counts as disconnected after this silence, in ms. It sends a heartbeat every 5 s. */
 const SILENT_MS = 20_000;
 
 export class SourceLag {
   readonly #now: () => number;
-  /** When the relay last held everything, by the master's clock, ms. */
+  /** When the relay last held everything that the master had, by the master's clock, in ms. */
   #completeAtMs = 0;
-  /** When a batch last arrived, by the relay's clock, ms; null: not since the relay started. */
+  /** When the last batch arrived, by the relay's clock, in ms; null if none has arrived since the relay started. */
   heardAtMs: number | null = null;
-  /** Null: not known. */
+  /** The lag in ms; null if unknown. */
   lagMs: number | null = null;
 
   constructor(now: () => number) {
@@ -27,7 +27,10 @@ export class SourceLag {
     return this.heardAtMs !== null && this.#now() - this.heardAtMs < SILENT_MS;
   }
 
-  /** A batch was committed. `committedAt`: the master's text of the newest transaction; null: there is none. */
+  /**
+   * Called after a batch is committed. `committedAt` is the commit time of the newest transaction, as the master wrote
+   * it, or null if there is none.
+   */
   onBatch(heartbeat: Heartbeat | null, committedAt: string | null): void {
     this.heardAtMs = this.#now();
     this.lagMs = this.#lagAfter(heartbeat, committedAt);
@@ -39,7 +42,7 @@ export class SourceLag {
       return 0;
     }
     if (committedAt === null) return null;
-    // A batch without a heartbeat does not carry the master's clock, so the relay's is used.
+    // A batch without a heartbeat does not contain the master's clock, so use the relay's.
     const masterNowMs = heartbeat ? Date.parse(heartbeat.masterTime) : (this.heardAtMs ?? this.#now());
     return Math.max(0, masterNowMs - Math.max(Date.parse(committedAt), this.#completeAtMs));
   }

@@ -14,12 +14,13 @@ import { terminalRoutes } from './routes/terminal-routes.ts';
 import { NEVER_CACHED, sendBytes, sendJson } from './send.ts';
 
 /**
- * The relay's HTTP side. For each request, in this order: safe headers, the route, the key, its role, its feed, the protocol
- * version, the input, the handler. Whatever is thrown on the way is answered as a problem and logged, once, here.
+ * The relay's HTTP server. It first sets the safe headers and finds the route. Then it checks the key, its role, its
+ * feed, the protocol version and the input, in this order, and runs the handler. It answers every error with a problem
+ * body and logs it once.
  */
 
 interface AppDeps extends OperationsDeps {
-  /** The relay's name, as people see it. */
+  /** The relay's display name. */
   name: string;
   tokens: Tokens;
   log: (event: string, fields: Record<string, unknown>) => void;
@@ -27,7 +28,7 @@ interface AppDeps extends OperationsDeps {
   stopping: AbortSignal;
 }
 
-/** The headers of helmet, set without it, because its middleware costs more than a status answer. */
+/** The headers that helmet would set. Its middleware would cost more than a status answer. */
 const SAFE_HEADERS: [string, string][] = [
   ['x-content-type-options', 'nosniff'],
   ['content-security-policy', "default-src 'none'; frame-ancestors 'none'"],
@@ -36,7 +37,7 @@ const SAFE_HEADERS: [string, string][] = [
   ['strict-transport-security', 'max-age=31536000; includeSubDomains'],
 ];
 
-/** Requests without a valid key that one address may send per minute. */
+/** Maximum number of requests without a valid key per address and minute. */
 const BAD_TOKENS_A_MINUTE = 120;
 
 export function createApp(deps: AppDeps): Express {
@@ -60,7 +61,8 @@ export function createApp(deps: AppDeps): Express {
     const method = route.method === 'GET' ? 'get' : 'post';
     app[method](route.path.pattern, (request: Request, response: Response, next: NextFunction) => {
       serve(route, deps, request, response).catch((error: unknown) => {
-        // Only requests without a valid key are counted: a fleet behind one address is not slowed down.
+        // The limit counts only requests without a valid key, so that it does not slow down many terminals behind one
+        // address.
         if (error instanceof TidemarkError && error.code === 'token_invalid')
           guard(request, response, (limited?: unknown) => next(limited ?? error));
         else next(error);
@@ -79,7 +81,9 @@ export function createApp(deps: AppDeps): Express {
   return app;
 }
 
-/** Runs the checks of a route in the order of the header, then its handler. Throws the error that the caller gets. */
+/**
+ * Runs the checks in the order that the module's header lists, then the handler. Throws the error with which to answer.
+ */
 async function serve(route: Route, deps: AppDeps, request: Request, response: Response): Promise<void> {
   const bearer = authenticate(deps, request);
   if (bearer.role !== route.role) throw new TidemarkError('role_denied', { need: route.role });
@@ -97,7 +101,7 @@ async function serve(route: Route, deps: AppDeps, request: Request, response: Re
   let signal: AbortSignal | undefined;
   const call = {
     ...{ input: input.data, feed, bearer, request, response },
-    // Created only for handlers that use it: creating one costs more than a status answer.
+    // Created only if the handler uses it, because creating a signal costs more than a status answer.
     get signal(): AbortSignal {
       signal ??= AbortSignal.any([whenClosed(response), deps.stopping]);
       return signal;
@@ -105,21 +109,21 @@ async function serve(route: Route, deps: AppDeps, request: Request, response: Re
   };
   if (route.kind === 'bytes') return route.handle(call);
   const answer = route.handle(call);
-  // Most handlers return a value, and awaiting it would cost a turn of the event loop.
+  // Most handlers return a plain value, and awaiting it would cost a turn of the event loop.
   const value = answer instanceof Promise ? await answer : answer;
   if (!response.destroyed) sendJson(response, value);
 }
 
 const DISCONNECTED = new Error('the caller disconnected');
 
-/** Aborted when the connection closes, with or without an answer. */
+/** Returns a signal that is aborted when the connection closes, with or without an answer. */
 function whenClosed(response: Response): AbortSignal {
   const gone = new AbortController();
   response.once('close', () => gone.abort(DISCONNECTED));
   return gone.signal;
 }
 
-/** The holder of the request's key. Throws token_invalid, for a missing key too. */
+/** Returns the holder of the request's key. Throws token_invalid for an invalid or missing key. */
 function authenticate(deps: AppDeps, request: { headers: { authorization?: string | undefined } }): Bearer {
   const [, token] = /^Bearer ([\x21-\x7e]{1,500})$/i.exec(request.headers.authorization ?? '') ?? [];
   const bearer = token === undefined ? null : deps.tokens.find(token, deps.now());
@@ -127,7 +131,7 @@ function authenticate(deps: AppDeps, request: { headers: { authorization?: strin
   return bearer;
 }
 
-/** Answers with the problem of an error and logs it once. Errors without a code are logged with their stack. */
+/** Answers with a problem body and logs the error once. Logs the stack of errors without a code. */
 function answerError(deps: AppDeps, thrown: unknown, request: Request, response: Response, next: NextFunction): void {
   const error = asTidemarkError(thrown);
   const requestId = randomUUID();
@@ -141,7 +145,7 @@ function answerError(deps: AppDeps, thrown: unknown, request: Request, response:
     ...(error.code === 'internal' ? { stack: stackOf(error) } : {}),
   });
   if (response.headersSent) {
-    // A connection that ends early shows the caller that the answer is incomplete.
+    // Close the connection early, so that the caller detects an incomplete answer.
     response.destroy();
     return;
   }
@@ -151,14 +155,14 @@ function answerError(deps: AppDeps, thrown: unknown, request: Request, response:
     ...NEVER_CACHED,
     [HEADERS.request]: requestId,
     ...(status === 503 || status === 429 ? { 'retry-after': '1' } : {}),
-    // The rest of the body was not read, so the connection cannot be used again.
+    // The rest of the body is unread, so the connection cannot be reused.
     ...(status === 413 ? { connection: 'close' } : {}),
   };
   sendBytes(response, 'application/problem+json', { bytes, coding: 'identity' }, headers, status);
   void next;
 }
 
-/** Where an unexpected error came from: in the thread that reported it, or here. */
+/** Returns the stack of an unexpected error, from the thread that reported it or from this one. */
 function stackOf(error: TidemarkError): string | undefined {
   if (error instanceof FaultError) return error.fault.detail;
   return error.cause instanceof Error ? error.cause.stack : error.stack;

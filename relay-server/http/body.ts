@@ -1,9 +1,9 @@
 import type { IncomingMessage } from 'node:http';
 import { TidemarkError } from '@tidemark/protocol/errors';
 
-/** Reads request bodies, bounded in size. The caller has authenticated the request. */
+/** Reads request bodies up to a size limit. The caller must have authenticated the request. */
 
-/** All bytes of a body, in a buffer of their own, so that it can move to another thread. Throws body_too_large. */
+/** Reads a body into its own buffer, so that it can be transferred to another thread. Throws body_too_large. */
 export async function readBody(request: IncomingMessage, limit: number): Promise<Uint8Array<ArrayBuffer>> {
   const declared = Number(request.headers['content-length'] ?? 0);
   if (declared > limit) throw new TidemarkError('body_too_large', { limit });
@@ -23,7 +23,7 @@ export async function readBody(request: IncomingMessage, limit: number): Promise
   return bytes;
 }
 
-/** A body as JSON. Throws request_invalid. */
+/** Parses a body as JSON. Throws request_invalid. */
 export function json(bytes: Uint8Array): unknown {
   try {
     return JSON.parse(Buffer.from(bytes).toString('utf8'));

@@ -1,8 +1,11 @@
-/** The part of negotiator 1 that the relay uses; the package has no types of its own. */
+/** Types of the functions of negotiator 1 that the relay uses. The package has no types. */
 declare module 'negotiator' {
   export default class Negotiator {
     constructor(request: { headers: { 'accept-encoding'?: string | undefined } });
-    /** The best of `available` that the request accepts, by its weights and then by `preferred`; undefined: none is. */
+    /**
+     * Returns the best of `available` that the request accepts, by weight and then by the order of `preferred`. Returns
+     * undefined if it accepts none.
+     */
     encoding<T extends string>(available: readonly T[], options: { preferred: readonly T[] }): T | undefined;
   }
 }

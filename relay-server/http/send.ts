@@ -1,9 +1,11 @@
 import type { ServerResponse } from 'node:http';
 import type { ReadyPage } from '../pages/page-cache.ts';
 
-/** Writes answers that are ready as bytes. `res.send` is not used: it hashes each body for an ETag. */
+/** Sends answers that are already encoded. It avoids `res.send`, which hashes each body for an ETag. */
 
-/** For pages and snapshots: any cache may keep them, but one shared between terminals must keep them apart by their key. */
+/**
+ * Headers of pages and snapshots. Any cache may keep them, but a shared cache must store them separately for each key.
+ */
 export const FOREVER = {
   'cache-control': 'public, max-age=31536000, immutable',
   vary: 'Accept-Encoding, Authorization',

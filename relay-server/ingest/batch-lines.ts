@@ -4,14 +4,15 @@ import { BatchLine } from '@tidemark/protocol/lines';
 import { BatchTrailer } from '@tidemark/protocol/page';
 
 /**
- * Takes a batch apart. It checks the trailer before it reads any line. The wire's schema parses the lines, except the values
- * of row lines: the code that applies rows checks them, because checking each value here would cost more than the apply.
+ * Verifies a batch and parses its lines. The trailer is verified before any line is read. The wire schema validates the
+ * lines, except the values of row lines. The code that applies rows validates those, because doing it here would cost
+ * more than applying them.
  */
 
 const NEWLINE = 0x0a;
 const ROW_LINES = new Set(['i', 'u', 'd']);
 
-/** The lines of a batch whose trailer is right. Throws batch_corrupt. */
+/** Returns the lines of a batch after verifying its trailer. Throws batch_corrupt. */
 export function verifiedBody(batch: Buffer): Buffer {
   const trailerAt = batch.length < 2 ? 0 : batch.lastIndexOf(NEWLINE, batch.length - 2) + 1;
   let trailer: BatchTrailer;
@@ -25,12 +26,12 @@ export function verifiedBody(batch: Buffer): Buffer {
   return body;
 }
 
-/** Where the line that begins at `from` ends, after its newline. */
+/** Returns the offset after the newline of the line that begins at `from`. */
 export function endOfLine(body: Buffer, from: number): number {
   return body.indexOf(NEWLINE, from) + 1;
 }
 
-/** Throws batch_invalid. `number`: the line's, from 1. */
+/** Parses a line. `number` is its number in the batch, from 1. Throws batch_invalid. */
 export function parseLine(bytes: Buffer, number: number): BatchLine {
   let line: unknown;
   try {
@@ -52,13 +53,13 @@ export function parseLine(bytes: Buffer, number: number): BatchLine {
   return parsed.data;
 }
 
-/** A line as the log stores and sends it. */
+/** Encodes a line as the log stores and sends it. */
 export const encodeLine = (line: unknown): Buffer => Buffer.from(`${JSON.stringify(line)}\n`);
 
 export const invalidLine = (number: number, detail: string): TidemarkError =>
   new TidemarkError('batch_invalid', { detail: `line ${number}: ${detail}` });
 
-/** Applies a line. An error about the rows becomes batch_invalid with the number of the line. */
+/** Applies a line. Converts an error about its rows to batch_invalid with the number of the line. */
 export function applyingLine<T>(number: number, apply: () => T): T {
   try {
     return apply();

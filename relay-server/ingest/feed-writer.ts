@@ -5,8 +5,8 @@ import { WorkerThread } from '../threads/worker-thread.ts';
 import { type Dropped, type Ingested, type SessionState, WRITER_CALLS } from './writer-calls.ts';
 
 /**
- * The relay's end of a feed's writer thread. The thread runs calls in the order in which they arrive. When it dies, its
- * pending calls are rejected, SQLite rolls back their uncommitted changes, and the next call starts another thread.
+ * Calls a feed's writer thread. The thread runs calls in order of arrival. If it dies, its pending calls are rejected,
+ * SQLite rolls back uncommitted changes, and the next call starts a new thread.
  */
 export class FeedWriter {
   readonly #thread: WorkerThread<typeof WRITER_CALLS>;
@@ -20,7 +20,7 @@ export class FeedWriter {
     });
   }
 
-  /** Opens or creates the store. Throws db_*, disk_full, or config_invalid when a filter does not fit its table. */
+  /** Opens or creates the store. Throws db_*, disk_full, or config_invalid if a filter does not match its table. */
   async open(): Promise<void> {
     await this.#thread.call('open', {});
   }
@@ -29,21 +29,21 @@ export class FeedWriter {
     return this.#thread.call('session', { source, base });
   }
 
-  /** Applies a batch. The bytes move to the thread: the caller's buffer is empty afterwards. */
+  /** Applies a batch. Transfers the bytes to the thread, which empties the caller's buffer. */
   batch(bytes: Uint8Array<ArrayBuffer>): Promise<Ingested> {
     return this.#thread.call('batch', { bytes }, [bytes.buffer]);
   }
 
-  /** One step of retention. `nowMs`: the relay's clock. */
+  /** Runs one step of retention. `nowMs` is the relay's clock. */
   dropOldest(keep: Retention, nowMs: number): Promise<Dropped> {
     return this.#thread.call('dropOldest', { keep, nowMs });
   }
 
-  /** Closes the store. Uncommitted changes are dropped. */
+  /** Closes the store and drops uncommitted changes. */
   async close(): Promise<void> {
     if (!this.#thread.running) return;
     await this.#thread.call('close', {});
-    // Idle since its answer.
+    // The thread has been idle since its answer, so terminating it is safe.
     await this.#thread.terminate();
   }
 }

@@ -16,17 +16,17 @@ import { dropOldest, type Retention } from '../log/retention.ts';
 import type { Filters } from '../routing/filters.ts';
 import { Routers } from '../routing/routers.ts';
 import { RoutedWriter } from './routed-writer.ts';
-import { countRows, takeFilters } from './scope-counts.ts';
+import { applyFilters, countRows } from './scope-counts.ts';
 import type { Dropped } from './writer-calls.ts';
 
 const STORED_SCHEMA = row({ id: INTEGER, schema: TEXT });
 
 /**
- * A feed's store, from the writer's side: the mirror, the log, the feed's row, and their state in memory.
+ * The writer's view of a feed's store: the mirror, the log, the feed's row, and their state in memory.
  *
- * All changes belong to one open SQLite transaction, which `open` begins and only `commit` ends; until then the feed's row in
- * memory is ahead of the one on disk. `rollback` brings memory and disk back to the last commit. This class knows no lines:
- * {@link Ingest} decides when to commit.
+ * All changes belong to one SQLite transaction, which `open` begins and `commit` ends. Until then the feed's row in
+ * memory is ahead of the one on disk. `rollback` resets memory and disk to the last commit. {@link Ingest} decides when
+ * to commit.
  */
 export class IngestStore {
   readonly db: Writer;
@@ -38,8 +38,8 @@ export class IngestStore {
   #feed: FeedRow;
 
   /**
-   * Migrates the store to the present format. With filters other than before, the increments that were routed by those are
-   * dropped. Throws config_invalid when a filter does not fit its table, db_newer_version, db_*, disk_full.
+   * Migrates the store to the current format. If the filters have changed, drops the increments, which were routed by
+   * the old filters. Throws config_invalid if a filter does not match its table, db_newer_version, db_*, disk_full.
    */
   constructor(db: Writer, filters: Filters) {
     this.db = db;
@@ -48,7 +48,7 @@ export class IngestStore {
     this.routers = new Routers(filters);
     this.totals = new LogTotals(db);
     this.#writer = new RoutedWriter(db, this.tables, this.routers);
-    takeFilters(db, filters, this.tables.list());
+    applyFilters(db, filters, this.tables.list());
     this.#feed = this.#readFeed();
     this.#readSchemas();
   }
@@ -57,7 +57,7 @@ export class IngestStore {
     return this.#feed;
   }
 
-  /** The schema of a declared table id; undefined: it is not declared. */
+  /** Returns the schema of a table id, or undefined if the id is not declared. */
   schema(id: number): TableSchema | undefined {
     return this.#schemas.get(id);
   }
@@ -67,7 +67,7 @@ export class IngestStore {
     if (!this.db.inTransaction) this.db.exec('BEGIN IMMEDIATE');
   }
 
-  /** Makes everything durable. */
+  /** Commits all changes, which are then durable. */
   commit(): void {
     if (!this.db.inTransaction) return;
     this.tables.saveCounts();
@@ -90,8 +90,9 @@ export class IngestStore {
   }
 
   /**
-   * Prepares for a session. Another master's positions mean nothing here, and none does before a base. A relay that was set
-   * back would assign seqs again that terminals know, so it begins a new epoch.
+   * Prepares for a session. Forgets the position if the master is another one, or if a base copy follows. Begins a new
+   * epoch if the relay was set back, because it would otherwise assign seqs that terminals already know to other
+   * transactions.
    */
   beginSession(source: string, base: SessionRequest['base']): void {
     if (source === this.#feed.source && !base) return;
@@ -106,7 +107,7 @@ export class IngestStore {
     this.#feed = this.#readFeed();
   }
 
-  /** One step of retention. It does nothing while a transaction is open across batches. */
+  /** Runs one step of retention. Does nothing while a transaction is open across batches. */
   dropOldest(keep: Retention, nowMs: number): Dropped {
     if (this.db.inTransaction) return { horizon: this.#feed.horizon, more: false };
     const dropped = dropOldest(this.db, keep, nowMs);
@@ -114,7 +115,10 @@ export class IngestStore {
     return dropped;
   }
 
-  /** Declares a version of a table's schema. Throws batch_invalid when the id was declared otherwise, filter_invalid. */
+  /**
+   * Declares a version of a table's schema. Throws filter_invalid, or batch_invalid if the id already has another
+   * schema.
+   */
   declare(id: number, schema: TableSchema): void {
     const known = this.#schemas.get(id);
     if (known && !sameSchema(known, schema))
@@ -127,7 +131,7 @@ export class IngestStore {
     prepared(this.db, 'UPDATE tidemark_feed SET next_table_id = max(next_table_id, ?)').run(id + 1);
   }
 
-  /** Applies a change to the mirror and adds it to a transaction's log. `bytes`: the line. */
+  /** Applies a change to the mirror and adds it to a transaction's log. `bytes` is the encoded line. */
   write(log: LogWriter, line: ChangeLine, bytes: Buffer): void {
     if (line[0] !== 'x') {
       const schema = this.#schemas.get(line[1]);
@@ -136,24 +140,27 @@ export class IngestStore {
     this.#writer.write(log, line, bytes);
   }
 
-  /** The master committed nothing up to a position that the store does not have: it may be confirmed once committed. */
+  /**
+   * Advances the position to that of a heartbeat: the master has committed nothing for the feed up to it. The feed may
+   * confirm the position after the next commit of the store.
+   */
   onHeartbeat(position: string): void {
     if (this.#feed.position === null || !isAfter(position, this.#feed.position)) return;
     this.open();
     this.#feed = { ...this.#feed, position };
   }
 
-  /** A transaction or base has ended. */
+  /** Advances head and position at the end of a transaction or base. */
   advance(head: number, committedAt: string, position: string): void {
     this.#feed = { ...this.#feed, head: seq(head), committedAt, position };
   }
 
-  /** A base was taken. */
+  /** Records when and why a base copy was taken. */
   onBase(basedAt: string, basedWhy: string): void {
     this.#feed = { ...this.#feed, basedAt, basedWhy };
   }
 
-  /** The first base has ended: pulls can start from it, and every scope's rows are counted. */
+  /** Ends the first base: sets the horizon to it and counts the rows of every scope. */
   startFrom(first: Seq, takenAt: string, position: string): void {
     prepared(this.db, 'UPDATE tidemark_feed SET horizon = ?').run(first);
     this.advance(first, takenAt, position);

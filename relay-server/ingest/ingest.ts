@@ -2,7 +2,8 @@ import type { SessionRequest } from '@tidemark/protocol/api';
 import type { BatchLine, ChangeLine, PartialLine } from '@tidemark/protocol/lines';
 import { isAfter } from '@tidemark/protocol/position';
 import type { TableSchema } from '@tidemark/protocol/schema';
-import { databaseError, type Writer } from '@tidemark/table-store/sqlite';
+import { databaseError } from '@tidemark/table-store/database-error';
+import type { Writer } from '@tidemark/table-store/sqlite';
 import type { FeedRow } from '../log/log-format.ts';
 import type { Retention } from '../log/retention.ts';
 import type { Filters } from '../routing/filters.ts';
@@ -12,11 +13,11 @@ import { OpenBase } from './open-base.ts';
 import { OpenTransaction } from './open-transaction.ts';
 import type { Dropped, Heartbeat, Ingested } from './writer-calls.ts';
 
-/** A transaction or base that has begun and not ended. `skipped`: a transaction that the store already has. */
+/** The open transaction or base. `skipped` is a transaction that the store already has. */
 type Open = OpenTransaction | OpenBase | 'skipped' | null;
 
 /**
- * Applies batches to one feed's store. Where the lines of a batch are allowed:
+ * Applies batches to one feed's store. The table lists the lines that each state allows, and the next state:
  *
  * | open        | s | b             | B      | i u d t r x a p | L       | E       | c      | h |
  * | ---         | - | ---           | ---    | ---             | ---     | ---     | ---    | - |
@@ -26,17 +27,17 @@ type Open = OpenTransaction | OpenBase | 'skipped' | null;
  * | base        | ✓ | –             | –      | i               | –       | –       | → none | – |
  * | skipped     | ✓ | –             | –      | ignored         | ignored | ignored | → none | – |
  *
- * Everything that a batch ends is committed together when the batch has been applied. A transaction that continues in the
- * next batch stays open in SQLite, where no reader sees it; transactions that ended before it are committed first. An error rolls back
- * everything uncommitted, from earlier batches too, and the feed sends it again in a new session.
+ * All transactions that end in a batch are committed together after the batch. A transaction that continues in the next
+ * batch stays open in SQLite, where readers do not see it; the transactions before it are committed first. An error
+ * rolls back all uncommitted changes, including those of earlier batches, and the feed resends them in a new session.
  */
 export class Ingest {
   readonly #store: IngestStore;
   #open: Open = null;
-  /** Scopes that received changes from the batch. */
+  /** Scopes in which the batch has changed rows. */
   #touched = new Set<string>();
 
-  /** Throws what {@link IngestStore} throws. */
+  /** Throws the same errors as {@link IngestStore}. */
   constructor(db: Writer, filters: Filters) {
     this.#store = new IngestStore(db, filters);
   }
@@ -45,7 +46,7 @@ export class Ingest {
     return this.#store.feed;
   }
 
-  /** The mirror's tables, with the ids that the feed may keep using. */
+  /** Returns the mirror's tables with their ids, which the feed may continue to use. */
   tables(): { id: number; schema: TableSchema; rows: number }[] {
     return this.#store.tables.list();
   }
@@ -62,7 +63,7 @@ export class Ingest {
     this.#store.beginSession(source, base);
   }
 
-  /** One step of retention. Throws disk_full, db_*. */
+  /** Runs one step of retention. Throws disk_full, db_*. */
   dropOldest(keep: Retention, nowMs: number): Dropped {
     return this.#store.dropOldest(keep, nowMs);
   }
@@ -87,7 +88,7 @@ export class Ingest {
       const bytes = body.subarray(from, end);
       number++;
       const line = parseLine(bytes, number);
-      // Transactions that ended before one which this batch does not end must not wait for it.
+      // If this transaction does not end in the batch, the earlier ones must not wait for it, so commit them now.
       if (line[0] === 'b' && from > lastCommit) this.#store.commit();
       if (line[0] === 'h') heartbeat = this.#heartbeat(line, number);
       else this.#line(line, bytes, number);
@@ -153,7 +154,7 @@ export class Ingest {
     this.#open = null;
   }
 
-  /** The open transaction; null: it is skipped. Throws batch_invalid when none is open. */
+  /** Returns the open transaction, or null if it is skipped. Throws batch_invalid if none is open. */
   #transaction(number: number, otherwise: string): OpenTransaction | null {
     if (this.#open === 'skipped') return null;
     if (!(this.#open instanceof OpenTransaction)) throw invalidLine(number, otherwise);

@@ -7,15 +7,16 @@ import type { IngestStore } from './ingest-store.ts';
 import { BaseLoad } from './loads/base-load.ts';
 
 /**
- * A base that has begun and not ended: all rows of all tables, as inserts. The feed's first one becomes the mirror. A later
- * one is compared with the mirror when it ends, and the difference enters the log as one transaction; cursors stay valid.
+ * A base that has begun and not ended. It contains all rows of all tables as inserts. The feed's first base becomes the
+ * mirror. A later base is compared with the mirror at its end, and the difference enters the log as one transaction, so
+ * that cursors stay valid.
  */
 export class OpenBase {
   readonly #store: IngestStore;
   readonly #position: string;
   readonly #takenAt: string;
   readonly #why: string;
-  /** The feed has no mirror yet. */
+  /** Whether this is the feed's first base. */
   readonly #first: boolean;
   readonly #load: BaseLoad;
   #rows = 0;
@@ -30,7 +31,7 @@ export class OpenBase {
     this.#load = new BaseLoad(store.db, store.tables, store.routers, this.#first);
   }
 
-  /** A table that the base does not declare leaves the feed. */
+  /** Declares a table of the base. Tables that the base does not declare leave the feed. */
   declare(id: number, schema: TableSchema): void {
     this.#load.declare(id, schema);
   }
@@ -46,7 +47,10 @@ export class OpenBase {
     });
   }
 
-  /** Ends it; returns the scopes that its difference touched. `rows`: how many the feed sent. */
+  /**
+   * Ends the base. Returns the scopes in which its difference changed rows. `rows` is the number of rows that the feed
+   * sent.
+   */
   end(rows: number, number: number): Iterable<string> {
     if (rows !== this.#rows) throw invalidLine(number, `the base has ${this.#rows} rows instead of ${rows}`);
     const store = this.#store;

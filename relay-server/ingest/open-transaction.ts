@@ -6,8 +6,8 @@ import type { IngestStore } from './ingest-store.ts';
 import { TableLoad } from './loads/table-load.ts';
 
 /**
- * A transaction of the master that has begun and not ended. Changes go to the mirror and the log as they arrive. Inside a
- * load, which replaces all rows of one table, only inserts of that table may arrive.
+ * A transaction of the master that has begun and not ended. Changes go to the mirror and the log as they arrive. A load
+ * replaces all rows of one table; until it ends, only inserts of that table may arrive.
  */
 export class OpenTransaction {
   readonly #store: IngestStore;
@@ -15,7 +15,7 @@ export class OpenTransaction {
   readonly #log: LogWriter;
   /** The load in progress, and the table id of its rows. */
   #load: { id: number; table: TableLoad } | null = null;
-  /** Changes that arrived, to compare with the number that the feed sends at the end. */
+  /** Number of changes so far, to compare with the number that the feed sends at the end. */
   #changes = 0;
 
   constructor(store: IngestStore, position: string, committedAt: string) {
@@ -25,7 +25,9 @@ export class OpenTransaction {
     this.#log = new LogWriter(store.db, store.totals, store.feed.head + 1, committedAt);
   }
 
-  /** `bytes`: the line. `number`: the line's in its batch, for errors. Throws batch_invalid. */
+  /**
+   * Applies a line. `bytes` is the encoded line; `number` is its number in the batch, for errors. Throws batch_invalid.
+   */
   change(line: ChangeLine | PartialLine, bytes: Buffer, number: number): void {
     applyingLine(number, () => {
       this.#changes += changesIn(line);
@@ -38,7 +40,7 @@ export class OpenTransaction {
     });
   }
 
-  /** Throws batch_invalid. */
+  /** Begins the load of one table. Throws batch_invalid. */
   beginLoad([, id, from, columns]: LoadLine, number: number): void {
     if (this.#load) throw invalidLine(number, 'a load begins inside another');
     const schema = this.#store.schema(id);
@@ -49,7 +51,7 @@ export class OpenTransaction {
     this.#load = { id, table: new TableLoad(db, tables, routers, { id, schema, from, columns }) };
   }
 
-  /** Writes the difference between the loaded rows and the mirror. Throws batch_invalid. */
+  /** Ends the load: writes the difference between the loaded rows and the mirror. Throws batch_invalid. */
   endLoad(id: number, number: number): void {
     const load = this.#load;
     if (load?.id !== id) throw invalidLine(number, 'a load ends but did not begin');
@@ -57,7 +59,10 @@ export class OpenTransaction {
     this.#load = null;
   }
 
-  /** Ends it; returns the scopes that it touched. `changes`: how many the feed sent. */
+  /**
+   * Ends the transaction. Returns the scopes in which it changed rows. `changes` is the number of changes that the feed
+   * sent.
+   */
   end(changes: number, number: number): Iterable<string> {
     if (this.#load) throw invalidLine(number, 'a transaction ends inside a load');
     if (changes !== this.#changes)
@@ -67,13 +72,18 @@ export class OpenTransaction {
     return this.#log.scopes;
   }
 
-  /** Rows without their large unchanged columns. Each is written before the next one, which may be the same row again. */
+  /**
+   * Writes rows whose large unchanged values the master omitted. Writes each row before it completes the next, which
+   * may be the same row again.
+   */
   #partial([, id, rows]: PartialLine): void {
     for (const partial of rows)
       for (const line of this.#completed(id, partial)) this.#store.write(this.#log, line, encodeLine(line));
   }
 
-  /** Such a row, completed from the mirror. A row whose key changed is a delete and an insert. */
+  /**
+   * Completes one such row from the mirror. Returns a delete and an insert if the key changed, and an update otherwise.
+   */
   #completed(id: number, [oldKey, present, values]: PartialLine[2][number]): ChangeLine[] {
     const schema = this.#store.schema(id);
     if (!schema) return [];

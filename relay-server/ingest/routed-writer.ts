@@ -11,9 +11,9 @@ import { rowsAdded, ScopedLines } from './scoped-lines.ts';
 type RowLine = Extract<ChangeLine, { 0: 'i' | 'u' | 'd' }>;
 
 /**
- * Applies the lines of a transaction to the mirror and adds them to the log by scope. A row that moves from one scope to
- * another is a delete in the old and an insert in the new one. The mirror supplies the old row, so a line is routed before
- * it is applied. Works inside the caller's SQLite transaction.
+ * Applies the lines of a transaction to the mirror and adds them to the log by scope. A row that moves between scopes
+ * becomes a delete in the old scope and an insert in the new one. The mirror supplies the old row, so a line must be
+ * routed before it is applied. Works inside the caller's SQLite transaction.
  */
 export class RoutedWriter {
   readonly #db: Writer;
@@ -26,7 +26,7 @@ export class RoutedWriter {
     this.#routers = routers;
   }
 
-  /** `bytes`: the line. Throws page_invalid when it does not fit its table. */
+  /** Applies and logs a line. `bytes` is the encoded line. Throws page_invalid if the line does not match its table. */
   write(log: LogWriter, line: ChangeLine, bytes: Buffer): void {
     if (line[0] === 'i' || line[0] === 'u' || line[0] === 'd') this.#rows(log, line, bytes);
     else this.#structure(log, line, bytes);
@@ -38,10 +38,10 @@ export class RoutedWriter {
       const was = this.#routers.of(from).schema.name;
       const { name } = this.#tables.apply(line);
       indexScopes(this.#db, this.#routers.of(id), name);
-      const { whole, schema } = this.#routers.of(id);
-      const places = new Map(this.#routers.of(id).given.map((column, at) => [column, at]));
+      const { keepsAllColumns, schema } = this.#routers.of(id);
+      const places = new Map(this.#routers.of(id).sentColumns.map((column, at) => [column, at]));
       const kept = schema.columns.map((column) => columns[places.get(column.name) ?? -1] ?? null);
-      const sent = whole ? bytes : encodeLine(['a', id, from, kept]);
+      const sent = keepsAllColumns ? bytes : encodeLine(['a', id, from, kept]);
       return log.addStructure(sent, id, name, { emptied: false, was });
     }
     const { name } = this.#tables.apply(line);
@@ -74,11 +74,11 @@ export class RoutedWriter {
   }
 
   /**
-   * Routes updates and deletes by the row that the mirror holds. Several changes of a row within the line are not in the
-   * mirror yet, and are followed here. Returns whether the deciding columns are unchanged in every row.
+   * Routes updates and deletes by the row in the mirror. The mirror does not contain the line's own changes yet, so
+   * this method tracks rows that occur several times. Returns whether the compared columns are unchanged in every row.
    */
   #changed(lines: ScopedLines, kind: 'u' | 'd', id: number, router: Router, rows: WireRow[]): boolean {
-    /** By key, the scope after the line's changes so far. */
+    /** By key, the scope of the row after the line's changes so far. */
     const within = new Map<string | number | null, string | null>();
     let same = kind === 'u';
     for (const row of rows) {
@@ -88,7 +88,7 @@ export class RoutedWriter {
       if (before === undefined) {
         const old = this.#tables.readByKey(id, key, router.columns);
         before = old === null ? null : router.scopeOf(old);
-        same &&= old !== null && router.decidesAlike(old, row);
+        same &&= old !== null && router.hasSameComparedValues(old, row);
       } else same = false;
       const after = kind === 'u' ? router.scopeOf(row) : null;
       if (rows.length > 1) within.set(name, after);
@@ -102,7 +102,7 @@ export class RoutedWriter {
   }
 }
 
-/** Creates the index by which the rows of a scope are found. */
+/** Creates the index with which queries find the rows of a scope. */
 export function indexScopes(db: Writer, router: Router, table: string): void {
   if (router.columns.size === 0) return;
   db.exec(

@@ -12,13 +12,14 @@ import { Routers } from '../routing/routers.ts';
 import { indexScopes } from './routed-writer.ts';
 
 /**
- * Records by which filters the store was routed, and how many rows of each table each scope has. It counts whenever
- * the log begins: at the first base, with other filters, and with a new epoch. The log's running totals continue from there.
+ * Records the filters by which the store was routed, and the number of rows of each table in each scope. It counts
+ * whenever the log begins: at the first base, after a change of filters, and at a new epoch. The log's running totals
+ * start from these counts.
  */
 
 const FEED = row({ head: SEQ, committedAt: orNull(TEXT), filters: orNull(TEXT) });
 
-/** Counts each table's rows by scope, as of `seq`. Works inside the caller's transaction. */
+/** Counts each table's rows by scope and stores the counts as those at `seq`. Works inside the caller's transaction. */
 export function countRows(db: Writer, tables: FeedTable[], routers: Routers, seq: number, committedAt: string): void {
   const add = prepared(db, 'INSERT OR REPLACE INTO tidemark_table_change VALUES (?, ?, ?, ?, 0, ?)');
   for (const { id, schema, rows } of tables) {
@@ -28,7 +29,7 @@ export function countRows(db: Writer, tables: FeedTable[], routers: Routers, seq
   }
 }
 
-/** `all`: the table's rows. */
+/** Counts the rows of one table by scope. `all` is the total number of rows. */
 function countByScope(
   db: Writer,
   router: Router,
@@ -51,7 +52,10 @@ function countByScope(
   return counts;
 }
 
-/** Whether the log of a feed's store was routed by these filters; false for a store that does not exist. Throws db_*. */
+/**
+ * Reports whether these filters routed the log of a feed's store. Returns false if the store does not exist. Throws
+ * db_*.
+ */
 export function isRoutedBy(file: string, filters: Filters): boolean {
   if (!existsSync(file)) return false;
   const db = openReader(file);
@@ -66,10 +70,10 @@ export function isRoutedBy(file: string, filters: Filters): boolean {
 }
 
 /**
- * Makes the filters those of the log. When they differ from before, the increments are dropped, because they were routed by
- * the old ones; terminals fetch the difference. Throws config_invalid when a filter does not fit its table.
+ * Makes these filters the current ones. If they have changed, drops the increments, which were routed by the old
+ * filters; terminals then fetch the difference. Throws config_invalid if a filter does not match its table.
  */
-export function takeFilters(db: Writer, filters: Filters, tables: FeedTable[]): void {
+export function applyFilters(db: Writer, filters: Filters, tables: FeedTable[]): void {
   const routers = boundTo(filters, tables);
   const print = fingerprint(filters);
   const feed = query(db, 'SELECT head, committed_at AS committedAt, filters FROM tidemark_feed', FEED).one();

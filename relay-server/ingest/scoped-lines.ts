@@ -5,18 +5,18 @@ import { encodeLine } from './batch-lines.ts';
 
 type RowKind = 'i' | 'u' | 'd';
 
-/** Rows of one kind that follow each other in a scope. */
+/** Consecutive rows of one kind in a scope. */
 interface Run {
   kind: RowKind;
   rows: WireRow[];
 }
 
-/** How many rows a table gains by changes of a kind; below 0: it loses them. */
+/** Returns by how many rows changes of a kind grow a table. Negative for deletes. */
 export const rowsAdded = (kind: RowKind, rows: number): number => (kind === 'i' ? rows : kind === 'd' ? -rows : 0);
 
 /**
- * Sorts the rows of one line into lines of their scopes, in order, and adds these to the log. A key that leaves a scope is
- * deleted there before it is inserted in another, because terminals of both apply the entries in that order.
+ * Distributes the rows of one line to lines of their scopes and adds these to the log. When a key moves between scopes,
+ * the delete must precede the insert, because a terminal with both scopes applies the entries in log order.
  */
 export class ScopedLines {
   readonly #log: LogWriter;
@@ -24,12 +24,15 @@ export class ScopedLines {
   readonly #router: Router;
   readonly #bytes: Buffer;
   readonly #count: number;
-  /** By scope, the rows that will be its next line. */
+  /** By scope, the rows of its next line. */
   readonly #runs = new Map<string, Run>();
-  /** By key that the line deletes, the scope: the key may be inserted in another one later in the line. */
+  /** By deleted key, the scope of the delete. The line may insert the key into another scope later. */
   readonly #deleted = new Map<string | number | null, string>();
 
-  /** `bytes`: the line of `count` rows. It is logged verbatim when all of them stay together and keep all columns. */
+  /**
+   * `bytes` is the encoded line with `count` rows. It is logged verbatim if all rows are in one scope and keep all
+   * columns.
+   */
   constructor(log: LogWriter, id: number, router: Router, bytes: Buffer, count: number) {
     this.#log = log;
     this.#id = id;
@@ -38,7 +41,7 @@ export class ScopedLines {
     this.#count = count;
   }
 
-  /** `scope` null: no terminal receives the row. */
+  /** Adds an insert. `scope` is null if no terminal receives the row. */
   insert(scope: string | null, row: WireRow): void {
     if (scope === null) return;
     const key = this.#router.keyOf(row);
@@ -60,12 +63,12 @@ export class ScopedLines {
     this.#deleted.set(nameOfKey(key), scope);
   }
 
-  /** Writes the lines that are still open. */
+  /** Writes the remaining lines. */
   end(): void {
     for (const scope of [...this.#runs.keys()]) this.#write(scope);
   }
 
-  /** A row of another kind ends the scope's line, so that the order within the scope is kept. */
+  /** Adds a row to the scope's line. A row of another kind first ends the line, to keep the order within the scope. */
   #add(scope: string, kind: RowKind, row: WireRow): void {
     let run = this.#runs.get(scope);
     if (run && run.kind !== kind) {
@@ -84,7 +87,8 @@ export class ScopedLines {
     if (!run) return;
     this.#runs.delete(scope);
     const { kind, rows } = run;
-    const verbatim = rows.length === this.#count && this.#router.whole && this.#bytes.toString('latin1', 2, 3) === kind;
+    const verbatim =
+      rows.length === this.#count && this.#router.keepsAllColumns && this.#bytes.toString('latin1', 2, 3) === kind;
     const sent = rows.map((row) => (kind === 'd' ? this.#router.projectKey(row) : this.#router.project(row)));
     const bytes = verbatim ? this.#bytes : encodeLine([kind, this.#id, sent]);
     const changes = rows.length;

@@ -15,9 +15,9 @@ export const WriterData = z.object({ file: z.string(), filters: FiltersSchema })
 /** The newest heartbeat of a batch. */
 export const Heartbeat = z.object({
   position: z.string(),
-  /** ISO 8601, as the master wrote it. */
+  /** The master's clock in ISO 8601, as the master wrote it. */
   masterTime: z.string(),
-  /** Whether the feed had read everything that the master had then. */
+  /** Whether the feed had then read the master's log up to its end. */
   current: z.boolean(),
 });
 export type Heartbeat = z.output<typeof Heartbeat>;
@@ -25,27 +25,27 @@ export type Heartbeat = z.output<typeof Heartbeat>;
 /** The outcome of a batch. */
 export const Ingested = z.object({
   feed: FeedRow,
-  /** Null: the batch held none. */
+  /** The newest heartbeat; null if the batch contained none. */
   heartbeat: Heartbeat.nullable(),
-  /** The scopes that received changes. */
+  /** The scopes in which the batch changed rows. */
   scopes: z.array(z.string()),
 });
 export type Ingested = z.output<typeof Ingested>;
 
-/** The outcome of one step of retention. `more`: there is more to drop. */
+/** The outcome of one step of retention. `more` states whether there is more to drop. */
 export const Dropped = z.object({ horizon: Seq, more: z.boolean() });
 export type Dropped = z.output<typeof Dropped>;
 
 const SessionState = z.object({ feed: FeedRow, tables: z.array(z.object({ id: TableId, schema: TableSchema })) });
 export type SessionState = z.output<typeof SessionState>;
 
-/** A batch that ends the load of the largest table, and whatever waits behind it, ends within this time, ms. */
+/** Time limit of a call, in ms. A call may have to wait for a batch that ends the load of the largest table. */
 const LONGEST_MS = 3_600_000;
 
 const nothing = z.object({});
 
 export const WRITER_CALLS = {
-  /** Opens or creates the store. Throws config_invalid when a filter does not fit its table. */
+  /** Opens or creates the store. Throws config_invalid if a filter does not match its table. */
   open: { in: nothing, out: nothing, timeoutMs: LONGEST_MS },
   /** Drops uncommitted changes and prepares the store for a session. */
   session: {
@@ -53,9 +53,11 @@ export const WRITER_CALLS = {
     out: SessionState,
     timeoutMs: LONGEST_MS,
   },
-  /** Throws batch_corrupt, batch_invalid, filter_invalid, after rolling back uncommitted changes. */
+  /**
+   * Applies a batch. Rolls back uncommitted changes before it throws batch_corrupt, batch_invalid or filter_invalid.
+   */
   batch: { in: z.object({ bytes: Bytes }), out: Ingested, timeoutMs: LONGEST_MS },
-  /** One step of retention. `nowMs`: the relay's clock. */
+  /** Runs one step of retention. `nowMs` is the relay's clock. */
   dropOldest: { in: z.object({ keep: Retention, nowMs: z.number() }), out: Dropped, timeoutMs: LONGEST_MS },
   /** Drops uncommitted changes and closes the store. */
   close: { in: nothing, out: nothing, timeoutMs: LONGEST_MS },

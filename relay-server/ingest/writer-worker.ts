@@ -5,14 +5,14 @@ import { Ingest } from './ingest.ts';
 import { WRITER_CALLS, WriterData } from './writer-calls.ts';
 
 /**
- * A feed's only writer: everything that writes to its database runs in this thread, off the event loop of the relay.
- * Handlers are synchronous, so calls run one after the other in the order in which they arrive.
+ * The thread that performs all writes to a feed's database, off the relay's event loop. Handlers are synchronous, so
+ * calls run one after another in order of arrival.
  */
 
 const { file, filters } = WriterData.parse(workerData);
 let store: { db: Writer; ingest: Ingest } | null = null;
 
-/** Opened by the first call, so that a store that cannot be opened is that call's error. */
+/** Opens the store at the first call, so that this call receives the error if opening fails. */
 function open(): { db: Writer; ingest: Ingest } {
   if (store) return store;
   const db = openWriter(file, { synchronous: 'full' });

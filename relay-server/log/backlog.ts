@@ -5,11 +5,14 @@ import type { Reader } from '@tidemark/table-store/sqlite';
 import { inOrder } from './log-reader.ts';
 
 /**
- * Counts and lists the transactions after a seq in a set of scopes. The log keeps running totals by scope, so that a count is the difference of two
- * rows per scope, whatever lies between them.
+ * Counts and lists the transactions after a seq in a set of scopes. The log keeps running totals by scope, so that a
+ * count needs only two rows per scope, however large the backlog is.
  */
 
-/** A transaction that touches several scopes counts once. Backlogs of more transactions are counted by their bound only. */
+/**
+ * A transaction in several scopes must count once, which requires reading the transactions. Above this number, the
+ * backlog reports an upper bound instead.
+ */
 const COUNTED_MAX = 5_000;
 
 const SUMS = row({ transactions: INTEGER, changes: INTEGER, bytes: INTEGER });
@@ -19,7 +22,7 @@ const TRANSACTION = row({ seq: SEQ, committedAt: TEXT, changes: INTEGER, bytes: 
 type Sums = { transactions: number; changes: number; bytes: number };
 const NONE: Sums = { transactions: 0, changes: 0, bytes: 0 };
 
-/** The backlog between `from` and the head, in these scopes. */
+/** Returns the backlog between `from` and the head in these scopes. */
 export function behindOf(db: Reader, scopes: readonly string[], from: Seq, head: Seq): BehindBody {
   if (from >= head) return { ...NONE, oldestAt: null };
   const sum = { ...NONE };
@@ -44,7 +47,7 @@ export function behindOf(db: Reader, scopes: readonly string[], from: Seq, head:
   return oldest === undefined ? { ...sum, oldestAt: null } : { ...sum, oldestAt: oldest.at, oldest: oldest.seq };
 }
 
-/** Transactions after a seq, oldest first, at most `limit`. One of several scopes is one. */
+/** Lists at most `limit` transactions after a seq, oldest first. A transaction in several scopes is one entry. */
 export function transactionsAfter(
   db: Reader,
   scopes: readonly string[],
@@ -67,7 +70,7 @@ export function transactionsAfter(
   return list.map((each) => ({ ...each, tables: [...each.tables] }));
 }
 
-/** Transactions with changes in one of the scopes, one row per scope, ordered by seq. */
+/** Streams the transactions with changes in any of the scopes, one row per scope, ordered by seq. */
 function transactionRows(db: Reader, scopes: readonly string[], after: Seq) {
   return inOrder(db, scopes, TRANSACTION, {
     select: 'SELECT seq, committed_at AS committedAt, changes, bytes, tables FROM tidemark_transaction',
@@ -77,7 +80,7 @@ function transactionRows(db: Reader, scopes: readonly string[], after: Seq) {
   });
 }
 
-/** Transactions that touch any of the scopes. `sum`: the sum over the scopes, which bounds it. */
+/** Counts the transactions with changes in any of the scopes. `sum` is the sum over the scopes, an upper bound. */
 function distinctCount(db: Reader, scopes: readonly string[], from: Seq, head: Seq, sum: number): number {
   if (sum > COUNTED_MAX) return Math.min(sum, head - from);
   let count = 0;
@@ -90,7 +93,7 @@ function distinctCount(db: Reader, scopes: readonly string[], from: Seq, head: S
   return count;
 }
 
-/** The running totals of a scope at a seq. */
+/** Returns the running totals of a scope at a seq. */
 function sumsAt(db: Reader, scope: string, at: Seq): Sums {
   const sums = query(
     db,

@@ -2,8 +2,9 @@ import type { BehindBody, TableListBody, TransactionListBody } from '@tidemark/p
 import type { Seq } from '@tidemark/protocol/cursor';
 import { asTidemarkError } from '@tidemark/protocol/errors';
 import type { TableSchema } from '@tidemark/protocol/schema';
+import { databaseError } from '@tidemark/table-store/database-error';
 import { INTEGER, query, row, TEXT, value } from '@tidemark/table-store/query';
-import { databaseError, openReader, type Reader } from '@tidemark/table-store/sqlite';
+import { openReader, type Reader } from '@tidemark/table-store/sqlite';
 import { requireStoredSchema } from '@tidemark/table-store/stored-schema';
 import { PageReader } from '../pages/page-reader.ts';
 import type { EntitledSet, Filters } from '../routing/filters.ts';
@@ -12,11 +13,11 @@ import { FEED_ROW, FEED_SQL, type FeedRow } from './log-format.ts';
 import { TableTotals } from './table-totals.ts';
 
 /**
- * The relay's reading connection to a feed's database. Reads run on the event loop, so every read is short, and its
- * cost depends on the size of the result, never on the length of the log. It never writes.
+ * The relay's read connection to a feed's database. Reads run on the event loop, so each must be short: its cost may
+ * depend on the size of the result, never on the length of the log. It never writes.
  */
 
-/** The kept log at one end: when its transaction was committed, ms, and the size of the log up to it, bytes. */
+/** One end of the log: the commit time of its transaction in ms, and the size of the log up to it in bytes. */
 export interface LogEnd {
   committedAtMs: number;
   bytes: number;
@@ -29,7 +30,7 @@ export class FeedReader {
   readonly #totals: TableTotals;
   readonly pages: PageReader;
 
-  /** Throws db_*. */
+  /** Opens the connection. Throws db_*. */
   constructor(file: string, feed: string, filters: Filters) {
     this.#db = openReader(file);
     this.#totals = new TableTotals(this.#db, filters);
@@ -44,7 +45,7 @@ export class FeedReader {
     return query(this.#db, FEED_SQL, FEED_ROW).one();
   }
 
-  /** Why the store cannot be read, as a sentence; null: it can. */
+  /** Returns a sentence that explains why the store cannot be read, or null if it can. */
   fault(): string | null {
     try {
       this.feed();
@@ -54,32 +55,32 @@ export class FeedReader {
     }
   }
 
-  /** Rows and tables that a terminal of the set has. */
+  /** Returns the number of rows and tables of a set. */
   size(set: EntitledSet): { rows: number; tables: number } {
     return this.#totals.size(set);
   }
 
-  /** The backlog between a seq and the head, in the set's scopes. */
+  /** Returns the backlog between a seq and the head in the set's scopes. */
   behind({ scopes }: EntitledSet, from: Seq, head: Seq): BehindBody {
     return behindOf(this.#db, scopes, from, head);
   }
 
-  /** An upper bound of the rows of the set that changed after a seq. */
+  /** Returns an upper bound on the number of the set's rows that changed after a seq. */
   changedRows(set: EntitledSet, after: Seq): number {
     return this.#totals.changedRows(set, after);
   }
 
-  /** Transactions after a seq, oldest first. */
+  /** Lists transactions of the set after a seq, oldest first. */
   transactions({ scopes }: EntitledSet, after: Seq, limit: number): TransactionListBody['transactions'] {
     return transactionsAfter(this.#db, scopes, after, limit);
   }
 
-  /** The feed's tables as the set has them. `after`: the seq that the terminal has; null: none. */
+  /** Lists the feed's tables for a set. `after` is the terminal's seq, or null if its replica is empty. */
   tables(set: EntitledSet, after: Seq | null): TableListBody['tables'] {
     return this.#totals.list(set, after);
   }
 
-  /** Both ends of the kept log; null: it is empty. */
+  /** Returns both ends of the log, or null if it is empty. */
   logSpan(): { oldest: LogEnd; newest: LogEnd } | null {
     const end = (order: 'ASC' | 'DESC') =>
       query(
@@ -92,13 +93,13 @@ export class FeedReader {
     return oldest && newest ? { oldest: inMs(oldest), newest: inMs(newest) } : null;
   }
 
-  /** Size of the log up to a seq, bytes. */
+  /** Returns the size of the log up to a seq, in bytes. */
   logBytes(at: Seq): number {
     const sql = 'SELECT sum_bytes FROM tidemark_seq WHERE seq <= ? ORDER BY seq DESC LIMIT 1';
     return query(this.#db, sql, value(INTEGER)).get(at) ?? 0;
   }
 
-  /** The schemas of the mirror's tables, by name. */
+  /** Returns the schemas of the mirror's tables, ordered by name. */
   mirrorSchemas(): TableSchema[] {
     const stored = query(this.#db, 'SELECT schema FROM tidemark_table ORDER BY name', value(TEXT)).all();
     return stored.map((schema) => requireStoredSchema(this.#db, schema));

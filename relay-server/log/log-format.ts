@@ -5,9 +5,9 @@ import type { Writer } from '@tidemark/table-store/sqlite';
 import { z } from 'zod';
 
 /**
- * Tables of a feed's store, in addition to the mirror's: the feed's one row, the schemas that the log refers to, and the log with
- * its running totals. `migrations.ts` brings a store of an older format to this one; a change here is a new format there. Entries hold
- * wire lines: see docs/decisions/2026-11-23-log-keeps-wire-lines.md.
+ * Defines the tables of a feed's store in addition to the mirror's: the feed's single row, the schemas that the log
+ * uses, and the log with its running totals. `migrations.ts` converts stores of older formats; every change here needs
+ * a new format there. Log entries contain wire lines: see docs/decisions/2026-11-23-log-keeps-wire-lines.md.
  */
 
 export const FEED_DDL = `
@@ -55,21 +55,21 @@ CREATE TABLE IF NOT EXISTS tidemark_table_change (
 ) WITHOUT ROWID;
 `;
 
-/** The feed's one row. Times in it are the master's texts, which go into the log and onto the wire verbatim. */
+/** The feed's single row. Its times are the master's texts, which are logged and sent verbatim. */
 export const FeedRow = z.object({
   epoch: Epoch,
-  /** 0 before the first base. */
+  /** Newest seq; 0 before the first base. */
   head: Seq,
   /** The oldest seq from which a pull can start. */
   horizon: Seq,
-  /** The master's position of the last transaction on disk; null: a base is needed. */
+  /** The master's position of the last transaction on disk; null if a base is needed. */
   position: z.string().nullable(),
-  /** Which master the position belongs to: `postgres 7301…/shop`. */
+  /** The master to which the position belongs: `postgres 7301…/shop`. */
   source: z.string().nullable(),
   /** When the master committed the head; null before the first base. */
   committedAt: z.string().nullable(),
   nextTableId: z.int(),
-  /** When all tables were last read as a base, and why. */
+  /** When and why the last base copy was taken. */
   basedAt: z.string().nullable(),
   basedWhy: z.string().nullable(),
 });
@@ -78,7 +78,7 @@ export type FeedRow = z.output<typeof FeedRow>;
 export const FEED_SQL =
   'SELECT epoch, head, horizon, position, source, committed_at AS committedAt, next_table_id AS nextTableId, based_at AS basedAt, based_why AS basedWhy FROM tidemark_feed';
 
-/** Shape of {@link FEED_SQL}. */
+/** Shape of a row of {@link FEED_SQL}. */
 export const FEED_ROW: RowShape<FeedRow> = row({
   epoch: accepted('an epoch', Epoch),
   head: SEQ,
@@ -91,18 +91,18 @@ export const FEED_ROW: RowShape<FeedRow> = row({
   basedWhy: orNull(TEXT),
 });
 
-/** The mirror's cursor, for a connection that has the feed's database attached as `mirror`. */
+/** Selects the mirror's cursor on a connection that has the feed's database attached as `mirror`. */
 export const MIRROR_CURSOR_SQL = 'SELECT epoch, head AS seq, committed_at FROM mirror.tidemark_feed';
 
 export const newEpoch = (): Epoch => Epoch.parse(randomBytes(8).toString('hex'));
 
-/** Begins a new epoch with the present mirror. Works inside the caller's transaction. */
+/** Begins a new epoch with the current mirror. Works inside the caller's transaction. */
 export function beginEpoch(db: Writer): void {
   clearLog(db);
   db.prepare('UPDATE tidemark_feed SET epoch = ?').run(newEpoch());
 }
 
-/** Drops all increments, for filters other than those by which they were routed. Works inside the caller's transaction. */
+/** Drops all increments after a change of filters, which routed them. Works inside the caller's transaction. */
 export function clearLog(db: Writer): void {
   db.exec(`DROP TABLE tidemark_log; DROP TABLE tidemark_seq; DROP TABLE tidemark_transaction; DROP TABLE tidemark_table_change;
     ${LOG_DDL}

@@ -3,18 +3,18 @@ import { BLOB, INTEGER, ownQuery, query, type RowShape, row, TEXT } from '@tidem
 import type { Reader, Writer } from '@tidemark/table-store/sqlite';
 
 /**
- * Reads several scopes as one ordered stream. Each scope is a seek in an index that begins with the scope, and SQLite merges
- * them, so that the cost depends on how far the stream is read.
+ * Reads several scopes as one ordered stream. Each scope is one seek in an index that begins with the scope, and SQLite
+ * merges the scopes. So the cost depends only on how far the caller reads the stream.
  */
 
-/** One stretch of a transaction in one scope: its row lines. */
+/** Consecutive lines of a transaction in one scope. */
 export interface LogEntry {
   seq: number;
-  /** Counts the entries of the transaction through all scopes, from 1. */
+  /** Number of the entry in its transaction, counted from 1 across all scopes. */
   part: number;
   body: Buffer;
   changes: number;
-  /** JSON array of the ids of the tables that it uses. */
+  /** Ids of the tables that the entry uses, as a JSON array. */
   ids: string;
   committedAt: string;
 }
@@ -28,7 +28,7 @@ const LOG_ENTRY: RowShape<LogEntry> = row({
   committedAt: TEXT,
 });
 
-/** SQLite merges at most this many ordered selects; more scopes are merged here. */
+/** Maximum number of ordered selects that SQLite merges. This module merges more scopes itself. */
 const MERGED_MAX = 400;
 
 interface Place {
@@ -36,18 +36,21 @@ interface Place {
   part?: number;
 }
 
-/** The select of one scope. */
+/** The SELECT statement for one scope. */
 interface Arm {
-  /** Columns and table. */
+  /** Columns and table, in SQL. */
   select: string;
-  /** Conditions after `WHERE scope = ?`. */
+  /** Conditions after `WHERE scope = ?`, in SQL. */
   and: string;
-  /** Values of the `?` in `and`. */
+  /** Values of the parameters in `and`. */
   values: unknown[];
   order: string;
 }
 
-/** Rows of a set of scopes in `order`. An unfinished stream keeps its statement busy: end it, or read it to its end. */
+/**
+ * Streams rows of a set of scopes in `order`. The caller must end the stream or read all of it, because an open stream
+ * keeps its statement busy.
+ */
 export function* inOrder<T extends Place>(
   db: Reader | Writer,
   scopes: readonly string[],
@@ -58,7 +61,7 @@ export function* inOrder<T extends Place>(
   for (let from = 0; from < scopes.length; from += MERGED_MAX) {
     const some = scopes.slice(from, from + MERGED_MAX);
     const sql = `${some.map(() => `${select} WHERE scope = ? ${and}`).join(' UNION ALL ')} ORDER BY ${order}`;
-    // A shared statement gives one stream at a time.
+    // A cached statement can serve only one stream at a time.
     const found = scopes.length > MERGED_MAX ? ownQuery(db, sql, shape) : query(db, sql, shape);
     streams.push(found.iterate(...some.flatMap((scope) => [scope, ...values])));
   }
@@ -91,7 +94,9 @@ function isBefore(a: Place | null, b: Place | null): boolean {
   return a.seq < b.seq || (a.seq === b.seq && (a.part ?? 0) < (b.part ?? 0));
 }
 
-/** The log of a set of scopes after a page start and up to a seq, in the order in which a terminal applies it. */
+/**
+ * Streams the log of a set of scopes after a page start and up to a seq, in the order in which a terminal applies it.
+ */
 export function logEntries(
   db: Reader | Writer,
   scopes: readonly string[],

@@ -2,54 +2,55 @@ import type { BatchAnswer, SessionAnswer, SessionRequest } from '@tidemark/proto
 import type { Ingested, SessionState } from '../ingest/writer-calls.ts';
 
 /**
- * The Log seam: how a feed's increments reach this relay's store. Each way is a folder beside this file that implements
- * {@link LogSource}; everything behind the store (mirror, pages, snapshots, waiting terminals) works the same for all of them.
+ * The interface of log sources, through which a feed's increments reach this relay's store. Each kind of source is a
+ * folder next to this file that implements {@link LogSource}. Mirror, pages, snapshots and long polls depend only on
+ * the store and work the same for every kind.
  *
- * `direct/` is the only one today: the feed pushes batches to this relay over HTTP. Others fetch: `postgres` would
- * follow a log that several relays share, `upstream` another relay.
+ * `direct/` is the only kind today: the feed pushes batches to this relay over HTTP. Future kinds would fetch:
+ * `postgres` from a log that several relays share, `upstream` from another relay.
  *
  * An implementation guarantees:
  *
- * 1. **Order and completeness.** Batches are appended in log order, each once or again from its beginning, one at a time:
- *    the next `append` is called when the previous one has settled. The store ignores transactions that it already has, by
- *    their position, so that resending is harmless; it cannot notice a gap, so that leaving one out is corruption.
- * 2. **Begin first.** `begin` is called before the first `append`, and again after an `append` that failed, because the
- *    store has rolled back everything uncommitted. The source continues from the position that `begin` returns; null asks
- *    for a base.
- * 3. **Durable before acknowledged.** The source confirms a position upstream (in an answer to the feed, or to the log that
- *    it follows) only after an `append` has resolved with that position: by then it is on disk.
- * 4. **One writer of the numbering.** Seqs are assigned by the store. A source that follows a log which already has seqs
- *    must bring the same transactions in the same order, and must stop when another relay has taken over.
- * 5. **No look at terminals.** A source knows nothing of scopes, entitlements or requests.
- * 6. **close** stops deliveries and resolves when no `append` is running. The store outlives the source.
+ * 1. **Order and completeness.** Batches are appended one at a time in log order: the source calls `append` only after
+ *    the previous call has settled. It may append transactions again, because the store ignores those up to its
+ *    position. It must never skip one, because the store cannot detect a gap.
+ * 2. **Begin first.** The source calls `begin` before the first `append`, and again after a failed `append`, because
+ *    the store has then rolled back all uncommitted changes. It continues from the position that `begin` returns, or
+ *    takes a base if that is null.
+ * 3. **Durable before acknowledged.** The source confirms a position to the feed or to its upstream log only after an
+ *    `append` has resolved with that position, which is then on disk.
+ * 4. **One writer of the numbering.** The store assigns seqs. A source that follows a log with seqs must append the
+ *    same transactions in the same order, and must stop when another relay has taken over.
+ * 5. **Independence from terminals.** A source must not use scopes, entitlements or requests.
+ * 6. **Close.** `close` stops deliveries and resolves when no `append` is running. The store outlives the source.
  */
 export interface LogSource {
-  /** The endpoint to which a feed pushes; null: this source fetches, and refuses feeds. */
+  /** The endpoint to which a feed pushes, or null for a source that fetches. */
   readonly push: PushEndpoint | null;
   close(): Promise<void>;
 }
 
-/** The store of a feed, as a source sees it. */
+/** A feed's store, as seen by its source. */
 export interface LogStore {
   /**
-   * Drops uncommitted changes and prepares for deliveries. `source`: which master they come from; with another one than
-   * before the position is forgotten. `base`: a base follows. Throws db_*, disk_full.
+   * Drops uncommitted changes and prepares for deliveries. `source` identifies the master; a change of the master
+   * resets the position. `base` is set if a base follows. Throws db_*, disk_full.
    */
   begin(source: string, base: SessionRequest['base']): Promise<SessionState>;
   /**
-   * Applies one batch; resolves when everything that it ends is on disk. The bytes are moved: the caller's buffer is empty
-   * afterwards. Throws batch_corrupt, batch_invalid, filter_invalid, db_*, disk_full.
+   * Applies one batch. Resolves when all transactions that end in it are on disk. Transfers the bytes, which empties
+   * the caller's buffer. Throws batch_corrupt, batch_invalid, filter_invalid, db_*, disk_full.
    */
   append(batch: Uint8Array<ArrayBuffer>): Promise<Ingested>;
 }
 
-/** The HTTP side of a source that feeds push to. */
+/** The HTTP endpoint of a source to which feeds push. */
 export interface PushEndpoint {
-  /** Begins a session and ends the one before. */
+  /** Begins a session, which supersedes the previous one. */
   session(request: SessionRequest): Promise<SessionAnswer>;
   /**
-   * Takes batch `number` of a session, from 1; the same number again is answered as the first time. Throws session_unknown,
-   * session_superseded, batch_out_of_order, and what {@link LogStore.append} throws.
+   * Applies the batch with this number, counted from 1. Repeating the last number returns the same answer. Throws
+   * session_unknown, session_superseded, batch_out_of_order, and the errors of {@link LogStore.append}.
    */
   batch(session: string, number: number, bytes: Uint8Array<ArrayBuffer>): Promise<BatchAnswer>;
 }

@@ -2,7 +2,7 @@ import { INTEGER, query, row } from '@tidemark/table-store/query';
 import type { Writer } from '@tidemark/table-store/sqlite';
 
 /**
- * The newest running totals by scope, and by scope and table, in memory, so that a transaction does not look them up. The
+ * A cache of the newest running totals by scope, and by scope and table, so that a transaction need not query them. The
  * log writer changes them in place. They belong to one connection and must be cleared when it rolls back.
  */
 
@@ -13,13 +13,16 @@ interface ScopeSums {
   bytes: number;
 }
 
-/** Totals of a table in a scope; `rows` is the present number. */
+/** Totals of a table in a scope. `rows` is the current number of rows. */
 interface TableSums {
   changes: number;
   rows: number;
 }
 
-/** Totals kept, of scopes and of tables each. Beyond that all are dropped, and looked up when they are needed. */
+/**
+ * Maximum number of cached totals, separately for scopes and tables. Above it, the cache is emptied and queries fill it
+ * again.
+ */
 const KEPT_MAX = 50_000;
 
 const SCOPE_SUMS = row({ transactions: INTEGER, changes: INTEGER, bytes: INTEGER });
@@ -39,7 +42,7 @@ export class LogTotals {
     this.#tables.clear();
   }
 
-  /** The newest totals of a scope; zeros for one that has none. */
+  /** Returns the newest totals of a scope; zeros if it has none. */
   ofScope(scope: string): ScopeSums {
     const known = this.#scopes.get(scope);
     if (known) return known;
@@ -51,7 +54,7 @@ export class LogTotals {
     return keep(this.#scopes, scope, sums ?? { transactions: 0, changes: 0, bytes: 0 });
   }
 
-  /** The newest totals of a table in a scope; zeros for one that has none. */
+  /** Returns the newest totals of a table in a scope; zeros if it has none. */
   ofTable(scope: string, table: string): TableSums {
     const name = `${scope}\0${table}`;
     const known = this.#tables.get(name);

@@ -6,7 +6,7 @@ import { EVERYONE_SCOPE } from '../routing/filters.ts';
 import type { LogTotals } from './log-totals.ts';
 import { TransactionTally } from './transaction-tally.ts';
 
-/** Lines of one scope on their way into one log entry. */
+/** An open log entry: lines of one scope that are not written yet. */
 interface Entry {
   lines: Buffer[];
   bytes: number;
@@ -14,37 +14,37 @@ interface Entry {
   ids: Set<number>;
 }
 
-/** A key as the key of a map, unique in its table. */
+/** Converts a row's key to a map key, unique within its table. */
 export function nameOfKey(key: WireKey): string | number | null {
   return key.length === 1 ? (key[0] ?? null) : JSON.stringify(key);
 }
 
-/** A line of rows in one scope. */
+/** A line to add to one scope. */
 interface ScopedLine {
   scope: string;
   bytes: Buffer;
   changes: number;
-  /** Id and name of its table. */
+  /** Id and name of the line's table. */
   id: number;
   table: string;
-  /** Rows added or, below 0, removed. */
+  /** Number of rows that the line adds; negative if it removes rows. */
   rows: number;
 }
 
-/** Open entries of all scopes are written when together they pass this size, bytes: memory is bounded. */
+/** Total size of open entries, in bytes, at which all are written. It bounds the writer's memory. */
 const OPEN_BYTES = 4 * 1024 * 1024;
-/** Deleted keys that are remembered before all entries are written. */
+/** Number of remembered deleted keys at which all entries are written. */
 const DELETED_MAX = 50_000;
 
 const LAST_SEQ = row({ log: INTEGER, bytes: INTEGER });
 
 /**
- * Writes one transaction to the log, entry by entry, as it will be sent, in each scope that it touches. Works inside the
- * caller's SQLite transaction.
+ * Writes one transaction to the log as entries for each of its scopes, in the form in which they are sent. Works inside
+ * the caller's SQLite transaction.
  *
- * A terminal of several scopes applies their entries by part number, which counts through all scopes. Within a scope the
- * parts keep the order of the transaction. Between scopes one order matters: when a row leaves a scope, its delete there must
- * precede an insert of its key in another scope. So the writer closes the entry with the delete before it adds the insert.
+ * A terminal with several scopes applies their entries by part number, which counts across all scopes. Within a scope,
+ * parts keep the order of the transaction. Across scopes, only one order matters: the delete of a key in one scope must
+ * precede its insert in another. So the writer closes the entry with the delete before it adds the insert.
  */
 export class LogWriter {
   readonly seq: number;
@@ -53,14 +53,14 @@ export class LogWriter {
   readonly #tally: TransactionTally;
   readonly #open = new Map<string, Entry>();
   #openBytes = 0;
-  /** Deleted keys by table, with the entry that deletes them, while it may still be open. */
+  /** By table and deleted key, the entry with the delete, which may still be open. */
   readonly #deleted = new Map<string, { scope: string; entry: Entry }>();
   #lastPart = 0;
-  /** The log's row of the last entry; 0: none was written. */
+  /** Row number of the last entry in the log; 0 before the first. */
   #lastLog = 0;
   #bytes = 0;
 
-  /** `committedAt`: the master's text, which is stored and sent verbatim. */
+  /** `committedAt` is the master's text, which is stored and sent verbatim. */
   constructor(db: Writer, totals: LogTotals, seq: number, committedAt: string) {
     this.#db = db;
     this.#tally = new TransactionTally(db, totals);
@@ -68,7 +68,7 @@ export class LogWriter {
     this.committedAt = committedAt;
   }
 
-  /** The scopes that the transaction touched. */
+  /** The scopes in which the transaction has changes. */
   get scopes(): IterableIterator<string> {
     return this.#tally.scopes;
   }
@@ -79,7 +79,7 @@ export class LogWriter {
     this.#tally.addToTable(scope, table, changes, rows);
   }
 
-  /** Remembers that a line just added to a scope deletes a key. */
+  /** Records that the line just added to a scope deletes a key. */
   onDelete(scope: string, id: number, key: WireKey): void {
     const entry = this.#open.get(scope);
     if (entry) this.#deleted.set(`${id} ${nameOfKey(key)}`, { scope, entry });
@@ -94,8 +94,8 @@ export class LogWriter {
   }
 
   /**
-   * Adds a line about a table rather than its rows, which goes to everyone. `emptied`: the table's rows are gone in every
-   * scope. `was`: the name that the table had before.
+   * Adds a line that changes a table itself, to the scope of all terminals. `emptied` states whether the table lost its
+   * rows in every scope. `was` is the previous name of the table.
    */
   addStructure(bytes: Buffer, id: number | null, table: string, change: { emptied: boolean; was?: string }): void {
     this.#writeAll();
@@ -106,7 +106,7 @@ export class LogWriter {
     if (change.emptied) this.#tally.empty(table);
   }
 
-  /** Ends the transaction: its last entries and the running totals. */
+  /** Ends the transaction: writes the open entries and the running totals. */
   end(): void {
     this.#writeAll();
     this.#tally.write(this.seq, this.committedAt);

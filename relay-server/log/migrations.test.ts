@@ -18,7 +18,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** A store of each released format, as its version created it, with a head of 5 and increments from 2. */
+/** The SQL of a store in each released format, with the head at 5 and the horizon at 2. */
 const RELEASED: Record<number, string> = {
   0: `
 CREATE TABLE tidemark_feed (
@@ -74,7 +74,7 @@ PRAGMA user_version = 2;
 `,
 };
 
-/** Columns and keys of every table, whatever their SQL looks like. */
+/** Returns the columns and keys of every table, independent of the text of its SQL. */
 const structure = () => {
   const tables = query(
     db,
@@ -99,7 +99,7 @@ test.each(Object.keys(RELEASED).map(Number))(
     expect(query(db, FEED_SQL, FEED_ROW).one()).toEqual({
       epoch: 'aaaaaaaaaa',
       head: 5,
-      // Increments of format 0 have no scope: pulls start from the head.
+      // Increments of format 0 have no scope and are dropped, so pulls start from the head.
       horizon: format === 0 ? 5 : 2,
       position: '00000000000000A0',
       source: 'postgres 7/shop',
@@ -112,7 +112,7 @@ test.each(Object.keys(RELEASED).map(Number))(
   },
 );
 
-test('a new store begins an epoch, and keeps it when the relay opens it again', () => {
+test('a new store begins an epoch and keeps it when the relay reopens the store', () => {
   migrate(db);
   const first = query(db, FEED_SQL, FEED_ROW).one();
   expect(first).toMatchObject({ head: 0, horizon: 0, position: null, committedAt: null, nextTableId: 1 });

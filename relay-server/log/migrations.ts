@@ -4,22 +4,22 @@ import { transaction, type Writer } from '@tidemark/table-store/sqlite';
 import { FEED_DDL, LOG_DDL, newEpoch } from './log-format.ts';
 
 /**
- * Brings a feed's store to the present format, or creates it, in one SQLite transaction. The format's number is in SQLite's
- * user_version; a store before numbers were given has 0, and no store ever had 1.
+ * Creates a feed's store, or migrates it to the current format, in one SQLite transaction. SQLite's user_version holds
+ * the number of the format. Stores from before formats had numbers have 0; no store has 1.
  *
- * A migration stays as it was released: it names tables and columns itself and uses nothing that later formats may change.
- * The mirror and the feed's seq survive every migration, so that cursors stay valid; increments may be dropped.
+ * A released migration must never change, so it must not use constants that later formats may change. Every migration
+ * must preserve the mirror and the feed's seq, so that cursors stay valid. It may drop increments.
  */
 
 interface Migration {
-  /** The format that it makes. */
+  /** The format that the migration produces. */
   to: number;
   run: (db: Writer) => void;
 }
 
 const MIGRATIONS: readonly Migration[] = [
   {
-    // The log by scope. Earlier increments have no scope and are dropped; terminals fetch a snapshot.
+    // Format 2 stores the log by scope. Earlier increments have no scope and are dropped; terminals fetch a snapshot.
     to: 2,
     run: (db) =>
       db.exec(`DROP TABLE tidemark_log; DROP TABLE tidemark_transaction; DROP TABLE tidemark_table_change;
@@ -33,7 +33,7 @@ const MIGRATIONS: readonly Migration[] = [
 /** The format that this version reads and writes. */
 const PRESENT = 2;
 
-/** Creates the store's tables, beginning an epoch, or migrates them. Throws db_newer_version, db_*, disk_full. */
+/** Creates the store's tables with a new epoch, or migrates them. Throws db_newer_version, db_*, disk_full. */
 export function migrate(db: Writer): void {
   transaction(db, () => {
     const found = Number(db.pragma('user_version', { simple: true }));

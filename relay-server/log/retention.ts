@@ -2,22 +2,26 @@ import { type Seq, seq } from '@tidemark/protocol/cursor';
 import { INTEGER, query, row, SEQ, TEXT, value } from '@tidemark/table-store/query';
 import { prepared, transaction, type Writer } from '@tidemark/table-store/sqlite';
 import { z } from 'zod';
+import type { FeedConfig } from '../config/relay-config.ts';
 
 /**
- * Drops the oldest increments that retention does not keep, and moves the horizon. A step drops a bounded number of
- * transactions, so that a batch never waits long for it, and its cost follows what it drops. The running totals at the
- * horizon stay, so that a backlog can still be counted from there.
+ * Drops the oldest increments beyond the limits and moves the horizon. A step drops a limited number of transactions,
+ * so that batches never wait long, and costs time only for those. It must keep the running totals at the horizon,
+ * because later counts start from them.
  */
 
-/** The limits of the log. The relay drops the oldest increments when either limit is passed. */
+/**
+ * The limits of the log. The relay drops the oldest increments when either limit is passed. The code does not compile
+ * if relay.yaml has a limit that this schema does not have. `feed/keeping-time.ts` predicts the effect of each limit.
+ */
 export const Retention = z.object({
   days: z.number().positive(),
-  /** Size of the log before compression, in 10^6 bytes; null: no limit. */
+  /** Size of the log before compression, in 10^6 bytes. Null for no limit. */
   megabytes: z.number().positive().nullable(),
-});
+}) satisfies z.ZodType<FeedConfig['retention']>;
 export type Retention = z.output<typeof Retention>;
 
-/** Transactions that are dropped in one step. */
+/** Maximum number of transactions that a step drops. */
 const STEP = 500;
 const DAY_MS = 86_400_000;
 
@@ -25,13 +29,16 @@ const TRANSACTION = row({ seq: SEQ, committedAt: TEXT, lastLog: INTEGER, sumByte
 interface Transaction {
   seq: Seq;
   committedAt: string;
-  /** The log's row of its last entry. */
+  /** Row number of the transaction's last entry in the log. */
   lastLog: number;
-  /** Size of the log up to it, bytes. */
+  /** Size of the log up to this transaction, in bytes. */
   sumBytes: number;
 }
 
-/** One step. `nowMs`: the relay's clock. Returns the horizon, and whether there is more to drop. Throws disk_full, db_*. */
+/**
+ * Runs one step. `nowMs` is the relay's clock. Returns the horizon, and whether there is more to drop. Throws
+ * disk_full, db_*.
+ */
 export function dropOldest(db: Writer, keep: Retention, nowMs: number): { horizon: Seq; more: boolean } {
   const from = query(db, 'SELECT horizon FROM tidemark_feed', value(SEQ)).one();
   const oldest = query(
@@ -40,7 +47,7 @@ export function dropOldest(db: Writer, keep: Retention, nowMs: number): { horizo
     TRANSACTION,
   ).all(from, STEP);
   const total = query(db, 'SELECT sum_bytes FROM tidemark_seq ORDER BY seq DESC LIMIT 1', value(INTEGER)).get() ?? 0;
-  // The master's texts sort as times do.
+  // The master's texts sort in time order, so text comparison is sufficient.
   const since = new Date(nowMs - keep.days * DAY_MS).toISOString();
   const limit = keep.megabytes === null ? Number.POSITIVE_INFINITY : keep.megabytes * 1e6;
   const sumAt = 'SELECT sum_bytes FROM tidemark_seq WHERE seq <= ? ORDER BY seq DESC LIMIT 1';
@@ -78,7 +85,7 @@ function dropUpTo(db: Writer, { seq: horizon, lastLog }: Transaction): void {
   prepared(db, 'UPDATE tidemark_feed SET horizon = ?').run(horizon);
 }
 
-/** Tables in the running totals of a scope, one seek each. */
+/** Yields the names of tables in the running totals of a scope, with one seek per name. */
 function* tableNames(db: Writer, scope: string): Generator<string> {
   const next = query(
     db,

@@ -5,8 +5,8 @@ import type { Reader } from '@tidemark/table-store/sqlite';
 import { type EntitledSet, EVERYONE_SCOPE, type Filters, scopesOf } from '../routing/filters.ts';
 
 /**
- * Rows and changes of each table, as a set of scopes has them, from the running totals by scope and table. Changes that
- * concern a table rather than its rows are counted in everyone's scope, for every set.
+ * Computes the rows and changes of each table in a set of scopes, from the running totals by scope and table. Schema
+ * changes are counted in the scope of all terminals, and so for every set.
  */
 
 const NEWEST = row({ at: TEXT, changes: INTEGER, rows: INTEGER });
@@ -20,14 +20,14 @@ export class TableTotals {
     this.#filters = filters;
   }
 
-  /** Rows and tables that a terminal of the set has. */
+  /** Returns the number of rows and tables of a set. */
   size(set: EntitledSet): { rows: number; tables: number } {
     const names = this.#names();
     const rows = names.reduce((sum, name) => sum + this.#newest(set, name).rows, 0);
     return { rows, tables: names.length };
   }
 
-  /** The tables by name. `after`: the seq that the terminal has; null: it has none, so that nothing is counted as waiting. */
+  /** Lists the tables by name. `after` is the terminal's seq. If it is null, waiting changes are not counted. */
   list(set: EntitledSet, after: Seq | null): TableListBody['tables'] {
     return this.#names().map((name) => {
       const newest = this.#newest(set, name);
@@ -36,7 +36,10 @@ export class TableTotals {
     });
   }
 
-  /** An upper bound of the rows that changed after a seq: each change is to another row, or all rows of a table changed. */
+  /**
+   * Returns an upper bound on the number of rows that changed after a seq: for each table, the number of changes, but
+   * at most its number of rows.
+   */
   changedRows(set: EntitledSet, after: Seq): number {
     return this.list(set, after).reduce((sum, { rows, waiting }) => sum + Math.min(waiting ?? 0, rows), 0);
   }
@@ -45,12 +48,15 @@ export class TableTotals {
     return query(this.#db, 'SELECT name FROM tidemark_table ORDER BY name', value(TEXT)).all();
   }
 
-  /** The scopes in which the set sees a table: everyone's, and those of its rows. */
+  /** Returns the scopes in which a set receives a table: the scope of all terminals, and those of the table's rows. */
   #scopesOf(set: EntitledSet, table: string): string[] {
     return [...new Set([EVERYONE_SCOPE, ...scopesOf(this.#filters[table], set.attributes)])];
   }
 
-  /** The newest totals of a table, summed over the set's scopes. `at`: its last change; null: it never changed. */
+  /**
+   * Returns the newest totals of a table, summed over the set's scopes. `at` is the time of its last change, or null if
+   * it has never changed.
+   */
   #newest(set: EntitledSet, table: string): { rows: number; changes: number; at: string | null } {
     const newest = query(
       this.#db,
@@ -68,7 +74,7 @@ export class TableTotals {
     return sum;
   }
 
-  /** Changes of a table up to a seq, summed over the set's scopes. */
+  /** Returns the number of changes of a table up to a seq, summed over the set's scopes. */
   #changesUpTo(set: EntitledSet, table: string, at: Seq): number {
     const changes = query(
       this.#db,

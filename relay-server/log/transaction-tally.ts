@@ -9,9 +9,9 @@ import type { LogTotals } from './log-totals.ts';
 
 interface TableTally {
   changes: number;
-  /** Rows added or, below 0, removed. */
+  /** Number of rows that the transaction adds; negative if it removes rows. */
   rows: number;
-  /** The rows from before the transaction are gone, so that `rows` is the count itself. */
+  /** Whether the transaction removed all earlier rows, so that `rows` is the table's count. */
   emptied: boolean;
 }
 
@@ -31,26 +31,26 @@ export class TransactionTally {
     this.#totals = totals;
   }
 
-  /** The scopes that the transaction touched. */
+  /** The scopes in which the transaction has changes. */
   get scopes(): IterableIterator<string> {
     return this.#scopes.keys();
   }
 
-  /** Lines were added to a scope. */
+  /** Counts lines added to a scope. */
   addLines(scope: string, changes: number, bytes: number): void {
     const tally = this.#scope(scope);
     tally.changes += changes;
     tally.bytes += bytes;
   }
 
-  /** A table changed in a scope. `rows`: how many rows were added or, below 0, removed. */
+  /** Counts changes of a table in a scope. `rows` is the number of added rows; negative if rows were removed. */
   addToTable(scope: string, table: string, changes: number, rows: number): void {
     const tally = this.#table(scope, table);
     tally.changes += changes;
     tally.rows += rows;
   }
 
-  /** All rows of a table are gone, in every scope. */
+  /** Records that a table lost all rows in every scope. */
   empty(table: string): void {
     for (const scope of this.#scopesWith(table)) {
       const tally = this.#table(scope, table);
@@ -59,7 +59,7 @@ export class TransactionTally {
     }
   }
 
-  /** The rows of table `from` are those of table `to` from now on. */
+  /** Records that the table `from` is now named `to`. */
   rename(from: string, to: string): void {
     for (const scope of this.#scopesWith(from)) {
       const old = this.#table(scope, from);
@@ -72,7 +72,7 @@ export class TransactionTally {
     }
   }
 
-  /** Writes the new running totals of every scope and table that the transaction touched. */
+  /** Writes the new running totals of every scope and table with changes. */
   write(seq: number, committedAt: string): void {
     for (const [scope, tally] of this.#scopes) this.#writeScope(scope, tally, seq, committedAt);
   }
@@ -121,7 +121,7 @@ export class TransactionTally {
     return tally;
   }
 
-  /** The scopes in which a table has rows, or had some before the transaction. */
+  /** Returns the scopes in which the table has rows or had rows before the transaction. */
   #scopesWith(table: string): string[] {
     const next = query(
       this.#db,
@@ -129,7 +129,7 @@ export class TransactionTally {
       value(TEXT),
     );
     const found = new Set([...this.#scopes].flatMap(([scope, { tables }]) => (tables.has(table) ? [scope] : [])));
-    // One seek per scope.
+    // This loop costs one seek per scope.
     for (let scope = next.get(''); scope !== undefined; scope = next.get(scope))
       if (this.#totals.ofTable(scope, table).rows > 0) found.add(scope);
     return [...found];

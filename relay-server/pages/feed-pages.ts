@@ -6,11 +6,11 @@ import { type Coding, PageCache, type ReadyPage } from './page-cache.ts';
 import type { PageReader } from './page-reader.ts';
 
 /**
- * The pages of one feed, ordinary and compacted, ready to send. A page of a name never changes, so each is read and
- * compressed once while it stays in the cache, for a fleet that catches up over the same range.
+ * Serves the ordinary and compacted pages of one feed. A page with a given name never changes. So the cache reads and
+ * compresses each page once for all terminals that catch up over the same range.
  */
 
-/** Pages kept ready, bytes. */
+/** Maximum size of the cached pages, in bytes. */
 const CACHE_BYTES = 64 * 1024 * 1024;
 
 interface FeedPagesDeps {
@@ -19,7 +19,7 @@ interface FeedPagesDeps {
   compacted: CompactedPages;
 }
 
-/** Identifies a page: the entitled set, its start, and the target of the pull. */
+/** Identifies a page by epoch, entitled set, start, and target of the pull. */
 export interface PageName {
   set: EntitledSet;
   epoch: string;
@@ -35,12 +35,14 @@ export class FeedPages {
     this.#deps = deps;
   }
 
-  /** Compressed size of all pages so far by their plain size, 0 to 1; null: none was compressed. */
+  /**
+   * Compressed size of all pages so far divided by their uncompressed size, 0 to 1. Null if none has been compressed.
+   */
   get compressionRatio(): number | null {
     return this.#cache.ratio;
   }
 
-  /** Throws epoch_changed, behind_horizon, cursor_ahead, target_invalid. */
+  /** Returns an ordinary page. Throws epoch_changed, behind_horizon, cursor_ahead, target_invalid. */
   page({ set, epoch, start, target }: PageName, coding: Coding): Promise<ReadyPage> {
     const { store, reader } = this.#deps;
     store.requireRange(epoch, start, target);
@@ -50,8 +52,8 @@ export class FeedPages {
   }
 
   /**
-   * Page `start.part` of the transaction that brings a terminal from `start.seq` to `target` with each row once. `of`: the
-   * totals of the pages that it replaces. Throws what {@link page} does, and squash_building, squash_larger.
+   * Returns page `start.part` of the compacted transaction from `start.seq` to `target`. `of` holds the totals of all
+   * its pages. Throws the errors of {@link page}, squash_building, squash_larger.
    */
   async compactedPage(
     { set, epoch, start, target }: PageName,
@@ -65,7 +67,7 @@ export class FeedPages {
     return { ...page, of: { changes, bytes } };
   }
 
-  /** Whether compacting from this seq was tried and did not make the pages smaller. */
+  /** Reports whether an earlier compaction from this seq did not make the pages smaller. */
   compactionRefused(set: EntitledSet, start: Seq): boolean {
     return this.#deps.compacted.refused({ epoch: this.#deps.store.row.epoch, set: set.id, start });
   }

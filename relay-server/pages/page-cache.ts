@@ -3,18 +3,18 @@ import { constants, gzip, zstdCompress } from 'node:zlib';
 import { LRUCache } from 'lru-cache';
 
 /**
- * Answers that never change, ready to send: each is built and compressed once while it stays here, even when many ask for it
- * at the same moment. Bounded in bytes; the least recently used go first. An answer counts from the moment it is ready;
- * until then it is kept apart, and one that fails is forgotten.
+ * A cache of encoded answers that never change. Concurrent requests for an answer share one build. The total size is
+ * limited; the least recently used answers are evicted first. An answer counts towards the limit once it is built. A
+ * failed build is not cached.
  */
 
-/** Content codings that the relay offers, the smallest first. */
+/** Content codings that the relay offers, in order of preference. */
 export const CODINGS = ['zstd', 'gzip', 'identity'] as const;
 export type Coding = (typeof CODINGS)[number];
 
 export interface ReadyPage {
   bytes: Buffer;
-  /** `identity` even when compression was asked for, if it would not help. */
+  /** The coding of `bytes`. It is `identity` if compression would not help, even if another was requested. */
   coding: Coding;
 }
 
@@ -23,13 +23,13 @@ const compress = {
   gzip: (bytes: Buffer) => promisify(gzip)(bytes, { level: 1 }),
 };
 
-/** Below this size compression costs more than it saves, bytes. */
+/** Pages smaller than this, in bytes, are not compressed: it would cost more than it saves. */
 const SMALL_BYTES = 1024;
 
 export class PageCache {
   readonly #ready: LRUCache<string, ReadyPage>;
   readonly #building = new Map<string, Promise<ReadyPage>>();
-  /** Sizes of all pages that were compressed, before and after, bytes. */
+  /** Total size of all compressed pages, before and after compression, in bytes. */
   #plainBytes = 0;
   #compressedBytes = 0;
 
@@ -37,12 +37,17 @@ export class PageCache {
     this.#ready = new LRUCache({ maxSize: limitBytes, sizeCalculation: ({ bytes }) => Math.max(1, bytes.length) });
   }
 
-  /** Compressed size of all pages so far by their plain size, 0 to 1; null: none was compressed. */
+  /**
+   * Compressed size of all pages so far divided by their uncompressed size, 0 to 1. Null if none has been compressed.
+   */
   get ratio(): number | null {
     return this.#plainBytes === 0 ? null : this.#compressedBytes / this.#plainBytes;
   }
 
-  /** The page of this name in this coding. `build` gives its bytes, and what it throws is thrown to everyone who waits. */
+  /**
+   * Returns the page with this name in this coding. `build` returns the uncompressed bytes; its error rejects all
+   * waiting requests.
+   */
   get(name: string, coding: Coding, build: () => Buffer | Promise<Buffer>): Promise<ReadyPage> {
     const key = `${coding} ${name}`;
     const ready = this.#ready.get(key);

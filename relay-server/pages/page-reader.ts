@@ -9,15 +9,16 @@ import type { EntitledSet, Filters } from '../routing/filters.ts';
 import { Routers } from '../routing/routers.ts';
 
 /**
- * Puts pages together from the log: a header, the schemas that the page uses, the log entries verbatim between `b` and `c`
- * lines, and a trailer. The same name gives the same bytes, always. A page ends with the first entry that takes it past
- * PAGE_BYTES; a transaction may span pages, and its `c` line, in the last of them, counts the changes of all.
+ * Builds pages from the log: a header, the schemas that the page uses, the log entries verbatim between `b` and `c`
+ * lines, and a trailer. The same name must always produce the same bytes. A page ends with the first entry that makes
+ * it exceed PAGE_BYTES. A transaction may span pages; its `c` line is in the last of them and counts the changes of
+ * all.
  */
 export class PageReader {
   readonly #db: Reader;
   readonly #feed: string;
   readonly #routers: Routers;
-  /** Lines of schemas as terminals get them, by table id. */
+  /** Encoded schema lines for terminals, by table id. */
   readonly #schemaLines = new Map<number, Buffer>();
 
   constructor(db: Reader, feed: string, filters: Filters) {
@@ -26,7 +27,7 @@ export class PageReader {
     this.#routers = new Routers(filters);
   }
 
-  /** The page of this name. The caller has checked that start and target lie in the log. */
+  /** Builds a page. The caller must have checked that the log contains start and target. */
   page(epoch: Epoch, set: EntitledSet, start: PageStart, target: Seq): Buffer {
     const { entries, following } = this.#entries(set, start, target);
     const header: PageHeader = { tidemark: PROTOCOL_VERSION, feed: this.#feed, epoch, scopes: set.id, start, target };
@@ -42,7 +43,7 @@ export class PageReader {
     return Buffer.concat([...parts, line(trailer)]);
   }
 
-  /** The entries of the page, and the one that follows them; null: none does. */
+  /** Returns the entries of the page and the entry after them, or null if there is none. */
   #entries(set: EntitledSet, start: PageStart, target: Seq): { entries: LogEntry[]; following: LogEntry | null } {
     const entries: LogEntry[] = [];
     let bytes = 0;
@@ -54,7 +55,10 @@ export class PageReader {
     return { entries, following: null };
   }
 
-  /** The entries with their `b` and `c` lines. `continues`: the last transaction goes into the next page. */
+  /**
+   * Returns the entries with their `b` and `c` lines. `continues` states whether the last transaction continues in the
+   * next page.
+   */
   #transactions(
     set: EntitledSet,
     start: PageStart,
@@ -66,7 +70,7 @@ export class PageReader {
     let open = continued;
     let changes = 0;
     let openChanges = 0;
-    // A transaction that began in an earlier page is counted by the log.
+    // For a transaction that began in an earlier page, read the count from the log.
     const commit = (at: number) =>
       lines.push(line(['c', at, at === continued ? this.#changesOf(set, at) : openChanges]));
     for (const entry of entries) {
@@ -84,14 +88,14 @@ export class PageReader {
     return { lines, changes };
   }
 
-  /** Changes of a transaction in the set's scopes, over all its parts. */
+  /** Returns the number of a transaction's changes in the set's scopes, over all its parts. */
   #changesOf({ scopes }: EntitledSet, at: number): number {
     const sql = 'SELECT changes FROM tidemark_transaction WHERE scope = ? AND seq = ?';
     const changes = query(this.#db, sql, value(INTEGER));
     return scopes.reduce((sum, scope) => sum + (changes.get(scope, at) ?? 0), 0);
   }
 
-  /** The `s` line of a table id, with the columns that terminals receive. */
+  /** Returns the `s` line of a table id, with the columns that terminals receive. */
   #schemaLine(id: number): Buffer {
     let known = this.#schemaLines.get(id);
     if (!known) {
@@ -104,7 +108,10 @@ export class PageReader {
   }
 }
 
-/** Where the page after this one starts. `following`: the first entry after the page; null: the page ends at the target. */
+/**
+ * Returns the start of the next page. `following` is the first entry after this page, or null if the page reaches the
+ * target.
+ */
 function nextStart(target: Seq, last: LogEntry | undefined, following: LogEntry | null, continues: boolean): PageStart {
   if (following === null || last === undefined) return { seq: target, part: 0 };
   return continues ? { seq: seq(last.seq - 1), part: last.part } : { seq: seq(last.seq), part: 0 };

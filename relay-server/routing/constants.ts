@@ -3,29 +3,29 @@ import type { ColumnSchema } from '@tidemark/protocol/schema';
 import { logicalTypeOf } from './undeclared-types.ts';
 
 /**
- * How filters compare values. Constants of relay.yaml and attributes of terminals are text; each value of a column has
- * one canonical text, and two values are equal when their texts are. The same comparison exists twice: over values as
- * they travel ({@link Comparison.textOf}, for routing changes) and over values as SQLite holds them
- * ({@link Comparison.sql} and {@link Comparison.stored}, for copies). Both must always choose the same rows.
+ * Defines how filters compare values. Constants of relay.yaml and attributes of terminals are text. Each value of a
+ * column has one canonical text, and two values are equal if their texts are equal. Two implementations exist, which
+ * must always select the same rows: {@link Comparison.textOf} compares wire values to route changes, and
+ * {@link Comparison.sql} with {@link Comparison.stored} compares values in SQLite for copies.
  *
  * Comparisons read a column's logical type and storage class, never the master's type name.
  */
 
-/** How the values of one column are compared. */
+/** The comparison for the values of one column. */
 export interface Comparison {
-  /** The canonical text of a value. */
+  /** Returns the canonical text of a value. */
   textOf(value: string | number): string;
-  /** The canonical text of a constant; null when no value of the column has this text. */
+  /** Returns the canonical text of a constant, or null if the column has no such value. */
   constant(text: string): string | null;
-  /** How constants are written, for error messages. */
+  /** Describes valid constants in error messages. */
   written: string;
-  /** The result of {@link sql} for values with this canonical text. Null when no value has it. */
+  /** Returns the result of {@link sql} for values with this canonical text, or null if no value has it. */
   stored(text: string): string | number | bigint | null;
-  /** The SQL expression that is compared with {@link stored}. `name`: the column, quoted. */
+  /** Returns the SQL expression to compare with {@link stored}. `name` is the quoted name of the column. */
   sql(name: string): string;
 }
 
-/** The comparison for a column; null when its values cannot be compared exactly (floating point, binary). */
+/** Returns the comparison for a column, or null if its values cannot be compared exactly (floating point, binary). */
 export function comparisonOf(column: ColumnSchema): Comparison | null {
   return column.type === 'real' || column.type === 'blob' ? null : comparisonFor(logicalTypeOf(column), column.type);
 }
@@ -35,7 +35,7 @@ function comparisonFor(logical: LogicalType, storage: 'integer' | 'numeric' | 't
     case 'boolean':
       return storage === 'integer' ? BOOLEAN : VERBATIM;
     case 'integer':
-      // Integers that do not fit 64 signed bits are kept as digits.
+      // Integers outside the range of 64 signed bits are stored as decimal text.
       return storage === 'integer' ? integer(logical.bits, logical.unsigned === true) : decimal(0, storage);
     case 'decimal':
       return storage === 'integer' ? integer(64, false) : decimal(logical.scale, storage);
@@ -97,7 +97,10 @@ function integer(bits: number, unsigned: boolean): Comparison {
 const DECIMAL = /^-?(?:0|[1-9]\d*)(?:\.(\d+))?$/;
 const NOT_A_NUMBER = /^(?:NaN|-?Infinity)$/;
 
-/** `scale`: null when unlimited. A column of storage class `text` holds the master's digits. */
+/**
+ * Returns the comparison for decimal numbers. `scale` is null if unlimited. A column with the storage class `text`
+ * contains the master's digits.
+ */
 function decimal(scale: number | null, storage: 'numeric' | 'text'): Comparison {
   const asNumber = storage === 'numeric';
   const places = scale === null ? Number.POSITIVE_INFINITY : Math.max(0, scale);
@@ -121,7 +124,10 @@ function decimal(scale: number | null, storage: 'numeric' | 'text'): Comparison 
   };
 }
 
-/** The canonical text of a decimal number: no trailing zeros after the point. Null when the text is not one. */
+/**
+ * Returns the canonical text of a decimal number, without trailing zeros after the point. Returns null if the text is
+ * not a decimal number.
+ */
 export function shortDecimal(text: string): string | null {
   return DECIMAL.test(text) ? shortest(text) : null;
 }
@@ -133,7 +139,7 @@ function shortest(digits: string): string {
   return short === '-0' ? '0' : short;
 }
 
-/** The decimal digits of a number, never with an exponent. */
+/** Returns the decimal text of a number, without an exponent. */
 function digitsOf(value: number): string {
   const [digits = '', exponent] = String(value).split('e');
   if (exponent === undefined) return digits;
@@ -154,8 +160,10 @@ const DAY = /^(\d{4,})-(\d\d)-(\d\d)(?: BC)?$/;
 const TIME = /^(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{0,5}[1-9])?$|^24:00:00$/;
 const FULL_TIME = /^(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{6}Z$/;
 
-/** Values that have one text each. `fits`: whether a text is that of some value. */
-function asWritten(fits: (text: string) => boolean, written: string): Comparison {
+/**
+ * Returns the comparison for values that have exactly one text. `fits` reports whether a text is valid for the column.
+ */
+function exactText(fits: (text: string) => boolean, written: string): Comparison {
   return {
     textOf: String,
     constant: (text) => (fits(text) ? text : null),
@@ -165,7 +173,10 @@ function asWritten(fits: (text: string) => boolean, written: string): Comparison
   };
 }
 
-/** Text padded with spaces. The master ignores trailing spaces when it compares, so they are no part of the canonical text. */
+/**
+ * Returns the comparison for space-padded text. The master ignores trailing spaces in comparisons, so the canonical
+ * text has none.
+ */
 function padded(length: number): Comparison {
   return {
     textOf: (value) => withoutTrailing(String(value), ' '),
@@ -186,7 +197,7 @@ function isDay(text: string): boolean {
   const [, year, month, day] = (DAY.exec(text) ?? []).map(Number);
   if (year === undefined || month === undefined || day === undefined || year === 0) return false;
   if (month < 1 || month > 12 || day < 1) return false;
-  // The calendar repeats every 400 years. 1 BC, written 0001, is a leap year.
+  // The calendar repeats every 400 years, so use an equivalent year. 1 BC, written 0001, is a leap year.
   const same = 2000 + ((text.endsWith(' BC') ? 1 - (year % 400) + 400 : year) % 400);
   return day <= new Date(Date.UTC(same, month, 0)).getUTCDate();
 }
@@ -198,18 +209,18 @@ const timestamp = (time: RegExp) => (text: string) => {
   return at > 0 && isDay(text.slice(0, at) + era) && time.test(text.slice(at + 1, text.length - era.length));
 };
 
-const VERBATIM = asWritten(() => true, 'a text');
-const UUIDS = asWritten(
+const VERBATIM = exactText(() => true, 'a text');
+const UUIDS = exactText(
   (text) => UUID.test(text),
   'a UUID in lower case, such as a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11',
 );
-const DATES = asWritten(isDay, 'a date such as 2026-01-31');
-const TIMES = asWritten((text) => TIME.test(text), 'a time such as 08:24:35 or 08:24:35.1');
-const TIMESTAMPS = asWritten(
+const DATES = exactText(isDay, 'a date such as 2026-01-31');
+const TIMES = exactText((text) => TIME.test(text), 'a time such as 08:24:35 or 08:24:35.1');
+const TIMESTAMPS = exactText(
   timestamp(TIME),
   'a timestamp as terminals hold it, such as 2026-01-31T08:24:35 or 2026-01-31T08:24:35.1',
 );
-const INSTANTS = asWritten(
+const INSTANTS = exactText(
   timestamp(FULL_TIME),
   'a timestamp as terminals hold it, in UTC, such as 2026-01-31T08:24:35.100000Z',
 );

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Filters } from './filters.ts';
 
-/** Filters as they cross to a thread: the parsed `tables` of a feed in relay.yaml, see {@link Filters}. */
+/** Schema of the {@link Filters} that the relay sends to its threads. */
 const Condition = z.union([
   z.object({ column: z.string(), at: z.string(), attribute: z.string() }),
   z.object({ column: z.string(), at: z.string(), values: z.array(z.string().nullable()) }),

@@ -2,20 +2,26 @@ import { createHash } from 'node:crypto';
 import { EVERYONE, type ScopeSet } from '@tidemark/protocol/page';
 
 /**
- * Filters of relay.yaml, and the scopes that they define. A scope is the set of rows that one choice of attribute values
- * selects; a terminal is entitled to the scopes of its own attributes.
+ * The filters of relay.yaml and the scopes that they define. A scope is the set of rows that one combination of
+ * attribute values selects. A terminal is entitled to the scopes of its own attributes.
  *
- * Everything here is pure and depends on relay.yaml and attributes alone. Binding a filter to a table's schema is router.ts.
- * Rules G1 to G6 of docs/protocol.md; docs/decisions/2026-11-23-route-changes-at-ingest.md.
+ * All functions are pure and depend only on relay.yaml and attributes. router.ts binds a filter to a table's schema.
+ * See rules G1 to G6 of docs/protocol.md and docs/decisions/2026-11-23-route-changes-at-ingest.md.
  */
 
 /** The scope of rows that every terminal receives. */
 export const EVERYONE_SCOPE = '*';
 
-/** A column equals one of the values of a terminal's attribute, or one of the constants (as text; null: NULL). `at`: its place in relay.yaml. */
+/**
+ * Requires a column to equal one of the values of a terminal's attribute, or one of the constants. Constants are texts;
+ * null stands for NULL. `at` is the place of the condition in relay.yaml.
+ */
 export type Condition = { column: string; at: string } & ({ attribute: string } | { values: (string | null)[] });
 
-/** The rows, columns and indexes of a table that terminals receive. Plain data, because it is sent to worker threads. `at`: the place in relay.yaml, for messages. */
+/**
+ * The rows, columns and indexes of a table that terminals receive. It must be plain data, because the relay sends it to
+ * worker threads. `at` is the place in relay.yaml, for messages.
+ */
 export interface TableFilter {
   where: Condition[];
   columns: { names: string[]; at: string } | null;
@@ -25,21 +31,24 @@ export interface TableFilter {
 /** Filters by table name. Every terminal receives all rows and columns of a table without a filter. */
 export type Filters = Record<string, TableFilter>;
 
-/** Values of a terminal's attributes: `branch=7,8` holds two. */
+/** A terminal's attributes. A comma separates several values: `branch=7,8`. */
 export type Attributes = Record<string, string>;
 
-/** The entitlement of a terminal. */
+/** The entitlement of a terminal, as a set of scopes. */
 export interface EntitledSet {
   id: ScopeSet;
-  /** All its scopes; `*` is the first. */
+  /** All scopes of the set. The first is `*`. */
   scopes: string[];
   attributes: Attributes;
 }
 
-/** Version of the comparison. Another version routes existing rows again. */
+/** Version of the comparison. Changing it makes the relay route existing rows again. */
 const COMPARISON_VERSION = 2;
 
-/** A digest of the filters. Rows that were stored under another fingerprint may be in other scopes. Empty: no filters. */
+/**
+ * Returns a digest of the filters, empty if there are none. Rows stored under another fingerprint may be in other
+ * scopes.
+ */
 export function fingerprint(filters: Filters): string {
   const entries = Object.entries(filters)
     .sort(([a], [b]) => (a < b ? -1 : 1))
@@ -56,7 +65,7 @@ export function fingerprint(filters: Filters): string {
         .digest('hex');
 }
 
-/** The scopes of a terminal's attributes. */
+/** Returns the entitlement of a terminal with these attributes. */
 export function entitledSet(filters: Filters, attributes: Attributes): EntitledSet {
   const scopes = new Set([EVERYONE_SCOPE]);
   for (const filter of Object.values(filters)) for (const scope of scopesOf(filter, attributes)) scopes.add(scope);
@@ -72,19 +81,22 @@ export function entitledSet(filters: Filters, attributes: Attributes): EntitledS
   return { id, scopes: [EVERYONE_SCOPE, ...names.filter((scope) => scope !== EVERYONE_SCOPE)], attributes };
 }
 
-/** The scopes of a table's rows that a terminal with these attributes receives: one for each choice of attribute values. */
+/**
+ * Returns the scopes in which a terminal with these attributes receives rows of a table: one for each combination of
+ * attribute values.
+ */
 export function scopesOf(filter: TableFilter | undefined, attributes: Attributes): string[] {
   const conditions = attributeConditions(filter);
   if (conditions.length === 0) return [EVERYONE_SCOPE];
   let names = [''];
   for (const { attribute } of conditions) {
     const values = valuesOf(attributes, attribute);
-    names = names.flatMap((name) => values.map((value) => joined(name, attribute, value)));
+    names = names.flatMap((name) => values.map((value) => appendToScope(name, attribute, value)));
   }
   return names;
 }
 
-/** The attributes that filters name, with the first place in relay.yaml. */
+/** Returns the attributes that filters use, each with its first place in relay.yaml. */
 export function namedAttributes(filters: Filters): Map<string, string> {
   const named = new Map<string, string>();
   for (const { where } of Object.values(filters))
@@ -92,12 +104,12 @@ export function namedAttributes(filters: Filters): Map<string, string> {
   return named;
 }
 
-/** Appends a choice to a scope's name: `branch=7&region=north`. */
-export function joined(name: string, attribute: string, value: string): string {
+/** Appends an attribute value to a scope's name: `branch=7&region=north`. */
+export function appendToScope(name: string, attribute: string, value: string): string {
   return `${name}${name === '' ? '' : '&'}${attribute}=${encodeURIComponent(value)}`;
 }
 
-/** The conditions on attributes, in the order in which scope names list them. */
+/** Returns the conditions on attributes, in the order of scope names. */
 export function attributeConditions(filter: TableFilter | undefined): { column: string; attribute: string }[] {
   return (filter?.where ?? []).flatMap((each) => ('attribute' in each ? [each] : [])).sort(byAttribute);
 }
@@ -106,7 +118,7 @@ type Named = { column: string; attribute?: string };
 const byAttribute = (a: Named, b: Named) =>
   `${a.attribute ?? ''} ${a.column}` < `${b.attribute ?? ''} ${b.column}` ? -1 : 1;
 
-/** The values that an attribute holds. */
+/** Returns the values of an attribute. */
 export function valuesOf(attributes: Attributes, name: string): string[] {
   const text = Object.hasOwn(attributes, name) ? attributes[name] : undefined;
   const values = (text ?? '').split(',').map((value) => value.trim());

@@ -1,53 +1,63 @@
 import type { WireRow, WireValue } from '@tidemark/protocol/lines';
 import type { ColumnSchema, TableSchema } from '@tidemark/protocol/schema';
 import { type Comparison, comparisonOf } from './constants.ts';
-import { type Attributes, attributeConditions, EVERYONE_SCOPE, joined, type TableFilter, valuesOf } from './filters.ts';
+import {
+  type Attributes,
+  appendToScope,
+  attributeConditions,
+  EVERYONE_SCOPE,
+  type TableFilter,
+  valuesOf,
+} from './filters.ts';
 import { logicalTypeOf } from './undeclared-types.ts';
 
 /**
- * Binds a filter to one version of a table's schema. It answers the same question twice, and both answers must always
- * agree: {@link Router.scopeOf} for a row that arrives, {@link Router.part} as SQL over the mirror.
+ * Binds a filter to one version of a table's schema. Two implementations of a filter must always agree:
+ * {@link Router.scopeOf} routes arriving rows, and {@link Router.part} is SQL that selects rows of the mirror.
  */
 
 /** A column that a filter compares. */
-interface Deciding {
+interface ComparedColumn {
   at: number;
   column: ColumnSchema;
   by: Comparison;
 }
 
-/** The canonical text of a compared value; null for NULL. */
-function textOf(row: WireRow, { at, by }: Deciding): string | null {
+/** Returns the canonical text of a compared value, or null for NULL. */
+function textOf(row: WireRow, { at, by }: ComparedColumn): string | null {
   const value = row[at] ?? null;
   return value === null ? null : by.textOf(value);
 }
 
-/** A part of a mirror's table, for SQL on that table. */
+/** An SQL condition that selects a part of a mirror's table. */
 export interface Part {
   where: string;
   params: (string | number | bigint)[];
 }
 
-/** Decides which scope each row is in, and which columns of it terminals receive. */
+/** Determines the scope of each row and the columns that terminals receive. */
 export class Router {
   /** The table's schema at terminals. */
   readonly schema: TableSchema;
-  /** Names of the columns that the master sends, in order. */
-  readonly given: string[];
+  /** Names of the columns that the feed sends, in order. */
+  readonly sentColumns: string[];
   /** Whether every terminal receives every row and column. */
   readonly plain: boolean;
   /** Names of the columns that the filter compares. */
   readonly columns: ReadonlySet<string>;
-  readonly #constants: (Deciding & { values: Set<string | null> })[] = [];
-  readonly #attributes: (Deciding & { attribute: string })[] = [];
+  readonly #constants: (ComparedColumn & { values: Set<string | null> })[] = [];
+  readonly #attributes: (ComparedColumn & { attribute: string })[] = [];
   readonly #keep: number[] | null;
   readonly #keyAt: number[];
   #lastValue: WireValue = null;
   #lastScope: string | null | undefined;
 
-  /** Adds to `mistakes` each part of the filter that does not fit the schema, with its place in relay.yaml. */
+  /**
+   * Binds the filter. Adds to `mistakes` each part of the filter that does not match the schema, with its place in
+   * relay.yaml.
+   */
   constructor(schema: TableSchema, filter: TableFilter | undefined, mistakes: string[]) {
-    this.given = schema.columns.map(({ name }) => name);
+    this.sentColumns = schema.columns.map(({ name }) => name);
     const places = new Map(schema.columns.map(({ name }, at) => [name, at]));
     const find = (name: string, at: string): { at: number; column: ColumnSchema } | null => {
       const place = places.get(name);
@@ -85,13 +95,13 @@ export class Router {
     this.plain = this.#constants.length === 0 && this.#attributes.length === 0 && this.#keep === null;
   }
 
-  /** The scope of a row; null when no terminal receives it. */
+  /** Returns the scope of a row, or null if no terminal receives it. */
   scopeOf(row: WireRow): string | null {
     for (const each of this.#constants) if (!each.values.has(textOf(row, each))) return null;
     const [first, second] = this.#attributes;
     if (!first) return EVERYONE_SCOPE;
     if (second) return this.#scopeOf(row);
-    // Rows of one branch often follow each other, so the last result is kept.
+    // Consecutive rows often belong to the same branch, so cache the last result.
     const value = row[first.at] ?? null;
     if (value !== this.#lastValue || this.#lastScope === undefined) {
       this.#lastValue = value;
@@ -105,13 +115,13 @@ export class Router {
     for (const each of this.#attributes) {
       const value = textOf(row, each);
       if (value === null) return null;
-      name = joined(name, each.attribute, value);
+      name = appendToScope(name, each.attribute, value);
     }
     return name;
   }
 
-  /** Whether two rows have the same values in the compared columns. */
-  decidesAlike(a: WireRow, b: WireRow): boolean {
+  /** Reports whether two rows have the same values in the compared columns. */
+  hasSameComparedValues(a: WireRow, b: WireRow): boolean {
     return this.#attributes.every(({ at }) => a[at] === b[at]) && this.#constants.every(({ at }) => a[at] === b[at]);
   }
 
@@ -121,33 +131,33 @@ export class Router {
   }
 
   /** Whether terminals receive all columns. */
-  get whole(): boolean {
+  get keepsAllColumns(): boolean {
     return this.#keep === null;
   }
 
-  /** The columns of a row that terminals receive. */
+  /** Returns the columns of a row that terminals receive. */
   project(row: WireRow): WireRow {
     return this.#keep?.map((at) => row[at] ?? null) ?? row;
   }
 
-  /** The key of a row. Without a key, the complete row. */
+  /** Returns the key of a row, or the complete row if the table has no key. */
   keyOf(row: WireRow): WireRow {
     return this.#keyAt.length === 0 ? row : this.#keyAt.map((at) => row[at] ?? null);
   }
 
-  /** A key at terminals. */
+  /** Returns the form of a key that terminals receive. */
   projectKey(key: WireRow): WireRow {
     return this.#keyAt.length === 0 ? this.project(key) : key;
   }
 
   /**
-   * Whether terminals can keep their rows when the table of `old` becomes this one. They cannot when a compared column
-   * changed, or when a column takes its values from one that terminals did not receive. `columns`: the old name of each
-   * column of the master; null: it is new.
+   * Reports whether terminals can keep their rows when the table of `old` becomes this one. They cannot if a compared
+   * column changed, or if a column takes its values from one that terminals did not receive. `columns` holds the old
+   * name of each column of the master, or null for a new column.
    */
   keepsRowsOf(old: Router, columns: readonly (string | null)[]): boolean {
     if (old.plain && this.plain) return true;
-    const was = new Map(this.given.map((name, at) => [name, columns[at] ?? null]));
+    const was = new Map(this.sentColumns.map((name, at) => [name, columns[at] ?? null]));
     const comparisons = (router: Router) =>
       JSON.stringify([
         router.#constants.map(({ column, values }) => [...comparedBy(column), [...values]]),
@@ -163,7 +173,7 @@ export class Router {
     );
   }
 
-  /** The rows that a terminal with these attributes receives. */
+  /** Returns the part of the table that a terminal with these attributes receives. */
   part(attributes: Attributes): Part {
     const part: Part = { where: '', params: [] };
     const tests = [
@@ -175,7 +185,7 @@ export class Router {
   }
 }
 
-/** Everything that decides how a column is compared. */
+/** Returns the properties of a column that affect its comparison. */
 const comparedBy = (column: ColumnSchema) => [
   column.name,
   column.type,
@@ -198,7 +208,7 @@ function keptColumns(
   return [...places].flatMap(([name, at]) => (columns.names.includes(name) ? [at] : []));
 }
 
-/** The canonical texts of a condition's constants. */
+/** Returns the canonical texts of a condition's constants. */
 function constantsOf(
   { at, values }: { at: string; values: (string | null)[] },
   { name, source }: ColumnSchema,
@@ -217,12 +227,12 @@ function constantsOf(
   return texts;
 }
 
-const comparedSql = ({ column, by }: Deciding) => by.sql(`"${column.name.replaceAll('"', '""')}"`);
+const comparedSql = ({ column, by }: ComparedColumn) => by.sql(`"${column.name.replaceAll('"', '""')}"`);
 
-/** SQL for the comparison of {@link Router.scopeOf}. */
-function oneOf(deciding: Deciding, values: (string | null)[], params: (string | number | bigint)[]): string {
-  const sql = comparedSql(deciding);
-  const bound = values.flatMap((value) => (value === null ? [] : (deciding.by.stored(value) ?? [])));
+/** Returns SQL that compares a column in the same way as {@link Router.scopeOf}. Appends its parameters to `params`. */
+function oneOf(compared: ComparedColumn, values: (string | null)[], params: (string | number | bigint)[]): string {
+  const sql = comparedSql(compared);
+  const bound = values.flatMap((value) => (value === null ? [] : (compared.by.stored(value) ?? [])));
   params.push(...bound);
   const tests = [
     ...(bound.length > 0 ? [`${sql} IN (${bound.map(() => '?').join(', ')})`] : []),

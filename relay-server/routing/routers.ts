@@ -3,7 +3,7 @@ import type { TableSchema } from '@tidemark/protocol/schema';
 import type { Filters } from './filters.ts';
 import { Router } from './router.ts';
 
-/** The filters bound to the versions of the feed's tables, by table id; each version is bound once. */
+/** Holds a router for each version of the feed's tables, by table id. */
 export class Routers {
   readonly #filters: Filters;
   readonly #routers = new Map<number, Router>();
@@ -12,7 +12,10 @@ export class Routers {
     this.#filters = filters;
   }
 
-  /** Throws filter_invalid when relay.yaml names a column that the table does not have, or a value that it cannot hold. */
+  /**
+   * Binds a table's filter, once per table id. Throws filter_invalid if relay.yaml names a column that the table does
+   * not have, or a constant that a column cannot contain.
+   */
   bind(id: number, schema: TableSchema): Router {
     const known = this.#routers.get(id);
     if (known) return known;
@@ -23,7 +26,7 @@ export class Routers {
     return router;
   }
 
-  /** Throws page_invalid when the id was not bound. */
+  /** Returns the router of a table id. Throws page_invalid if the id has not been bound. */
   of(id: number): Router {
     const router = this.#routers.get(id);
     if (!router) throw new TidemarkError('page_invalid', { detail: `table id ${id} is not declared` });

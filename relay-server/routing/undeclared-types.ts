@@ -2,9 +2,9 @@ import type { LogicalType } from '@tidemark/protocol/logical-type';
 import type { ColumnSchema } from '@tidemark/protocol/schema';
 
 /**
- * Derives the logical type of a column whose schema does not declare one: it was stored, or sent by a feed, before
- * schemas had the field. All such schemas come from Postgres, so this is the one place in the relay that reads Postgres
- * type names. It must not change, because stored rows were routed by the types that it derives.
+ * Derives the logical type of a column whose schema does not declare one, because the schema is from before the field
+ * existed. All such schemas are from Postgres, so only this module of the relay reads Postgres type names. It must not
+ * change, because stored rows were routed by the derived types.
  */
 
 const BITS: Record<string, 16 | 32> = { smallint: 16, integer: 32 };
@@ -14,7 +14,10 @@ const TIME = /^time(\(\d\))? without time zone$/;
 const TIMESTAMP = /^timestamp(\(\d\))? without time zone$/;
 const TIMESTAMPTZ = /^timestamp(\(\d\))? with time zone$/;
 
-/** The declared logical type, else the one that the Postgres type name means. A domain's name means `other`. */
+/**
+ * Returns the declared logical type, or the one that the Postgres type name implies. The name of a domain implies
+ * `other`.
+ */
 export function logicalTypeOf(column: ColumnSchema): LogicalType {
   return column.logical ?? derived(column);
 }

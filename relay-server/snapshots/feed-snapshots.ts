@@ -12,13 +12,13 @@ import { Router } from '../routing/router.ts';
 import { type SnapshotFile, Snapshots } from './snapshots.ts';
 
 /**
- * The snapshots of one feed as its terminals ask for them: which tables, columns and rows a set gets, which snapshot is
- * recent enough, and the error of the last build. A failed build is reported to one request; the next one builds again.
+ * Serves the snapshots of one feed. It determines the tables, columns and rows of a set, and whether a snapshot is
+ * recent enough. It reports a failed build to one request; the next request starts a new build.
  */
 
 interface FeedSnapshotsDeps {
   feed: string;
-  /** The feed's folder, and its database in it. */
+  /** The feed's folder, and the path of its database. */
   folder: string;
   mirror: string;
   filters: Filters;
@@ -32,7 +32,7 @@ interface FeedSnapshotsDeps {
 export class FeedSnapshots {
   readonly #deps: FeedSnapshotsDeps;
   readonly #snapshots: Snapshots;
-  /** By set, the error of its last build, until a request is answered with it. */
+  /** By set, the error of its last build. Removed once a request has received it. */
   readonly #faults = new Map<string, TidemarkError>();
 
   constructor(deps: FeedSnapshotsDeps) {
@@ -47,7 +47,7 @@ export class FeedSnapshots {
     });
   }
 
-  /** The newest snapshot of a set, whatever its age; null: none is ready. */
+  /** Returns the newest snapshot of a set, whatever its age, or null if none is ready. */
   ready(set: EntitledSet): ReadySnapshot | null {
     const ready = this.#snapshots.ready(set.id, this.#deps.store.row.epoch);
     if (!ready) return null;
@@ -56,8 +56,8 @@ export class FeedSnapshots {
   }
 
   /**
-   * The snapshot to download, not older than `from`. Throws feed_empty, snapshot_building, or the error of the last
-   * build.
+   * Returns the snapshot to download, at the seq `from` or later. Throws feed_empty, snapshot_building, or the error of
+   * the last build.
    */
   current(set: EntitledSet, from: Seq = seq(0)): SnapshotManifest {
     const { epoch, head, horizon, committedAt } = this.#deps.store.row;
@@ -73,7 +73,7 @@ export class FeedSnapshots {
     );
   }
 
-  /** The file of a snapshot in a coding. Throws epoch_changed, snapshot_gone. */
+  /** Returns the file of a snapshot in a coding. Throws epoch_changed, snapshot_gone. */
   file(set: EntitledSet, epoch: string, at: Seq, coding: 'identity' | 'gzip' | 'zstd'): SnapshotFile {
     this.#deps.store.requireEpoch(epoch);
     const found = this.#snapshots.file(set.id, epoch, at, coding);
@@ -85,7 +85,7 @@ export class FeedSnapshots {
     return this.#snapshots.close();
   }
 
-  /** The source of a set's snapshot: each table's part of the mirror. */
+  /** Returns the source of a set's snapshot: the part of each table that the set contains. */
   #source(id: string): SnapshotSource {
     const { feed, mirror, filters, reader, entitlements } = this.#deps;
     const set = entitlements.byId(id);

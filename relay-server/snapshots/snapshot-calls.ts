@@ -20,10 +20,13 @@ const Source = z.object({
   tables: z.record(z.string(), Part.nullable()),
 }) satisfies z.ZodType<SnapshotSource>;
 
-/** A build of a mirror of hundreds of GB ends within this time, ms. */
+/** Time limit of a build in ms, sufficient for a mirror of hundreds of GB. */
 const LONGEST_MS = 6 * 3_600_000;
 
 export const SNAPSHOT_CALLS = {
-  /** Writes the snapshot and its compressed forms to `file` and beside it, synced to disk. Throws disk_full, db_*. */
+  /**
+   * Writes the snapshot to `file` and its compressed forms to the same folder, and syncs them to disk. Throws
+   * disk_full, db_*.
+   */
   build: { in: z.object({ source: Source, file: z.string() }), out: SnapshotManifest, timeoutMs: LONGEST_MS },
 } as const;

@@ -9,17 +9,17 @@ import { serveBuild } from '../threads/builder-thread.ts';
 import { SNAPSHOT_CALLS } from './snapshot-calls.ts';
 
 /**
- * The thread that builds one snapshot and its compressed forms, and ends.
+ * A thread that builds one snapshot and its compressed forms and then ends.
  *
- * Order: the SQLite file, its hash, then one encoded file after the other, so that memory and disk bandwidth stay bounded.
- * Every file is synced before the thread answers, because the relay renames them then. The caller removes the files of a
- * build that failed.
+ * Order: the SQLite file, its hash, then one encoded file after another, so that memory and disk bandwidth stay
+ * bounded. The thread syncs every file before it answers, because the relay then renames them. The caller removes the
+ * files of a failed build.
  */
 
-/** Bytes that are read at a time. */
+/** Size of the chunks in which a file is read, in bytes. */
 const CHUNK_BYTES = 1 << 20;
 
-/** Hashes the bytes that pass, so that no second read of the encoded file is needed. */
+/** Hashes the bytes of a stream, so that the encoded file is not read a second time. */
 
 class Hash extends Transform {
   readonly #hash = createHash('sha256');
@@ -34,7 +34,10 @@ class Hash extends Transform {
   }
 }
 
-/** Writes the compressed form of a file beside it. Level 1: the relay builds for many sets, and a faster build beats a smaller file. */
+/**
+ * Writes the compressed form of a file to the same folder. It uses level 1, because the relay builds snapshots for many
+ * sets, and a fast build matters more than a small file.
+ */
 async function encode(
   file: string,
   coding: 'zstd' | 'gzip',

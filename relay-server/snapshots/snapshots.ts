@@ -17,21 +17,22 @@ import { BuilderThread } from '../threads/builder-thread.ts';
 import { SNAPSHOT_CALLS } from './snapshot-calls.ts';
 
 /**
- * The snapshot files of one feed: built on demand, one at a time, and reused for every terminal with the same set of scopes.
- * A snapshot is renewed when the log after it has grown, and removed when no one has asked for it for a day.
+ * Manages the snapshot files of one feed. They are built on demand, one at a time, and reused for every terminal with
+ * the same set of scopes. A snapshot is rebuilt when the log after it has grown, and removed after a day without
+ * requests.
  *
- * Its manifest, a `.json` beside the file, is written last: a file without one is incomplete. Downloads keep their open file
- * when a snapshot is removed.
+ * The manifest, a `.json` file, is written last: a snapshot without one is incomplete. Removing a snapshot does not
+ * interrupt downloads, which keep the file open.
  */
 
-/** A snapshot is renewed when the log after it exceeds this part of the snapshot's download. */
+/** A snapshot is rebuilt when the log after it exceeds this fraction of the snapshot's download size. */
 const RENEW_AT = 0.25;
-/** A snapshot that no one has asked for in this time is removed, ms. */
+/** A snapshot is removed after this time without requests, in ms. */
 const UNUSED_MS = 24 * 3_600_000;
 
 const SUFFIXES = { identity: '', gzip: '.gzip', zstd: '.zstd' } as const;
 
-/** A snapshot in one coding, ready to send. `bytes` and `sha256` are those of the encoded file. */
+/** An encoded snapshot file, with its size and SHA-256. */
 export interface SnapshotFile {
   file: string;
   bytes: number;
@@ -40,9 +41,9 @@ export interface SnapshotFile {
 
 interface SnapshotsDeps {
   now: () => number;
-  /** The source of a set's snapshot. */
+  /** Returns the source of a set's snapshot. */
   source: (set: string) => SnapshotSource;
-  /** A build failed. The next request for the set starts another one. */
+  /** Called when a build fails. The next request for the set starts a new one. */
   onFailure: (set: string, error: TidemarkError) => void;
 }
 
@@ -50,7 +51,7 @@ export class Snapshots {
   readonly #folder: string;
   readonly #deps: SnapshotsDeps;
   readonly #ready = new Map<string, SnapshotManifest>();
-  /** Sets to build, in the order in which they were asked for; the first is being built. */
+  /** Sets to build, in the order of the requests. The first is being built. */
   readonly #wanted: string[] = [];
   readonly #thread = new BuilderThread({
     module: new URL('./snapshot-worker.ts', import.meta.url),
@@ -71,15 +72,15 @@ export class Snapshots {
     }
   }
 
-  /** The manifest of a set's snapshot, whatever its age; null: none is ready. */
+  /** Returns the manifest of a set's snapshot, whatever its age, or null if none is ready. */
   ready(set: string, epoch: string): SnapshotManifest | null {
     const ready = this.#ready.get(set);
     return ready?.cursor.epoch === epoch ? ready : null;
   }
 
   /**
-   * The snapshot to download now, not older than `from`. `logBytesSince`: size of the log after a seq. Throws
-   * snapshot_building when there is none yet.
+   * Returns the snapshot to download now, at the seq `from` or later. `logBytesSince` returns the size of the log after
+   * a seq. Throws snapshot_building if there is none yet.
    */
   current(set: string, epoch: string, from: number, logBytesSince: (seq: number) => number): SnapshotManifest {
     const ready = this.ready(set, epoch);
@@ -87,14 +88,14 @@ export class Snapshots {
       const download = ready.codings.find(({ coding }) => coding === 'zstd')?.bytes ?? ready.bytes;
       const since = logBytesSince(ready.cursor.seq);
       if (since > download * RENEW_AT) this.#want(set);
-      // The old snapshot serves until its renewal is ready, unless the log after it is larger than itself.
+      // Serve the old snapshot until the new one is ready, unless the log after it is larger than the snapshot.
       if (since <= ready.bytes) return ready;
     }
     this.#want(set);
     throw new TidemarkError('snapshot_building');
   }
 
-  /** The file of a snapshot in a coding; null: it is gone. */
+  /** Returns the file of a snapshot in a coding, or null if it no longer exists. */
   file(set: string, epoch: string, seq: number, coding: keyof typeof SUFFIXES): SnapshotFile | null {
     const name = nameOf(set, epoch, seq);
     const manifest = this.#read(name);
@@ -115,7 +116,7 @@ export class Snapshots {
     if (this.#wanted.length === 1) void this.#work();
   }
 
-  /** Builds the wanted sets, one after the other. */
+  /** Builds the wanted sets one after another. */
   async #work(): Promise<void> {
     for (let set = this.#wanted[0]; set !== undefined && !this.#closed; set = this.#wanted[0]) {
       try {
@@ -155,7 +156,7 @@ export class Snapshots {
     return manifest;
   }
 
-  /** Records in the manifest's time that the snapshot was asked for. */
+  /** Records the time of a request as the manifest's modification time. */
   #touch(file: string): void {
     const at = new Date(this.#deps.now());
     utimesSync(`${file}.json`, at, at);
@@ -181,7 +182,7 @@ export class Snapshots {
     const file = path.join(this.#folder, `${name}.json`);
     if (!existsSync(file)) return null;
     const manifest = SnapshotManifest.safeParse(JSON.parse(readFileSync(file, 'utf8')));
-    // A manifest that another version wrote is ignored, and the snapshot is built again.
+    // Ignore the manifest of another version, so that the snapshot is built again.
     return manifest.success ? manifest.data : null;
   }
 

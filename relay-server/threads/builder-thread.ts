@@ -3,11 +3,12 @@ import type { z } from 'zod';
 import { serveThread, WorkerThread, type WorkerThreadOptions } from './worker-thread.ts';
 
 /**
- * Threads that build one thing and end, so that the memory of a build is returned. The caller runs one build at a time.
- * `run` settles only when the thread has ended: until then the thread may still write its files.
+ * Runs each build in its own thread, so that the memory of a build is released when the thread ends. The caller must
+ * run one build at a time. `run` settles only after the thread has ended, because until then the thread may still write
+ * its files.
  */
 
-/** The calls of a builder: one. */
+/** The call table of a builder, which has only `build`. */
 type BuildTable = TimedTable & { readonly build: TimedTable[string] };
 
 export class BuilderThread<M extends BuildTable> {
@@ -18,7 +19,10 @@ export class BuilderThread<M extends BuildTable> {
     this.#options = options;
   }
 
-  /** Throws the error of the build, and `internal` when the thread ended without an answer or exceeded its time limit. */
+  /**
+   * Runs a build. Throws the error of the build, or `internal` if the thread ends without an answer or exceeds its time
+   * limit.
+   */
   async run(input: z.input<M['build']['in']>): Promise<z.output<M['build']['out']>> {
     const thread = new WorkerThread(this.#options);
     this.#thread = thread;
@@ -29,20 +33,20 @@ export class BuilderThread<M extends BuildTable> {
     }
   }
 
-  /** Ends a build that is running; it fails with `internal`. */
+  /** Ends a running build, which fails with `internal`. */
   async end(): Promise<void> {
     await this.#thread?.end();
   }
 }
 
-/** In the thread: runs the requested build, and lets the thread end. */
+/** Called in the thread: runs the requested build and then lets the thread end. */
 export function serveBuild<M extends BuildTable>(
   methods: M,
   build: (input: z.output<M['build']['in']>) => z.input<M['build']['out']> | Promise<z.input<M['build']['out']>>,
 ): void {
   const port = serveThread<BuildTable>(methods, {
     build: (input) => {
-      // Nothing else keeps the thread alive once the build has been answered.
+      // Only the port keeps the thread alive. After this call, the thread ends once it has answered.
       port.unref();
       return build(input as z.output<M['build']['in']>);
     },

@@ -15,7 +15,7 @@ const methods = {
   nonsense: { in: z.object({}), out: z.object({}), timeoutMs: 60_000 },
 };
 
-/** A thread that speaks the messages by hand, so that it can also break them. */
+/** A thread that implements the messages by hand, so that it can also send invalid ones. */
 const MODULE = `
 import { parentPort, threadId } from 'node:worker_threads';
 parentPort.on('message', ({ id, method }) => {
@@ -71,7 +71,7 @@ test('a call that gets no answer is rejected at its time limit, and the thread k
   expect(await thread.call('pid', {})).toEqual({ thread: first });
 });
 
-test('a module that cannot be loaded rejects its calls', async () => {
+test('calls are rejected when the module of the thread cannot be loaded', async () => {
   thread = new WorkerThread({ module: pathToFileURL(path.join(folder, 'none.mjs')), name: 'it', methods });
   await expect(thread.call('pid', {})).rejects.toMatchObject({ code: 'internal' });
 });

@@ -9,21 +9,21 @@ import type { z } from 'zod';
 /**
  * Calls to a worker thread of this process.
  *
- * The first call starts the thread. A thread that dies rejects every pending call, and the next call starts another one.
- * A thread is not terminated while it may be inside a call of SQLite, which can crash the process, unless it has not
- * returned within a grace period.
+ * The first call starts the thread. If the thread dies, every pending call is rejected, and the next call starts a new
+ * thread. Terminating a thread inside a SQLite call can crash the process. So this class first waits for the thread to
+ * end, and terminates it only after a grace period.
  */
 
-/** How long a thread that is at work may take to end before it is terminated, ms. */
+/** How long a busy thread may take to end before it is terminated, in ms. */
 const GRACE_MS = 5_000;
 
 export interface WorkerThreadOptions<M extends TimedTable> {
-  /** File of the thread, which calls {@link serveThread} with the same table. */
+  /** Module of the thread, which must call {@link serveThread} with the same table. */
   module: URL;
-  /** For messages: `the writer`. */
+  /** Name of the thread for messages: `the writer`. */
   name: string;
   methods: M;
-  /** Plain data for the thread, as its `workerData`. */
+  /** Plain data that the thread receives as `workerData`. */
   data?: unknown;
 }
 
@@ -46,7 +46,10 @@ export class WorkerThread<M extends TimedTable> {
     return this.#running !== null;
   }
 
-  /** Rejects with the fault that the thread reports, or with `internal` when it dies or does not answer in time. */
+  /**
+   * Calls a method in the thread. Rejects with the thread's fault, or with `internal` if the thread dies or does not
+   * answer in time.
+   */
   call<N extends keyof M & string>(
     method: N,
     input: z.input<M[N]['in']>,
@@ -56,11 +59,14 @@ export class WorkerThread<M extends TimedTable> {
     return this.#running.caller.call(method, input, transfer);
   }
 
-  /** Rejects pending calls now, and resolves when the thread has ended. It is terminated when it does not end in time. */
+  /**
+   * Rejects pending calls immediately, and resolves when the thread has ended. Terminates the thread after
+   * {@link GRACE_MS}.
+   */
   end(): Promise<void> {
     const running = this.#running;
     if (running) {
-      // A call from now on starts another thread.
+      // Later calls start a new thread.
       this.#running = null;
       running.caller.close('it was stopped');
       this.#ended = endOf(running);
@@ -68,7 +74,7 @@ export class WorkerThread<M extends TimedTable> {
     return this.#ended;
   }
 
-  /** Terminates the thread, for a caller that knows it to be idle. */
+  /** Terminates the thread immediately. The caller must know that it is idle. */
   async terminate(): Promise<void> {
     await this.#running?.worker.terminate();
   }
@@ -85,7 +91,7 @@ export class WorkerThread<M extends TimedTable> {
       { methods, events: {} },
       {
         on: {},
-        // A thread that sends something else is broken: the calls that wait for it must not.
+        // A thread that sends an invalid message is broken. Reject its pending calls instead of letting them wait.
         onInvalidMessage: (error) => {
           gone(error.message);
           void worker.terminate();
@@ -111,7 +117,7 @@ async function endOf<M extends TimedTable>({ worker, exited }: Running<M>): Prom
   await worker.terminate();
 }
 
-/** In the thread: answers the calls of the table. A message that is not a call ends the thread. */
+/** Called in the thread: answers the calls of the table. A message that is not a call ends the thread. */
 export function serveThread<M extends TimedTable>(methods: M, handlers: Handlers<M>): MessagePort {
   if (!parentPort) throw new Error('this module runs as a worker thread');
   const options = {

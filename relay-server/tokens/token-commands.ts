@@ -8,8 +8,8 @@ import { namedAttributes, valuesOf } from '../routing/filters.ts';
 import { type Bearer, Tokens } from './tokens.ts';
 
 /**
- * `tidemark-relay token add`, `set`, `list` and `revoke`. They work on the token file, whether the relay runs or not, and
- * warn when the attributes of a terminal do not fit the filters of its feed. Only `add` prints a token.
+ * `tidemark-relay token add`, `set`, `list` and `revoke`. They edit the token file, whether or not the relay runs, and
+ * warn if a terminal's attributes do not match the filters of its feed. Only `add` may print a token.
  */
 
 interface TokenOptions {
@@ -33,7 +33,7 @@ function withTokens<T>(file: string, work: (tokens: Tokens, config: Config) => T
   }
 }
 
-/** The attributes of `--set` options: `branch=7` and `branch=8` together are `branch=7,8`. Throws usage. */
+/** Parses the attributes of `--set` options. `branch=7` and `branch=8` together become `branch=7,8`. Throws usage. */
 function attributesOf(pairs: string[]): Record<string, string> {
   const attributes = new Map<string, string[]>();
   for (const pair of pairs) {
@@ -45,7 +45,10 @@ function attributesOf(pairs: string[]): Record<string, string> {
   return Object.fromEntries([...attributes].map(([key, values]) => [key, values.join(',')]));
 }
 
-/** Warns on stderr of attributes that the feed's filters need and the terminal does not have, or that match no decimal column. */
+/**
+ * Warns on stderr of attributes that the feed's filters need but the terminal does not have, and of numbers such as
+ * `7.0`, which no decimal column matches.
+ */
 function warn(
   { name, feed = '', json }: TokenOptions,
   { feeds }: Config,
@@ -67,7 +70,7 @@ function warn(
   for (const warning of warnings) console.error(json ? JSON.stringify({ warning }) : `warning: ${warning}`);
 }
 
-/** `token set`. Prints the attributes that the holder has now. */
+/** `token set`. Prints the new attributes. */
 function setToken(options: TokenOptions): void {
   const { config: file, name, feed = '', json } = options;
   const set = attributesOf(options.set);
@@ -84,7 +87,7 @@ function setToken(options: TokenOptions): void {
   console.log(json ? JSON.stringify({ name, feed, attributes }) : `${name} now has ${JSON.stringify(attributes)}.`);
 }
 
-/** `token add`. Prints the token: the only time that it can be seen. */
+/** `token add`. Prints the token, which cannot be shown again. */
 function addToken(options: TokenOptions): void {
   const role = Role.safeParse(options.role);
   if (!role.success)
@@ -108,7 +111,7 @@ function addToken(options: TokenOptions): void {
   );
 }
 
-/** `token list`. A person gets a table, a program JSON. */
+/** `token list`. Prints a table, or JSON with `--json`. */
 function listTokens({ config, json }: TokenOptions): void {
   const list = withTokens(config, (tokens) => tokens.list());
   if (json) console.log(JSON.stringify(list));
@@ -124,7 +127,7 @@ function listTokens({ config, json }: TokenOptions): void {
     );
 }
 
-/** `token revoke`. Running relays refuse the token with their next request. */
+/** `token revoke`. Running relays reject the token from its next request on. */
 function revokeToken({ config, name, feed, json }: TokenOptions): void {
   const revoked = withTokens(config, (tokens) => tokens.revoke(name, feed));
   if (revoked === 0) throw new TidemarkError('usage', { detail: `--name: there is no token named ${name}` });

@@ -4,11 +4,11 @@ import { TidemarkError } from '@tidemark/protocol/errors';
 import { z } from 'zod';
 
 /**
- * The file beside relay.yaml that lists who may ask. It holds no secrets, and it is not among the data, so that it outlives
- * the data's disk. Token commands write it, the relay reads it.
+ * The token file, which lists the clients of the relay. It contains no secrets. It is in the folder of relay.yaml, so
+ * that it survives the loss of the data disk. Token commands write it; the relay reads it.
  *
- * A change writes `<file>.new`, syncs it, and renames it over the file: readers see the old content or the new one. The
- * `.new` file is also the lock between commands, because only one process can create it. See
+ * A change writes `<file>.new`, syncs it and renames it to the file, so that readers see either the old or the new
+ * content. The `.new` file is also the lock between commands, because only one process can create it. See
  * docs/decisions/2026-11-24-keys-beside-the-config.md.
  */
 
@@ -17,7 +17,7 @@ export const StoredToken = z.strictObject({
   name: z.string(),
   feed: z.string(),
   role: Role,
-  /** As `--set` gave them: `{branch: '7'}`. */
+  /** Attributes in the form of `--set`: `{branch: '7'}`. */
   attributes: z.record(z.string(), z.string()),
   createdAt: z.string(),
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
@@ -26,9 +26,9 @@ export type StoredToken = z.infer<typeof StoredToken>;
 
 const Content = z.strictObject({ tokens: z.array(StoredToken) });
 
-/** A `.new` file of this age was left by a command that was killed, ms. */
+/** Age in ms at which a `.new` file counts as left by a killed command. */
 const STALE_MS = 10_000;
-/** How often a command looks whether another one has finished, ms. */
+/** How often a command checks whether another one has finished, in ms. */
 const RETRY_MS = 20;
 
 export class TokenFile {
@@ -38,13 +38,13 @@ export class TokenFile {
     this.file = file;
   }
 
-  /** Differs whenever the content does; null: there is no file. */
+  /** Returns a text that changes with the content, or null if there is no file. */
   version(): string | null {
     const stat = statSync(this.file, { throwIfNoEntry: false });
     return stat ? `${stat.ino} ${stat.mtimeMs} ${stat.size}` : null;
   }
 
-  /** Throws config_invalid when the file cannot be read or its content is not valid. */
+  /** Reads the tokens. Throws config_invalid if the file cannot be read or is invalid. */
   read(): StoredToken[] {
     if (this.version() === null) return [];
     try {
@@ -54,7 +54,10 @@ export class TokenFile {
     }
   }
 
-  /** Replaces the content by the tokens that `work` returns. Commands that change it at the same time wait for each other. Throws config_invalid. */
+  /**
+   * Replaces the content with the tokens that `work` returns. Concurrent commands wait for each other. Throws
+   * config_invalid.
+   */
   change<T>(work: (tokens: StoredToken[]) => { tokens: StoredToken[]; result: T }): T {
     const next = `${this.file}.new`;
     const handle = this.#open(next);
@@ -74,7 +77,7 @@ export class TokenFile {
     }
   }
 
-  /** Creates the `.new` file, waiting for another command that has it. */
+  /** Creates the `.new` file. Waits if another command has created it. */
   #open(next: string): number {
     for (;;) {
       try {

@@ -9,14 +9,15 @@ import type { Config } from '../config/relay-config.ts';
 import { StoredToken, TokenFile } from './token-file.ts';
 
 /**
- * The relay's tokens: who may ask, by role and feed. A token is 256 random bits, so that its SHA-256, without a slow hash,
- * is enough to keep. The tokens are in a file beside relay.yaml; when each was last seen is in `relay.sqlite` among the
- * data. Token commands change the file while the relay runs, and the relay notices with the next request.
+ * Manages the relay's tokens. A token consists of 256 random bits, so a plain SHA-256 protects it and no slow hash is
+ * needed. The tokens are in a file in the folder of relay.yaml. The times at which they were last used are in
+ * `relay.sqlite` in the data folder. Token commands may change the file while the relay runs; the relay reads the
+ * change at the next request.
  */
 
 /** The holder of a token. */
 export const Bearer = StoredToken.omit({ sha256: true }).extend({
-  /** When the token was last used, accurate to a few minutes; null: never. ISO 8601. */
+  /** When the token was last used, accurate to a few minutes, in ISO 8601. Null if never. */
   seenAt: z.string().nullable(),
 });
 export type Bearer = z.infer<typeof Bearer>;
@@ -24,13 +25,13 @@ export type Bearer = z.infer<typeof Bearer>;
 export class Tokens {
   readonly #file: TokenFile;
   readonly #db: Writer;
-  /** By SHA-256, as of {@link #version} of the file. */
+  /** Holders by SHA-256, from version {@link #version} of the file. */
   readonly #known = new Map<string, Bearer>();
   #version: string | null = null;
-  /** By SHA-256, when each was seen since the times were last written, ms. */
+  /** By SHA-256, the times in ms that are not written yet. */
   readonly #seenAtMs = new Map<string, number>();
 
-  /** Throws config_invalid about the file, db_*. */
+  /** Reads the tokens. Throws db_*, or config_invalid if the file is invalid. */
   constructor({ tokens, data }: Pick<Config, 'tokens' | 'data'>) {
     this.#file = new TokenFile(tokens);
     mkdirSync(data, { recursive: true });
@@ -39,7 +40,7 @@ export class Tokens {
     moveOldTokens(this.#db, this.#file);
   }
 
-  /** Creates a token and returns it; it cannot be shown again. Throws usage when the name is taken. */
+  /** Creates a token and returns it. It cannot be shown again. Throws usage if the name is taken. */
   add(bearer: Pick<Bearer, 'name' | 'role' | 'feed' | 'attributes'>, now: Date): string {
     const token = `tm_${randomBytes(32).toString('base64url')}`;
     return this.#file.change((tokens) => {
@@ -54,8 +55,8 @@ export class Tokens {
   }
 
   /**
-   * Changes attributes of a holder and keeps its other attributes and its token. Returns the new state; null: there is no
-   * holder of this name. Throws usage when an attribute to unset does not exist.
+   * Changes some attributes of a holder and keeps its token. Returns the new state, or null if there is no holder with
+   * this name. Throws usage if an attribute to unset does not exist.
    */
   set(
     name: string,
@@ -66,12 +67,12 @@ export class Tokens {
       const at = tokens.findIndex(isOf(name, feed));
       const found = tokens[at];
       if (!found) return { tokens, result: null };
-      const next = { ...found, attributes: changed(found, change) };
+      const next = { ...found, attributes: changedAttributes(found, change) };
       return { tokens: tokens.with(at, next), result: next };
     });
   }
 
-  /** Removes the tokens of a name, in one feed or in all. Returns how many. */
+  /** Removes the tokens with a name, in one feed or in all. Returns their number. */
   revoke(name: string, feed?: string): number {
     return this.#file.change((tokens) => {
       const left = tokens.filter((each) => !isOf(name, feed ?? each.feed)(each));
@@ -83,7 +84,10 @@ export class Tokens {
     return this.#bearers().map(({ bearer }) => bearer);
   }
 
-  /** The holder of a token; null: it is not valid. Sees what another process has added or revoked. */
+  /**
+   * Returns the holder of a token, or null if the token is invalid. Reads the file again if another process has changed
+   * it.
+   */
   find(token: string, nowMs: number): Bearer | null {
     const version = this.#file.version();
     if (version !== this.#version) {
@@ -97,7 +101,10 @@ export class Tokens {
     return bearer;
   }
 
-  /** Writes when tokens were last seen; no answer waits for it. Throws disk_full, db_*. */
+  /**
+   * Writes when tokens were last used. Runs outside of requests, so that no answer waits for it. Throws disk_full,
+   * db_*.
+   */
   writeSeen(): void {
     transaction(this.#db, () => {
       const write = prepared(this.#db, 'INSERT OR REPLACE INTO seen (sha256, at) VALUES (?, ?)');
@@ -128,7 +135,7 @@ const order = (a: string, b: string) => (a < b ? -1 : 1);
 const isOf = (name: string, feed: string) => (each: { name: string; feed: string }) =>
   each.name === name && each.feed === feed;
 
-function changed(
+function changedAttributes(
   { name, attributes }: StoredToken,
   { set, unset = [] }: { set: Bearer['attributes']; unset?: string[] },
 ): Bearer['attributes'] {
@@ -140,7 +147,10 @@ function changed(
   return Object.fromEntries(Object.entries({ ...attributes, ...set }).filter(([key]) => !unset.includes(key)));
 }
 
-/** Moves tokens of an older relay, which kept them among its data, into the file. Ones of the same name stay in the file. */
+/**
+ * Moves the tokens of an older relay from its database to the file. Does not replace a token in the file that has the
+ * same name.
+ */
 function moveOldTokens(db: Writer, file: TokenFile): void {
   if (!exists(db, "SELECT 1 FROM sqlite_schema WHERE name = 'token'")) return;
   const rows = query(

@@ -30,7 +30,7 @@ test('an empty history shows that no sync has run', async () => {
   expect(await screen.findByText('No syncs yet. Your first sync will appear here.')).toBeTruthy();
 });
 
-test('a filter without matches offers to clear it', async () => {
+test('offers to clear a filter that has no matches', async () => {
   renderApp(<ActivityScreen />, withRuns(RUN));
   await screen.findByTestId('run');
   await userEvent.click(screen.getByRole('combobox', { name: 'Result' }));

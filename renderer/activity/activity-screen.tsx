@@ -17,12 +17,12 @@ const options = (all: string, labels: Record<string, string>) => [
   ...Object.entries(labels).map(([value, label]) => ({ value, label })),
 ];
 
-/** Past runs of this PC, newest first. */
+/** The history of this PC's runs, newest first. */
 export function ActivityScreen() {
   const { runs, fault, loading, complete, more, reload } = useRuns();
   const [filter, setFilter] = useState<Filter>(NO_FILTER);
   const [shown, setShown] = useState<Run | null>(null);
-  // The day's name changes at midnight, and with it the headings.
+  // Names such as "Today" in the headings change at midnight.
   const today = FORMAT.day(useNow(), 0);
   const matches = matching(runs, filter);
   return (

@@ -4,7 +4,7 @@ import { FORMAT } from '@tidemark/status/format';
 import classes from './activity.module.css';
 import { rowCount, wasRepaired } from './verify-text.ts';
 
-/** The tables in which a comparison found differences, and how many rows. */
+/** Lists the tables in which a comparison found differences, with the number of rows. */
 export function Differences({ run }: { run: Run }) {
   const differences = (run.differences ?? []).filter((each) => rowCount(each) > 0);
   if (differences.length === 0) return null;

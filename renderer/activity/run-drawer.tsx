@@ -11,7 +11,7 @@ import { Differences } from './differences.tsx';
 import { changesOf, describeRun, durationText, outcomeLabel, runText, snapshotReason, TRIGGERS } from './run-text.ts';
 import { differingRows } from './verify-text.ts';
 
-/** The details of a run, in a drawer over the list. */
+/** The drawer that shows the details of a run over the list. */
 
 const MODES: Record<Run['mode'], string> = {
   now: 'Sync',
@@ -22,7 +22,7 @@ const MODES: Record<Run['mode'], string> = {
   verify: 'Verify',
 };
 
-/** All details of one run. */
+/** Shows all details of one run. */
 export function RunDrawer({ run, close }: { run: Run | null; close: () => void }) {
   return (
     <Drawer
@@ -78,7 +78,7 @@ function Details({ run }: { run: Run }) {
   );
 }
 
-/** Whether the run received more than the repairs that {@link Differences} lists. */
+/** Reports whether the run received more changes than the repairs that {@link Differences} lists. */
 const hasUnlistedChanges = (run: Run) => changesOf(run) > (run.mode === 'verify' ? differingRows(run) : 0);
 
 function ErrorPart({ run }: { run: Run }) {

@@ -1,7 +1,7 @@
 import type { Run, Trigger } from '@tidemark/protocol/run';
 import { FORMAT } from '@tidemark/status/format';
 
-/** A row of the list: one run, or several quiet ones in one line. */
+/** An entry of the list: one run, or a group of checks that found no changes. */
 export type Entry = { kind: 'run'; run: Run } | { kind: 'quiet'; id: string; runs: Run[] };
 
 interface Day {
@@ -22,11 +22,17 @@ export function matching(runs: readonly Run[], { outcome, trigger }: Filter): Ru
   );
 }
 
-/** Whether a check found changes waiting. It received nothing, but it is not "nothing new". Before the first sync, all data is waiting. */
+/**
+ * Reports whether a check found changes waiting. Such a check received nothing, but its result is not "nothing new".
+ * Before the first sync, all data counts as waiting.
+ */
 export const foundWaiting = (run: Run): boolean =>
   run.mode === 'check' && run.outcome === 'nothing-new' && ((run.left ?? 0) > 0 || run.from === null);
 
-/** Groups runs (newest first) by day. Within a day, consecutive runs that found nothing new become one entry. */
+/**
+ * Groups runs by day. `runs` is ordered newest first. Within a day, consecutive runs without new changes become one
+ * entry.
+ */
 export function byDay(runs: readonly Run[], now: number): Day[] {
   const days: Day[] = [];
   for (const run of runs) {
@@ -37,7 +43,7 @@ export function byDay(runs: readonly Run[], now: number): Day[] {
       days.push(day);
     }
     const last = day.entries.at(-1);
-    // A comparison is always listed: its result is the proof that it was done.
+    // A comparison always has its own entry, which proves that it took place.
     const quiet = run.outcome === 'nothing-new' && run.mode !== 'verify' && !foundWaiting(run);
     if (quiet && last?.kind === 'quiet') last.runs.push(run);
     else if (quiet) day.entries.push({ kind: 'quiet', id: run.id, runs: [run] });
@@ -46,7 +52,7 @@ export function byDay(runs: readonly Run[], now: number): Day[] {
   return days.map((day) => ({ ...day, entries: day.entries.map(ungroupSingle) }));
 }
 
-/** A group of one run becomes that run. */
+/** Replaces a group of one run with that run. */
 function ungroupSingle(entry: Entry): Entry {
   const [only, ...others] = entry.kind === 'quiet' ? entry.runs : [];
   return only && others.length === 0 ? { kind: 'run', run: only } : entry;

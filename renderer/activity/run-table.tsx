@@ -29,14 +29,16 @@ const APPEARANCES: Record<Run['outcome'], { Icon: typeof IconCheck; severity: st
   failed: { Icon: IconCircleX, severity: 'error' },
 };
 
-/** A comparison that found no differences is a result in itself, not "nothing new". */
+/**
+ * Returns the icon and colour of a run. A comparison without differences counts as successful, not as "nothing new".
+ */
 function appearanceOf(run: Run): (typeof APPEARANCES)[Run['outcome']] {
   const found = verifyOutcome(run);
   if (found === 'Identical') return { Icon: IconShieldCheck, severity: 'ok' };
   return found === 'Repaired' ? { Icon: IconTool, severity: 'info' } : APPEARANCES[run.outcome];
 }
 
-/** One table per day, newest first. */
+/** Shows one table per day, newest first. */
 export function RunTables({ runs, open }: { runs: Run[]; open: (run: Run) => void }) {
   const now = useNow();
   return byDay(runs, now).map((day) => (

@@ -53,7 +53,7 @@ test('a comparison without stored row counts still lists its differences', () =>
   expect(describeRun(old)).toBe('Compared with the server: 15 rows in 2 tables differed and were repaired');
 });
 
-test('a comparison with differences names the tables, and so does the text for support', () => {
+test('the result of a comparison and the text for support name the tables with differences', () => {
   expect([outcomeLabel(DIFFERING), describeRun(DIFFERING)]).toEqual([
     'Repaired',
     'Compared 1,234,567 rows in 12 tables: 15 rows in 2 tables differed and were repaired',
@@ -78,7 +78,7 @@ test('a sync that also corrected rows counts them separately', () => {
   );
 });
 
-test('a comparison that became a fresh copy does not claim that the data was identical', () => {
+test('a comparison that a fresh copy replaced is not described as identical', () => {
   const { compared: _, ...run } = VERIFY;
   const copy: Run = { ...run, outcome: 'done', snapshot: 'asked', inserted: 900, tables: RUN.tables };
   expect([outcomeLabel(copy), describeRun(copy)]).toEqual([
@@ -87,7 +87,7 @@ test('a comparison that became a fresh copy does not claim that the data was ide
   ]);
 });
 
-test('differences without a repair are not called repaired', () => {
+test('differences without a repair are not described as repaired', () => {
   const fault = { code: 'replica_differs' as const, params: { rows: 15, tables: 'orders, customer' } };
   const found: Run = { ...DIFFERING, outcome: 'failed', fault };
   expect([outcomeLabel(found), describeRun(found)]).toEqual([

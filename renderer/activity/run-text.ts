@@ -6,9 +6,9 @@ import { FORMAT } from '@tidemark/status/format';
 import { describeFault } from '../bridge.ts';
 import { describeDifference, describeRepair, describeVerify, hasDifferences, verifyOutcome } from './verify-text.ts';
 
-/** Runs in words, for the list, the details and support. */
+/** Formats runs as text for the list, the details and support. */
 
-/** Who or what started a run. */
+/** Labels of the triggers that start a run. */
 export const TRIGGERS: Record<Trigger, string> = {
   manual: 'You',
   schedule: 'Schedule',
@@ -35,7 +35,7 @@ const SNAPSHOTS: Record<NonNullable<Run['snapshot']>, string> = {
   asked: 'requested by a person',
 };
 
-/** The result of a run, in a word or two. */
+/** Returns the result of a run in one or two words. */
 export const outcomeLabel = (run: Run): string => verifyOutcome(run) ?? OUTCOMES[run.outcome];
 
 type Counts = Pick<Run, 'inserted' | 'updated' | 'deleted' | 'truncated'>;
@@ -43,7 +43,7 @@ type Counts = Pick<Run, 'inserted' | 'updated' | 'deleted' | 'truncated'>;
 export const changesOf = ({ inserted, updated, deleted, truncated }: Counts): number =>
   inserted + updated + deleted + truncated;
 
-/** `812 updated, 400 added, 28 deleted`, without zeros. */
+/** Formats counts as `812 updated, 400 added, 28 deleted`, without zeros. */
 function changeParts({ inserted, updated, deleted, truncated }: Counts): string {
   const parts: [number, string][] = [
     [updated, 'updated'],
@@ -57,7 +57,7 @@ function changeParts({ inserted, updated, deleted, truncated }: Counts): string 
     .join(', ');
 }
 
-/** `+400 ~812 −28`, without zeros. */
+/** Formats counts as `+400 ~812 −28`, without zeros. */
 export function shortChanges({ inserted, updated, deleted, truncated }: Counts): string {
   const parts: [number, string][] = [
     [inserted, '+'],
@@ -71,7 +71,7 @@ export function shortChanges({ inserted, updated, deleted, truncated }: Counts):
     .join(' ');
 }
 
-/** The effect of a run, as a sentence without its full stop. */
+/** Describes the effect of a run in one sentence without a full stop. */
 export function describeRun(run: Run): string {
   const changes = changesOf(run);
   const what = changes === 0 ? '' : ` (${changeParts(run)}) in ${FORMAT.counted(run.tables.length, 'table')}`;
@@ -105,7 +105,7 @@ export const durationText = (run: Run): string =>
 
 export const snapshotReason = (run: Run): string | null => (run.snapshot === null ? null : SNAPSHOTS[run.snapshot]);
 
-/** The run as text for support. It holds no row values and no secret. */
+/** Formats a run as text for support. It contains no row values and no secrets. */
 export function runText(run: Run): string {
   const lines: (string | null)[] = [
     `Tidemark run ${run.id}`,

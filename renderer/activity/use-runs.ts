@@ -4,17 +4,17 @@ import { useCallback, useEffect, useRef, useState } from 'react';
 import { faultOf } from '../bridge.ts';
 import { useFacts, useTidemark } from '../state/context.tsx';
 
-/** Loads the history of runs. The agent keeps it; this module only pages through it. */
+/** Loads the history of runs page by page. The agent stores it. */
 
 const PAGE = 200;
 
-/** Joins two lists, newest first. A run in both is taken from `newer`, which was fetched later. */
+/** Joins two lists, newest first. If a run is in both, uses the one in `newer`, which was fetched later. */
 function joinRuns(newer: readonly Run[], older: readonly Run[]): Run[] {
   const known = new Set(newer.map(({ id }) => id));
   return [...newer, ...older.filter(({ id }) => !known.has(id))];
 }
 
-/** The list of runs, fetched in pages from the newest back. A run appears when it ends. */
+/** Loads the list of runs page by page, newest first. A run appears when it ends. */
 export function useRuns() {
   const { api } = useTidemark();
   const last = useFacts().lastRun?.id ?? null;
@@ -31,7 +31,8 @@ export function useRuns() {
         (page) => {
           if (!live.current) return;
           setRuns((old) => (before === null ? joinRuns(page, old) : joinRuns(old, page)));
-          // A short page is the last one. A refresh fetches only the first page again, so the rest stays complete.
+          // A page that is not full is the last one. A refresh fetches only the first page, so it does not change
+          // whether the older pages are complete.
           setComplete((old) => (before === null ? old || page.length < PAGE : page.length < PAGE));
           setFault(null);
           setLoading(false);

@@ -1,34 +1,34 @@
 import type { Difference, Run } from '@tidemark/protocol/run';
 import { FORMAT } from '@tidemark/status/format';
 
-/** The results of a comparison with the server, in words. */
+/** Formats the results of comparisons with the server as text. */
 
 export const rowCount = ({ missing, extra, different }: Difference): number => missing + extra + different;
 
-/** Rows that differed, in all tables. */
+/** Returns the number of rows that differed in all tables. */
 export const differingRows = (run: Run): number =>
   (run.differences ?? []).reduce((sum, each) => sum + rowCount(each), 0);
 
 export const hasDifferences = (run: Run): boolean => differingRows(run) > 0;
 
-/** Whether the differences were repaired. A run without repair ends with `replica_differs`. */
+/** Reports whether the differences were repaired. A run without repair ends with `replica_differs`. */
 export const wasRepaired = ({ outcome }: Run): boolean => outcome === 'done' || outcome === 'nothing-new';
 
-/** Whether the comparison stopped because a fresh copy was cheaper. */
+/** Reports whether the comparison was replaced by a fresh copy, which was cheaper. */
 const becameFreshCopy = (run: Run): boolean =>
   run.snapshot !== null && run.compared === undefined && !hasDifferences(run);
 
-/** `Compared 1,234,567 rows in 12 tables`. */
+/** Returns `Compared 1,234,567 rows in 12 tables`. */
 function compared({ compared: extent }: Run): string {
   if (extent === undefined) return 'Compared with the server';
   return `Compared ${FORMAT.counted(extent.rows, 'row')} in ${FORMAT.counted(extent.tables, 'table')}`;
 }
 
-/** `15 rows in 2 tables`. */
+/** Returns `15 rows in 2 tables`. */
 const differenceSize = (run: Run): string =>
   `${FORMAT.counted(differingRows(run), 'row')} in ${FORMAT.counted((run.differences ?? []).filter((each) => rowCount(each) > 0).length, 'table')}`;
 
-/** The result of a comparison that did not fail, as a sentence without its full stop. */
+/** Describes the result of a comparison that did not fail, in one sentence without a full stop. */
 export function describeVerify(run: Run): string {
   if (run.outcome === 'cancelled')
     return hasDifferences(run)
@@ -41,17 +41,19 @@ export function describeVerify(run: Run): string {
     : `${compared(run)}: identical`;
 }
 
-/** For a sync that compared because another program changed data here, or because the data selection changed. */
+/**
+ * Describes the repairs of a sync that compared data because another program or a new data selection had changed it.
+ */
 export const describeRepair = (run: Run): string => `${differenceSize(run)} differed and were corrected`;
 
-/** The result in a word or two, for lists. Null: not a comparison, or one that did not finish. */
+/** Returns the result in one or two words, for lists. Returns null if the run is not a comparison or did not finish. */
 export function verifyOutcome(run: Run): 'Identical' | 'Repaired' | 'Fresh copy' | null {
   if (run.mode !== 'verify' || !wasRepaired(run)) return null;
   if (becameFreshCopy(run)) return 'Fresh copy';
   return hasDifferences(run) ? 'Repaired' : 'Identical';
 }
 
-/** `orders: 3 missing, 1 extra, 2 different`, without zeros. */
+/** Returns `orders: 3 missing, 1 extra, 2 different`, without zeros. */
 export function describeDifference({ table, missing, extra, different }: Difference): string {
   const parts: [number, string][] = [
     [missing, 'missing'],

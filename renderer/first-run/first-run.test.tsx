@@ -84,7 +84,7 @@ test('shows a failure to save, and starts no sync', async () => {
   expect(called('sync.start')).toEqual([]);
 });
 
-test('a PC that only lost its key starts at the key, with its connection filled in', async () => {
+test('a PC that lost only its key starts at the key step, with its connection filled in', async () => {
   const { called } = renderApp(<FirstRun />, {
     facts: { configured: false },
     settings: { hasToken: false, tokenStore: 'os' },

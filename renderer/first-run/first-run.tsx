@@ -15,7 +15,7 @@ const STEPS = [ServerStep, KeyStep, StartStep];
 
 const NO_FAULTS: readonly SettingsFault[] = [];
 
-/** Fills in known settings. A PC that only lost its key starts at the key. */
+/** Returns the initial entries, with known settings filled in. A PC that lost only its key starts at the key step. */
 function firstDraft({ relayUrl, feed }: Settings, faults: readonly SettingsFault[]): SetupDraft {
   const connected = relayAddressProblem(relayUrl) === null && feedProblem(feed) === null;
   const lostKey = faults.some(({ kind }) => kind === 'key-lost');
@@ -23,8 +23,8 @@ function firstDraft({ relayUrl, feed }: Settings, faults: readonly SettingsFault
 }
 
 /**
- * Connects this PC in three steps: server, key, first sync. The draft lives in the store, so that it survives a look at
- * another screen. Nothing is saved before the last step.
+ * Connects this PC in three steps: server, key, first sync. The store holds the entries, so that they survive a visit
+ * to another screen. Only the last step saves them.
  */
 export function FirstRun() {
   const settings = useSettings();

@@ -5,7 +5,7 @@ import { ConnectionResult, useConnectionTest } from '../settings/connection-test
 import { useSettings } from '../state/context.tsx';
 import { StepForm, type StepProps } from './step-form.tsx';
 
-/** Step 2: the key, and a connection test with it. */
+/** Step 2: asks for the key and tests the connection with it. */
 export function KeyStep({ draft, change }: StepProps) {
   const { hasToken } = useSettings();
   const [tried, setTried] = useState(false);

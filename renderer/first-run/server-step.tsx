@@ -4,7 +4,7 @@ import { useState } from 'react';
 import { feedProblem } from '../settings/check-input.ts';
 import { StepForm, type StepProps } from './step-form.tsx';
 
-/** Step 1: the server, and the data set on it. */
+/** Step 1: asks for the server and its data set. */
 export function ServerStep({ draft, change }: StepProps) {
   const [tried, setTried] = useState(false);
   const [urlWhy, feedWhy] = [relayAddressProblem(draft.relayUrl.trim()), feedProblem(draft.feed.trim())];

@@ -9,7 +9,7 @@ export interface StepProps {
   change: (part: Partial<SetupDraft>) => void;
 }
 
-/** A step's form. Its heading takes the focus, so that a screen reader announces the step. */
+/** The form of a step. Its heading receives the focus, so that a screen reader announces the step. */
 export function StepForm({
   title,
   text,

@@ -9,14 +9,14 @@ import classes from './settings.module.css';
 import { Refused } from './text-setting.tsx';
 import { useSave } from './use-save.ts';
 
-/** Where the key is stored. The key itself never comes back to the window. */
+/** Describes where the key is stored. The window never receives the key itself. */
 export function keyStoreText({ hasToken, tokenStore }: Pick<Settings, 'hasToken' | 'tokenStore'>): string {
   if (!hasToken || tokenStore === 'none') return 'No key is stored.';
   if (tokenStore === 'os') return 'A key is stored, encrypted by the operating system.';
   return 'A key is stored in a file that only your user account can read. This computer has no key store to encrypt it.';
 }
 
-/** Takes a new key, and shows where one is stored, if any. */
+/** Shows where the key is stored, if any, and accepts a new one. */
 export function KeySetting({
   settings,
   token,

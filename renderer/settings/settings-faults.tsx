@@ -5,7 +5,7 @@ import { useApp } from '../state/context.tsx';
 import { useActions } from '../state/use-actions.ts';
 import classes from './settings-faults.module.css';
 
-/** For each kind of fault: the event, then the data that is safe, then the remedy. */
+/** The text for each kind of fault: the event, then the data that is safe, then the remedy. */
 const WORDS: Record<SettingsFault['kind'], { title: string; text: string; Icon: typeof IconFileX }> = {
   'file-damaged': {
     title: 'The settings of this PC could not be read',
@@ -29,14 +29,14 @@ const WORDS: Record<SettingsFault['kind'], { title: string; text: string; Icon: 
   },
 };
 
-/** The fault as text, to be sent to an administrator. */
+/** Formats a fault as text to send to an administrator. */
 function faultText({ kind, file, reason }: SettingsFault): string {
   return [`Tidemark: ${WORDS[kind].title}`, `Fault: ${kind}`, `File: ${file}`, `Reason: ${reason}`].join('\n');
 }
 
 /**
- * Shows faults in the settings found at start, so that a PC that lost its settings does not look like
- * one that never had any. Shown on every screen where a person would otherwise draw that conclusion.
+ * Shows faults in the settings that the app found at start, so that a PC that lost its settings does not look like a
+ * new one. Every screen that could give this impression contains it.
  */
 export function SettingsFaults() {
   const faults = useApp((state) => state.app?.settingsFaults);

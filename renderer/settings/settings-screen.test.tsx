@@ -14,7 +14,7 @@ const retype = async (label: string, text: string) => {
   await userEvent.type(field, text);
 };
 
-test('an invalid address is not saved, and the field names the one still in use', async () => {
+test('does not save an invalid address, and shows the one still in use', async () => {
   const { called, store } = renderApp(<SettingsScreen />);
   await retype('Server address', 'relay.example{Enter}');
   expect(screen.getByText(/The address must begin with http/).textContent).toContain(
@@ -64,7 +64,7 @@ test('applies a new interval immediately', async () => {
   await waitFor(() => expect(store.getState().app?.settings.everyMinutes).toBe(15));
 });
 
-test('a saved key disappears from the page', async () => {
+test('removes a saved key from the page', async () => {
   const { called } = renderApp(<SettingsScreen />);
   const field = screen.getByLabelText('Key');
   await userEvent.type(field, 'new-secret');
@@ -74,7 +74,7 @@ test('a saved key disappears from the page', async () => {
   expect(document.body.innerHTML).not.toContain('new-secret');
 });
 
-test('names the place where the key is stored, including a plain file', () => {
+test('shows where the key is stored, even if that is a plain file', () => {
   expect(keyStoreText({ hasToken: true, tokenStore: 'os' })).toContain('encrypted by the operating system');
   expect(keyStoreText({ hasToken: true, tokenStore: 'file' })).toContain('only your user account can read');
   expect(keyStoreText({ hasToken: false, tokenStore: 'none' })).toBe('No key is stored.');

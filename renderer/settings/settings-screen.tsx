@@ -15,7 +15,7 @@ import { SettingsFaults } from './settings-faults.tsx';
 import { TextSetting } from './text-setting.tsx';
 import { useSave } from './use-save.ts';
 
-/** All settings. Each change is applied at once. */
+/** The settings screen. It applies each change immediately. */
 export function SettingsScreen() {
   return (
     <div className={classes.screen}>

@@ -11,13 +11,16 @@ interface Props {
   placeholder?: string;
   setting: Key;
   value: string;
-  /** Why a text is not valid; null when it is. */
+  /** Returns why a text is invalid, or null if it is valid. */
   problem: (text: string) => string | null;
-  /** Called with the text as it is typed, for a connection test before it is saved. */
+  /** Called with the text at each keystroke, so that a connection test can use it before it is saved. */
   onType?: (text: string) => void;
 }
 
-/** A text that is saved on Enter or when the field is left. An invalid text is not saved; the field shows the reason and the value still in use. */
+/**
+ * A text field that saves on Enter or when it loses the focus. It does not save an invalid text; instead it shows the
+ * reason and the current value.
+ */
 export function TextSetting({ label, description, placeholder, setting, value, problem, onType }: Props) {
   const [text, setText] = useState(value);
   const [tried, setTried] = useState(false);
@@ -66,7 +69,7 @@ export function TextSetting({ label, description, placeholder, setting, value, p
   );
 }
 
-/** Why a value was not saved, and what is still in use. */
+/** Shows why a value was not saved, and the value still in use. */
 export function Refused({ why, still }: { why: string; still: string }) {
   return (
     <>

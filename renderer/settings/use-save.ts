@@ -4,7 +4,10 @@ import { useCallback, useState } from 'react';
 import { faultOf } from '../bridge.ts';
 import { useTidemark } from '../state/context.tsx';
 
-/** Saves a change at once. The new value comes back with the app's state; a refusal is returned as `fault`. */
+/**
+ * Saves a change immediately. The app's state then contains the new value. If the app rejects the change, `fault` holds
+ * the reason.
+ */
 export function useSave() {
   const { api } = useTidemark();
   const [fault, setFault] = useState<Fault | null>(null);

@@ -7,7 +7,7 @@ import { announcement } from './announcer.tsx';
 const syncing = (done: number) =>
   deriveStatus(facts({ phase: { kind: 'syncing', first: false, progress: { ...PROGRESS, done, total: 1000 } } }), NOW);
 
-test('announces progress at each quarter only', () => {
+test('announces progress only at each quarter', () => {
   let spoken = { code: 'syncing' as const, run: 'run-1', quarter: 0 } as Parameters<typeof announcement>[0];
   const said: (string | null)[] = [];
   for (const done of [0, 100, 249, 250, 400, 500, 740, 760, 999]) {

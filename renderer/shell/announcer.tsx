@@ -6,11 +6,11 @@ import { useEffect, useRef, useState } from 'react';
 import { describeVerify, wasRepaired } from '../activity/verify-text.ts';
 import { useApp, useFacts, useStatus } from '../state/context.tsx';
 
-/** Announcements for screen readers. */
+/** Announces changes of the status to screen readers. */
 
 const QUARTERS = [75, 50, 25];
 
-/** The last announcement, so that only changes are announced. */
+/** The last announcement, to avoid repeating it. */
 interface Spoken {
   code: Status['code'];
   run: string | null;
@@ -18,8 +18,8 @@ interface Spoken {
 }
 
 /**
- * The text for a screen reader after `before`: a change of state, each quarter of progress, and the end of a run.
- * Nothing else, because a reader that talks all the time gets switched off.
+ * Returns the next text for a screen reader after `before`. It announces only changes of state, each quarter of
+ * progress, and the end of a run, because people turn off a reader that talks constantly.
  */
 export function announcement(
   before: Spoken,
@@ -46,7 +46,7 @@ export function announcement(
   return { text: null, spoken };
 }
 
-/** The window's live regions: polite, except for errors. */
+/** The window's live regions: an assertive one for errors, a polite one for everything else. */
 export function Announcer() {
   const status = useStatus();
   const lastRun = useFacts().lastRun;

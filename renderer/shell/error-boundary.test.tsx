@@ -11,8 +11,8 @@ function Screen() {
   return <p>fine</p>;
 }
 
-test('a screen that fails states that sync continues, and offers to try again', async () => {
-  // React reports every caught error on the console; here it is expected.
+test('replaces a failed screen with a message that sync continues and a button to try again', async () => {
+  // React logs every caught error to the console, which would clutter the test's output.
   const silent = vi.spyOn(console, 'error').mockImplementation(() => {});
   onTestFinished(() => silent.mockRestore());
   renderApp(

@@ -6,7 +6,7 @@ interface Props {
   children: ReactNode;
 }
 
-/** Shown when the window's own code fails. Offers ways back, and reassures: the agent keeps syncing. */
+/** Replaces a screen whose code fails. States that the agent keeps syncing, and offers to try again. */
 export class ErrorBoundary extends Component<Props, { error: Error | null }> {
   override state: { error: Error | null } = { error: null };
 

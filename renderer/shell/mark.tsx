@@ -1,4 +1,4 @@
-/** The product's mark: a tide gauge and water. */
+/** The product's logo: a tide gauge and water. */
 export function Mark({ size }: { size: number }) {
   return (
     <svg width={size} height={size} viewBox="0 0 32 32" fill="none" role="img" aria-label="Tidemark">

@@ -1,4 +1,4 @@
-/** Shown when the page is opened outside the desktop app. */
+/** Replaces the window's content if a browser opens the page instead of the app. */
 export function NoApp() {
   return (
     <main style={{ padding: 32 }}>

@@ -3,7 +3,7 @@ import { IconAlertTriangle } from '@tabler/icons-react';
 import type { Fault } from '@tidemark/protocol/fault';
 import { describeFault } from '../bridge.ts';
 
-/** Replaces content that could not be loaded: the cause, the remedy, and a button to try again. */
+/** Replaces content that could not be loaded. Shows the cause, the remedy, and a button to try again. */
 export function Problem({ fault, retry }: { fault: Fault; retry?: () => void }) {
   const { means, todo } = describeFault(fault);
   return (

@@ -7,7 +7,7 @@ import { Mark } from './mark.tsx';
 import { SCREEN_VIEWS } from './screen-views.tsx';
 import classes from './shell.module.css';
 
-/** The way from screen to screen, at the left edge of the window. */
+/** The navigation between screens, at the left edge of the window. */
 export function Rail() {
   const current = useApp((state) => state.screen);
   const show = useApp((state) => state.show);

@@ -5,7 +5,7 @@ import { ActivityScreen } from '../activity/activity-screen.tsx';
 import { SettingsScreen } from '../settings/settings-screen.tsx';
 import { SyncScreen } from '../sync/sync-screen.tsx';
 
-/** The view of each screen in the table of screens: the component, and its icon on the rail. */
+/** The component of each screen in the table of screens, and its icon on the rail. */
 export const SCREEN_VIEWS: Record<ScreenId, { Icon: typeof IconRefresh; View: ComponentType }> = {
   sync: { Icon: IconRefresh, View: SyncScreen },
   activity: { Icon: IconHistory, View: ActivityScreen },

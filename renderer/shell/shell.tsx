@@ -15,7 +15,7 @@ import { useShortcuts } from './use-shortcuts.ts';
 import { useWindowTitle } from './use-window-title.ts';
 import { VerifyNotice } from './verify-notice.tsx';
 
-/** The window: rail, one screen, status bar, and the dialogs that any screen can open. */
+/** The layout of the window: rail, one screen, status bar, and the dialogs that any screen can open. */
 export function Shell() {
   const ready = useApp((state) => state.app !== null);
   const fault = useApp((state) => state.fault);

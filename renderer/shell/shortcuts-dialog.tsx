@@ -7,7 +7,7 @@ import classes from './shell.module.css';
 const { sync, check, verify, cancel, ...others } = SHORTCUTS;
 const LIST: readonly Shortcut[] = [sync, check, verify, cancel, ...SCREENS, ...Object.values(others)];
 
-/** Every keyboard shortcut of the app. */
+/** The dialog that lists every keyboard shortcut. */
 export function ShortcutsDialog() {
   const opened = useApp((state) => state.dialog === 'shortcuts');
   const open = useApp((state) => state.open);

@@ -4,7 +4,7 @@ import { useApp } from '../state/context.tsx';
 import { StatusIcon } from '../sync/status-icon.tsx';
 import classes from './shell.module.css';
 
-/** The status on every screen: state, age of the data, position, changes waiting. */
+/** The status bar, visible on every screen: status, age of the data, position, changes waiting. */
 export function StatusBar() {
   const status = useApp((state) => state.app?.status ?? null);
   const facts = useApp((state) => state.app?.facts ?? null);

@@ -6,12 +6,12 @@ import { makeActions } from '../state/use-actions.ts';
 
 const isTextField = (target: EventTarget | null) =>
   target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName));
-/** Whether a dialog or a menu is open that uses Escape to close. */
+/** Reports whether an open dialog or menu uses Escape to close. */
 const usesEscape = () => document.querySelector('[role="dialog"], [aria-haspopup][aria-expanded="true"]') !== null;
 
 /**
- * Handles the app's shortcuts in the page. A key that is handled here is kept from the menu, which has the same
- * accelerators, so that nothing runs twice.
+ * Handles the app's shortcuts in the page. The menu has the same accelerators, so this hook keeps each key that it
+ * handles from the menu. Otherwise the action would run twice.
  */
 export function useShortcuts(): void {
   const { api, store } = useTidemark();
@@ -37,7 +37,7 @@ export function useShortcuts(): void {
       const screen = SCREENS.find(({ accelerator }) => matchesAccelerator(accelerator, event));
       if (screen) handle(() => show(screen.id));
     };
-    // In the capture phase: an open dialog closes in its own listener, and would then no longer be seen here.
+    // Listen in the capture phase: an open dialog closes in its own listener, and this hook would then miss it.
     window.addEventListener('keydown', onKey, true);
     return () => window.removeEventListener('keydown', onKey, true);
   }, [api, store]);

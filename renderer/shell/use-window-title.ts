@@ -2,7 +2,7 @@ import { FORMAT } from '@tidemark/status/format';
 import { useEffect } from 'react';
 import { useApp } from '../state/context.tsx';
 
-/** Keeps the window's title: `● 1,284 waiting — Tidemark`. */
+/** Updates the window's title: `● 1,284 waiting — Tidemark`. */
 export function useWindowTitle(): void {
   const title = useApp(({ app }) => {
     if (!app) return 'Tidemark';

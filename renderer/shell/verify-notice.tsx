@@ -3,11 +3,13 @@ import { useEffect, useRef } from 'react';
 import { describeVerify, verifyOutcome } from '../activity/verify-text.ts';
 import { useFacts, useNow } from '../state/context.tsx';
 
-/** Notifications about comparisons. */
+/** Shows notifications about comparisons. */
 
 const TITLES = { Identical: 'Data verified', Repaired: 'Data repaired', 'Fresh copy': 'Fresh copy downloaded' };
 
-/** Notifies of the result of a comparison that a person started, on whatever screen they are when it ends. */
+/**
+ * Shows a notification with the result of a comparison that a person started, whichever screen is open when it ends.
+ */
 export function VerifyNotice() {
   const run = useFacts().lastRun;
   const openedAt = useRef(useNow());
@@ -15,7 +17,7 @@ export function VerifyNotice() {
   useEffect(() => {
     if (run === null || run.id === known.current) return;
     known.current = run.id;
-    // Opening the local database also brings the last run of an earlier day.
+    // Skip runs that ended before the window opened. Opening the local database also reports the last of those.
     if (run.endedAt < openedAt.current) return;
     const found = verifyOutcome(run);
     if (run.trigger !== 'manual' || found === null) return;

@@ -8,7 +8,7 @@ import { createAppStore, feedStore } from './app-store.ts';
 const state = (online: boolean): AppState =>
   appState({ facts: facts({ online }), settings: SETTINGS, settingsFaults: [] });
 
-/** A bridge whose first answer and events the test sends. */
+/** Returns a bridge whose first answer and events the test controls. */
 function slowBridge() {
   let answer: (value: AppState) => void = () => {};
   let push: (value: AppState) => void = () => {};

@@ -18,15 +18,18 @@ export interface SetupDraft {
 }
 
 export interface AppStore {
-  /** Null until the app's first answer. */
+  /** The app's state; null until its first answer. */
   app: AppState | null;
-  /** Why the first answer has not arrived. The window keeps asking. */
+  /** Why the first answer has not arrived; the window keeps retrying. */
   fault: Fault | null;
-  /** The clock, in ms; moves once a second. Only for relative times: words and codes come with the app's status. */
+  /**
+   * The current time in ms, updated once a second. Use it only for relative times: the app's status contains the text
+   * and the code.
+   */
   now: number;
   screen: ScreenId;
   dialog: Dialog | null;
-  /** Whether the settings screen puts the focus on the key. */
+  /** Whether the settings screen must focus the key field. */
   focusKey: boolean;
   draft: SetupDraft | null;
   setApp: (app: AppState) => void;
@@ -38,11 +41,11 @@ export interface AppStore {
   setDraft: (draft: SetupDraft | null) => void;
 }
 
-/** The value, or the old one where both are equal, so that React redraws only differences. */
+/** Returns the old value if both are equal, so that React renders only changes. */
 const keepEqual = <T>(old: T | undefined, value: T): T =>
   old !== undefined && JSON.stringify(old) === JSON.stringify(value) ? old : value;
 
-/** Creates the window's state. `now` is the clock, so that tests control it. */
+/** Creates the window's state. `now` returns the time; tests replace it. */
 export function createAppStore(now: () => number) {
   return createStore<AppStore>()((set) => ({
     app: null,
@@ -73,10 +76,10 @@ export function createAppStore(now: () => number) {
 }
 export type AppStoreApi = ReturnType<typeof createAppStore>;
 
-/** Wait before the first answer is asked for again. */
-const AGAIN_MS = 1000;
+/** Wait in ms before the window requests the first answer again. */
+const RETRY_MS = 1000;
 
-/** Keeps the store up to date with the app and the clock. Returns a function that ends it. */
+/** Updates the store with the app's state and the time. Returns a function that stops the updates. */
 export function feedStore(store: AppStoreApi, api: Api, now: () => number): () => void {
   let live = true;
   let retry: ReturnType<typeof setTimeout> | undefined;
@@ -89,13 +92,13 @@ export function feedStore(store: AppStoreApi, api: Api, now: () => number): () =
   const first = () => {
     api.call('state.get', {}).then(
       (app) => {
-        // An event that came first is newer.
+        // If an event arrived first, its state is newer than this answer.
         if (live && store.getState().app === null) store.getState().setApp(app);
       },
       (thrown: unknown) => {
         if (!live || store.getState().app !== null) return;
         store.getState().setFault(faultOf(thrown));
-        retry = setTimeout(first, AGAIN_MS);
+        retry = setTimeout(first, RETRY_MS);
       },
     );
   };

@@ -6,7 +6,7 @@ import { useStore } from 'zustand';
 import type { Api } from '../bridge.ts';
 import type { AppStore, AppStoreApi } from './app-store.ts';
 
-/** Gives components the app's calls and the window's state. */
+/** Provides the app's calls and the window's state to components. */
 
 interface App {
   api: Api;
@@ -20,7 +20,7 @@ export function AppProvider({ api, store, children }: App & { children: ReactNod
   return <Context value={app}>{children}</Context>;
 }
 
-/** The app's calls and the window's state. */
+/** Returns the app's calls and the window's state. */
 export function useTidemark(): App {
   const app = useContext(Context);
   if (!app) throw new Error('no AppProvider above');
@@ -31,7 +31,7 @@ export function useApp<T>(select: (state: AppStore) => T): T {
   return useStore(useTidemark().store, select);
 }
 
-/** For components that are shown only after the app's first answer. */
+/** Asserts that a value is known. For components that are shown only after the app's first answer. */
 function known<T>(value: T | null | undefined): T {
   if (value === null || value === undefined) throw new Error('shown before the first answer of the app');
   return value;
@@ -40,5 +40,5 @@ function known<T>(value: T | null | undefined): T {
 export const useFacts = (): Facts => known(useApp((state) => state.app?.facts));
 export const useSettings = (): Settings => known(useApp((state) => state.app?.settings));
 export const useStatus = (): Status => known(useApp((state) => state.app?.status));
-/** The clock, in ms. Its user is drawn again every second: use it for relative times only. */
+/** Returns the current time in ms. A component that uses it renders every second, so use it only for relative times. */
 export const useNow = (): number => useApp((state) => state.now);

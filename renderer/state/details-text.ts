@@ -3,7 +3,7 @@ import { TimeText } from '@tidemark/protocol/time';
 import { type Facts, FactsJson } from '@tidemark/status/facts';
 import type { Status } from '@tidemark/status/status';
 
-/** The status and the facts behind it, as text for support. Facts hold no secret. */
+/** Formats the status and its facts as text for support. Facts contain no secrets. */
 export function detailsText(status: Status, facts: Facts): string {
   const fault = facts.replica.fault ?? facts.lastRun?.fault ?? null;
   const lines = [

@@ -8,12 +8,12 @@ import type { AppStoreApi } from './app-store.ts';
 import { useTidemark } from './context.tsx';
 import { detailsText } from './details-text.ts';
 
-/** The actions behind the window's buttons. A failure is shown as a notification, never swallowed. */
+/** The actions of the window's buttons. Each shows a failure as a notification. */
 interface Actions {
   run: (action: Action) => void;
   start: (mode: Mode, target?: Seq) => void;
   cancel: () => void;
-  /** `until` null pauses until resumed. */
+  /** Pauses automatic sync until a time in ms, or until the person resumes it if `until` is null. */
   pause: (until: number | null) => void;
   copy: (text: string, what: string) => void;
 }
@@ -36,7 +36,10 @@ export function makeActions(api: Api, store: AppStoreApi): Actions {
     );
   const cancel = () => attempt(api.call('sync.cancel', {}));
 
-  /** A failed run is tried again in its own mode. After `up-to` only a check runs: the chosen end may be out of date. */
+  /**
+   * Returns the mode in which to retry a failed run: its own mode. A failed `up-to` run only checks, because the chosen
+   * transaction may be out of date.
+   */
   const retryMode = (): Mode => {
     const mode = store.getState().app?.facts.lastRun?.mode ?? 'now';
     return mode === 'up-to' ? 'check' : mode;

@@ -4,19 +4,19 @@ import { useCallback, useEffect, useRef, useState } from 'react';
 import { faultOf } from '../bridge.ts';
 import { useTidemark } from './context.tsx';
 
-/** A list is fetched at most once in this time. */
-const GAP_MS = 1000;
+/** Minimum time between two fetches of a list, in ms. */
+const MIN_INTERVAL_MS = 1000;
 
 interface Answer<T> {
-  /** The last answer, kept while a newer one is fetched. */
+  /** The last answer. It remains while a newer one is being fetched. */
   data: T | null;
   fault: Fault | null;
   reload: () => void;
 }
 
 /**
- * The app's answer to `method`, fetched again whenever `input` or `version` changes. An answer to an earlier call is
- * dropped.
+ * Returns the app's answer to `method`, and fetches it again whenever `input` or `version` changes. Drops an answer to
+ * an earlier call.
  */
 export function useAnswer<M extends MethodName>(method: M, input: Input<M>, version: string): Answer<Output<M>> {
   const { api } = useTidemark();
@@ -29,7 +29,7 @@ export function useAnswer<M extends MethodName>(method: M, input: Input<M>, vers
   const askedAt = useRef(0);
   const key = JSON.stringify(input);
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: `version` and `reloads` say when to ask again
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a change of `version` or `reloads` triggers a new request
   useEffect(() => {
     let live = true;
     const ask = () => {
@@ -40,7 +40,7 @@ export function useAnswer<M extends MethodName>(method: M, input: Input<M>, vers
           live && setAnswer((old) => ({ key, data: old.key === key ? old.data : null, fault: faultOf(thrown) })),
       );
     };
-    const wait = askedAt.current === 0 ? 0 : askedAt.current + GAP_MS - performance.now();
+    const wait = askedAt.current === 0 ? 0 : askedAt.current + MIN_INTERVAL_MS - performance.now();
     const timer = wait > 0 ? setTimeout(ask, wait) : undefined;
     if (wait <= 0) ask();
     return () => {

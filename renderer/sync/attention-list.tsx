@@ -8,7 +8,7 @@ import { useActions } from '../state/use-actions.ts';
 import classes from './attention-list.module.css';
 import { StatusIcon } from './status-icon.tsx';
 
-/** Everything else that needs attention. A hidden banner returns when its state ends and comes back. */
+/** Lists further problems that need attention. A hidden banner reappears if its problem ends and occurs again. */
 export function AttentionList() {
   const { attention } = useStatus();
   const [hidden, setHidden] = useState<ReadonlySet<string>>(new Set());

@@ -31,7 +31,7 @@ test('mentions a recent re-read of all tables, with its reason', () => {
   expect(read(8 * 86_400_000)).not.toContain('re-read');
 });
 
-test('a changed data selection does not show the hop as broken', () => {
+test('the hop is not shown as broken after the data selection changed', () => {
   const plan = { by: 'difference' as const, scopes: 'all', rows: 12, tables: 1, bytes: 3_000_000 };
   const { own } = hops({ probe: probe({ behind: null, plan }), waiting: null });
   expect(own).toMatchObject({ state: 'info', broken: false, text: 'Data selection changed' });
@@ -43,10 +43,10 @@ test('a comparison is not described as receiving data', () => {
   expect(hops({ phase: { kind: 'syncing', first: false, progress } }).own.text).toBe('Comparing · 25 %');
 });
 
-describe('a hop is not green', () => {
+describe('a hop', () => {
   const CASES: [string, Partial<Facts>, 'source' | 'own'][] = [
     ['when the PC is offline', { online: false }, 'own'],
-    ['to head office, when the server does not answer', { online: false }, 'source'],
+    ['to head office when the server does not answer', { online: false }, 'source'],
     ['when the server cannot be reached', { lastRun: failedRun({ code: 'relay_unreachable', params: {} }) }, 'own'],
     [
       'when the local database is damaged',
@@ -56,7 +56,7 @@ describe('a hop is not green', () => {
     ['when the agent is down', { agent: { state: 'down', restarts: 5, since: at(0) } }, 'own'],
     ['while the agent starts', { agent: { state: 'starting' } }, 'own'],
     ['when the last answer is old', { probe: probe({}, 3_600_000) }, 'own'],
-    ['to head office, when the last answer is old', { probe: probe({}, 3_600_000) }, 'source'],
+    ['to head office when the last answer is old', { probe: probe({}, 3_600_000) }, 'source'],
     [
       'when another program changed data here',
       { lastRun: failedRun({ code: 'replica_altered', params: { table: 'orders', detail: 'x' } }) },
@@ -78,7 +78,7 @@ describe('a hop is not green', () => {
       'source',
     ],
   ];
-  test.each(CASES)('%s', (_, change, which) => {
+  test.each(CASES)('is not green %s', (_, change, which) => {
     expect(hops(change)[which].state).not.toBe('ok');
   });
 });

@@ -4,16 +4,16 @@ import { FORMAT } from '@tidemark/status/format';
 import { bytesToDownload } from '@tidemark/status/next-sync';
 import type { Status, StatusCode } from '@tidemark/status/status';
 
-/** One hop on the way from head office to this PC, as the pipeline strip shows it. */
+/** One hop between head office and this PC, as shown by the pipeline strip. */
 export interface Hop {
   state: 'ok' | 'busy' | 'info' | 'warn' | 'error' | 'unknown';
   broken: boolean;
   text: string;
-  /** Absolute values, for the tooltip. */
+  /** Absolute values for the tooltip. */
   more: string;
 }
 
-/** States in which no data can reach this PC, with the words on the hop. */
+/** Text on the hop for each status in which no data can reach this PC. */
 const BLOCKED: Partial<Record<StatusCode, string>> = {
   offline: 'This PC is offline',
   unreachable: 'Not reachable',
@@ -32,15 +32,15 @@ const BLOCKED: Partial<Record<StatusCode, string>> = {
 
 const STAGE_WORDS: Partial<Record<Progress['stage'], string>> = { comparing: 'Comparing', repairing: 'Repairing' };
 
-/** States in which the server can be reached, but the data here differs from the server's. */
+/** Text on the hop for each status in which the server is reachable but the local data differs from the server's. */
 const DIFFERING: Partial<Record<StatusCode, Pick<Hop, 'state' | 'text'>>> = {
   'scopes-changed': { state: 'info', text: 'Data selection changed' },
   altered: { state: 'info', text: 'Repair needed' },
   differs: { state: 'warn', text: 'Data differs' },
 };
 
-/** States in which this PC gets no answer from the server, so that the last one about head office is old. */
-const UNHEARD: ReadonlySet<StatusCode> = new Set([
+/** Statuses in which this PC gets no answer from the server, so that its last report about head office is old. */
+const WITHOUT_ANSWER: ReadonlySet<StatusCode> = new Set([
   'offline',
   'unreachable',
   'proxy',
@@ -54,20 +54,20 @@ const UNHEARD: ReadonlySet<StatusCode> = new Set([
   'unknown',
 ]);
 
-/** A lag below this is the age of the last heartbeat, not of the data. */
+/** A lag below this, in ms, only reflects the time since the last heartbeat, not the age of the data. */
 const IN_STEP_MS = 1_000;
 
 const allCodes = (status: Status): StatusCode[] => [status.code, ...status.attention.map(({ code }) => code)];
 
-/** ` at 10:42` when the last answer is too old to speak for the present. */
+/** Returns ` at 10:42` if the last answer is too old to describe the current state. */
 function asOf(facts: Facts, status: Status, now: number): string {
   if (facts.probe === null) return '';
   const asked = facts.probe.at;
-  const old = now - asked > facts.thresholds.freshMs || allCodes(status).some((code) => UNHEARD.has(code));
+  const old = now - asked > facts.thresholds.freshMs || allCodes(status).some((code) => WITHOUT_ANSWER.has(code));
   return old ? ` ${FORMAT.at(asked, now)}` : '';
 }
 
-/** Head office to server, from the server's last answer. */
+/** Returns the hop from head office to the server, according to the server's last answer. */
 export function sourceHop(facts: Facts, status: Status, now: number): Hop {
   const { probe, thresholds } = facts;
   if (probe === null)
@@ -97,16 +97,16 @@ export function sourceHop(facts: Facts, status: Status, now: number): Hop {
   };
 }
 
-/** How long a new base copy is mentioned. */
+/** How long the tooltip mentions a new base copy, in ms. */
 const BASE_COPY_NEWS_MS = 7 * 24 * 3_600_000;
 
-/** `All tables were re-read on 23 Nov at 10:42: the slot is gone`, while that is recent. */
+/** Returns `All tables were re-read on 23 Nov at 10:42: the slot is gone` if the base copy is recent. */
 function baseCopyNote({ feed: { base }, now: relayNow }: RelayStatus, now: number): string[] {
   if (base === undefined || relayNow - base.at > BASE_COPY_NEWS_MS) return [];
   return [`All tables were re-read ${FORMAT.at(base.at, now)}: ${base.why.trim().replace(/\.$/, '')}`];
 }
 
-/** Server to this PC. Green only when the status itself is. */
+/** Returns the hop from the server to this PC. It is green only if the status is green. */
 export function terminalHop(facts: Facts, status: Status, now: number): Hop {
   const { waiting, probe, replica } = facts;
   const more = probe === null ? 'Never checked' : `Last checked ${FORMAT.full(probe.at)}`;

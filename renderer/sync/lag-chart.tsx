@@ -10,7 +10,9 @@ import { countTicks, momentTicks, spanTicks } from './axis-ticks.ts';
 import classes from './lag-chart.module.css';
 import { type LagPoint, lagSeries, peaks } from './lag-series.ts';
 
-/** The chart of waiting changes, with the same data as a table and as a sentence for those who do not see it. */
+/**
+ * The chart of waiting changes. For people who cannot see it, the same data is available as a table and as a sentence.
+ */
 
 const RANGES = [
   { value: '1', label: '1 h' },
@@ -35,7 +37,7 @@ function summaryOf(samples: readonly Sample[], now: number): string {
   return parts.length === 0 ? 'Nothing was recorded in this time.' : `${parts.join(' · ')}.`;
 }
 
-/** Changes waiting and age of the data over time. Where nothing was known, the chart has a gap. */
+/** Shows waiting changes and the age of the data over time. The chart has a gap where no values are known. */
 export function LagChart() {
   const { store } = useTidemark();
   const { probe, lastRun } = useFacts();

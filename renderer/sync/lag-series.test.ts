@@ -39,7 +39,7 @@ test('ignores samples outside the range', () => {
   expect(lagSeries([sample(-1, 5), sample(61, 5)], FROM, TO)).toEqual([]);
 });
 
-test('finds the peaks in the samples, not in the reduced points', () => {
+test('computes the peaks from the samples, not from the reduced points', () => {
   const { waiting, last } = peaks([sample(1, 50), sample(2, 900), sample(3, 10), sample(4, null)]);
   expect([waiting?.waiting, last?.waiting]).toEqual([900, 10]);
   expect(peaks([sample(1, null, null)])).toEqual({ waiting: null, lag: null, last: null });

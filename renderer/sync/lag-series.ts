@@ -1,27 +1,30 @@
 import type { Sample } from '@tidemark/electron/contract/contract';
 
-/** Turns recorded samples into the points of the chart of waiting changes. Pure. */
+/** Converts recorded samples to points of the chart of waiting changes. Pure functions. */
 
-/** A point of the chart. Null where nothing was known: the chart has a gap there, never a zero. */
+/** A point of the chart. Unknown values are null; the chart shows a gap for them, not zero. */
 export interface LagPoint {
-  /** ms since 1970. */
+  /** Time in ms since 1970. */
   at: number;
-  /** Changes waiting. */
+  /** Number of changes waiting. */
   waiting: number | null;
-  /** How old the data was, compared with the relay's head. */
+  /** Age of the data compared with the relay's head, in ms. */
   lagMs: number | null;
 }
 
-/** About as many points as the chart can draw apart. */
+/** Approximate number of points that the chart can show separately. */
 const POINTS = 240;
-/** A silence longer than this many usual intervals is a gap: the app was closed or the PC asleep. */
+/**
+ * A period without samples counts as a gap if it is longer than this many usual intervals. The app was then closed, or
+ * the PC asleep.
+ */
 const SILENCE = 4;
-/** Shorter silences are never gaps. */
+/** A period without samples shorter than this never counts as a gap. */
 const SHORTEST_GAP_MS = 90_000;
 
 /**
- * Reduces samples (oldest first) to about {@link POINTS} points between `from` and `to` (ms). Samples that share a point
- * give it their highest values, so that no peak is lost. A gap becomes a point without values.
+ * Reduces samples (oldest first) to about {@link POINTS} points between `from` and `to` (ms). A point for several
+ * samples has their highest values, so that no peak is lost. A gap becomes a point without values.
  */
 export function lagSeries(samples: readonly Sample[], from: number, to: number): LagPoint[] {
   const width = Math.max(1, (to - from) / POINTS);
@@ -62,7 +65,10 @@ function withGaps(points: LagPoint[], width: number): LagPoint[] {
   });
 }
 
-/** The samples for the summary: the most changes waiting, the longest lag, and the newest with a known number. */
+/**
+ * Returns the samples for the summary: the one with the most changes waiting, the one with the longest lag, and the
+ * newest with a known number of changes.
+ */
 export function peaks(samples: readonly Sample[]): { waiting: Sample | null; lag: Sample | null; last: Sample | null } {
   const top = (key: 'waiting' | 'lagMs') =>
     samples.reduce<Sample | null>((best, sample) => ((sample[key] ?? -1) > (best?.[key] ?? -1) ? sample : best), null);

@@ -15,7 +15,7 @@ import { useApp, useFacts } from '../state/context.tsx';
 import { useActions } from '../state/use-actions.ts';
 import classes from './status-card.module.css';
 
-/** The other ways to sync. Items that are not possible now are shown disabled. */
+/** The menu with the other ways to sync. Items that are currently unavailable are disabled. */
 export function MoreMenu({ attached }: { attached: boolean }) {
   const facts = useFacts();
   const { phase, replica, waiting } = facts;

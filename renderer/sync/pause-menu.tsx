@@ -4,12 +4,12 @@ import { useActions } from '../state/use-actions.ts';
 
 const HOUR_MS = 3_600_000;
 
-/** The next midnight in local time. */
+/** Returns the next midnight in local time. */
 function tomorrow(now: Date): Date {
   return new Date(now.getFullYear(), now.getMonth(), now.getDate() + 1);
 }
 
-/** Pauses automatic sync for a time. */
+/** The menu that pauses automatic sync for a chosen time. */
 export function PauseMenu() {
   const { pause } = useActions();
   return (

@@ -1,4 +1,4 @@
-// biome-ignore-all lint/a11y/useSemanticElements: a group of words is no fieldset
+// biome-ignore-all lint/a11y/useSemanticElements: a group of text elements is not a fieldset
 // biome-ignore-all lint/a11y/noNoninteractiveTabindex: the keyboard must reach the tooltips, which hold absolute values
 import { Tooltip } from '@mantine/core';
 import {
@@ -27,7 +27,7 @@ const HOP_ICONS = {
   unknown: IconHelpCircle,
 };
 
-/** The way of the data, and where it is stuck: head office, server, this PC. */
+/** Shows the path of the data from head office through the server to this PC, and the hop at which it is blocked. */
 export function PipelineStrip() {
   const facts = useFacts();
   const status = useStatus();

@@ -7,7 +7,7 @@ import { renderApp } from '../testing.tsx';
 import { ProgressPanel } from './progress-panel.tsx';
 import { StatusCard } from './status-card.tsx';
 
-/** The card of a comparison, whose progress the test changes. */
+/** Renders the status card during a comparison. Returns a function that changes its progress. */
 function verify(first: Partial<Progress>) {
   const { push, state } = renderApp(<StatusCard />, { facts: verifying(first) });
   return { view: (change: Partial<Progress>) => act(() => push({ ...state, facts: facts(verifying(change)) })) };
@@ -32,7 +32,7 @@ test('shows N of M beside every percentage', () => {
   expect(screen.getByText(/%/).textContent).toBe('1,240 of 5,310 changes · 23 %');
 });
 
-test('the amount never exceeds the total', () => {
+test('never shows an amount above the total', () => {
   const bar = show({ done: 6000 });
   expect(bar.getAttribute('aria-valuetext')).toBe('5,310 of 5,310 changes');
   expect(bar.getAttribute('aria-valuenow')).toBe('100');
@@ -70,7 +70,7 @@ test('shows the downloaded bytes without a known total', () => {
   expect(screen.getByText('48 kB')).toBeTruthy();
 });
 
-test('hides an estimate of the remaining time that is not yet reliable', () => {
+test('hides an unreliable estimate of the remaining time', () => {
   show({ etaS: null });
   expect(screen.queryByText('Time left')).toBeNull();
 });

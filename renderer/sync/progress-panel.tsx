@@ -6,7 +6,7 @@ import { useState } from 'react';
 import { useNow } from '../state/context.tsx';
 import classes from './progress-panel.module.css';
 
-/** The progress of the active run, below the status. */
+/** Shows the progress of the active run below the status. */
 
 type Stages = { stage: Progress['stage']; label: string }[];
 
@@ -24,7 +24,9 @@ const VERIFY_STAGES: Stages = [
   { stage: 'finishing', label: 'Finishing' },
 ];
 
-/** The stages of this run. A run is known to be a comparison once it compares, and until it ends. */
+/**
+ * Returns the stages of this run. A run shows the stages of a comparison from its first comparing stage until it ends.
+ */
 function useStages({ runId, stage }: Progress): { stages: Stages; comparison: boolean } {
   const [compared, setCompared] = useState<string | null>(null);
   const compares = stage === 'comparing' || stage === 'repairing';
@@ -33,12 +35,12 @@ function useStages({ runId, stage }: Progress): { stages: Stages; comparison: bo
   return { stages: comparison ? VERIFY_STAGES : STAGES, comparison };
 }
 
-/** `1,240 of 5,310 changes`; null while the total is not known. */
+/** Returns `1,240 of 5,310 changes`, or null while the total is unknown. */
 function progressText({ done, total, unit }: Progress): string | null {
   return total > 0 ? `${FORMAT.count(Math.min(done, total))} of ${FORMAT.counted(total, unit.slice(0, -1))}` : null;
 }
 
-/** The progress of a run: amount, rate and time left. Unknown values are left out, never guessed. */
+/** Shows the progress of a run: amount, rate and remaining time. Omits unknown values. */
 export function ProgressPanel({ progress }: { progress: Progress }) {
   const now = useNow();
   const { done, total, bytes, bytesTotal, rate, etaS, stage, table, tableIndex, tableCount } = progress;

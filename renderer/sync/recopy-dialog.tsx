@@ -3,7 +3,7 @@ import { FORMAT } from '@tidemark/status/format';
 import { useApp, useFacts } from '../state/context.tsx';
 import { useActions } from '../state/use-actions.ts';
 
-/** Asks before a fresh copy, which takes time and bytes. */
+/** Asks for confirmation before a fresh copy, which may take long and download much data. */
 export function RecopyDialog() {
   const opened = useApp((state) => state.dialog === 'recopy');
   const open = useApp((state) => state.open);

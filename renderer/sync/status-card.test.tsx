@@ -31,7 +31,10 @@ const syncing = (stage: (typeof PROGRESS)['stage'], first = false): Partial<Fact
   phase: { kind: 'syncing', first, progress: { ...PROGRESS, stage } },
 });
 
-/** State, and the call that its button makes; null: it has no button, or one that only moves within the window. */
+/**
+ * Facts of each status, and the call of its button. Null if there is no button, or if it only navigates within the
+ * window.
+ */
 const STATES: [Partial<Facts>, [MethodName, unknown] | null][] = [
   [{}, ['sync.start', { mode: 'check' }]],
   [{ probe: probe({}, 3 * 3_600_000) }, ['sync.start', { mode: 'check' }]],
@@ -78,24 +81,27 @@ const STATES: [Partial<Facts>, [MethodName, unknown] | null][] = [
   [{ agent: { state: 'restarting', restarts: 1, since: at(0) } }, null],
 ];
 
-describe('each status shows its text, and its button makes the matching call', () => {
+describe('the status card', () => {
   const rows = STATES.map(([change, call]) => ({ code: deriveStatus(facts(change), NOW).code, change, call }));
-  test.each(rows)('$code', async ({ change, call }) => {
-    const status = deriveStatus(facts(change), NOW);
-    const { calls } = renderApp(<StatusCard />, { facts: change });
-    const card = screen.getByTestId('status-card');
-    expect(within(card).getByRole('heading', { level: 1 }).textContent).toBe(status.headline);
-    expect(within(card).getByTestId('detail').textContent).toBe(status.detail);
-    const button = within(card).queryByTestId('primary');
-    if (status.primary === null) {
-      expect(button).toBeNull();
-      return;
-    }
-    expect(button?.textContent).toContain(status.primary.label);
-    calls.length = 0;
-    await userEvent.click(button ?? card);
-    expect(calls).toEqual(call === null ? [] : [call]);
-  });
+  test.each(rows)(
+    'shows the text of the status $code, and its button makes the matching call',
+    async ({ change, call }) => {
+      const status = deriveStatus(facts(change), NOW);
+      const { calls } = renderApp(<StatusCard />, { facts: change });
+      const card = screen.getByTestId('status-card');
+      expect(within(card).getByRole('heading', { level: 1 }).textContent).toBe(status.headline);
+      expect(within(card).getByTestId('detail').textContent).toBe(status.detail);
+      const button = within(card).queryByTestId('primary');
+      if (status.primary === null) {
+        expect(button).toBeNull();
+        return;
+      }
+      expect(button?.textContent).toContain(status.primary.label);
+      calls.length = 0;
+      await userEvent.click(button ?? card);
+      expect(calls).toEqual(call === null ? [] : [call]);
+    },
+  );
 });
 
 test('the button shows the number of changes waiting', () => {
@@ -109,7 +115,7 @@ test('an active run offers only Cancel', () => {
   expect(screen.queryByTestId('more')).toBeNull();
 });
 
-test('disables sync up to and one transaction while no changes are waiting', async () => {
+test('disables "sync up to" and "one transaction" while no changes are waiting', async () => {
   renderApp(<StatusCard />);
   await userEvent.click(screen.getByTestId('more'));
   expect(screen.getByRole('menuitem', { name: /Sync up to/ })).toHaveProperty('disabled', true);

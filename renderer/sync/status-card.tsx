@@ -10,11 +10,11 @@ import classes from './status-card.module.css';
 import { StatusIcon } from './status-icon.tsx';
 import { VerifyResult } from './verify-result.tsx';
 
-/** The card with the status. Its words, severity and buttons come from the status; this module only arranges them. */
+/** The status card. The status determines its text, severity and buttons; this module only arranges them. */
 
 const MOVING = new Set(['checking', 'first-sync', 'syncing', 'comparing', 'repairing', 'agent-restarting']);
 
-/** The status of this PC, with the next step as its button. */
+/** Shows the status of this PC, with a button for the next step. */
 export function StatusCard() {
   const status = useStatus();
   return (
@@ -46,7 +46,7 @@ export function StatusCard() {
   );
 }
 
-/** `Last checked 4 minutes ago`. */
+/** Shows `Last checked 4 minutes ago`. */
 function LastChecked() {
   const { configured, probe } = useFacts();
   const now = useNow();
@@ -68,15 +68,15 @@ function LastChecked() {
   );
 }
 
-/** States that end on their own within seconds, in which a button would only be in the way. */
-const PASSING = new Set(['starting', 'agent-restarting', 'cancelling', 'finishing']);
+/** Statuses that end within seconds and so need no button. */
+const TRANSIENT = new Set(['starting', 'agent-restarting', 'cancelling', 'finishing']);
 
 function Buttons() {
   const { primary, secondary, code } = useStatus();
   const { paused, phase, agent } = useFacts();
   const actions = useActions();
-  const passing = PASSING.has(code);
-  const more = !passing && phase.kind === 'idle' && agent.state === 'alive';
+  const transient = TRANSIENT.has(code);
+  const more = !transient && phase.kind === 'idle' && agent.state === 'alive';
   return (
     <div className={classes.buttons}>
       {secondary
@@ -86,7 +86,7 @@ function Buttons() {
             {each.label}
           </Button>
         ))}
-      {!passing && agent.state === 'alive' && paused === null && <PauseMenu />}
+      {!transient && agent.state === 'alive' && paused === null && <PauseMenu />}
       {(primary || more) && (
         <div className={classes.split}>
           {primary && <Primary action={primary} attached={more} />}

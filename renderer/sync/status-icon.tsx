@@ -39,7 +39,7 @@ import type { StatusCode } from '@tidemark/status/status';
 
 type Icon = typeof IconHelpCircle;
 
-/** Each state has its own shape, because colour alone must never tell states apart. */
+/** The icon of each status. Each has its own shape, because statuses must never differ only in colour. */
 const ICONS: Record<StatusCode, Icon> = {
   starting: IconHourglass,
   unknown: IconHelpCircle,

@@ -9,7 +9,9 @@ import classes from './sync-screen.module.css';
 import { TableList } from './table-list.tsx';
 import { Tiles } from './tiles.tsx';
 
-/** The status of this PC and its next step; the first-run steps while it is not set up. */
+/**
+ * The Sync screen. It shows the status of this PC and its next step, or the first-run steps while the PC is not set up.
+ */
 export function SyncScreen() {
   const setup = useApp((state) => state.app?.status.code === 'setup');
   if (setup) return <FirstRun />;

@@ -15,7 +15,7 @@ const COLUMNS: { key: SortKey; label: string; right: boolean; down: boolean }[] 
   { key: 'lastChangeAt', label: 'Last change', right: true, down: true },
 ];
 
-/** Every table of this PC's data: rows here, and changes waiting. */
+/** Lists every table on this PC with its number of rows and of changes waiting. */
 export function TableList() {
   const { probe, lastRun, replica } = useFacts();
   const [order, setOrder] = useState<Order>({ key: 'name', down: false });

@@ -1,6 +1,6 @@
 import type { TableRow } from '@tidemark/electron/contract/contract';
 
-/** Sorting and filtering of the list of tables. Pure. */
+/** Sorts and filters the list of tables. Pure functions. */
 
 export type SortKey = 'name' | 'rows' | 'waiting' | 'lastChangeAt';
 export interface Order {
@@ -10,7 +10,7 @@ export interface Order {
 
 const names = new Intl.Collator(undefined, { numeric: true, sensitivity: 'base' });
 
-/** Filters and sorts tables. Unknown values come last in either direction. */
+/** Filters and sorts tables. Unknown values are last in both directions. */
 export function arrange(rows: readonly TableRow[], order: Order, find: string, waitingOnly: boolean): TableRow[] {
   const wanted = find.trim().toLowerCase();
   const sign = order.down ? -1 : 1;

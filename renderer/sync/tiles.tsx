@@ -1,4 +1,4 @@
-// biome-ignore-all lint/a11y/useSemanticElements: a group of words is no fieldset
+// biome-ignore-all lint/a11y/useSemanticElements: a group of text elements is not a fieldset
 import { ActionIcon, Anchor, Text, Tooltip } from '@mantine/core';
 import { IconCopy } from '@tabler/icons-react';
 import { formatCursor } from '@tidemark/protocol/cursor';
@@ -15,7 +15,7 @@ interface TileProps {
   label: string;
   value: ReactNode;
   sub: ReactNode;
-  /** Absolute values. */
+  /** Absolute values for the tooltip. */
   more?: string | undefined;
   id: string;
 }
@@ -39,7 +39,10 @@ function Tile({ label, value, sub, more, id }: TileProps) {
   return more === undefined ? body : <Tooltip label={more}>{body}</Tooltip>;
 }
 
-/** The five numbers that people ask for. `0`, `Unknown` and `—` (not yet) mean three different things. */
+/**
+ * Shows the five most important numbers. `0` means none, `Unknown` that the number cannot be determined, and `—` that
+ * there is none yet.
+ */
 export function Tiles() {
   return (
     <div className={classes.tiles}>

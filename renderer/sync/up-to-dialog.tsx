@@ -10,13 +10,16 @@ import { useApp, useNow, useTidemark } from '../state/context.tsx';
 import { useActions } from '../state/use-actions.ts';
 import classes from './up-to-dialog.module.css';
 
-/** The dialog in which a person chooses how far to sync. It loads waiting transactions page by page. */
+/**
+ * The dialog in which a person chooses the transaction at which a sync ends. It loads waiting transactions page by
+ * page.
+ */
 
 type Transaction = TransactionList['transactions'][number];
 
 const PAGE = 100;
 
-/** Lets a person choose the transaction after which the next sync ends. */
+/** Shows the waiting transactions and starts a sync that ends after the chosen one. */
 export function UpToDialog() {
   const opened = useApp((state) => state.dialog === 'up-to');
   const open = useApp((state) => state.open);

@@ -3,7 +3,7 @@ import { FORMAT } from '@tidemark/status/format';
 import { useApp, useFacts } from '../state/context.tsx';
 import { useActions } from '../state/use-actions.ts';
 
-/** Explains a comparison before it starts: it reads every row, which takes a while on a large database. */
+/** Explains a comparison before it starts. A comparison reads every row, which takes time on a large database. */
 export function VerifyDialog() {
   const opened = useApp((state) => state.dialog === 'verify');
   const open = useApp((state) => state.open);

@@ -3,7 +3,7 @@ import { FORMAT } from '@tidemark/status/format';
 import { describeVerify } from '../activity/verify-text.ts';
 import { useApp, useFacts, useNow } from '../state/context.tsx';
 
-/** The result of the last run, if it was a comparison. A failed one is the status itself. */
+/** Shows the result of the last run if it was a comparison. The status already shows a failed one. */
 export function VerifyResult() {
   const { lastRun, phase } = useFacts();
   const show = useApp((state) => state.show);

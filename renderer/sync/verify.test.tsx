@@ -9,7 +9,7 @@ import { beforeEach, expect, test } from 'vitest';
 import { Shell } from '../shell/shell.tsx';
 import { renderApp } from '../testing.tsx';
 
-// Notifications outlive the rendered components.
+// Notifications survive the end of a test, because their store is global.
 beforeEach(() => cleanNotifications());
 
 const VERIFY: Run = {
@@ -90,7 +90,7 @@ test('shows the result as a notification on any screen, and keeps it on the stat
   expect(store.getState().screen).toBe('activity');
 });
 
-test('does not notify of an automatic comparison, or of one that ended before the window opened', async () => {
+test('shows no notification for an automatic comparison, or for one that ended before the window opened', async () => {
   const { push, state } = renderShell({ lastRun: VERIFY });
   expect(screen.getByTestId('verify-result').textContent).toContain('identical');
   const scheduled: Run = { ...VERIFY, id: 'verify-2', trigger: 'schedule' };
@@ -98,7 +98,7 @@ test('does not notify of an automatic comparison, or of one that ended before th
   expect(screen.queryByText('Data verified')).toBeNull();
 });
 
-test('does not notify of an earlier comparison when the database opens', async () => {
+test('shows no notification for an earlier comparison when the database opens', async () => {
   const { push, state } = renderShell({ lastRun: null });
   act(() => push({ ...state, facts: facts({ lastRun: { ...REPAIRED, endedAt: at(60_000) } }) }));
   expect(screen.getByTestId('verify-result').textContent).toContain('were repaired');

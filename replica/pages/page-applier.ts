@@ -8,23 +8,26 @@ import { linesOf } from './page-reader.ts';
 /**
  * Reads the lines of a page and applies them to the feed's tables, in order.
  *
- * Checks that transactions begin, end and follow each other as they must, and that each ends with the number of changes it
- * announced. Knows nothing of pages, spool and cursor. Runs inside the caller's transaction, which rolls back when a line
- * is refused.
+ * It checks that transactions begin, end and follow each other correctly, and that each has the announced number of
+ * changes. It does not know pages, spool or cursor. It runs inside the caller's transaction, which rolls back when a
+ * line is invalid.
  */
 
-/** Lines whose rows are checked where they are written: a schema check of each value here would cost more than the write. */
+/**
+ * Lines whose rows are checked only when they are written. A schema check of each value here would cost more than the
+ * write.
+ */
 const ROW_LINES = new Set(['i', 'u', 'd']);
 
-/** Applies lines and counts changes by table. A transaction may span calls of {@link PageApplier.apply}. */
+/** Applies lines and counts changes by table. A transaction may span several calls of {@link PageApplier.apply}. */
 export class PageApplier {
   readonly #tables: FeedTables;
   readonly #schemas = new Map<number, TableSchema>();
   readonly #declared = new Set<number>();
   readonly counts = new Map<string, Counts>();
-  /** The transaction that has begun and not ended; null: none. */
+  /** The transaction that has begun but not ended. Null: none. */
   #seq: number | null = null;
-  /** Its changes so far. */
+  /** Number of the transaction's changes so far. */
   #changes = 0;
   #totalChanges = 0;
   /** Commit time at the master of the last transaction that began (ISO 8601). */
@@ -38,12 +41,15 @@ export class PageApplier {
     this.lastSeq = afterSeq;
   }
 
-  /** Whether a transaction has begun and not ended. */
+  /** Whether a transaction has begun but not ended. */
   get open(): boolean {
     return this.#seq !== null;
   }
 
-  /** Applies lines and returns the number of their changes. Throws `page_invalid`, `replica_altered`, `name_clash`, `schema_mismatch`. */
+  /**
+   * Applies lines and returns the number of their changes. Throws `page_invalid`, `replica_altered`, `name_clash`,
+   * `schema_mismatch`.
+   */
   apply(body: Buffer): number {
     const before = this.#totalChanges;
     for (const { text } of linesOf(body)) this.#line(readLine(text));
@@ -80,7 +86,7 @@ export class PageApplier {
 
   #change(line: ChangeLine): Counts {
     try {
-      // Tables are created at their first change, so that they appear with their transaction.
+      // A table is created at its first change, so that it appears together with that transaction.
       if (line[0] !== 'x') this.#declare(line[1], line[0] !== 'a');
       return this.#tables.apply(line);
     } catch (error) {

@@ -6,23 +6,26 @@ import { PageHeader, PageTrailer, type ScopeSet } from '@tidemark/protocol/page'
 /**
  * Pages as a terminal receives them: header line, change lines, trailer line.
  *
- * Order: {@link verifyPage} parses header and trailer once, when the page arrives, and everything behind it takes the
- * result. Only {@link expectPage}, at the time of applying, can say whether the page is the next one.
+ * Order: {@link verifyPage} parses header and trailer once, when the page arrives, and all later code uses the result.
+ * {@link expectPage} checks that the page is the next one, which is known only when the page is applied.
  */
 
 const NEWLINE = 0x0a;
 
-/** A page whose checksum is right. */
+/** A page with a valid checksum. */
 export interface VerifiedPage {
   header: PageHeader;
   trailer: PageTrailer;
-  /** The bytes between header and trailer: lines that nobody has parsed yet. */
+  /** The bytes between header and trailer. Their lines have not been parsed yet. */
   body: Buffer;
-  /** Size of the page with header and trailer. */
+  /** Size of the page, including header and trailer, bytes. */
   sizeBytes: number;
 }
 
-/** Parses header and trailer of a page and compares its checksum. Throws page_corrupt, or page_invalid when the first line is not a header. */
+/**
+ * Parses header and trailer of a page and checks its checksum. Throws `page_corrupt`, or `page_invalid` when the first
+ * line is not a header.
+ */
 export function verifyPage(page: Buffer): VerifiedPage {
   if (page.length < 2 || page[page.length - 1] !== NEWLINE) throw new TidemarkError('page_corrupt');
   const trailerAt = page.lastIndexOf(NEWLINE, page.length - 2) + 1;
@@ -37,7 +40,7 @@ export function verifyPage(page: Buffer): VerifiedPage {
   return { header: header.data, trailer: trailer.data, body, sizeBytes: page.length };
 }
 
-/** The properties of the next page. */
+/** The properties that the next page must have. */
 export interface Expected {
   feed: string;
   epoch: Epoch;
@@ -58,7 +61,7 @@ export function expectPage(header: PageHeader, expected: Expected): void {
     throw new TidemarkError('page_out_of_order');
 }
 
-/** Each line of a body, with where it begins and ends. */
+/** Yields each line of a body, with its start and end. */
 export function* linesOf(body: Buffer): Generator<{ text: string; from: number; to: number }> {
   let from = 0;
   while (from < body.length) {
@@ -73,7 +76,7 @@ function parse(bytes: Buffer): unknown {
   try {
     return JSON.parse(bytes.toString('utf8'));
   } catch {
-    // The caller throws its own code for a line that is not a header or a trailer.
+    // The caller throws its own error for a line that is not a header or a trailer.
     return undefined;
   }
 }

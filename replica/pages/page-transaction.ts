@@ -18,35 +18,37 @@ import { Spool } from './spool.ts';
 /**
  * Applies one page: its changes and its cursor, in one SQLite transaction.
  *
- * The lines of a transaction that continues on the next page go to the spool; the page with its last part applies the
- * spool first. Order: drop objects that block, apply the spool, apply the page, spool the rest, check the trailer, write
- * the cursor. The cursor never moves without the rows.
+ * The spool stores the lines of a transaction that continues on the next page. The page with the last part applies the
+ * spool first. Order: drop objects that block the page, apply the spool, apply the page, spool the rest, check the
+ * trailer, write the cursor. The cursor never moves without the rows.
  */
 
 /** Result of applying a page. */
 export interface AppliedPage extends CursorState {
   transactions: number;
-  /** Changes applied now. Those of a transaction that continues on the next page count when it is complete. */
+  /**
+   * Number of changes applied now. Changes of a transaction that continues on the next page count when it is complete.
+   */
   changes: number;
   tables: Counts[];
-  /** Names of third-party indexes and triggers that were dropped because they kept the page from being applied. */
+  /** Names of third-party indexes and triggers that were dropped because they blocked the page. */
   dropped: string[];
 }
 
 export interface PageWork {
   page: VerifiedPage;
-  /** The page's target when it is a compacted page; null when it is an ordinary one. */
+  /** The target of a compacted page. Null: the page is an ordinary one. */
   compactionTarget: Seq | null;
   /** The cursor before the page. */
   before: CursorState;
-  /** Called before changes of the spool are applied, which is when the task first yields. */
+  /** Called before the task applies spooled changes, which is when it first yields. */
   onLongWork(): void;
 }
 
 /**
- * Applies a page in one transaction. When indexes or triggers of other programs block it, rolls back and tries again
- * without the likeliest of them, until the page is applied or none is left to blame. Reloads `feedTables` after each
- * rollback. Throws `page_*`, `replica_altered`, `disk_full`, `db_*`.
+ * Applies a page in one transaction. When indexes or triggers of other programs block the page, rolls back, drops the
+ * most likely one, and tries again, until the page is applied or no such object is left. Reloads `feedTables` after
+ * each rollback. Throws `page_*`, `replica_altered`, `disk_full`, `db_*`.
  */
 export function* applyPageInTransaction(
   db: Writer,
@@ -129,7 +131,10 @@ function* applySpool(spool: Spool, applier: PageApplier, onLongWork: () => void)
   if (started) spool.clear();
 }
 
-/** Splits a body after its last complete transaction. `rest` begins with the schemas that it needs; null when nothing is left. */
+/**
+ * Splits a body after its last complete transaction. `rest` begins with the schemas that it needs. Null when there is
+ * no rest.
+ */
 function splitBody(body: Buffer): { complete: Buffer; rest: Buffer | null } {
   const lastCommit = body.lastIndexOf('\n["c",');
   const end = lastCommit === -1 ? 0 : body.indexOf(0x0a, lastCommit + 1) + 1;

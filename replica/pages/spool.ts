@@ -3,12 +3,12 @@ import { BLOB, INTEGER, orNull, query, row, SEQ, value } from '@tidemark/table-s
 import { prepared, transaction, type Writer } from '@tidemark/table-store/sqlite';
 
 /**
- * The first parts of a transaction that continues on the next page, in `tidemark_spool`.
+ * The spool, `tidemark_spool`: the first parts of a transaction that continues on the next page.
  *
- * They are kept unapplied, because a transaction is applied as one; they survive a restart, so that a large transaction
- * resumes. They are written and removed in the same transaction as `tidemark_meta.part`: the spool is empty exactly when
- * `part` is 0. `tidemark_meta.squashed` records which kind of pages they come from, because ordinary pages cannot
- * continue compacted ones.
+ * The spool stores the parts without applying them, because a transaction is applied as a unit. They survive a restart,
+ * so that the download of a large transaction resumes. The same SQLite transaction writes them and
+ * `tidemark_meta.part`: the spool is empty exactly when `part` is 0. `tidemark_meta.squashed` records the kind of their
+ * pages, because ordinary pages cannot continue compacted ones.
  */
 const PART = row({ n: INTEGER, body: BLOB });
 
@@ -19,12 +19,14 @@ export class Spool {
     this.#db = db;
   }
 
-  /** Size of the parts, bytes. */
+  /** Size of all parts, bytes. */
   sizeBytes(): number {
     return query(this.#db, 'SELECT coalesce(sum(length(body)), 0) FROM tidemark_spool', value(INTEGER)).one();
   }
 
-  /** The seq up to which its compacted pages reach; null when it holds parts of ordinary pages, or none. */
+  /**
+   * The target of the compacted pages whose parts the spool holds. Null when it holds parts of ordinary pages, or none.
+   */
   compactionTarget(): Seq | null {
     return query(this.#db, 'SELECT squashed FROM tidemark_meta', value(orNull(SEQ))).one();
   }
@@ -34,18 +36,21 @@ export class Spool {
     prepared(this.#db, 'INSERT INTO tidemark_spool (body) VALUES (?)').run(body);
   }
 
-  /** The parts, oldest first, one in memory at a time. The caller may write while it iterates. */
+  /** Iterates over the parts, oldest first. Only one is in memory at a time, and the caller may write meanwhile. */
   *parts(): Generator<Buffer, void, void> {
     const next = query(this.#db, 'SELECT n, body FROM tidemark_spool WHERE n > ? ORDER BY n LIMIT 1', PART);
     for (let part = next.get(0); part; part = next.get(part.n)) yield part.body;
   }
 
-  /** Removes all parts, inside the caller's transaction. The caller writes the cursor. */
+  /** Removes all parts, inside the caller's transaction. The caller must then write the cursor. */
   clear(): void {
     this.#db.exec('DELETE FROM tidemark_spool');
   }
 
-  /** Removes all parts and sets the cursor back to the start of their transaction. The next pull fetches it again. */
+  /**
+   * Removes all parts and moves the cursor back to the start of their transaction. The next pull fetches the
+   * transaction again.
+   */
   discard(): void {
     transaction(this.#db, () => {
       this.clear();

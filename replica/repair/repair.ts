@@ -25,13 +25,13 @@ import { type ComparedTable, countRows, dropTable, StagedTable, type TargetTable
 /**
  * A comparison of a replica with a snapshot, and the repair that follows from it.
  *
- * The caller fetches checksums and rows from the relay; a repair stages the differences in temporary tables. Order: construct,
- * add and compare rows, then either `write` inside one transaction or nothing, and `discard` in any case. The replica is
- * read at one moment for all tables, and unchanged until `write`; a process that dies before leaves no trace. The writer
- * must not apply pages in between.
+ * The caller fetches checksums and rows from the relay, and the repair stages the differences in temporary tables.
+ * Order: construct, add and compare rows, `write` inside one transaction or not at all, and always `discard` at the
+ * end. All tables are read at one moment and remain unchanged until `write`. A process that ends before `write` leaves
+ * the replica unchanged. The writer must not apply pages in between.
  */
 
-/** The snapshot that a replica is compared with, from its manifest. */
+/** The snapshot with which a replica is compared, from its manifest. */
 export interface CompareTarget {
   cursor: Cursor;
   committedAt: string;
@@ -60,10 +60,10 @@ export class Repair {
   readonly #catalogue: CataloguedTable[];
   /** Tables of the feed that the snapshot does not have. */
   readonly #removed: CataloguedTable[];
-  /** Names of the feed's tables, also of those that another program removed from the catalogue. */
+  /** Names of the feed's tables, including those that another program removed from the catalogue. */
   readonly #feedNames: Set<string>;
 
-  /** Throws `name_clash` when a table of the snapshot would take the name of another program's table or view. */
+  /** Throws `name_clash` when a table of the snapshot has the name of another program's table or view. */
   constructor(db: Writer, target: CompareTarget) {
     this.#db = db;
     this.target = target;
@@ -93,12 +93,12 @@ export class Repair {
     return new StagedTable(this.#db, table, here, found === 'differs' ? countRows(this.#reader, table.name) : 0);
   }
 
-  /** Tables of the snapshot. */
+  /** Returns the tables of the snapshot. */
   get tables(): ComparedTable[] {
     return [...this.#tables.values()];
   }
 
-  /** Tables that differ, by name. */
+  /** Returns the tables that differ, by name. */
   get differences(): Difference[] {
     const removed = this.#removed.map(({ name, rows }) => ({
       table: name,
@@ -126,25 +126,25 @@ export class Repair {
     });
   }
 
-  /** Takes rows of a table as the relay sends them. */
+  /** Adds rows of a table in wire format. */
   addRows(id: TableId, rows: WireRow[]): void {
     this.#table(id).addRows(rows);
   }
 
-  /** Compares ranges of a table with a key, all of whose rows were added. */
+  /** Compares ranges of a table with a key. All of their rows must have been added. */
   compareRanges(id: TableId, ranges: KeyRange[]): void {
     this.#table(id).compareRanges(ranges);
   }
 
-  /** Compares a table without a key, all of whose rows were added. */
+  /** Compares a table without a key. All of its rows must have been added. */
   compareKeyless(id: TableId): void {
     this.#table(id).compareKeyless();
   }
 
   /**
    * Writes the differences, and the snapshot's cursor and scopes, inside the caller's transaction. `strict`: drops
-   * triggers and unique indexes of other programs, because the feed's changes could not be written with them. Returns the
-   * changes by table, and the names of third-party indexes and triggers that are gone.
+   * triggers and unique indexes of other programs, because they could block the feed's changes. Returns the changes by
+   * table, and the names of the third-party indexes and triggers that were dropped.
    */
   write(strict: boolean): { tables: Counts[]; dropped: string[] } {
     this.#reader.close();
@@ -167,7 +167,7 @@ export class Repair {
     return { tables, dropped: [...aside.flatMap(({ dropped }) => dropped.map(({ name }) => name)), ...refused] };
   }
 
-  /** Discards what was found. */
+  /** Discards the differences. */
   discard(): void {
     this.#reader.close();
     if (!this.#db.open) return;
@@ -181,8 +181,8 @@ export class Repair {
   }
 
   /**
-   * Drops the objects of other programs that could refuse or change rows of a table. Returns those to create again after
-   * the table is written, and those that stay dropped.
+   * Drops the objects of other programs that could reject or change rows of a table. Returns the objects to create
+   * again after the table is written, and those that stay dropped.
    */
   #putAside({ schema, here }: StagedTable, strict: boolean): Record<'restore' | 'dropped', ThirdPartyObject[]> {
     const unique = thirdPartyUniqueIndexes(this.#db, schema.name);

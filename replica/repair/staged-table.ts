@@ -11,14 +11,14 @@ import { ident, prepared, type Reader, type Writer } from '@tidemark/table-store
 import { columnList, createTableSql, ensureIndexes } from '@tidemark/table-store/table-ddl';
 
 /**
- * One table of a comparison: the differences found so far, staged in temporary tables until the repair is written.
+ * One table of a comparison: its differences so far, staged in temporary tables until the repair is written.
  *
- * Three temporary tables: rows that arrived and are not compared yet, rows to write, and keys to delete. They are created
- * at the first need. Counting is exact, so that the report of a run names each row once. Only {@link StagedTable.write}
- * touches the replica's table.
+ * There are three temporary tables: rows that have arrived and are not compared yet, rows to write, and keys to delete.
+ * They are created when they are first needed. Counts are exact, so that the report of a run counts each row once. Only
+ * {@link StagedTable.write} changes the replica's table.
  */
 
-/** A table of the snapshot, as its manifest says. */
+/** A table of the snapshot, from its manifest. */
 export interface TargetTable {
   id: TableId;
   name: string;
@@ -30,9 +30,9 @@ export interface TargetTable {
 export interface ComparedTable {
   id: TableId;
   schema: TableSchema;
-  /** Rows in the snapshot. */
+  /** Number of rows in the snapshot. */
   rows: number;
-  /** The replica's table; null when it has none of this form, so that all rows must be fetched. */
+  /** The replica's table. Null when the replica has no table of this schema, so that all rows must be fetched. */
   here: TableRanges | null;
 }
 
@@ -48,10 +48,13 @@ export class StagedTable implements ComparedTable {
   readonly #arrived: string;
   readonly #upserts: string;
   readonly #deletes: string;
-  /** Takes the rows that arrive; null until the temporary tables exist. */
+  /** Stores arriving rows. Null until the temporary tables exist. */
   #incoming: RowStatements | null = null;
 
-  /** `here`: see {@link ComparedTable}. `replacedRows`: rows of a table of another form that this one replaces. */
+  /**
+   * `here`: see {@link ComparedTable}. `replacedRows`: number of rows of the differently defined table that this one
+   * replaces.
+   */
   constructor(db: Writer, target: TargetTable, here: TableRanges | null, replacedRows: number) {
     this.#db = db;
     this.id = target.id;
@@ -70,13 +73,13 @@ export class StagedTable implements ComparedTable {
     return this.here === null || missing + extra + different > 0;
   }
 
-  /** Takes rows as the relay sends them. */
+  /** Adds rows in wire format. */
   addRows(rows: WireRow[]): void {
     this.#stage().upsert(rows);
     if (this.here === null) this.difference.missing += rows.length;
   }
 
-  /** Compares ranges of a table with a key, all of whose rows have arrived. */
+  /** Compares ranges of a table with a key. All of their rows must have arrived. */
   compareRanges(ranges: KeyRange[]): void {
     if (this.#takesAllRows) return;
     this.#stage();
@@ -106,7 +109,7 @@ export class StagedTable implements ComparedTable {
     this.#run(`DELETE FROM ${this.#arrived}`);
   }
 
-  /** Compares a table without a key, all of whose rows have arrived, as a multiset. */
+  /** Compares a table without a key as a multiset. All of its rows must have arrived. */
   compareKeyless(): void {
     this.#stage();
     if (this.here === null) return;
@@ -121,7 +124,10 @@ export class StagedTable implements ComparedTable {
     this.difference.extra = surplus(main, this.#upserts);
   }
 
-  /** Writes the differences to the replica's table, which it creates if there is none of this form. Inside the caller's transaction. */
+  /**
+   * Writes the differences to the replica's table, inside the caller's transaction. Creates the table if there is none
+   * of this schema.
+   */
   write(): void {
     const main = `main.${ident(this.schema.name)}`;
     if (this.here === null) {
@@ -141,7 +147,7 @@ export class StagedTable implements ComparedTable {
     ensureIndexes(this.#db, this.id, this.schema);
   }
 
-  /** Rows of the replica's table after {@link StagedTable.write}. */
+  /** Returns the number of rows in the replica's table after {@link StagedTable.write}. */
   countAfterWrite(): number {
     return this.#incoming ? new TableRanges(this.#db, this.schema).count(ALL_ROWS) : this.rows;
   }
@@ -152,18 +158,21 @@ export class StagedTable implements ComparedTable {
     for (const name of [this.#arrived, this.#upserts, this.#deletes]) this.#db.exec(`DROP TABLE IF EXISTS ${name}`);
   }
 
-  /** Whether rows are written as they arrive, because there is nothing to compare them with key by key. */
+  /**
+   * Whether arriving rows are written without being compared key by key, because there is no key or no table to compare
+   * them with.
+   */
   get #takesAllRows(): boolean {
     return this.here === null || this.schema.key.length === 0;
   }
 
-  /** Creates the temporary tables, if they do not exist. */
+  /** Creates the temporary tables unless they exist. */
   #stage(): RowStatements {
     if (this.#incoming) return this.#incoming;
     const { id, schema } = this;
     for (const kind of ['arrived', 'upserts'])
       this.#db.exec(createTableSql({ ...schema, name: `tidemark_${kind}_${id}` }, 'temp'));
-    // Columns without a type: another program may have written a key that is not of its column's type.
+    // These columns have no type, because another program may have written a key that does not have its column's type.
     this.#db.exec(`CREATE TABLE ${this.#deletes} (${schema.key.length === 0 ? 'k' : columnList(schema.key)})`);
     const kind = this.#takesAllRows ? 'upserts' : 'arrived';
     this.#incoming = new RowStatements(this.#db, { ...schema, name: `tidemark_${kind}_${id}` });
@@ -179,14 +188,16 @@ export class StagedTable implements ComparedTable {
   }
 }
 
-/** Drops a table of the main database, in upper or lower case; a view is another program's and stays. */
+/** Drops a table of the main database, whatever the case of its name. A view belongs to another program and is kept. */
 export function dropTable(db: Writer, name: string): void {
   const sql = "SELECT name FROM main.sqlite_schema WHERE lower(name) = lower(?) AND type = 'table'";
   const found = query(db, sql, STORED_NAME).get(name);
   if (found) db.exec(`DROP TABLE main.${ident(found.name)}`);
 }
 
-/** Rows of a table of any form; 0 when it cannot be read, such as a virtual table whose module is missing. */
+/**
+ * Returns the number of rows of any table. 0 when it cannot be read, such as a virtual table whose module is missing.
+ */
 export function countRows(db: Reader, name: string): number {
   try {
     return ownQuery(db, `SELECT count(*) FROM main.${ident(name)}`, value(INTEGER)).one();

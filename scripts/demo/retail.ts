@@ -30,7 +30,7 @@ export interface RetailSize {
   orders: number;
 }
 
-/** Results in about 200,000 rows. */
+/** The size of the demo: about 200,000 rows. */
 export const DEMO_SIZE: RetailSize = { products: 2000, branches: 20, customers: 20_000, orders: 32_000 };
 
 export async function createRetail(client: pg.Client, size: RetailSize): Promise<void> {
@@ -81,7 +81,7 @@ export async function createRetail(client: pg.Client, size: RetailSize): Promise
   await client.query('ANALYZE');
 }
 
-/** Statements of a working day at head office. Each is one transaction. */
+/** Each function returns the statement of one transaction on a working day at head office. */
 const USUAL: ((size: RetailSize) => string)[] = [
   // A sale inserts an order with its lines and reduces the stock.
   ({ branches, customers, products }) => `
@@ -105,7 +105,7 @@ const LARGE = (size: RetailSize): string =>
     : `UPDATE stock SET counted_at = now() WHERE branch_id = (SELECT 1 + floor(random() * ${size.branches})::int)`;
 
 const EVERY_MS = 400;
-/** Every so many transactions, one is large. */
+/** One of this many transactions is large. */
 const LARGE_EVERY = 120;
 
 /** Commits transactions until `signal` is aborted. */

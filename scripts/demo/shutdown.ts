@@ -10,7 +10,10 @@ import {
  * pipe (`npm start | head`), and a killed npm. When the demo itself is killed, the reaper of `testing/` cleans up.
  */
 
-/** A second signal ends the process at once, but only after this time, ms: npm may deliver one Ctrl+C twice. */
+/**
+ * Time after which a second signal ends the process at once, ms. An earlier one is ignored, because npm may deliver one
+ * Ctrl+C twice.
+ */
 const INSIST_MS = 5_000;
 /** How often the demo checks that npm still runs, ms. */
 const LAUNCHER_POLL_MS = 500;

@@ -49,7 +49,7 @@ describe('in Markdown', () => {
   });
 });
 
-test('silences one rule, where a reason is given, on that line and the next', async () => {
+test('accepts an exception with a reason for one rule, on its line and the next', async () => {
   const comment = '// prose-ok(whole): quotes the title of a book';
   expect(await found('a.ts', `${comment}\n// The whole is anew.\n// The whole again.\n`)).toEqual([
     '2 anew',

@@ -14,7 +14,7 @@ import { styleRule } from './style-rule.ts';
  */
 
 export interface Finding {
-  /** Relative to the root, with forward slashes. */
+  /** Path relative to the root, with forward slashes. */
   file: string;
   line: number;
   column: number;
@@ -23,7 +23,7 @@ export interface Finding {
   message: string;
 }
 
-/** A CommonJS module whose default export Node and Vite resolve differently. */
+/** Node and Vite resolve the default export of this CommonJS module differently, so it is loaded with `require`. */
 const markdown = createRequire(import.meta.url)('@textlint/textlint-plugin-markdown') as {
   default: TextlintPluginCreator;
 };

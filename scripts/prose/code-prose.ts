@@ -16,7 +16,7 @@ export interface Passage {
 export interface CodeProse {
   /** The module's text with everything except the passages replaced by spaces. */
   blanked: string;
-  /** In the module's order. Passages never overlap. */
+  /** The passages in the module's order. They never overlap. */
   passages: Passage[];
 }
 
@@ -57,7 +57,7 @@ export function proseOf(file: string, source: string): CodeProse {
 
 function collectStrings(node: Node, source: string, found: Passage[]): void {
   if (isSentence(node, source)) found.push({ start: node.start, end: node.end });
-  // Expressions in a template are replaced together with it. Strings inside them are rare and short.
+  // Expressions in a template are replaced together with it. They rarely contain strings.
   if (node.type === 'TemplateLiteral' && isSentence(node, source)) return;
   if (node.type.startsWith('Import') || node.type.startsWith('TS')) {
     if (node.type !== 'TSAsExpression' && node.type !== 'TSSatisfiesExpression' && node.type !== 'TSNonNullExpression')

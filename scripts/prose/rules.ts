@@ -10,9 +10,9 @@
 export interface PhraseRule {
   /** The rule's name in messages and in `prose-ok(…)`. */
   name: string;
-  /** Global and case-insensitive. A match must lie within one sentence. */
+  /** The phrase to find. It must be global and case-insensitive, and must match within one sentence. */
   pattern: RegExp;
-  /** What to write. */
+  /** The wording to use instead. */
   advice: string;
 }
 

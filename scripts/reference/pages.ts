@@ -3,6 +3,7 @@ import { commandsPage } from './commands-page.ts';
 import { errorsPage } from './errors-page.ts';
 import { metricsPage } from './metrics-page.ts';
 import { relayYamlPage } from './relay-yaml-page.ts';
+import { replicaFilePage } from './replica-file-page.ts';
 
 /** The generated pages of docs/, by file name. A test fails when a file differs from its page. */
 export const PAGES: Record<string, () => string | Promise<string>> = {
@@ -10,6 +11,7 @@ export const PAGES: Record<string, () => string | Promise<string>> = {
   'docs/reference/commands.md': commandsPage,
   'docs/reference/relay-yaml.md': relayYamlPage,
   'docs/reference/metrics.md': metricsPage,
+  'docs/reference/replica-file.md': replicaFilePage,
 };
 
 export const ROOT = path.resolve(import.meta.dirname, '../..');

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { generatedFrom, page, table } from './markdown.ts';
 
 /**
- * Generates docs/reference/relay-yaml.md, which lists every key of relay.yaml, from the schema that validates the file.
+ * Generates docs/reference/relay-yaml.md, which lists every setting of relay.yaml, from the schema that validates the file.
  */
 
 interface JsonSchema {
@@ -36,9 +36,9 @@ const FORMS: Record<string, string> = {
 export function relayYamlPage(): string {
   const schema = z.toJSONSchema(RelayYaml, { io: 'input' }) as JsonSchema;
   return page('relay.yaml', [
-    'The configuration of `tidemark-relay`. The relay reads it when it starts, and refuses an unknown key or an invalid value with its line. `<feed>` and `<table>` are names that you choose.',
+    'The configuration of `tidemark-relay`. The relay reads it when it starts, and refuses an unknown setting or an invalid value with its line. `<feed>` and `<table>` are names that you choose.',
     generatedFrom('`relay-server/config/relay-yaml.ts`'),
-    table(['key', 'type', 'default', 'meaning'], rowsOf(schema, [])),
+    table(['setting', 'type', 'default', 'meaning'], rowsOf(schema, [])),
     [
       'Keys of feeds and terminals are in `relay.tokens.json` beside relay.yaml; see [token add](commands.md#tidemark-relay-token-add).',
     ],
@@ -87,7 +87,7 @@ function typeOf(schema: JsonSchema, key: string[]): string {
   const form = FORMS[key.join('.')];
   if (form !== undefined) return form;
   const plain = schema.anyOf?.find(({ type }) => type !== 'null') ?? schema;
-  const names: Record<string, string> = { string: 'text', number: 'number', object: 'keys below' };
+  const names: Record<string, string> = { string: 'text', number: 'number', object: 'settings below' };
   return [names[plain.type ?? ''] ?? plain.type ?? 'any', ...boundsOf(plain)].join(', ');
 }
 

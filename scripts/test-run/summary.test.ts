@@ -23,18 +23,18 @@ test('the summary lists every stage and ends with the totals', () => {
   expect(isPassed(results)).toBe(true);
 });
 
-test('counts a stage that fails or cannot run, and still adds up the stages after it', () => {
+test('the summary counts a stage that fails or cannot run, and includes the stages after it', () => {
   const results = [result('types', { passed: 0, failed: 1, broken: 'exit code 3' }), result('unit', { passed: 5 })];
   expect(summarise(results).slice(-3)).toEqual(['types did not complete: exit code 3', '', '5 passed, 1 failed']);
   expect(isPassed(results)).toBe(false);
 });
 
-test('a run with skipped tests reports them and has not passed', () => {
+test('a run with skipped tests reports them and does not pass', () => {
   const results = [result('unit', { skipped: 2 })];
   expect(summarise(results).at(-1)).toBe('1 passed, 0 failed, 2 skipped');
   expect(isPassed(results)).toBe(false);
 });
 
-test('a run without stages has not passed', () => {
+test('a run without stages does not pass', () => {
   expect(isPassed([])).toBe(false);
 });

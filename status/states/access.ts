@@ -4,12 +4,12 @@ import { makeState, type Reading, type State } from '../reading.ts';
 import { faultFor, sinceRun } from './error-states.ts';
 import { action, atStart, meaningOf, sentences } from './wording.ts';
 
-/** States in which the relay answers but this PC may not use it: version, key, rights, certificate. */
+/** States in which the relay answers but denies access to this PC: version, key, rights, certificate. */
 
 const copyDetails = action('copy-details');
 const SAFE = 'Local data is safe';
 
-/** The relay or the database needs a newer version of this program. */
+/** The relay or the database requires a newer version of this program. */
 export function upgrade(reading: Reading): State | null {
   const fault = faultFor(reading, 'upgrade');
   const relayVersion = reading.facts.probe?.status.protocol ?? PROTOCOL_VERSION;
@@ -50,7 +50,7 @@ export function signedOut(reading: Reading): State | null {
   );
 }
 
-/** The relay accepts the key, but the key gives no right to this data. */
+/** The relay accepts the key, but the key does not give access to this data. */
 export function forbidden(reading: Reading): State | null {
   const fault = faultFor(reading, 'forbidden');
   if (!fault) return null;

@@ -1,12 +1,12 @@
 import { makeState, type Reading, type State } from '../reading.ts';
 import { action, atStart, dots, sentences } from './wording.ts';
 
-/** States in which changes are waiting for this PC, or all of the data is. */
+/** States in which changes, or all of the data, are waiting for this PC. */
 
-/** The horizon state begins when this share of the time that the relay keeps changes has passed. */
+/** The share of the relay's retention time after which the horizon state begins. */
 const HORIZON_WARN = 0.7;
 
-/** No data here yet. */
+/** This PC has no data yet. */
 export function neverSynced({ facts, plan, format, names }: Reading): State | null {
   if (facts.replica.cursor !== null || (facts.lastRun?.outcome === 'cancelled' && facts.lastRun.mode !== 'check'))
     return null;
@@ -29,7 +29,7 @@ export function neverSynced({ facts, plan, format, names }: Reading): State | nu
   );
 }
 
-/** `1,284 changes`, or transactions where only those are counted. */
+/** Returns `1,284 changes`, or the number of transactions when only those are counted. */
 function backlogOf({ facts, waiting, format }: Reading): { text: string; count: number } {
   if (waiting !== null && waiting > 0) return { text: format.counted(waiting, 'change'), count: waiting };
   const head = facts.probe?.status.head?.seq ?? 0;
@@ -38,13 +38,13 @@ function backlogOf({ facts, waiting, format }: Reading): { text: string; count: 
   return { text: format.counted(count, 'transaction'), count };
 }
 
-/** `about 3 MB`; null when the size is not known. */
+/** Returns a text such as `about 3 MB`. Null when the size is unknown. */
 function sizeOf({ bytes, plan, format }: Reading): string | null {
   if (bytes === null) return null;
   return `about ${format.bytes(bytes)}${plan?.by === 'snapshot' ? ' as a fresh copy' : ''}`;
 }
 
-/** Changes are waiting, and maybe more of them with each answer. */
+/** Changes are waiting. Their number may grow with each answer. */
 export function behind(reading: Reading): State | null {
   if (!reading.behind) return null;
   const { facts, format, now, trend, names } = reading;
@@ -86,7 +86,7 @@ export function behind(reading: Reading): State | null {
   );
 }
 
-/** The relay will soon drop changes that are waiting; this PC will then need a fresh copy. */
+/** The relay will soon drop waiting changes. This PC will then need a fresh copy. */
 export function horizon(reading: Reading): State | null {
   const { facts, format, now, names } = reading;
   const oldestAt = facts.waiting?.oldestAt ?? null;

@@ -3,13 +3,13 @@ import { makeState, type Reading, type State } from '../reading.ts';
 import { faultFor } from './error-states.ts';
 import { action, dots, progressOf, sentences, tableOf, timeLeft } from './wording.ts';
 
-/** States of comparing this PC's data with the relay's, and of data that must be brought in line with it. */
+/** States of a comparison with the relay, and of data that differs from the relay's. */
 
 const cancel = action('cancel');
 const READABLE = 'The data here stays readable during the download';
 const OTHERS_READ = 'other programs can keep reading';
 
-/** Digests of the rows here are compared with the relay's. */
+/** The engine compares digests of this PC's rows with the relay's. */
 export function comparing(reading: Reading): State | null {
   const { progress, format, names } = reading;
   if (progress?.stage !== 'comparing') return null;
@@ -32,7 +32,7 @@ export function comparing(reading: Reading): State | null {
   );
 }
 
-/** Rows that differ are downloaded: found by a comparison, or of a data selection that changed. */
+/** The engine downloads rows that differ, after a comparison or a change of the data selection. */
 export function repairing(reading: Reading): State | null {
   const { progress, format, plan } = reading;
   if (progress?.stage !== 'repairing') return null;
@@ -95,7 +95,7 @@ export function altered(reading: Reading): State | null {
   );
 }
 
-/** A comparison that was asked not to repair found differences. */
+/** A comparison without repair found differences. */
 export function differs(reading: Reading): State | null {
   const fault = faultFor(reading, 'differs');
   if (reading.syncing || fault === null) return null;

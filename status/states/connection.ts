@@ -3,14 +3,14 @@ import { makeState, type Reading, type State } from '../reading.ts';
 import { faultFor, sinceRun } from './error-states.ts';
 import { action, atStart, retrying, sentences } from './wording.ts';
 
-/** States in which the relay does not answer, or asks to wait. */
+/** States in which the relay does not answer, or asks this PC to wait. */
 
 const copyDetails = action('copy-details');
 const testConnection = action('settings', 'Test connection');
 const retryNow = action('retry', 'Retry now');
 const SAFE = 'Local data is safe';
 
-/** How old the data here is. */
+/** Describes how old this PC's data is. */
 function dataAsOf({ facts: { replica }, format, now }: Reading): string {
   const { committedAt } = replica;
   return committedAt === null ? 'No data here yet' : `Showing data as of ${format.moment(committedAt, now)}`;
@@ -36,7 +36,7 @@ export function offline(reading: Reading): State | null {
 /** The relay does not answer. */
 export function unreachable(reading: Reading): State | null {
   const fault = faultFor(reading, 'unreachable');
-  // A retry is due although no fault is known: the relay did not answer then either.
+  // A retry is due although no fault is known. In this case the relay did not answer either.
   if (!fault && (reading.facts.retry === null || reading.fault !== null || reading.facts.replica.fault !== null))
     return null;
   const { answeredAt, format, now, names } = reading;
@@ -83,7 +83,7 @@ export function proxy(reading: Reading): State | null {
   );
 }
 
-/** Reasons to wait that have words of their own; any other is that the relay is busy. */
+/** Reasons to wait that have their own words. For any other reason the text says that the relay is busy. */
 const WAITS: Partial<Record<ErrorCode, { does: string; cause: string; short: string }>> = {
   snapshot_building: {
     does: 'is preparing the fresh copy',
@@ -102,7 +102,7 @@ const WAITS: Partial<Record<ErrorCode, { does: string; cause: string; short: str
   },
 };
 
-/** The relay answers, but asks to wait. */
+/** The relay answers, but asks this PC to wait. */
 export function busy(reading: Reading): State | null {
   const fault = faultFor(reading, 'busy');
   if (!fault) return null;

@@ -3,7 +3,7 @@ import { action } from './wording.ts';
 
 /** States of the sync engine's process, and of a PC that is not set up. */
 
-/** How often the app restarts the engine before it leaves that to a person; see electron/main/agent/restart-policy.ts. */
+/** How often the app restarts the engine before it asks a person to; see electron/main/agent/restart-policy.ts. */
 const MAX_RESTARTS = 5;
 
 /** The engine failed too often to be restarted automatically. */
@@ -38,7 +38,7 @@ export function agentRestarting({ facts: { agent }, format }: Reading): State | 
   );
 }
 
-/** No address or key yet. */
+/** The relay's address or the key is not set. */
 export function setup({ facts, fault }: Reading): State | null {
   if (facts.configured && fault?.code !== 'not_configured') return null;
   return makeState(

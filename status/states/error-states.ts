@@ -3,7 +3,7 @@ import type { Fault } from '@tidemark/protocol/fault';
 import type { Reading } from '../reading.ts';
 import type { StatusCode } from '../status.ts';
 
-/** Which state an error leads to. An error that is not named here leads to `failed`. */
+/** The state to which each error leads. An error that is not listed leads to `failed`. */
 const STATE_OF_ERROR: Partial<Record<ErrorCode, StatusCode>> = {
   disk_full: 'disk-full',
   db_in_use: 'db-locked',
@@ -32,19 +32,22 @@ const STATE_OF_ERROR: Partial<Record<ErrorCode, StatusCode>> = {
   replica_differs: 'differs',
 };
 
-/** The state that an error leads to. */
+/** Returns the state to which an error leads. */
 const stateOf = (fault: Fault): StatusCode => STATE_OF_ERROR[fault.code] ?? 'failed';
 
-/** Whether an error has a state of its own, rather than the common `failed`. */
+/** Whether an error has its own state, rather than the common `failed`. */
 export const hasOwnState = (fault: Fault): boolean => STATE_OF_ERROR[fault.code] !== undefined;
 
-/** The fault that leads to a state: the local database's first, then the last run's. Null: none does. */
+/**
+ * Returns the fault that leads to a state: the local database's, otherwise the last run's. Null when neither leads to
+ * it.
+ */
 export function faultFor(reading: Reading, code: StatusCode): Fault | null {
   const local = reading.facts.replica.fault;
   if (local !== null && stateOf(local) === code) return local;
   return reading.fault !== null && stateOf(reading.fault) === code ? reading.fault : null;
 }
 
-/** Since when a fault of the last run holds; null for the local database's, whose start is not known. */
+/** Returns when a fault of the last run began. Null for a fault of the local database, whose start is unknown. */
 export const sinceRun = ({ facts }: Reading): number | null =>
   facts.replica.fault === null ? (facts.lastRun?.endedAt ?? null) : null;

@@ -4,13 +4,13 @@ import { makeState, type Reading, type State } from '../reading.ts';
 import { faultFor, sinceRun } from './error-states.ts';
 import { action, afterColon, changesSaved, firstSentence, meaningOf, retrying, sentences } from './wording.ts';
 
-/** The last run, where it failed or was cancelled and no other state describes the result. */
+/** States after a last run that failed or was cancelled, when no other state describes the result. */
 
 const RUN_NAMES: Partial<Record<Run['mode'], string>> = { check: 'Check', verify: 'Verify' };
 
 const changesIn = ({ inserted, updated, deleted, truncated }: Run) => inserted + updated + deleted + truncated;
 
-/** How many changes a failed run saved; null for a run that was not going to save any. */
+/** Describes how many changes a failed run saved. Null for a run that does not save changes. */
 function savedBy(run: Run, reading: Reading): string | null {
   const done = changesIn(run);
   if (run.mode === 'check' || (run.mode === 'verify' && done === 0)) return null;
@@ -18,7 +18,7 @@ function savedBy(run: Run, reading: Reading): string | null {
   return `${reading.format.count(done)} of ${changesSaved(done + run.left, reading)}`;
 }
 
-/** The last run failed with an error that has no state of its own. */
+/** The last run failed with an error that does not have its own state. */
 export function failed(reading: Reading): State | null {
   const fault = faultFor(reading, 'failed');
   const run = reading.facts.lastRun;
@@ -46,7 +46,7 @@ export function cancelled(reading: Reading): State | null {
   const { facts, waiting, behind, format, answeredAt } = reading;
   const run = facts.lastRun;
   if (run?.outcome !== 'cancelled' || run.mode === 'check') return null;
-  // A cancelled comparison changes no data; the states of the backlog describe it.
+  // A cancelled comparison changes no data, so the states of the backlog describe the result.
   if (run.mode === 'verify' && facts.replica.cursor !== null) return null;
   const newer = answeredAt !== null && answeredAt > run.endedAt;
   if (newer || (facts.replica.cursor !== null && !behind)) return null;

@@ -1,18 +1,18 @@
 import { makeState, type Reading, type State } from '../reading.ts';
 import { action, atStart, dots, sentences } from './wording.ts';
 
-/** States that say how current the data is: up to date, an old answer, a relay that is behind, a wrong clock. */
+/** States that describe how current the data is: up to date, an old answer, a relay that is behind, a wrong clock. */
 
-/** A clock that is off by this much makes the times shown misleading. */
+/** A clock that is wrong by at least this much makes the displayed times misleading. */
 const CLOCK_WARN_MS = 5 * 60_000;
 
-/** The relay is far behind the master, or how far is not known. */
+/** The relay is far behind the master, or its lag is unknown. */
 export function relayBehind(reading: Reading): State | null {
   const { facts, sourceLag, names, format, now, atHead, answerAge, answeredAt } = reading;
   if (sourceLag === null || facts.replica.cursor === null) return null;
   if (typeof sourceLag === 'number' && sourceLag < facts.thresholds.sourceLagWarnMs) return null;
   const isOld = answerAge > facts.thresholds.freshMs;
-  // While changes are waiting, an old answer about the relay's own lag adds nothing.
+  // While changes are waiting, an old answer about the relay's own lag adds no information.
   if (!atHead && isOld) return null;
   const { claim, cause, short } = lagWords(sourceLag, reading);
   const asOf = answeredAt !== null && isOld ? `As of ${format.moment(answeredAt, now)}` : null;
@@ -47,7 +47,7 @@ function lagWords(lag: number | 'unknown' | 'lost', { names: { relay, central },
   };
 }
 
-/** The relay has not heard from head office for a while, but not for so long that it counts as behind. */
+/** The relay has not heard from head office for a while, but not long enough to count as behind. */
 export function silent({
   facts: { probe, replica, thresholds },
   answeredAt,
@@ -92,7 +92,10 @@ export function clock({ facts: { clockSkewMs }, format }: Reading): State | null
   );
 }
 
-/** Age at which an answer is stale, ms: sooner where an automatic check should have come. */
+/**
+ * Returns the age at which an answer is stale, ms. The age is lower when an automatic check should have brought a newer
+ * one.
+ */
 function staleMs({ facts: { schedule, thresholds } }: Reading): number {
   if (schedule.everyMs === null) return thresholds.staleMs;
   return Math.min(thresholds.staleMs, Math.max(3 * schedule.everyMs, thresholds.freshMs));
@@ -121,7 +124,7 @@ export function stale(reading: Reading): State | null {
   );
 }
 
-/** The conditions of `up-to-date` that hold at the last answer, whatever its age. */
+/** Whether the conditions of `up-to-date` held at the last answer, whatever its age. */
 function matched({ facts, atHead, behind, waiting, sourceLag, fault }: Reading): boolean {
   return (
     atHead &&

@@ -7,7 +7,10 @@ import { action, atStart, sentences } from './wording.ts';
 const copyDetails = action('copy-details');
 const KEPT = 'The data here stays until the copy is complete';
 
-/** `A fresh copy is needed: 6 tables, about 21 MB`, with the size where the relay has announced it. */
+/**
+ * Returns a text such as `A fresh copy is needed: 6 tables, about 21 MB`. The size appears only when the relay has
+ * announced it.
+ */
 function copyNeeded({ plan, format }: Reading): string {
   if (plan?.by !== 'snapshot') return 'A fresh copy is needed';
   return `A fresh copy is needed: ${format.counted(plan.tables, 'table')}, about ${format.bytes(plan.bytes)}`;
@@ -34,7 +37,7 @@ export function resync(reading: Reading): State | null {
   );
 }
 
-/** The relay's history was reset (another epoch), or the relay has less of it than this PC. */
+/** The relay's history was reset (another epoch), or is shorter than this PC's. */
 export function rewound(reading: Reading): State | null {
   const { plan } = reading;
   const fault = faultFor(reading, 'rewound');

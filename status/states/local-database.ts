@@ -23,7 +23,10 @@ export function databaseDamaged(reading: Reading): State | null {
   );
 }
 
-/** The local database cannot be opened for a reason that has no state of its own: read-only, a folder, another data set's. */
+/**
+ * The local database cannot be opened for a reason without its own state: the file is read-only, a folder, or another
+ * data set's.
+ */
 export function databaseUnusable(reading: Reading): State | null {
   const fault = reading.facts.replica.fault;
   if (fault === null || hasOwnState(fault)) return null;

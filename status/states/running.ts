@@ -22,11 +22,11 @@ export function cancelling({ facts: { phase } }: Reading): State | null {
   );
 }
 
-/** A comparison waits for the relay once it has read all rows here; until then it works locally. */
+/** Whether a comparison waits for the relay. Until it has read all rows of this PC, it also works locally. */
 const waitsForRelay = ({ stage, done, total }: Progress) =>
   stage === 'downloading' || stage === 'preparing' || (stage === 'comparing' && done >= total);
 
-/** No data for longer than the stall limit, while the run waits for data. */
+/** The run waits for data and has received none for longer than the stall limit. */
 export function stalled({ progress, now, format, facts, names }: Reading): State | null {
   if (progress === null || !waitsForRelay(progress)) return null;
   const { lastDataAt, deadlineAt } = progress;
@@ -45,7 +45,7 @@ export function stalled({ progress, now, format, facts, names }: Reading): State
   );
 }
 
-/** All data is here; the engine is saving the cursor. */
+/** All data has arrived, and the engine is saving the cursor. */
 export function finishing({ progress, facts: { replica }, format }: Reading): State | null {
   if (progress?.stage !== 'finishing') return null;
   const position = progress.target ?? replica.cursor?.seq ?? null;
@@ -62,7 +62,7 @@ export function finishing({ progress, facts: { replica }, format }: Reading): St
   );
 }
 
-/** The first copy of the data is on its way. */
+/** The engine is receiving the first copy of the data. */
 export function firstSync(reading: Reading): State | null {
   const { phase } = reading.facts;
   const { progress, format, names } = reading;
@@ -84,7 +84,7 @@ export function firstSync(reading: Reading): State | null {
   );
 }
 
-/** Changes, or a fresh copy that is not the first, are on their way. */
+/** The engine is receiving changes, or a fresh copy that is not the first. */
 export function syncing(reading: Reading): State | null {
   const { progress, format, names } = reading;
   if (progress === null) return null;

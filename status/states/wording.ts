@@ -4,7 +4,7 @@ import type { Progress } from '../facts.ts';
 import type { Reading } from '../reading.ts';
 import type { Action, ActionId } from '../status.ts';
 
-/** How the states' sentences are put together: labels of buttons, joined sentences, and phrases that several states use. */
+/** Builds the states' sentences: labels of buttons, joined sentences, and phrases that several states use. */
 
 const LABELS: Record<ActionId, string> = {
   'set-up': 'Set up',
@@ -23,16 +23,21 @@ const LABELS: Record<ActionId, string> = {
   'restart-agent': 'Restart',
 };
 
-/** A button, with its usual label unless another is given. `count`: number of changes shown beside the label. */
+/**
+ * Returns a button. The label is the usual one unless another is given. `count`: number of changes shown beside the
+ * label.
+ */
 export function action(id: ActionId, label: string = LABELS[id], count?: number): Action {
   return { id, label, ...(count === undefined ? {} : { count }) };
 }
 
-/** Joins the parts that are present with ` · `. */
+/** Joins the parts with ` · `. Skips null and empty ones. */
 export const dots = (...parts: (string | null)[]): string =>
   parts.filter((part) => part !== null && part !== '').join(' · ');
 
-/** Joins the sentences that are present. The last one has no full stop, like every headline and detail. */
+/**
+ * Joins the sentences. Skips null and empty ones. The last sentence has no full stop, like every headline and detail.
+ */
 export const sentences = (...parts: (string | null)[]): string =>
   parts
     .filter((part) => part !== null && part !== '')
@@ -41,37 +46,42 @@ export const sentences = (...parts: (string | null)[]): string =>
 
 const withoutStop = (sentence: string) => sentence.trim().replace(/\.$/, '');
 
-/** `the sync server` at the start of a sentence. */
+/** Capitalises the first letter, for the start of a sentence. */
 export const atStart = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 
-/** `The sync server is busy.` after a colon: `the sync server is busy`. A name in capitals stays. */
+/**
+ * `The sync server is busy.` becomes `the sync server is busy` for use after a colon. Names in capitals are unchanged.
+ */
 export const afterColon = (sentence: string): string =>
   withoutStop(sentence).replace(/^[A-Z](?=[a-z ])/, (letter) => letter.toLowerCase());
 
-/** The first sentence of a text. A full stop inside a name or a number does not end it. */
+/** Returns the first sentence of a text. A full stop inside a name or a number does not end it. */
 export const firstSentence = (text: string): string => text.split(/(?<=\.)\s+(?=[A-Z])/)[0] ?? text;
 
-/** The sentences of an error, filled. */
+/** Returns the sentences of an error, with params filled in. */
 export const meaningOf = (fault: Fault): string => fill(ERRORS[fault.code].means, fault.params);
 
-/** `12 of 40 rows`, never with more done than there is in total; null while the total is not known. */
+/**
+ * Returns a text such as `12 of 40 rows`. The first number is never larger than the second. Null while the total is
+ * unknown.
+ */
 export function progressOf({ done, total, unit }: Progress, { format }: Reading): string | null {
   if (total === 0) return null;
   return `${format.count(Math.min(done, total))} of ${format.counted(total, unit.slice(0, -1))}`;
 }
 
-/** `orders (2 of 6 tables)`; null while no table is named. */
+/** Returns a text such as `orders (2 of 6 tables)`. Null while the table is unknown. */
 export function tableOf({ table, tableIndex, tableCount }: Progress, { format }: Reading): string | null {
   if (tableCount === 0) return table;
   if (table === null) return format.counted(tableCount, 'table');
   return `${table} (${format.count(Math.max(1, tableIndex))} of ${format.counted(tableCount, 'table')})`;
 }
 
-/** `about 2 minutes left`; null while the estimate cannot be trusted. */
+/** Returns a text such as `about 2 minutes left`. Null while the estimate cannot be trusted. */
 export const timeLeft = ({ etaS }: Progress, { format }: Reading): string | null =>
   etaS === null ? null : `${format.left(etaS * 1000)} left`;
 
-/** `Retrying in 0:25 (attempt 3)`; null when no retry is due. */
+/** Returns a text such as `Retrying in 0:25 (attempt 3)`. Null when no retry is due. */
 export function retrying({ facts: { retry }, format, now }: Reading): string | null {
   if (retry === null) return null;
   const left = retry.nextAt - now;
@@ -80,6 +90,6 @@ export function retrying({ facts: { retry }, format, now }: Reading): string | n
     : `Retrying now (attempt ${retry.attempt})`;
 }
 
-/** `1 change was saved`, `1,240 changes were saved`. */
+/** Returns `1 change was saved` or `1,240 changes were saved`. */
 export const changesSaved = (count: number, { format }: Pick<Reading, 'format'>): string =>
   `${format.counted(count, 'change')} ${count === 1 ? 'was' : 'were'} saved`;

@@ -6,39 +6,48 @@ import type { Facts } from '@tidemark/status/facts';
 import type { Secret } from '../relay/secret.ts';
 import type { Sample, TableRow } from './contract.ts';
 
-/** Settings of an agent. All of them may change while it runs. */
+/** The settings of an agent, which can change while it runs. */
 export interface AgentSettings {
-  /** Address of the relay, http or https; '' when not set up. */
+  /** The relay's address, http or https. '' when not set up. */
   relayUrl: string;
-  /** Name of the feed; '' when not set up. */
+  /** The feed's name. '' when not set up. */
   feed: string;
   token: Secret | null;
   /** Display names of the central database and of this PC. */
   centralName: string;
   terminalName: string;
-  /** Automatic runs every this many ms; null: off. */
+  /** Interval between automatic runs, ms. Null: off. */
   everyMs: number | null;
-  /** Whether an automatic run pulls, or only checks. A PC without data only checks: its first copy is a person's choice. */
+  /**
+   * Whether an automatic run pulls or only checks. On a PC without data it only checks, because a person decides when
+   * to download the first copy.
+   */
   automatic: 'sync' | 'check';
 }
 
-/** Options that stay the same while an agent lives. */
+/** Options that stay the same during the life of an agent. */
 export interface AgentOptions {
-  /** The replica's file. Its folder must exist. */
+  /** Path of the replica. Its folder must exist. */
   databasePath: string;
   /** Version of this program, for the relay's list of terminals. */
   version: string;
-  /** Check once at the start, or pull when the schedule says that a pull is due. */
+  /** Whether the agent runs once at its start: a pull when the schedule has one due, otherwise a check. */
   checkAtStart: boolean;
-  /** Follow the relay by long polls, and pull changes as they arrive. */
+  /** Whether the agent follows the relay with long polls and pulls changes as they arrive. */
   watch: boolean;
-  /** Whether a pull downloads a snapshot when the relay no longer keeps the changes it needs, or has a new history; or fails, so that a person decides. */
+  /**
+   * `take`: a pull downloads a snapshot when the relay has a new history, or no longer keeps the changes that the
+   * replica needs. `ask`: the pull fails instead, so that a person decides.
+   */
   freshCopy: 'take' | 'ask';
-  /** A run gives up when its attempts have failed for this long, ms; null: never. Waits between attempts grow up to 5 minutes. */
+  /**
+   * A run gives up after its attempts have failed for this long, ms. Null: never. The waits between attempts grow up to
+   * 5 minutes.
+   */
   giveUpAfterMs: number | null;
-  /** Whether a verify repairs differences, or only reports them. Default: it repairs. */
+  /** Whether a verify repairs differences or only reports them. Default: it repairs. */
   repair?: boolean;
-  /** A pause that outlived the previous process. */
+  /** A pause that began in an earlier process and has not ended. */
   paused: Facts['paused'];
 }
 
@@ -48,39 +57,49 @@ export type Log = (level: 'debug' | 'info' | 'warn' | 'error', event: string, fi
 export type ConnectionTest = { ok: true; status: RelayStatus; latencyMs: number } | { ok: false; fault: Fault };
 
 /**
- * The agent of one replica, and its only writer. It knows nothing of Electron. `createAgent` in agent.ts creates it.
+ * The agent of one replica, and the replica's only writer. It does not depend on Electron. `createAgent` in agent.ts
+ * creates it.
  *
- * Calls return at once, and their results appear in the facts. Those that return a promise or a list throw
- * TidemarkErrors (`not_configured`, `relay_*`, `db_*`, …).
+ * Calls that start work return at once, and the results appear in the facts. Calls that return a promise or a list
+ * throw TidemarkErrors (`not_configured`, `relay_*`, `db_*`, …).
  */
 export interface Agent {
-  /** Opens the replica and begins to work. A replica that cannot be opened is a fault in the facts; the agent tries again later. */
+  /**
+   * Opens the replica and begins to work. When the replica cannot be opened, the facts show the fault and the agent
+   * retries.
+   */
   start(settings: AgentSettings): void;
-  /** Ends the run at the next safe point and closes the replica. Resolves when nothing of the agent runs any longer. */
+  /** Ends the run at the next safe point and closes the replica. Resolves when all of the agent's work has ended. */
   stop(): Promise<void>;
   facts(): Facts;
-  /** Calls `listener` when facts have changed, at most about 10 times a second. Returns the function that removes it. */
+  /**
+   * Calls `listener` when facts have changed, at most about 10 times a second. Returns a function that removes the
+   * listener.
+   */
   onFacts(listener: (facts: Facts) => void): () => void;
-  /** Calls `listener` for each run that has ended. */
+  /** Calls `listener` with each run that has ended. */
   onRun(listener: (run: Run) => void): () => void;
 
-  /** Starts a run. During another run it only turns a check into a pull, and ends the wait for a retry. */
+  /**
+   * Starts a run. When a run is already under way, a request can only turn a check into a pull, or end the wait before
+   * a retry.
+   */
   run(mode: Mode, trigger: Trigger, target?: Seq): void;
   cancel(): void;
-  /** Stops automatic runs and the one under way, until the time or, with null, until resumed. */
+  /** Stops automatic runs, and the run under way, until the given time. Null: until a person resumes. */
   pause(until: number | null, by: string): void;
   resume(): void;
-  /** The operating system's word on the network; null: it has none. */
+  /** Reports whether the PC has a network. Null: the operating system does not report it. */
   setOnline(online: boolean | null): void;
-  /** The PC woke from sleep, so connections from before are dead. */
+  /** Reports that the PC woke from sleep, so that earlier connections are dead. */
   woke(): void;
-  /** Takes effect at once. A change of relay, feed or key ends the run under way. */
+  /** Applies settings at once. A change of relay, feed or key ends the run under way. */
   changeSettings(settings: AgentSettings): void;
 
   waiting(after: Seq | null, limit: number): Promise<TransactionList>;
-  /** Tables of the replica and of the relay; without an answer of the relay, those of the replica. */
+  /** Returns the tables of the replica and of the relay. When the relay does not answer, only those of the replica. */
   tables(): Promise<TableRow[]>;
-  /** Newest first; `before` is the `startedAt` of the last one of the list before. */
+  /** Returns runs, newest first. `before`: the `startedAt` of the last run on the previous page. */
   runs(before: number | null, limit: number): Run[];
   samples(sinceMs: number): Sample[];
 }

@@ -6,8 +6,8 @@ import type { Agent, AgentSettings, Log } from './agent-api.ts';
 import type { AgentConfig } from './contract.ts';
 
 /**
- * Holds the agent of the process. A new configuration changes the agent's settings; another database file replaces the
- * agent. Configurations are applied one after the other.
+ * Owns the agent of this process. A new configuration changes the agent's settings. A different database file replaces
+ * the agent. Configurations are applied one after the other.
  */
 export class AgentHost {
   readonly #log: Log;
@@ -20,25 +20,25 @@ export class AgentHost {
     this.#onFacts = onFacts;
   }
 
-  /** Null: there is nothing to do, and no agent runs. */
+  /** Applies a configuration. Null: nothing is set up, so the agent stops. */
   async configure(config: AgentConfig | null): Promise<void> {
     const configured = this.#configuring.then(() => this.#configure(config));
     this.#configuring = configured.catch(() => {});
     await configured;
   }
 
-  /** The agent. Throws not_configured. */
+  /** Returns the agent. Throws `not_configured` when none runs. */
   get agent(): Agent {
     if (!this.#running) throw new TidemarkError('not_configured');
     return this.#running.agent;
   }
 
-  /** The agent, if one runs. */
+  /** Returns the agent, or null when none runs. */
   get agentIfAny(): Agent | null {
     return this.#running?.agent ?? null;
   }
 
-  /** The agent once configurations that have arrived are applied. Throws not_configured. */
+  /** Waits until the configurations that have arrived are applied, and returns the agent. Throws `not_configured`. */
   async configuredAgent(): Promise<Agent> {
     await this.#configuring;
     return this.agent;

@@ -6,6 +6,7 @@ import type { Fault } from '@tidemark/protocol/fault';
 import type { Mode, Run, Trigger } from '@tidemark/protocol/run';
 import { Replica } from '@tidemark/replica/replica';
 import type { Facts } from '@tidemark/status/facts';
+import { databaseError } from '@tidemark/table-store/database-error';
 import { guard } from '@tidemark/table-store/sqlite';
 import { FactBook } from '../facts/fact-book.ts';
 import { FactPublisher } from '../facts/fact-publisher.ts';
@@ -31,7 +32,7 @@ import { tableRows } from './table-rows.ts';
  * The agent: turns calls into events of the machine, and the machine's effects into work on the relay and the replica.
  *
  * It owns the open replica, the connection to the relay and the record of the run under way. It must not decide what
- * comes next: that is in machine/.
+ * happens next: the machine does.
  */
 class SyncAgent implements Agent {
   readonly #options: AgentOptions;
@@ -202,7 +203,7 @@ class SyncAgent implements Agent {
       const lastRunAt = lastScheduledRunAt(replica, this.#settings?.automatic ?? 'sync');
       this.#runner.dispatch({ type: 'opened', cursor, start: startOf(replica), lastRunAt });
     } catch (error) {
-      const fault = asTidemarkError(error);
+      const fault = asTidemarkError(databaseError(this.#options.databasePath, error));
       this.#replica?.close();
       this.#replica = null;
       this.#log('error', 'replica.unusable', { code: fault.code, detail: fault.message });
@@ -243,7 +244,7 @@ function logEnd(log: Log, { id, mode, trigger, outcome, to, retries, fault }: Ru
   log(level, 'run.ended', { run: id, mode, trigger, outcome, position: to?.seq, retries, code: fault?.code });
 }
 
-/** `setAside`: renames the file, which is damaged, and starts with an empty one. Throws db_*. */
+/** Opens the replica. `setAside`: first renames the damaged file, and then creates an empty replica. Throws `db_*`. */
 function openReplica(file: string, feed: string, setAside: boolean, log: Log): Replica {
   if (setAside) {
     const aside = `${file}.damaged-${new Date().toISOString().replaceAll(':', '')}`;

@@ -7,9 +7,9 @@ import type { FactBook } from '../facts/fact-book.ts';
 import { joinRuns } from '../run/join-runs.ts';
 import type { Log } from './agent-api.ts';
 
-/** While the relay is followed, the lag chart gets a point at most this often, ms. */
+/** Shortest interval between points of the lag chart while the agent follows the relay, ms. */
 const SAMPLE_MS = 5_000;
-/** How many runs are searched for the last one of the schedule. */
+/** How many runs to search for the last scheduled one. */
 const MAX_SEARCHED = 500;
 
 export interface JournalDeps {
@@ -19,9 +19,9 @@ export interface JournalDeps {
 }
 
 /**
- * Writes runs, lag samples and the status row into the replica's own file, where reports read them.
+ * Writes runs, lag samples and the status row into the replica, where reports read them.
  *
- * A failure to write is only logged: a file that cannot be written to is the fault of a run already.
+ * A failure to write is only logged, because the run that cannot write to the file reports that fault itself.
  */
 export class Journal {
   readonly #deps: JournalDeps;
@@ -31,7 +31,7 @@ export class Journal {
     this.#deps = deps;
   }
 
-  /** Keeps a run that has ended, with a lag sample and the status row. */
+  /** Records a run that has ended, with a lag sample and the status row. */
   addRun(replica: Replica | null, run: Run): void {
     const { book, facts } = this.#deps;
     const kept = joinRuns(book.lastRun, run) ?? run;
@@ -54,7 +54,7 @@ export class Journal {
     });
   }
 
-  /** Adds a point to the lag chart, unless there is one from a moment ago. `now`: ms since 1970. */
+  /** Adds a point to the lag chart unless the last one is too recent. `now`: ms since 1970. */
   addSample(replica: Replica | null, now: number): void {
     if (!replica || now - this.#sampledAt < SAMPLE_MS) return;
     const sample = this.#deps.book.sample(now);
@@ -72,7 +72,10 @@ export class Journal {
   }
 }
 
-/** When the last run ended of the kind that the schedule starts, ms since 1970; null: never, as far as the history goes. */
+/**
+ * Returns when the last run of a scheduled kind ended, ms since 1970: a pull or comparison in mode `sync`, any run in
+ * mode `check`. Null: none is found.
+ */
 export function lastScheduledRunAt(replica: Replica, automatic: 'sync' | 'check'): number | null {
   const counts = automatic === 'check' ? () => true : (run: Run) => run.mode !== 'check';
   return replica.history.runs(null, MAX_SEARCHED).find(counts)?.endedAt ?? null;

@@ -4,23 +4,25 @@ import type { Event } from '../machine/event.ts';
 import { dueAt, next } from '../machine/machine.ts';
 import type { State } from '../machine/state.ts';
 
-/** The longest time that a timer is set for, ms: clocks are set and PCs sleep, so the runner checks due times again. */
+/**
+ * Longest time for which a timer is set, ms. People set clocks and PCs sleep, so the runner must check due times again.
+ */
 const TIMER_MS = 60_000;
 
 export interface RunnerDeps {
   /** Performs an effect other than `abort`. */
   perform(effect: Effect): void;
-  /** Called after each step, when its effects have been performed. */
+  /** Called after each step, once its effects have been performed. */
   onStep(before: State, event: Event): void;
-  /** Called when no event is left. */
+  /** Called when no event is waiting. */
   onRest(): void;
 }
 
 /**
- * Runs the machine: feeds it events one at a time, performs its effects, keeps its timer, and knows the work in flight.
+ * Runs the machine: sends it one event at a time, performs its effects, sets its timer and tracks the work in flight.
  *
- * Events that arrive during a step wait for its end. The result of work that was aborted is dropped, and `aborted` is
- * sent once all of it has ended, so that nothing still writes when the machine continues.
+ * Events that arrive during a step wait for its end. The runner drops the results of aborted work, and sends `aborted`
+ * only when all of that work has ended, so that no earlier work still writes when the machine continues.
  */
 export class MachineRunner {
   readonly #deps: RunnerDeps;
@@ -58,7 +60,7 @@ export class MachineRunner {
     this.#deps.onRest();
   }
 
-  /** Begins work whose result is an event. `work` must not reject. */
+  /** Begins work whose result becomes an event. `work` must not reject. */
   begin(work: Promise<Event>): void {
     const { signal } = this;
     const done = work.then((event) => {
@@ -68,7 +70,7 @@ export class MachineRunner {
     void done.finally(() => this.#inFlight.delete(done));
   }
 
-  /** Resolves when the work in flight has ended. */
+  /** Resolves when no work is in flight. */
   async settled(): Promise<void> {
     await Promise.allSettled([...this.#inFlight]);
   }

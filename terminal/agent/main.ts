@@ -9,7 +9,9 @@ import { Secret } from '../relay/secret.ts';
 import { AgentHost } from './agent-host.ts';
 import { AGENT_EVENTS, AGENT_METHODS } from './contract.ts';
 
-/** The agent process. It answers the calls of the process that started it, and sends it facts. Everything else is in agent-host.ts. */
+/**
+ * The agent process: answers the calls of the process that started it, and sends it facts. agent-host.ts does the rest.
+ */
 
 const logger = pino(pino.destination({ dest: 1, sync: true }));
 const parent = process.parentPort;
@@ -42,12 +44,12 @@ const send = serve(
     'agent.probe': async ({ file }) => probe(file),
     async 'agent.stop'() {
       await host.stop();
-      // The answer leaves first.
+      // Send the answer before the process ends.
       setImmediate(() => process.exit(0));
       return done;
     },
     async 'sync.start'({ mode, target }) {
-      // The caller may have sent new settings a moment ago, and means the run for them.
+      // The caller may have sent new settings just before, and means the run to use them.
       (await host.configuredAgent()).run(mode, 'manual', target);
       return done;
     },
@@ -75,7 +77,7 @@ const send = serve(
 
 send('ready', { sqlite: sqliteVersion() });
 
-/** Opens a replica at a path without a file, and returns the versions that could do that. */
+/** Opens a replica at a path where no file exists, and returns the versions of SQLite and Node. */
 function probe(file: string): { sqlite: string; node: string } {
   Replica.open(file, 'probe').close();
   const reader = openReader(file);
@@ -84,7 +86,10 @@ function probe(file: string): { sqlite: string; node: string } {
   return { sqlite, node: process.versions.node };
 }
 
-/** Null when SQLite cannot be loaded. Opening the replica will fail then, and its fault reaches the person. */
+/**
+ * Returns the SQLite version. Null when SQLite cannot be loaded; opening the replica then fails with a fault that
+ * people see.
+ */
 function sqliteVersion(): string | null {
   try {
     const db = openWriter(':memory:', { synchronous: 'normal' });

@@ -5,7 +5,10 @@ import type { RelayClient } from '../relay/relay-client.ts';
 import type { Log } from './agent-api.ts';
 import type { TableRow } from './contract.ts';
 
-/** The tables of the replica and of the relay, joined by name. Without an answer of the relay, those of the replica alone. */
+/**
+ * Joins the tables of the replica and of the relay by name. When the relay did not answer, returns only those of the
+ * replica.
+ */
 export async function tableRows(
   counts: TableCount[],
   relay: RelayClient | null,

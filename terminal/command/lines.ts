@@ -6,9 +6,9 @@ import { FORMAT } from '@tidemark/status/format';
 import type { Status } from '@tidemark/status/status';
 import { faultError } from './call.ts';
 
-/** The lines that the commands print for people. States are described in the words of `deriveStatus`. */
+/** Formats the lines that the commands print for people. The words for states come from `deriveStatus`. */
 
-/** The work under way, in one line; null: there is none. */
+/** Describes the work under way in one line. Null when there is none. */
 export function progressLine(facts: Facts): string | null {
   const { severity, headline, detail } = deriveStatus(facts, Date.now());
   if (severity !== 'busy') return null;
@@ -18,7 +18,7 @@ export function progressLine(facts: Facts): string | null {
   return [headline, detail, share].filter((part) => part !== '').join(' · ');
 }
 
-/** A run in one sentence. */
+/** Describes a run in one sentence. */
 export function runLine(run: Run): string {
   const position = run.to === null ? '' : ` Position ${FORMAT.count(run.to.seq)}.`;
   if (run.outcome === 'failed') return `Failed. ${run.fault ? faultError(run.fault).message : ''}`.trim();
@@ -37,7 +37,7 @@ export function runLine(run: Run): string {
   return `Received ${changes} in ${FORMAT.counted(run.tables.length, 'table')}, ${FORMAT.bytes(run.bytes)}, in ${seconds} s.${position}`;
 }
 
-/** The differences that a comparison found, by table, and its conclusion. */
+/** Describes the differences that a comparison found, one line per table, and its conclusion. */
 export function verifyLines({ run, facts }: { run: Run; facts: Facts }): string[] {
   const { differences } = run;
   const { tables, rows } = facts.replica;
@@ -69,7 +69,7 @@ export function statusLines(derived: Status, facts: Facts): string[] {
   ];
 }
 
-/** A line with the time of day in UTC in front: `10:42:05  …`. */
+/** Puts the time of day in UTC in front of a line: `10:42:05  …`. */
 export function timedLine(time: number, line: string): string {
   return `${TimeText.encode(time).slice(11, 19)}  ${line}`;
 }

@@ -13,7 +13,10 @@ import { pull, verify } from './run-once.ts';
 import { status } from './status.ts';
 import { watch } from './watch.ts';
 
-/** `tidemark-terminal`: options and help. Each command has a module beside this one. */
+/**
+ * `tidemark-terminal`: defines the options and the help of each command. The work of each is in its own module in this
+ * folder.
+ */
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
   version: string;
@@ -26,11 +29,11 @@ interface Options {
   db: string;
   json?: boolean;
   verbose?: boolean;
-  /** Option of verify: false with --no-repair. */
+  /** Option of verify. --no-repair sets it to false. */
   repair?: boolean;
 }
 
-/** Throws config_invalid, which names all mistakes. */
+/** Checks the options. Throws `config_invalid` with all mistakes. */
 function callOf(options: Options, stop: AbortSignal): Call {
   const mistakes: string[] = [];
   const relay = RelayAddress.safeParse(options.relay);
@@ -62,7 +65,9 @@ function callOf(options: Options, stop: AbortSignal): Call {
   };
 }
 
-/** Shows a line as the last one of a person's console, in place of the one before; null clears it. */
+/**
+ * Returns the function that shows a line of progress on a console, in place of the previous one. Null clears the line.
+ */
 function showLine(line: string | null): void {
   const { stderr } = process;
   if (!stderr.isTTY) return;
@@ -77,7 +82,7 @@ export function define(program: Command, stop: AbortSignal): void {
       .requiredOption('--relay <url>', 'address of the relay')
       .requiredOption('--feed <name>', 'name of the feed')
       .option('--token-file <file>', "file that holds the terminal's key (default: the variable TIDEMARK_TOKEN)")
-      .requiredOption('--db <file>', 'SQLite file of the replica; created if it does not exist')
+      .requiredOption('--db <file>', 'SQLite file of the replica; the first download creates it')
       .option('--json', 'print results and errors as JSON')
       .option('--verbose', 'log to stderr')
       .action((options: Options) => work(callOf(options, stop), options));

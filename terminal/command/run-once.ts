@@ -7,9 +7,9 @@ import type { Agent, AgentSettings } from '../agent/agent-api.ts';
 import { type Call, faultError } from './call.ts';
 import { progressLine, runLine, verifyLines } from './lines.ts';
 
-/** The commands that do one run: `pull` and `verify`. */
+/** The commands `pull` and `verify`, each of which performs one run. */
 
-/** A command gives up when its attempts have failed for this long, ms. Whatever started it can start it again. */
+/** How long a command retries before it gives up, ms. The script or service that started it can start it again. */
 const GIVE_UP_MS = 30_000;
 
 /** Pulls the changes that are waiting when the command starts. Throws the run's fault. */
@@ -18,15 +18,15 @@ export async function pull(call: Call): Promise<void> {
 }
 
 /**
- * Compares the replica with the relay and, with `repair`, repairs the differences. Throws the run's fault: without
- * `repair`, replica_differs and replica_empty too.
+ * Compares the replica with the relay and, with `repair`, repairs the differences. Throws the run's fault. Without
+ * `repair`, also throws `replica_differs` and `replica_empty`.
  */
 export async function verify(call: Call, repair: boolean): Promise<void> {
   if (!repair && !existsSync(call.database)) throw new TidemarkError('replica_empty');
   await runOnce(call, 'verify', repair, verifyLines);
 }
 
-/** Does one run and prints what `lines` makes of it. */
+/** Performs one run and prints the lines that `lines` makes of it. */
 async function runOnce(
   call: Call,
   mode: Mode,
@@ -52,7 +52,7 @@ async function runOnce(
     const run = await endOfRun(agent, call.settings, mode);
     call.show(null);
     if (run.outcome === 'cancelled') throw new TidemarkError('cancelled');
-    // A comparison that found differences has something to print, although it fails.
+    // Print the differences that a comparison found, although the run counts as failed.
     const prints = run.fault === null || run.fault.code === 'replica_differs';
     if (prints && call.json) call.print(JSON.stringify(RunJson.encode(run)));
     else if (prints) for (const line of lines({ run, facts: agent.facts() })) call.print(line);
@@ -63,7 +63,7 @@ async function runOnce(
   }
 }
 
-/** Starts the agent and a run, and returns the run once it has ended. Throws when the replica cannot be opened. */
+/** Starts the agent and a run, and returns the run when it has ended. Throws when the replica cannot be opened. */
 function endOfRun(agent: Agent, settings: AgentSettings, mode: Mode): Promise<Run> {
   return new Promise((resolve, reject) => {
     agent.onRun(resolve);

@@ -17,7 +17,9 @@ import { RunRecord } from '../run/run-record.ts';
 import { type Call, faultError } from './call.ts';
 import { statusLines } from './lines.ts';
 
-/** The command `status`: facts collected without an agent, because it must not write to the replica, nor create one. */
+/**
+ * The command `status`. It collects facts without an agent, because it must neither create the replica nor write to it.
+ */
 
 const POLICY: Policy = {
   checkAtStart: false,
@@ -29,7 +31,10 @@ const POLICY: Policy = {
   repair: false,
 };
 
-/** Prints the positions of replica and relay. Throws db_*. A relay that does not answer is a fault too, which it throws after printing the rest. */
+/**
+ * Prints the positions of replica and relay. Throws `db_*`. When the relay does not answer, prints the rest and then
+ * throws that fault.
+ */
 export async function status(call: Call): Promise<void> {
   const book = new FactBook();
   const summary = existsSync(call.database) ? readReplicaSummary(call.database, call.settings.feed) : null;
@@ -48,7 +53,7 @@ export async function status(call: Call): Promise<void> {
   if (fault) throw faultError(fault);
 }
 
-/** Puts the relay's status, or why there is none, into the book. Returns the fault. */
+/** Adds the relay's status to the book, or the reason why there is none. Returns the fault. */
 async function askRelay(
   { settings, version, signal }: Call,
   book: FactBook,
@@ -73,7 +78,10 @@ async function askRelay(
   }
 }
 
-/** The failed request as a check that failed, which is how facts tell that the relay cannot be reached. */
+/**
+ * Returns a failed run in mode `check` for a failed request. The status is derived from it: the last run shows whether
+ * the relay can be reached.
+ */
 function failedCheck(state: State, fault: Fault, startedAt: number): Run {
   const run = newRun(randomUUID(), { mode: 'check', trigger: 'command', upTo: null }, state.cursor, startedAt);
   return new RunRecord(run).toRun(run, 'failed', fault, { now: Date.now(), to: state.cursor, left: null });

@@ -6,7 +6,10 @@ import { createAgent } from '../agent/agent.ts';
 import type { Call } from './call.ts';
 import { progressLine, runLine, timedLine } from './lines.ts';
 
-/** The command `watch`: follows the relay and pulls changes as they arrive, until the command is stopped. It prints runs, and changes of the status between them. */
+/**
+ * The command `watch`: follows the relay and pulls changes as they arrive, until it is stopped. It prints runs, and
+ * changes of the status between runs.
+ */
 export async function watch(call: Call): Promise<void> {
   const agent = createAgent(
     {
@@ -30,7 +33,7 @@ export async function watch(call: Call): Promise<void> {
     call.show(progressLine(facts));
     const now = Date.now();
     const status = deriveStatus(facts, now);
-    // Each transaction leads through "busy" back to "up to date". Its run is printed already.
+    // Each transaction changes the status to "busy" and back to "up to date". Printing its run is enough.
     if (status.code === lastCode || status.severity === 'busy') return;
     lastCode = status.code;
     call.show(null);

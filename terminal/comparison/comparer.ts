@@ -6,31 +6,33 @@ import { Narrowing, type Suspect } from './narrowing.ts';
 import { type AnswersDeps, MAX_ASKS, RelayAnswers } from './relay-answers.ts';
 
 /**
- * Compares a replica with a snapshot of the relay, and puts the rows to be written into a {@link Repair}. See
+ * Compares a replica with a snapshot of the relay, and adds the rows to write to a {@link Repair}. See
  * docs/protocol.md, C.
  *
- * Order: digests of tables first, then of ever smaller ranges that differ, and at last the rows of small ranges. It reads
- * the replica and never writes to it.
+ * Order: the digests of tables, then the digests of ever smaller ranges that differ, then the rows of small ranges. It
+ * reads the replica and never writes to it.
  */
 
-/** Less than this is never worth a snapshot, bytes. */
+/** A comparison continues, whatever the size of the snapshot, while it has to fetch at most this many bytes. */
 const SMALL_BYTES = 64 * 1024;
 
 export interface CompareDeps extends AnswersDeps {
   /** Size of the snapshot's download, bytes. */
   copyBytes: number;
-  /** The comparison may end early when the snapshot costs less. */
+  /** Whether the comparison may end early when the snapshot costs less. */
   mayCopy: boolean;
-  /** Called with rows of a table of the replica that were compared since the last call. */
+  /** Called with the table and the number of its rows compared since the last call. */
   onCompared(table: string, rows: number): void;
 }
 
-/** A range whose rows the comparison fetches. Where the relay has 0 rows, the repair deletes those of the replica. */
+/**
+ * A range whose rows the comparison fetches. When the relay has 0 rows in it, the repair deletes the replica's rows.
+ */
 type Leaf = Pick<Suspect, 'table' | 'range' | 'rows'>;
 
 /**
- * Returns `copy` when the snapshot costs less; the repair is then incomplete. Throws RelayErrors, page_corrupt,
- * page_invalid, db_*, disk_full, `cancelled`.
+ * Compares all tables. Returns `copy` when the snapshot costs less; the repair is then incomplete. Throws RelayErrors,
+ * `page_corrupt`, `page_invalid`, `db_*`, `disk_full`, `cancelled`.
  */
 export async function compare(repair: Repair, deps: CompareDeps): Promise<'compared' | 'copy'> {
   const { copyBytes, mayCopy, signal, onCompared, snapshot } = deps;
@@ -52,14 +54,14 @@ export async function compare(repair: Repair, deps: CompareDeps): Promise<'compa
     const differing = await narrowing.narrow(suspects, level);
     suspects = differing.filter((suspect) => !narrowing.isLeaf(suspect));
     leaves.push(...differing.filter((suspect) => narrowing.isLeaf(suspect)));
-    // A lower bound: ranges that are still to be narrowed come on top.
+    // A lower bound, because ranges that are still to be narrowed add to it.
     if (costsMore(leaves)) return 'copy';
   }
   await fetchRows(leaves, repair, answers);
   return 'compared';
 }
 
-/** Fetches the rows of ranges and compares them with the replica's. */
+/** Fetches the rows of ranges and compares them with the replica's rows. */
 async function fetchRows(leaves: Leaf[], repair: Repair, answers: RelayAnswers): Promise<void> {
   for (const { table, range } of leaves.filter(({ rows }) => rows === 0)) compareRanges(repair, table, [range]);
   let rest: RowsRequest['asks'] = leaves
@@ -72,7 +74,7 @@ async function fetchRows(leaves: Leaf[], repair: Repair, answers: RelayAnswers):
     const complete = asks.slice(0, done);
     const cut = asks[done];
     if (cut && after) {
-      // The answer ends inside this range: compare the part that arrived, and request the rest.
+      // The answer ends inside this range. Compare the rows that arrived, and request the rest.
       complete.push({ table: cut.table, range: { after: cut.range.after, upto: after } });
       rest = [{ table: cut.table, range: { after, upto: cut.range.upto } }, ...rest.slice(done + 1)];
     } else rest = rest.slice(done);
@@ -80,13 +82,13 @@ async function fetchRows(leaves: Leaf[], repair: Repair, answers: RelayAnswers):
       const ranges = complete.filter(({ table: id }) => id === table.id).map(({ range }) => range);
       if (ranges.length > 0) compareRanges(repair, table, ranges);
     }
-    // Let events of the agent in between.
+    // Give the event loop a turn, so that the agent can handle other events.
     await new Promise((resolve) => setImmediate(resolve));
   }
   for (const { table } of leaves) if (table.schema.key.length === 0) repair.compareKeyless(table.id);
 }
 
-/** Tables without a key are compared as multisets once all their rows are here. */
+/** A table without a key is compared as a multiset once all its rows have arrived. */
 function compareRanges(repair: Repair, table: ComparedTable, ranges: KeyRange[]): void {
   if (table.schema.key.length > 0) repair.compareRanges(table.id, ranges);
 }

@@ -6,18 +6,19 @@ import type { TableRanges } from '@tidemark/table-store/digest';
 import { MAX_ASKS, type RelayAnswers, unexpectedAnswer } from './relay-answers.ts';
 
 /**
- * Finds ranges of keys whose digests differ. Both sides cut a range into parts by the same rule, so parts have the same
- * bounds where the keys are the same. Where they are not, the replica computes the digest of the relay's part.
+ * Finds ranges of keys whose digests differ. Relay and replica cut a range into parts by the same rule, so where the
+ * keys are equal, the parts have equal bounds. Elsewhere, the replica computes the digest within the bounds of the
+ * relay's part.
  */
 
-/** The first parts of a table have about this many rows. */
+/** Approximate number of rows in the first parts of a table. */
 const FIRST_PART_ROWS = 20_000;
-/** A range is cut into at most this many parts. */
+/** The largest number of parts into which a range is cut. */
 const MAX_PARTS = 64;
-/** A range with at most this many rows, and of about this size, is not cut further: its rows are fetched. */
+/** A range with at most this many rows and about this many bytes is not cut further. Its rows are fetched. */
 const LEAF_ROWS = 50;
 const LEAF_BYTES = 8 * 1024;
-/** Limits of one request: rows that the relay reads for it, and parts of its answer. */
+/** Limits of one request: the number of rows that the relay reads for it, and the number of parts in the answer. */
 const REQUEST_ROWS = 2_000_000;
 const REQUEST_PARTS = 4096;
 
@@ -27,25 +28,25 @@ export interface Suspect {
   /** The replica's table. */
   here: TableRanges;
   range: KeyRange;
-  /** Rows of the relay in the range. */
+  /** Number of the relay's rows in the range. */
   rows: number;
-  /** Rows of the replica in the range. */
+  /** Number of the replica's rows in the range. */
   rowsHere: number;
 }
 
 export interface NarrowingDeps {
   answers: RelayAnswers;
-  /** Mean size of a row over the network, bytes. */
+  /** Mean size of a row on the network, bytes. */
   rowBytes: number;
   signal: AbortSignal;
-  /** Called with rows of the replica that were read for the first time. */
+  /** Called with the number of the replica's rows that were read for the first time. */
   onCompared(table: string, rows: number): void;
 }
 
 export class Narrowing {
   readonly #deps: NarrowingDeps;
   readonly #leafRows: number;
-  /** The relay's answer has failed, so the replica's half of the work is useless. */
+  /** Whether the request to the relay has failed, so that the replica need not compute its half. */
   #abandoned = false;
 
   constructor(deps: NarrowingDeps) {
@@ -53,12 +54,12 @@ export class Narrowing {
     this.#leafRows = Math.max(1, Math.min(LEAF_ROWS, Math.floor(LEAF_BYTES / Math.max(1, deps.rowBytes))));
   }
 
-  /** Whether a range is small enough for its rows to be fetched, or cannot be cut. */
+  /** Whether the rows of a range are fetched, because it is small enough or cannot be cut. */
   isLeaf({ table, rows, rowsHere }: Suspect): boolean {
     return table.schema.key.length === 0 || rows <= this.#leafRows || rowsHere === 0;
   }
 
-  /** Cuts ranges into parts and returns those that differ. `level` 0: the first digests of the tables. */
+  /** Cuts ranges into parts and returns the parts that differ. `level` 0: the first digests of the tables. */
   async narrow(suspects: Suspect[], level: number): Promise<Suspect[]> {
     const first = level === 0;
     const differing: Suspect[] = [];
@@ -105,7 +106,7 @@ export class Narrowing {
     if (batch.length > 0) yield batch;
   }
 
-  /** The replica's parts of each range, by their bounds. */
+  /** Returns the replica's parts of each range, by their bounds. */
   async #cutOwn(batch: Suspect[], asks: DigestRequest['asks'], first: boolean): Promise<Map<string, DigestPart>[]> {
     const cuts: Map<string, DigestPart>[] = [];
     for (const [i, { table, here, range, rows }] of batch.entries()) {
@@ -138,7 +139,10 @@ export class Narrowing {
     return differing;
   }
 
-  /** Reads rows in steps that leave the thread free in between. `counted`: the table, where its rows are read for the first time. */
+  /**
+   * Reads rows in steps, and gives the event loop a turn after each. `counted`: the table whose rows are read for the
+   * first time.
+   */
   #read<T>(task: Parameters<typeof runCooperatively<T>>[0], counted: string | null): Promise<T> {
     return runCooperatively(task, (rows) => {
       if (this.#deps.signal.aborted || this.#abandoned) throw new TidemarkError('cancelled');

@@ -8,25 +8,24 @@ import {
 } from '@tidemark/protocol/api';
 import { TidemarkError } from '@tidemark/protocol/errors';
 import type { WireRow } from '@tidemark/protocol/lines';
+import { askAgainMs } from '@tidemark/protocol/retry-wait';
 import type { RelayClient } from '../relay/relay-client.ts';
 import { parseJson, RelayError } from '../relay/relay-errors.ts';
 import type { Transfer } from '../relay/relay-transport.ts';
 
 /**
- * The relay's side of a comparison: digests and rows of one snapshot. It verifies an answer completely, and against
- * the request, before it returns any part of it.
+ * The relay's side of a comparison: digests and rows of one snapshot. It checks each answer completely, and against the
+ * request, before it returns any part of it.
  */
 
-/** How many ranges one request may name. */
+/** The largest number of ranges in one request. */
 export const MAX_ASKS = 256;
-/** How often a busy relay is asked again, where it does not say, ms. */
-const ASK_AGAIN_MS = 1_000;
-/** How long a relay may be busy with one answer, ms. */
+/** The longest time that the relay may be busy with one answer, ms. */
 const MAX_BUSY_MS = 15 * 60_000;
 
 /**
- * Rows that answer a request. The first `done` ranges are complete. The next one is answered up to the key `after`; null:
- * not at all.
+ * Rows that answer a request. The first `done` ranges are complete. The next one is answered up to the key `after`.
+ * Null: none of its rows have arrived.
  */
 export interface RowsAnswer {
   /** Table id and rows, in the relay's order. */
@@ -59,12 +58,12 @@ export class RelayAnswers {
     };
   }
 
-  /** Bytes received over the network so far. */
+  /** Bytes received from the network so far. */
   get receivedBytes(): number {
     return this.#receivedBytes;
   }
 
-  /** The digests of each range's parts. Throws RelayErrors, page_invalid, `cancelled`. */
+  /** Returns the digests of each range's parts. Throws RelayErrors, `page_invalid`, `cancelled`. */
   async digests(asks: DigestRequest['asks']): Promise<DigestPart[][]> {
     const { relay, snapshot, signal, transfer } = this.#deps;
     const { answers } = await this.#whileBusy(() => relay.digests(snapshot, asks, signal, transfer));
@@ -72,7 +71,10 @@ export class RelayAnswers {
     return answers;
   }
 
-  /** Rows of ranges, from the first range on. Throws RelayErrors, page_corrupt, page_invalid, `cancelled`. */
+  /**
+   * Returns rows of the ranges, starting with the first range. Throws RelayErrors, `page_corrupt`, `page_invalid`,
+   * `cancelled`.
+   */
   async rows(asks: RowsRequest['asks']): Promise<RowsAnswer> {
     const { relay, snapshot, signal, transfer } = this.#deps;
     return parseRows(await this.#whileBusy(() => relay.rows(snapshot, asks, signal, transfer)), asks);
@@ -80,13 +82,15 @@ export class RelayAnswers {
 
   /** Repeats a request while the relay computes its answer. */
   async #whileBusy<T>(ask: () => Promise<T>): Promise<T> {
-    const until = Date.now() + MAX_BUSY_MS;
+    const since = Date.now();
     for (;;) {
       try {
         return await ask();
       } catch (error) {
-        if (!(error instanceof RelayError) || error.code !== 'relay_busy' || Date.now() > until) throw error;
-        await sleep(error.retryAfterMs ?? ASK_AGAIN_MS, this.#deps.signal);
+        if (!(error instanceof RelayError) || error.code !== 'relay_busy') throw error;
+        const waited = Date.now() - since;
+        if (waited > MAX_BUSY_MS) throw error;
+        await sleep(askAgainMs(waited, error.retryAfterMs, Math.random()), this.#deps.signal);
       }
     }
   }
@@ -112,7 +116,7 @@ function parseRows(bytes: Buffer, asks: RowsRequest['asks']): RowsAnswer {
       if (kind !== 'i' || id === undefined || !ids.has(id) || !Array.isArray(rows)) throw unexpectedAnswer();
       return [id, rows];
     });
-  // An answer without progress would be requested forever.
+  // An answer without progress would make the terminal repeat the same request forever.
   const empty = done === 0 && after === null;
   if (done > asks.length || empty || (after !== null && done === asks.length)) throw unexpectedAnswer();
   return { lines, done, after };

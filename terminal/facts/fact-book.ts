@@ -10,15 +10,15 @@ import type { PullPlan, State } from '../machine/state.ts';
 import type { RunRecord } from '../run/run-record.ts';
 import { phaseOf, replicaFaultOf, retryOf } from './phase.ts';
 
-/** Number of status answers that the trend keeps. */
+/** Number of status answers to keep for the trend. */
 const MAX_TREND = 10;
 
 const EMPTY = { cursor: null, committedAt: null, tables: 0, rows: 0 };
 const NOTHING_WAITING = { transactions: 0, changes: 0, bytes: 0, oldestAt: null };
 
 /**
- * Collects facts from the agent's work, and returns them in the form that `deriveStatus` takes. It does no I/O.
- * All times are ms since 1970.
+ * Collects facts from the agent's work and returns them in the form that `deriveStatus` takes. It does no I/O. All
+ * times are ms since 1970.
  */
 export class FactBook {
   #probe: Facts['probe'] = null;
@@ -29,7 +29,7 @@ export class FactBook {
   #replica: Omit<Facts['replica'], 'fault'> = EMPTY;
   #clockSkewMs: number | null = null;
   #online: boolean | null = null;
-  /** The run that waits for its next attempt, as it would end now. */
+  /** The run that waits for its next attempt, recorded as if it had ended now. */
   #failing: Run | null = null;
 
   openReplica(summary: ReplicaSummary): void {
@@ -45,7 +45,7 @@ export class FactBook {
     this.forgetRelay();
   }
 
-  /** Drops everything that another relay said, or that this one said about another feed. */
+  /** Drops all facts that the previous relay or feed supplied. */
   forgetRelay(): void {
     this.#probe = null;
     this.#waiting = null;
@@ -54,7 +54,7 @@ export class FactBook {
     this.#failing = null;
   }
 
-  /** An answer of the relay to a terminal at `cursor`, with the times of request and answer. */
+  /** Adds the relay's answer to a terminal at `cursor`, with the times of request and answer. */
   addStatus(status: RelayStatus, cursor: Cursor | null, asked: number, heard: number): void {
     this.#probe = { at: heard, for: cursor, status };
     this.#waiting = status.behind;
@@ -65,42 +65,43 @@ export class FactBook {
     }
   }
 
-  /** A page was saved. `bytes`: its size before compression. */
+  /** Adds a saved page. `bytes`: its size before compression. */
   addPage(tables: TableCount[], page: AppliedPage, bytes: number, kind: PullPlan['kind']): void {
     this.#setPosition({ ...page, tables });
     if (this.#waiting === null) return;
     if (this.#isAtHead()) this.#waiting = NOTHING_WAITING;
-    // The relay counted the changes before compaction, so those of a compacted page cannot be subtracted.
+    // The relay counted the changes before compaction, so the number of changes in a compacted page cannot be
+    // subtracted.
     else if (kind === 'compacted') this.#waiting = page.transactions > 0 ? null : this.#waiting;
     else
       this.#waiting = {
         transactions: Math.max(0, this.#waiting.transactions - page.transactions),
         changes: Math.max(0, this.#waiting.changes - page.changes),
         bytes: Math.max(0, this.#waiting.bytes - bytes),
-        // A lower bound: waiting changes were committed after the applied ones.
+        // A lower bound, because the master committed the waiting changes after the applied ones.
         oldestAt: page.transactions > 0 ? toTime(page.committedAt) : this.#waiting.oldestAt,
       };
   }
 
-  /** A snapshot was installed, or a repair written. */
+  /** Adds an installed snapshot or a written repair. */
   replaceData(summary: ReplicaSummary): void {
     this.#setPosition(summary);
     this.#waiting = this.#isAtHead() ? NOTHING_WAITING : null;
   }
 
-  /** A run waits for its next attempt. */
+  /** Adds a run that waits for its next attempt. */
   setFailing(run: Run): void {
     this.#failing = run;
   }
 
-  /** A run ended. */
+  /** Adds a run that has ended. */
   addRun(run: Run): void {
     this.#failing = null;
     this.#lastRun = run;
     if (succeeded(run)) this.#lastSuccess = run;
   }
 
-  /** The operating system's word on the network; null: it has none. */
+  /** Sets whether the PC has a network. Null: the operating system does not report it. */
   setOnline(online: boolean | null): void {
     this.#online = online;
   }
@@ -117,7 +118,7 @@ export class FactBook {
     return this.#waiting;
   }
 
-  /** A point of the lag chart; null before the relay has answered. */
+  /** Returns a point of the lag chart. Null before the relay has answered. */
   sample(now: number): LagSample | null {
     if (this.#probe === null) return null;
     const { head, feed, now: relayNow } = this.#probe.status;
@@ -132,7 +133,7 @@ export class FactBook {
     };
   }
 
-  /** The facts now. `record` belongs to the run under way. */
+  /** Returns the facts at `now`. `record`: the record of the run under way. */
   facts(state: State, settings: AgentSettings | null, record: RunRecord | null, now: number): Facts {
     const relayName = this.#probe?.status.relay.name ?? '';
     return {
@@ -176,7 +177,7 @@ export class FactBook {
   }
 }
 
-/** A commit time as the replica stores it, in ms. */
+/** Converts a commit time from the replica's text to ms since 1970. */
 const toTime = (text: string | null): number | null => (text === null ? null : Date.parse(text));
 
 const hostOf = (url: string): string => (URL.canParse(url) ? new URL(url).host : '');

@@ -1,13 +1,13 @@
 import type { Facts } from '@tidemark/status/facts';
 
 /**
- * Hands facts to listeners when they have changed. This is the only throttle between the machine and a screen: code
- * that passes facts on must not add another, or screens lag twice.
+ * Passes changed facts to listeners, and limits how often. It is the only module between the machine and a screen that
+ * may limit the rate, because a second limit would add to the delay.
  */
 
-/** Facts are published at most this often, ms. */
+/** Shortest interval between two sets of facts, ms. */
 const PUBLISH_MS = 100;
-/** Published facts need this long to leave the process, ms. */
+/** Time that published facts need to leave the process, ms. */
 const LEAVE_MS = 20;
 
 export class FactPublisher {
@@ -20,13 +20,13 @@ export class FactPublisher {
     this.#facts = facts;
   }
 
-  /** Returns the function that removes the listener. */
+  /** Adds a listener and returns the function that removes it. */
   listen(listener: (facts: Facts) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
-  /** The facts have changed. */
+  /** Reports that the facts have changed. */
   publishSoon(): void {
     this.#due ??= setTimeout(() => {
       this.#due = undefined;
@@ -34,7 +34,7 @@ export class FactPublisher {
     }, PUBLISH_MS);
   }
 
-  /** Publishes before work that keeps the thread busy, and waits until the facts have left the process. */
+  /** Publishes the facts and waits until they have left the process. Call it before work that keeps the thread busy. */
   async publishNow(): Promise<void> {
     if (this.#listeners.size === 0) return;
     this.#publish();

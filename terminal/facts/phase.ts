@@ -4,9 +4,12 @@ import { buildingSince } from '../machine/phases/pulling.ts';
 import type { State } from '../machine/state.ts';
 import type { RunRecord } from '../run/run-record.ts';
 
-/** The machine's state as facts for people. Pure functions of the state and of the record of its run. */
+/**
+ * Converts the machine's state to facts for people. All functions are pure: they depend only on the state and the
+ * record of its run.
+ */
 
-/** The machine's states as the five phases that a screen shows. */
+/** Returns the phase that a screen shows for the machine's state. */
 export function phaseOf(state: State, record: RunRecord | null, now: number): Facts['phase'] {
   switch (state.at) {
     case 'closed':
@@ -44,12 +47,12 @@ function awaitedStage(state: State): Progress['stage'] | null {
   return buildingSince(state.next) === null ? 'downloading' : 'preparing';
 }
 
-/** Why the replica cannot be used; null: it can. */
+/** Returns why the replica cannot be used. Null when it can. */
 export function replicaFaultOf(state: State): Fault | null {
   return state.at === 'closed' ? state.fault : null;
 }
 
-/** The next automatic attempt after a failure; null: none is planned. */
+/** Returns the next automatic attempt after a failure. Null: none is planned. */
 export function retryOf(state: State): Facts['retry'] {
   if (state.at === 'waiting-to-retry')
     return { attempt: (state.run.failures.streak?.attempts ?? 0) + 1, nextAt: state.retryAt };

@@ -7,19 +7,19 @@ import { type ComparisonReason, hasTried, type RunState, type SnapshotReason } f
 import type { Policy, PullPlan, Start } from './state.ts';
 
 /**
- * Decides the next step of a run from the relay's status. The relay plans how this terminal catches up most cheaply. This
- * module adds the run's request and its history.
+ * Decides the next step of a run from the relay's status. The relay plans the cheapest way for this terminal to catch
+ * up. This module also considers the run's request and the remedies that the run has already tried.
  *
  * Order: protocol and mode first, then requests for a fresh copy, then comparisons, then the relay's plan.
  */
 export type Decision =
   /** The replica is at the run's target. */
   | { by: 'nothing' }
-  /** `target`: where the run ends, which may be after these pages. */
+  /** `target`: where the run ends, which may be after the plan's pages. */
   | { by: 'pages'; plan: PullPlan; target: Seq }
-  /** `target` null: at the snapshot. */
+  /** `target` null: the run ends at the snapshot. */
   | { by: 'snapshot'; reason: SnapshotReason; target: Cursor | null }
-  /** Pages from the snapshot to `target` follow; null: none. */
+  /** After the comparison, the run pulls pages to `target`. Null: it pulls none. */
   | { by: 'comparison'; reason: ComparisonReason; target: Cursor | null }
   | { by: 'failure'; fault: Fault };
 
@@ -29,17 +29,20 @@ interface Replica {
   policy: Pick<Policy, 'freshCopy' | 'repair'>;
 }
 
-/** The relay's head. `oldest`: the first transaction that this terminal is missing. */
+/** The relay's head. `oldest`: the first transaction that the replica does not have. */
 interface Head {
   epoch: Epoch;
   seq: Seq;
   oldest?: Seq | undefined;
 }
 
-/** A terminal that follows the relay and is missing only changes newer than this, ms, does not wait for compaction. */
+/**
+ * While the oldest missing change is younger than this, ms, a terminal that follows the relay takes ordinary pages
+ * instead of waiting for compaction.
+ */
 const FOLLOWING_MS = 10 * 60_000;
 
-/** A target that was fixed earlier stays, as long as the epoch does. */
+/** Decides the next step. A target that the run has already fixed remains valid while the epoch is the same. */
 export function decide(status: RelayStatus, run: RunState, replica: Replica): Decision {
   const { cursor, policy } = replica;
   const { mode, upTo } = run.request;
@@ -55,19 +58,23 @@ export function decide(status: RelayStatus, run: RunState, replica: Replica): De
   }
   const comparison = comparisonOf(status, run, cursor, head);
   if (comparison !== null) return comparison;
-  const onlyShows = mode === 'verify' && !policy.repair;
-  if (onlyShows && cursor === null) return failure('replica_empty');
+  const reportsOnly = mode === 'verify' && !policy.repair;
+  if (reportsOnly && cursor === null) return failure('replica_empty');
   if (plan.by === 'none') return { by: 'nothing' };
   if (plan.by === 'pages') {
     const compacted = plan.squashed && !isFollowing(run, status);
     return pages(run, replica, head, { scopes: plan.scopes, kind: compacted ? 'compacted' : 'ordinary' });
   }
   if (plan.by === 'difference') return failure('scopes_changed');
-  if (onlyShows && plan.reason !== 'cheaper' && plan.reason !== 'first') return failure(plan.reason);
+  if (reportsOnly && plan.reason !== 'cheaper' && plan.reason !== 'first') return failure(plan.reason);
+  // A run takes one fresh copy. Relays of different epochs behind one address would otherwise make it take copies without end.
+  const hasCopy = run.basis.by === 'snapshot';
+  if (hasCopy && plan.reason !== 'cheaper')
+    return failure(plan.reason === 'epoch_changed' || plan.reason === 'first' ? 'epoch_unstable' : plan.reason);
   switch (plan.reason) {
     case 'cheaper':
-      // A snapshot is newer than a chosen transaction.
-      if (mode !== 'now') return pages(run, replica, head, { scopes: plan.scopes, kind: 'ordinary' });
+      // A snapshot would take the replica past a chosen transaction.
+      if (mode !== 'now' || hasCopy) return pages(run, replica, head, { scopes: plan.scopes, kind: 'ordinary' });
       return { by: 'snapshot', reason: plan.reason, target: head };
     case 'first':
       return { by: 'snapshot', reason: plan.reason, target: firstTarget(run, head) };
@@ -81,16 +88,17 @@ export function decide(status: RelayStatus, run: RunState, replica: Replica): De
   }
 }
 
-/** Whether a run may take a fresh copy without asking: nobody can be asked when the schedule started it. */
+/** Whether a run may download a fresh copy without asking. A scheduled run may, because nobody is there to answer. */
 function mayCopy({ request }: RunState, policy: Replica['policy']): boolean {
   return policy.freshCopy === 'take' || request.trigger === 'schedule' || request.trigger === 'start';
 }
 
-/** The comparison that the run continues with; null: none. */
+/** Returns the comparison that the run needs next. Null: none. */
 function comparisonOf({ plan }: RelayStatus, run: RunState, cursor: Cursor | null, head: Head): Decision | null {
   if (cursor === null || run.basis.by !== 'replica') return null;
   if (plan.by === 'difference') return { by: 'comparison', reason: 'scopes-changed', target: head };
-  // A cursor ahead of the relay belongs to a history that was lost. A repair brings the replica back to the relay's state.
+  // A cursor ahead of the relay belongs to a history that the relay has lost. A repair returns the replica to the
+  // relay's state.
   const comparable = plan.by !== 'snapshot' || plan.reason === 'cheaper' || plan.reason === 'cursor_ahead';
   if (!comparable) return null;
   const verifies = run.request.mode === 'verify';
@@ -122,10 +130,10 @@ function pages(
   if (target <= cursor.seq) return { by: 'nothing' };
   const plan = { epoch: cursor.epoch, scopes, target };
   const mayCompact = run.request.mode === 'now' && !hasTried(run, 'ordinary-pages');
-  // A compacted transaction of which parts are here already is finished first.
+  // First finish a compacted transaction whose first parts the replica keeps.
   if (mayCompact && start.compactedTo !== undefined && start.compactedTo <= target)
     return { by: 'pages', plan: { ...plan, target: start.compactedTo, kind: 'compacted' }, target };
-  // Parts of an ordinary transaction are here already, and compacted pages cannot continue it.
+  // Compacted pages cannot continue an ordinary transaction whose first parts the replica keeps.
   const compacted = kind === 'compacted' && mayCompact && start.part === 0;
   return { by: 'pages', plan: { ...plan, kind: compacted ? 'compacted' : 'ordinary' }, target };
 }

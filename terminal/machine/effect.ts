@@ -6,18 +6,23 @@ import type { EventName, EventOf, Failure } from './event.ts';
 import type { RunState } from './run-state.ts';
 import type { ArrivedPage, PullPlan, State, StateName, StateOf } from './state.ts';
 
-/** Effects: the work that the sync machine orders, in order. And the shape of its handlers. */
+/**
+ * Effects: the work that the sync machine requests, and the type of its event handlers. The agent performs the effects
+ * of a step in order.
+ */
 export type Effect =
-  /** `setAside`: a damaged file is renamed first, and the replica starts empty. */
+  /** `setAside`: first renames a damaged file, so that the replica starts empty. */
   | { do: 'open'; setAside: boolean }
   | { do: 'close' }
-  /** Ends all work in flight and drops its results. `aborted` follows. */
+  /** Ends all work in flight and drops its results. The event `aborted` follows. */
   | { do: 'abort' }
   | { do: 'probe' }
   | { do: 'poll' }
-  /** `fresh`: past caches. */
+  /** `fresh`: bypasses caches. */
   | { do: 'fetch'; plan: PullPlan; start: PageStart; fresh: boolean }
-  /** Drops the parts kept of a compacted transaction. `applied` follows, with the start before them. */
+  /**
+   * Drops the kept parts of a compacted transaction. The event `applied` follows, with the start of that transaction.
+   */
   | { do: 'discard' }
   | { do: 'apply'; page: ArrivedPage; kind: PullPlan['kind'] }
   | { do: 'manifest' }
@@ -25,15 +30,15 @@ export type Effect =
   | { do: 'install'; manifest: SnapshotManifest }
   /** `mayCopy`: the comparison may end early when a snapshot costs less. */
   | { do: 'compare'; manifest: SnapshotManifest; mayCopy: boolean }
-  /** `strict`: triggers and indexes of other programs on the feed's tables are dropped. */
+  /** `strict`: drops triggers and indexes of other programs on the feed's tables. */
   | { do: 'repair'; manifest: SnapshotManifest; strict: boolean }
   | { do: 'began'; run: RunState }
   | { do: 'attempt-failed'; run: RunState; failure: Failure }
   | { do: 'ended'; run: RunState; outcome: Run['outcome']; fault: Fault | null };
 
-/** Clock, chance and ids of one step, passed in so that it stays pure. */
+/** The clock, a random number and new ids for one step. They are passed in so that the step is a pure function. */
 export interface Context {
-  /** ms since 1970. */
+  /** The current time, ms since 1970. */
   now: number;
   /** Uniform in [0, 1). */
   random(): number;
@@ -51,15 +56,15 @@ export type Handler<S extends StateName, E extends EventName> = (
   context: Context,
 ) => Step;
 
-/** The handlers of one state, one for each event. A missing event does not compile. */
+/** The handlers of one state, one for each event. A table without a handler for some event does not compile. */
 export type Handlers<S extends StateName> = { [E in EventName]: Handler<S, E> };
 
 export const step = (state: State, ...effects: Effect[]): Step => ({ state, effects });
 
-/** Keeps the state. */
+/** A handler that keeps the state. */
 export const ignore = (state: State): Step => step(state);
 
-/** Puts effects in front of those of a step. */
+/** Puts effects before those of a step. */
 export function precede(effects: Effect[], following: Step): Step {
   return step(following.state, ...effects, ...following.effects);
 }

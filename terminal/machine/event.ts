@@ -5,7 +5,7 @@ import type { Difference } from '@tidemark/protocol/run';
 import type { RunRequest } from './run-state.ts';
 import type { ArrivedPage, Policy, Start } from './state.ts';
 
-/** Events of the sync machine: calls of the agent, and results of the work that the machine ordered. */
+/** Events of the sync machine: calls of the agent, and results of the work that the machine requested. */
 
 /** Kinds of work, each of which can fail. */
 export type Work =
@@ -23,15 +23,15 @@ export type Work =
 
 export interface Failure {
   fault: Fault;
-  /** How long the relay asked to wait, ms. */
+  /** How long the relay asked the terminal to wait, ms. */
   retryAfterMs: number | null;
-  /** Something was gained before the failure, so the waits between attempts start small again. */
+  /** Whether the work made progress before it failed. If so, the waits between attempts start small again. */
   progressed: boolean;
 }
 
 /**
- * The result of a comparison. `equal`: there is nothing to write. `repair`: rows differ, or only the replica's position and
- * scopes do. `copy`: a snapshot costs less than the rows that differ, and the comparison ended early.
+ * The result of a comparison. `equal`: there is nothing to write. `repair`: rows differ, or only the position and
+ * scopes do. `copy`: the comparison ended early, because a snapshot costs less than fetching the rows that differ.
  */
 export type Verdict = 'equal' | 'repair' | 'copy';
 
@@ -40,25 +40,25 @@ interface Events {
   cancel: object;
   pause: { until: number | null; by: string };
   resume: object;
-  /** A time that the machine waits for may have come. */
+  /** Time has passed. The machine checks whether a time that it waits for has come. */
   tick: object;
-  /** The operating system's word on the network; null: it has none. */
+  /** Whether the PC has a network. Null: the operating system does not report it. */
   online: { online: boolean | null };
-  /** The PC woke from sleep. Requests from before are void. */
+  /** The PC woke from sleep, so earlier requests are dead. */
   woke: object;
   /**
-   * New settings, compared with those before. `feed`: `none` when no feed is named, so that there is no replica to open.
-   * `connection`: relay, feed and key; `none` when one of them is missing.
+   * New settings, compared with the previous ones. `feed`: `none` when no feed is named, so that there is no replica to
+   * open. `connection`: relay, feed and key; `none` when one of them is missing.
    */
   settings: { feed: 'none' | 'same' | 'changed'; connection: 'none' | 'same' | 'changed'; policy: Policy };
   stop: object;
-  /** `lastRunAt`: when the last run ended of the kind that the schedule starts. */
+  /** `lastRunAt`: the end of the last run of the kind that the schedule starts. */
   opened: { cursor: Cursor | null; start: Start; lastRunAt: number | null };
-  /** `altered`: another program changed the structure of tables of the feed. */
+  /** `altered`: another program changed the structure of the feed's tables. */
   probed: { status: RelayStatus; altered: boolean };
   polled: { status: RelayStatus };
   fetched: { page: ArrivedPage };
-  /** A page was written, or kept parts were dropped. */
+  /** The replica has written a page, or dropped kept parts. */
   applied: { cursor: Cursor; start: Start };
   manifest: { manifest: SnapshotManifest };
   downloaded: object;
@@ -66,7 +66,7 @@ interface Events {
   compared: { differences: Difference[]; verdict: Verdict };
   repaired: { cursor: Cursor; start: Start };
   failed: Failure & { work: Work };
-  /** All work that was aborted has ended. */
+  /** All aborted work has ended. */
   aborted: object;
 }
 

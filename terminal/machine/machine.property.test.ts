@@ -24,7 +24,7 @@ import {
 const usualPlan = (from: number, head: number, kind: 'pages' | 'compacted' = 'pages') =>
   from === head ? PLANS.none : PLANS[kind];
 
-describe('after any events', () => {
+describe('after any sequence of events', () => {
   const fault = fc.constantFrom<ErrorCode>(
     'relay_unreachable',
     'token_invalid',
@@ -67,7 +67,7 @@ describe('after any events', () => {
       .map(([work, code]) => failed(work, code)),
   );
 
-  test('each run ends once, before another begins, and stop ends the machine', () => {
+  test('each run ends once and before the next begins, and stop ends the machine', () => {
     fc.assert(
       fc.property(
         fc.array(event, { maxLength: 60 }),
@@ -100,7 +100,7 @@ describe('after any events', () => {
     );
   });
 
-  test('C7: a run ends and repairs at most once, whatever comes of its pages, comparisons and repairs', () => {
+  test('C7: every run ends, and repairs at most once, whatever the results of its pages, comparisons and repairs', () => {
     const outcome = fc.record({
       plan: fc.constantFrom('pages' as const, 'scopesChanged' as const, 'none' as const),
       altered: fc.boolean(),

@@ -13,9 +13,9 @@ import { NOWHERE, type Pause, type Policy, type State, type StateName } from './
 /**
  * The terminal's sync as a pure state machine: (state, event, context) → (state, effects).
  *
- * Each state has a table with one handler for each event, in `phases/`. A missing state or event does not compile.
- * Nothing in this folder does I/O, reads a clock or keeps anything between steps: the agent runs the effects and sends
- * their results as events. See docs/decisions/2026-11-25-own-state-machine.md.
+ * Each state has a table in `phases/` with one handler for each event. A missing state or event does not compile. This
+ * folder does no I/O, reads no clock and keeps nothing between steps: the agent performs the effects and sends their
+ * results as events. See docs/decisions/2026-11-25-own-state-machine.md.
  */
 const TABLE: { [S in StateName]: Handlers<S> } = {
   unconfigured,
@@ -35,7 +35,7 @@ const TABLE: { [S in StateName]: Handlers<S> } = {
   stopped,
 };
 
-/** The state before the first event. `paused`: a pause that outlived the process before. */
+/** The state before the first event. `paused`: a pause that began in an earlier process and has not ended. */
 export function initial(policy: Policy, paused: Omit<Pause, 'interrupted'> | null): State {
   return {
     at: 'closed',
@@ -45,19 +45,20 @@ export function initial(policy: Policy, paused: Omit<Pause, 'interrupted'> | nul
     start: NOWHERE,
     paused: paused && { ...paused, interrupted: null },
     nextAt: null,
+    fruitlessPolls: 0,
     fault: null,
     attempt: 0,
     retryAt: null,
   };
 }
 
-/** One step. */
+/** Handles one event. */
 export function next(state: State, event: Event, context: Context): Step {
   const handler = TABLE[state.at][event.type] as (state: State, event: Event, context: Context) => Step;
   return handler(state, event, context);
 }
 
-/** When the machine needs its next tick, ms since 1970; null: only other events move it. */
+/** Returns when the machine needs its next tick, ms since 1970. Null: it waits only for other events. */
 export function dueAt(state: State): number | null {
   const times: (number | null)[] = [state.paused?.until ?? null];
   if ('retryAt' in state) times.push(state.retryAt);

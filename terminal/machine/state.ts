@@ -9,8 +9,8 @@ import type { PreparingRun, RunRequest, RunState } from './run-state.ts';
 /** The states of the sync machine. All times are ms since 1970. */
 
 /**
- * Where the next page starts. `compactedTo`: the replica keeps parts of a compacted transaction that ends at this seq, so
- * only compacted pages to there can follow.
+ * Where the next page starts. `compactedTo`: the replica keeps parts of a compacted transaction that ends at this seq,
+ * so that only compacted pages up to this seq can follow.
  */
 export interface Start extends PageStart {
   compactedTo?: Seq;
@@ -19,7 +19,7 @@ export interface Start extends PageStart {
 /** Where an empty replica starts. */
 export const NOWHERE = { seq: 0, part: 0 } as Start;
 
-/** Rules for everything that the machine does on its own. */
+/** Rules for the runs that the machine starts and repeats without a request. */
 export interface Policy {
   checkAtStart: boolean;
   everyMs: number | null;
@@ -33,16 +33,16 @@ export interface Policy {
 
 export interface Pause {
   since: number;
-  /** Null: until resumed. */
+  /** End of the pause. Null: it lasts until a person resumes. */
   until: number | null;
   by: string;
-  /** The run that the pause ended, which continues after it. */
+  /** The run that the pause interrupted. It continues after the pause. */
   interrupted: RunRequest | null;
 }
 
-/** Fields of every state. */
+/** Fields that every state has. */
 export interface Shared {
-  /** Relay, feed and key are set. */
+  /** Whether relay, feed and key are set. */
   configured: boolean;
   policy: Policy;
   cursor: Cursor | null;
@@ -50,9 +50,14 @@ export interface Shared {
   paused: Pause | null;
   /** When the next automatic run is due; null: never. */
   nextAt: number | null;
+  /**
+   * Number of consecutive polls that failed, returned at once without changes, or led to a run that failed or replaced
+   * the data. The waits between polls grow with it.
+   */
+  fruitlessPolls: number;
 }
 
-/** The pages of one pull. `compacted`: one transaction that holds each row once. */
+/** The pages of one pull. `compacted`: they form one transaction that contains each row once. */
 export interface PullPlan {
   epoch: Epoch;
   scopes: ScopeSet;
@@ -60,44 +65,47 @@ export interface PullPlan {
   kind: 'ordinary' | 'compacted';
 }
 
-/** A page that has arrived. Its contents are the business of the runner. */
+/** A page that has arrived. Only the agent reads its contents. */
 export interface ArrivedPage {
   start: PageStart;
-  /** Where the page after it starts, as its trailer says. */
+  /** The start of the next page, from this page's trailer. */
   next: PageStart;
   content: VerifiedPage;
 }
 
 /**
- * The page after the one that is being applied, or, while none is applied, the page that the run waits for. At most one
- * page is fetched ahead.
+ * The page after the one that is being applied. While none is being applied, the page that the run waits for. At most
+ * one page is fetched ahead.
  */
 export type NextPage =
-  /** Not requested: the page being applied is the last one, or kept parts are being dropped. */
+  /** No page is requested: the page being applied is the last one, or the replica is dropping kept parts. */
   | { is: 'none' }
-  /** `buildingSince`: the relay has been building compacted pages since then. */
+  /** The page is requested. `buildingSince`: when the relay began to build compacted pages. */
   | { is: 'requested'; start: PageStart; buildingSince: number | null }
-  /** The relay builds compacted pages. The request is repeated at `askAt`. */
+  /** The relay is building compacted pages. The machine repeats the request at `askAt`. */
   | { is: 'building'; since: number; askAt: number }
-  /** Waits until the page before it is applied. */
+  /** The page waits until the one before it is applied. */
   | { is: 'arrived'; page: ArrivedPage }
-  /** The failure counts once the page before it is applied. */
+  /** The failure takes effect once the page before it is applied. */
   | { is: 'failed'; failure: EventOf<'failed'> };
 
-/** The state, or the run, that follows a run which is being cancelled. */
+/** The state, or the run, that follows a cancelled run. */
 export type AfterCancel = 'rest' | 'reopen' | 'close' | 'stop' | RunRequest;
 
 interface States {
   /** There is no replica to open, because relay, feed or key is missing. */
   unconfigured: object;
-  /** The replica is not open. `fault`: why it could not be opened; null before the first try. */
+  /** The replica is not open. `fault`: why it could not be opened. Null before the first attempt. */
   closed: { fault: Fault | null; attempt: number; retryAt: number | null };
   opening: { attempt: number; after: RunRequest | 'start-up' | null };
   idle: object;
-  /** A long poll is in flight since `since`; or, with `pollAt`, the next one starts then. */
+  /** A long poll has been in flight since `since`. With `pollAt`, the next one starts at that time. */
   watching: { since: number; pollAt: number | null };
   checking: { run: RunState };
-  /** The manifest is requested; or, with `askAt`, the relay prepares the snapshot and is asked again then. */
+  /**
+   * The manifest is requested. With `askAt`, the relay is preparing the snapshot, and the machine asks again at that
+   * time.
+   */
   'waiting-for-snapshot': {
     run: PreparingRun<'snapshot'> | PreparingRun<'comparison'>;
     since: number;
@@ -110,7 +118,7 @@ interface States {
     plan: PullPlan;
     applying: ArrivedPage | null;
     next: NextPage;
-    /** The snapshot with which the replica is compared after this pull; null: no comparison follows. */
+    /** The snapshot with which the run compares the replica after this pull. Null: no comparison follows. */
     compareWith: SnapshotManifest | null;
   };
   comparing: { run: PreparingRun<'comparison'>; manifest: SnapshotManifest };
@@ -123,10 +131,10 @@ interface States {
 export type StateName = keyof States;
 export type StateOf<S extends StateName> = Shared & States[S] & { at: S };
 export type State = { [S in StateName]: StateOf<S> }[StateName];
-/** A state in which a run is under way. */
+/** A state with a run under way. */
 export type RunningState = Extract<State, { run: RunState }>;
 
-/** The shared part of a state alone. */
-export function shared({ configured, policy, cursor, start, paused, nextAt }: Shared): Shared {
-  return { configured, policy, cursor, start, paused, nextAt };
+/** Returns only the fields that every state has. */
+export function shared({ configured, policy, cursor, start, paused, nextAt, fruitlessPolls }: Shared): Shared {
+  return { configured, policy, cursor, start, paused, nextAt, fruitlessPolls };
 }

@@ -4,7 +4,7 @@ import { RelayClient } from './relay-client.ts';
 import { failureOf } from './relay-errors.ts';
 import type { Secret } from './secret.ts';
 
-/** Tries settings by asking the relay for its status. Stores nothing, and never rejects. */
+/** Tests settings by asking the relay for its status. Stores nothing and never rejects. */
 export async function testConnection(
   { relayUrl, feed, token }: { relayUrl: string; feed: string; token: Secret | null },
   version: string,

@@ -27,12 +27,15 @@ import {
   type Transfer,
 } from './relay-transport.ts';
 
-/** How long the relay may compute before an answer of a comparison begins, ms. Earlier, the relay itself asks to be asked again. */
+/**
+ * How long the relay may compute before it begins an answer of a comparison, ms. The relay's own limit is shorter;
+ * after that it asks the terminal to retry.
+ */
 const COMPARE_MS = 30_000;
 
 /**
- * The requests of a terminal to its relay. Each method is one request, and parses the answer. Throws RelayErrors, or `cancelled`
- * when the signal aborts.
+ * The requests of a terminal to its relay. Each method sends one request and parses the answer. Throws RelayErrors, or
+ * `cancelled` when the signal aborts.
  */
 export class RelayClient {
   readonly #feed: string;
@@ -47,7 +50,10 @@ export class RelayClient {
     this.#transport.close();
   }
 
-  /** `scopes`: those of the replica. `waitS`: how long the relay may wait for changes (long poll), seconds. */
+  /**
+   * Requests the status. `scopes`: the replica's set of scopes. `waitS`: how long the relay may wait for changes (long
+   * poll), in seconds.
+   */
   status(
     { cursor, scopes }: { cursor: Cursor | null; scopes: ScopeSet | null },
     waitS: number,
@@ -62,7 +68,7 @@ export class RelayClient {
     return this.#json(RelayStatus, PATHS.status(this.#feed), { query, signal, answerMs: ANSWER_MS + waitS * 1000 });
   }
 
-  /** Transactions after a seq, as a terminal at `cursor` sees them. */
+  /** Requests the transactions after a seq, in the scopes of a terminal at `cursor`. */
   transactions(cursor: Cursor, after: Seq, limit: number, signal: AbortSignal): Promise<TransactionList> {
     const query = { epoch: cursor.epoch, after, limit };
     return this.#json(TransactionList, PATHS.transactions(this.#feed), { query, signal });
@@ -73,13 +79,13 @@ export class RelayClient {
     return this.#json(TableList, PATHS.tables(this.#feed), { query, signal });
   }
 
-  /** The snapshot to download; with `from`, not an older one. */
+  /** Requests the manifest of the snapshot to download. With `from`, the snapshot must not be older than that seq. */
   manifest(from: Cursor | null, signal: AbortSignal): Promise<SnapshotManifest> {
     const query = { epoch: from?.epoch, from: from?.seq };
     return this.#json(SnapshotManifest, PATHS.snapshot(this.#feed), { query, signal });
   }
 
-  /** A page, verified. `fresh`: past caches. Throws page_corrupt and page_invalid too. */
+  /** Requests a page and verifies it. `fresh`: bypasses caches. Also throws `page_corrupt` and `page_invalid`. */
   async page(
     plan: PullPlan,
     start: PageStart,
@@ -102,7 +108,7 @@ export class RelayClient {
     return verifyPage(await this.#transport.body(answer, MAX_PAGE_BYTES, signal, transfer));
   }
 
-  /** Digests of ranges of a snapshot's rows. */
+  /** Requests the digests of ranges of a snapshot's rows. */
   async digests(
     snapshot: SnapshotManifest,
     asks: DigestRequest['asks'],
@@ -113,7 +119,7 @@ export class RelayClient {
     return this.#parse(DigestAnswer, await this.#post(path, { asks }, 'application/json', signal, transfer));
   }
 
-  /** The bytes of an answer with rows. The caller verifies and parses them. */
+  /** Requests rows and returns the bytes of the answer. The caller verifies and parses them. */
   rows(
     snapshot: SnapshotManifest,
     asks: RowsRequest['asks'],
@@ -124,7 +130,7 @@ export class RelayClient {
     return this.#post(path, { asks }, 'application/x-ndjson', signal, transfer);
   }
 
-  /** The bytes of a snapshot in a coding. They begin at `from` where the relay can resume there, else at 0. */
+  /** Requests a snapshot in one coding. The bytes begin at `from` if the relay can resume there, otherwise at 0. */
   async snapshot(
     manifest: SnapshotManifest,
     coding: string,
@@ -156,7 +162,7 @@ export class RelayClient {
     return this.#transport.body(answer, MAX_PAGE_BYTES, signal, transfer);
   }
 
-  /** The beginning of a successful answer of a content type. */
+  /** Sends a request, and returns when a successful answer of this content type begins. */
   async #expect(type: string, path: string, request: Request): Promise<Answer> {
     const answer = await this.#transport.send(path, request);
     if (answer.status !== 200) return this.#transport.refuse(answer, request.signal);

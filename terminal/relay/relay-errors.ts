@@ -1,16 +1,17 @@
 import { type ErrorCode, type ErrorParams, Problem, TidemarkError } from '@tidemark/protocol/errors';
+import { parseRetryAfter } from '@tidemark/protocol/retry-wait';
 import type { Failure } from '../machine/event.ts';
 
 /**
- * Errors of failed requests. An answer may come from the relay, or from something on the way: a proxy, a sign-in page, a
- * load balancer.
+ * Turns failed requests into errors. The answer may come from the relay or from a proxy, a sign-in page or a load
+ * balancer in between.
  */
 
-/** A request to a relay that failed. */
+/** A failed request to a relay. */
 export class RelayError extends TidemarkError {
-  /** Id of the request at the relay, for support. */
+  /** The request's id in the relay's log, for support. */
   readonly requestId: string | undefined;
-  /** How long the relay asked to wait, ms. */
+  /** How long the relay asked the terminal to wait, ms. */
   readonly retryAfterMs: number | null;
 
   constructor(
@@ -24,11 +25,14 @@ export class RelayError extends TidemarkError {
   }
 }
 
-/** Node's codes for certificates that cannot be trusted. */
+/** Node's error codes for certificates that cannot be trusted. */
 const CERTIFICATE =
   /^(CERT_|ERR_TLS_CERT_|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_(VERIFY|GET)_|HOSTNAME_MISMATCH)/;
 
-/** Why a connection failed, by the system's code, in words for the message. The code itself stays in the fault's detail. */
+/**
+ * The reason for a failed connection, in words, by the system's error code. The code itself stays in the fault's
+ * detail.
+ */
 const REASONS: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'the connection was refused',
   ECONNRESET: 'the connection was lost',
@@ -43,7 +47,10 @@ const REASONS: Readonly<Record<string, string>> = {
   EAI_AGAIN: 'its name cannot be looked up now',
 };
 
-/** The error of a request without an answer, or with a part of one. `relay`: the host, for the sentence. */
+/**
+ * Returns the error for a request that received no answer, or only part of one. `relay`: the host name for the
+ * sentence.
+ */
 export function noAnswer(relay: string, error: unknown): RelayError {
   const { code = '', message } = error as { code?: string; message: string };
   if (CERTIFICATE.test(code)) return new RelayError('relay_cert', { detail: message }, { cause: error });
@@ -56,9 +63,11 @@ export interface RefusedAnswer {
   body: Buffer;
 }
 
-/** The error that an answer with another status than expected means. Only the relay itself answers with problem documents. */
+/**
+ * Returns the error for an answer with an unexpected HTTP status. Only the relay itself answers with problem documents.
+ */
 export function refused(relay: string, { status, headers, body }: RefusedAnswer): RelayError {
-  const retryAfterMs = retryAfter(headers['retry-after']);
+  const retryAfterMs = parseRetryAfter(headers['retry-after'], Date.now());
   const problem = Problem.safeParse(parseJson(body));
   if (problem.success) {
     const { code, params, requestId } = problem.data;
@@ -70,13 +79,13 @@ export function refused(relay: string, { status, headers, body }: RefusedAnswer)
   return new RelayError('relay_not_tidemark', { relay });
 }
 
-/** In ms. The relay writes seconds; a date comes from something else and is ignored. */
-function retryAfter(value: unknown): number | null {
-  const seconds = typeof value === 'string' && /^\d{1,6}$/.test(value) ? Number(value) : null;
-  return seconds === null ? null : seconds * 1000;
-}
+/**
+ * Faults after which the bytes of a download are of no use. They are no progress: the same download would begin again at
+ * once.
+ */
+const DISCARDS = new Set<ErrorCode>(['snapshot_corrupt', 'snapshot_gone', 'epoch_changed']);
 
-/** A thrown error as the machine takes it. `progressed`: something was gained before. */
+/** Converts a thrown error to the machine's form. `progressed`: whether the work made progress before it failed. */
 export function failureOf(error: TidemarkError, progressed: boolean): Failure {
   const relay = error instanceof RelayError ? error : null;
   const cause = error.cause instanceof Error ? error.cause.message : undefined;
@@ -88,11 +97,14 @@ export function failureOf(error: TidemarkError, progressed: boolean): Failure {
       ...(relay?.requestId === undefined ? {} : { requestId: relay.requestId }),
     },
     retryAfterMs: relay?.retryAfterMs ?? null,
-    progressed,
+    progressed: progressed && !DISCARDS.has(error.code),
   };
 }
 
-/** Undefined when the bytes are not JSON: no schema accepts that, so the caller's code decides what it means. */
+/**
+ * Parses JSON. Returns undefined when the bytes are not JSON. No schema accepts undefined, so the caller's own check
+ * then reports the error.
+ */
 export function parseJson(body: Buffer): unknown {
   try {
     return JSON.parse(body.toString('utf8'));

@@ -17,7 +17,7 @@ import type { Secret } from './secret.ts';
 
 /** How long the relay may take to begin an answer, ms. */
 export const ANSWER_MS = 10_000;
-/** How long an answer may pause, ms. */
+/** The longest pause within an answer, ms. */
 const IDLE_MS = 60_000;
 /** Upper bound on an answer other than a page or a snapshot, bytes. */
 export const MAX_JSON_BYTES = 4 * 1024 * 1024;
@@ -43,13 +43,13 @@ export interface RelayAddress {
   version: string;
 }
 
-/** Observes a request. */
+/** Observes the progress of a request. */
 export interface Transfer {
-  /** Called with the size of everything that arrives, bytes. */
+  /** Called with the number of bytes that have just arrived. */
   received(bytes: number): void;
-  /** When the request in flight gives up, ms since 1970; null: none is in flight. */
+  /** Called with the time at which the request gives up, ms since 1970. Null: no request is in flight. */
   deadline(at: number | null): void;
-  /** Totals of all pages of a compacted transaction. */
+  /** Called with the totals of all pages of a compacted transaction. */
   compacted?(totals: { changes: number; bytes: number }): void;
 }
 
@@ -57,17 +57,17 @@ export interface Request {
   query?: Record<string, string | number | undefined>;
   headers?: Record<string, string>;
   signal: AbortSignal;
-  /** How long the answer may take to begin, ms. */
+  /** How long the relay may take to begin the answer, ms. */
   answerMs?: number;
   transfer?: Transfer;
-  /** Sent as JSON, by POST. */
+  /** The body of a POST request, sent as JSON. */
   body?: unknown;
 }
 
 export type Answer = AxiosResponse<Readable>;
 
 export class RelayTransport {
-  /** For error messages. */
+  /** The relay's host name, for error messages. */
   readonly host: string;
   readonly #http: AxiosInstance;
   readonly #agents: (http.Agent | https.Agent)[];
@@ -86,7 +86,7 @@ export class RelayTransport {
         [HEADERS.terminal]: version,
       },
       maxRedirects: 0,
-      // Answers are decoded here, with a bound on their size and off the thread.
+      // This class decodes answers itself, so that it can limit their size and decode off the main thread.
       decompress: false,
       responseType: 'stream',
       validateStatus: () => true,
@@ -97,10 +97,10 @@ export class RelayTransport {
     for (const agent of this.#agents) agent.destroy();
   }
 
-  /** Sends a request and waits until its answer begins. */
+  /** Sends a request and waits until the answer begins. */
   async send(path: string, request: Request): Promise<Answer> {
     const { answerMs = ANSWER_MS, signal, transfer } = request;
-    // Only the beginning of the answer has this limit: its body may take longer on a slow link, as long as it keeps coming.
+    // Only the beginning of the answer has this limit. A body may take longer on a slow link while bytes keep arriving.
     const late = new AbortController();
     const timer = setTimeout(() => late.abort(LATE), answerMs);
     transfer?.deadline(Date.now() + answerMs);
@@ -122,7 +122,10 @@ export class RelayTransport {
     }
   }
 
-  /** The body of an answer, decoded. Throws page_corrupt when it does not have its announced length or coding. */
+  /**
+   * Reads and decodes the body of an answer. Throws `page_corrupt` when it does not have the announced length or
+   * coding.
+   */
   async body(answer: Answer, maxBytes: number, signal: AbortSignal, transfer?: Transfer): Promise<Buffer> {
     const length = Number(answer.headers['content-length'] ?? Number.NaN);
     const bytes = await this.#collect(answer, maxBytes, signal, transfer);
@@ -136,18 +139,18 @@ export class RelayTransport {
     });
   }
 
-  /** The body of an answer to a request that accepts no coding. */
+  /** Reads the body of an answer to a request that accepts no coding. */
   plainBody(answer: Answer, maxBytes: number, signal: AbortSignal): Promise<Buffer> {
     return this.#collect(answer, maxBytes, signal);
   }
 
-  /** Throws the error for an answer with another status than expected. */
+  /** Throws the error for an answer with an unexpected HTTP status. */
   async refuse(answer: Answer, signal: AbortSignal): Promise<never> {
     const body = await this.#collect(answer, MAX_JSON_BYTES, signal);
     throw refused(this.host, { status: answer.status, headers: answer.headers, body });
   }
 
-  /** The chunks of an answer, as they arrive. Throws when the answer pauses too long or ends early. */
+  /** Yields the chunks of an answer as they arrive. Throws when the answer pauses too long or ends early. */
   async *chunks({ data: stream }: Answer, signal: AbortSignal, transfer?: Transfer): AsyncGenerator<Buffer> {
     let idle = false;
     const timer = setTimeout(() => {

@@ -1,6 +1,9 @@
 import { inspect } from 'node:util';
 
-/** A secret that cannot be printed, logged, put into JSON or sent between processes by mistake: it shows itself as `[secret]`. */
+/**
+ * A secret that cannot be printed, logged, written as JSON or sent between processes by mistake: it converts to
+ * `[secret]`.
+ */
 export class Secret {
   readonly #value: string;
 
@@ -8,7 +11,7 @@ export class Secret {
     this.#value = value;
   }
 
-  /** The secret itself. Only the code that sends it may call this. */
+  /** Returns the secret itself. Only the code that sends it to the relay may call this. */
   reveal(): string {
     return this.#value;
   }

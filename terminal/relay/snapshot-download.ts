@@ -2,32 +2,33 @@ import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream, existsSync, readdirSync, rmSync, statfsSync, statSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import path from 'node:path';
-import { PassThrough, type Transform } from 'node:stream';
+import { PassThrough, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import zlib from 'node:zlib';
 import type { SnapshotManifest } from '@tidemark/protocol/api';
 import { diskFullError, TidemarkError } from '@tidemark/protocol/errors';
+import { removeSnapshotFile, snapshotFileOf } from '@tidemark/replica/snapshot-file';
 import { guard } from '@tidemark/table-store/sqlite';
 import type { RelayClient } from './relay-client.ts';
 import type { Transfer } from './relay-transport.ts';
 
 /**
- * Downloads a snapshot beside the replica. It stores the bytes as they arrive, still encoded, under the hash of the finished
- * file, so that a download resumes where it was cut, even after a kill.
+ * Downloads a snapshot into the replica's folder. It stores the encoded bytes in a file named after the hash of the
+ * finished snapshot. A later download, even after a kill, continues that file.
  *
- * Order: check the disk space. Receive, store, hash and decode in one pass. Compare the hash. Only then may the decoded file
- * be used.
+ * Order: check the disk space. Receive, store, hash and decode in one pass, into no more than the bytes that the manifest
+ * names. Compare the hash. Only then may the decoded file be used.
  */
 
 /** Free bytes that a download must leave on the disk. */
 const SPARE_BYTES = 16 * 1024 * 1024;
 
-/** Size of the pieces in which decoded bytes are written. */
+/** Size of each write of decoded bytes. */
 const CHUNK_BYTES = 512 * 1024;
 
 type Coding = SnapshotManifest['codings'][number];
 
-/** A download and the part of it that is stored. */
+/** A download, and how much of it is stored. */
 interface Partial {
   manifest: SnapshotManifest;
   coding: Coding;
@@ -35,7 +36,7 @@ interface Partial {
   storedBytes: number;
 }
 
-/** `stored` reports the stored size so far, bytes. */
+/** `stored`: called with the stored size so far, bytes. */
 export interface DownloadTransfer extends Transfer {
   stored(bytes: number): void;
 }
@@ -47,20 +48,20 @@ export class SnapshotDownload {
     this.#database = database;
   }
 
-  /** The decoded SQLite file, once `fetch` has resolved. */
+  /** The path of the decoded SQLite file. It exists once `fetch` has resolved. */
   get file(): string {
-    return `${this.#database}.snapshot`;
+    return snapshotFileOf(this.#database);
   }
 
-  /** The size of the download, bytes, and how much of it is stored. */
+  /** Returns the size of the download and its stored part, bytes. */
   progress(manifest: SnapshotManifest): { here: number; total: number } {
     const coding = choose(manifest);
     return { here: this.#partial(manifest, coding).storedBytes, total: coding.bytes };
   }
 
   /**
-   * Downloads, verifies and decodes a snapshot. Throws snapshot_corrupt (and removes the stored part), disk_full, RelayErrors,
-   * `cancelled`.
+   * Downloads, verifies and decodes a snapshot. Throws `snapshot_corrupt` (after removing the stored part),
+   * `disk_full`, RelayErrors, `cancelled`.
    */
   async fetch(
     relay: RelayClient,
@@ -71,13 +72,20 @@ export class SnapshotDownload {
     const coding = choose(manifest);
     const partial = this.#partial(manifest, coding);
     this.#clear(partial.file);
-    // The decoded file, and the replica that is built from it.
+    // The disk needs space for the decoded file and for the replica that is built from it.
     this.#requireSpace(coding.bytes - partial.storedBytes + 2 * manifest.bytes);
-    await guarded(partial.file, () => this.#receive(relay, partial, signal, transfer));
+    try {
+      await guarded(partial.file, () => this.#receive(relay, partial, signal, transfer));
+    } catch (error) {
+      removeSnapshotFile(this.file);
+      // A stored part that fills the disk would keep the replica from being opened.
+      if (error instanceof TidemarkError && error.code === 'disk_full') this.#clear();
+      throw error;
+    }
     rmSync(partial.file, { force: true });
   }
 
-  /** Removes the files of all downloads but `keep`. */
+  /** Removes the files of all downloads except `keep`. */
   #clear(keep?: string): void {
     const folder = path.dirname(this.#database);
     const mine = [`${path.basename(this.#database)}.download-`, `${path.basename(this.#database)}.snapshot`];
@@ -98,7 +106,7 @@ export class SnapshotDownload {
     if (free < needed + SPARE_BYTES) throw diskFullError(free, needed + SPARE_BYTES);
   }
 
-  /** It re-reads the part that an earlier download stored, because the hash covers the entire file. */
+  /** Reads the stored part again first, because the hash covers the entire file. */
   async #receive(
     relay: RelayClient,
     { manifest, coding, file: partial, storedBytes: here }: Partial,
@@ -134,14 +142,15 @@ export class SnapshotDownload {
       await pipeline(
         encoded,
         decoderOf(coding),
+        limitTo(manifest.bytes),
         createWriteStream(this.file, { highWaterMark: CHUNK_BYTES, flush: true }),
         { signal },
       );
     } catch (error) {
       if (signal.aborted) throw new TidemarkError('cancelled');
-      // Codes of zlib and zstd for bytes that cannot be decoded.
+      // Error codes of zlib and zstd for bytes that cannot be decoded.
       const code = String((error as { code?: unknown }).code);
-      if (/^(Z_|ZSTD_)/.test(code)) throw corrupt(error);
+      if (/^(Z_|ZSTD_)/.test(code) || error instanceof TooLarge) throw corrupt(error);
       throw error;
     } finally {
       await file.close();
@@ -156,7 +165,22 @@ function decoderOf({ coding }: Coding): Transform {
   return coding === 'gzip' ? zlib.createGunzip(options) : new PassThrough();
 }
 
-/** The smallest coding that this runtime can decode. Throws page_invalid when there is none. */
+/** Thrown when the decoded bytes exceed the size that the manifest names. */
+class TooLarge extends Error {}
+
+/** Passes on at most `bytes` bytes, and fails with {@link TooLarge} at the next one. A few kB may decode to many GB. */
+function limitTo(bytes: number): Transform {
+  let passed = 0;
+  return new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      passed += chunk.length;
+      if (passed > bytes) done(new TooLarge(`the copy decodes to more than ${bytes} bytes`));
+      else done(null, chunk);
+    },
+  });
+}
+
+/** Returns the smallest form of the snapshot that this runtime can decode. Throws `page_invalid` when there is none. */
 function choose(manifest: SnapshotManifest): Coding {
   const can = manifest.codings.filter(
     ({ coding }) => coding !== 'zstd' || typeof zlib.createZstdDecompress === 'function',
@@ -167,7 +191,7 @@ function choose(manifest: SnapshotManifest): Coding {
   return best;
 }
 
-/** Errors of the file system get codes. */
+/** Converts errors of the file system to coded errors. */
 async function guarded(file: string, work: () => Promise<void>): Promise<void> {
   try {
     await work();

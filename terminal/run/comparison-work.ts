@@ -4,7 +4,9 @@ import { compare } from '../comparison/comparer.ts';
 import type { EventOf } from '../machine/event.ts';
 import { type EffectOf, logDropped, publishBeforeBlocking, type ReadySite, transferTo, type WorkDeps } from './site.ts';
 
-/** Compares the replica with a snapshot, keeps the differences until the machine orders the repair, and writes it. */
+/**
+ * Compares the replica with a snapshot, and keeps the differences until the machine orders the repair that writes them.
+ */
 export class ComparisonWork {
   readonly #deps: WorkDeps;
   #found: Repair | null = null;

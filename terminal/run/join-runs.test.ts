@@ -5,7 +5,7 @@ import { joinRuns } from './join-runs.ts';
 
 const epoch = Epoch.parse('aaaaaaaa');
 
-/** A run that pulled one inserted row of `table` while it followed the relay. */
+/** Returns a run that followed the relay and pulled one inserted row of `table`. */
 const run = (id: string, startedAt: number, from: number, table = 'item'): Run => ({
   id,
   startedAt,
@@ -27,7 +27,7 @@ const run = (id: string, startedAt: number, from: number, table = 'item'): Run =
   fault: null,
 });
 
-test('joins runs that follow the relay within a minute', () => {
+test('joins runs that follow the relay and begin within a minute', () => {
   const joined = joinRuns(joinRuns(run('a', 0, 1), run('b', 30_000, 2)), run('c', 60_000, 3, 'sale'));
   expect(joined).toMatchObject({
     id: 'a',
@@ -52,6 +52,6 @@ test.each([
   ['failed', run('a', 0, 1), { outcome: 'failed' as const }],
   ['by a snapshot', run('a', 0, 1), { snapshot: 'cheaper' as const }],
   ['with a comparison', run('a', 0, 1), { differences: [] }],
-])('keeps a run separately: %s', (_, before, change) => {
+])('keeps a run separate: %s', (_, before, change) => {
   expect(joinRuns(before, { ...run('b', 1000, 2), ...change })).toBeNull();
 });

@@ -1,10 +1,13 @@
 import type { Run } from '@tidemark/protocol/run';
 import { addCounts, addTables } from './table-counts.ts';
 
-/** Runs that follow the relay are kept as one when they begin within this time, ms: else each transaction would be a line of the history. */
+/**
+ * Runs that follow the relay and begin within this time of each other, ms, become one run. Otherwise each transaction
+ * would add a line to the history.
+ */
 const JOINED_MS = 60_000;
 
-/** The run before and this one as one run; null when this one is kept separately. */
+/** Joins a run to the previous one. Null when the history keeps the runs separately. */
 export function joinRuns(before: Run | null, run: Run): Run | null {
   if (before === null || !follows(before) || !follows(run)) return null;
   if (run.startedAt - before.startedAt > JOINED_MS) return null;
@@ -20,7 +23,7 @@ export function joinRuns(before: Run | null, run: Run): Run | null {
   };
 }
 
-/** Whether a run only pulled changes while it followed the relay. */
+/** Whether a run only pulled changes while following the relay. */
 function follows({ trigger, outcome, snapshot, differences }: Run): boolean {
   return trigger === 'watch' && outcome === 'done' && snapshot === null && differences === undefined;
 }

@@ -1,12 +1,15 @@
 import type { Progress } from '@tidemark/status/facts';
 
-/** Measures how fast a count grows, from its last points, and foretells when it reaches its total. */
+/** Measures how fast a count grows, from its latest points, and estimates when it reaches its total. */
 
-/** Points are at least this far apart, ms. */
+/** Shortest interval between points, ms. */
 const GAP_MS = 500;
-/** How many points are kept: rates are those of the last seconds. */
+/** How many points to keep, so that the rate is that of the last seconds. */
 const MAX_POINTS = 20;
-/** An end is foretold only after this time, ms, with this many points, and when their rates vary no more than this. */
+/**
+ * Conditions for an estimate: at least this time, ms, at least this many points, and at most this variation between
+ * their rates.
+ */
 const TRUSTED_AFTER_MS = 5_000;
 const TRUSTED_POINTS = 4;
 const TRUSTED_VARIATION = 0.5;
@@ -20,7 +23,7 @@ export class Meter {
     this.#points = [{ at: now, done }];
   }
 
-  /** Times are ms since 1970. */
+  /** Adds a point. `now`: ms since 1970. */
   count(now: number, done: number): void {
     const last = this.#points.at(-1);
     if (last && now - last.at < GAP_MS) return;
@@ -28,7 +31,7 @@ export class Meter {
     if (this.#points.length > MAX_POINTS) this.#points.shift();
   }
 
-  /** The rate, per second, and the seconds left; null while they cannot be trusted. */
+  /** Returns the rate, per second, and the seconds left. Each is null while it cannot be trusted. */
   read(now: number, done: number, total: number): Pick<Progress, 'rate' | 'etaS'> {
     const first = this.#points[0];
     const spanMs = first ? now - first.at : 0;

@@ -17,16 +17,19 @@ import {
 
 /** Fetches pages and applies them to the replica. */
 
-/** A pull of at most this many transactions to a chosen target counts them by the relay's list. */
+/**
+ * For a pull of at most this many transactions to a chosen target, the relay's list of transactions supplies the
+ * totals.
+ */
 const MAX_LISTED = 500;
-/** A transaction of this size, bytes as pages, takes a moment to be applied as one. */
+/** Size of a transaction that takes noticeably long to apply, in bytes of its pages. */
 const LONG_APPLY_BYTES = 8 * 1024 * 1024;
 
 export async function fetchPage(
   { plan, start, fresh }: EffectOf<'fetch'>,
   { state, relay, record, signal }: ReadySite,
 ): Promise<EventOf<'fetched'>> {
-  // The relay answers that it builds compacted pages: it is alive, though no data arrives.
+  // The relay answers that it is still building compacted pages, so it is alive although no data arrives.
   if (state.at === 'pulling' && buildingSince(state.next) !== null) record?.addReceived(0, Date.now());
   const content = await relay.page(plan, start, fresh, signal, transferTo(record));
   return { type: 'fetched', page: { start, next: content.trailer.next, content } };
@@ -39,7 +42,7 @@ export async function applyPage(
 ): Promise<EventOf<'applied'>> {
   const { book, publisher } = deps;
   if (state.at === 'pulling' && state.next.is === 'requested') {
-    // Let the request for the next page leave first, so that the page travels while this one is written.
+    // Let the request for the next page leave first, so that the page is in flight while this one is written.
     await new Promise((resolve) => setImmediate(resolve));
     throwIfAborted(signal);
   }
@@ -64,7 +67,7 @@ export async function applyPage(
   return { type: 'applied', cursor: applied.cursor, start: startOf(replica) };
 }
 
-/** Drops the parts kept of a compacted transaction. */
+/** Drops the kept parts of a compacted transaction. */
 export function dropKeptParts({ replica }: ReadySite): EventOf<'applied'> {
   replica.spool.discard();
   const { cursor } = replica.cursorState();
@@ -72,13 +75,16 @@ export function dropKeptParts({ replica }: ReadySite): EventOf<'applied'> {
   return { type: 'applied', cursor, start: startOf(replica) };
 }
 
-/** Starts the progress of a pull. Its totals are the relay's count up to the head, or the sum of its list for a chosen target. */
+/**
+ * Starts the progress of a pull. Its totals are the relay's count up to the head or, for a chosen target, the sum over
+ * the relay's list of transactions.
+ */
 export function startPageProgress(plan: PullPlan, site: Site, { book, log }: WorkDeps): void {
   const { relay, replica, record, signal } = site;
   const { cursor } = site.state;
   const { probe, waiting } = book;
   const counted = probe?.status.head?.seq === plan.target && probe.for?.seq === cursor?.seq ? waiting : null;
-  // Parts kept for the other kind of pages are about to be dropped.
+  // The replica is about to drop parts that it kept from the other kind of pages.
   const continues = replica !== null && (replica.spool.compactionTarget() !== null) === (plan.kind === 'compacted');
   const earlierBytes = continues ? replica.spool.sizeBytes() : 0;
   record?.startPages({ changes: counted?.changes ?? 0, bytes: counted?.bytes ?? 0 }, earlierBytes, Date.now());
@@ -93,5 +99,5 @@ export function startPageProgress(plan: PullPlan, site: Site, { book, log }: Wor
   );
 }
 
-/** Whether a page completes the transaction of which parts are kept. */
+/** Whether a page completes the transaction whose first parts the replica keeps. */
 const completesKeptParts = ({ start, next }: ArrivedPage): boolean => start.part > 0 && next.seq > start.seq;

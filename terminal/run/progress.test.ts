@@ -11,8 +11,8 @@ const manifest = {
   ],
 } as SnapshotManifest;
 
-describe('pages', () => {
-  test('count changes and bytes, and never show more changes than the total', () => {
+describe('the progress of pages', () => {
+  test('counts changes and bytes, and never shows more changes than the total', () => {
     const progress = new PageProgress({ changes: 10, bytes: 100 }, 0, NOW);
     progress.addPage({ transactions: 1, table: 'item' }, { changes: 6, bytes: 60 }, NOW);
     expect(progress.read(NOW)).toMatchObject({ done: 6, total: 10, bytes: 60, bytesTotal: 100, table: 'item' });
@@ -20,14 +20,15 @@ describe('pages', () => {
     expect(progress.read(NOW)).toMatchObject({ done: 10, bytes: 110, table: 'item' });
   });
 
-  test('count earlier pages by their share of the bytes', () => {
+  test('counts pages of an earlier run in proportion to their bytes', () => {
     const progress = new PageProgress({ changes: 0, bytes: 0 }, 50, NOW);
     progress.setTotals({ changes: 10, bytes: 100 });
     expect(progress.read(NOW)).toMatchObject({ done: 5, bytes: 50 });
   });
 
-  // The parts of a large transaction arrive first and are written with the last one: written changes count, not received ones.
-  test('count written changes while kept parts are applied', () => {
+  // The parts of a large transaction arrive first and are written with the last one, so the test counts written
+  // changes.
+  test('counts written changes while kept parts are applied', () => {
     const progress = new PageProgress({ changes: 30, bytes: 300 }, 0, NOW);
     progress.addPage({ transactions: 1, table: 'item' }, { changes: 10, bytes: 100 }, NOW);
     progress.addPage({ transactions: 0, table: null }, { changes: 10, bytes: 100 }, NOW);
@@ -40,7 +41,7 @@ describe('pages', () => {
   });
 });
 
-test('a snapshot shows the table that the estimated row belongs to', () => {
+test('a snapshot shows the table that contains the estimated row', () => {
   const progress = new SnapshotProgress(manifest, 0, 1000, NOW);
   expect(progress.read(NOW)).toMatchObject({ done: 0, total: 300, table: 'item', tableIndex: 1, tableCount: 2 });
   progress.setHere(500, NOW);
@@ -49,7 +50,7 @@ test('a snapshot shows the table that the estimated row belongs to', () => {
   expect(progress.read(NOW)).toMatchObject({ done: 300, table: 'sale' });
 });
 
-test('a comparison counts rows of the replica, a repair the rows that differed', () => {
+test('a comparison counts rows of the replica, and a repair counts rows that differed', () => {
   const comparison = new ComparisonProgress(manifest, NOW);
   expect(comparison.read(NOW)).toMatchObject({ table: null, tableIndex: 0 });
   comparison.addRows('sale', 120, NOW);

@@ -4,8 +4,8 @@ import type { Progress } from '@tidemark/status/facts';
 import { Meter } from './meter.ts';
 
 /**
- * How far the parts of a run are: pages, a snapshot, a comparison, a repair. Each part counts in its own unit and has a
- * meter of its own, because their speeds have nothing in common. All times are ms since 1970.
+ * Measures the progress of the parts of a run: pages, a snapshot, a comparison, a repair. Each part has its own unit
+ * and its own meter, because their speeds are unrelated. All times are ms since 1970.
  */
 
 /** The progress of one part of a run. */
@@ -18,29 +18,32 @@ export interface Measured {
   read(now: number): Measure;
 }
 
-/** Changes and bytes of pages, before compression. 0: not known. */
+/** Number of changes, and bytes of pages before compression. 0: unknown. */
 export interface PageTotals {
   changes: number;
   bytes: number;
 }
 
 /**
- * Pages. Parts of a transaction that continues in the next page are kept and applied with its last part, which may take
- * a while: meanwhile progress counts the changes that are written.
+ * The progress of pages. The replica keeps the parts of a transaction that spans pages, and applies them with its last
+ * part. That may take a while, so meanwhile the progress counts written changes.
  */
 export class PageProgress implements Measured {
   #totals: PageTotals = { changes: 0, bytes: 0 };
-  /** Received by an earlier run. */
+  /** Pages that an earlier run received. */
   readonly #earlier: PageTotals;
   #received: PageTotals = { changes: 0, bytes: 0 };
-  /** Changes applied, of those received by this run and by the earlier one. */
+  /** Number of changes applied, including those that an earlier run received. */
   #appliedChanges = 0;
-  /** Changes written of the transaction that is being applied from kept parts; null: none is. */
+  /**
+   * Number of changes written so far of the transaction whose kept parts are being applied. Null when there is no such
+   * transaction.
+   */
   #writtenChanges: number | null = null;
   #table: string | null = null;
   #meter: Meter;
 
-  /** `earlierBytes`: kept by an earlier run. */
+  /** `earlierBytes`: size of the pages that an earlier run received. */
   constructor(totals: PageTotals, earlierBytes: number, now: number) {
     this.#earlier = { changes: 0, bytes: earlierBytes };
     this.#meter = new Meter(now, 0);
@@ -50,11 +53,11 @@ export class PageProgress implements Measured {
   setTotals(totals: PageTotals): void {
     this.#totals = totals;
     const { changes, bytes } = totals;
-    // The earlier run's pages were not counted by changes: assume their share of the bytes.
+    // The number of changes in the earlier run's pages is unknown. Assume that it is proportional to their bytes.
     this.#earlier.changes = bytes > 0 ? Math.floor((changes * Math.min(this.#earlier.bytes, bytes)) / bytes) : 0;
   }
 
-  /** A page was saved. `transactions`: how many it completed; `table`: the last one that it changed. */
+  /** Adds a saved page. `transactions`: how many it completed. `table`: the last table that it changed. */
   addPage(page: { transactions: number; table: string | null }, received: PageTotals, now: number): void {
     const { changes, bytes } = this.#received;
     this.#received = { changes: changes + received.changes, bytes: bytes + received.bytes };
@@ -65,7 +68,7 @@ export class PageProgress implements Measured {
     this.#meter.count(now, this.#received.changes);
   }
 
-  /** Changes of a transaction of kept parts were written. */
+  /** Adds written changes of a transaction whose parts were kept. */
   addWritten(changes: number, now: number): void {
     if (this.#writtenChanges === null) this.#meter = new Meter(now, 0);
     this.#writtenChanges = (this.#writtenChanges ?? 0) + changes;
@@ -97,7 +100,7 @@ export class PageProgress implements Measured {
   }
 }
 
-/** A snapshot that is being downloaded. Rows are estimated from its bytes. */
+/** The progress of a snapshot download. The number of rows is estimated from the bytes. */
 export class SnapshotProgress implements Measured {
   readonly #manifest: SnapshotManifest;
   /** Size of the download, bytes. */
@@ -137,7 +140,7 @@ export class SnapshotProgress implements Measured {
     return Math.floor((this.#manifest.rows * Math.min(this.#here, this.#total)) / this.#total);
   }
 
-  /** The table that the last estimated row belongs to. */
+  /** The index of the table that contains the last estimated row. */
   get #tableIndex(): number {
     const { tables } = this.#manifest;
     let rows = this.#rows;
@@ -149,7 +152,7 @@ export class SnapshotProgress implements Measured {
   }
 }
 
-/** A comparison, which reads each row of the replica. */
+/** The progress of a comparison, which reads each row of the replica. */
 export class ComparisonProgress implements Measured {
   readonly #total: number;
   readonly #tables: string[];
@@ -184,7 +187,7 @@ export class ComparisonProgress implements Measured {
   }
 }
 
-/** A repair, which is written in one step. */
+/** The progress of a repair, which is written in one step. */
 export class RepairProgress implements Measured {
   readonly #total: number;
   readonly #tableCount: number;

@@ -17,7 +17,7 @@ import {
 import { addTables, totalOf } from './table-counts.ts';
 
 /**
- * Records a run under way: its progress now, and the run for the history when it ends.
+ * Records a run under way: its present progress and, when it ends, the run for the history.
  *
  * It observes and decides nothing. All times are ms since 1970.
  */
@@ -26,7 +26,7 @@ export class RunRecord {
   #stage: Progress['stage'] = 'preparing';
   #part: Measured;
   #tables: Counts[] = [];
-  /** As they came over the network. */
+  /** Bytes received over the network. */
   #bytes = 0;
   #lastDataAt: number;
   #deadlineAt: number | null = null;
@@ -38,35 +38,35 @@ export class RunRecord {
     this.#lastDataAt = run.startedAt;
   }
 
-  /** Bytes arrived, or with 0 another sign of life of the relay. */
+  /** Adds bytes that arrived. 0: the relay showed that it is alive without sending data. */
   addReceived(bytes: number, now: number): void {
     this.#bytes += bytes;
     this.#lastDataAt = now;
   }
 
-  /** When the request in flight gives up; null: none is in flight. */
+  /** Sets when the request in flight gives up. Null: none is in flight. */
   setDeadline(at: number | null): void {
     this.#deadlineAt = at;
   }
 
-  /** The relay is asked for a snapshot, or prepares it. */
+  /** The run asks for a snapshot, or the relay prepares it. */
   startPreparing(now: number): void {
     this.#stage = 'preparing';
     this.#lastDataAt = now;
   }
 
-  /** Pages follow. `earlierBytes`: kept by an earlier run. */
+  /** The run begins to pull pages. `earlierBytes`: size of the pages that an earlier run received. */
   startPages(totals: PageTotals, earlierBytes: number, now: number): void {
     this.#enter('applying', new PageProgress(totals, earlierBytes, now));
     this.#lastDataAt = now;
   }
 
-  /** The totals of the pages have become known. */
+  /** Sets the totals of the pages, once they are known. */
   setPageTotals(totals: PageTotals): void {
     if (this.#part instanceof PageProgress) this.#part.setTotals(totals);
   }
 
-  /** A page was saved. `received`: its changes, and its bytes before compression. */
+  /** Adds a saved page. `received`: its changes, and its bytes before compression. */
   addPage({ tables, transactions }: AppliedPage, received: PageTotals, now: number): void {
     this.#tables = addTables(this.#tables, tables);
     this.#stage = 'applying';
@@ -74,15 +74,15 @@ export class RunRecord {
       this.#part.addPage({ transactions, table: tables.at(-1)?.name ?? null }, received, now);
   }
 
-  /** Changes of a transaction whose parts were kept are written. */
+  /** Adds written changes of a transaction whose parts were kept. */
   addWritten(changes: number, now: number): void {
     if (this.#part instanceof PageProgress) this.#part.addWritten(changes, now);
     this.#lastDataAt = now;
   }
 
-  /** `here` of `total` bytes of a snapshot have arrived. */
+  /** Sets how many bytes of a snapshot have arrived: `here` of `total`. */
   setDownloaded(manifest: SnapshotManifest, here: number, total: number, now: number): void {
-    // A download that was interrupted is measured again: the pause is none of its speed.
+    // A resumed download gets a new meter, so that the interruption does not lower its speed.
     if (this.#stage === 'downloading' && this.#part instanceof SnapshotProgress) this.#part.setHere(here, now);
     else this.#enter('downloading', new SnapshotProgress(manifest, here, total, now));
   }
@@ -109,13 +109,13 @@ export class RunRecord {
     this.#lastDataAt = now;
   }
 
-  /** Rows of a table of the replica were compared. */
+  /** Adds rows of the replica that were compared. */
   addCompared(table: string, rows: number, now: number): void {
     if (this.#part instanceof ComparisonProgress) this.#part.addRows(table, rows, now);
     this.#lastDataAt = now;
   }
 
-  /** The result of a comparison that came to its end. */
+  /** Sets the result of a comparison that was completed. */
   setDifferences(differences: Difference[]): void {
     if (this.#comparison) this.#comparison.differences = differences;
   }
@@ -129,7 +129,7 @@ export class RunRecord {
     if (this.#part instanceof RepairProgress) this.#part.finish();
   }
 
-  /** `waitingFor`: the stage to show instead, while pages are awaited and none is applied. */
+  /** Returns the progress. `waitingFor`: the stage to show instead while the run waits for pages and applies none. */
   progress(run: RunState, waitingFor: Progress['stage'] | null, now: number): Progress {
     return {
       runId: run.id,
@@ -142,7 +142,7 @@ export class RunRecord {
     };
   }
 
-  /** The run as the history keeps it. `left`: changes still waiting; null: not known. */
+  /** Returns the run for the history. `left`: number of changes still waiting. Null: unknown. */
   toRun(
     run: RunState,
     outcome: Run['outcome'],
@@ -151,15 +151,15 @@ export class RunRecord {
   ): Run {
     const snapshot = run.basis.by === 'snapshot' ? run.basis.reason : null;
     const differences = this.#comparison?.differences ?? null;
-    // Pages that hold nothing for this terminal only move its cursor.
-    const nothingCame = this.#tables.length === 0 && snapshot === null && differences === null;
+    // Pages without rows for this terminal only move its cursor.
+    const isUnchanged = this.#tables.length === 0 && snapshot === null && differences === null;
     return {
       id: run.id,
       startedAt: run.startedAt,
       endedAt: now,
       trigger: run.request.trigger,
       mode: run.request.mode,
-      outcome: outcome === 'done' && nothingCame ? 'nothing-new' : outcome,
+      outcome: outcome === 'done' && isUnchanged ? 'nothing-new' : outcome,
       from: run.from,
       to,
       snapshot,

@@ -11,18 +11,20 @@ import type { Transfer } from '../relay/relay-transport.ts';
 import type { SnapshotDownload } from '../relay/snapshot-download.ts';
 import type { RunRecord } from './run-record.ts';
 
-/** Context of the work of a run: relay, replica, record and signal, and where results go. */
+/**
+ * The context in which the work of a run takes place: relay, replica, record and signal, and the receivers of results.
+ */
 
-/** An effect that takes time. Its name is the name of the work. */
+/** An effect that takes time. The work has the same name as the effect. */
 export type WorkEffect = Extract<Effect, { do: Exclude<Work, 'open'> }>;
 export type EffectOf<W extends WorkEffect['do']> = Extract<WorkEffect, { do: W }>;
 
-/** The state of things when a piece of work begins. */
+/** The agent's state at the moment when a piece of work begins. */
 export interface Site {
   state: State;
   relay: RelayClient | null;
   replica: Replica | null;
-  /** Record of the run that the work is for; null: a poll. */
+  /** The record of the run that needs the work. Null for a poll. */
   record: RunRecord | null;
   signal: AbortSignal;
 }
@@ -34,7 +36,7 @@ export interface WorkDeps {
   download: SnapshotDownload;
   publisher: FactPublisher;
   log: Log;
-  /** Called after each status of the relay; ms since 1970. */
+  /** Called after each status answer of the relay. `now`: ms since 1970. */
   onStatus(now: number): void;
 }
 
@@ -43,18 +45,20 @@ export function throwIfAborted(signal: AbortSignal): void {
   if (signal.aborted) throw new TidemarkError('cancelled');
 }
 
-/** Publishes the facts before work that keeps the thread busy. Throws `cancelled` when the run was cancelled meanwhile. */
+/**
+ * Publishes the facts before work that keeps the thread busy. Throws `cancelled` when the run was cancelled meanwhile.
+ */
 export async function publishBeforeBlocking({ publisher }: WorkDeps, signal: AbortSignal): Promise<void> {
   await publisher.publishNow();
   throwIfAborted(signal);
 }
 
-/** Indexes and triggers of other programs that had to be dropped. */
+/** Logs the indexes and triggers of other programs that were dropped. */
 export function logDropped({ log }: WorkDeps, names: string[]): void {
   if (names.length > 0) log('warn', 'objects.dropped', { names });
 }
 
-/** Records the progress of a request. */
+/** Returns an observer that records the progress of a request. */
 export function transferTo(record: RunRecord | null): Transfer {
   return {
     received: (bytes) => record?.addReceived(bytes, Date.now()),
@@ -63,7 +67,7 @@ export function transferTo(record: RunRecord | null): Transfer {
   };
 }
 
-/** Where the next page of a replica starts. */
+/** Returns where the next page of a replica starts. */
 export function startOf(replica: Replica): Start {
   const { start } = replica.cursorState();
   const compactedTo = replica.spool.compactionTarget();

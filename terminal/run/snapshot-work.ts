@@ -11,7 +11,7 @@ import {
   type WorkDeps,
 } from './site.ts';
 
-/** Gets a snapshot and installs it in the replica. */
+/** Downloads a snapshot and installs it in the replica. */
 
 export async function requestManifest(
   { state, relay, record, signal }: ReadySite,
@@ -21,7 +21,7 @@ export async function requestManifest(
   return { type: 'manifest', manifest: await relay.manifest(oldestUseful(state, deps), signal) };
 }
 
-/** `onGain`: called when something arrived that was not here before. */
+/** `onGain`: called when new bytes have arrived. */
 export async function downloadSnapshot(
   { manifest }: EffectOf<'download'>,
   { relay, record, signal }: ReadySite,
@@ -53,7 +53,10 @@ export async function installSnapshot(
   return { type: 'installed', cursor, start: startOf(replica) };
 }
 
-/** A snapshot must not be older than the replica; one that replaces changes must be newer. Null: any will do. */
+/**
+ * Returns the oldest acceptable seq of a snapshot: at least the replica's, and past it when the snapshot replaces
+ * changes. Null: any.
+ */
 function oldestUseful(state: State, { book }: WorkDeps): Cursor | null {
   const { cursor } = state;
   const head = book.probe?.status.head;

@@ -1,6 +1,6 @@
 import type { Counts } from '@tidemark/table-store/feed-tables';
 
-/** How many rows a run changed, by table. */
+/** Counts the rows that a run changed, by table. */
 
 type Numbers = Omit<Counts, 'name'>;
 
@@ -13,7 +13,7 @@ export function addCounts(a: Numbers, b: Numbers): Numbers {
   };
 }
 
-/** Adds counts of tables to others, by name. The order is that of the first mention. */
+/** Adds counts to others, table by table. Tables appear in the order of their first change. */
 export function addTables(tables: readonly Counts[], more: readonly Counts[]): Counts[] {
   const sums = new Map(tables.map((table) => [table.name, table]));
   for (const table of more) {
@@ -23,7 +23,7 @@ export function addTables(tables: readonly Counts[], more: readonly Counts[]): C
   return [...sums.values()];
 }
 
-/** The sum over all tables. */
+/** Returns the sum over all tables. */
 export function totalOf(tables: readonly Counts[]): Numbers {
   return tables.reduce<Numbers>(addCounts, { inserted: 0, updated: 0, deleted: 0, truncated: 0 });
 }

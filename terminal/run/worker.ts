@@ -1,5 +1,6 @@
 import type { RelayStatus } from '@tidemark/protocol/api';
-import { asTidemarkError, TidemarkError } from '@tidemark/protocol/errors';
+import { asTidemarkError, type ErrorCode, TidemarkError } from '@tidemark/protocol/errors';
+import { databaseError } from '@tidemark/table-store/database-error';
 import type { Event } from '../machine/event.ts';
 import { failureOf } from '../relay/relay-errors.ts';
 import { ComparisonWork } from './comparison-work.ts';
@@ -11,8 +12,15 @@ import { downloadSnapshot, installSnapshot, requestManifest } from './snapshot-w
 const POLL_S = 30;
 
 /**
- * Does the work that the machine orders, over the network and on the replica. The result of each piece, success or
- * failure, is one event. It decides nothing, and must stop at the next safe point when the site's signal aborts.
+ * Faults after which the terminal has discarded the download, so that it does not count as progress. Otherwise a copy
+ * that is always damaged would be retried without end.
+ */
+const DISCARDING = new Set<ErrorCode>(['snapshot_corrupt', 'disk_full']);
+
+/**
+ * Does the work that the machine requests, over the network and on the replica. Each piece of work results in one
+ * event, for success or failure. The worker decides nothing, and must stop at the next safe point when the site's
+ * signal aborts.
  */
 export class Worker {
   readonly #deps: WorkDeps;
@@ -23,7 +31,10 @@ export class Worker {
     this.#comparison = new ComparisonWork(deps);
   }
 
-  /** Never rejects. The event means nothing once the site's signal has aborted. */
+  /**
+   * Does one piece of work and returns its event. Never rejects. Once the site's signal has aborted, the event has no
+   * meaning.
+   */
   async do(effect: WorkEffect, site: Site): Promise<Event> {
     let progressed = false;
     try {
@@ -33,10 +44,12 @@ export class Worker {
         progressed = true;
       });
     } catch (error) {
-      const fault = asTidemarkError(error);
+      // Reads of the replica happen in many places; damage that one of them meets is named here.
+      const fault = asTidemarkError(site.replica ? databaseError(site.replica.file, error) : error);
       if (fault.code === 'internal' && !site.signal.aborted)
         this.#deps.log('error', 'work.fault', { work: effect.do, detail: fault.message });
-      return { type: 'failed', work: effect.do, ...failureOf(fault, progressed) };
+      const gained = progressed && !DISCARDING.has(fault.code);
+      return { type: 'failed', work: effect.do, ...failureOf(fault, gained) };
     }
   }
 
@@ -54,7 +67,7 @@ export class Worker {
           altered: site.replica.alteredTables().length > 0,
         };
       case 'poll': {
-        // The first answer is needed at once, to show where the replica is.
+        // The first poll must be answered at once, so that the terminal can show its state.
         const waitS = site.state.cursor === null || this.#deps.book.probe === null ? 0 : POLL_S;
         return { type: 'polled', status: await this.#askStatus(waitS, site) };
       }
@@ -82,7 +95,7 @@ export class Worker {
     const { scopes } = replica.cursorState();
     const status = await relay.status({ cursor, scopes }, waitS, signal);
     const heard = Date.now();
-    // The answer to a long poll may be much younger than its request: only its arrival dates it.
+    // The relay may hold a long poll for a long time, so only the arrival of its answer is a valid time.
     this.#deps.book.addStatus(status, cursor, waitS === 0 ? asked : heard, heard);
     this.#deps.onStatus(heard);
     return status;

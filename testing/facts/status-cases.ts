@@ -19,7 +19,7 @@ export const replica = (change: Partial<Facts['replica']>) => ({
 });
 export const HOUR = 3_600_000;
 
-/** Facts in which changes wait, the oldest of them `msAgo` ms old. They have 12 MB, and 3 MB on the network. */
+/** Facts in which changes of 12 MB are waiting, 3 MB on the network. The oldest is `msAgo` ms old. */
 export const waiting = (changes: number, msAgo = 60_000) => {
   const behind = { transactions: Math.ceil(changes / 4), changes, bytes: 12_000_000, oldestAt: at(msAgo) };
   return {

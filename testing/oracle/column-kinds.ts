@@ -1,8 +1,8 @@
 import type { Random } from './random.ts';
 
 /**
- * How the terminal must store a value of a column type. The oracle implements docs/types.md independently of the
- * product.
+ * The form in which the terminal must store a value of a column type. The oracle implements docs/types.md independently
+ * of the product.
  */
 export type Rule = 'integer' | 'boolean' | 'decimal' | 'float' | 'text' | 'timestamptz' | 'timestamp' | 'blob';
 

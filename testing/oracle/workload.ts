@@ -8,7 +8,7 @@ import type { Random } from './random.ts';
 export interface Column {
   name: string;
   kind: Kind;
-  /** Whether schema changes must leave the column alone, because a filter tests it. */
+  /** Whether schema changes must not touch the column, because a filter tests it. */
   fixed?: boolean;
 }
 

@@ -18,11 +18,11 @@ import { clusterTemplate } from './cluster-template.ts';
 export interface PostgresOptions {
   /** The data folder, which `stop` keeps. Default: a temporary folder, which `stop` removes. */
   dataDir?: string;
-  /** Default: `logical`. */
+  /** The server's wal_level. Default: `logical`. */
   walLevel?: 'logical' | 'replica' | 'minimal';
   /** Other server settings, by name. */
   settings?: Record<string, string>;
-  /** Default: a free port. */
+  /** The server's port. Default: a free one. */
   port?: number;
   /**
    * Whether commits survive a crash of the machine (fsync). Default: false. A killed server loses no commits in either
@@ -46,7 +46,10 @@ export interface EmbeddedPostgres {
   stop(mode?: 'fast' | 'immediate'): Promise<void>;
   /** Kills the postmaster, as a crash would. `restart` then runs crash recovery. */
   kill9(): Promise<void>;
-  /** Stops the server if it runs, and starts it with the same port and data. `settings` replace the previous ones. */
+  /**
+   * Stops the server if it runs, and starts it with the same port and data. `settings` changes only the settings that
+   * it names.
+   */
   restart(settings?: Record<string, string>): Promise<void>;
 }
 
@@ -158,7 +161,7 @@ function spawnServer(
     cwd: dataDir,
     env: { PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' },
     stdio: ['ignore', 'pipe', 'pipe'],
-    // A session of its own keeps Ctrl+C from the server: its starter must stop the clients first.
+    // The server gets its own session, so that Ctrl+C does not reach it: its starter must stop the clients first.
     detached: true,
     windowsHide: true,
   });

@@ -32,7 +32,7 @@ export function currentRunFolder(): string {
   return runFolder;
 }
 
-/** Adds `pid` as an owner. The run folder then remains until `pid` has ended too; that process removes it. */
+/** Adds `pid` as an owner. The run folder then remains until that process ends too and removes the folder. */
 export function addOwner(pid: number): void {
   const folder = currentRunFolder();
   owners.push(identityOf(pid));

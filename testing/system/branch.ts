@@ -66,7 +66,7 @@ export class Branch {
     this.wire = wire;
   }
 
-  /** Starts a relay with these settings of the feed, for a terminal with these attributes. */
+  /** Starts a relay with these feed settings, and adds a terminal with these attributes. */
   static async start(feed = '{}', attributes: Record<string, string> = {}): Promise<Branch> {
     const relay = await TestRelay.start(feed, { branch: attributes });
     const way = await FaultProxy.start(relay.url);

@@ -100,7 +100,7 @@ export class System {
     return path.join(this.folder, `${name}.token`);
   }
 
-  /** `attributes`: the terminal's attributes, which filters in relay.yaml name. */
+  /** `attributes`: the terminal's values for the attributes that filters in relay.yaml use. */
   async addToken(role: 'feed' | 'terminal', name: string, attributes: Record<string, string> = {}): Promise<void> {
     const tokens = new Tokens(readConfig(this.config));
     try {

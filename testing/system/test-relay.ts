@@ -33,7 +33,7 @@ export function batchOf(lines: (BatchLine | unknown[])[]): Buffer {
 }
 
 export const position = (n: number): string => n.toString(16).toUpperCase().padStart(16, '0');
-/** Rows in one change line. */
+/** Number of rows in one change line. */
 const LINE_ROWS = 300;
 const AT = '2026-11-23T08:00:00.000000Z';
 
@@ -77,16 +77,17 @@ export class TestRelay {
     const tokens = new Tokens(config);
     const add = (name: string, role: 'feed' | 'terminal', of: string, attributes: Record<string, string> = {}) =>
       tokens.add({ name, role, feed: of, attributes }, new Date());
-    const made: Record<string, string> = {
+    const tokenOf: Record<string, string> = {
       feed: add('feed', 'feed', 'shop'),
       terminal: add('branch-7', 'terminal', 'shop'),
       other: add('branch-8', 'terminal', 'other'),
     };
-    for (const [name, attributes] of Object.entries(terminals)) made[name] = add(name, 'terminal', 'shop', attributes);
+    for (const [name, attributes] of Object.entries(terminals))
+      tokenOf[name] = add(name, 'terminal', 'shop', attributes);
     tokens.close();
-    for (const [name, token] of Object.entries(made)) writeFileSync(path.join(folder, `${name}.token`), token);
+    for (const [name, token] of Object.entries(tokenOf)) writeFileSync(path.join(folder, `${name}.token`), token);
     const events: Event[] = [];
-    return new TestRelay(folder, await listen(config, Date.now, events), made, events);
+    return new TestRelay(folder, await listen(config, Date.now, events), tokenOf, events);
   }
 
   /** Stops the relay, calls `between`, and starts the relay with other settings of the feed and its clock at `now`. */

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 
 /** Environment variables that the agent needs: folders, language, time zone and network proxy. */
-const PASSED = [
+const INHERITED = [
   'PATH',
   'HOME',
   'USERPROFILE',
@@ -30,7 +30,7 @@ const PASSED = [
  */
 export function agentEnv(from: NodeJS.ProcessEnv, packaged: boolean, resources: string): Record<string, string> {
   const env: Record<string, string> = { NODE_ENV: 'production' };
-  for (const name of PASSED) {
+  for (const name of INHERITED) {
     const value = from[name];
     if (value !== undefined) env[name] = value;
   }

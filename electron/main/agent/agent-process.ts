@@ -27,7 +27,7 @@ interface AgentDeps {
   config: () => AgentConfig | null;
 }
 
-/** How long the agent may take to reach a transaction boundary and close its database. */
+/** Time limit for the agent to reach a transaction boundary and close its database. */
 const STOP_MS = 10_000;
 
 const TABLES = { methods: AGENT_METHODS, events: AGENT_EVENTS };

@@ -50,7 +50,7 @@ test.each([
   [{ relayUrl: 'ftp://relay.example' }, 'relayUrl'],
   [{ relayUrl: 'https://me:pass@relay.example' }, 'relayUrl'],
   [{ feed: 'Shop!' }, 'feed'],
-])('an invalid change %j names its field and changes nothing', async (change, field) => {
+])('rejects the invalid change %j, names its field and changes nothing', async (change, field) => {
   const settings = await open();
   await settings.change(SET);
   const before = await readFile(file(), 'utf8');
@@ -75,7 +75,7 @@ test('a pause outlives a restart and a change of settings, and is stored as text
   });
 });
 
-test('drops a slash at the end of the address', async () => {
+test('removes a trailing slash from the address', async () => {
   expect((await (await open()).change({ relayUrl: 'http://10.0.0.7:4600/' })).relayUrl).toBe('http://10.0.0.7:4600');
 });
 
@@ -125,7 +125,7 @@ describe('a damaged settings file', () => {
     const preset = path.join(folder, 'preset.json');
     await writeFile(preset, JSON.stringify({ relayUrl: 'http://127.0.0.1:4600', feed: 'shop' }));
     const settings = await open();
-    await settings.takePreset(preset);
+    await settings.applyPreset(preset);
     expect(settings.get().feed).toBe('');
     expect(settings.faults.map(({ kind }) => kind)).toEqual(['file-damaged']);
   });
@@ -141,7 +141,7 @@ test('reports every invalid field and uses its default; the other fields keep th
   expect(settings.get()).toMatchObject({ feed: 'shop', hasToken: true, everyMinutes: 0, theme: 'system' });
 });
 
-test('reports a key that the key store does not return until a new key is saved, and keeps the other settings', async () => {
+test('reports an unreadable key until a new key is saved, and keeps the other settings', async () => {
   await (await open()).change(SET);
   const stored = JSON.parse(await readFile(file(), 'utf8'));
   await writeFile(file(), JSON.stringify({ ...stored, token: { store: 'os', value: 'locked' } }));
@@ -179,7 +179,7 @@ describe('a preset', () => {
     };
     await writeFile(preset(), JSON.stringify(prepared));
     const settings = await open();
-    await settings.takePreset(preset());
+    await settings.applyPreset(preset());
     expect(settings.agentConfig()).toMatchObject({
       relayUrl: 'http://127.0.0.1:4600',
       token: 'secret-key',
@@ -187,7 +187,7 @@ describe('a preset', () => {
     });
 
     await settings.change({ branchName: 'Mine' });
-    await settings.takePreset(preset());
+    await settings.applyPreset(preset());
     expect(settings.get().branchName).toBe('Mine');
   });
 
@@ -199,7 +199,7 @@ describe('a preset', () => {
   ])('with %s is rejected and reported', async (_, prepared, named) => {
     await writeFile(preset(), JSON.stringify(prepared));
     const settings = await open();
-    await settings.takePreset(preset());
+    await settings.applyPreset(preset());
     expect(settings.faults).toEqual([
       { kind: 'preset-refused', file: preset(), reason: expect.stringContaining(named) },
     ]);

@@ -149,7 +149,7 @@ export class SettingsService {
   }
 
   /** Applies the settings of a preset file if this PC has no settings and has lost none. */
-  async takePreset(file: string): Promise<void> {
+  async applyPreset(file: string): Promise<void> {
     if (this.#stored.relayUrl !== '' || this.#stored.feed !== '' || this.#faults.length > 0) return;
     try {
       await this.change(await readPreset(file));

@@ -1,11 +1,14 @@
 import { safeStorage } from 'electron';
 import type { SealedToken } from './settings-file.ts';
 
-/** Encrypts the relay's key with the operating system's key store, where there is one. */
+/** Encrypts the relay's key with the operating system's key store if there is one. */
 export interface TokenStore {
   /** Returns the key in its stored form. */
   seal(token: string): Promise<SealedToken>;
-  /** Throws when the key store does not return the key: another user, another computer, or a locked store. */
+  /**
+   * Returns the key. Throws if the key store cannot decrypt it: for another user, on another computer, or while it is
+   * locked.
+   */
   open(sealed: SealedToken): Promise<string>;
 }
 

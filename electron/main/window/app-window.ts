@@ -4,15 +4,15 @@ import { ORIGIN } from './app-protocol.ts';
 
 /** The page's background colour. The window uses it too, so that it does not flash before the first paint. */
 const BACKGROUND = { light: '#f4f6f8', dark: '#14191f' } as const;
-/** A second crash within this time shows the recovery page. */
+/** A second crash of the page within this time shows the recovery page. */
 const CRASH_WINDOW_MS = 60_000;
 
 interface WindowDeps {
-  /** Whether to show the first window when it is ready. */
+  /** Whether to show the window at the start of the app. */
   visible: boolean;
-  /** Whether developer tools can be opened: never in a release. */
+  /** Whether developer tools can be opened. Must be false in a release. */
   devTools: boolean;
-  /** Whether closing the window only hides it; sync then continues behind the tray. */
+  /** Returns whether closing the window only hides it. Sync then continues, and the tray reopens the window. */
   hideOnClose: () => boolean;
   onCrash: (reason: string) => void;
 }

@@ -1,6 +1,6 @@
 /**
- * The content security policy of the window's page. Styles need `unsafe-inline`, because Mantine adds `<style>` elements
- * to the page. The page has no network access: only the agent talks to the relay.
+ * The content security policy of the window's page. Styles need `unsafe-inline`, because Mantine adds `<style>`
+ * elements to the page. The page has no network access, because only the agent connects to the relay.
  */
 const POLICY: Readonly<Record<string, string>> = {
   'default-src': "'none'",

@@ -6,14 +6,14 @@ import { mapType } from './type-mapping.ts';
 import type { Form } from './values.ts';
 
 /**
- * Reads the catalogue: which tables there are, how their rows are identified, and what shows that rows changed without a
- * trace in the log. It only reads. Judging the result is the task of prerequisites.ts.
+ * Reads the catalogue: the tables, the columns that identify their rows, and signs of row changes that are not in the
+ * log. It never writes; prerequisites.ts evaluates the result.
  */
 
 export interface PostgresColumn {
   name: string;
   form: Form;
-  /** The type as the replication stream names it: for a domain, the domain itself. */
+  /** OID of the type in the replication stream. For a domain, this is the domain's own OID. */
   typeOid: number;
   modifier: number;
 }
@@ -21,21 +21,24 @@ export interface PostgresColumn {
 /** A partition that holds rows. */
 export interface Leaf {
   oid: number;
-  /** Qualified and quoted. */
+  /** Qualified and quoted name. */
   name: string;
-  /** REPLICA IDENTITY FULL: the log holds complete old rows. */
+  /** Whether the log contains complete old rows: REPLICA IDENTITY FULL. */
   full: boolean;
-  /** The columns of its replica identity: primary key or index. Empty: none, or complete rows. */
+  /**
+   * Columns of the replica identity: the primary key or an index. Empty if there is none, or if the log contains
+   * complete rows.
+   */
   identity: string[];
-  /** Number of its file. A rewrite or TRUNCATE gives it another. */
+  /** File node number. A rewrite or TRUNCATE changes it. */
   file: number;
 }
 
 /**
- * Shows that a table's rows may have changed without a trace in the log. `shape`: columns, key, labels and fields of types,
- * partitions and their files. `attributes` and `file`: ALTER TABLE with a rewrite changes both; a new default changes only
- * the first, TRUNCATE and VACUUM FULL only the second. `published`: since when the publication has published the table as
- * it does; the log contains nothing that it left out before.
+ * Changes when a table's rows may have changed in a way that the log does not contain. `shape` covers columns, key,
+ * labels and fields of types, and partitions with their files. ALTER TABLE with a rewrite changes both `attributes` and
+ * `file`. A new default changes only `attributes`; TRUNCATE and VACUUM FULL change only `file`. `published` identifies
+ * when the publication last changed for the table: the log does not contain changes that it omitted earlier.
  */
 export type PostgresVersion = { shape: string; attributes: string; file: string; published: string };
 
@@ -43,7 +46,7 @@ export type PostgresVersion = { shape: string; attributes: string; file: string;
 export interface PostgresTable extends SourceTable {
   namespace: string;
   relation: string;
-  /** Its name at the replica. */
+  /** The table's name at the replica. */
   name: string;
   /** pg_class.relkind: `r` table, `p` partitioned table, `v` view, `S` sequence, … */
   kind: string;
@@ -52,19 +55,22 @@ export interface PostgresTable extends SourceTable {
   columns: PostgresColumn[];
   /** Generated columns that the master does not publish. */
   computed: string[];
-  /** The columns that identify rows: primary key, or replica identity index. Empty: none. */
+  /** The columns that identify rows: the primary key or the replica identity index. Empty if there is neither. */
   key: string[];
-  /** REPLICA IDENTITY FULL, of each partition too: the log holds complete old rows. */
+  /** Whether the log contains complete old rows: the table and each partition have REPLICA IDENTITY FULL. */
   full: boolean;
-  /** The partitions that hold its rows. */
+  /** The partitions that hold the table's rows. */
   leaves: Leaf[];
   version: PostgresVersion;
   readable: boolean;
-  /** Row-level security hides rows from the user. The log would contain them all. */
+  /** Whether row-level security hides rows from the user. The log would contain them nevertheless. */
   policed: boolean;
 }
 
-/** SQL for the columns of an index of the relation `r`, in order. `which`: condition on `i` in pg_index. */
+/**
+ * Returns SQL for the columns of an index of the relation `r`, in order. `which` is a condition on `i`, a row of
+ * pg_index.
+ */
 const indexColumns = (r: string, which: string) => `
   (SELECT array_to_json(array_agg(a.attname ORDER BY k.n))
    FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY k(attnum, n) JOIN pg_attribute a ON a.attrelid = ${r}.oid AND a.attnum = k.attnum
@@ -109,16 +115,19 @@ type ColumnJson = [
   modifier: number,
   attnum: number,
   xmin: string,
-  /** Labels of an enum, or of the enum of an array. */
+  /** Labels of an enum, or of the enum elements of an array. */
   labels: string | null,
-  /** Type OIDs of a composite's fields, or of the composite of an array. */
+  /** Type OIDs of the fields of a composite, or of the composite elements of an array. */
   fields: string | null,
   /** pg_type.typtype of the base type. */
   typtype: string,
 ];
 type LeafJson = [name: string, identity: string, oid: number, file: number, columns: string[] | null];
 
-/** Reads all relations that a name in relay.yaml can mean. `generated`: whether the master publishes stored generated columns. */
+/**
+ * Reads all relations to which a name in relay.yaml can refer. `generated` states whether the master publishes stored
+ * generated columns.
+ */
 export async function readTables(client: pg.Client, generated: boolean, publication: string): Promise<PostgresTable[]> {
   return (await rows(client, tablesSql(publication))).map((row) => {
     const all = JSON.parse(row.columns ?? '[]') as ColumnJson[];
@@ -134,7 +143,7 @@ export async function readTables(client: pg.Client, generated: boolean, publicat
       file,
     }));
     const identity = JSON.parse(row.key ?? '[]') as string[];
-    // Partitions do not inherit the replica identity of their table, and the log is written by the partitions.
+    // Partitions do not inherit the replica identity of their root table, and the partitions write the log.
     const primary = row.kind === 'p' ? (JSON.parse(row.primary ?? '[]') as string[]) : [];
     const key =
       [identity, primary].find((columns) => columns.length > 0 && leavesWithoutKey(leaves, columns).length === 0) ??
@@ -191,12 +200,12 @@ export async function readTables(client: pg.Client, generated: boolean, publicat
   });
 }
 
-/** The partitions whose log does not hold the key of old rows. */
+/** Returns the partitions whose log does not contain the key of old rows. */
 export function leavesWithoutKey(leaves: readonly Leaf[], key: readonly string[]): Leaf[] {
   return leaves.filter(({ full, identity }) => !full && !key.every((column) => identity.includes(column)));
 }
 
-/** The table's name for SQL. */
+/** Returns the qualified and quoted name of a table. */
 export function qualified(table: Pick<PostgresTable, 'namespace' | 'relation'>): string {
   return `${ident(table.namespace)}.${ident(table.relation)}`;
 }
@@ -220,7 +229,10 @@ SELECT md5(concat_ws('/',
   (SELECT string_agg(concat_ws(' ', classid, objid), ',' ORDER BY classid, objid) FROM pg_depend WHERE refclassid = 'pg_publication'::regclass)
 )) AS fingerprint`;
 
-/** A text that changes whenever the result of {@link readTables} may change. Cheap enough for every heartbeat. */
+/**
+ * Returns a text that changes whenever the result of {@link readTables} may have changed. It is cheap enough for every
+ * heartbeat.
+ */
 export async function readFingerprint(client: pg.Client): Promise<string> {
   const [row] = await rows(client, FINGERPRINT_SQL);
   return row?.fingerprint ?? '';

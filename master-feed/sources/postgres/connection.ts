@@ -5,8 +5,8 @@ import { requireSettings } from './session-settings.ts';
 import { connectionOptions } from './source-address.ts';
 
 /**
- * Connections to Postgres. Every value arrives as the master's own text, in the styles that docs/types.md describes. Each
- * connection has the settings of session-settings.ts before its first use.
+ * Connections to Postgres. Every value arrives as the master's own text in the styles of docs/types.md. Each connection
+ * gets the settings of session-settings.ts before its first use.
  */
 
 const CONNECT_MS = 10_000;
@@ -16,7 +16,7 @@ const RAW: pg.CustomTypesConfig = {
   getTypeParser: () => (value: string | Buffer) => value,
 } as unknown as pg.CustomTypesConfig;
 
-/** The parts of node-postgres' connection that its published types leave out. */
+/** Members of node-postgres' connection that its published types omit. */
 export interface RawConnection {
   query(text: string): void;
   sendCopyFromChunk(chunk: Buffer): void;
@@ -56,8 +56,9 @@ export interface Connection {
 }
 
 /**
- * Connects; `replication` makes a connection for the replication protocol. Throws source_unreachable, source_denied,
- * source_lost, config_invalid for the address, and source_not_ready when the server does not keep a required setting.
+ * Connects, with the replication protocol if `replication` is true. Throws source_unreachable, source_denied,
+ * source_lost, config_invalid for a mistake in the address, or source_not_ready if the server does not keep a required
+ * setting.
  */
 export async function connect(url: string, replication: boolean): Promise<Connection> {
   const client = new pg.Client({
@@ -67,14 +68,14 @@ export async function connect(url: string, replication: boolean): Promise<Connec
     keepAlive: true,
     types: RAW,
     client_encoding: 'UTF8',
-    // A text in both cases, because PGREPLICATION would replace a missing one.
+    // Always set this option, because PGREPLICATION would replace a missing one.
     replication: replication ? 'database' : 'false',
   } as pg.ClientConfig);
   const lost = new Promise<never>((_, reject) => {
     client.on('error', (error) => reject(new TidemarkError('source_lost', { detail: error.message }, error)));
     client.on('end', () => reject(new TidemarkError('source_lost', { detail: 'the server closed the connection' })));
   });
-  // Callers race against it; until then a rejection is not unhandled.
+  // Callers race against this promise later. The handler prevents an unhandled rejection until then.
   lost.catch(() => undefined);
   try {
     await client.connect();
@@ -87,7 +88,7 @@ export async function connect(url: string, replication: boolean): Promise<Connec
     client,
     lost,
     async end() {
-      // A connection in COPY mode does not answer a Terminate message.
+      // Destroy the socket, because a connection in COPY mode does not answer a Terminate message.
       (client as unknown as { connection: RawConnection }).connection.stream.destroy();
     },
   };

@@ -4,7 +4,7 @@ import { isSameVersion, isWorthWriting } from './known-tables.ts';
 
 const before: PostgresVersion = { shape: 's0', attributes: 'a0', file: 'f0', published: 'p0' };
 
-describe('F10: a stored table version', () => {
+describe('F10: the version of a table', () => {
   test.each([
     ['a rewrite', { attributes: 'a1', file: 'f1' }],
     ['a change of columns, types or partitions', { shape: 's1' }],

@@ -5,11 +5,11 @@ import type { PostgresVersion } from './catalog.ts';
 import { ident, literal, rows } from './sql.ts';
 
 /**
- * Stores how the tables look that the relay holds, as the comment of the publication. The comment describes the master's own
- * tables, and the feed keeps no files. A comment that is too old makes the feed re-read more tables than necessary.
+ * Stores the descriptions of the tables that the relay holds as the comment of the publication, because the feed keeps
+ * no files. An outdated comment only makes the feed re-read more tables than necessary.
  */
 
-/** The stored form. Comments of earlier versions must stay readable. */
+/** Schema of the comment. Comments from earlier versions must remain readable. */
 const Stored = z.array(
   z.object({
     oid: z.int(),
@@ -19,7 +19,7 @@ const Stored = z.array(
       shape: z.string(),
       attributes: z.string(),
       file: z.string(),
-      // Absent in the first comments: unknown.
+      // Comments from the first version do not contain it.
       published: z.string().default(''),
     }),
   }),
@@ -27,7 +27,7 @@ const Stored = z.array(
 
 const PREFIX = 'Kept by Tidemark, which reads it when it starts: ';
 
-/** Reads the comment; null when there is none. */
+/** Reads the comment. Returns null if there is none. */
 export async function readKnown(client: pg.Client, publication: string): Promise<KnownTable[] | null> {
   const [row] = await rows(
     client,
@@ -38,7 +38,7 @@ export async function readKnown(client: pg.Client, publication: string): Promise
   return stored.map(({ oid, name, attnums, version }) => ({ id: oid, name, columnIds: attnums, version }));
 }
 
-/** Writes the comment. Returns false when the user does not own the publication. */
+/** Writes the comment. Returns false if the user does not own the publication. */
 export async function writeKnown(
   client: pg.Client,
   publication: string,
@@ -54,7 +54,7 @@ export async function writeKnown(
   return true;
 }
 
-/** Whether two descriptions differ in more than the number of a file, which every TRUNCATE changes. */
+/** Reports whether two descriptions differ in more than file node numbers, which every TRUNCATE changes. */
 export function isWorthWriting(before: readonly KnownTable[], after: readonly KnownTable[]): boolean {
   const text = (tables: readonly KnownTable[]) =>
     JSON.stringify(
@@ -63,7 +63,7 @@ export function isWorthWriting(before: readonly KnownTable[], after: readonly Kn
   return text(before) !== text(after);
 }
 
-/** Whether a table has the same rows as before, apart from the changes in the log. */
+/** Reports whether the log contains every change of a table's rows between two versions. */
 export function isSameVersion(before: PostgresVersion, after: PostgresVersion): boolean {
   const rewritten = before.attributes !== after.attributes && before.file !== after.file;
   return before.shape === after.shape && before.published === after.published && !rewritten;

@@ -3,7 +3,7 @@ import type { Connection } from './connection.ts';
 import { parseLsn, toPosition } from './lsn.ts';
 import { rows } from './sql.ts';
 
-/** Where the master's log ends now, by the master's clock. */
+/** Returns the current end of the master's log, with the time of the master's clock. */
 export async function logEnd({ client }: Connection): Promise<LogEnd> {
   const [row] = await rows(
     client,

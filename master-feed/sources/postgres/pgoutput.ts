@@ -1,11 +1,11 @@
 /**
- * Decodes the messages of pgoutput, Postgres' own output plugin, protocol version 1. Source: "Logical Replication Message
- * Formats" in the Postgres manual. Values are not copied: a tuple holds offsets into the message. See
- * docs/decisions/2026-11-23-own-pgoutput-decoder.md.
+ * Decodes the messages of pgoutput, the built-in output plugin of Postgres, protocol version 1. Source: "Logical
+ * Replication Message Formats" in the Postgres manual. Values are not copied: a tuple holds offsets into the message.
+ * See docs/decisions/2026-11-23-own-pgoutput-decoder.md.
  */
 
 export interface RelationColumn {
-  /** Part of the replica identity. */
+  /** Whether the column is part of the replica identity. */
   key: boolean;
   name: string;
   typeOid: number;
@@ -16,7 +16,7 @@ export interface Relation {
   oid: number;
   namespace: string;
   name: string;
-  /** `d` default, `n` nothing, `f` full, `i` index. */
+  /** Replica identity: `d` default, `n` nothing, `f` full, `i` index. */
   identity: string;
   columns: RelationColumn[];
 }
@@ -42,7 +42,7 @@ export type Message =
   | {
       kind: 'update';
       oid: number;
-      /** The old key, or the complete old row; null when the key did not change. */
+      /** The old key or the complete old row; null if the key did not change. */
       old: Tuple | null;
       oldIsKey: boolean;
       row: Tuple;
@@ -51,10 +51,10 @@ export type Message =
   | { kind: 'truncate'; oids: number[] }
   | { kind: 'other' };
 
-/** Microseconds from 1970 to 2000, where the clock of Postgres begins. */
+/** Microseconds from 1970 to 2000, the epoch of Postgres timestamps. */
 const EPOCH_US = 946_684_800_000_000n;
 
-/** A time of the replication protocol as ISO 8601 with microseconds. */
+/** Converts a time of the replication protocol to ISO 8601 with microseconds. */
 function timeOf(microseconds: bigint): string {
   const us = microseconds + EPOCH_US;
   const seconds = us / 1_000_000n;

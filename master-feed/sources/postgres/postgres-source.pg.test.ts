@@ -58,7 +58,7 @@ describeSource('Postgres', async (): Promise<ContractMaster> => {
       return ['REPLICATION', 'GRANT SELECT'];
     },
     stop: async () => {
-      // Slots outlive their database's connections and are few.
+      // Slots survive the connections of a test, and the server has only a few.
       await master.query(
         `SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = current_database() AND NOT active`,
       );

@@ -34,18 +34,18 @@ const NONE_LEFT = 'the master has no free replication slot or connection for a r
 /**
  * Postgres through logical replication: one slot, one publication, the output plugin pgoutput.
  *
- * Connections of a session: one for the catalogue and the clock, one for the stream, and one or two more while tables are
- * copied. All end with `close`.
+ * A session uses one connection for the catalogue and the clock, one for the stream, and one or two more while it
+ * copies tables. `close` closes them all.
  */
 export class PostgresSource implements Source {
   readonly #url: string;
   readonly #log: Log;
-  /** Name of slot and publication. Slot names allow only these characters. */
+  /** Name of slot and publication. Slot names cannot contain hyphens, so underscores replace them. */
   readonly #name: string;
   #control: Connection | null = null;
   #replication: Connection | null = null;
   #serverVersion = 0;
-  /** The content of the publication's comment, as last read or written. */
+  /** The content of the publication's comment when it was last read or written. */
   #stored: readonly KnownTable[] | null = null;
 
   constructor(url: string, feed: string, log: Log) {
@@ -85,9 +85,9 @@ export class PostgresSource implements Source {
   }
 
   async obstacle(relay: Pick<SessionAnswer, 'position' | 'head'>): Promise<Obstacle | null> {
-    // The slot's confirmed position moves until the previous connection has ended.
+    // The slot's confirmed position can advance until the previous connection has ended.
     await slotReleased(this.#client, this.#name);
-    // Before a re-read takes further connections, of which the master may have no more than this one.
+    // Connect before a re-read opens more connections, because the master may have only one left.
     await this.#connectReplication();
     return slotObstacle(this.#client, this.#name, relay);
   }
@@ -122,7 +122,7 @@ export class PostgresSource implements Source {
     const stream = new Stream(this.#name, this.#name, from, new RowDecoder(sink, numbered), sink);
     stream.start(replication.client);
     const failed = Promise.race([stream.failed, replication.lost, this.#need(this.#control).lost]);
-    // The caller awaits it later; until then a rejection is not unhandled.
+    // The caller awaits this promise later. The handler prevents an unhandled rejection until then.
     failed.catch(() => undefined);
     return {
       failed,
@@ -132,7 +132,7 @@ export class PostgresSource implements Source {
     };
   }
 
-  /** Replaces the slot: the log is kept from the new slot's start on. */
+  /** Replaces the slot, so that the master keeps its log from the start of the new slot. */
   async #baseCopy(): Promise<TableCopy> {
     const replication = await this.#connectReplication();
     await dropSlot(this.#client, this.#name);
@@ -159,7 +159,7 @@ export class PostgresSource implements Source {
     }
   }
 
-  /** `others`: connections that end with the copy. */
+  /** Opens the copy at the slot's snapshot. `others` are connections to close with the copy. */
   async #copyAt(slot: Slot, others: readonly Connection[]): Promise<TableCopy> {
     const copy = await connectInSnapshot(this.#url, slot.snapshot);
     try {
@@ -197,7 +197,7 @@ export class PostgresSource implements Source {
   }
 }
 
-/** Whether the master refused another slot or connection. */
+/** Reports whether the master has no free slot or connection left. */
 function isNoneLeft(error: unknown): boolean {
   const cause = error instanceof TidemarkError ? error.cause : error;
   const { code } = (cause ?? {}) as { code?: string };

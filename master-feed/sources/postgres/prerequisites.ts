@@ -7,24 +7,24 @@ import { PUBLISHES_GENERATED } from './publication.ts';
 import { rows } from './sql.ts';
 
 /**
- * Checks the feed's prerequisites at the master: server settings, the user's rights, and a key for each published table. It
- * names all missing prerequisites at once, each with the statement that provides it, because every round of "fix one, see
- * the next" costs a database administrator's time.
+ * Checks the feed's prerequisites at the master: server settings, the user's rights, and a key for each published
+ * table. It reports all missing prerequisites at once, each with the statement that provides it, so that a database
+ * administrator can fix them in one step.
  */
 
-/** The oldest server whose pgoutput and catalogue this code knows. */
+/** The oldest server version that the feed supports, as server_version_num. */
 const OLDEST = 130_000;
 const KINDS: Record<string, string> = { v: 'a view', m: 'a materialized view', f: 'a foreign table', S: 'a sequence' };
 
 export interface Checked {
-  /** server_version_num. */
+  /** The server version as server_version_num. */
   version: number;
   tables: PostgresTable[];
-  /** Tables that are left out, each as a sentence with its remedy. */
+  /** One sentence for each table that is left out, with its remedy. */
   leftOut: string[];
 }
 
-/** Which master this is: its cluster and database. */
+/** Returns the identity of the master: its cluster and database. */
 export async function identify(client: pg.Client): Promise<string> {
   const [row] = await rows(
     client,
@@ -85,12 +85,12 @@ function chooseTables(
     const problem = problemOf(table, user);
     if (problem === null) tables.push(table);
     else if (isNew(table)) leftOut.push(problem);
-    else problems.push(placed(problem, at));
+    else problems.push(withPlace(problem, at));
   };
   for (const { name, at } of listed ?? []) {
     const named = all.filter((table) => table.name === name);
     if (named.length === 0)
-      problems.push(placed(`There is no table ${name}. Correct its name in relay.yaml, or create it.`, at));
+      problems.push(withPlace(`There is no table ${name}. Correct its name in relay.yaml, or create it.`, at));
     for (const table of named) add(table, at);
   }
   if (listed === null)
@@ -106,11 +106,11 @@ function chooseTables(
   return { tables: chosen, leftOut, problems };
 }
 
-const placed = (problem: string, at: string | undefined) => (at === undefined ? problem : `${at}: ${problem}`);
+const withPlace = (problem: string, at: string | undefined) => (at === undefined ? problem : `${at}: ${problem}`);
 
 const sameNameAtReplica = (a: PostgresTable, b: PostgresTable) => a.name.toLowerCase() === b.name.toLowerCase();
 
-/** Names the tables that would have one name in SQLite, which ignores case. */
+/** Returns a problem for each group of tables whose names differ only in case, which SQLite ignores. */
 function nameClashes(tables: readonly PostgresTable[]): string[] {
   return [...Map.groupBy(tables, ({ name }) => name.toLowerCase()).values()]
     .filter((group) => group.length > 1)
@@ -147,7 +147,7 @@ function keyNotLogged({ name, key }: PostgresTable, leaves: Leaf[]): string {
   return `The log of partitions of ${name} does not contain its key (${key.join(', ')}). Run: ${full} Or, with an index on the key: ALTER TABLE … REPLICA IDENTITY USING INDEX …;`;
 }
 
-/** The sentence for a table whose rows nothing identifies. */
+/** Returns the problem of a table that has no key and no replica identity. */
 function keyless(table: PostgresTable): string {
   const { name, leaves } = table;
   const relations =

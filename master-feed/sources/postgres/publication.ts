@@ -4,8 +4,8 @@ import { type PostgresTable, qualified } from './catalog.ts';
 import { ident, literal, rows } from './sql.ts';
 
 /**
- * Creates and repairs the publication, so that the log contains every change to every row and column of the published
- * tables, with changes of partitions under their root table.
+ * Creates and repairs the publication. It must make the log contain every change to every row and column of the
+ * published tables, and report changes of partitions as changes of their root table.
  */
 
 /** The first server that can publish stored generated columns. */
@@ -13,17 +13,20 @@ export const PUBLISHES_GENERATED = 180_000;
 
 /** The tables and options of a publication. */
 interface Publication {
-  /** FOR ALL TABLES: there is no list to alter. */
+  /** Whether it is FOR ALL TABLES, which has no list to alter. */
   everything: boolean;
-  /** Whether it contains schemas. */
+  /** Whether it lists schemas. */
   schemas: boolean;
   /** Whether it publishes changes of every kind, partitions as their root, and stored generated columns. */
   options: boolean;
-  /** OIDs of its tables, and whether each is published without a row filter and without a column list. */
+  /** By the OID of each listed table, whether it is published without a row filter or column list. */
   tables: Map<number, boolean>;
 }
 
-/** Null: it does not exist. Columns of pg_publication that later servers added are read through to_jsonb. */
+/**
+ * Reads the publication. Returns null if it does not exist. Reads pg_publication through to_jsonb, because older
+ * servers do not have all of its columns.
+ */
 export async function readPublication(client: pg.Client, publication: string): Promise<Publication | null> {
   const [found] = await rows(
     client,
@@ -43,7 +46,7 @@ export async function readPublication(client: pg.Client, publication: string): P
   };
 }
 
-/** Whether the publication publishes these tables completely, and no others. */
+/** Reports whether the publication publishes these tables completely and no other tables. */
 export function publishes(present: Publication | null, tables: readonly PostgresTable[]): boolean {
   return present?.options === true && !present.everything && lists(present, tables);
 }
@@ -53,8 +56,8 @@ function lists({ schemas, tables: listed }: Publication, tables: readonly Postgr
 }
 
 /**
- * Creates or alters the publication so that it publishes these tables. Returns the OIDs of tables of which it may have left
- * changes out of the log so far. Throws source_not_ready with the statements to run.
+ * Creates or alters the publication so that it publishes these tables. Returns the OIDs of tables whose changes it may
+ * have omitted so far. Throws source_not_ready with the statements to run.
  */
 export async function publish(
   client: pg.Client,
@@ -77,14 +80,14 @@ export async function publish(
   return tables.filter(({ id }) => before?.get(id) !== true).map(({ id }) => id);
 }
 
-/** The statements that bring the publication there. */
+/** Returns the statements that make the publication publish `tables`. */
 function statements(
   name: string,
   present: Publication | null,
   tables: readonly PostgresTable[],
   version: number,
 ): string[] {
-  // ONLY: tables that inherit from this one are listed themselves, or are not published.
+  // ONLY excludes tables that inherit from this one. Each published child table has its own entry.
   const wanted = tables
     .map((table) => `ONLY ${qualified(table)}`)
     .sort()

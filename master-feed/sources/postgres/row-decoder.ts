@@ -7,24 +7,24 @@ import { toJson, unknownForm } from './values.ts';
 
 interface Known extends NumberedTable {
   table: PostgresTable;
-  /** Indexes of the columns that identify its rows, in key order. A table without a key has all columns here. */
+  /** Indexes of the columns that identify a row, in key order. All columns if the table has no key. */
   keyAt: number[];
 }
 
 type RowMessage = Extract<Message, { kind: 'insert' | 'update' | 'delete' }>;
 
 /**
- * Turns messages of the replication stream into calls of a sink, for the tables that it knows.
+ * Converts messages of the replication stream to calls of a sink, for the known tables.
  *
- * It follows a table only while the stream describes it exactly as the catalogue did. As soon as the two differ, or the log
- * does not hold the key of an old row, it reports the table as altered and ignores its further changes.
+ * It follows a table only while the stream's description of it equals the catalogue's. If they differ, or if the log
+ * does not contain the key of an old row, it reports the table as altered and ignores its further changes.
  */
 export class RowDecoder {
   readonly #sink: LogSink;
   readonly #byOid = new Map<number, Known>();
   /** OID of the partitioned table, by the OID of each partition. */
   readonly #roots = new Map<number, number>();
-  /** The partitioned table that was described last. Its partitions are described next. */
+  /** The partitioned table that the stream described last. The descriptions of its partitions follow directly. */
   #root: number | null = null;
   #open = false;
 
@@ -37,12 +37,12 @@ export class RowDecoder {
     }
   }
 
-  /** Whether a transaction has begun and not ended. */
+  /** Whether a transaction is open. */
   get open(): boolean {
     return this.#open;
   }
 
-  take(message: Message): void {
+  handle(message: Message): void {
     switch (message.kind) {
       case 'begin':
         this.#open = true;
@@ -76,18 +76,19 @@ export class RowDecoder {
   }
 
   /**
-   * OIDs of unknown tables and of tables that the stream describes differently from the catalogue: the relation, and the
-   * table of a partition. A partition that was attached and detached again leaves its table looking as before, without the rows that
-   * went with it.
+   * Returns the OIDs of tables that a description in the stream shows as altered: an unknown relation, a relation that
+   * differs from the catalogue, and the root table of such a partition. The root is included because a partition that
+   * was attached and detached again changes the root's rows but not its description.
    */
   #alteredBy(relation: Relation): number[] {
     const { oid } = relation;
     const [root, known] = [this.#root, this.#byOid.get(oid)];
     this.#root = known?.table.kind === 'p' ? oid : null;
-    if (known) return isAs(known.table, relation) ? [] : [oid];
+    if (known) return matchesCatalogue(known.table, relation) ? [] : [oid];
     const parent = this.#roots.get(oid) ?? null;
     const table = parent === root && root !== null ? this.#byOid.get(root)?.table : undefined;
-    // Its rows have the columns of the partitioned table, but old rows have only the columns that the partition logs.
+    // New rows of a partition have the columns of the root table. Old rows have only the columns that the partition
+    // logs.
     if (table && logsKey(table, relation)) return [];
     return [oid, root, parent].filter((each) => each !== null);
   }
@@ -99,7 +100,7 @@ export class RowDecoder {
   }
 
   #row(known: Known, message: RowMessage): void {
-    if (message.kind !== 'insert' && message.old !== null && lacksKey(known, message.old)) {
+    if (message.kind !== 'insert' && message.old !== null && hasNoKey(known, message.old)) {
       this.#forget([message.oid], `the log does not hold the key of an old row of ${known.table.name}`);
       return;
     }
@@ -110,12 +111,12 @@ export class RowDecoder {
 
   #update(known: Known, old: Tuple | null, oldIsKey: boolean, row: Tuple): void {
     const { table } = known;
-    // Only a complete old row can supply the values that the master left out. A partition without REPLICA IDENTITY FULL sends NULL
-    // there even though its partitioned table promises complete rows.
+    // Only a complete old row can supply the values that the master omitted. A partition without REPLICA IDENTITY FULL
+    // sends NULL for them even if its root table is declared to log complete rows.
     const filled = !oldIsKey && table.full ? old : null;
     const oldKey = old === null ? null : keyJson(known, old);
     const moved = oldKey !== null && oldKey !== keyJson(known, row, filled);
-    // An update that changes nothing leaves a multiset of rows unchanged.
+    // An update of a keyless table that changes no value leaves its multiset of rows unchanged.
     if (table.key.length === 0 && !moved) return;
     if (row.kinds.includes(UNCHANGED) && filled === null) {
       this.#sink.row('partial', known, partialJson(known, row, moved ? oldKey : null));
@@ -128,8 +129,8 @@ export class RowDecoder {
   }
 }
 
-/** Whether the stream describes a table exactly as the catalogue did. */
-function isAs(table: PostgresTable, relation: Relation): boolean {
+/** Reports whether the stream's description of a table equals the catalogue's. */
+function matchesCatalogue(table: PostgresTable, relation: Relation): boolean {
   return (
     table.namespace === relation.namespace &&
     table.relation === relation.name &&
@@ -146,13 +147,16 @@ function isAs(table: PostgresTable, relation: Relation): boolean {
 
 function keyIsAs({ key, kind }: PostgresTable, { identity, columns }: Relation): boolean {
   if (identity === 'f') return true;
-  // Which columns the log of a partitioned table's rows holds, its partitions decide.
+  // The partitions determine which columns of old rows the log contains.
   if (kind === 'p') return key.length > 0;
   const sent = columns.filter((column) => column.key).map(({ name }) => name);
   return key.length > 0 && key.length === sent.length && key.every((name) => sent.includes(name));
 }
 
-/** Whether the log of a partition holds the key of old rows, or all columns where its table promises that. */
+/**
+ * Reports whether the log of a partition contains the key of old rows, or all columns if its root table is declared to
+ * log them.
+ */
 function logsKey({ key, full }: PostgresTable, { identity, columns }: Relation): boolean {
   if (identity === 'f' || full) return identity === 'f';
   return key.length > 0 && key.every((name) => columns.some((column) => column.key && column.name === name));
@@ -171,8 +175,10 @@ function valueJson(known: Known, row: Tuple, column: number, fill: Tuple | null)
   return json;
 }
 
-/** A column that the log leaves out of an old row is NULL there, and no key column is ever NULL. */
-function lacksKey({ table, keyAt }: Known, old: Tuple): boolean {
+/**
+ * Reports whether an old row has no key. The log sends NULL for columns that it omits, and key columns are never NULL.
+ */
+function hasNoKey({ table, keyAt }: Known, old: Tuple): boolean {
   return table.key.length > 0 && keyAt.some((column) => old.kinds[column] === NULL);
 }
 

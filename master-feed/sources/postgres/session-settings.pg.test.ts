@@ -10,7 +10,10 @@ import { RowDecoder } from './row-decoder.ts';
 import { Stream } from './stream.ts';
 import { copyRows } from './table-copy.ts';
 
-/** Values keep their meaning on a server, a database, a role and an address whose settings would all write them differently. */
+/**
+ * Settings of the server, the database, the role or the address can change the text of values. The feed must send the
+ * same values nevertheless.
+ */
 
 const HOSTILE: Record<string, string> = {
   datestyle: 'SQL, DMY',
@@ -78,7 +81,7 @@ afterAll(async () => {
 afterEach(() => vi.unstubAllEnvs());
 
 let databases = 0;
-/** A database with a hostile setting from one place, and the address of the feed. */
+/** Creates a database with hostile settings in one place. Returns the address for the feed. */
 async function prepare(place: 'server' | 'database' | 'role' | 'address' | 'environment'): Promise<URL> {
   const name = `settings${++databases}`;
   const url = new URL(await postgres.createDatabase(name));
@@ -100,7 +103,7 @@ async function prepare(place: 'server' | 'database' | 'role' | 'address' | 'envi
 const ALL = { listed: null, held: new Set<string>() };
 const NO_LIMIT: Flow = { full: false, room: async () => undefined };
 
-/** Takes a base copy, which leaves the slot behind. */
+/** Takes a base copy, which creates the slot. */
 async function baseCopy(url: URL, feed: string): Promise<{ position: string; tables: SourceTable[]; rows: string[] }> {
   const source = new PostgresSource(url.href, feed, () => undefined);
   try {
@@ -119,7 +122,7 @@ async function baseCopy(url: URL, feed: string): Promise<{ position: string; tab
   }
 }
 
-/** Inserts the row with another id. */
+/** Inserts the same row with another id. */
 async function insertSecond(url: URL): Promise<void> {
   const admin = new URL(postgres.url);
   admin.pathname = url.pathname;
@@ -131,7 +134,7 @@ async function insertSecond(url: URL): Promise<void> {
   await writer.end();
 }
 
-/** Reads the row by a copy, and the same row with another id from the log. */
+/** Reads the row from a copy, and the same row with another id from the log. */
 async function readBoth(url: URL): Promise<{ copied: unknown[]; streamed: unknown[] }> {
   const feed = url.pathname.slice(1);
   const { position, tables, rows } = await baseCopy(url, feed);
@@ -151,7 +154,7 @@ async function readBoth(url: URL): Promise<{ copied: unknown[]; streamed: unknow
 }
 
 test.each(['server', 'database', 'role', 'address', 'environment'] as const)(
-  'values keep their meaning with hostile settings of the %s',
+  'sends the same values whatever the settings of the %s',
   async (place) => {
     const { copied, streamed } = await readBoth(await prepare(place));
     expect(copied).toEqual(EXPECTED);
@@ -160,7 +163,7 @@ test.each(['server', 'database', 'role', 'address', 'environment'] as const)(
 );
 
 test.each([false, true])(
-  'no time limit, style or read-only setting remains (replication connection: %s)',
+  'overrides every time limit, style and read-only setting (replication connection: %s)',
   async (replication) => {
     const url = await prepare('role');
     url.searchParams.set('options', OPTIONS);
@@ -205,7 +208,7 @@ test.each([
   ['datestyle', 'German', 'tz', 'an ISO 8601 timestamp in UTC'],
   ['bytea_output', 'escape', 'raw', 'hexadecimal digits after \\x'],
   ['intervalstyle', 'postgres', 'i', 'an ISO 8601 interval'],
-])('a value written with another %s is refused by copy and stream', async (setting, value, column, expected) => {
+])('copy and stream reject a value written with another %s', async (setting, value, column, expected) => {
   const url = await prepare('address');
   const feed = url.pathname.slice(1);
   const { position, tables } = await baseCopy(url, feed);
@@ -232,7 +235,7 @@ test.each([
   }
 });
 
-test('harmless options of the address stay in effect', async () => {
+test('harmless options of the address remain in effect', async () => {
   const url = await prepare('server');
   url.searchParams.set('options', '-c work_mem=7MB -c statement_timeout=1');
   url.searchParams.set('application_name', 'stock feed');

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { refuseOthers } from './session-settings.ts';
 
-test('refuses a connection that did not keep a setting, and names each of them', () => {
+test('rejects a connection that did not keep a setting, and names every such setting', () => {
   const found = [
     { name: 'TimeZone', setting: 'Europe/Berlin' },
     { name: 'bytea_output', setting: 'escape' },

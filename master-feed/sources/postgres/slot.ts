@@ -7,23 +7,26 @@ import { fromPosition, type Lsn, parseLsn } from './lsn.ts';
 import { literal, rows } from './sql.ts';
 
 /**
- * The replication slot: it makes the master keep its log from the last confirmed position on. A slot that is not read fills
- * the master's disk, so one that is of no use is dropped.
+ * Manages the replication slot, which makes the master keep its log from the last confirmed position. An unread slot
+ * fills the master's disk, so the feed drops a slot that it cannot use.
  */
 
-/** Creating a slot waits for the transactions that are open at the master. After this time the feed logs it, ms. */
+/** Creating a slot waits for the open transactions of the master. The feed logs a wait longer than this, in ms. */
 const PATIENCE_MS = 5_000;
-/** The master may take this long to notice that the feed's previous connection is gone, ms. */
+/** How long the master may take to notice that the feed's previous connection is gone, in ms. */
 const RELEASE_MS = 5_000;
 
 export interface Slot {
-  /** Transactions committed before are in the snapshot; transactions committed from here on are in the stream. */
+  /** The snapshot contains transactions committed before this LSN; the stream contains the others. */
   start: Lsn;
-  /** Name of the exported snapshot. Valid until the connection that created it runs another command. */
+  /** Name of the exported snapshot. It is valid until the connection that created it runs another command. */
   snapshot: string;
 }
 
-/** Creates a slot on a replication connection, and the snapshot that it begins at. A temporary slot ends with the connection. */
+/**
+ * Creates a slot on a replication connection, and a snapshot at its start. A temporary slot exists as long as the
+ * connection.
+ */
 export async function createSlot(client: pg.Client, name: string, temporary: boolean, log: Log): Promise<Slot> {
   const waiting = setTimeout(() => log('waiting-for-open-transactions', { slot: name }), PATIENCE_MS);
   try {
@@ -59,7 +62,7 @@ export async function dropSlot(client: pg.Client, name: string): Promise<void> {
   if (old) await client.query(`SELECT pg_drop_replication_slot(${literal(name)})`);
 }
 
-/** Waits until no connection uses the slot, for a few seconds at most. */
+/** Waits until no connection uses the slot, but at most {@link RELEASE_MS}. */
 export async function slotReleased(client: pg.Client, name: string): Promise<void> {
   const end = Date.now() + RELEASE_MS;
   for (;;) {
@@ -72,7 +75,7 @@ export async function slotReleased(client: pg.Client, name: string): Promise<voi
   }
 }
 
-/** Why the stream cannot resume at the relay's position; null when it can. Throws source_not_ready. */
+/** Returns why the stream cannot resume at the relay's position, or null if it can. Throws source_not_ready. */
 export async function slotObstacle(
   client: pg.Client,
   name: string,
@@ -83,7 +86,7 @@ export async function slotObstacle(
     `SELECT confirmed_flush_lsn AS confirmed, wal_status AS status, database, database = current_database() AS here, pg_current_wal_flush_lsn() AS written
      FROM pg_replication_slots WHERE slot_name = ${literal(name)}`,
   );
-  // Slots belong to the cluster. A slot of another database is another feed's, and dropping it would end that feed.
+  // Slots belong to the cluster. A slot for another database belongs to another feed, which would fail without it.
   if (slot && slot.here !== 't') {
     const detail = `The slot ${name} belongs to the database ${slot.database}. Give this feed another name. Or, if that slot is not needed, run there: SELECT pg_drop_replication_slot('${name}');`;
     throw new TidemarkError('source_not_ready', { detail });

@@ -4,17 +4,17 @@ import pg from 'pg';
 import { STARTUP_OPTIONS } from './session-settings.ts';
 
 /**
- * The address of the source, as `postgres://user:password@host:port/database?parameter=value`.
+ * Checks and parses the address of the source, `postgres://user:password@host:port/database?parameter=value`.
  *
- * The feed checks the address before the first use, and more strictly than a URL parser. A parser reads a part of a password
- * with an unencoded `/`, `#` or `@` as the host, which then appears in name lookups, errors and logs. No sentence of this
- * module may contain any part of an address, because every part may be a part of the password.
+ * The feed checks the address before the first use, and more strictly than a URL parser. A parser reads a part of a
+ * password with an unencoded `/`, `#` or `@` as the host, which then appears in name lookups, errors and logs. No sentence
+ * of this module may contain any part of an address, because every part may be a part of the password.
  *
- * Only parameters that concern the way to the server pass: node-postgres would let any parameter of the address replace the
- * feed's own options.
+ * Only parameters about the connection to the server are passed on, because node-postgres would let any parameter replace
+ * the feed's own options.
  */
 
-/** Parameters of the address that node-postgres receives. `options` is handled here. */
+/** Parameters of the address that are passed to node-postgres. This module handles `options` itself. */
 const PASSED = new Set([
   'host',
   'port',
@@ -43,7 +43,10 @@ const PART = {
   malformedEscape: /%(?![0-9a-f]{2})/i,
 };
 
-/** Options for node-postgres. As in libpq, `options` of the address replaces PGOPTIONS; the feed's own come last. */
+/**
+ * Returns the options for node-postgres. As in libpq, `options` of the address replaces PGOPTIONS. The feed's own
+ * options are last and take precedence.
+ */
 export function connectionOptions(address: string, environment: NodeJS.ProcessEnv): pg.ClientConfig {
   const [way, query] = halves(address);
   const given = new URLSearchParams(query);

@@ -1,6 +1,6 @@
 import type pg from 'pg';
 
-/** Writes names and texts into SQL, and reads the rows of a query. Values stay the master's own text. */
+/** Quotes names and texts for SQL, and reads the rows of a query. Values remain the master's own text. */
 
 /** Quotes a name for Postgres. */
 export function ident(name: string): string {
@@ -11,7 +11,7 @@ export function literal(text: string): string {
   return `'${text.replaceAll("'", "''")}'`;
 }
 
-/** Rows of a query, as objects of texts. */
+/** Runs a query and returns its rows as objects of texts. */
 export async function rows(client: pg.Client, sql: string): Promise<Record<string, string | null>[]> {
   return (await client.query(sql)).rows as Record<string, string | null>[];
 }

@@ -11,9 +11,9 @@ import { literal } from './sql.ts';
 const XLOG_DATA = 0x77;
 const KEEPALIVE = 0x6b;
 const STATUS = 0x72;
-/** The first message byte of XLogData follows its header of 1 + 3 × 8 bytes. */
+/** Offset of the payload in XLogData, after a header of 1 + 3 × 8 bytes. */
 const DATA_AT = 25;
-/** Microseconds from 1970 to 2000, where the clock of Postgres begins. */
+/** Microseconds from 1970 to 2000, the epoch of Postgres timestamps. */
 const EPOCH_US = 946_684_800_000_000n;
 
 const PUBLICATION_MISSING = 'the publication was dropped for a while';
@@ -21,8 +21,8 @@ const PUBLICATION_MISSING = 'the publication was dropped for a while';
 /**
  * Reads the replication stream of a slot.
  *
- * It confirms only positions that its owner passes to `confirm`. Received is not durable, and Postgres cannot set a slot
- * back. It pauses the connection while the sink is full.
+ * It confirms only positions that the caller passes to `confirm`. It must never confirm a position on receipt: the data
+ * is not durable yet, and Postgres cannot move a slot back. It pauses the connection while the sink is full.
  */
 export class Stream extends CopyQuery implements LogReader {
   readonly failed: Promise<never>;
@@ -32,11 +32,11 @@ export class Stream extends CopyQuery implements LogReader {
   readonly #sink: LogSink;
   #stopped = false;
   #paused = false;
-  /** Everything before this was received and given to the sink. */
+  /** The sink has received everything before this LSN. */
   #received: Lsn;
-  /** Everything before this is on the relay's disk. */
+  /** Everything before this LSN is on the relay's disk. */
   #confirmed: Lsn;
-  /** The heartbeat that was asked for. */
+  /** The requested heartbeat; null if none is pending. */
   #asked: LogEnd | null = null;
 
   constructor(slot: string, publication: string, from: SourcePosition, decoder: RowDecoder, sink: LogSink) {
@@ -50,14 +50,14 @@ export class Stream extends CopyQuery implements LogReader {
     this.#received = start;
     this.#confirmed = start;
     const { promise, reject } = Promise.withResolvers<never>();
-    // The caller awaits it later; until then a rejection is not unhandled.
+    // The caller awaits this promise later. The handler prevents an unhandled rejection until then.
     promise.catch(() => undefined);
     this.failed = promise;
     this.#fail = reject;
   }
 
   start(client: pg.Client): void {
-    // Postgres 18 continues without the publication and its changes, and sends this notice.
+    // If the publication is missing, Postgres 18 only sends this notice and continues without its changes.
     client.on('notice', (notice) => {
       if (this.#isMissing(notice, '55000')) this.#failWith(new BaseCopyNeeded(PUBLICATION_MISSING));
     });
@@ -94,7 +94,7 @@ export class Stream extends CopyQuery implements LogReader {
       return;
     }
     const { code } = error as { code?: string };
-    // 55006: the slot is active for another process.
+    // 55006: another process uses the slot.
     this.#failWith(
       code === '55006'
         ? new TidemarkError('slot_in_use', { slot: error.message }, error)
@@ -108,7 +108,7 @@ export class Stream extends CopyQuery implements LogReader {
 
   #data(chunk: Buffer): void {
     const message = decode(chunk, DATA_AT);
-    this.#decoder.take(message);
+    this.#decoder.handle(message);
     if (message.kind === 'commit') {
       this.#received = message.endLsn;
       this.#reached();
@@ -137,7 +137,10 @@ export class Stream extends CopyQuery implements LogReader {
     this.#sink.heartbeat(toPosition(this.#received - 1n), at, this.#received > fromPosition(position));
   }
 
-  /** `reply`: the master answers with a keepalive, which contains the position that it has sent. */
+  /**
+   * Sends the confirmed position. With `reply`, the master answers with a keepalive that contains the last position it
+   * has sent.
+   */
   #sendStatus(reply: boolean): void {
     if (this.#stopped || this.connection === null) return;
     const message = Buffer.alloc(34);
@@ -148,7 +151,10 @@ export class Stream extends CopyQuery implements LogReader {
     this.connection.sendCopyFromChunk(message);
   }
 
-  /** Whether a message says that the publication is missing. Only its code and the quoted name are the same in every language. */
+  /**
+   * Reports whether a message is about the missing publication. It checks the code and the quoted name, because the
+   * rest of the text depends on the server's language.
+   */
   #isMissing(
     { code, message }: { code?: string | undefined; message?: string | undefined },
     expected: string,

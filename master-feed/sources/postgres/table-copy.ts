@@ -10,9 +10,12 @@ const TAB = 0x09;
 const NEWLINE = 0x0a;
 const BACKSLASH = 0x5c;
 
-/** Reads tables by COPY in the snapshot of a slot, so that the copy and the slot's stream meet without gap or repeat. */
+/**
+ * Reads tables with COPY in the snapshot of a slot, so that the slot's stream continues the copy without a gap or a
+ * repeat.
+ */
 
-/** Opens a connection that reads in an exported snapshot. */
+/** Opens a connection with a transaction on an exported snapshot. */
 export async function connectInSnapshot(url: string, snapshot: string): Promise<Connection> {
   const copy = await connect(url, false);
   try {
@@ -26,8 +29,8 @@ export async function connectInSnapshot(url: string, snapshot: string): Promise<
 }
 
 /**
- * Returns the copied tables that were altered after the snapshot. A rewrite or TRUNCATE after the snapshot leaves an empty
- * table in it, and COPY resolves the present column names.
+ * Returns the copied tables that were altered after the snapshot. After a rewrite or TRUNCATE, the snapshot sees an
+ * empty table; after a change of columns, COPY uses the new ones.
  */
 export async function alteredSince(
   control: pg.Client,
@@ -41,7 +44,7 @@ export async function alteredSince(
   });
 }
 
-/** Reads a table's rows in the snapshot of `client`. Returns their number. Throws source_lost. */
+/** Reads a table's rows in the snapshot of `client`. Returns the number of rows. Throws source_lost. */
 export async function copyRows(
   client: pg.Client,
   table: PostgresTable,
@@ -49,7 +52,7 @@ export async function copyRows(
   onRow: (json: string) => void,
 ): Promise<number> {
   const columns = table.columns.map(({ name }) => ident(name)).join(', ');
-  // A table that others inherit from has only its own rows in the log.
+  // ONLY excludes rows of tables that inherit from this one: the log reports them under those tables.
   const only = table.kind === 'p' ? '' : 'ONLY ';
   let count = 0;
   await new Promise<void>((resolve, reject) => {
@@ -116,7 +119,7 @@ class RowsQuery extends CopyQuery {
     );
   }
 
-  /** Ends the copy and its connection. */
+  /** Aborts the copy by closing its connection. */
   #stop(error: unknown): void {
     this.#fault = error;
     this.#reject(error);
@@ -124,7 +127,7 @@ class RowsQuery extends CopyQuery {
   }
 }
 
-/** One line of COPY's text format as a JSON array. */
+/** Converts one line of COPY's text format to a JSON array. */
 function rowJson(table: PostgresTable, row: Buffer, end: number): string {
   let json = '[';
   let from = 0;

@@ -2,7 +2,7 @@ import type { LogicalType } from '@tidemark/protocol/logical-type';
 import type { ColumnType } from '@tidemark/protocol/schema';
 import type { Form } from './values.ts';
 
-/** Maps Postgres types to storage classes and logical types, as docs/types.md lists them. */
+/** Maps Postgres types to storage classes and logical types. docs/types.md lists the same mapping. */
 
 export interface Mapped {
   type: ColumnType;
@@ -35,14 +35,14 @@ const OID = {
   jsonb: 3802,
 } as const;
 
-/** The longest precision whose every value a double holds. */
+/** The largest precision at which a double represents every value exactly. */
 const EXACT_DIGITS = 15;
 
 const text = (logical: LogicalType): Mapped => ({ type: 'text', logical, form: 'text' });
 
 /**
- * Maps a base type (a domain's, for a domain) by its OID, modifier and kind (`e` enum, as pg_type.typtype has it). Types
- * that the table of docs/types.md does not name arrive as text.
+ * Maps a base type by its OID, modifier and pg_type.typtype (`e` for an enum). For a domain, pass its base type. Types
+ * that docs/types.md does not list arrive as text.
  */
 export function mapType(oid: number, modifier: number, typtype = 'b'): Mapped {
   switch (oid) {
@@ -93,7 +93,7 @@ export function mapType(oid: number, modifier: number, typtype = 'b'): Mapped {
   }
 }
 
-/** Type modifiers of numeric and bpchar count from here; -1: none was given. */
+/** Offset of the type modifiers of numeric and bpchar. A modifier of -1 means that the type has none. */
 const MODIFIER_BASE = 4;
 
 type Decimal = Extract<LogicalType, { kind: 'decimal' }>;
@@ -105,7 +105,10 @@ function decimal(modifier: number): Decimal {
   return { kind: 'decimal', precision: (packed >> 16) & 0xffff, scale: (packed << 21) >> 21 };
 }
 
-/** Whether a double holds each value of a numeric. A scale that is negative or beyond the precision reaches values that it does not. */
+/**
+ * Reports whether a double represents every value of a numeric exactly. It does not if the scale is negative or larger
+ * than the precision.
+ */
 function isExact({ precision, scale }: Decimal): boolean {
   if (precision === null || scale === null) return false;
   return precision <= EXACT_DIGITS && scale >= 0 && scale <= precision;

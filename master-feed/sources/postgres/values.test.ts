@@ -60,7 +60,7 @@ test.each<[Form, string]>([
   expect(json(form, text)).toBeNull();
 });
 
-test('names table and column of a refused value, and not the value', () => {
+test('names the table and column of a rejected value but not the value', () => {
   const error = unknownForm({
     table: { name: 'shop.order', columns: [{ name: 'at', form: 'timestamptz' }] },
     column: 0,

@@ -1,15 +1,14 @@
 import { TidemarkError } from '@tidemark/protocol/errors';
 
 /**
- * Turns the text of Postgres values, as pgoutput and COPY deliver it, into the JSON of the wire. No value passes through a
- * floating-point number. A text of a form
- * that is not known here is refused with `source_unsupported`.
+ * Converts the text of Postgres values, from pgoutput and COPY, to the JSON of the wire. It must never convert a value
+ * through a floating-point number. It rejects a text of an unknown form with `source_unsupported`.
  */
 
-/** How the text of a column's values becomes a value of the wire. */
+/** The conversion from the text of a column's values to wire values. */
 export type Form = 'number' | 'boolean' | 'real' | 'text' | 'blob' | 'timestamptz' | 'timestamp' | 'date' | 'interval';
 
-/** Descriptions of the text of each form, for people. */
+/** Descriptions of each form for error messages. */
 const EXPECTED: Record<Form, string> = {
   number: 'a decimal number',
   boolean: 't or f',
@@ -22,7 +21,10 @@ const EXPECTED: Record<Form, string> = {
   interval: 'an ISO 8601 interval',
 };
 
-/** Longer number texts (15 digits without sign and point) may not be exact as a JSON number, so they travel as strings. */
+/**
+ * Number texts longer than this, in characters, travel as strings, because a JSON number may not represent them
+ * exactly.
+ */
 const EXACT_LENGTH = 15;
 const ZERO = 0x30;
 const NINE = 0x39;
@@ -35,14 +37,16 @@ const NUMBER = /^(-?\d+(\.\d+)?|NaN)$/;
 const REAL = /^(-?\d+(\.\d+)?(e[-+]\d+)?|NaN|-?Infinity)$/;
 const INFINITE = /^-?infinity$/;
 
-/** A column, and the table that an error names. */
+/** A column and its table, for an error message. */
 interface Origin {
   table: { name: string; columns: readonly { name: string; form: Form }[] };
-  /** Index in `columns`. */
+  /** Index of the column in `columns`. */
   column: number;
 }
 
-/** The error for a value whose text has another form than its column. It does not contain the value. */
+/**
+ * Returns the error for a value whose text does not have the form of its column. The error does not contain the value.
+ */
 export function unknownForm({ table, column }: Origin): TidemarkError {
   const { name, form } = table.columns[column] ?? { name: '?', form: 'text' };
   return new TidemarkError('source_unsupported', {
@@ -51,8 +55,8 @@ export function unknownForm({ table, column }: Origin): TidemarkError {
 }
 
 /**
- * The JSON of a value whose text is in `bytes` from `from` to `to`. Null when the text does not have the form: such a value
- * must be refused, never cut. Called for every value of every row.
+ * Returns the JSON of a value whose text is in `bytes` from `from` to `to`. Returns null if the text does not have the
+ * form; the caller must then reject the value. Must be fast: the feed calls it for every value of every row.
  */
 export function toJson(form: Form, bytes: Buffer, from: number, to: number): string | null {
   switch (form) {
@@ -97,14 +101,17 @@ function matching(pattern: RegExp, bytes: Buffer, from: number, to: number): str
   return pattern.test(text) ? `"${text}"` : null;
 }
 
-/** Hexadecimal digits after `\x`, as base64. `Buffer.from` stops at the first other character, so the length shows one. */
+/**
+ * Converts hexadecimal digits after `\x` to base64. `Buffer.from` stops at the first invalid character, so a short
+ * result reveals one.
+ */
 function blob(bytes: Buffer, from: number, to: number): string | null {
   if (to - from < 2 || (to - from) % 2 !== 0 || bytes[from] !== 0x5c || bytes[from + 1] !== 0x78) return null;
   const decoded = Buffer.from(bytes.toString('latin1', from + 2, to), 'hex');
   return decoded.length === (to - from - 2) / 2 ? `"${decoded.toString('base64')}"` : null;
 }
 
-/** `2026-11-23 08:24:35.1+00` becomes `2026-11-23T08:24:35.100000Z`. The fixed width makes text order time order. */
+/** `2026-11-23 08:24:35.1+00` becomes `2026-11-23T08:24:35.100000Z`. With this fixed width, the texts sort by time. */
 function timestamptz(text: string): string | null {
   const parts = TIMESTAMPTZ.exec(text);
   if (parts === null) return INFINITE.test(text) ? `"${text}"` : null;
@@ -112,7 +119,10 @@ function timestamptz(text: string): string | null {
   return `"${date}T${time}.${fraction.padEnd(6, '0')}Z${era}"`;
 }
 
-/** JSON text of a string. JSON.stringify would cost more than everything else here, so only text with escapes goes through it. */
+/**
+ * Returns the JSON text of a string. Calls JSON.stringify only for text with escapes, because it would cost more than
+ * all other conversions together.
+ */
 function quote(bytes: Buffer, from: number, to: number): string {
   const text = bytes.toString('utf8', from, to);
   for (let i = from; i < to; i++) {

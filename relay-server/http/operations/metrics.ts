@@ -2,8 +2,8 @@ import { Gauge, Registry } from 'prom-client';
 import type { OperationsDeps } from './operations.ts';
 
 /**
- * The relay's metrics at this moment, in the text format of Prometheus. docs/reference/metrics.md is generated from the
- * help texts. A gauge without a known value is left out for that feed.
+ * Returns the current metrics in the text format of Prometheus. docs/reference/metrics.md is generated from the help
+ * texts. A gauge omits a feed for which the value is unknown.
  */
 export async function metricsText({ feeds, now }: Pick<OperationsDeps, 'feeds' | 'now'>): Promise<string> {
   const registry = new Registry();

@@ -4,15 +4,15 @@ import { z } from 'zod';
 import type { Route } from '../routes/route.ts';
 
 /**
- * Describes the API as an OpenAPI 3.1 document, from the routes that the relay serves: paths, roles, inputs and outputs. A
- * field of a route's input is a path parameter when the path names it, else a query parameter. Request bodies are described
- * in docs/protocol.md.
+ * Generates an OpenAPI 3.1 document from the routes that the relay serves: paths, roles, inputs and outputs. An input
+ * field is a path parameter if the path names it, and a query parameter otherwise. docs/protocol.md describes request
+ * bodies.
  */
 
-/** Body of a route that does not answer in JSON. */
+/** Schema of a body that is not JSON. */
 const BYTES = z.string().meta({ description: 'Bytes.' });
 
-/** `version`: the relay's. */
+/** Returns the document. `version` is the relay's version. */
 export function openApi(routes: Route[], version: string): object {
   const registry = new OpenAPIRegistry();
   registry.registerComponent('securitySchemes', 'token', { type: 'http', scheme: 'bearer' });

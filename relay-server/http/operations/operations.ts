@@ -7,7 +7,7 @@ import { metricsText } from './metrics.ts';
 import { openApi } from './openapi.ts';
 import type { Readiness } from './readiness.ts';
 
-/** The routes for operators and machines: health, readiness, version, metrics, and the description of the API. */
+/** The routes for operators and monitoring: health, readiness, version, metrics, and the API description. */
 
 export interface OperationsDeps {
   feeds: ReadonlyMap<string, Feed>;
@@ -16,7 +16,7 @@ export interface OperationsDeps {
   readiness: () => Readiness;
 }
 
-/** `requireAdmin` throws token_invalid or role_denied. */
+/** Adds the routes to `app`. `requireAdmin` throws token_invalid or role_denied. */
 export function addOperations(
   app: Express,
   routes: Route[],
@@ -34,7 +34,7 @@ export function addOperations(
   const document = openApi(routes, deps.version);
   app.get('/openapi.json', (_request, response) => sendJson(response, document));
   app.get('/metrics', async (request, response) => {
-    // A proxy on this machine forwards requests of others.
+    // A request with this header comes from another machine through a local proxy.
     const local =
       ['127.0.0.1', '::1', '::ffff:127.0.0.1'].includes(request.socket.remoteAddress ?? '') &&
       request.headers['x-forwarded-for'] === undefined;

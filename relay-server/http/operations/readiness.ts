@@ -1,15 +1,15 @@
 import type { Feed } from '../../feed/feed.ts';
 
 /**
- * Whether this relay can serve terminals. It is about the relay alone: a load balancer takes a relay that is not ready out of
- * service, which would help no one while a feed is silent. Silence is shown here and in the metrics.
+ * Determines whether this relay can serve terminals. A silent feed does not make the relay unready: a load balancer
+ * would then take every relay of the feed out of service. Readiness and metrics report the silence instead.
  */
 
 export interface Readiness {
   /** Whether every check is ok. */
   ready: boolean;
   checks: { name: string; ok: boolean; detail: string }[];
-  /** Not part of `ready`. */
+  /** The state of the feeds, which does not affect `ready`. */
   feeds: { name: string; connected: boolean; lagMs: number | null }[];
 }
 

@@ -12,7 +12,7 @@ import { bytesRoute, type Call } from './route.ts';
 
 /** Routes for a terminal that verifies its replica against a snapshot. */
 
-/** Largest request, bytes: 256 ranges with long keys. */
+/** Maximum size of a request body, in bytes: enough for 256 ranges with long keys. */
 const BODY_LIMIT = 1024 * 1024;
 
 const SnapshotInput = z.object({ feed: FeedName, epoch: Epoch, scopes: ScopeSet, seq: z.coerce.number().pipe(Seq) });
@@ -47,13 +47,13 @@ export const DIGEST_ROUTES = [
   }),
 ];
 
-/** The named snapshot, if this terminal may read it. Throws scope_denied, epoch_changed, snapshot_gone. */
+/** Returns the file of the requested snapshot. Throws scope_denied, epoch_changed, snapshot_gone. */
 function fileOf(call: SnapshotCall): string {
   const { epoch, scopes, seq } = call.input;
   return call.feed.snapshots.file(entitledSet(call, scopes), epoch, seq, 'identity').file;
 }
 
-/** The parsed body. Throws request_invalid, body_too_large. */
+/** Reads and parses the body. Throws request_invalid, body_too_large. */
 async function bodyOf<T extends z.ZodType>({ request }: SnapshotCall, schema: T): Promise<z.output<T>> {
   const parsed = schema.safeParse(json(await readBody(request, BODY_LIMIT)));
   if (parsed.success) return parsed.data;

@@ -3,7 +3,7 @@ import type { ScopeSet } from '@tidemark/protocol/page';
 import type { EntitledSet } from '../../routing/filters.ts';
 import type { Call } from './route.ts';
 
-/** The bearer's set of scopes. Throws scope_denied when the request names another. */
+/** Returns the bearer's entitled set. Throws scope_denied if the request names another set. */
 export function entitledSet({ feed, bearer }: Pick<Call<unknown>, 'feed' | 'bearer'>, named?: ScopeSet): EntitledSet {
   const set = feed.entitled(bearer.attributes);
   if (named !== undefined && named !== set.id) throw new TidemarkError('scope_denied');

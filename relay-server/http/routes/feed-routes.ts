@@ -10,13 +10,13 @@ import { jsonRoute } from './route.ts';
 
 /** Routes for feeds. The relay reads a body only after it has authenticated the request. */
 
-/** Largest batch, bytes; feeds send far smaller ones. */
+/** Maximum size of a batch, in bytes. Feeds send far smaller batches. */
 const BATCH_LIMIT = 32 * 1024 * 1024;
 const SESSION_LIMIT = 64 * 1024;
 
 const FeedInput = z.object({ feed: FeedName });
 
-/** Throws not_found when the feed's log is not pushed to this relay. */
+/** Returns the push endpoint of a feed. Throws not_found if this relay does not receive the feed's batches. */
 function pushTo(feed: Feed): PushEndpoint {
   if (!feed.log.push) throw new TidemarkError('not_found');
   return feed.log.push;

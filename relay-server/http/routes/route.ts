@@ -6,9 +6,9 @@ import type { Feed } from '../../feed/feed.ts';
 import type { Bearer } from '../../tokens/tokens.ts';
 
 /**
- * One route of the relay, as a value. The registrar in `http/app.ts` authenticates the request, parses its input and then calls
- * the handler; `http/operations/openapi.ts` describes the API from the same values. A handler's answer is typed by the route's output, so
- * that the relay sends answers as described.
+ * One route of the relay, as a value. The registrar in `http/app.ts` authenticates the request, parses its input and
+ * then calls the handler; `http/operations/openapi.ts` describes the API from the same values. The route's output
+ * schema types the handler's answer, so that answers match their description.
  */
 
 /** The argument of a handler. */
@@ -26,30 +26,30 @@ interface RouteOf<I extends z.ZodObject> {
   method: 'GET' | 'POST';
   path: Path<string>;
   role: Role;
-  /** The fields of the path and the query, which arrive as text. */
+  /** Schema of the fields in path and query, which arrive as text. */
   input: I;
   summary: string;
 }
 
-/** Answers by a value, which is sent as JSON and never cached. */
+/** A route whose handler returns a value, which the relay sends as JSON that must not be cached. */
 interface JsonRoute<I extends z.ZodObject, O extends z.ZodType> extends RouteOf<I> {
   output: O;
   handle: (call: Call<z.output<I>>) => z.input<O> | Promise<z.input<O>>;
 }
 
-/** Writes its response itself. */
+/** A route whose handler writes the response. */
 interface BytesRoute<I extends z.ZodObject> extends RouteOf<I> {
-  /** Media type of the body, and its schema where it is JSON. */
+  /** Media type of the body, and its schema if it is JSON. */
   output: { type: string; schema?: z.ZodType };
   handle: (call: Call<z.output<I>>) => Promise<void>;
 }
 
-/** A route among others. */
+/** Any route, without the types of its input and output. */
 export type Route =
   | ({ kind: 'json' } & JsonRoute<z.ZodObject, z.ZodType>)
   | ({ kind: 'bytes' } & BytesRoute<z.ZodObject>);
 
-/** Checks a route's handler against its input and output, and forgets their types. */
+/** Checks the type of a route's handler against its input and output, and returns the route without these types. */
 export function jsonRoute<I extends z.ZodObject, O extends z.ZodType>(route: JsonRoute<I, O>): Route {
   return { kind: 'json', ...(route as unknown as JsonRoute<z.ZodObject, z.ZodType>) };
 }

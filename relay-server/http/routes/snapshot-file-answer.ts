@@ -5,12 +5,13 @@ import type { SnapshotFile } from '../../snapshots/snapshots.ts';
 import { FOREVER } from '../send.ts';
 import type { Call } from './route.ts';
 
-/** Chunks in which a file is read, bytes. */
+/** Size of the chunks in which a file is read, in bytes. */
 const CHUNK_BYTES = 256 * 1024;
 
 /**
- * Sends a snapshot's file, or the part of it that Range asks for, with its SHA-256 as ETag, so that a download resumes only
- * in the same file. Resolves when the answer has been sent or the caller has disconnected. Throws snapshot_gone.
+ * Sends a snapshot file, or the part that the Range header requests. The ETag is the file's SHA-256, so that a download
+ * resumes only with the same file. Resolves when the answer has been sent or the caller has disconnected. Throws
+ * snapshot_gone.
  */
 export function sendSnapshotFile(
   { request, response, signal }: Pick<Call<unknown>, 'request' | 'response' | 'signal'>,
@@ -24,7 +25,7 @@ export function sendSnapshotFile(
     const options = { root: path.dirname(file), cacheControl: false, lastModified: false, highWaterMark: CHUNK_BYTES };
     const sending = send(request, encodeURIComponent(path.basename(file)), options);
     sending.on('error', (error: { status?: number; code?: string; headers?: Record<string, string> }) => {
-      // The headers are for the file, not for a problem.
+      // Remove the file's cache headers from the problem answer.
       for (const name of response.getHeaderNames()) if (name in FOREVER || name === 'etag') response.removeHeader(name);
       if (error.status === 416) {
         response.writeHead(416, { ...error.headers, 'content-length': 0 });
@@ -32,7 +33,7 @@ export function sendSnapshotFile(
       } else reject(error.status === 404 ? new TidemarkError('snapshot_gone') : error);
     });
     response.once('finish', resolve);
-    // The caller disconnected and will ask for the rest.
+    // The caller has disconnected. It will request the rest later.
     response.once('close', resolve);
     signal.addEventListener('abort', () => response.destroy(), { once: true });
     sending.pipe(response);

@@ -2,7 +2,7 @@ import type { RelayStatusBody } from '@tidemark/protocol/api';
 import { PROTOCOL_VERSION } from '@tidemark/protocol/page';
 import type { FeedStatus } from '../../feed/feed.ts';
 
-/** A feed's status in the form of the wire: the one place where its times become text. */
+/** Converts a feed's status to its wire form. No other code formats its times. */
 export function statusAnswer(relay: { name: string; version: string }, status: FeedStatus): RelayStatusBody {
   const { epoch, head, horizon, committedAt, basedAt, basedWhy } = status.row;
   return {
@@ -23,6 +23,6 @@ export function statusAnswer(relay: { name: string; version: string }, status: F
   };
 }
 
-/** The relay's own times are exact to the millisecond; the master's texts pass through unchanged. */
+/** Formats one of the relay's own times. The master's times are texts and pass through unchanged. */
 const iso = (ms: number) => new Date(ms).toISOString();
 const isoOrNull = (ms: number | null) => (ms === null ? null : iso(ms));

@@ -24,19 +24,19 @@ import { bytesRoute, type Call, jsonRoute, type Route } from './route.ts';
 import { sendSnapshotFile } from './snapshot-file-answer.ts';
 import { statusAnswer } from './status-answer.ts';
 
-/** Routes for a terminal that catches up. Each request is checked against the entitlement of its key. */
+/** Routes for terminals that catch up. Each handler checks the request against the entitlement of its key. */
 
 const FeedInput = z.object({ feed: FeedName });
 const SeqText = z.coerce.number().pipe(Seq);
 
-/** The cursor of a query; null: the terminal sent none, or only half of it. */
+/** Returns the cursor of a query, or null if its epoch or seq is missing. */
 function cursorOf(query: { epoch?: Epoch | undefined; seq?: Seq | undefined }): Cursor | null {
   return query.epoch !== undefined && query.seq !== undefined ? { epoch: query.epoch, seq: query.seq } : null;
 }
 
 const PageInput = FeedInput.extend({ epoch: Epoch, scopes: ScopeSet, start: z.string(), target: SeqText });
 
-/** The page that a path names. Throws request_invalid, scope_denied. */
+/** Parses the page name in a path. Throws request_invalid, scope_denied. */
 function pageName(call: Call<z.output<typeof PageInput>>): PageName {
   const { epoch, scopes, start: text, target } = call.input;
   const start = parseStart(text);
@@ -44,7 +44,7 @@ function pageName(call: Call<z.output<typeof PageInput>>): PageName {
   return { set: entitledSet(call, scopes), epoch, start, target };
 }
 
-/** `relay`: name and version, for the status answer. */
+/** Returns the routes. The status answer contains the name and version of `relay`. */
 export const terminalRoutes = (relay: { name: string; version: string }): Route[] => [
   jsonRoute({
     method: 'GET',

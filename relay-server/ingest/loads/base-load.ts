@@ -6,9 +6,9 @@ import type { Routers } from '../../routing/routers.ts';
 import { TableLoad } from './table-load.ts';
 
 /**
- * Loads the tables of a base. The rows of a feed's first base go straight into the mirror. A later base is loaded beside the
- * mirror, table by table, and compared when it ends, so that only the difference enters the log. A table of the mirror that
- * the base does not declare is dropped.
+ * Loads the tables of a base. The rows of the first base go directly into the mirror. The tables of a later base are
+ * loaded into staging tables and compared with the mirror at the end, so that only the difference enters the log.
+ * Tables of the mirror that the base does not declare are dropped.
  */
 export class BaseLoad {
   readonly #db: Writer;
@@ -50,12 +50,14 @@ export class BaseLoad {
     else this.#tables.apply(['i', id, rows]);
   }
 
-  /** Ends a first base. */
+  /** Ends the first base of a feed. */
   finishFirst(): void {
     this.#tables.saveCounts();
   }
 
-  /** Ends a later base: gives the lines that bring the mirror to it to `write`, which applies and logs them. */
+  /**
+   * Ends a later base. Passes the difference between mirror and base as lines to `write`, which applies and logs them.
+   */
   finish(write: (line: ChangeLine) => void): void {
     for (const { schema } of this.#tables.list())
       if (!this.#names.has(schema.name.toLowerCase())) write(['x', schema.name]);

@@ -25,7 +25,7 @@ class Side {
     this.tables = new FeedTables(this.db);
   }
 
-  take(line: ChangeLine, schemas: Map<number, TableSchema>): void {
+  applyLine(line: ChangeLine, schemas: Map<number, TableSchema>): void {
     const schema = line[0] === 'x' ? undefined : schemas.get(line[1]);
     if (schema && line[0] !== 'x') this.tables.declare(line[1], schema, line[0] !== 'a');
     this.tables.apply(line);
@@ -61,7 +61,7 @@ const schemaOf = (name: string, columns: string[], key: string[]): TableSchema =
   key,
 });
 
-/** Both sides hold these tables. */
+/** Creates these tables with these rows on both sides. */
 function hold(schemas: Map<number, TableSchema>, rows: Map<number, WireRow[]>): void {
   for (const side of [relay, terminal])
     for (const [id, schema] of schemas) {
@@ -70,7 +70,7 @@ function hold(schemas: Map<number, TableSchema>, rows: Map<number, WireRow[]>): 
     }
 }
 
-/** Loads a table into the relay's mirror as one transaction, and gives the terminal what was logged. */
+/** Loads a table into the relay's mirror as one transaction, and applies the logged lines at the terminal. */
 function load(loaded: Loaded, rows: WireRow[], schemas: Map<number, TableSchema>): ChangeLine[] {
   schemas.set(loaded.id, loaded.schema);
   const routers = new Routers({});
@@ -79,10 +79,10 @@ function load(loaded: Loaded, rows: WireRow[], schemas: Map<number, TableSchema>
   const one = new TableLoad(relay.db, relay.tables, routers, loaded);
   one.insert(rows);
   one.finish((line) => {
-    relay.take(line, schemas);
+    relay.applyLine(line, schemas);
     lines.push(line);
   });
-  for (const line of lines) terminal.take(line, schemas);
+  for (const line of lines) terminal.applyLine(line, schemas);
   return lines;
 }
 
@@ -90,7 +90,7 @@ const kinds = (lines: ChangeLine[]) =>
   lines.map(([kind, , rows]) => (Array.isArray(rows) ? `${kind}${rows.length}` : kind));
 const texts = fc.option(fc.constantFrom('', 'a', 'b', '1', '1.0'), { nil: null });
 
-test('F11: after a load the mirror holds exactly the loaded rows, and a terminal that applied the log holds the same', () => {
+test('F11: after a load, the mirror and a terminal that applied the log hold exactly the loaded rows', () => {
   fc.assert(
     fc.property(
       fc.array(fc.tuple(fc.nat(9), texts, texts), { maxLength: 20 }),
@@ -122,7 +122,7 @@ test('F11: after a load the mirror holds exactly the loaded rows, and a terminal
 
 const ROWS: WireRow[] = Array.from({ length: 500 }, (_, n) => [n, `a${n}`, null]);
 
-test('F11: renaming a table and a column is one change, and sends no unchanged rows', () => {
+test('F11: renaming a table and a column is one change and sends no unchanged rows', () => {
   const schemas = new Map([[1, schemaOf('t', ['id', 'a', 'b'], ['id'])]]);
   hold(schemas, new Map([[1, ROWS]]));
   const schema = schemaOf('u', ['id', 'c', 'b'], ['id']);

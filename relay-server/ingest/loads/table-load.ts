@@ -8,22 +8,22 @@ import { ident, type Writer } from '@tidemark/table-store/sqlite';
 import { createTableSql, rowidOf } from '@tidemark/table-store/table-ddl';
 import type { Routers } from '../../routing/routers.ts';
 
-/** Rows in a line of the difference, at most. */
+/** Maximum number of rows in a line. */
 const ROWS_IN_LINE = 200;
 
-/** The table that is loaded, and the mirror's table that it was. */
+/** The table to load, and the mirror's table from which it originates. */
 export interface Loaded {
   id: number;
   schema: TableSchema;
-  /** Id of that table; null: it is new. */
+  /** Id of the mirror's table; null if the loaded table is new. */
   from: number | null;
-  /** The old name of each column; null: it is new. */
+  /** The old name of each column; null for a new column. */
   columns: (string | null)[];
 }
 
 /**
- * Loads all rows of one table beside the mirror, compares, and gives the lines that bring the mirror to them, so that only
- * the difference enters the log. An altered table keeps its rows where the filters and its key allow that.
+ * Loads all rows of one table into a staging table and compares it with the mirror, so that only the difference enters
+ * the log. An altered table keeps its rows if its key and the filters allow it.
  */
 export class TableLoad {
   readonly #db: Writer;
@@ -38,7 +38,7 @@ export class TableLoad {
     this.#tables = tables;
     this.#routers = routers;
     this.#loaded = loaded;
-    // Indexes would cost time and serve nothing here.
+    // No query uses the indexes of the staging table.
     this.#stage = { ...loaded.schema, name: `tidemark_base_${loaded.id}`, indexes: [] };
     db.exec(`DROP TABLE IF EXISTS ${ident(this.#stage.name)}`);
     db.exec(createTableSql(this.#stage));
@@ -49,21 +49,21 @@ export class TableLoad {
     this.#rows.upsert(rows);
   }
 
-  /** Ends the load: gives the lines in order to `write`, which applies and logs them. */
+  /** Ends the load. Passes the lines of the difference in order to `write`, which applies and logs them. */
   finish(write: (line: ChangeLine) => void): void {
     const { id, schema, columns } = this.#loaded;
     const all = this.#tables.list();
     const old = all.find((table) => table.id === this.#loaded.from);
-    const there = all.find((table) => sameName(table.schema, schema));
+    const sameNamed = all.find((table) => sameName(table.schema, schema));
     if (old && this.#keepsRows(old)) {
       if (old.id !== id || !sameSchema(old.schema, schema)) {
-        if (there && there !== old) write(['x', there.schema.name]);
+        if (sameNamed && sameNamed !== old) write(['x', sameNamed.schema.name]);
         write(['a', id, old.id, columns]);
       }
       if (schema.key.length > 0) this.#difference(write);
       else this.#surplus(write);
     } else {
-      if (old && old !== there) write(['x', old.schema.name]);
+      if (old && old !== sameNamed) write(['x', old.schema.name]);
       write(['r', id]);
       this.#selected(schema, `SELECT ${rowidOf(this.#stage)} FROM ${ident(this.#stage.name)}`, this.#stage, (rows) =>
         write(['i', id, rows]),
@@ -72,13 +72,13 @@ export class TableLoad {
     this.#db.exec(`DROP TABLE ${ident(this.#stage.name)}`);
   }
 
-  /** Whether the rows of `old` can be kept when it becomes the loaded table, in the mirror and at terminals. */
+  /** Reports whether mirror and terminals can keep the rows of `old` when it becomes the loaded table. */
   #keepsRows(old: FeedTable): boolean {
     const { id, columns } = this.#loaded;
     return keepsKeys(old, this.#loaded) && this.#routers.of(id).keepsRowsOf(this.#routers.of(old.id), columns);
   }
 
-  /** By key: rows to delete, to update, and to insert. */
+  /** Compares a table with a key: writes the rows to delete, to update and to insert. */
   #difference(write: (line: ChangeLine) => void): void {
     const { id, schema } = this.#loaded;
     const mirror = ident(schema.name);
@@ -112,23 +112,26 @@ export class TableLoad {
     );
   }
 
-  /** Without a key: how many of the rows that are equal to delete or to insert. */
+  /** Compares a keyless table as a multiset: writes the surplus rows to delete and the missing rows to insert. */
   #surplus(write: (line: ChangeLine) => void): void {
     const { id, schema } = this.#loaded;
     const values = schema.columns.map((_, i) => `v${i}`).join(', ');
     const named = schema.columns.map(({ name }, i) => `${ident(name)} AS v${i}`).join(', ');
     const rows = (side: 'mirror' | 'stage', table: TableSchema) =>
       `SELECT '${side}' AS side, ${rowidOf(schema)} AS row, ${named} FROM ${ident(table.name)}`;
-    // Equal rows are numbered on both sides; a number that only one side has is a row to delete or to insert.
-    const alone = (side: 'mirror' | 'stage') =>
+    // Number the equal rows of each side. A number that exists on only one side is a row to delete or to insert.
+    const rowsOnlyIn = (side: 'mirror' | 'stage') =>
       `SELECT max(row) FROM (SELECT side, row, row_number() OVER (PARTITION BY side, ${values}) AS n, ${values}
          FROM (${rows('mirror', schema)} UNION ALL ${rows('stage', this.#stage)}))
        GROUP BY ${values}, n HAVING count(*) = 1 AND max(side) = '${side}'`;
-    this.#selected(schema, alone('mirror'), schema, (surplus) => write(['d', id, surplus]));
-    this.#selected(schema, alone('stage'), this.#stage, (missing) => write(['i', id, missing]));
+    this.#selected(schema, rowsOnlyIn('mirror'), schema, (surplus) => write(['d', id, surplus]));
+    this.#selected(schema, rowsOnlyIn('stage'), this.#stage, (missing) => write(['i', id, missing]));
   }
 
-  /** Gives the rows of `table` whose rowids `pick` selects, some at a time. They are selected first, because `take` changes the mirror. */
+  /**
+   * Passes the rows of `table` whose rowids `pick` selects to `take`, in chunks. Stores the rowids first, because
+   * `take` changes the mirror.
+   */
   #selected(wanted: TableSchema, pick: string, table: TableSchema, take: (rows: WireRow[]) => void): void {
     this.#db.exec(
       'CREATE TEMP TABLE IF NOT EXISTS tidemark_pick (n INTEGER PRIMARY KEY, row INTEGER); DELETE FROM temp.tidemark_pick',
@@ -150,7 +153,7 @@ export class TableLoad {
   }
 }
 
-/** Whether the key columns keep their values, order and types. */
+/** Reports whether the key columns keep their values, order and types. */
 function keepsKeys(old: FeedTable, { schema, columns }: Loaded): boolean {
   const typeOf = (table: TableSchema, name: string) => table.columns.find((column) => column.name === name)?.type;
   return (
@@ -164,7 +167,7 @@ function keepsKeys(old: FeedTable, { schema, columns }: Loaded): boolean {
   );
 }
 
-/** SQLite ignores case in names. */
+/** Compares names without case, as SQLite does. */
 const sameName = (a: TableSchema, b: TableSchema) => a.name.toLowerCase() === b.name.toLowerCase();
 
 /** Splits rows into lines that are not much larger than LINE_BYTES. */

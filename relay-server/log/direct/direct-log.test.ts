@@ -48,7 +48,7 @@ test('appends batches in order and returns the position on disk', async () => {
   expect(await log.batch(session, 2, bytes())).toEqual({ head: 7, position: 'position 7' });
 });
 
-test('appends the last batch once when it is repeated', async () => {
+test('appends the last batch only once when the feed repeats it', async () => {
   const { session } = await log.session(request);
   const first = await log.batch(session, 1, bytes());
   expect(await log.batch(session, 1, bytes())).toEqual(first);

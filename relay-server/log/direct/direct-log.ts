@@ -4,27 +4,27 @@ import { TidemarkError } from '@tidemark/protocol/errors';
 import type { LogSource, LogStore, PushEndpoint } from '../log-source.ts';
 
 /**
- * The feed pushes batches to this relay over HTTP.
+ * The log source of a feed that pushes batches to this relay over HTTP.
  *
- * One session at a time: a new one ends the one before, so that of two feed processes the later wins. Within a session
- * batches carry numbers from 1; the last one can be repeated, because its answer may have been lost. A batch that fails
- * ends the session: the feed begins another and continues from the position on disk.
+ * Only one session is valid at a time. A new session supersedes the previous one, so the later of two feed processes
+ * wins. Batches of a session are numbered from 1. A feed may repeat the last batch, because its answer may have been
+ * lost. A failed batch ends the session; the feed then begins a new one from the position on disk.
  */
 
 interface DirectLogDeps {
   store: LogStore;
-  /** Tables to publish, as relay.yaml names them; null: all. */
+  /** Tables to publish, as relay.yaml lists them; null for all. */
   publish: SessionAnswer['publish'];
-  /** A session began. */
+  /** Called when a session begins. */
   onSession: (request: SessionRequest, head: number) => void;
 }
 
 interface Session {
   id: string;
-  /** Number of the last batch that was answered; 0: none. */
+  /** Number of the last answered batch; 0 before the first. */
   lastNumber: number;
   lastAnswer: BatchAnswer | null;
-  /** A batch is being applied. */
+  /** Whether a batch is being applied. */
   busy: boolean;
 }
 
@@ -77,7 +77,7 @@ export class DirectLog implements LogSource, PushEndpoint {
     }
   }
 
-  /** Batches arrive with requests, which the server has ended before. */
+  /** Ends the session. No batch is running, because the server has already completed all requests. */
   close(): Promise<void> {
     this.#session = null;
     return Promise.resolve();

@@ -7,7 +7,10 @@ import { NO_RESULTS, stopAtRest } from './during-run.ts';
 import { isPauseOver, pauseFrom, pauseTick, resume, settingsAtRest } from './settings-and-pause.ts';
 import { open, rest, startAutomaticRun, startRun } from './transitions.ts';
 
-/** The states without a run: before the replica is open, between runs, and after the end. watching.ts has the one that follows the relay. */
+/**
+ * The states without a run: before the replica is open, between runs, and after the end. watching.ts has the state that
+ * follows the relay.
+ */
 
 /** Handlers that the states without an open replica share. */
 const NOT_OPEN = {
@@ -66,13 +69,16 @@ export const stopped: Handlers<'stopped'> = {
   stop: ignore,
 };
 
-/** Nothing can be saved into a damaged file, so a fresh copy sets it aside. */
+/** A damaged file cannot store anything, so a fresh copy starts by renaming it. */
 function reopen(state: StateOf<'closed'>, event: EventOf<'start'>): Step {
   const setAside = event.mode === 'recopy' && state.fault?.code === 'db_damaged';
   return open(state, event, state.attempt, setAside);
 }
 
-/** The replica is open: starts the run that was requested meanwhile, else the one that the policy has for a start. */
+/**
+ * The replica is open. Starts the run that was requested meanwhile, otherwise the one that the policy requires at a
+ * start.
+ */
 function beginAfterOpening(state: StateOf<'opening'>, event: EventOf<'opened'>, context: Context): Step {
   const { cursor, start, lastRunAt } = event;
   const { everyMs } = state.policy;
@@ -80,7 +86,7 @@ function beginAfterOpening(state: StateOf<'opening'>, event: EventOf<'opened'>, 
     ...shared(state),
     cursor,
     start,
-    // A replica that never had such a run is due at once.
+    // A replica whose history has no such run is due at once.
     nextAt: everyMs === null ? null : (lastRunAt ?? context.now - everyMs) + everyMs,
   };
   if (!opened.configured || state.after === null) return rest(opened, context);
@@ -99,7 +105,7 @@ function pauseAtRest(state: State, event: EventOf<'pause'>, context: Context): S
   return step({ ...state, paused: pauseFrom(state, event, context) });
 }
 
-/** Does the work that is due at rest: ends a pause, or starts an automatic run. Null: nothing is due. */
+/** Ends a pause or starts an automatic run when it is due. Null: nothing is due. */
 export function scheduleTick(state: StateOf<'idle'> | StateOf<'watching'>, context: Context): Step | null {
   if (isPauseOver(state, context)) return resume(state, context);
   if (state.paused === null && isDue(state.nextAt, context.now, state.policy.everyMs ?? 0))

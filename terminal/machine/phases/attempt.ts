@@ -6,19 +6,35 @@ import { type RunState, withFailure, withProgress } from '../run-state.ts';
 import { type Shared, shared } from '../state.ts';
 import { rest } from './transitions.ts';
 
-/** How an attempt of a run ends: the run is over, or waits for its next attempt. */
+/** How an attempt ends: the run ends too, or waits for its next attempt. */
 
 type Outcome = 'done' | 'nothing-new' | 'cancelled' | 'failed';
 
 export function endRun(state: Shared, run: RunState, outcome: Outcome, context: Context, failure?: Failure): Step {
-  const ended = { ...shared(state), nextAt: nextAutomaticRun(state, run, context) };
+  const ended = {
+    ...shared(state),
+    nextAt: nextAutomaticRun(state, run, context),
+    fruitlessPolls: fruitlessPollsAfter(state, run, outcome),
+  };
+  const fault = failure?.fault ?? null;
+  // The machine follows the relay again after a failure that another run may not have.
+  const isFinal = fault !== null && !ERRORS[fault.code].retry && run.basis.by !== 'snapshot';
   return precede(
-    [{ do: 'ended', run, outcome, fault: failure?.fault ?? null }],
-    rest(ended, context, outcome === 'failed' ? 'failure' : 'anything'),
+    [{ do: 'ended', run, outcome, fault }],
+    rest(ended, context, outcome === 'failed' && isFinal ? 'failure' : 'anything'),
   );
 }
 
-/** Counts from the end of this run, except that a check by hand does not put off the sync that is due. */
+/**
+ * Counts a run that replaced or repaired the data as fruitless, as it counts a failed run: relays that disagree would
+ * otherwise make one such run follow another. Any other run that moved the replica shows that the relay is well.
+ */
+function fruitlessPollsAfter({ fruitlessPolls }: Shared, { basis }: RunState, outcome: Outcome): number {
+  if (outcome === 'failed' || (outcome === 'done' && basis.by !== 'replica')) return fruitlessPolls + 1;
+  return outcome === 'done' ? 0 : fruitlessPolls;
+}
+
+/** The interval counts from the end of this run. A manual check does not postpone a sync that is due. */
 function nextAutomaticRun(state: Shared, { request }: RunState, { now }: Context): number | null {
   const { everyMs, automatic } = state.policy;
   if (everyMs === null) return null;
@@ -27,8 +43,8 @@ function nextAutomaticRun(state: Shared, { request }: RunState, { now }: Context
 }
 
 /**
- * Retries later, or ends the run: when the fault is one that a retry cannot help, when attempts have failed for longer
- * than the policy allows, or when a pause has begun.
+ * Retries later, or ends the run. The run ends when a retry cannot help, when attempts have failed for longer than the
+ * policy allows, or when a pause has begun.
  */
 export function failAttempt(state: Shared, run: RunState, failure: Failure, context: Context): Step {
   const waiting = withFailure(failure.progressed ? withProgress(run) : run, context.now);

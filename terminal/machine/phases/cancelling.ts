@@ -5,7 +5,7 @@ import { NO_RESULTS } from './during-run.ts';
 import { afterSettings, CHECK_AFTER_CHANGE, pauseFrom, pauseTick, withSettings } from './settings-and-pause.ts';
 import { open, rest, startRun, stop } from './transitions.ts';
 
-/** A run is being cancelled: its work has been aborted and must end before anything else begins. */
+/** A run is being cancelled. Its work has been aborted, and must end before any other work begins. */
 
 type Cancelling = StateOf<'cancelling'>;
 
@@ -25,7 +25,7 @@ export const cancelling: Handlers<'cancelling'> = {
   woke: ignore,
   settings: changeSettings,
   stop: (state) => step({ ...state, after: 'stop' }),
-  // A write that ended before the cancel took effect counts.
+  // A write that ended before the cancel took effect still counts.
   applied: keepPosition,
   installed: keepPosition,
   repaired: keepPosition,
@@ -42,7 +42,7 @@ function changeSettings(state: Cancelling, event: EventOf<'settings'>, context: 
   return step({ ...state, ...changed, after: afterSettings(event) ?? state.after });
 }
 
-/** All work has ended: ends the run and enters the state that follows. */
+/** All work has ended. Ends the run and enters the next state. */
 function finish(state: Cancelling, _: object, context: Context): Step {
   const ended: Effect = { do: 'ended', run: state.run, outcome: 'cancelled', fault: null };
   switch (state.after) {

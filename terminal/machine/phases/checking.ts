@@ -4,11 +4,14 @@ import { type Context, type Handlers, ignore, type Step, step } from '../effect.
 import type { EventOf } from '../event.ts';
 import { type RunState, toCompare, toCopy } from '../run-state.ts';
 import type { Shared, StateOf } from '../state.ts';
-import { endRun, failAttempt } from './attempt.ts';
+import { endRun, failAttempt, failRun } from './attempt.ts';
 import { DURING_RUN } from './during-run.ts';
 import { pull, requestSnapshot } from './transitions.ts';
 
-/** The relay is asked how far behind the replica is and how it catches up. The answer decides what the run does next. */
+/**
+ * The run asks the relay how far behind the replica is and how it can catch up. The answer decides what the run does
+ * next.
+ */
 
 export const checking: Handlers<'checking'> = {
   ...DURING_RUN,
@@ -16,7 +19,7 @@ export const checking: Handlers<'checking'> = {
   probed: followStatus,
 };
 
-/** A check becomes the run that was asked for meanwhile. */
+/** Turns a check into the run that was requested meanwhile. */
 function upgradeCheck(state: StateOf<'checking'>, event: EventOf<'start'>): Step {
   const { run } = state;
   if (run.request.mode !== 'check' || event.mode === 'check') return ignore(state);
@@ -30,14 +33,18 @@ function followStatus(state: StateOf<'checking'>, { status, altered }: EventOf<'
   return followPlan(state, mustRepair ? toCompare(run, 'altered') : run, status, context);
 }
 
-/** Enters the state that the relay's plan leads to. */
+/** Enters the state that the decision requires. */
 export function followPlan(state: Shared, run: RunState, status: RelayStatus, context: Context): Step {
   const decision = decide(status, run, state);
   switch (decision.by) {
     case 'nothing':
       return endRun(state, run, 'nothing-new', context);
-    case 'failure':
-      return failAttempt(state, run, { fault: decision.fault, retryAfterMs: null, progressed: false }, context);
+    case 'failure': {
+      const failure = { fault: decision.fault, retryAfterMs: null, progressed: false };
+      // Only another run may take another copy.
+      const ends = decision.fault.code === 'epoch_unstable';
+      return ends ? failRun(state, run, failure, context) : failAttempt(state, run, failure, context);
+    }
     case 'pages': {
       const target = { epoch: decision.plan.epoch, seq: decision.target };
       return pull(state, { ...run, target, preparation: null }, decision.plan);

@@ -8,7 +8,10 @@ import { endRun, failAttempt } from './attempt.ts';
 import { DURING_RUN } from './during-run.ts';
 import { check, compare, download, pull } from './transitions.ts';
 
-/** A run compares the replica with a snapshot of the relay, repairs the differences, and pulls on to its target. See docs/protocol.md, C6 to C9. */
+/**
+ * A run compares the replica with a snapshot of the relay, repairs the differences, and then pulls to its target. See
+ * docs/protocol.md, C6 to C9.
+ */
 
 export const comparing: Handlers<'comparing'> = {
   ...DURING_RUN,
@@ -18,14 +21,17 @@ export const comparing: Handlers<'comparing'> = {
 
 export const repairing: Handlers<'repairing'> = {
   ...DURING_RUN,
-  // The repair uses no connection.
+  // A repair uses no connection, so a wake does not disturb it.
   woke: ignore,
   repaired: (state, { cursor, start }, context) =>
     pullAfterComparison({ ...shared(state), cursor, start }, withProgress(state.run), state.manifest, context),
   failed: replanOrRetry,
 };
 
-/** The relay has the snapshot. A requested comparison takes place at its position, so the run pulls the changes in between first. */
+/**
+ * The relay has the snapshot. For a requested comparison, the replica must be at the snapshot's position, so the run
+ * first pulls up to it.
+ */
 export function approach(state: Shared, run: PreparingRun<'comparison'>, manifest: SnapshotManifest): Step {
   const { cursor } = state;
   const { epoch, seq } = manifest.cursor;
@@ -43,9 +49,9 @@ function followVerdict(
   const { manifest } = state;
   const run = withProgress(state.run);
   if (verdict === 'copy') return copyInstead(state, run, manifest);
-  const onlyShows = run.request.mode === 'verify' && !state.policy.repair;
-  if (onlyShows && differences.length === 0) return endRun(state, run, 'done', context);
-  if (onlyShows) {
+  const reportsOnly = run.request.mode === 'verify' && !state.policy.repair;
+  if (reportsOnly && differences.length === 0) return endRun(state, run, 'done', context);
+  if (reportsOnly) {
     const fault = { code: 'replica_differs' as const, params: summaryOf(differences) };
     return endRun(state, run, 'failed', context, { fault, retryAfterMs: null, progressed: false });
   }
@@ -54,13 +60,13 @@ function followVerdict(
   return step({ ...shared(state), at: 'repairing', run, manifest }, { do: 'repair', manifest, strict });
 }
 
-/** Downloads the snapshot that the replica was compared with. */
+/** Downloads the snapshot with which the replica was compared. */
 function copyInstead(state: Shared, run: PreparingRun<'comparison'>, manifest: SnapshotManifest): Step {
   const reason = run.preparation.reason === 'scopes-changed' ? 'scopes_changed' : 'altered';
   return download(state, toCopy(run, reason), manifest);
 }
 
-/** The replica equals the snapshot. A requested comparison is done; any other run pulls on to its target. */
+/** The replica equals the snapshot. Ends a requested comparison. Any other run pulls to its target. */
 function pullAfterComparison(
   state: Shared,
   { preparation, ...before }: PreparingRun<'comparison'>,
@@ -88,7 +94,7 @@ function replanOrRetry(
   const { code } = event.fault;
   if (MOVED.has(code) && !hasTried(run, 'replan'))
     return check(state, withRemedy({ ...run, preparation: null }, 'replan'));
-  // The file does not take the rows. A snapshot brings tables of its own.
+  // The replica's tables reject the rows. A snapshot replaces those tables.
   if (event.work === 'repair' && code === 'replica_altered') return copyInstead(state, run, manifest);
   return failAttempt(state, run, event, context);
 }

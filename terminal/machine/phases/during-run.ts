@@ -5,9 +5,9 @@ import { failAttempt } from './attempt.ts';
 import { afterSettings, pauseFrom, pauseTick, withSettings } from './settings-and-pause.ts';
 import { cancel, check, stop } from './transitions.ts';
 
-/** Handlers that the states share. */
+/** Handlers that several states share. */
 
-/** Results of work that a state did not order. They belong to an earlier state and are void. */
+/** Ignores the results of work that the state did not request. They belong to an earlier state. */
 export const NO_RESULTS = {
   opened: ignore,
   probed: ignore,
@@ -23,7 +23,7 @@ export const NO_RESULTS = {
   aborted: ignore,
 } satisfies Partial<Handlers<'idle'>>;
 
-/** Handlers of every state of a run, unless the state has its own. */
+/** Handlers of every state with a run, unless the state defines its own. */
 export const DURING_RUN = {
   ...NO_RESULTS,
   start: ignore,
@@ -48,7 +48,7 @@ function endPause(state: State): Step {
   return step({ ...state, paused: null });
 }
 
-/** Another relay, feed or key ends the run. */
+/** A change of relay, feed or key ends the run. */
 function changeSettings(state: RunningState, event: EventOf<'settings'>, context: Context): Step {
   const changed = withSettings(state, event, context);
   const after = afterSettings(event);

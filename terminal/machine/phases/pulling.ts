@@ -1,8 +1,9 @@
 import type { PageStart } from '@tidemark/protocol/cursor';
 import type { ErrorCode } from '@tidemark/protocol/errors';
+import { askAgainMs, LONGEST_ASK_MS } from '@tidemark/protocol/retry-wait';
 import { type Context, type Effect, type Handlers, precede, type Step, step } from '../effect.ts';
 import type { EventOf } from '../event.ts';
-import { ASK_AGAIN_MS, isDue, LONGEST_ASKED_MS } from '../retry-wait.ts';
+import { isDue } from '../retry-wait.ts';
 import { hasTried, toCompare, withProgress, withRemedy } from '../run-state.ts';
 import type { ArrivedPage, NextPage, PullPlan, StateOf } from '../state.ts';
 import { endRun, failAttempt, failRun } from './attempt.ts';
@@ -11,15 +12,15 @@ import { pauseTick } from './settings-and-pause.ts';
 import { check, compare, fetchPage, pull, requestSnapshot } from './transitions.ts';
 
 /**
- * A run pulls pages to its target. One page is applied while the next one is fetched.
+ * A run pulls pages to its target. It fetches the next page while it applies the current one.
  *
- * Order: the run applies a page only after the page before it. A failure to fetch the next page counts only after that,
- * so that no page that arrived is lost.
+ * Order: the run applies a page only after the page before it. A failure to fetch the next page takes effect only after
+ * the current one is applied, so that no page that has arrived is lost.
  */
 
-/** How long the relay may build compacted pages before the run takes ordinary ones, ms. */
+/** How long the run waits for the relay to build compacted pages before it takes ordinary ones, ms. */
 const BUILDING_MS = 2 * 60_000;
-/** Faults of compacted pages that ordinary ones do not have. */
+/** Errors that compacted pages can cause and ordinary ones cannot. */
 const ONLY_COMPACTED = new Set<ErrorCode>([
   'squash_larger',
   'not_found',
@@ -27,9 +28,9 @@ const ONLY_COMPACTED = new Set<ErrorCode>([
   'target_invalid',
   'page_invalid',
 ]);
-/** The relay's history changed while pages arrived. */
+/** Errors that mean that the relay's history changed while pages arrived. */
 const MOVED = new Set<ErrorCode>(['epoch_changed', 'behind_horizon', 'page_other_epoch']);
-/** The page does not fit the replica. */
+/** Errors that mean that the page does not fit the replica. */
 const MISFIT = new Set<ErrorCode>(['replica_altered', 'schema_mismatch', 'page_invalid']);
 
 type Pulling = StateOf<'pulling'>;
@@ -46,7 +47,7 @@ function takePage(state: Pulling, { page }: EventOf<'fetched'>): Step {
   return state.applying ? step({ ...state, next: { is: 'arrived', page } }) : applyPage(state, page);
 }
 
-/** Applies a page and fetches the one after it meanwhile. */
+/** Applies a page and meanwhile fetches the next one. */
 function applyPage(state: Pulling, page: ArrivedPage): Step {
   const { plan, run } = state;
   const last = isEnd(page.next, plan);
@@ -55,16 +56,17 @@ function applyPage(state: Pulling, page: ArrivedPage): Step {
   return step({ ...state, applying: page, next }, ...fetch, { do: 'apply', page, kind: plan.kind });
 }
 
-/** The page is written. Its successor may be here, on its way, or have failed. */
+/** The page is written. The next one may have arrived, be in flight, or have failed. */
 function continueAfterPage(before: Pulling, { cursor, start }: EventOf<'applied'>, context: Context): Step {
   const { next, plan } = before;
+  // The run would request a page that does not move the replica without end. Such a page is no progress, so the waits
+  // grow.
+  if (isSame(before.start, start) && !isEnd(start, plan)) {
+    const fault = { code: 'page_out_of_order' as const, params: {} };
+    return failAttempt(before, before.run, { fault, retryAfterMs: null, progressed: false }, context);
+  }
   const state: Pulling = { ...before, cursor, start, run: withProgress(before.run), applying: null };
   if (isEnd(start, plan)) return endPull(state, context);
-  // The run would request a page that does not move the replica forever.
-  if (isSame(before.start, start)) {
-    const fault = { code: 'page_out_of_order' as const, params: {} };
-    return failAttempt(state, state.run, { fault, retryAfterMs: null, progressed: false }, context);
-  }
   if (next.is === 'failed') return handleFailure({ ...state, next: { is: 'none' } }, next.failure, context);
   if (next.is === 'arrived' && isSame(next.page.start, start)) return applyPage(state, next.page);
   if (next.is === 'requested' && isSame(next.start, start)) return step(state);
@@ -76,10 +78,10 @@ function continueAfterPage(before: Pulling, { cursor, start }: EventOf<'applied'
   );
 }
 
-/** The plan's target is reached. */
+/** The replica has reached the plan's target. */
 function endPull(state: Pulling, context: Context): Step {
   const { run, plan, compareWith } = state;
-  // The compacted transaction of an earlier run was finished first, and may end before this run does.
+  // The plan may have finished only the compacted transaction of an earlier run, which ends before this run does.
   if (run.target !== null && run.target.seq > plan.target)
     return pull(state, run, { ...plan, target: run.target.seq, kind: 'ordinary' }, compareWith);
   return compareWith ? compare(state, toCompare(run, 'requested'), compareWith) : endRun(state, run, 'done', context);
@@ -102,19 +104,22 @@ function handleFailure(state: Pulling, event: EventOf<'failed'>, context: Contex
   return failAttempt(state, run, event, context);
 }
 
-/** A failure that only compacted pages have: waits while the relay builds them, or turns to ordinary ones. Null: another failure. */
+/**
+ * Handles a failure that only compacted pages have: waits while the relay builds them, or changes to ordinary ones.
+ * Null: another failure.
+ */
 function handleCompactedFailure(state: Pulling, event: EventOf<'failed'>, context: Context): Step | null {
   const { code } = event.fault;
   const since = buildingSince(state.next) ?? context.now;
   const late = code === 'squash_building' && context.now - since > BUILDING_MS;
-  // Ordinary pages may cost more than a snapshot, so the relay makes a new plan.
+  // Ordinary pages may cost more than a snapshot, so ask the relay for a new plan.
   if (late || ONLY_COMPACTED.has(code)) return check(state, withRemedy(state.run, 'ordinary-pages'));
   if (code !== 'squash_building') return null;
-  const askAt = context.now + Math.min(event.retryAfterMs ?? ASK_AGAIN_MS, LONGEST_ASKED_MS);
+  const askAt = context.now + askAgainMs(context.now - since, event.retryAfterMs, context.random());
   return step({ ...state, next: { is: 'building', since, askAt } });
 }
 
-/** Fetches a page that was not understood once more, past caches. Otherwise the run compares and repairs the replica, once. */
+/** Fetches an invalid page once more, bypassing caches. Any other misfit starts a comparison, at most once in a run. */
 function handleMisfit(state: Pulling, event: EventOf<'failed'>, context: Context): Step {
   const { run, plan, compareWith } = state;
   if (event.fault.code === 'page_invalid' && !hasTried(run, 'refetch'))
@@ -125,11 +130,11 @@ function handleMisfit(state: Pulling, event: EventOf<'failed'>, context: Context
 
 function repeatRequestWhenDue(state: Pulling, _: object, context: Context): Step {
   const { next, start, run, plan } = state;
-  if (next.is !== 'building' || !isDue(next.askAt, context.now, LONGEST_ASKED_MS)) return pauseTick(state, context);
+  if (next.is !== 'building' || !isDue(next.askAt, context.now, LONGEST_ASK_MS)) return pauseTick(state, context);
   return step({ ...state, next: { is: 'requested', start, buildingSince: next.since } }, fetchPage(run, plan, start));
 }
 
-/** Since when the relay has been building compacted pages; null: it is not. */
+/** Returns when the relay began to build compacted pages. Null when it is not building any. */
 export function buildingSince(next: NextPage): number | null {
   if (next.is === 'building') return next.since;
   return next.is === 'requested' ? next.buildingSince : null;

@@ -1,13 +1,14 @@
+import { LONGEST_ASKED_MS } from '@tidemark/protocol/retry-wait';
 import { type Context, type Handlers, ignore, precede, type Step, step } from '../effect.ts';
 import type { EventOf } from '../event.ts';
-import { isDue, LONGEST_ASKED_MS, LONGEST_MS } from '../retry-wait.ts';
+import { isDue, LONGEST_MS } from '../retry-wait.ts';
 import { type StateOf, shared } from '../state.ts';
 import { endRun } from './attempt.ts';
 import { DURING_RUN } from './during-run.ts';
 import { pauseFrom, pauseTick, settingsAtRest, withSettings } from './settings-and-pause.ts';
 import { check, startRun, stop } from './transitions.ts';
 
-/** A run whose last attempt failed waits for its next one. Nothing is in flight, so the run can end at once. */
+/** A run waits after a failed attempt. Nothing is in flight, so the run can end at once. */
 
 type Waiting = StateOf<'waiting-to-retry'>;
 
@@ -30,7 +31,7 @@ export const waitingToRetry: Handlers<'waiting-to-retry'> = {
   failed: ignore,
 };
 
-/** The same request ends the wait. Another one ends this run. */
+/** A repeated request ends the wait. A different one ends this run. */
 function retryOrReplace(state: Waiting, event: EventOf<'start'>, context: Context): Step {
   const { mode, upTo } = state.run.request;
   if (event.mode === mode && event.upTo === upTo) return check(state, state.run);

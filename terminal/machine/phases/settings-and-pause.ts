@@ -4,20 +4,21 @@ import type { RunRequest } from '../run-state.ts';
 import { type AfterCancel, type Pause, type Shared, type State, shared } from '../state.ts';
 import { open, rest, startAutomaticRun, startRun } from './transitions.ts';
 
-/** Settings and pauses, which can change in every state. */
+/** Handles settings and pauses, which can change in every state. */
 
-/** The check that follows a change of relay, feed or key. */
+/** The request for the check that follows a change of relay, feed or key. */
 export const CHECK_AFTER_CHANGE: RunRequest = { mode: 'check', trigger: 'start', upTo: null };
 
-/** The shared part under new settings. A new interval counts from now. */
+/** Applies new settings to the fields that all states share. A new interval counts from now. */
 export function withSettings(state: Shared, event: EventOf<'settings'>, context: Context): Shared {
   const { policy, connection } = event;
   const unchanged = policy.everyMs === state.policy.everyMs;
   const nextAt = unchanged ? state.nextAt : policy.everyMs === null ? null : context.now + policy.everyMs;
-  return { ...shared(state), configured: connection !== 'none', policy, nextAt };
+  const fruitlessPolls = connection === 'changed' ? 0 : state.fruitlessPolls;
+  return { ...shared(state), configured: connection !== 'none', policy, nextAt, fruitlessPolls };
 }
 
-/** New settings while no run is under way. `isOpen`: whether the replica is. */
+/** Applies new settings while no run is under way. `isOpen`: whether the replica is open. */
 export function settingsAtRest(state: State, event: EventOf<'settings'>, context: Context, isOpen: boolean): Step {
   const changed = withSettings(state, event, context);
   const poll: Effect[] = state.at === 'watching' ? [{ do: 'abort' }] : [];
@@ -30,7 +31,7 @@ export function settingsAtRest(state: State, event: EventOf<'settings'>, context
   return precede(poll, rest(changed, context));
 }
 
-/** The state that follows a run which new settings end; null: the run continues under them. */
+/** Returns the state that follows when new settings end the run. Null: the run continues. */
 export function afterSettings(event: EventOf<'settings'>): AfterCancel | null {
   if (event.feed === 'none') return 'close';
   if (event.feed === 'changed') return 'reopen';
@@ -38,7 +39,7 @@ export function afterSettings(event: EventOf<'settings'>): AfterCancel | null {
   return event.connection === 'changed' ? CHECK_AFTER_CHANGE : null;
 }
 
-/** A pause, which keeps the beginning and the interrupted run of one that it extends. */
+/** Creates a pause. When it extends another one, it keeps that pause's start and interrupted run. */
 export function pauseFrom(
   state: State,
   event: EventOf<'pause'>,
@@ -54,7 +55,10 @@ export function pauseFrom(
   };
 }
 
-/** Ends a pause. At rest, the interrupted run continues, or an automatic one shows where the replica is now. */
+/**
+ * Ends a pause. At rest, continues the interrupted run, or starts an automatic one so that people see the present
+ * state.
+ */
 export function resume(state: State, context: Context): Step {
   const resumed: State = { ...state, paused: null };
   if (state.paused === null || resumed.at !== 'idle') return step(resumed);
@@ -69,7 +73,7 @@ export function isPauseOver({ paused }: State, { now }: Context): boolean {
   return paused !== null && paused.until !== null && now >= paused.until;
 }
 
-/** A tick of a state that waits for nothing else than the end of a pause. */
+/** Handles a tick in a state that waits only for the end of a pause. */
 export function pauseTick(state: State, context: Context): Step {
   return isPauseOver(state, context) ? resume(state, context) : ignore(state);
 }

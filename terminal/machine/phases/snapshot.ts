@@ -1,6 +1,7 @@
+import { askAgainMs, LONGEST_ASK_MS } from '@tidemark/protocol/retry-wait';
 import { type Context, type Handlers, ignore, type Step, step } from '../effect.ts';
 import type { EventOf } from '../event.ts';
-import { ASK_AGAIN_MS, isDue, LONGEST_ASKED_MS } from '../retry-wait.ts';
+import { isDue } from '../retry-wait.ts';
 import { type PreparingRun, type RunState, withProgress } from '../run-state.ts';
 import { type StateOf, shared } from '../state.ts';
 import { endRun, failAttempt } from './attempt.ts';
@@ -9,9 +10,12 @@ import { DURING_RUN } from './during-run.ts';
 import { pauseTick } from './settings-and-pause.ts';
 import { check, download, pull } from './transitions.ts';
 
-/** A run gets a snapshot: to install it, or to compare the replica with it. Order: manifest, download, install, then pages. */
+/**
+ * A run obtains a snapshot, to install it or to compare the replica with it. Order: manifest, download, installation,
+ * then pages.
+ */
 
-/** How long the relay may prepare a snapshot, ms, before a run that may give up does. */
+/** How long the relay may prepare a snapshot, ms. After that, a run that may give up does so. */
 const PREPARING_MS = 10 * 60_000;
 
 export const waitingForSnapshot: Handlers<'waiting-for-snapshot'> = {
@@ -19,7 +23,7 @@ export const waitingForSnapshot: Handlers<'waiting-for-snapshot'> = {
   manifest: useManifest,
   failed: waitWhileBuilding,
   tick: (state, _, context) =>
-    isDue(state.askAt, context.now, LONGEST_ASKED_MS)
+    isDue(state.askAt, context.now, LONGEST_ASK_MS)
       ? step({ ...state, askAt: null }, { do: 'manifest' })
       : pauseTick(state, context),
 };
@@ -31,7 +35,7 @@ export const downloadingSnapshot: Handlers<'downloading-snapshot'> = {
 
 export const installingSnapshot: Handlers<'installing-snapshot'> = {
   ...DURING_RUN,
-  // The installation uses no connection.
+  // An installation uses no connection, so a wake does not disturb it.
   woke: ignore,
   installed: pullAfterSnapshot,
 };
@@ -45,7 +49,8 @@ function waitWhileBuilding(state: StateOf<'waiting-for-snapshot'>, event: EventO
   if (event.fault.code !== 'snapshot_building') return failAttempt(state, state.run, event, context);
   const tooLong = state.policy.giveUpAfterMs !== null && context.now - state.since > PREPARING_MS;
   if (tooLong) return endRun(state, state.run, 'failed', context, event);
-  return step({ ...state, askAt: context.now + Math.min(event.retryAfterMs ?? ASK_AGAIN_MS, LONGEST_ASKED_MS) });
+  const wait = askAgainMs(context.now - state.since, event.retryAfterMs, context.random());
+  return step({ ...state, askAt: context.now + wait });
 }
 
 function pullAfterSnapshot(

@@ -1,7 +1,7 @@
 import type { SnapshotManifest } from '@tidemark/protocol/api';
 import type { PageStart } from '@tidemark/protocol/cursor';
 import { type Context, type Effect, precede, type Step, step } from '../effect.ts';
-import { isDue } from '../retry-wait.ts';
+import { isDue, waitMs } from '../retry-wait.ts';
 import { hasTried, newRun, type PreparingRun, type RunRequest, type RunState } from '../run-state.ts';
 import {
   type AfterCancel,
@@ -14,15 +14,29 @@ import {
   shared,
 } from '../state.ts';
 
-/** How the machine enters each of its states, with the effects that begin the state's work. No function here looks at an event. */
+/**
+ * How the machine enters each of its states, with the effects that begin the state's work. No function in this module
+ * reads an event.
+ */
 
-/** The state in which nothing runs. With `watch` in its policy, the machine follows the relay. A failed run ends in `idle`, so that it does not fail again at once. */
+/**
+ * Enters the state without a run. With `watch` in its policy, the machine follows the relay. After a failure that
+ * would come again it enters `idle` instead.
+ */
 export function rest(state: Shared, context: Context, after: 'anything' | 'failure' = 'anything'): Step {
   const base = shared(state);
   if (!base.configured) return step({ ...base, at: 'unconfigured' });
-  if (base.policy.watch && base.paused === null && after !== 'failure')
-    return step({ ...base, at: 'watching', since: context.now, pollAt: null }, { do: 'poll' });
+  if (base.policy.watch && base.paused === null && after !== 'failure') return watch(base, context);
   return step({ ...base, at: 'idle' });
+}
+
+/**
+ * Polls the relay at once. After polls that returned too early, first waits for a time that grows with their number.
+ */
+export function watch(state: Shared, context: Context): Step {
+  const watching = { ...shared(state), at: 'watching' as const, since: context.now };
+  if (state.fruitlessPolls === 0) return step({ ...watching, pollAt: null }, { do: 'poll' });
+  return step({ ...watching, pollAt: context.now + waitMs(state.fruitlessPolls, null, context.random()) });
 }
 
 export function open(state: Shared, after: StateOf<'opening'>['after'], attempt: number, setAside = false): Step {
@@ -38,14 +52,17 @@ export function startRun(state: State, request: RunRequest, context: Context): S
   return step({ ...shared(state), at: 'checking', run }, ...poll, { do: 'began', run }, { do: 'probe' });
 }
 
-/** Starts a run that nobody asked for. It pulls when a pull is due, and a terminal without data only checks: its first copy is a person's choice. */
+/**
+ * Starts a run that no person requested. It pulls when a pull is due. On a terminal without data it only checks,
+ * because a person decides when to download the first copy.
+ */
 export function startAutomaticRun(state: State, trigger: 'start' | 'schedule', context: Context): Step {
   const due = trigger === 'schedule' || isDue(state.nextAt, context.now, state.policy.everyMs ?? 0);
   const pulls = state.policy.automatic === 'sync' && state.cursor !== null && due;
   return startRun(state, { mode: pulls ? 'now' : 'check', trigger, upTo: null }, context);
 }
 
-/** Asks the relay for a plan, or again for a new one. */
+/** Asks the relay for a plan, or for a new one. */
 export function check(state: Shared, run: RunState): Step {
   return step({ ...shared(state), at: 'checking', run }, { do: 'abort' }, { do: 'probe' });
 }
@@ -59,7 +76,7 @@ export function pull(state: Shared, run: RunState, plan: PullPlan, compareWith: 
   return step({ ...pulling, next: { is: 'requested', start, buildingSince: null } }, fetchPage(run, plan, start));
 }
 
-/** Past caches after a failure, which a cached page may have caused. */
+/** Requests a page. After a failure the request bypasses caches, because a cached page may have caused the failure. */
 export function fetchPage(run: RunState, plan: PullPlan, start: PageStart): Effect {
   return { do: 'fetch', plan, start, fresh: run.failures.streak !== null || hasTried(run, 'refetch') };
 }
@@ -80,7 +97,7 @@ export function compare(state: Shared, run: PreparingRun<'comparison'>, manifest
   return step({ ...shared(state), at: 'comparing', run, manifest }, { do: 'compare', manifest, mayCopy });
 }
 
-/** Ends the work of a run. The run itself ends when its work has. */
+/** Aborts the work of a run. The run ends once that work has ended. */
 export function cancel(state: RunningState, after: AfterCancel, context: Context): Step {
   return step({ ...shared(state), at: 'cancelling', run: state.run, since: context.now, after }, { do: 'abort' });
 }

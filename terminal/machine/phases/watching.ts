@@ -1,7 +1,7 @@
 import { decide } from '../decision.ts';
 import { type Context, type Handlers, ignore, precede, type Step, step } from '../effect.ts';
 import type { EventOf } from '../event.ts';
-import { isDue } from '../retry-wait.ts';
+import { isDue, LONGEST_MS } from '../retry-wait.ts';
 import { newRun, type RunState } from '../run-state.ts';
 import { type StateOf, shared } from '../state.ts';
 import { scheduleTick } from './at-rest.ts';
@@ -9,12 +9,15 @@ import { failAttempt } from './attempt.ts';
 import { followPlan } from './checking.ts';
 import { NO_RESULTS, stopAtRest } from './during-run.ts';
 import { pauseFrom, settingsAtRest } from './settings-and-pause.ts';
-import { startRun } from './transitions.ts';
+import { startRun, watch } from './transitions.ts';
 
-/** Following the relay by long polls. An answer with changes, and a failure, become runs. */
+/** The machine follows the relay with long polls. An answer with changes starts a run, and so does a failure. */
 
-/** A poll that was answered early with nothing is not repeated before this time, ms: something on the way may answer for the relay. */
-const POLL_PAUSE_MS = 1_000;
+/**
+ * When a poll returns without changes before this time, ms, the relay did not hold it. A proxy may be answering in its
+ * place.
+ */
+const HELD_MS = 1_000;
 
 export const watching: Handlers<'watching'> = {
   ...NO_RESULTS,
@@ -31,14 +34,15 @@ export const watching: Handlers<'watching'> = {
   polled: pullWhatCame,
   failed: (state, event, context) => {
     const run = runOf(state, context);
-    return precede([{ do: 'began', run }], failAttempt(state, run, event, context));
+    const counted = { ...state, fruitlessPolls: state.fruitlessPolls + 1 };
+    return precede([{ do: 'began', run }], failAttempt(counted, run, event, context));
   },
 };
 
 function tick(state: StateOf<'watching'>, _: object, context: Context): Step {
   const due = scheduleTick(state, context);
   if (due) return due;
-  if (!isDue(state.pollAt, context.now, POLL_PAUSE_MS)) return ignore(state);
+  if (!isDue(state.pollAt, context.now, LONGEST_MS)) return ignore(state);
   return step({ ...state, since: context.now, pollAt: null }, { do: 'poll' });
 }
 
@@ -51,9 +55,8 @@ function pullWhatCame(state: StateOf<'watching'>, { status }: EventOf<'polled'>,
   const run = runOf(state, context);
   if (decide(status, run, state).by !== 'nothing')
     return precede([{ do: 'began', run }], followPlan(state, run, status, context));
-  const early = context.now - state.since < POLL_PAUSE_MS;
-  if (early) return step({ ...state, pollAt: context.now + POLL_PAUSE_MS });
-  return step({ ...state, since: context.now }, { do: 'poll' });
+  const held = context.now - state.since >= HELD_MS;
+  return watch({ ...state, fruitlessPolls: held ? 0 : state.fruitlessPolls + 1 }, context);
 }
 
 function runOf({ cursor }: StateOf<'watching'>, context: Context): RunState {

@@ -14,15 +14,17 @@ import {
   status,
 } from './machine-rig.ts';
 
-/** A machine whose replica keeps part `part` of a compacted transaction that ends at `to`. */
+/** Creates a machine whose replica keeps part `part` of a compacted transaction that ends at `to`. */
 function rigWithParts(to: number, policy: ConstructorParameters<typeof Rig>[0] = {}): Rig {
   const rig = new Rig(policy);
   rig.state = { ...rig.state, start: keptOf(to, 2) };
   return rig;
 }
 
-test('Q1: compacted pages are requested again while the relay builds them', () => {
+test('Q1: requests compacted pages again while the relay builds them', () => {
   const rig = new Rig();
+  // No jitter on top of the wait that the relay asks for.
+  rig.random = 0;
   rig.send(start());
   rig.on(probed(50, PLANS.compacted), 'fetch 5 compacted');
   expect(rig.state).toMatchObject({ plan: { target: 50 } });
@@ -35,9 +37,10 @@ test('Q1: compacted pages are requested again while the relay builds them', () =
   rig.on(applied(50), 'ended done');
 });
 
-// The relay refuses them, or builds them for minutes. The terminal must neither wait forever nor try them again in this run.
+// The relay refuses compacted pages, or builds them for minutes. The run must neither wait forever nor request them
+// again.
 test.each(['squash_larger', 'squash_building'] as const)(
-  'Q2: ordinary pages replace compacted ones for the rest of the run after %s',
+  'Q2: uses ordinary pages instead of compacted ones for the rest of the run after %s',
   (refusal) => {
     const rig = new Rig();
     rig.send(start());
@@ -56,7 +59,7 @@ test.each(['squash_larger', 'squash_building'] as const)(
   },
 );
 
-test('Q3: a compacted transaction that was begun is finished, then ordinary pages lead to the target', () => {
+test('Q3: finishes a compacted transaction whose parts it keeps, then pulls ordinary pages to the target', () => {
   const rig = rigWithParts(40);
   rig.send(start());
   rig.on(probed(50, PLANS.pages), 'fetch 5.2 compacted');
@@ -66,7 +69,7 @@ test('Q3: a compacted transaction that was begun is finished, then ordinary page
   expect(rig.state).toMatchObject({ plan: { target: 50, kind: 'ordinary' } });
 });
 
-test('Q3: kept parts are dropped when the relay refuses to continue them', () => {
+test('Q3: drops kept parts when the relay refuses to continue them', () => {
   const rig = rigWithParts(40);
   rig.send(start());
   rig.send(probed(50, PLANS.compacted));
@@ -76,7 +79,7 @@ test('Q3: kept parts are dropped when the relay refuses to continue them', () =>
   expect(rig.state).toMatchObject({ plan: { target: 50, kind: 'ordinary' } });
 });
 
-test('Q3: drops kept parts for a run of one transaction, and when the relay was restored to a seq before their end', () => {
+test('Q3: drops kept parts in a run of one transaction, and when the relay was restored to a seq before their end', () => {
   const one = rigWithParts(40);
   one.send(start('one'));
   one.on(probed(50, PLANS.compacted), 'discard');
@@ -85,7 +88,7 @@ test('Q3: drops kept parts for a run of one transaction, and when the relay was 
   setBack.on(probed(30, PLANS.compacted), 'discard');
 });
 
-test('Q3: the relay makes a new plan when the horizon passes the transaction in the middle', () => {
+test('Q3: asks for a new plan when the horizon passes a transaction whose parts it keeps', () => {
   const rig = rigWithParts(40, { freshCopy: 'take' });
   rig.send(start());
   rig.send(probed(40, PLANS.compacted));
@@ -96,16 +99,16 @@ test('Q3: the relay makes a new plan when the horizon passes the transaction in 
 });
 
 test.each([
-  ['newer than ten minutes', NOW - 5_000, 'ordinary'],
-  ['a day old', NOW - 86_400_000, 'compacted'],
-])('a terminal that follows the relay chooses the pages for changes %s', (_, oldestAt, kind) => {
+  ['ordinary', 'newer than ten minutes', NOW - 5_000],
+  ['compacted', 'a day old', NOW - 86_400_000],
+])('a terminal that follows the relay pulls %s pages when its backlog is %s', (kind, _, oldestAt) => {
   const rig = new Rig({ watch: true });
   const behind = { transactions: 9, changes: 9, bytes: 9e6, oldestAt };
   rig.send({ type: 'polled', status: { ...status(50, PLANS.compacted), behind } });
   expect(rig.state).toMatchObject({ at: 'pulling', plan: { kind } });
 });
 
-test('parts of an ordinary transaction are continued by ordinary pages', () => {
+test('continues the kept parts of an ordinary transaction with ordinary pages', () => {
   const rig = new Rig();
   rig.state = { ...rig.state, start: at(5, 3) };
   rig.send(start());

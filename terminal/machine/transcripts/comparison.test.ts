@@ -15,7 +15,7 @@ import {
 } from './machine-rig.ts';
 
 describe('a requested comparison', () => {
-  // Changes between the replica and the snapshot would count as differences, so they are pulled first.
+  // Changes between the replica and the snapshot would count as differences, so the run pulls them first.
   test('C6: pulls to the snapshot, compares, repairs and ends there', () => {
     const rig = new Rig();
     rig.send(start('verify'));
@@ -27,7 +27,7 @@ describe('a requested comparison', () => {
     rig.on(repaired(7), 'ended done');
   });
 
-  test('C6: compares at once where the replica is at the snapshot', () => {
+  test('C6: compares at once when the replica is at the snapshot', () => {
     const rig = new Rig();
     rig.send(start('verify'));
     rig.on(probed(5, PLANS.none), 'manifest');
@@ -35,7 +35,7 @@ describe('a requested comparison', () => {
     rig.on(compared('equal'), 'ended done');
   });
 
-  test('C6: compares at once where the replica is ahead of a relay restored from a backup', () => {
+  test('C6: compares at once when the replica is ahead of a relay restored from a backup', () => {
     const rig = new Rig();
     rig.send(start('verify'));
     rig.on(probed(3, bySnapshot('cursor_ahead')), 'manifest');
@@ -63,7 +63,7 @@ describe('a comparison after a change of scopes', () => {
     expect(rig.state).toMatchObject({ at: 'pulling', plan: { target: 9, scopes: 'ab' } });
   });
 
-  test('C9: downloads the snapshot where that costs less', () => {
+  test('C9: downloads the snapshot when that costs less', () => {
     const rig = new Rig();
     rig.send(start());
     rig.send(probed(9, PLANS.scopesChanged));
@@ -74,7 +74,7 @@ describe('a comparison after a change of scopes', () => {
 });
 
 describe('a page that does not fit', () => {
-  // Another program changed rows or tables. The run repairs them once; a second misfit is a fault, not a loop.
+  // Another program changed rows or tables. The run repairs them once, and fails at a second misfit instead of looping.
   test('C7: leads to one comparison and repair', () => {
     const rig = new Rig();
     rig.send(start());
@@ -88,8 +88,8 @@ describe('a page that does not fit', () => {
     rig.on(failed('apply', 'replica_altered'), 'abort', 'ended failed: replica_altered');
   });
 
-  // A cache on the way may hold a damaged page, so the page is fetched past caches before the replica is suspected.
-  test.each(['apply', 'fetch'] as const)('C7: is fetched once more where it is not understood (%s)', (work) => {
+  // A cache may hold a damaged page, so the run bypasses caches before it suspects the replica.
+  test.each(['apply', 'fetch'] as const)('C7: is fetched once more when it is invalid (%s)', (work) => {
     const rig = new Rig();
     rig.send(start());
     rig.send(probed(9, PLANS.pages));
@@ -102,7 +102,7 @@ describe('a page that does not fit', () => {
   });
 });
 
-test('a comparison that failed is repeated for the same reason, and can be cancelled', () => {
+test('a run repeats a failed comparison for the same reason, and can be cancelled', () => {
   const rig = new Rig();
   rig.send(start());
   rig.send(probed(5, PLANS.none, true));
@@ -115,8 +115,8 @@ test('a comparison that failed is repeated for the same reason, and can be cance
   rig.on({ type: 'aborted' }, 'ended cancelled');
 });
 
-// Neither the structure nor the relay shows the change: only the run remembers that a page did not fit.
-test('a misfit is compared after a retry, although the structure looks right', () => {
+// Neither the structure nor the relay shows the alteration. Only the run knows that a page did not fit.
+test("a run still compares on its retry after a misfit, although the tables' structure is right", () => {
   const rig = new Rig();
   rig.send(start());
   rig.send(probed(9, PLANS.pages));

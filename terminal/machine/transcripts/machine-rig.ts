@@ -9,8 +9,8 @@ import { dueAt, initial, next } from '../machine.ts';
 import type { Policy, Start, State } from '../state.ts';
 
 /**
- * Drives the machine for tests that read as transcripts: each line is an event and the effects that it must cause,
- * written as text.
+ * Drives the machine for tests that read as transcripts. Each line is an event and, as text, the effects that it must
+ * cause.
  */
 
 export const NOW = Date.parse('2026-11-23T08:00:00Z');
@@ -25,10 +25,10 @@ const POLICY: Policy = {
   repair: true,
 };
 
-/** A page start: after transaction `n`, and with `part`, in the middle of the next one. */
+/** Returns the page start after transaction `n` or, with `part`, inside transaction `n` + 1. */
 export const at = (n: number, part = 0): PageStart => ({ seq: seq(n), part });
 export const cursor = (n: number) => ({ epoch: EPOCH, seq: seq(n) });
-/** The start of a replica that keeps a part of a compacted transaction which ends at `to`. */
+/** Returns the start of a replica that keeps a part of a compacted transaction ending at `to`. */
 export const keptOf = (to: number, part: number, from = 5): Start => ({ ...at(from, part), compactedTo: seq(to) });
 
 type Plan = RelayStatus['plan'];
@@ -45,7 +45,7 @@ export const bySnapshot = (reason: Extract<Plan, { by: 'snapshot' }>['reason']):
   reason,
 });
 
-/** The relay's status with the head at `head`. */
+/** Returns the relay's status with this head. */
 export function status(head: number, plan: Plan): RelayStatus {
   return {
     protocol: 1,
@@ -110,7 +110,7 @@ export class Rig {
   random = 1 - Number.EPSILON;
   #runs = 0;
 
-  /** A machine at rest, configured, with the replica open at `from` (null: empty). */
+  /** Creates a configured machine at rest, with the replica open at `from`. Null: the replica is empty. */
   constructor(policy: Partial<Policy> = {}, from: number | null = 5) {
     this.state = initial({ ...POLICY, ...policy }, null);
     this.send({ type: 'settings', feed: 'same', connection: 'same', policy: this.state.policy });
@@ -126,24 +126,24 @@ export class Rig {
     return step.effects;
   }
 
-  /** Sends an event and expects exactly these effects, as {@link textOf} writes them. */
+  /** Sends an event and expects exactly these effects, in the form of {@link textOf}. */
   on(event: Event, ...effects: string[]): void {
     expect(this.send(event).map(textOf)).toEqual(effects);
   }
 
-  /** Lets the time pass until the machine is due, and sends its tick. */
+  /** Moves the clock to the machine's due time and sends a tick. */
   tickWhenDue(...effects: string[]): void {
     this.now = dueAt(this.state) ?? this.now;
     this.on({ type: 'tick' }, ...effects);
   }
 
-  /** How long the machine waits for its next tick, ms. */
+  /** Returns the time until the machine's next tick, ms. */
   get waitMs(): number {
     return (dueAt(this.state) ?? Number.NaN) - this.now;
   }
 }
 
-/** An effect in a few words: `fetch 5.2 compacted fresh`, `apply 5 to 7`, `ended failed: disk_full`. */
+/** Describes an effect in a few words: `fetch 5.2 compacted fresh`, `apply 5 to 7`, `ended failed: disk_full`. */
 function textOf(effect: Effect): string {
   const words: (string | false)[] = [effect.do];
   switch (effect.do) {

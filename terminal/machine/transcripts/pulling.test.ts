@@ -1,3 +1,4 @@
+import { Epoch, seq } from '@tidemark/protocol/cursor';
 import { describe, expect, test } from 'vitest';
 import {
   applied,
@@ -15,7 +16,7 @@ import {
 } from './machine-rig.ts';
 
 describe('a pull', () => {
-  // A busy master moves the head while pages arrive. The target is fixed at the first plan, so the run ends.
+  // A busy master moves the head while pages arrive. The first plan fixes the target, so the run ends.
   test('fetches one page ahead and ends at its target', () => {
     const rig = new Rig();
     rig.on(start(), 'began now manual', 'probe');
@@ -27,7 +28,7 @@ describe('a pull', () => {
     expect(rig.state).toMatchObject({ at: 'idle', cursor: cursor(8) });
   });
 
-  // The next page may arrive, or fail, while the page before it is still being written.
+  // The next page may arrive, or fail, while the machine still writes the page before it.
   test('applies a page only after the page before it', () => {
     const rig = new Rig();
     rig.send(start());
@@ -40,20 +41,20 @@ describe('a pull', () => {
     expect(rig.state).toMatchObject({ at: 'waiting-to-retry', cursor: cursor(8) });
   });
 
-  test('in mode "one" ends after one transaction', () => {
+  test('ends after one transaction in mode "one"', () => {
     const rig = new Rig();
     rig.send(start('one'));
     rig.on(probed(9, PLANS.pages), 'fetch 5');
     expect(rig.state).toMatchObject({ at: 'pulling', plan: { target: 6 } });
   });
 
-  test('in mode "up-to" fails when the chosen transaction does not exist', () => {
+  test('fails in mode "up-to" when the chosen transaction does not exist', () => {
     const rig = new Rig();
     rig.send(start('up-to', 20));
     rig.on(probed(9, PLANS.pages), 'abort', 'ended failed: target_invalid');
   });
 
-  // A faulty relay could send pages that lead nowhere, and the run would request the same page forever.
+  // A faulty relay could send pages that do not move the replica, and the run would request the same page forever.
   test('fails on a page that does not move the replica', () => {
     const rig = new Rig({ giveUpAfterMs: 0 });
     rig.send(start());
@@ -62,8 +63,8 @@ describe('a pull', () => {
     rig.on(applied(5), 'abort', 'ended failed: page_out_of_order');
   });
 
-  // A cancel arrives while a page is being written. The page is kept, and the run ends only when the write has.
-  test('ends after a cancel once all work has stopped, and keeps written pages', () => {
+  // A cancel arrives while the replica writes a page. The page is kept, and the run ends after the write.
+  test('ends after a cancel when all work has stopped, and keeps written pages', () => {
     const rig = new Rig();
     rig.send(start());
     rig.send(probed(8, PLANS.pages));
@@ -74,7 +75,7 @@ describe('a pull', () => {
     expect(rig.state).toMatchObject({ at: 'idle', cursor: cursor(7) });
   });
 
-  test('into an empty replica installs a snapshot, then pulls to the fixed target', () => {
+  test('installs a snapshot into an empty replica, then pulls to the fixed target', () => {
     const rig = new Rig({}, null);
     rig.send(start());
     rig.on(probed(8, bySnapshot('first')), 'manifest');
@@ -82,6 +83,65 @@ describe('a pull', () => {
     rig.on({ type: 'downloaded' }, 'install');
     rig.on(installed(6), 'fetch 6');
     expect(rig.state).toMatchObject({ at: 'pulling', plan: { target: 8 } });
+  });
+});
+
+describe('W5: relays of different epochs behind one address', () => {
+  const OTHER = Epoch.parse('bbbbbbbb');
+  const changed = probed(8, bySnapshot('epoch_changed'));
+  /** Installs a snapshot of another epoch than the status had, so that the run has to ask for a plan again. */
+  function takeCopy(rig: Rig): void {
+    rig.send(manifest(6));
+    rig.send({ type: 'downloaded' });
+    rig.on({ ...installed(6), cursor: { epoch: OTHER, seq: seq(6) } }, 'abort', 'probe');
+  }
+
+  test('a run takes one fresh copy, and fails when the epoch changes again', () => {
+    const rig = new Rig({ freshCopy: 'take' });
+    rig.send(start());
+    rig.on(changed, 'manifest');
+    takeCopy(rig);
+    rig.on(changed, 'abort', 'ended failed: epoch_unstable');
+    expect(rig.state).toMatchObject({ at: 'idle', cursor: { epoch: OTHER } });
+  });
+
+  test('a terminal that follows the relay waits longer before each further copy', () => {
+    const rig = new Rig({ freshCopy: 'take', watch: true });
+    const waits: number[] = [];
+    for (let n = 0; n < 10; n++) {
+      rig.on({ type: 'polled', status: changed.status }, 'began now watch', 'manifest');
+      takeCopy(rig);
+      rig.on(changed, 'abort', 'ended failed: epoch_unstable');
+      waits.push(Math.round(rig.waitMs / 1000));
+      rig.tickWhenDue('poll');
+    }
+    expect(waits).toEqual([2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
+  });
+
+  test('a terminal waits longer before each further copy when each copy fits the relay that was asked', () => {
+    const rig = new Rig({ freshCopy: 'take', watch: true });
+    const waits: number[] = [];
+    for (let n = 0; n < 3; n++) {
+      rig.send({ type: 'polled', status: changed.status });
+      rig.send(manifest(8));
+      rig.send({ type: 'downloaded' });
+      rig.on(installed(8), 'ended done');
+      waits.push(Math.round(rig.waitMs / 1000));
+      rig.tickWhenDue('poll');
+    }
+    expect(waits).toEqual([2, 4, 8]);
+  });
+
+  test('a run with a fresh copy pulls a backlog by pages, even when another copy would be cheaper', () => {
+    const rig = new Rig({ freshCopy: 'take' });
+    rig.send(start());
+    rig.send(changed);
+    rig.send(manifest(6));
+    rig.send({ type: 'downloaded' });
+    rig.on(installed(6), 'fetch 6');
+    rig.send(failed('fetch', 'relay_unreachable'));
+    rig.tickWhenDue('abort', 'probe');
+    rig.on(probed(9, bySnapshot('cheaper')), 'fetch 6 fresh');
   });
 });
 
@@ -112,14 +172,14 @@ describe('waits between attempts', () => {
     expect(rig.waitMs).toBe(45_000);
   });
 
-  test('do not follow a fault that a retry cannot help', () => {
+  test('do not occur after a fault that a retry cannot help', () => {
     const rig = new Rig();
     rig.send(start());
     rig.on(failed('probe', 'token_invalid'), 'abort', 'ended failed: token_invalid');
     expect(rig.state.at).toBe('idle');
   });
 
-  test('end when the network returns or a person asks again', () => {
+  test('end when the network returns or a person repeats the request', () => {
     for (const event of [{ type: 'online', online: true } as const, start()]) {
       const rig = new Rig();
       rig.send(start());
@@ -128,8 +188,9 @@ describe('waits between attempts', () => {
     }
   });
 
-  // A person wants something else than the run that waits: the old run ends with its last fault, and the new one begins.
-  test('end the run when something else is asked for', () => {
+  // A person requests something other than the waiting run. The waiting run ends with its last fault, and the new one
+  // begins.
+  test('end with the run when a person requests something else', () => {
     const rig = new Rig();
     rig.send(start());
     rig.send(failed('probe', 'relay_unreachable'));

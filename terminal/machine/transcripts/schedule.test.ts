@@ -10,7 +10,7 @@ describe('the schedule', () => {
     rig.on({ type: 'tick' }, 'began now schedule', 'probe');
   });
 
-  test('holds during a pause', () => {
+  test('does not run during a pause', () => {
     const rig = new Rig(EVERY_MINUTE);
     rig.send(PAUSE);
     rig.now += 600_000;
@@ -24,8 +24,9 @@ describe('the schedule', () => {
     rig.on({ type: 'tick' }, 'began check schedule', 'probe');
   });
 
-  // The relay no longer keeps the history of this replica. At night nobody is there to be asked; by day somebody is.
-  test('takes a fresh copy without asking, where a click reports that one is needed', () => {
+  // The relay no longer keeps the history of this replica. A scheduled run may start at night, when nobody can be
+  // asked.
+  test('downloads a fresh copy without asking, but a manual run only reports that one is needed', () => {
     const gone = probed(8, bySnapshot('epoch_changed'));
     const scheduled = new Rig(EVERY_MINUTE);
     scheduled.now += 60_000;
@@ -37,7 +38,7 @@ describe('the schedule', () => {
   });
 });
 
-test('a pause ends the run under way, and resume continues it', () => {
+test('a pause ends the run under way, and resume starts it again', () => {
   const rig = new Rig();
   rig.send(start());
   rig.send(probed(8, PLANS.pages));
@@ -47,7 +48,7 @@ test('a pause ends the run under way, and resume continues it', () => {
   rig.on({ type: 'resume' }, 'began now manual', 'probe');
 });
 
-test('another feed ends the run, opens its replica and checks', () => {
+test('a change of feed ends the run, opens the other replica and checks', () => {
   const rig = new Rig();
   rig.send(start());
   rig.on({ type: 'settings', feed: 'changed', connection: 'changed', policy: rig.state.policy }, 'abort');

@@ -1,0 +1,100 @@
+import { TestRelay } from '@tidemark/testing/test-relay';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { HammeringLab, type Kind, type Nonsense, SITUATIONS } from './hammering-lab.ts';
+
+/**
+ * Rules W: an agent never repeats a request without a growing pause, whatever the relay or a proxy in front of it
+ * answers. A real agent runs for a short time against each invalid answer to each kind of request, and the test counts
+ * its requests.
+ */
+
+const WINDOW_MS = 2_000;
+/**
+ * Upper bound on attempts within the window: the pauses between them are at least 250, 500 and 1000 ms (W1), or 1 s
+ * (W2).
+ */
+const MOST_ATTEMPTS = 4;
+/** Upper bound on the requests of one attempt: a status, a manifest, two pages and the list of transactions. */
+const REQUESTS_OF_ATTEMPT = 5;
+
+const HTML = '<html>Sign in</html>';
+const JSON_TYPE = { 'content-type': 'application/json' };
+const later = (header: string, status = 503) => ({ status, headers: { 'retry-after': header } });
+/** Returns a problem document of the relay. */
+const problem = (code: string, status = 503): Nonsense => ({
+  status,
+  headers: { 'content-type': 'application/problem+json', 'retry-after': '0' },
+  body: JSON.stringify({
+    ...{ type: `urn:tidemark:error:${code}`, title: code, status, code, todo: '', retry: true, params: {} },
+  }),
+});
+
+const NONSENSE: Record<string, Nonsense> = {
+  'Retry-After: 0': later('0'),
+  '429 with Retry-After: 0': later('0', 429),
+  'Retry-After: -1': later('-1'),
+  'Retry-After: 99999999999999999999': later('99999999999999999999'),
+  'Retry-After: soon': later('soon'),
+  'Retry-After in the past': later('Wed, 21 Oct 2015 07:28:00 GMT'),
+  'no Retry-After': { status: 503 },
+  '500 with a page': { status: 500, body: HTML },
+  'a sign-in page': { status: 200, body: HTML },
+  'a redirect': { status: 302, headers: { location: '/' } },
+  'an empty body': { status: 200, headers: JSON_TYPE },
+  'no content': { status: 204 },
+  'another object': { status: 200, headers: JSON_TYPE, body: '{}' },
+  'a list': { status: 200, headers: JSON_TYPE, body: '[]' },
+  'a cut connection': 'cut',
+  'half an answer': (answer) => answer.subarray(0, answer.length / 2),
+  relay_busy: problem('relay_busy'),
+  snapshot_building: problem('snapshot_building'),
+  squash_building: problem('squash_building'),
+  squash_larger: problem('squash_larger', 409),
+  snapshot_gone: problem('snapshot_gone', 404),
+  feed_empty: problem('feed_empty'),
+  epoch_changed: problem('epoch_changed', 409),
+  behind_horizon: problem('behind_horizon', 410),
+  scopes_changed: problem('scopes_changed', 409),
+  page_out_of_order: problem('page_out_of_order', 502),
+};
+
+describe('a relay with invalid answers', () => {
+  let lab: HammeringLab;
+  beforeAll(async () => {
+    lab = await HammeringLab.start();
+  });
+  afterAll(async () => {
+    await lab.stop();
+  });
+
+  test.each(Object.keys(SITUATIONS) as Kind[])(
+    'an agent limits its requests whatever the answer to %s',
+    async (kind) => {
+      const counted = await Promise.all(
+        Object.entries(NONSENSE).map(async ([name, nonsense]) => {
+          const { requests, byKind } = await lab.ask(kind, nonsense, WINDOW_MS);
+          return { name, requests, byKind };
+        }),
+      );
+      // Every agent must have sent this kind of request, or the test proves nothing.
+      expect(counted.filter(({ byKind }) => byKind[kind] === undefined)).toEqual([]);
+      expect(counted.filter(({ requests }) => requests > MOST_ATTEMPTS * REQUESTS_OF_ATTEMPT)).toEqual([]);
+    },
+  );
+
+  test.each<[string, (kind: string, n: number) => boolean]>([
+    ['by turns', (_, n) => n % 2 === 0],
+    ['one the status, the other everything else', (kind) => kind === 'status'],
+  ])('W5: two relays of different epochs behind one address cause few copies (%s)', async (_, isFirst) => {
+    const other = await TestRelay.start();
+    try {
+      await other.base(10);
+      const { byKind, requests } = await lab.askRelays((kind, n) => (isFirst(kind, n) ? lab.relay : other), WINDOW_MS);
+      expect(byKind.snapshotFile ?? 0).toBeGreaterThan(0);
+      expect(byKind.snapshotFile ?? 0).toBeLessThanOrEqual(MOST_ATTEMPTS);
+      expect(requests).toBeLessThanOrEqual(MOST_ATTEMPTS * REQUESTS_OF_ATTEMPT);
+    } finally {
+      await other.stop();
+    }
+  });
+});
