@@ -62,7 +62,7 @@ export async function benchVerify(): Promise<Result> {
     const rate = await inTurn(
       async () => {
         await branch.relay.restart('{}', Date.now());
-        branch.way.leadTo(branch.relay.url);
+        branch.faultProxy.forwardTo(branch.relay.url);
         const elapsed = await seconds(async () => {
           const run = await branch.run('verify');
           if (run.outcome !== 'done' || run.differences?.length !== 0) throw new Error(JSON.stringify(run));

@@ -33,7 +33,7 @@ class Feed {
 
   /** Returns the events of this name logged so far. */
   of(event: string): Event[] {
-    return this.events.filter((each) => each.event === event);
+    return this.events.filter((entry) => entry.event === event);
   }
 
   /** Resolves when events of this name have been logged `times` times. */

@@ -3,6 +3,7 @@ import { aborted, type ProgramOptions, runProgram } from '@tidemark/command-line
 import type { Command } from 'commander';
 import { pino } from 'pino';
 import { command } from './config/config-command.ts';
+import { PRIVATE_UMASK } from './config/private-data.ts';
 import { readConfig } from './config/relay-config.ts';
 import { startRelay } from './relay.ts';
 import { addTokenCommands } from './tokens/token-commands.ts';
@@ -39,4 +40,7 @@ export function define(program: Command, stop: AbortSignal): void {
   addTokenCommands(program);
 }
 
-if (import.meta.main) await runProgram(PROGRAM, define);
+if (import.meta.main) {
+  process.umask(PRIVATE_UMASK);
+  await runProgram(PROGRAM, define);
+}

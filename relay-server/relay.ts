@@ -3,6 +3,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { TidemarkError } from '@tidemark/protocol/errors';
+import { makePrivate } from './config/private-data.ts';
 import type { Config, FeedConfig } from './config/relay-config.ts';
 import { Feed } from './feed/feed.ts';
 import { createApp } from './http/app.ts';
@@ -39,6 +40,8 @@ const SEEN_MS = 60_000;
 /** Starts a relay. Throws db_*, disk_full, or config_invalid if a folder or an address cannot be used. */
 export async function startRelay(config: Config, deps: RelayDeps): Promise<Relay> {
   makeFolder(config);
+  const { changed, refused } = makePrivate([config.data, config.tokens]);
+  if (changed + refused > 0) deps.log('data-made-private', { folder: config.data, changed, refused });
   const tokens = new Tokens(config);
   const feeds = new Map<string, Feed>();
   const closeAll = async () => {
@@ -126,7 +129,7 @@ function unusedAttributes({ filters }: FeedConfig, terminals: Bearer[]): string[
 /** Creates the data folder if necessary, and checks that it is writable. Throws config_invalid. */
 function makeFolder({ data: folder, places }: Config): void {
   try {
-    mkdirSync(folder, { recursive: true });
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
     accessSync(folder, constants.W_OK);
   } catch (error) {
     throw unusable(`${places.data}: ${folder}`, error);

@@ -8,6 +8,7 @@ import { guard, openWriter, transaction, type Writer } from '@tidemark/table-sto
 import { isRejection } from '@tidemark/table-store/third-party-objects';
 import { History, lastRuns } from './history.ts';
 import { installSnapshot, type SnapshotName } from './install-snapshot.ts';
+import { linkTarget } from './link-target.ts';
 import { expectPage, type VerifiedPage } from './pages/page-reader.ts';
 import { type AppliedPage, applyPageInTransaction } from './pages/page-transaction.ts';
 import { Spool } from './pages/spool.ts';
@@ -51,7 +52,8 @@ export class Replica {
   }
 
   /** Opens or creates the replica of a feed. Throws `db_*` and leaves the file unchanged when it cannot be used. */
-  static open(file: string, feed: string): Replica {
+  static open(name: string, feed: string): Replica {
+    const file = linkTarget(name);
     removeLeftSnapshot(file);
     const db = openWriter(file, { synchronous: 'normal' });
     let lock: WriterLock | undefined;
@@ -224,8 +226,8 @@ export class Replica {
 }
 
 /**
- * Removes the snapshot that a killed process left beside a replica. This comes before anything else: the snapshot may
- * be the reason why the disk is full, and SQLite cannot open the replica on a full disk.
+ * Removes the snapshot that a killed process left next to a replica. It must run first, because the snapshot may have
+ * filled the disk, and SQLite cannot open the replica on a full disk.
  */
 function removeLeftSnapshot(file: string): void {
   const snapshot = snapshotFileOf(file);
@@ -234,7 +236,8 @@ function removeLeftSnapshot(file: string): void {
   try {
     lock = new WriterLock(file);
   } catch (error) {
-    // Another process is downloading. On a full disk the lock cannot be written, but it was free.
+    // Another process is downloading. Any other error means that the lock was free but could not be written, for
+    // example on a full disk.
     if (error instanceof TidemarkError && error.code === 'db_in_use') return;
   }
   try {

@@ -317,7 +317,7 @@ const CASES: Case[] = [
 
 testCases('data', CASES);
 
-describe('up-to-date is not shown', () => {
+describe('the conditions of up-to-date', () => {
   const NOT_CURRENT: [string, Partial<Facts>][] = [
     ['the relay never answered', { probe: null }],
     [
@@ -360,7 +360,7 @@ describe('up-to-date is not shown', () => {
     ['changes wait, whatever the head says', { waiting: { transactions: 1, changes: 1, bytes: 10, oldestAt: null } }],
     ['a transaction without changes waits', { waiting: { transactions: 1, changes: 0, bytes: 10, oldestAt: null } }],
   ];
-  test.each(NOT_CURRENT)('when %s', (_, change) => {
+  test.each(NOT_CURRENT)('are not met when %s', (_, change) => {
     expect(status(change).code).not.toBe('up-to-date');
   });
 

@@ -5,7 +5,10 @@ import { databaseError } from './database-error.ts';
 const FILE = '/tmp/branch.sqlite';
 const reported = (code: string) => Object.assign(new Error('as the library says it'), { code });
 
-/** Every primary result code of SQLite, and the extended ones that a file can cause. Null: not about the file. */
+/**
+ * The expected code for each primary result code of SQLite, and for the extended ones that a file can cause. Null: the
+ * error does not concern the file.
+ */
 const EXPECTED: Record<string, string | null> = {
   SQLITE_ABORT: null,
   SQLITE_ABORT_ROLLBACK: null,
@@ -88,12 +91,12 @@ test.each(Object.entries(EXPECTED))('%s is %s', (code, expected) => {
   }
 });
 
-test('a missing folder, which the library reports without a code, is db_unavailable', () => {
+test('a missing folder is db_unavailable, although the library reports no code', () => {
   const error = new TypeError('Cannot open database because the directory does not exist');
   expect(databaseError(FILE, error)).toMatchObject({ code: 'db_unavailable' });
 });
 
-test('an error that has a code of ours, or is no Error, is returned unchanged', () => {
+test('returns a coded error, or a value that is not an Error, unchanged', () => {
   const coded = new TidemarkError('page_corrupt');
   expect(databaseError(FILE, coded)).toBe(coded);
   expect(databaseError(FILE, 'text')).toBe('text');

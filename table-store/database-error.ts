@@ -3,15 +3,15 @@ import path from 'node:path';
 import { type ErrorCode, TidemarkError } from '@tidemark/protocol/errors';
 
 /**
- * The code of every error that SQLite or the file system reports about a database file.
+ * Converts the errors that SQLite or the file system reports about a database file to our error codes.
  *
- * This is the only place that reads their codes to name a fault for people. An extended result code of SQLite has its own
- * entry where it means something else than its primary code. Codes without an entry (SQLITE_ERROR, SQLITE_CONSTRAINT,
- * SQLITE_MISUSE and the like) are caused by our statements, not by the file. They leave unchanged, because callers that
- * expect them look at them, and end as `internal`.
+ * No other module may interpret their codes. An extended result code of SQLite has its own entry when its meaning
+ * differs from that of its primary code. Codes without an entry (SQLITE_ERROR, SQLITE_CONSTRAINT, SQLITE_MISUSE and
+ * similar ones) are caused by our statements rather than by the file. Their errors are returned unchanged, because some
+ * callers expect them; the others become `internal`.
  */
 
-/** By primary result code. */
+/** Our codes, by primary result code of SQLite. */
 const PRIMARY: Readonly<Record<string, ErrorCode>> = {
   SQLITE_FULL: 'disk_full',
   SQLITE_NOTADB: 'db_not_sqlite',
@@ -27,7 +27,7 @@ const PRIMARY: Readonly<Record<string, ErrorCode>> = {
   SQLITE_NOLFS: 'db_unavailable',
 };
 
-/** By extended result code, where it differs from its primary code. */
+/** Our codes, by extended result code of SQLite, where they differ from those of the primary code. */
 const EXTENDED: Readonly<Record<string, ErrorCode>> = {
   // The file was moved or replaced while it was open.
   SQLITE_READONLY_DBMOVED: 'db_unavailable',
@@ -35,7 +35,7 @@ const EXTENDED: Readonly<Record<string, ErrorCode>> = {
   SQLITE_IOERR_DATA: 'db_damaged',
 };
 
-/** By the operating system's code. */
+/** Our codes, by error code of the operating system. */
 const FILE_SYSTEM: Readonly<Record<string, ErrorCode>> = {
   ENOSPC: 'disk_full',
   EDQUOT: 'disk_full',
@@ -54,7 +54,7 @@ const FILE_SYSTEM: Readonly<Record<string, ErrorCode>> = {
   ENXIO: 'db_unavailable',
 };
 
-/** With fewer free bytes than this, SQLite cannot extend a file. The index of a write-ahead log grows by 32 KiB. */
+/** With fewer free bytes than this, SQLite cannot extend a file: the index of a write-ahead log grows by 32 KiB. */
 const FULL_BELOW_BYTES = 128 * 1024;
 
 /** Converts an error of SQLite or the file system about `file` to a coded error. Returns any other error unchanged. */
@@ -63,14 +63,14 @@ export function databaseError(file: string, error: unknown): unknown {
   const detail = error.message;
   const code = codeOf(String((error as { code?: unknown }).code ?? ''), detail);
   if (code === undefined) return error;
-  // SQLite reports a full disk as an I/O error where it extends a file by another way than a write.
+  // SQLite reports a full disk as an I/O error when it extends a file other than by a write.
   if (code === 'disk_full' || (code === 'db_unavailable' && isIoError(error) && isFull(file)))
     return new TidemarkError('disk_full', { detail: `writing ${file}` }, error);
   return new TidemarkError(code, hasDetail(code) ? { file, detail } : { file }, error);
 }
 
 function codeOf(code: string, message: string): ErrorCode | undefined {
-  // better-sqlite3 checks the folder and reports a missing one without a code of SQLite.
+  // better-sqlite3 itself reports a missing folder, with an error that has no code of SQLite.
   if (message.startsWith('Cannot open database')) return 'db_unavailable';
   const primary = /^SQLITE_[A-Z]+/.exec(code)?.[0] ?? '';
   return EXTENDED[code] ?? PRIMARY[primary] ?? FILE_SYSTEM[code];

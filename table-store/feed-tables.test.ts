@@ -99,7 +99,7 @@ describe('tables without a key', () => {
     expect(sorted(rowsOf('odd'))).toEqual(sorted(rows.slice(1)));
   });
 
-  test('gain and lose a key', () => {
+  test('can gain a key and lose it again', () => {
     const tables = new FeedTables(db);
     tables.declare(1, schemaOf('item', { id: 'integer', name: 'text' }, []));
     tables.apply(['i', 1, [[1, 'a']]]);

@@ -23,7 +23,7 @@ interface Fixtures {
   /** The feed and relay of the master, already caught up. */
   system: System;
   /** The proxy that simulates the network between app and relay. */
-  way: FaultProxy;
+  faultProxy: FaultProxy;
   /** Settings of a configured PC, which connects through {@link Fixtures.way}. */
   preset: Preset;
   /** Starts the app. The fixture closes it at the end of the test. */
@@ -67,13 +67,13 @@ export const test = base.extend<Fixtures, WorkerFixtures>({
       'SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE NOT active OR pg_terminate_backend(active_pid, 5000)',
     );
   },
-  way: async ({ system }, use) => {
-    const way = await FaultProxy.start(system.url);
-    await use(way);
-    await way.stop();
+  faultProxy: async ({ system }, use) => {
+    const faultProxy = await FaultProxy.start(system.url);
+    await use(faultProxy);
+    await faultProxy.stop();
   },
-  preset: async ({ system, way }, use) => {
-    await use({ relayUrl: way.url, feed: 'shop', tokenFile: system.tokenFile('branch-7') });
+  preset: async ({ system, faultProxy }, use) => {
+    await use({ relayUrl: faultProxy.url, feed: 'shop', tokenFile: system.tokenFile('branch-7') });
   },
   launch: async ({ runtime }, use) => {
     const apps: App[] = [];

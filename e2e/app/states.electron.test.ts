@@ -13,7 +13,7 @@ const MINUTE = 60_000;
 test('has no accessibility violation in the statuses of normal operation', async ({
   master,
   system,
-  way,
+  faultProxy,
   preset,
   launch,
 }) => {
@@ -21,19 +21,19 @@ test('has no accessibility violation in the statuses of normal operation', async
   const app = await launch(preset);
   await takePictures(app, '02-never-synced', 'never-synced');
 
-  way.trouble = { kind: 'silence' };
+  faultProxy.trouble = { kind: 'silence' };
   await app.page.keyboard.press('Shift+F5');
   await takePictures(app, '03-checking', 'checking');
   await app.page.keyboard.press('Escape');
   await expect(app.card('never-synced')).toBeVisible();
 
-  way.trouble = { kind: 'slow', bytesPerSecond: 4_000 };
+  faultProxy.trouble = { kind: 'slow', bytesPerSecond: 4_000 };
   await app.primary.click();
   await expect(app.headline).toContainText(/First sync: [1-9]/);
   await takePictures(app, '04-first-sync', 'first-sync');
   await app.page.keyboard.press('Escape');
   await takePictures(app, '05-cancelled', 'cancelled');
-  way.trouble = { kind: 'none' };
+  faultProxy.trouble = { kind: 'none' };
   await app.primary.click();
   await takePictures(app, '06-up-to-date', 'up-to-date');
 
@@ -54,13 +54,13 @@ test('has no accessibility violation in the statuses of normal operation', async
   await expect(app.headline).toHaveText('17,284 changes waiting');
   await takePictures(app, '08-far-behind', 'behind');
 
-  way.trouble = { kind: 'slow', bytesPerSecond: 2_000 };
+  faultProxy.trouble = { kind: 'slow', bytesPerSecond: 2_000 };
   await app.page.keyboard.press('F5');
   await takePictures(app, '09-syncing', 'syncing');
   await app.advanceClock(MINUTE);
   await takePictures(app, '10-syncing-slow', 'syncing-slow');
   await app.resetClock();
-  way.trouble = { kind: 'none' };
+  faultProxy.trouble = { kind: 'none' };
   await expect(app.card('up-to-date')).toBeVisible();
 
   await app.advanceClock(3 * 60 * MINUTE);
@@ -89,19 +89,19 @@ test('has no accessibility violation in the statuses of normal operation', async
 
 test('has no accessibility violation when the connection to the relay fails', async ({
   system,
-  way,
+  faultProxy,
   preset,
   launch,
 }) => {
   test.setTimeout(400_000);
   const app = await launch(preset);
   await app.firstSync();
-  const fails = async (trouble: typeof way.trouble, name: string, code: string) => {
-    way.trouble = trouble;
+  const fails = async (trouble: typeof faultProxy.trouble, name: string, code: string) => {
+    faultProxy.trouble = trouble;
     await app.page.keyboard.press('F5');
     await takePictures(app, name, code);
     await app.page.keyboard.press('Escape');
-    way.trouble = { kind: 'none' };
+    faultProxy.trouble = { kind: 'none' };
     await app.page.keyboard.press('F5');
     await expect(app.card('up-to-date')).toBeVisible();
   };

@@ -102,17 +102,17 @@ test('one-at-a-time, up-to: a person chooses the transaction at which the sync e
 test('cancelled, then continued: the next sync resumes a cancelled download', async ({
   master,
   preset,
-  way,
+  faultProxy,
   launch,
 }) => {
   const app = await launch(preset);
   await expect(app.card('never-synced')).toBeVisible();
-  way.trouble = { kind: 'slow', bytesPerSecond: 20_000 };
+  faultProxy.trouble = { kind: 'slow', bytesPerSecond: 20_000 };
   await app.primary.click();
   await expect(app.headline).toContainText(/First sync: [1-9]/);
   await app.page.keyboard.press('Escape');
   await expect(app.card('cancelled')).toBeVisible();
-  way.trouble = { kind: 'none' };
+  faultProxy.trouble = { kind: 'none' };
   await app.primary.click();
   await expect(app.card('up-to-date')).toBeVisible();
   expect(await differences(master, app.replica(), 'customer', TABLES.customer ?? [])).toEqual([]);
@@ -159,7 +159,7 @@ test('schedule: an automatic sync receives changes', async ({ master, system, pr
 
 test('set up by hand: the first-run steps ask for server, data set and key, test them, and report each mistake', async ({
   system,
-  way,
+  faultProxy,
   launch,
 }) => {
   const app = await launch(null);
@@ -168,7 +168,7 @@ test('set up by hand: the first-run steps ask for server, data set and key, test
   await page.getByLabel('Server address').fill('relay');
   await page.getByRole('button', { name: 'Next' }).click();
   await expect(page.getByText(/http/).first()).toBeVisible();
-  await page.getByLabel('Server address').fill(way.url);
+  await page.getByLabel('Server address').fill(faultProxy.url);
   await page.getByLabel('Data set').fill('shop');
   await page.getByRole('button', { name: 'Next' }).click();
   await page.getByRole('textbox', { name: 'Key' }).fill('not-the-key');

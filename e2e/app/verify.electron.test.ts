@@ -81,18 +81,18 @@ test('verify: reports identical data, repairs altered rows, and lists each table
   await takePictures(app, '55-activity-verify-run');
 });
 
-test('verify: a cancelled comparison reports no result', async ({ preset, way, launch }) => {
+test('verify: a cancelled comparison reports no result', async ({ preset, faultProxy, launch }) => {
   test.setTimeout(400_000);
   const app = await launch(preset);
   await app.firstSync();
-  way.trouble = { kind: 'slow', bytesPerSecond: 100 };
+  faultProxy.trouble = { kind: 'slow', bytesPerSecond: 100 };
   await askToVerify(app);
   await app.confirm('Verify data');
   await expect(app.card('comparing')).toBeVisible({ timeout: 60_000 });
   await takePictures(app, '51-comparing', 'comparing');
   await app.page.keyboard.press('Escape');
   await expect(app.page.getByTestId('verify-result')).toContainText('The comparison was cancelled before it ended');
-  way.trouble = { kind: 'none' };
+  faultProxy.trouble = { kind: 'none' };
   await app.page.keyboard.press('Control+F5');
   await app.confirm('Verify data');
   await expect(app.page.getByTestId('verify-result')).toContainText('identical');

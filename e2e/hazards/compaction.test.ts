@@ -35,17 +35,17 @@ const DAY = 86_400_000;
 const STARTED = Date.now() - DAY;
 
 let relay: TestRelay;
-let way: FaultProxy;
+let faultProxy: FaultProxy;
 let folder: string;
 let at: number;
 beforeEach(async () => {
   relay = await TestRelay.start();
-  way = await FaultProxy.start(relay.url);
+  faultProxy = await FaultProxy.start(relay.url);
   folder = temporaryFolder('compaction');
   at = 1000;
 });
 afterEach(async () => {
-  await way.stop();
+  await faultProxy.stop();
   await relay.stop();
   rmSync(folder, { recursive: true, force: true });
 });
@@ -67,7 +67,7 @@ async function commit(lines: ChangeLine[], schemas = SCHEMAS): Promise<void> {
 
 /** Runs the agent once. It gives up at its first failure. */
 const pull = (name = 'branch', mode: Mode = 'now') =>
-  agentRun({ relayUrl: way.url, token: relay.token('terminal'), database: database(name), mode });
+  agentRun({ relayUrl: faultProxy.url, token: relay.token('terminal'), database: database(name), mode });
 
 async function head(): Promise<{ epoch: string; seq: number }> {
   const { head } = RelayStatus.parse(await (await relay.get('/v1/feeds/shop/status')).json());
@@ -166,7 +166,7 @@ const standing = (name = 'branch') => {
 };
 const seqHere = (name = 'branch') => standing(name).seq;
 const partHere = (name = 'branch') => standing(name).part;
-const askedFor = (what: 'pages' | 'squashed') => way.asked.filter((url) => url.includes(`/${what}/`));
+const askedFor = (what: 'pages' | 'squashed') => faultProxy.requestedPaths.filter((url) => url.includes(`/${what}/`));
 
 /** Syncs a terminal with a base copy of `rows` long items. */
 async function syncTerminal(rows: number): Promise<void> {
@@ -176,7 +176,7 @@ async function syncTerminal(rows: number): Promise<void> {
     async () => (await pull()).outcome === 'done' || seqHere() > 0,
     () => 'the first snapshot did not arrive',
   );
-  way.asked.length = 0;
+  faultProxy.requestedPaths.length = 0;
 }
 
 /** Updates the first `rows` items `times` times, each time in one transaction. */
@@ -195,7 +195,7 @@ describe('the result', () => {
       await pull();
       const from = seqHere();
       copyFileSync(database(), database('replayed'));
-      way.asked.length = 0;
+      faultProxy.requestedPaths.length = 0;
       for (let n = 0; n < 150; n++) await commit(workload.transaction());
       const target = (await head()).seq;
       expect(await planAt(from)).toMatchObject({ by: 'pages', squashed: true });
@@ -240,7 +240,7 @@ describe('the result', () => {
     expect(askedFor('pages')).not.toEqual([]);
     await commitUpdates(1200, 1);
     await commit([['u', 1, Array.from({ length: 300 }, (_, i) => [3000 + i, text(new Random(i))])]]);
-    way.asked.length = 0;
+    faultProxy.requestedPaths.length = 0;
     expect(await pull()).toMatchObject({ outcome: 'done', updated: 1500, retries: 0 });
     expect(askedFor('squashed')).not.toEqual([]);
     expect(askedFor('pages')).not.toEqual([]);
@@ -302,7 +302,7 @@ describe('an interrupted pull', () => {
     expect(readdirSync(squashes).length).toBeGreaterThan(0);
     rmSync(squashes, { recursive: true });
     await relay.restart(feed, now);
-    way.leadTo(relay.url);
+    faultProxy.forwardTo(relay.url);
     await relay.session();
   }
 
@@ -311,8 +311,8 @@ describe('an interrupted pull', () => {
     const pages = await allCompacted(1, target);
     expect(pages.length).toBeGreaterThan(3);
     const before = contents().item;
-    way.trouble = { kind: 'slow', bytesPerSecond: 3_000_000 };
-    const args = ['pull', '--relay', way.url, '--feed', 'shop', '--token-file', relay.tokenFile('terminal')];
+    faultProxy.trouble = { kind: 'slow', bytesPerSecond: 3_000_000 };
+    const args = ['pull', '--relay', faultProxy.url, '--feed', 'shop', '--token-file', relay.tokenFile('terminal')];
     const killed = start('terminal', [...args, '--db', database()]);
     await until(
       async () => partHere() >= 2,
@@ -326,8 +326,8 @@ describe('an interrupted pull', () => {
     expect(await allCompacted(1, target)).toEqual(pages);
     // The terminal pulls later changes after the compacted transaction.
     await commitUpdates(5, 1);
-    way.trouble = { kind: 'none' };
-    way.asked.length = 0;
+    faultProxy.trouble = { kind: 'none' };
+    faultProxy.requestedPaths.length = 0;
     expect(await pull()).toMatchObject({ outcome: 'done', from: { seq: 1 }, to: { seq: target + 1 } });
     expect(askedFor('squashed')[0]).toContain(`/1.${held}/${target}`);
     expect(new Set(askedFor('squashed')).size).toBe(pages.length - held);

@@ -202,10 +202,10 @@ describe('a comparison', () => {
     await branch.relay.base(60_000, (n) => `item ${Math.sin(n)} ${Math.cos(n)}`);
     const before = await branch.synced();
     branch.tamper('DELETE FROM item WHERE id > 30000', "INSERT INTO item VALUES (40000, 'x'), (70000, 'y')");
-    branch.way.asked.length = 0;
+    branch.faultProxy.requestedPaths.length = 0;
     const verified = await branch.run('verify');
     expect(differencesOf(verified)).toEqual([['item', 29_999, 1, 1]]);
-    expect(branch.way.asked.filter((url) => url.endsWith('/rows')).length).toBeGreaterThan(1);
+    expect(branch.faultProxy.requestedPaths.filter((url) => url.endsWith('/rows')).length).toBeGreaterThan(1);
     expect(branch.dump()).toEqual(before);
   });
 
@@ -230,16 +230,16 @@ describe('a comparison', () => {
     expect(cancelled.outcome).toBe('cancelled');
     expect(stages).toContain('comparing');
     expect(mine()).toEqual([[2]]);
-    branch.way.trouble = { kind: 'slow', bytesPerSecond: 200 };
-    branch.way.asked.length = 0;
+    branch.faultProxy.trouble = { kind: 'slow', bytesPerSecond: 200 };
+    branch.faultProxy.requestedPaths.length = 0;
     const killed = start('terminal', branch.args('verify'));
     await until(
-      async () => branch.way.asked.some((url) => url.endsWith('/digests')),
+      async () => branch.faultProxy.requestedPaths.some((url) => url.endsWith('/digests')),
       () => 'no comparison started',
     );
     await killed.stop('SIGKILL');
     expect(mine()).toEqual([[2]]);
-    branch.way.trouble = { kind: 'none' };
+    branch.faultProxy.trouble = { kind: 'none' };
     stages = [];
     expect(differencesOf(await branch.run('verify'))).toEqual([['item', 0, 0, 2]]);
     expect(mine()).toEqual([[0]]);
@@ -247,7 +247,7 @@ describe('a comparison', () => {
 
   /** Runs a comparison, and calls `work` as soon as it has started. */
   async function whileComparing(work: () => Promise<void>): Promise<Run> {
-    branch.way.trouble = { kind: 'slow', bytesPerSecond: 200 };
+    branch.faultProxy.trouble = { kind: 'slow', bytesPerSecond: 200 };
     let began = false;
     const done = branch.run('verify', {
       giveUpAfterMs: 60_000,
@@ -263,16 +263,16 @@ describe('a comparison', () => {
       () => 'no comparison started',
     );
     await work();
-    branch.way.trouble = { kind: 'none' };
+    branch.faultProxy.trouble = { kind: 'none' };
     return done;
   }
 
   test('restarts the comparison when the relay restarts', async () => {
     await large();
     const verified = await whileComparing(async () => {
-      branch.way.trouble = { kind: 'cut' };
+      branch.faultProxy.trouble = { kind: 'cut' };
       await branch.relay.restart('{}', Date.now());
-      branch.way.leadTo(branch.relay.url);
+      branch.faultProxy.forwardTo(branch.relay.url);
     });
     expect(verified).toMatchObject({ outcome: 'done', fault: null });
     expect(verified.retries).toBeGreaterThan(0);
@@ -312,12 +312,12 @@ describe('a comparison', () => {
       const failed = await branch.run('verify', {
         each: (agent) => {
           const { phase } = agent.facts();
-          if (phase.kind === 'syncing' && phase.progress.stage === 'comparing') branch.way.trouble = trouble;
+          if (phase.kind === 'syncing' && phase.progress.stage === 'comparing') branch.faultProxy.trouble = trouble;
         },
       });
       if (failed.outcome === 'failed') expect(failed.fault?.code).toMatch(code);
       expect(failed.outcome === 'failed' ? mine() : [[2]]).toEqual([[2]]);
-      branch.way.trouble = { kind: 'none' };
+      branch.faultProxy.trouble = { kind: 'none' };
       expect((await branch.run('verify')).outcome).toBe('done');
       expect(mine()).toEqual([[0]]);
     },

@@ -7,7 +7,7 @@ import { run } from '@tidemark/testing/processes';
 import { SmallDisk } from '@tidemark/testing/small-disk';
 import Database from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
-import { args, database, folder, pull, relay, rows, useTerminal, way } from './terminal-lab.ts';
+import { args, database, faultProxy, folder, pull, relay, rows, useTerminal } from './terminal-lab.ts';
 
 /** The relay serves snapshots with a correct hash that the terminal must not install. */
 
@@ -92,6 +92,6 @@ describe('a damaged snapshot', () => {
 
 /** Pulls directly from the relay, because the proxy still connects to the relay from before the restart. */
 function pullDirectly() {
-  way.leadTo(relay.url);
+  faultProxy.forwardTo(relay.url);
   return pull();
 }

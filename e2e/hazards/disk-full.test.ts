@@ -64,24 +64,24 @@ test('disk-full at the terminal: pull fails with disk_full, keeps complete trans
   expect(await count()).toBe('16100 16999');
 });
 
-test('disk-full during a copy: names disk_full, leaves no file behind, and the next pull completes once there is space', async () => {
+test('disk-full during a copy: pull fails with disk_full and leaves no file behind, and the next pull completes once there is space', async () => {
   const relay = await TestRelay.start();
   cleanup.push(() => relay.stop());
-  const way = await FaultProxy.start(relay.url);
-  cleanup.push(() => way.stop());
+  const faultProxy = await FaultProxy.start(relay.url);
+  cleanup.push(() => faultProxy.stop());
   const disk = await SmallDisk.start(60);
   cleanup.push(() => disk.stop());
   const db = path.join(disk.folder, 'branch.sqlite');
   const pullArgs = (file: string) => [
-    ...['pull', '--relay', way.url, '--feed', 'shop', '--token-file', relay.tokenFile('terminal'), '--db', file],
+    ...['pull', '--relay', faultProxy.url, '--feed', 'shop', '--token-file', relay.tokenFile('terminal'), '--db', file],
   ];
   const pull = (file = db) => disk.command('terminal', pullArgs(file));
   const files = async () => (await disk.run(`ls ${disk.folder}`)).said;
   await relay.base(15_000, noise);
-  // The relay builds its copy, and the disk has room for two of them.
+  // This pull makes the relay build its snapshot, and shows that the disk has enough space for a copy.
   expect(await pull(path.join(disk.folder, 'first.sqlite'))).toMatchObject({ code: 0 });
   await disk.run(`rm ${disk.folder}/first.sqlite*`);
-  way.trouble = { kind: 'slow', bytesPerSecond: 1_000_000 };
+  faultProxy.trouble = { kind: 'slow', bytesPerSecond: 1_000_000 };
   // Another program fills the disk as soon as the download has begun.
   await disk.run(
     `(until ls ${disk.folder}/*.download-* >/dev/null 2>&1; do :; done; dd if=/dev/zero of=${disk.folder}/filler bs=64k) >/dev/null 2>&1 &`,
@@ -90,13 +90,13 @@ test('disk-full during a copy: names disk_full, leaves no file behind, and the n
   expect(full.said).toContain('disk_full: ');
   expect(full.code).toBe(1);
   expect(await files()).not.toMatch(/\.(snapshot|download)/);
-  way.trouble = { kind: 'none' };
+  faultProxy.trouble = { kind: 'none' };
   await disk.run(`rm ${disk.folder}/filler`);
   expect(await pull()).toMatchObject({ code: 0 });
   expect(await files()).not.toMatch(/\.(snapshot|download)/);
 });
 
-test('disk-full by the copy of a killed pull: the next pull removes the copy and completes', async () => {
+test('disk-full after a killed pull: the next pull removes the copy that fills the disk, and completes', async () => {
   const relay = await TestRelay.start();
   cleanup.push(() => relay.stop());
   const disk = await SmallDisk.start(40);

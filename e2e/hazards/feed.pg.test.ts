@@ -53,11 +53,11 @@ describe('a master that is ready', () => {
   /** Restarts the feed behind a proxy that can break its connection to the relay. */
   async function throughProxy(): Promise<FaultProxy> {
     await system.feed?.stop('SIGKILL');
-    const way = await FaultProxy.start(system.url);
-    cleanup.push(() => way.stop());
+    const faultProxy = await FaultProxy.start(system.url);
+    cleanup.push(() => faultProxy.stop());
     const feed = start(
       'feed',
-      ['run', '--feed', 'shop', '--relay', way.url, '--token-file', system.tokenFile('feed')],
+      ['run', '--feed', 'shop', '--relay', faultProxy.url, '--token-file', system.tokenFile('feed')],
       {
         TIDEMARK_SOURCE: postgres.url,
       },
@@ -68,7 +68,7 @@ describe('a master that is ready', () => {
       async () => feed.stdout.includes('"streaming"'),
       () => `the feed does not stream: ${feed.stdout}${feed.stderr}`,
     );
-    return way;
+    return faultProxy;
   }
 
   /** Waits until the master has received `count` more status messages from the feed. */
@@ -88,8 +88,8 @@ describe('a master that is ready', () => {
   const faults = () => system.events('fault').length;
 
   test('acknowledged-before-durable: confirms to the master only positions that the relay has acknowledged', async () => {
-    const way = await throughProxy();
-    way.trouble = { kind: 'silence' };
+    const faultProxy = await throughProxy();
+    faultProxy.trouble = { kind: 'silence' };
     const before = await lsn();
     await master.query("INSERT INTO note VALUES (100, 'on its way', 1)");
     await master.query('SELECT pg_switch_wal()');
@@ -103,8 +103,8 @@ describe('a master that is ready', () => {
   });
 
   test('handler-error-does-not-confirm: resends a refused batch, even after later transactions', async () => {
-    const way = await throughProxy();
-    way.trouble = { kind: 'answer', status: 500, body: 'broken' };
+    const faultProxy = await throughProxy();
+    faultProxy.trouble = { kind: 'answer', status: 500, body: 'broken' };
     const before = await lsn();
     for (let n = 0; n < 5; n++) {
       await master.query('INSERT INTO note VALUES ($1, $2, $3)', [200 + n, 'refused', n]);
@@ -118,13 +118,13 @@ describe('a master that is ready', () => {
     }
     const at = await confirmed();
     expect((await isBefore(at, before)) || at === before).toBe(true);
-    way.trouble = { kind: 'none' };
+    faultProxy.trouble = { kind: 'none' };
     await equal();
   });
 
   test('answer-lost: resends a batch whose answer was lost, and the relay applies it once', async () => {
-    const way = await throughProxy();
-    way.trouble = { kind: 'withhold', words: 'only once' };
+    const faultProxy = await throughProxy();
+    faultProxy.trouble = { kind: 'withhold', words: 'only once' };
     await master.query("INSERT INTO note VALUES (300, 'only once', 1)");
     await until(
       async () => ((await system.status()).head?.seq ?? 0) >= 2,
@@ -280,8 +280,8 @@ describe('a master that is ready', () => {
     const { epoch } = (await system.status()).head ?? {};
     await system.feed?.stop('SIGTERM');
     await master.query('SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots');
-    const way = await throughProxy();
-    way.trouble = { kind: 'withhold', words: '"B"' };
+    const faultProxy = await throughProxy();
+    faultProxy.trouble = { kind: 'withhold', words: '"B"' };
     await until(
       async () => (await master.query('SELECT FROM pg_replication_slots')).rowCount === 1,
       () => 'no base copy began',

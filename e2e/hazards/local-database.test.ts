@@ -1,5 +1,15 @@
 import { spawn } from 'node:child_process';
-import { chmodSync, chownSync, copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { Replica } from '@tidemark/replica/replica';
 import { COMMANDS, run } from '@tidemark/testing/processes';
@@ -83,4 +93,44 @@ describe('the local database', () => {
     expect(still.prepare('SELECT mine FROM item').pluck().all()).toEqual(['mine']);
     still.close();
   });
+
+  test.skipIf(process.platform === 'win32')(
+    'database-is-a-link: pull follows a symbolic link to a file that does not exist yet, and leaves the link in place',
+    async () => {
+      await relay.base(3);
+      const real = path.join(folder, 'real');
+      mkdirSync(real);
+      symlinkSync(path.join('real', 'branch.sqlite'), path.join(folder, 'second.sqlite'));
+      symlinkSync('second.sqlite', database());
+      expect(await run('terminal', args('pull'))).toMatchObject({ code: 0, stderr: '' });
+      expect(readlinkSync(database())).toBe('second.sqlite');
+      expect(readdirSync(real)).toContain('branch.sqlite');
+      expect(rows()).toHaveLength(3);
+      // The lock is beside the file, so that it holds for every link to the file.
+      const held = Replica.open(path.join(real, 'branch.sqlite'), 'shop');
+      expect((await run('terminal', args('pull'))).stderr).toMatch(/^db_in_use: /);
+      held.close();
+    },
+  );
+
+  test.each(['verify', 'pull'])(
+    'damaged-database: %s names db_damaged with the remedy, and leaves the file',
+    async (command) => {
+      await relay.base(5000, (n) => `item ${Math.sin(n)}`);
+      expect(await run('terminal', args('pull'))).toMatchObject({ code: 0 });
+      // Only the pages of the rows: header and schema stay intact, so that the file opens.
+      const bytes = readFileSync(database());
+      const page = bytes.readUInt16BE(16);
+      bytes.fill(0xa5, Math.floor(bytes.length / page / 3) * page);
+      writeFileSync(database(), bytes);
+      await relay.commit(
+        'u',
+        Array.from({ length: 5000 }, (_, i) => [i + 1, 'changed']),
+      );
+      const ended = await run('terminal', args(command));
+      expect(ended.stderr).toMatch(/^db_damaged: .*[Ff]resh copy/);
+      expect(ended.code).toBe(1);
+      expect(readdirSync(folder)).toContain('branch.sqlite');
+    },
+  );
 });

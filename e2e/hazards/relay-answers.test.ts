@@ -5,7 +5,7 @@ import { Replica } from '@tidemark/replica/replica';
 import type { Agent } from '@tidemark/terminal/agent/agent-api';
 import { until } from '@tidemark/testing/processes';
 import { describe, expect, test } from 'vitest';
-import { database, pull, relay, rows, seqHere, useTerminal, way } from './terminal-lab.ts';
+import { database, faultProxy, pull, relay, rows, seqHere, useTerminal } from './terminal-lab.ts';
 
 /** The relay's answers are late, truncated, damaged, or from another server. The terminal must survive all of them. */
 
@@ -33,12 +33,12 @@ describe('answers of the relay', () => {
         'u',
         Array.from({ length: 1000 }, (_, i) => [i + 1, `changed ${i}`]),
       );
-      way.trouble = trouble;
+      faultProxy.trouble = trouble;
       const failed = await pull();
       expect(failed).toMatchObject({ outcome: 'failed', fault: { code } });
       expect(rows()).toEqual(before);
       expect(seqHere()).toBe(2);
-      way.trouble = { kind: 'none' };
+      faultProxy.trouble = { kind: 'none' };
       expect((await pull()).outcome).toBe('done');
       expect(rows()[999]).toEqual([1000, 'changed 999']);
       expect(seqHere()).toBe(3);
@@ -57,7 +57,7 @@ describe('answers of the relay', () => {
         'u',
         Array.from({ length: 1000 }, (_, i) => [i + 1, `item ${Math.sin(i)} ${Math.cos(i)}`]),
       );
-      way.trouble = { kind: 'slow', bytesPerSecond: 1500 };
+      faultProxy.trouble = { kind: 'slow', bytesPerSecond: 1500 };
       const totals = new Set<number>();
       const each = (agent: Agent) => {
         const { phase } = agent.facts();
@@ -73,7 +73,7 @@ describe('answers of the relay', () => {
     ['copy-with-flipped-bit', { kind: 'flip' }, 'snapshot_corrupt'],
   ] as const)('%s: the pull does not install the snapshot, and the next pull completes', async (_, trouble, code) => {
     await relay.base(2000, (n) => `item ${Math.sin(n)}`);
-    way.trouble = trouble;
+    faultProxy.trouble = trouble;
     // The relay may still be building the snapshot.
     const failed = await until(
       async () => {
@@ -84,7 +84,7 @@ describe('answers of the relay', () => {
     );
     expect(failed).toMatchObject({ outcome: 'failed', fault: { code } });
     expect(seqHere()).toBe(0);
-    way.trouble = { kind: 'none' };
+    faultProxy.trouble = { kind: 'none' };
     expect((await pull()).outcome).toBe('done');
     expect(rows()).toHaveLength(2000);
   });

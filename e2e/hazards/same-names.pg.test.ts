@@ -16,21 +16,21 @@ describe('tables whose names differ only in case', () => {
   test.each([
     ['all tables', null],
     ['listed tables', ['A', 'a', 'other']],
-  ])('stop the feed at the start and are named in its error (%s)', async (_, tables) => {
+  ])('the feed exits at the start with an error that names two clashing tables (%s)', async (_, tables) => {
     await lab.start(TWO, tables);
     const ended = await lab.system.feed?.ended;
     expect(ended?.code).toBe(1);
     expect(ended?.stderr).toContain(`source_not_ready: The master is not ready:\n- ${BOTH}`);
   });
 
-  test('do not stop the feed if relay.yaml lists only one of them', async () => {
+  test('the feed accepts one of two clashing tables if relay.yaml lists only that one', async () => {
     await lab.begin(TWO, ['A', 'other']);
     await lab.equal();
     await lab.master.query('UPDATE "A" SET body = \'b\'; DELETE FROM a');
     await lab.equal();
   });
 
-  test('are reported by name when they appear later, while the feed keeps streaming the other tables', async () => {
+  test('the feed reports clashing tables that appear later, and keeps streaming the other tables', async () => {
     await lab.begin(`${OTHER} CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int PRIMARY KEY)`);
     await lab.master.query(
       'CREATE TABLE "A" (id int PRIMARY KEY); INSERT INTO "A" VALUES (1); INSERT INTO a VALUES (2)',
@@ -49,7 +49,7 @@ describe('tables whose names differ only in case', () => {
     await lab.equal();
   });
 
-  test('do not clash with tables of another schema, unless their name contains that schema', async () => {
+  test('tables of another schema do not clash, unless the name of a table contains that schema', async () => {
     await lab.begin(
       `${OTHER} CREATE SCHEMA s; CREATE TABLE s.other (LIKE other INCLUDING ALL); INSERT INTO s.other VALUES (1, 'of s')`,
     );

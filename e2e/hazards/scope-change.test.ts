@@ -97,14 +97,14 @@ test('C9: after a change of attributes, fetches the rows that differ; readers se
 test('C9: after a change of `where` and `columns`, removes rows, re-creates that table, and keeps the other tables', async () => {
   const at = await synced();
   await at.relay.restart(feed(', kind: a'), Date.now());
-  at.way.leadTo(at.relay.url);
+  at.faultProxy.forwardTo(at.relay.url);
   const narrowed = await at.run('now', { giveUpAfterMs: 30_000 });
   expect(narrowed).toMatchObject({ outcome: 'done', snapshot: null });
   const left = (at.all('SELECT count(*) FROM stock')[0] as [number])[0];
   expect(counts(narrowed)).toEqual([['stock', 0, 0, STOCKS / 4 - left]]);
   expect(at.all('SELECT DISTINCT branch, kind FROM stock')).toEqual([[7, 'a']]);
   await at.relay.restart(feed('', ', columns: [id, amount]'), Date.now());
-  at.way.leadTo(at.relay.url);
+  at.faultProxy.forwardTo(at.relay.url);
   const projected = await at.run('now', { giveUpAfterMs: 30_000 });
   expect(projected).toMatchObject({ outcome: 'done', snapshot: null });
   expect(at.all("SELECT name FROM pragma_table_info('stock')")).toEqual([['id'], ['amount']]);

@@ -6,7 +6,7 @@ import { Secret } from '@tidemark/terminal/relay/secret';
 import { run, start, until } from '@tidemark/testing/processes';
 import Database from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
-import { args, database, folder, relay, rows, useTerminal, way } from './terminal-lab.ts';
+import { args, database, faultProxy, folder, relay, rows, useTerminal } from './terminal-lab.ts';
 
 /** Tests of the command `tidemark-terminal`: usage errors, status, progress, and a resumed download. */
 
@@ -61,7 +61,7 @@ describe('tidemark-terminal', () => {
       status: { code: 'behind' },
       facts: { replica: { cursor: { seq: 1 } }, waiting: { changes: 1 } },
     });
-    way.trouble = { kind: 'cut' };
+    faultProxy.trouble = { kind: 'cut' };
     const cut = await run('terminal', args('status'));
     expect(cut).toMatchObject({ code: 1 });
     expect(cut.stderr).toMatch(/^relay_unreachable: /);
@@ -73,11 +73,11 @@ describe('tidemark-terminal', () => {
 
   test('shows progress in one line and clears it at the end', async () => {
     await relay.base(2000, (n) => `item ${Math.sin(n)} ${Math.cos(n)}`);
-    way.trouble = { kind: 'slow', bytesPerSecond: 40_000 };
+    faultProxy.trouble = { kind: 'slow', bytesPerSecond: 40_000 };
     const told: { shown: (string | null)[]; printed: string[] } = { shown: [], printed: [] };
     await pullOnce({
       settings: {
-        ...{ relayUrl: way.url, feed: 'shop', token: new Secret(relay.token('terminal')) },
+        ...{ relayUrl: faultProxy.url, feed: 'shop', token: new Secret(relay.token('terminal')) },
         ...{ centralName: '', terminalName: '', everyMs: null, automatic: 'check' },
       },
       ...{ database: database(), version: 'test', json: false, log: () => undefined },
@@ -98,7 +98,7 @@ describe('tidemark-terminal', () => {
   test('resumes a download after the command is killed', async () => {
     await relay.base(40_000, (n) => `item ${Math.sin(n)}`);
     expect((await run('terminal', args('pull', { db: path.join(folder, 'first.sqlite') }))).code).toBe(0);
-    way.trouble = { kind: 'slow', bytesPerSecond: 400_000 };
+    faultProxy.trouble = { kind: 'slow', bytesPerSecond: 400_000 };
     const killed = start('terminal', args('pull'));
     const partial = await until(
       async () => {
@@ -109,8 +109,8 @@ describe('tidemark-terminal', () => {
       () => 'the download did not start',
     );
     await killed.stop('SIGKILL');
-    way.trouble = { kind: 'none' };
-    way.asked.length = 0;
+    faultProxy.trouble = { kind: 'none' };
+    faultProxy.requestedPaths.length = 0;
     const done = await run('terminal', [...args('pull'), '--json']);
     expect(done.code).toBe(0);
     const { statSync } = process.getBuiltinModule('node:fs');

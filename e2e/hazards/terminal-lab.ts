@@ -10,17 +10,17 @@ import { afterEach, beforeEach } from 'vitest';
 /** The system for tests of one terminal: a relay in this process behind a fault proxy. */
 
 export let relay: TestRelay;
-export let way: FaultProxy;
+export let faultProxy: FaultProxy;
 export let folder: string;
 /** Gives each test of the calling file its own relay, proxy and folder. */
 export function useTerminal(): void {
   beforeEach(async () => {
     relay = await TestRelay.start();
-    way = await FaultProxy.start(relay.url);
+    faultProxy = await FaultProxy.start(relay.url);
     folder = temporaryFolder('terminal');
   });
   afterEach(async () => {
-    await way.stop();
+    await faultProxy.stop();
     await relay.stop();
     rmSync(folder, { recursive: true, force: true });
   });
@@ -31,7 +31,7 @@ export const database = () => path.join(folder, 'branch.sqlite');
 export const args = (command: string, more: { db?: string; relay?: string; token?: string } = {}) => [
   command,
   '--relay',
-  more.relay ?? way.url,
+  more.relay ?? faultProxy.url,
   '--feed',
   'shop',
   '--token-file',
@@ -42,7 +42,7 @@ export const args = (command: string, more: { db?: string; relay?: string; token
 
 /** Pulls once with the agent, which gives up at its first failure. */
 export const pull = (more: Pick<AgentRun, 'watch' | 'each'> = {}) =>
-  agentRun({ relayUrl: way.url, token: relay.token('terminal'), database: database(), ...more });
+  agentRun({ relayUrl: faultProxy.url, token: relay.token('terminal'), database: database(), ...more });
 
 /** Returns the replica's rows of the table item. */
 export function rows(): [number, string][] {

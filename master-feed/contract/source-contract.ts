@@ -112,7 +112,7 @@ export function describeSource(name: string, begin: () => Promise<ContractMaster
       ]);
     });
 
-    test('identifies tables and columns by ids that outlast a rename and an added column', async () => {
+    test('identifies tables and columns by ids that a rename and a new column do not change', async () => {
       await master.createTable('item', 0);
       const { source, tables } = await open();
       const mark = await source.catalogMark();
@@ -138,7 +138,7 @@ export function describeSource(name: string, begin: () => Promise<ContractMaster
       });
     });
 
-    test('names all missing prerequisites at once', async () => {
+    test('reports all missing prerequisites at once', async () => {
       await master.createTable('item', 0);
       const words = await master.removePrerequisites();
       expect(words.length).toBeGreaterThan(1);
@@ -150,7 +150,7 @@ export function describeSource(name: string, begin: () => Promise<ContractMaster
       for (const word of words) expect((error as { params: { detail: string } }).params.detail).toContain(word);
     });
 
-    test('a base copy and the log meet without gap or repeat', async () => {
+    test('the log continues a base copy without a gap or a repeat', async () => {
       await master.createTable('item', 3);
       const { source } = await open();
       expect(await source.obstacle({ position: null, head: 0 as never })).toMatchObject({ setBack: false });
@@ -170,7 +170,7 @@ export function describeSource(name: string, begin: () => Promise<ContractMaster
       expect(bodies(sink)).toEqual([['insert item [4,"row 4"]', 'update item [1,"changed"]'], ['delete item [2]']]);
     });
 
-    test('streams whole transactions in commit order, with positions that grow', async () => {
+    test('streams complete transactions in commit order, with increasing positions', async () => {
       await master.createTable('item', 1);
       await master.createTable('other', 0);
       const { source } = await open();
@@ -185,9 +185,9 @@ export function describeSource(name: string, begin: () => Promise<ContractMaster
         ['truncate item', 'insert item [3,"row 3"]'],
         ['delete other [1]'],
       ]);
-      const positions = [position, ...sink.transactions.map((each) => each.position)];
-      for (const [i, each] of positions.slice(1).entries())
-        expect(isAfter(SourcePosition.parse(each), positions[i] ?? '')).toBe(true);
+      const positions = [position, ...sink.transactions.map((transaction) => transaction.position)];
+      for (const [i, next] of positions.slice(1).entries())
+        expect(isAfter(SourcePosition.parse(next), positions[i] ?? '')).toBe(true);
     });
 
     test('an update that changes the key is a delete and an insert', async () => {
@@ -200,7 +200,7 @@ export function describeSource(name: string, begin: () => Promise<ContractMaster
       expect(bodies(sink)).toEqual([['delete item [1]', 'insert item [9,"row 1"]']]);
     });
 
-    test('resumes after any transaction, even after one that was read but not confirmed', async () => {
+    test('resumes after any transaction, even after one that was read but never confirmed', async () => {
       await master.createTable('item', 0);
       const first = await open();
       const { position, tables } = await base(first.source);
@@ -213,8 +213,8 @@ export function describeSource(name: string, begin: () => Promise<ContractMaster
       const again = await readToEnd(second.source, at, second.tables);
       again.reader.stop();
       expect(bodies(again.sink)).toEqual([['insert item [2,"row 2"]'], ['insert item [3,"row 3"]']]);
-      expect(again.sink.transactions.map((each) => each.position)).toEqual(
-        read.sink.transactions.slice(1).map((each) => each.position),
+      expect(again.sink.transactions.map((transaction) => transaction.position)).toEqual(
+        read.sink.transactions.slice(1).map((transaction) => transaction.position),
       );
     });
 
@@ -235,7 +235,7 @@ export function describeSource(name: string, begin: () => Promise<ContractMaster
       expect(await second.source.obstacle({ position, head: 1 as never })).toMatchObject({ setBack: true });
     });
 
-    test('reports a log that is not kept as an obstacle', async () => {
+    test('reports a log that the master no longer keeps as an obstacle', async () => {
       await master.createTable('item', 0);
       const { source } = await open();
       const { position } = await source.logEnd();
@@ -245,7 +245,7 @@ export function describeSource(name: string, begin: () => Promise<ContractMaster
       });
     });
 
-    test('heartbeats name a position that can be resumed from, and are current at the end of the log', async () => {
+    test('a heartbeat contains a position to resume from, and is current at the end of the log', async () => {
       await master.createTable('item', 0);
       const first = await open();
       const { position, tables } = await base(first.source);
@@ -261,7 +261,7 @@ export function describeSource(name: string, begin: () => Promise<ContractMaster
       expect(bodies(again.sink)).toEqual([['insert item [2,"row 2"]']]);
     });
 
-    test('does not call a stopped sink', async () => {
+    test('does not call the sink after the stream is stopped', async () => {
       await master.createTable('item', 0);
       const { source } = await open();
       const { position, tables } = await base(source);
@@ -292,7 +292,7 @@ export function describeSource(name: string, begin: () => Promise<ContractMaster
       expect(bodies(sink)).toEqual([['insert other [1,"row 1"]'], ['insert other [2,"row 2"]']]);
     });
 
-    test('copies altered tables at one position up to which the log of the others continues', async () => {
+    test('copies altered tables at one position, and streams the other tables up to it', async () => {
       await master.createTable('item', 1);
       await master.createTable('other', 0);
       const first = await open();
@@ -312,11 +312,11 @@ export function describeSource(name: string, begin: () => Promise<ContractMaster
       const { sink, reader } = await readToEnd(source, position, others);
       reader.stop();
       await copy.close();
-      const upToCopy = sink.transactions.filter((each) => !isAfter(each.position, copy.position));
+      const upToCopy = sink.transactions.filter((transaction) => !isAfter(transaction.position, copy.position));
       expect(upToCopy.map(({ changes }) => changes)).toEqual([['insert other [1,"row 1"]']]);
     });
 
-    test('notices a table that is altered while it is copied', async () => {
+    test('detects a table that is altered during its copy', async () => {
       await master.createTable('item', 1);
       await master.createTable('other', 1);
       const { source } = await open();
@@ -328,7 +328,7 @@ export function describeSource(name: string, begin: () => Promise<ContractMaster
       await copy.close();
     });
 
-    test('recalls the remembered tables, and compares tables with them', async () => {
+    test('returns the remembered tables, and detects tables that differ from them', async () => {
       await master.createTable('item', 1);
       const first = await open();
       expect(await first.source.recall()).toBeNull();
@@ -352,7 +352,7 @@ export function describeSource(name: string, begin: () => Promise<ContractMaster
       expect(isUnchanged((await second.source.describe(ALL)).tables)).toEqual([false]);
     });
 
-    test('publishes a new table, and names it because earlier changes of it are not in the log', async () => {
+    test('publishes a new table and returns its id, because the log does not contain its earlier changes', async () => {
       await master.createTable('item', 0);
       const { source, tables } = await open();
       expect(await source.isPublished(tables)).toBe(true);
@@ -364,7 +364,7 @@ export function describeSource(name: string, begin: () => Promise<ContractMaster
       expect(await source.publish(both)).toEqual([]);
     });
 
-    test('identifies the master in the same way in each session', async () => {
+    test('returns the same identity of the master in every session', async () => {
       await master.createTable('item', 0);
       const [a, b] = [master.newSource(), master.newSource()];
       opened.push(a, b);

@@ -21,7 +21,7 @@ export class MergeSink implements LogSink {
   constructor(lines: LineWriter, flow: Flow, kept: readonly NumberedTable[], until: SourcePosition, onEnd: () => void) {
     this.#lines = lines;
     this.#flow = flow;
-    this.#kept = new Map(kept.map((each) => [each.table.id, each]));
+    this.#kept = new Map(kept.map((numbered) => [numbered.table.id, numbered]));
     this.#until = until;
     this.#onEnd = onEnd;
   }

@@ -68,7 +68,7 @@ test('Q1 keyless: net changes of a keyless table produce the same multiset of ro
         if (kind === 0) lines.push(['t', 1]);
         else if (kind < 5) lines.push(['i', 1, rows]);
         // Delete some of the current rows.
-        else lines.push(['d', 1, now.filter((_, i) => i % 2 === kind % 2).map((each) => JSON.parse(each) as WireRow)]);
+        else lines.push(['d', 1, now.filter((_, i) => i % 2 === kind % 2).map((text) => JSON.parse(text) as WireRow)]);
       }
       expect(replay(before, net(lines, LOG))).toEqual(replay(before, lines));
     }),

@@ -17,7 +17,7 @@ import {
  * parses to a value with a different text. Filters compare texts, so such a constant would not match.
  */
 
-/** A parsed YAML text with the line of each field. */
+/** Parsed YAML with the line of each field. */
 export interface YamlText {
   value: unknown;
   /** Returns the line of a field, or of its nearest enclosing field. Null if neither exists. */
@@ -85,7 +85,7 @@ function unclear(
   const found: string[] = [];
   visit(document, {
     Pair(_, pair, path) {
-      const field = [...path, pair].flatMap((each) => (isPair(each) ? [String(each.key)] : []));
+      const field = [...path, pair].flatMap((ancestor) => (isPair(ancestor) ? [String(ancestor.key)] : []));
       if (!isConstant(field)) return;
       for (const node of scalarsOf(pair.value, document)) {
         const correction = correctionFor(node);
@@ -98,7 +98,7 @@ function unclear(
 }
 
 function scalarsOf(value: unknown, document: Document): unknown[] {
-  const named = (each: unknown) => (isAlias(each) ? each.resolve(document) : each);
+  const named = (item: unknown) => (isAlias(item) ? item.resolve(document) : item);
   const node = named(value);
   return isSeq(node) ? node.items.map(named) : [node];
 }

@@ -101,7 +101,7 @@ function filterOf({ where, columns, indexes }: TableYaml, at: (...field: string[
 function conditionOf(column: string, value: string | null | (string | null)[], at: string): Condition {
   if (isAttribute(value)) return { column, at, attribute: value.slice(1) };
   // In relay.yaml, `$$` at the start of a constant stands for one `$`.
-  const values = (Array.isArray(value) ? value : [value]).map((each) => each?.replace(/^\$\$/, '$') ?? null);
+  const values = (Array.isArray(value) ? value : [value]).map((constant) => constant?.replace(/^\$\$/, '$') ?? null);
   return { column, at, values };
 }
 

@@ -51,28 +51,36 @@ const Table = z.strictObject({
     .record(z.string().min(1), z.union([Constant, Values], 'write a value, a list of values, or $attribute'))
     .default({})
     .describe(
-      'Which rows a terminal receives: columns with the values that they must equal. A value is `$attribute`, a constant, or a list of constants. All conditions must hold. Without it, every terminal receives every row.',
+      'The rows that a terminal receives, as columns with the values that they must equal. A value is `$attribute`, a constant, or a list of constants. A row must meet all conditions. Without this key, every terminal receives every row.',
     ),
   columns: Columns.optional().describe(
-    'The columns that terminals receive; they must include the key. Without it, all columns.',
+    'The columns that terminals receive. They must include the key columns. Without this key, terminals receive all columns.',
   ),
-  indexes: z.array(Columns).default([]).describe('Additional indexes at terminals, each a list of columns.'),
+  indexes: z
+    .array(Columns)
+    .default([])
+    .describe('Additional indexes on the table at terminals. Each is a list of columns.'),
 });
 
 const Retention = z
   .strictObject({
-    days: z.number().positive().max(36_500).default(30).describe('The relay drops older increments.'),
+    days: z
+      .number()
+      .positive()
+      .max(36_500)
+      .default(30)
+      .describe('The relay drops increments older than this number of days.'),
     megabytes: z
       .number()
       .positive()
       .nullable()
       .default(null)
       .describe(
-        'The relay drops the oldest increments while the log is larger, in 10⁶ bytes before compression. `null` sets no limit.',
+        'The relay drops the oldest increments while the log is larger than this, in 10⁶ bytes before compression. `null` sets no limit.',
       ),
   })
   .default({ days: 30, megabytes: null })
-  .describe('How long the relay keeps increments. A terminal that is further behind needs a fresh copy.');
+  .describe('The limits up to which the relay keeps increments. A terminal that is further behind needs a fresh copy.');
 
 const Feed = z.strictObject({
   tables: z
@@ -83,22 +91,17 @@ const Feed = z.strictObject({
     .refine((tables) => Object.keys(tables).length > 0, 'names no table; leave it out for all tables')
     .optional()
     .describe(
-      'The tables to publish, by name (`schema.table` outside `public`), with their filters. Without it, all tables that have a key.',
+      'The tables to publish, by name (`schema.table` outside `public`), with their filters. Without this key, the feed publishes all tables that have a key.',
     ),
   retention: Retention,
 });
 
 export const RelayYaml = z.strictObject({
   listen: Listen.prefault('127.0.0.1:4600').describe(
-    'Address and port on which the relay accepts HTTP. A host name or an IP address; IPv6 in brackets.',
+    'Address and port on which the relay accepts HTTP requests. The address is a host name or an IP address. Write an IPv6 address in brackets.',
   ),
-  data: z.string().min(1).describe('Folder of everything that the relay stores, relative to relay.yaml.'),
-  name: z
-    .string()
-    .min(1)
-    .max(60)
-    .default('Tidemark relay')
-    .describe('The name of the relay that the app shows to people.'),
+  data: z.string().min(1).describe('Folder in which the relay stores its data, relative to relay.yaml.'),
+  name: z.string().min(1).max(60).default('Tidemark relay').describe('The display name of the relay in the app.'),
   feeds: z
     .record(
       FeedName,

@@ -18,7 +18,7 @@ import { DIGEST_CALLS } from './digest-calls.ts';
  * when no request uses it.
  */
 
-/** Maximum number of unused snapshots that the thread keeps open. */
+/** Number of open snapshots at which the thread closes unused ones before it opens another. */
 const FILES = 8;
 
 const STORED_SCHEMA = row({ id: INTEGER, schema: TEXT });

@@ -82,17 +82,17 @@ describe('without a backlog to replay', () => {
 describe('the size of a snapshot', () => {
   const first = (more: Partial<PlanFacts>) => planOf(facts({ cursor: null, size, ...more })).plan;
 
-  test('is estimated from the bytes per row of the snapshot that is ready', () => {
+  test('estimates the size of a snapshot from the bytes per row of the newest one', () => {
     const snapshot = () => ({ rows: 500, bytes: 90_000, downloadBytes: 20_000 });
     expect(first({ snapshot })).toMatchObject({ bytes: 40_000 });
   });
 
-  test('uses the default row size when the snapshot that is ready has no rows', () => {
+  test('uses the default row size when the newest snapshot has no rows', () => {
     const snapshot = () => ({ rows: 0, bytes: 8192, downloadBytes: 300 });
     expect(first({ snapshot })).toMatchObject({ bytes: 60_000 });
   });
 
-  test("uses the snapshot's compression ratio when no page has been compressed yet", () => {
+  test("uses the newest snapshot's compression ratio when no page has been compressed yet", () => {
     const snapshot = () => ({ rows: 0, bytes: 1000, downloadBytes: 100 });
     expect(first({ snapshot, pageRatio: null })).toMatchObject({ bytes: 12_000 });
   });

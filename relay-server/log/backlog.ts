@@ -55,19 +55,19 @@ export function transactionsAfter(
   limit: number,
 ): TransactionListBody['transactions'] {
   const list: { seq: Seq; committedAt: string; changes: number; bytes: number; tables: Set<string> }[] = [];
-  for (const each of transactionRows(db, scopes, after)) {
-    const tables = JSON.parse(each.tables) as string[];
+  for (const found of transactionRows(db, scopes, after)) {
+    const tables = JSON.parse(found.tables) as string[];
     const last = list.at(-1);
-    if (last?.seq === each.seq) {
-      last.changes += each.changes;
-      last.bytes += each.bytes;
+    if (last?.seq === found.seq) {
+      last.changes += found.changes;
+      last.bytes += found.bytes;
       for (const name of tables) last.tables.add(name);
     } else {
       if (list.length === limit) break;
-      list.push({ ...each, tables: new Set(tables) });
+      list.push({ ...found, tables: new Set(tables) });
     }
   }
-  return list.map((each) => ({ ...each, tables: [...each.tables] }));
+  return list.map((entry) => ({ ...entry, tables: [...entry.tables] }));
 }
 
 /** Streams the transactions with changes in any of the scopes, one row per scope, ordered by seq. */

@@ -53,10 +53,10 @@ export function dropOldest(db: Writer, keep: Retention, nowMs: number): { horizo
   const sumAt = 'SELECT sum_bytes FROM tidemark_seq WHERE seq <= ? ORDER BY seq DESC LIMIT 1';
   let before = query(db, sumAt, value(INTEGER)).get(from) ?? 0;
   let last: Transaction | undefined;
-  for (const each of oldest) {
-    if (each.committedAt >= since && total - before <= limit) break;
-    last = each;
-    before = each.sumBytes;
+  for (const candidate of oldest) {
+    if (candidate.committedAt >= since && total - before <= limit) break;
+    last = candidate;
+    before = candidate.sumBytes;
   }
   if (last === undefined) return { horizon: from, more: false };
   const horizon = last;

@@ -100,7 +100,8 @@ export function scopesOf(filter: TableFilter | undefined, attributes: Attributes
 export function namedAttributes(filters: Filters): Map<string, string> {
   const named = new Map<string, string>();
   for (const { where } of Object.values(filters))
-    for (const each of where) if ('attribute' in each && !named.has(each.attribute)) named.set(each.attribute, each.at);
+    for (const condition of where)
+      if ('attribute' in condition && !named.has(condition.attribute)) named.set(condition.attribute, condition.at);
   return named;
 }
 
@@ -111,7 +112,7 @@ export function appendToScope(name: string, attribute: string, value: string): s
 
 /** Returns the conditions on attributes, in the order of scope names. */
 export function attributeConditions(filter: TableFilter | undefined): { column: string; attribute: string }[] {
-  return (filter?.where ?? []).flatMap((each) => ('attribute' in each ? [each] : [])).sort(byAttribute);
+  return (filter?.where ?? []).flatMap((condition) => ('attribute' in condition ? [condition] : [])).sort(byAttribute);
 }
 
 type Named = { column: string; attribute?: string };

@@ -97,7 +97,7 @@ export class Router {
 
   /** Returns the scope of a row, or null if no terminal receives it. */
   scopeOf(row: WireRow): string | null {
-    for (const each of this.#constants) if (!each.values.has(textOf(row, each))) return null;
+    for (const compared of this.#constants) if (!compared.values.has(textOf(row, compared))) return null;
     const [first, second] = this.#attributes;
     if (!first) return EVERYONE_SCOPE;
     if (second) return this.#scopeOf(row);
@@ -112,10 +112,10 @@ export class Router {
 
   #scopeOf(row: WireRow): string | null {
     let name = '';
-    for (const each of this.#attributes) {
-      const value = textOf(row, each);
+    for (const compared of this.#attributes) {
+      const value = textOf(row, compared);
       if (value === null) return null;
-      name = appendToScope(name, each.attribute, value);
+      name = appendToScope(name, compared.attribute, value);
     }
     return name;
   }
@@ -177,9 +177,9 @@ export class Router {
   part(attributes: Attributes): Part {
     const part: Part = { where: '', params: [] };
     const tests = [
-      ...this.#constants.map(({ values, ...each }) => ({ ...each, values: [...values] })),
-      ...this.#attributes.map((each) => ({ ...each, values: valuesOf(attributes, each.attribute) })),
-    ].map((each) => oneOf(each, each.values, part.params));
+      ...this.#constants.map(({ values, ...compared }) => ({ ...compared, values: [...values] })),
+      ...this.#attributes.map((compared) => ({ ...compared, values: valuesOf(attributes, compared.attribute) })),
+    ].map((compared) => oneOf(compared, compared.values, part.params));
     part.where = tests.length === 0 ? 'TRUE' : tests.join(' AND ');
     return part;
   }

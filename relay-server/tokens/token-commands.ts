@@ -1,3 +1,4 @@
+import { closeSync, fsyncSync, openSync, rmSync, writeSync } from 'node:fs';
 import { Role } from '@tidemark/protocol/api';
 import { TidemarkError } from '@tidemark/protocol/errors';
 import type { Command } from 'commander';
@@ -19,6 +20,8 @@ interface TokenOptions {
   name: string;
   set: string[];
   unset: string[];
+  /** Option of add: the file that the token is written to. */
+  out?: string;
   json?: boolean;
 }
 
@@ -74,7 +77,7 @@ function warn(
 function setToken(options: TokenOptions): void {
   const { config: file, name, feed = '', json } = options;
   const set = attributesOf(options.set);
-  const both = options.unset.find((each) => Object.hasOwn(set, each));
+  const both = options.unset.find((attribute) => Object.hasOwn(set, attribute));
   if (both !== undefined) throw new TidemarkError('usage', { detail: `--unset: ${both} is also set` });
   if (options.set.length + options.unset.length === 0)
     throw new TidemarkError('usage', { detail: '--set or --unset must name an attribute to change' });
@@ -87,28 +90,59 @@ function setToken(options: TokenOptions): void {
   console.log(json ? JSON.stringify({ name, feed, attributes }) : `${name} now has ${JSON.stringify(attributes)}.`);
 }
 
-/** `token add`. Prints the token, which cannot be shown again. */
+/** `token add`. Prints the token, which cannot be shown again, or writes it into a file that only its owner can read. */
 function addToken(options: TokenOptions): void {
   const role = Role.safeParse(options.role);
   if (!role.success)
     throw new TidemarkError('usage', { detail: `--role: ${options.role} is none of feed, terminal, admin` });
   const attributes = attributesOf(options.set);
-  const token = withTokens(options.config, (tokens, config) => {
+  const { out } = options;
+  const add = () => addedToken(options, role.data, attributes);
+  const token = out === undefined ? add() : writtenTo(out, add);
+  const added = { name: options.name, role: role.data, feed: options.feed, attributes };
+  if (out === undefined) console.log(options.json ? JSON.stringify({ token, ...added }) : token);
+  else console.log(options.json ? JSON.stringify({ out, ...added }) : `Wrote the key of ${options.name} to ${out}.`);
+}
+
+function addedToken(options: TokenOptions, role: Role, attributes: Record<string, string>): string {
+  return withTokens(options.config, (tokens, config) => {
     const feeds = Object.keys(config.feeds);
     const feed = options.feed ?? '';
     if (!feeds.includes(feed))
       throw new TidemarkError('usage', {
         detail: `--feed: ${feed || 'nothing'} is not a feed of the config (${feeds.join(', ')})`,
       });
-    const added = tokens.add({ name: options.name, role: role.data, feed, attributes }, new Date());
-    warn(options, config, { role: role.data, attributes });
+    const added = tokens.add({ name: options.name, role, feed, attributes }, new Date());
+    warn(options, config, { role, attributes });
     return added;
   });
-  console.log(
-    options.json
-      ? JSON.stringify({ token, name: options.name, role: role.data, feed: options.feed, attributes })
-      : token,
-  );
+}
+
+/**
+ * Creates the file, then the token, so that no token is lost because its file cannot be written. Returns the token. Throws
+ * usage when the file exists or cannot be created.
+ */
+function writtenTo(file: string, add: () => string): string {
+  let handle: number;
+  try {
+    handle = openSync(file, 'wx', 0o600);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new TidemarkError('usage', {
+      detail: `--out: ${file}: ${code === 'EEXIST' ? 'it exists already' : message}`,
+    });
+  }
+  try {
+    const token = add();
+    writeSync(handle, `${token}\n`);
+    fsyncSync(handle);
+    return token;
+  } catch (error) {
+    rmSync(file, { force: true });
+    throw error;
+  } finally {
+    closeSync(handle);
+  }
 }
 
 /** `token list`. Prints a table, or JSON with `--json`. */
@@ -139,10 +173,11 @@ export function addTokenCommands(program: Command): void {
     .command('token')
     .description('Manage the keys of feeds, terminals and administrators.')
     .exitOverride();
-  command(token, 'add', 'Create a key and print it. The relay cannot show it again.')
+  command(token, 'add', 'Create a key and print it, or write it to a file. The relay cannot show it again.')
     .requiredOption('--role <role>', 'feed, terminal or admin')
     .requiredOption('--feed <feed>', 'feed that the key is for')
     .requiredOption('--name <name>', 'name of the holder, such as branch-7')
+    .option('--out <file>', 'new file to write the key to, readable by its owner only; the key is not printed')
     .option(
       '--set <name=value>',
       'attribute of the terminal, such as branch=7; may be repeated',
@@ -150,7 +185,7 @@ export function addTokenCommands(program: Command): void {
       [],
     )
     .action(addToken);
-  command(token, 'set', 'Change attributes of a terminal. Other attributes stay. The next sync fetches the difference.')
+  command(token, 'set', 'Change attributes of a terminal and keep the others. The next sync fetches the difference.')
     .requiredOption('--feed <feed>', 'feed of the key')
     .requiredOption('--name <name>', 'name of the holder')
     .option(
@@ -166,10 +201,8 @@ export function addTokenCommands(program: Command): void {
       [],
     )
     .action(setToken);
-  command(token, 'list', 'List the keys with their names, roles and attributes, and when each was last used.').action(
-    listTokens,
-  );
-  command(token, 'revoke', 'Revoke the keys of a name immediately.')
+  command(token, 'list', 'List the keys with their names, roles, attributes and times of last use.').action(listTokens);
+  command(token, 'revoke', 'Revoke all keys with this name immediately.')
     .requiredOption('--name <name>', 'name of the holder')
     .option('--feed <feed>', 'revoke only the key for this feed')
     .action(revokeToken);

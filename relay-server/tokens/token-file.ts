@@ -1,4 +1,14 @@
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fchownSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import { Role } from '@tidemark/protocol/api';
 import { TidemarkError } from '@tidemark/protocol/errors';
 import { z } from 'zod';
@@ -81,7 +91,9 @@ export class TokenFile {
   #open(next: string): number {
     for (;;) {
       try {
-        return openSync(next, 'wx');
+        const handle = openSync(next, 'wx', 0o600);
+        keepOwner(handle, this.file);
+        return handle;
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw this.#unusable('cannot be written', error);
         const left = statSync(next, { throwIfNoEntry: false });
@@ -95,4 +107,10 @@ export class TokenFile {
     const { code } = error as NodeJS.ErrnoException;
     return new TidemarkError('config_invalid', { detail: `${this.file} ${what}${code ? ` (${code})` : ''}` }, error);
   }
+}
+
+/** Root's new file gets the owner of the file that it replaces: the relay, which runs under another account, must read it. */
+function keepOwner(handle: number, file: string): void {
+  const old = process.getuid?.() === 0 ? statSync(file, { throwIfNoEntry: false }) : undefined;
+  if (old) fchownSync(handle, old.uid, old.gid);
 }

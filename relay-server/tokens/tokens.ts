@@ -34,7 +34,7 @@ export class Tokens {
   /** Reads the tokens. Throws db_*, or config_invalid if the file is invalid. */
   constructor({ tokens, data }: Pick<Config, 'tokens' | 'data'>) {
     this.#file = new TokenFile(tokens);
-    mkdirSync(data, { recursive: true });
+    mkdirSync(data, { recursive: true, mode: 0o700 });
     this.#db = openWriter(path.join(data, 'relay.sqlite'), { synchronous: 'full' });
     this.#db.exec('CREATE TABLE IF NOT EXISTS seen (sha256 TEXT PRIMARY KEY, at TEXT NOT NULL)');
     moveOldTokens(this.#db, this.#file);
@@ -75,7 +75,7 @@ export class Tokens {
   /** Removes the tokens with a name, in one feed or in all. Returns their number. */
   revoke(name: string, feed?: string): number {
     return this.#file.change((tokens) => {
-      const left = tokens.filter((each) => !isOf(name, feed ?? each.feed)(each));
+      const left = tokens.filter((token) => !isOf(name, feed ?? token.feed)(token));
       return { tokens: left, result: tokens.length - left.length };
     });
   }
@@ -132,17 +132,17 @@ export class Tokens {
 const OLD_TOKEN = row({ name: TEXT, feed: TEXT, role: TEXT, attributes: TEXT, createdAt: TEXT, sha256: TEXT });
 
 const order = (a: string, b: string) => (a < b ? -1 : 1);
-const isOf = (name: string, feed: string) => (each: { name: string; feed: string }) =>
-  each.name === name && each.feed === feed;
+const isOf = (name: string, feed: string) => (token: { name: string; feed: string }) =>
+  token.name === name && token.feed === feed;
 
 function changedAttributes(
   { name, attributes }: StoredToken,
   { set, unset = [] }: { set: Bearer['attributes']; unset?: string[] },
 ): Bearer['attributes'] {
-  for (const each of unset)
-    if (!Object.hasOwn(attributes, each))
+  for (const attribute of unset)
+    if (!Object.hasOwn(attributes, attribute))
       throw new TidemarkError('usage', {
-        detail: `--unset: ${name} has no attribute ${each} (it has: ${Object.keys(attributes).join(', ') || 'none'})`,
+        detail: `--unset: ${name} has no attribute ${attribute} (it has: ${Object.keys(attributes).join(', ') || 'none'})`,
       });
   return Object.fromEntries(Object.entries({ ...attributes, ...set }).filter(([key]) => !unset.includes(key)));
 }
@@ -158,7 +158,7 @@ function moveOldTokens(db: Writer, file: TokenFile): void {
     'SELECT name, feed, role, attributes, created_at AS createdAt, hash AS sha256 FROM token',
     OLD_TOKEN,
   ).all();
-  const old = rows.map((each) => StoredToken.parse({ ...each, attributes: JSON.parse(each.attributes) }));
+  const old = rows.map((old) => StoredToken.parse({ ...old, attributes: JSON.parse(old.attributes) }));
   file.change((tokens) => {
     const missing = old.filter(({ name, feed }) => !tokens.some(isOf(name, feed)));
     return { tokens: [...tokens, ...missing], result: undefined };

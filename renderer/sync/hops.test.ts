@@ -78,7 +78,7 @@ describe('a hop', () => {
       'source',
     ],
   ];
-  test.each(CASES)('is not green %s', (_, change, which) => {
+  test.each(CASES)('a hop is not green %s', (_, change, which) => {
     expect(hops(change)[which].state).not.toBe('ok');
   });
 });

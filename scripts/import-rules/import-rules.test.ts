@@ -123,7 +123,7 @@ test('biome.json contains the table of allowed imports (`npm run import-rules` w
   expect(overrides).toEqual(JSON.parse(JSON.stringify(biomeOverrides())));
 });
 
-test('docs/architecture.md contains the same table', () => {
+test('docs/architecture.md contains the table of allowed imports', () => {
   const text = readFileSync(path.join(ROOT, 'docs/architecture.md'), 'utf8');
   const described: Record<string, string[]> = {};
   for (const [, names = '', allowed = ''] of text.matchAll(/^\| (`[^|]+) \|[^|]*\| ([^|]+) \|$/gm)) {

@@ -4,6 +4,7 @@ import type { Seq } from '@tidemark/protocol/cursor';
 import { asTidemarkError, TidemarkError } from '@tidemark/protocol/errors';
 import type { Fault } from '@tidemark/protocol/fault';
 import type { Mode, Run, Trigger } from '@tidemark/protocol/run';
+import { linkTarget } from '@tidemark/replica/link-target';
 import { Replica } from '@tidemark/replica/replica';
 import type { Facts } from '@tidemark/status/facts';
 import { databaseError } from '@tidemark/table-store/database-error';
@@ -51,13 +52,13 @@ class SyncAgent implements Agent {
   #record: RunRecord | null = null;
 
   constructor(options: AgentOptions, log: Log) {
-    this.#options = options;
+    this.#options = { ...options, databasePath: linkTarget(options.databasePath) };
     this.#log = log;
     this.#journal = new Journal({ book: this.#book, facts: () => this.facts(), log });
     this.#workDeps = {
       book: this.#book,
       publisher: this.#publisher,
-      download: new SnapshotDownload(options.databasePath),
+      download: new SnapshotDownload(this.#options.databasePath),
       log,
       onStatus: (now) => this.#journal.addSample(this.#replica, now),
     };

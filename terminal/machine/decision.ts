@@ -67,7 +67,8 @@ export function decide(status: RelayStatus, run: RunState, replica: Replica): De
   }
   if (plan.by === 'difference') return failure('scopes_changed');
   if (reportsOnly && plan.reason !== 'cheaper' && plan.reason !== 'first') return failure(plan.reason);
-  // A run takes one fresh copy. Relays of different epochs behind one address would otherwise make it take copies without end.
+  // A run takes at most one fresh copy. Otherwise relays of different epochs behind one address would make it take
+  // copies without end.
   const hasCopy = run.basis.by === 'snapshot';
   if (hasCopy && plan.reason !== 'cheaper')
     return failure(plan.reason === 'epoch_changed' || plan.reason === 'first' ? 'epoch_unstable' : plan.reason);

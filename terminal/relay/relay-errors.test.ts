@@ -7,7 +7,7 @@ const answer = (status: number, problem: Omit<Problem, 'code'> & { code: string 
 
 const known = toProblem(new TidemarkError('feed_unknown', { feed: 'shop' }), 'r1');
 
-test('reads a refusal by its code', () => {
+test('reads the code, params and request id of a refusal', () => {
   expect(answer(404, known)).toMatchObject({ code: 'feed_unknown', params: { feed: 'shop' }, requestId: 'r1' });
 });
 

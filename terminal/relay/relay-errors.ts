@@ -80,8 +80,8 @@ export function refused(relay: string, { status, headers, body }: RefusedAnswer)
 }
 
 /**
- * Faults after which the bytes of a download are of no use. They are no progress: the same download would begin again at
- * once.
+ * Faults after which the bytes of a download are useless. They do not count as progress, because the run would
+ * otherwise repeat the same download at once.
  */
 const DISCARDS = new Set<ErrorCode>(['snapshot_corrupt', 'snapshot_gone', 'epoch_changed']);
 

@@ -78,7 +78,7 @@ export class SnapshotDownload {
       await guarded(partial.file, () => this.#receive(relay, partial, signal, transfer));
     } catch (error) {
       removeSnapshotFile(this.file);
-      // A stored part that fills the disk would keep the replica from being opened.
+      // On a full disk SQLite could not open the replica, so do not keep the stored part.
       if (error instanceof TidemarkError && error.code === 'disk_full') this.#clear();
       throw error;
     }

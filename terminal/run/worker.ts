@@ -44,7 +44,7 @@ export class Worker {
         progressed = true;
       });
     } catch (error) {
-      // Reads of the replica happen in many places; damage that one of them meets is named here.
+      // Many modules read the replica. This is where the damage that any of them finds becomes a coded error.
       const fault = asTidemarkError(site.replica ? databaseError(site.replica.file, error) : error);
       if (fault.code === 'internal' && !site.signal.aborted)
         this.#deps.log('error', 'work.fault', { work: effect.do, detail: fault.message });

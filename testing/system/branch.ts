@@ -56,28 +56,28 @@ class Wire {
  */
 export class Branch {
   readonly relay: TestRelay;
-  readonly way: FaultProxy;
+  readonly faultProxy: FaultProxy;
   readonly wire: Wire;
   readonly #folder = temporaryFolder('branch');
 
-  private constructor(relay: TestRelay, way: FaultProxy, wire: Wire) {
+  private constructor(relay: TestRelay, faultProxy: FaultProxy, wire: Wire) {
     this.relay = relay;
-    this.way = way;
+    this.faultProxy = faultProxy;
     this.wire = wire;
   }
 
   /** Starts a relay with these feed settings, and adds a terminal with these attributes. */
   static async start(feed = '{}', attributes: Record<string, string> = {}): Promise<Branch> {
     const relay = await TestRelay.start(feed, { branch: attributes });
-    const way = await FaultProxy.start(relay.url);
-    const wire = new Wire(way.url);
+    const faultProxy = await FaultProxy.start(relay.url);
+    const wire = new Wire(faultProxy.url);
     await wire.listen();
-    return new Branch(relay, way, wire);
+    return new Branch(relay, faultProxy, wire);
   }
 
   async stop(): Promise<void> {
     await this.wire.stop();
-    await this.way.stop();
+    await this.faultProxy.stop();
     await this.relay.stop();
     rmSync(this.#folder, { recursive: true, force: true });
   }

@@ -23,7 +23,7 @@ export type Trouble =
 export class FaultProxy {
   trouble: Trouble = { kind: 'none' };
   /** Paths of the requests so far. */
-  readonly asked: string[] = [];
+  readonly requestedPaths: string[] = [];
   readonly #server: http.Server;
   readonly #sockets = new Set<Socket>();
   #port: number;
@@ -44,7 +44,7 @@ export class FaultProxy {
   }
 
   /** Passes requests to another relay from now on. */
-  leadTo(target: string): void {
+  forwardTo(target: string): void {
     this.#port = Number(new URL(target).port);
   }
 
@@ -60,7 +60,7 @@ export class FaultProxy {
 
   #pass(request: http.IncomingMessage, response: http.ServerResponse): void {
     const { trouble } = this;
-    this.asked.push(request.url ?? '');
+    this.requestedPaths.push(request.url ?? '');
     if (trouble.kind === 'silence') return;
     if (trouble.kind === 'cut') {
       request.socket.destroy();

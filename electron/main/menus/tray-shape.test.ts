@@ -15,7 +15,7 @@ test('a pause and a missing network each have their own icon', () => {
   expect(shapeOf('warn', 'offline')).toBe('outline');
 });
 
-test('the severity determines the icon of every other status', () => {
+test('the icon of every other status depends only on its severity', () => {
   expect(shapeOf('ok', 'up-to-date')).toBe('plain');
   expect(shapeOf('info', 'behind')).toBe('plain');
   expect(shapeOf('busy', 'syncing')).toBe('busy');

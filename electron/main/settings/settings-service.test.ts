@@ -80,14 +80,14 @@ test('removes a trailing slash from the address', async () => {
 });
 
 describe('a damaged settings file', () => {
-  test('is reported with its path and reason, and left unchanged at start', async () => {
+  test('reports a damaged file with its path and reason, and leaves it unchanged at start', async () => {
     await writeFile(file(), DAMAGED);
     const settings = await open();
     expect(settings.faults).toEqual([{ kind: 'file-damaged', file: file(), reason: expect.stringContaining('JSON') }]);
     expect(await readFile(file(), 'utf8')).toBe(DAMAGED);
   });
 
-  test('is renamed, not lost, when new settings replace it', async () => {
+  test('renames a damaged file when new settings replace it', async () => {
     await writeFile(file(), DAMAGED);
     const settings = await open();
     await settings.change(SET);
@@ -96,7 +96,7 @@ describe('a damaged settings file', () => {
     expect((await open()).get()).toMatchObject({ feed: 'shop' });
   });
 
-  test('does not overwrite a damaged file kept earlier', async () => {
+  test('does not overwrite a damaged file that was renamed earlier', async () => {
     for (const content of [DAMAGED, '[]']) {
       await writeFile(file(), content);
       await (await open()).change(SET);
@@ -111,7 +111,7 @@ describe('a damaged settings file', () => {
     expect(await readFile(`${file()}.invalid-2`, 'utf8')).toBe('[]');
   });
 
-  test('stays reported until the PC is connected again', async () => {
+  test('reports a damaged file until the PC is connected again', async () => {
     await writeFile(file(), DAMAGED);
     const settings = await open();
     await settings.change({ theme: 'dark' });
@@ -120,7 +120,7 @@ describe('a damaged settings file', () => {
     expect(settings.faults).toEqual([]);
   });
 
-  test('prevents the app from applying a preset', async () => {
+  test('does not apply a preset while the settings file is damaged', async () => {
     await writeFile(file(), DAMAGED);
     const preset = path.join(folder, 'preset.json');
     await writeFile(preset, JSON.stringify({ relayUrl: 'http://127.0.0.1:4600', feed: 'shop' }));
@@ -169,7 +169,7 @@ test('concurrent changes do not overwrite each other', async () => {
 describe('a preset', () => {
   const preset = () => path.join(folder, 'preset.json');
 
-  test('is applied once', async () => {
+  test('applies a preset once', async () => {
     await writeFile(path.join(folder, 'branch.token'), 'secret-key\n');
     const prepared = {
       relayUrl: 'http://127.0.0.1:4600',
@@ -196,7 +196,7 @@ describe('a preset', () => {
     ['a name that is too long', { feed: 'shop', branchName: 'x'.repeat(61) }, 'branchName'],
     ['an invalid address', { relayUrl: 'nowhere', feed: 'shop' }, 'relayUrl'],
     ['a missing key file', { feed: 'shop', tokenFile: 'none.token' }, 'none.token'],
-  ])('with %s is rejected and reported', async (_, prepared, named) => {
+  ])('rejects and reports a preset with %s', async (_, prepared, named) => {
     await writeFile(preset(), JSON.stringify(prepared));
     const settings = await open();
     await settings.applyPreset(preset());

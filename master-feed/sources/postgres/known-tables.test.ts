@@ -4,19 +4,19 @@ import { isSameVersion, isWorthWriting } from './known-tables.ts';
 
 const before: PostgresVersion = { shape: 's0', attributes: 'a0', file: 'f0', published: 'p0' };
 
-describe('F10: the version of a table', () => {
+describe('F10: table versions', () => {
   test.each([
     ['a rewrite', { attributes: 'a1', file: 'f1' }],
     ['a change of columns, types or partitions', { shape: 's1' }],
     ['a gap in the publication', { published: 'p1' }],
-  ])('differs after %s', (_, change) => {
+  ])('the version of a table changes after %s', (_, change) => {
     expect(isSameVersion(before, { ...before, ...change })).toBe(false);
   });
 
   test.each([
     ['a new default', { attributes: 'a1' }],
     ['TRUNCATE or VACUUM FULL', { file: 'f1' }],
-  ])('does not differ after %s', (_, change) => {
+  ])('the version of a table does not change after %s', (_, change) => {
     expect(isSameVersion(before, { ...before, ...change })).toBe(true);
   });
 });

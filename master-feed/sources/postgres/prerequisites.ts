@@ -96,7 +96,7 @@ function chooseTables(
   if (listed === null)
     for (const table of all) if ((table.kind === 'r' || table.kind === 'p') && !table.unlogged) add(table);
   const chosen = tables.filter((table) => {
-    const clash = isNew(table) ? nameClashes(tables.filter((each) => sameNameAtReplica(each, table))) : [];
+    const clash = isNew(table) ? nameClashes(tables.filter((other) => sameNameAtReplica(other, table))) : [];
     leftOut.push(...clash);
     return clash.length === 0;
   });

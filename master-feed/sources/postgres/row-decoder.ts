@@ -90,7 +90,7 @@ export class RowDecoder {
     // New rows of a partition have the columns of the root table. Old rows have only the columns that the partition
     // logs.
     if (table && logsKey(table, relation)) return [];
-    return [oid, root, parent].filter((each) => each !== null);
+    return [oid, root, parent].filter((found) => found !== null);
   }
 
   #forget(oids: number[], why: string): void {
@@ -100,7 +100,7 @@ export class RowDecoder {
   }
 
   #row(known: Known, message: RowMessage): void {
-    if (message.kind !== 'insert' && message.old !== null && hasNoKey(known, message.old)) {
+    if (message.kind !== 'insert' && message.old !== null && isMissingKey(known, message.old)) {
       this.#forget([message.oid], `the log does not hold the key of an old row of ${known.table.name}`);
       return;
     }
@@ -176,9 +176,10 @@ function valueJson(known: Known, row: Tuple, column: number, fill: Tuple | null)
 }
 
 /**
- * Reports whether an old row has no key. The log sends NULL for columns that it omits, and key columns are never NULL.
+ * Reports whether an old row is missing a key value. The log sends NULL for columns that it omits, and key columns are
+ * never NULL.
  */
-function hasNoKey({ table, keyAt }: Known, old: Tuple): boolean {
+function isMissingKey({ table, keyAt }: Known, old: Tuple): boolean {
   return table.key.length > 0 && keyAt.some((column) => old.kinds[column] === NULL);
 }
 

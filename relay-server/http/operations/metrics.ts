@@ -10,7 +10,7 @@ export async function metricsText({ feeds, now }: Pick<OperationsDeps, 'feeds' |
   const gauge = (name: string, help: string) => new Gauge({ name, help, labelNames: ['feed'], registers: [registry] });
   const head = gauge('relay_head_seq', 'Seq of the newest transaction.');
   const oldest = gauge('relay_oldest_seq', 'Oldest seq from which a pull can start: the horizon.');
-  const lag = gauge('relay_source_lag_seconds', 'How far the feed was behind the master at its last message.');
+  const lag = gauge('relay_source_lag_seconds', 'Lag of the feed behind the master at its last message.');
   const connected = gauge(
     'relay_feed_connected',
     '1 while the feed sends batches or heartbeats, 0 while it is silent.',

@@ -25,7 +25,7 @@ export const DIGEST_ROUTES = [
     role: 'terminal',
     input: SnapshotInput,
     output: { type: 'application/json', schema: DigestAnswer },
-    summary: 'Checksums of ranges of the rows of a snapshot; 503 relay_busy while they are computed.',
+    summary: 'Returns digests of row ranges of a snapshot. Answers 503 relay_busy during a long computation.',
     async handle(call) {
       const request = await bodyOf(call, DigestRequest);
       const answer = await call.feed.digester.digests(fileOf(call), request, codingOf(call.request));
@@ -38,7 +38,7 @@ export const DIGEST_ROUTES = [
     role: 'terminal',
     input: SnapshotInput,
     output: { type: 'application/x-ndjson' },
-    summary: 'Rows of ranges of a snapshot: NDJSON, see docs/protocol.md.',
+    summary: 'Returns the rows in ranges of a snapshot as NDJSON. See docs/protocol.md.',
     async handle(call) {
       const request = await bodyOf(call, RowsRequest);
       const answer = await call.feed.digester.rows(fileOf(call), request, codingOf(call.request));

@@ -29,7 +29,7 @@ export const FEED_ROUTES = [
     role: 'feed',
     input: FeedInput,
     output: SessionAnswer,
-    summary: 'Begins a session of the feed and ends the one before.',
+    summary: 'Begins a session of the feed, which supersedes the previous one.',
     async handle({ feed, request }) {
       const parsed = SessionRequest.safeParse(json(await readBody(request, SESSION_LIMIT)));
       if (!parsed.success) throw new TidemarkError('request_invalid', { detail: z.prettifyError(parsed.error) });
@@ -43,7 +43,7 @@ export const FEED_ROUTES = [
     role: 'feed',
     input: FeedInput,
     output: BatchAnswer,
-    summary: 'Takes a batch and answers when everything that it ends is on disk.',
+    summary: 'Applies a batch. Answers when all transactions that end in it are on disk.',
     async handle({ feed, request }) {
       const session = request.headers[HEADERS.session];
       const number = Number(request.headers[HEADERS.batch]);

@@ -52,7 +52,8 @@ export const terminalRoutes = (relay: { name: string; version: string }): Route[
     role: 'terminal',
     input: FeedInput.extend(StatusQuery.shape),
     output: RelayStatus,
-    summary: 'Head, horizon, how far this terminal is behind, how it catches up, and how old the feed is.',
+    summary:
+      'Returns the head, the horizon, the backlog of this terminal, the plan to catch up, and the lag of the feed.',
     async handle(call) {
       const { feed, input } = call;
       const cursor = cursorOf(input);
@@ -69,7 +70,7 @@ export const terminalRoutes = (relay: { name: string; version: string }): Route[
     role: 'terminal',
     input: PageInput,
     output: { type: 'application/x-ndjson' },
-    summary: 'The page of this name: NDJSON, see docs/protocol.md. It never changes.',
+    summary: 'Returns the page with this name as NDJSON. It never changes. See docs/protocol.md.',
     async handle(call) {
       const page = await call.feed.pages.page(pageName(call), codingOf(call.request));
       sendBytes(call.response, 'application/x-ndjson', page, FOREVER);
@@ -82,7 +83,7 @@ export const terminalRoutes = (relay: { name: string; version: string }): Route[
     input: PageInput,
     output: { type: 'application/x-ndjson' },
     summary:
-      'The compacted page of this name: everything from start to target as one transaction, each row once. 503 squash_building while it is built, 409 squash_larger when it would not be smaller.',
+      'Returns the compacted page with this name: the range from start to target as one transaction that contains each row once. Answers 503 squash_building during the build, and 409 squash_larger if the result would not be smaller.',
     async handle(call) {
       const { of, ...page } = await call.feed.pages.compactedPage(pageName(call), codingOf(call.request));
       const totals = { [HEADERS.squashed]: `${of.changes} ${of.bytes}` };
@@ -95,7 +96,7 @@ export const terminalRoutes = (relay: { name: string; version: string }): Route[
     role: 'terminal',
     input: FeedInput.extend(TransactionsQuery.shape),
     output: TransactionList,
-    summary: 'Transactions after a seq, oldest first.',
+    summary: 'Lists transactions after a seq, oldest first.',
     handle: (call) => {
       const { epoch, after, limit } = call.input;
       return call.feed.transactions(entitledSet(call), epoch, after, limit);
@@ -107,7 +108,7 @@ export const terminalRoutes = (relay: { name: string; version: string }): Route[
     role: 'terminal',
     input: FeedInput.extend(TablesQuery.shape),
     output: TableList,
-    summary: 'Tables of the feed, and how many changes of each the terminal is missing.',
+    summary: 'Lists the tables of the feed, with the number of changes that the terminal is missing.',
     handle: (call) => call.feed.tables(entitledSet(call), cursorOf(call.input)),
   }),
   jsonRoute({
@@ -116,7 +117,7 @@ export const terminalRoutes = (relay: { name: string; version: string }): Route[
     role: 'terminal',
     input: FeedInput.extend(SnapshotQuery.shape),
     output: SnapshotManifest,
-    summary: 'The snapshot to download; 503 snapshot_building while it is built.',
+    summary: 'Returns the manifest of the snapshot to download. Answers 503 snapshot_building during the build.',
     handle: (call) => {
       const { feed, input } = call;
       return feed.snapshots.current(entitledSet(call), input.epoch === feed.row.epoch ? input.from : undefined);
@@ -133,7 +134,7 @@ export const terminalRoutes = (relay: { name: string; version: string }): Route[
       ...SnapshotFileQuery.shape,
     }),
     output: { type: 'application/octet-stream' },
-    summary: 'The bytes of a snapshot in a coding; takes Range.',
+    summary: 'Returns the file of a snapshot in a coding. Supports the Range header.',
     async handle(call) {
       const { epoch, scopes, seq, coding } = call.input;
       await sendSnapshotFile(call, call.feed.snapshots.file(entitledSet(call, scopes), epoch, seq, coding));

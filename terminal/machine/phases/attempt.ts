@@ -17,7 +17,7 @@ export function endRun(state: Shared, run: RunState, outcome: Outcome, context: 
     fruitlessPolls: fruitlessPollsAfter(state, run, outcome),
   };
   const fault = failure?.fault ?? null;
-  // The machine follows the relay again after a failure that another run may not have.
+  // After a failure that another run may avoid, the machine continues to follow the relay.
   const isFinal = fault !== null && !ERRORS[fault.code].retry && run.basis.by !== 'snapshot';
   return precede(
     [{ do: 'ended', run, outcome, fault }],
@@ -26,8 +26,8 @@ export function endRun(state: Shared, run: RunState, outcome: Outcome, context: 
 }
 
 /**
- * Counts a run that replaced or repaired the data as fruitless, as it counts a failed run: relays that disagree would
- * otherwise make one such run follow another. Any other run that moved the replica shows that the relay is well.
+ * Counts a run that replaced or repaired the data as fruitless, like a failed run. Otherwise relays that disagree could
+ * cause such runs without end. Any other run that moved the replica proves that the relay works.
  */
 function fruitlessPollsAfter({ fruitlessPolls }: Shared, { basis }: RunState, outcome: Outcome): number {
   if (outcome === 'failed' || (outcome === 'done' && basis.by !== 'replica')) return fruitlessPolls + 1;

@@ -41,7 +41,7 @@ export function followPlan(state: Shared, run: RunState, status: RelayStatus, co
       return endRun(state, run, 'nothing-new', context);
     case 'failure': {
       const failure = { fault: decision.fault, retryAfterMs: null, progressed: false };
-      // Only another run may take another copy.
+      // This run has already taken a copy, so only another run may take the next one.
       const ends = decision.fault.code === 'epoch_unstable';
       return ends ? failRun(state, run, failure, context) : failAttempt(state, run, failure, context);
     }

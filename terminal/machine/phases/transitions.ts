@@ -20,8 +20,8 @@ import {
  */
 
 /**
- * Enters the state without a run. With `watch` in its policy, the machine follows the relay. After a failure that
- * would come again it enters `idle` instead.
+ * Enters the state without a run. With `watch` in its policy, the machine follows the relay. After a failure that would
+ * occur again it enters `idle` instead.
  */
 export function rest(state: Shared, context: Context, after: 'anything' | 'failure' = 'anything'): Step {
   const base = shared(state);

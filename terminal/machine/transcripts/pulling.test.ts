@@ -118,7 +118,7 @@ describe('W5: relays of different epochs behind one address', () => {
     expect(waits).toEqual([2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
   });
 
-  test('a terminal waits longer before each further copy when each copy fits the relay that was asked', () => {
+  test('a terminal that follows the relay waits longer even when each copy fits the relay that was asked', () => {
     const rig = new Rig({ freshCopy: 'take', watch: true });
     const waits: number[] = [];
     for (let n = 0; n < 3; n++) {
@@ -132,7 +132,7 @@ describe('W5: relays of different epochs behind one address', () => {
     expect(waits).toEqual([2, 4, 8]);
   });
 
-  test('a run with a fresh copy pulls a backlog by pages, even when another copy would be cheaper', () => {
+  test('a run that took a fresh copy pulls the backlog by pages, even when another copy would be cheaper', () => {
     const rig = new Rig({ freshCopy: 'take' });
     rig.send(start());
     rig.send(changed);

@@ -1,0 +1,102 @@
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { RelayLink } from '@tidemark/master-feed/relay-link';
+import { freePort } from '@tidemark/testing/postgres/embedded';
+import { run, start, until } from '@tidemark/testing/processes';
+import { temporaryFolder } from '@tidemark/testing/temporary-folder';
+import { batchOf, ITEM, position } from '@tidemark/testing/test-relay';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+
+/** Other accounts of the relay's machine must not read the branches' rows, or the keys. */
+
+let folder: string;
+const before = process.umask();
+beforeEach(() => {
+  // Commands inherit the usual mask, which lets every account read new files.
+  process.umask(0o022);
+  folder = temporaryFolder('private');
+});
+afterEach(() => {
+  process.umask(before);
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const modeOf = (file: string) => (statSync(file).mode & 0o777).toString(8);
+
+/** Files and folders below `root`, and itself, that another account can use. */
+function shared(root: string): string[] {
+  const below = readdirSync(root, { recursive: true, encoding: 'utf8' }).map((name) => path.join(root, name));
+  return [root, ...below].filter((file) => existsSync(file) && (statSync(file).mode & 0o077) !== 0);
+}
+
+test.skipIf(process.platform === 'win32')(
+  'data-readable-by-others: the relay creates private files, makes existing ones private, and token add --out writes a private key',
+  async () => {
+    const port = await freePort();
+    const config = path.join(folder, 'relay.yaml');
+    const data = path.join(folder, 'data');
+    writeFileSync(config, `listen: 127.0.0.1:${port}\ndata: ./data\nfeeds:\n  shop: {}\n`);
+    // An earlier version left these.
+    mkdirSync(path.join(data, 'shop', 'snapshots'), { recursive: true });
+    writeFileSync(path.join(data, 'shop', 'snapshots', 'old.sqlite'), 'rows');
+    chmodSync(data, 0o755);
+
+    const add = (role: string) =>
+      run('relay', [
+        ...['token', 'add', '--config', config, '--role', role, '--feed', 'shop', '--name', role],
+        ...['--out', path.join(folder, `${role}.token`)],
+      ]);
+    for (const role of ['feed', 'terminal']) {
+      const added = await add(role);
+      expect(added).toMatchObject({ code: 0, stderr: '' });
+      const key = readFileSync(path.join(folder, `${role}.token`), 'utf8').trim();
+      expect(key).toMatch(/^tm_/);
+      expect(added.stdout).not.toContain(key);
+      expect(modeOf(path.join(folder, `${role}.token`))).toBe('600');
+    }
+    const again = await add('feed');
+    expect(again.code).toBe(2);
+    expect(again.stderr).toContain('--out: ');
+    expect(modeOf(path.join(folder, 'relay.tokens.json'))).toBe('600');
+    chmodSync(path.join(folder, 'relay.tokens.json'), 0o644);
+
+    const relay = start('relay', ['serve', '--config', config]);
+    try {
+      const url = `http://127.0.0.1:${port}`;
+      await until(
+        async () => (await fetch(`${url}/healthz`).catch(() => null))?.ok,
+        () => `the relay did not start: ${relay.stderr}`,
+      );
+      const link = new RelayLink(url, 'shop', readFileSync(path.join(folder, 'feed.token'), 'utf8').trim());
+      const { session } = await link.session({
+        protocol: 1,
+        source: { kind: 'postgres', id: 'test' },
+        version: 'test',
+      });
+      await link.sender(session)(
+        batchOf([
+          ['s', 1, ITEM],
+          ['B', position(1), '2026-11-23T08:00:00.000000Z', 'test'],
+          ['i', 1, [[1, 'secret']]],
+          ['c', 1],
+        ]),
+      );
+      // A copy is built, so that snapshot, manifest and coded forms exist.
+      const pulled = await run('terminal', [
+        ...['pull', '--relay', url, '--feed', 'shop', '--token-file', path.join(folder, 'terminal.token')],
+        ...['--db', path.join(folder, 'branch.sqlite')],
+      ]);
+      expect(pulled).toMatchObject({ code: 0 });
+      const names = readdirSync(data, { recursive: true, encoding: 'utf8' });
+      expect(names).toEqual(expect.arrayContaining(['relay.sqlite', path.join('shop', 'feed.sqlite')]));
+      expect(names.some((name) => name.endsWith('-wal'))).toBe(true);
+      expect(names.some((name) => name.endsWith('.sqlite.zstd'))).toBe(true);
+      expect(shared(data)).toEqual([]);
+      expect(modeOf(path.join(folder, 'relay.tokens.json'))).toBe('600');
+      const lines = relay.stdout.split('\n').filter((line) => line.includes('data-made-private'));
+      expect(lines).toHaveLength(1);
+    } finally {
+      await relay.stop();
+    }
+  },
+);

@@ -1,0 +1,32 @@
+import { readlinkSync } from 'node:fs';
+import path from 'node:path';
+
+/**
+ * Follows symbolic links to the file of a replica, even if the file does not exist yet.
+ *
+ * A replica's lock and downloads are beside the file itself. Named after the link, they could be on another disk, a
+ * rename would replace the link, and two links to one file would have two locks.
+ */
+
+/** Links that are followed, as Linux does, before they count as a loop. */
+const MOST_LINKS = 40;
+
+/** The file that `file` leads to. A loop of links is returned as it is given: opening it fails. */
+export function linkTarget(file: string): string {
+  let target = file;
+  for (let links = 0; links < MOST_LINKS; links++) {
+    const next = linkOf(target);
+    if (next === null) return target;
+    target = path.resolve(path.dirname(target), next);
+  }
+  return file;
+}
+
+/** The content of a symbolic link; null: the file is none, or does not exist. */
+function linkOf(file: string): string | null {
+  try {
+    return readlinkSync(file);
+  } catch {
+    return null;
+  }
+}
