@@ -5,7 +5,8 @@ import path from 'node:path';
  * Protects the relay's data, which contain the rows of all branches, from other accounts on the machine.
  *
  * New files are private because the relay's process has {@link PRIVATE_UMASK}, which covers the files that SQLite
- * creates. {@link makePrivate} changes the files of an earlier version. It changes no owner, and follows no link.
+ * creates. {@link makePrivate} changes the permissions of files from an earlier version. It must not change owners or
+ * follow links.
  */
 
 /** Umask that denies all permissions to group and others. */
@@ -21,7 +22,10 @@ export interface MadePrivate {
   refused: number;
 }
 
-/** Removes the permissions of group and others from each of these files, and from a folder and its content, at every level. */
+/**
+ * Removes the permissions of group and others from these files and folders, and recursively from the content of the
+ * folders.
+ */
 export function makePrivate(roots: string[]): MadePrivate {
   const result: MadePrivate = { changed: 0, refused: 0 };
   // Windows uses access control lists instead, which files inherit from their folder.
