@@ -24,7 +24,7 @@ export function linkTarget(file: string): string {
   return file;
 }
 
-/** The content of a symbolic link; null: the file is none, or does not exist. */
+/** Returns the target of a symbolic link. Null when the file is not a link or does not exist. */
 function linkOf(file: string): string | null {
   try {
     return readlinkSync(file);
