@@ -28,7 +28,7 @@ const PATTERNS = Object.entries(PATHS).map(
 );
 const kindOf = (url: string) => PATTERNS.find(([, pattern]) => pattern.test(url.split('?')[0] ?? ''))?.[0];
 
-/** Answers a request. `n`: its number. */
+/** Answers a request. `n` is the number of the request. */
 type Answer = (kind: string, n: number, request: http.IncomingMessage, response: http.ServerResponse) => void;
 
 class CountingServer {
@@ -65,7 +65,9 @@ class CountingServer {
   }
 }
 
-/** Answers one kind of request with nonsense. Passes every other one on. */
+/**
+ * Returns a handler that gives one kind of request the invalid answer, and forwards every other request to the relay.
+ */
 function withNonsense(target: string, kind: Kind, nonsense: Nonsense): Answer {
   return (asked, _, request, response) => {
     if (asked !== kind) return void pass(target, request, response, null);
@@ -77,7 +79,7 @@ function withNonsense(target: string, kind: Kind, nonsense: Nonsense): Answer {
   };
 }
 
-/** Passes each request on to the relay that `choose` names. */
+/** Returns a handler that forwards each request to the relay that `choose` returns. */
 function between(choose: (kind: string, n: number) => TestRelay): Answer {
   return (kind, n, request, response) => {
     const relay = choose(kind, n);
@@ -231,7 +233,7 @@ export class HammeringLab {
     return this.#count(withNonsense(this.relay.url, kind, nonsense), file, mode, windowMs);
   }
 
-  /** Counts the requests of an agent that follows several relays behind one address. It begins without data. */
+  /** Counts the requests of an agent that follows several relays behind one address. The agent begins without data. */
   async askRelays(choose: (kind: string, n: number) => TestRelay, windowMs: number): Promise<Asked> {
     return this.#count(between(choose), this.#file(`agent-${++this.#agents}.sqlite`), null, windowMs);
   }
