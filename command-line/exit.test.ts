@@ -32,3 +32,14 @@ test("treats the parser's errors as wrong usage, but --help and --version as suc
     exitCode: 0,
   });
 });
+
+test.each(['postgres://tidemark:c4nary@db/shop', 'postgres:/tidemark:c4nary#@db', 'https://c4nary@relay'])(
+  'a usage error does not repeat the address %s',
+  (address) => {
+    const unknown = new CommanderError(1, 'commander.unknownCommand', `error: unknown command '${address}'`);
+    for (const json of [false, true]) {
+      expect(exitAfter(unknown, json).line).toContain('unknown command');
+      expect(exitAfter(unknown, json).line).not.toContain('c4nary');
+    }
+  },
+);

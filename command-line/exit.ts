@@ -27,10 +27,15 @@ export function exitAfter(thrown: unknown, json: boolean): Exit {
   const fromParser = typeof code === 'string' && code.startsWith('commander.');
   if (fromParser && exitCode === 0) return { line: null, exitCode: 0 };
   const error = fromParser
-    ? new TidemarkError('usage', { detail: message.replace(/^error: /, '') })
+    ? new TidemarkError('usage', { detail: withoutAddresses(message.replace(/^error: /, '')) })
     : asTidemarkError(thrown);
   return {
     line: json ? JSON.stringify(toProblem(error)) : `${error.code}: ${error.message} ${ERRORS[error.code].todo}`,
     exitCode: error.code === 'usage' ? 2 : error.code === 'config_invalid' ? 78 : 1,
   };
+}
+
+/** A usage error quotes arguments, and an address among them may contain a password. */
+function withoutAddresses(message: string): string {
+  return message.replace(/(postgres(ql)?:|[a-z][a-z0-9+.-]*:\/\/).*/is, '…');
 }

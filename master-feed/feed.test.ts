@@ -1,3 +1,4 @@
+import { TidemarkError } from '@tidemark/protocol/errors';
 import { isAfter } from '@tidemark/protocol/position';
 import { FakeMaster, FakeSource } from '@tidemark/testing/fake-master';
 import { MemoryRelay } from '@tidemark/testing/memory-relay';
@@ -215,6 +216,42 @@ describe('a feed on any source', { timeout: LIMIT_MS }, () => {
       params: { detail: '- One is missing.\n- Another is missing.' },
     });
     master.problems.splice(0);
+    await restart();
+  });
+
+  test('a feed that never reached its master exits after six attempts; one that did keeps trying', async () => {
+    class Unreachable extends FakeSource {
+      attempts = 0;
+      readonly #opens: number;
+      constructor(of: FakeMaster, opens: number) {
+        super(of);
+        this.#opens = opens;
+      }
+      override async open() {
+        if (this.attempts++ < this.#opens) return super.open();
+        throw new TidemarkError('source_unreachable', { detail: 'no answer' });
+      }
+    }
+    await feed.stop();
+    const run = (source: FakeSource, stop: AbortSignal, onFault: () => void = () => undefined) => {
+      const log = (event: string) => {
+        if (event === 'fault') onFault();
+      };
+      return runFeed({ source, relay, version: 'test', log, random: () => 0, now: Date.now }, stop);
+    };
+    const never = new Unreachable(master, 0);
+    await expect(run(never, new AbortController().signal)).rejects.toMatchObject({ code: 'source_unreachable' });
+    expect(never.attempts).toBe(6);
+    const once = new Unreachable(master, 1);
+    const stop = new AbortController();
+    // The relay refuses the first batch, which ends the first session.
+    insert(3);
+    relay.batchesUntilFailure = 0;
+    await run(once, stop.signal, () => {
+      if (once.attempts > 6) stop.abort();
+    });
+    expect(once.attempts).toBeGreaterThan(6);
+    relay.batchesUntilFailure = Number.POSITIVE_INFINITY;
     await restart();
   });
 

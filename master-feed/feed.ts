@@ -30,7 +30,13 @@ const STABLE_MS = 60_000;
  * Errors that end a feed which has sent nothing yet: the administrator who started it can read them. A feed that has
  * already sent data waits until they are resolved.
  */
-const AT_START = new Set(['source_not_ready', 'source_denied', 'source_unsupported']);
+const AT_START = new Set(['source_not_ready', 'source_denied', 'source_unsupported', 'config_invalid']);
+
+/**
+ * Number of attempts to reach a master that this process has never reached. The last failure ends the feed. The attempts
+ * take up to half a minute, because the master's host may still be starting.
+ */
+const FIRST_ATTEMPTS = 6;
 
 /** Errors that waiting cannot resolve. */
 const FINAL = new Set([
@@ -50,13 +56,19 @@ export async function runFeed(deps: FeedDeps, signal: AbortSignal): Promise<void
   /** Number of consecutive sessions that ended without an error and without a new durable position. */
   let idleSessions = 0;
   let hasSent = false;
+  let hasConnected = false;
   while (!signal.aborted) {
     const from = deps.now();
     let sent = false;
     try {
-      await runSession(deps, sessions, signal, () => {
-        sent = true;
-        hasSent = true;
+      await runSession(deps, sessions, signal, {
+        onOpen: () => {
+          hasConnected = true;
+        },
+        onSent: () => {
+          sent = true;
+          hasSent = true;
+        },
       });
       attempt = 0;
       idleSessions = sent ? 0 : idleSessions + 1;
@@ -66,6 +78,8 @@ export async function runFeed(deps: FeedDeps, signal: AbortSignal): Promise<void
       const error = asTidemarkError(thrown);
       if (signal.aborted) return;
       if (FINAL.has(error.code) || (!hasSent && AT_START.has(error.code))) throw error;
+      const isLastAttempt = !hasConnected && attempt + 1 >= FIRST_ATTEMPTS;
+      if (error.code === 'source_unreachable' && isLastAttempt) throw error;
       if (deps.now() - from > STABLE_MS) attempt = 0;
       const askedMs = error instanceof RefusedRequest ? error.retryAfterMs : null;
       const waitMs = retryWaitMs(++attempt, askedMs, deps.random(), PACE);
@@ -84,10 +98,11 @@ async function runSession(
   { relay, version, log }: FeedDeps,
   sessions: FeedSessions,
   signal: AbortSignal,
-  onSent: () => void,
+  { onOpen, onSent }: { onOpen: () => void; onSent: () => void },
 ): Promise<void> {
   try {
     const about = await sessions.open();
+    onOpen();
     const session = await relay.session({ protocol: PROTOCOL_VERSION, ...about, version });
     log('session', { head: session.head, position: session.position });
     const outbox = new Outbox(relay.sender(session.session), session.position);

@@ -9,6 +9,7 @@ import { pino } from 'pino';
 import { runFeed } from './feed.ts';
 import { RelayLink } from './relay-link.ts';
 import { PostgresSource } from './sources/postgres/postgres-source.ts';
+import { addressMistake } from './sources/postgres/source-address.ts';
 
 /**
  * `tidemark-feed`: reads the options, connects a source to a relay, and runs the feed until the process receives a
@@ -27,8 +28,8 @@ interface Options {
 async function run(options: Options, stop: AbortSignal): Promise<void> {
   const mistakes: string[] = [];
   const source = options.source ?? process.env.TIDEMARK_SOURCE ?? '';
-  if (!/^postgres(ql)?:\/\//.test(source))
-    mistakes.push('--source (or TIDEMARK_SOURCE): write it as postgres://user@host/database');
+  const mistake = addressMistake(source);
+  if (mistake !== null) mistakes.push(`--source (or TIDEMARK_SOURCE): ${mistake}`);
   if (!FeedName.safeParse(options.feed).success) mistakes.push(`--feed: ${options.feed} is not a feed name`);
   const relay = RelayAddress.safeParse(options.relay);
   if (!relay.success) mistakes.push(`--relay: ${relay.error.issues[0]?.message}`);

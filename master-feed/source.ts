@@ -20,7 +20,7 @@ import type { TableSchema } from '@tidemark/protocol/schema';
  * - lock a table of the master.
  */
 export interface Source {
-  /** Connects. Throws source_unreachable, source_denied. */
+  /** Connects. Throws source_unreachable, source_denied, source_lost, source_not_ready, config_invalid. */
   open(): Promise<SourceIdentity>;
   /**
    * Returns a text that changes whenever the result of {@link describe} may have changed. Must be cheap: the feed calls

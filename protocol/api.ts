@@ -136,7 +136,7 @@ export const SnapshotReason = z.enum([
 ]);
 export type SnapshotReason = z.infer<typeof SnapshotReason>;
 
-/** A {@link RelayStatus}, with a schema for its times as parameter. A terminal keeps it with `Time`. */
+/** Returns the schema of a {@link RelayStatus}. `time`: the schema of its times. A terminal keeps it with `Time`. */
 export const relayStatusOf = <T extends TimeSchema>(time: T) =>
   z.object({
     /** Protocol version of the relay. */
@@ -217,7 +217,7 @@ export const TransactionsQuery = z.object({
   limit: z.coerce.number().int().min(1).max(500).default(100),
 });
 
-/** A {@link TransactionList}, with a schema for its times as parameter. */
+/** Returns the schema of a {@link TransactionList}. `time`: the schema of its times. */
 export const transactionListOf = <T extends TimeSchema>(time: T) =>
   z.object({
     transactions: z.array(

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { asTidemarkError, diskFullError, ERRORS, fill, Problem, TidemarkError, toProblem } from './errors.ts';
 
-test('an error fills its sentence with its params and becomes a problem document', () => {
+test('an error has a filled sentence and becomes a problem document', () => {
   const error = new TidemarkError('name_clash', { table: 'product' });
   expect(error.message).toContain('named product');
   expect(Problem.parse(JSON.parse(JSON.stringify(toProblem(error, 'r1'))))).toMatchObject({

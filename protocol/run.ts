@@ -38,7 +38,7 @@ export const Difference = z.object({
 });
 export type Difference = z.infer<typeof Difference>;
 
-/** A {@link Run}, with a schema for its times as parameter. */
+/** Returns the schema of a {@link Run}. `time`: the schema of its times. */
 export const runOf = <T extends TimeSchema>(time: T) =>
   z.object({
     /** Id of the run: random, and unique in a replica's history. */

@@ -31,7 +31,7 @@ test.each([Number.NaN, 8.64e15, -62_167_219_200_001, '2026-11-23T08:24:35Z'])('%
   expect(Time.safeParse(value).success).toBe(false);
 });
 
-test('optional, nullable and listed times decode and encode', () => {
+test('times in optional, nullable and array fields decode and encode', () => {
   const Row = z.object({
     at: TimeText,
     until: z.nullable(TimeText),

@@ -378,7 +378,7 @@ describe('our own tables', () => {
     expect(here()).toEqual(there());
   });
 
-  test('migrates a replica of format 1 in place, and reads its summary before that', () => {
+  test('migrates a replica of format 1 in place, whose summary is readable before the migration', () => {
     replica.close();
     asOtherProgram(
       'ALTER TABLE tidemark_meta DROP COLUMN squashed; ALTER TABLE tidemark_meta DROP COLUMN tables; PRAGMA user_version = 1',

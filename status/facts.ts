@@ -11,7 +11,7 @@ import { z } from 'zod';
  * time.ts of the protocol.
  */
 
-/** {@link Progress}, with a schema for its times as parameter. */
+/** Returns the schema of {@link Progress}. `time`: the schema of its times. */
 export const progressOf = <T extends TimeSchema>(time: T) =>
   z.object({
     runId: z.string(),

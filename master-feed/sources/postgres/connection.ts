@@ -1,5 +1,6 @@
 import { TidemarkError } from '@tidemark/protocol/errors';
 import pg from 'pg';
+import { connectError } from './connect-error.ts';
 import { requireSettings } from './session-settings.ts';
 import { connectionOptions } from './source-address.ts';
 
@@ -55,8 +56,9 @@ export interface Connection {
 }
 
 /**
- * Connects, with the replication protocol if `replication` is true. Throws source_unreachable, source_denied, or
- * source_not_ready if the server does not keep a required setting.
+ * Connects, with the replication protocol if `replication` is true. Throws source_unreachable, source_denied,
+ * source_lost, config_invalid for a mistake in the address, or source_not_ready if the server does not keep a required
+ * setting.
  */
 export async function connect(url: string, replication: boolean): Promise<Connection> {
   const client = new pg.Client({
@@ -80,7 +82,7 @@ export async function connect(url: string, replication: boolean): Promise<Connec
     await requireSettings(client);
   } catch (error) {
     client.end().catch(() => undefined);
-    throw connectError(error);
+    throw connectError(error, client);
   }
   return {
     client,
@@ -90,14 +92,4 @@ export async function connect(url: string, replication: boolean): Promise<Connec
       (client as unknown as { connection: RawConnection }).connection.stream.destroy();
     },
   };
-}
-
-function connectError(error: unknown): TidemarkError {
-  if (error instanceof TidemarkError) return error;
-  const { code, message } = error as { code?: string; message: string };
-  // 28…: authentication failed. 42501: insufficient privilege. A missing database counts as unreachable, because
-  // someone may be restoring it.
-  const denied = code?.startsWith('28') || code === '42501';
-  const shutting = code?.startsWith('57P');
-  return new TidemarkError(denied && !shutting ? 'source_denied' : 'source_unreachable', { detail: message }, error);
 }

@@ -25,7 +25,7 @@ import { toPosition } from './lsn.ts';
 import { checkMaster, identify } from './prerequisites.ts';
 import { PUBLISHES_GENERATED, publish, publishes, readPublication } from './publication.ts';
 import { RowDecoder } from './row-decoder.ts';
-import { createSlot, dropSlot, type Slot, slotObstacle, slotReleased } from './slot.ts';
+import { createSlot, dropSlot, noSlotLeft, type Slot, slotObstacle, slotReleased } from './slot.ts';
 import { Stream } from './stream.ts';
 import { alteredSince, connectInSnapshot, copyRows } from './table-copy.ts';
 
@@ -136,7 +136,13 @@ export class PostgresSource implements Source {
   async #baseCopy(): Promise<TableCopy> {
     const replication = await this.#connectReplication();
     await dropSlot(this.#client, this.#name);
-    return this.#copyAt(await createSlot(replication.client, this.#name, false, this.#log), []);
+    try {
+      return await this.#copyAt(await createSlot(replication.client, this.#name, false, this.#log), []);
+    } catch (error) {
+      // 53400: all slots are in use.
+      if ((error as { code?: string }).code === '53400') throw await noSlotLeft(this.#client);
+      throw error;
+    }
   }
 
   /** Uses a temporary slot, so that the permanent one keeps its position. */

@@ -41,6 +41,20 @@ export async function createSlot(client: pg.Client, name: string, temporary: boo
   }
 }
 
+/** The error for a master whose slots are all in use, with the statements that free or add one. */
+export async function noSlotLeft(client: pg.Client): Promise<TidemarkError> {
+  const slots = await rows(
+    client,
+    `SELECT slot_name AS name, active, current_setting('max_replication_slots')::int + 10 AS more FROM pg_replication_slots ORDER BY active, slot_name`,
+  );
+  const idle = slots.filter(({ active }) => active === 'f').map(({ name }) => name);
+  const drop =
+    idle.length > 0 ? ` If nobody needs one of ${idle.join(', ')}, run: SELECT pg_drop_replication_slot('…');` : '';
+  return new TidemarkError('source_not_ready', {
+    detail: `- All ${slots.length} replication slots are in use.${drop} Or run: ALTER SYSTEM SET max_replication_slots = ${slots[0]?.more ?? 10}; and restart Postgres.`,
+  });
+}
+
 /** Drops the slot if it exists. Throws slot_in_use. */
 export async function dropSlot(client: pg.Client, name: string): Promise<void> {
   const [old] = await rows(client, `SELECT active_pid FROM pg_replication_slots WHERE slot_name = ${literal(name)}`);
