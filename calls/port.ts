@@ -36,7 +36,7 @@ export type EventTable = Readonly<Record<string, z.ZodType>>;
 /** Requests a call. `id` is unique among the calls of one caller. */
 export const CallMessage = z.object({ id: z.int(), method: z.string(), input: z.unknown() });
 
-/** Answers the call of the same id. */
+/** Answers the call with the same id. */
 export const AnswerMessage = z.discriminatedUnion('ok', [
   z.object({ id: z.int(), ok: z.literal(true), value: z.unknown() }),
   z.object({ id: z.int(), ok: z.literal(false), fault: Fault }),

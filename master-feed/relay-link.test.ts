@@ -11,7 +11,7 @@ afterEach(() => {
   server?.close();
 });
 
-/** Opens a session at a relay that refuses it with this status and code. Returns the error. */
+/** Opens a session at a relay that rejects it with this status and code. Returns the error. */
 async function refusal(status: number, code: string): Promise<unknown> {
   const body = JSON.stringify({ ...toProblem(new TidemarkError('feed_unknown', { feed: 'shop' })), status, code });
   server = http.createServer((_, response) => response.writeHead(status).end(body));
@@ -21,7 +21,7 @@ async function refusal(status: number, code: string): Promise<unknown> {
   return relay.session({ protocol: PROTOCOL_VERSION, version: '1.0.0', source }).catch((error: unknown) => error);
 }
 
-test('reads a refusal by its code', async () => {
+test('identifies a rejection by its code', async () => {
   expect(await refusal(404, 'feed_unknown')).toMatchObject({ code: 'feed_unknown', params: { feed: 'shop' } });
 });
 
@@ -30,6 +30,6 @@ test.each([
   [503, 'relay_failed'],
   [429, 'relay_not_tidemark'],
   [409, 'relay_not_tidemark'],
-])('V4: reads a refusal with an unknown code by its HTTP status (%i)', async (status, code) => {
+])('V4: identifies a rejection with an unknown code by its HTTP status (%i)', async (status, code) => {
   expect(await refusal(status, 'code_of_a_newer_relay')).toMatchObject({ code });
 });

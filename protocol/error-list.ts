@@ -217,6 +217,12 @@ export const ERRORS = {
     'Try again later. If the failure persists, ask your administrator.',
   ),
   relay_busy: info(503, true, 'The sync server is busy and asked this PC to wait.', 'Wait, then try again.'),
+  relay_no_progress: info(
+    502,
+    true,
+    'The sync server repeated an answer that does not continue the sync. It was discarded. Local data is safe.',
+    'Try again. If this happens again, ask your administrator to check the sync server.',
+  ),
   relay_cert: info(
     502,
     false,

@@ -43,7 +43,7 @@ const hash = () => createHash('sha256').update(JSON.stringify(wire())).digest('h
  * The hash of each version's wire. Update the hash for a new optional field that receivers may ignore, and for a new
  * error code that V4 permits. Any other change requires a new version.
  */
-const RELEASED: Record<number, string> = { 1: '7608ad8f29b77b400e45a97b1cbf246dfb6a694a55482edb8b182faf3f5d624e' };
+const RELEASED: Record<number, string> = { 1: 'dd640c9f3199d55b9405b3984260cc45462a57ef961be7e0ce72341c80e91dd3' };
 
 test('V2: the pinned wire contains every body, query, line and trailer', () => {
   const names = wire().schemas.map(([name]) => name);

@@ -64,7 +64,7 @@ test('disk-full at the terminal: pull fails with disk_full, keeps complete trans
   expect(await count()).toBe('16100 16999');
 });
 
-test('disk-full during a copy: pull fails with disk_full and leaves no file behind, and the next pull completes once there is space', async () => {
+test('disk-full during a copy: pull fails with disk_full and leaves no file, and the next pull completes once there is space', async () => {
   const relay = await TestRelay.start();
   cleanup.push(() => relay.stop());
   const faultProxy = await FaultProxy.start(relay.url);
@@ -78,7 +78,7 @@ test('disk-full during a copy: pull fails with disk_full and leaves no file behi
   const pull = (file = db) => disk.command('terminal', pullArgs(file));
   const files = async () => (await disk.run(`ls ${disk.folder}`)).said;
   await relay.base(15_000, noise);
-  // This pull makes the relay build its snapshot, and shows that the disk has enough space for a copy.
+  // This pull makes the relay build its snapshot, and proves that the disk has enough space for a copy.
   expect(await pull(path.join(disk.folder, 'first.sqlite'))).toMatchObject({ code: 0 });
   await disk.run(`rm ${disk.folder}/first.sqlite*`);
   faultProxy.trouble = { kind: 'slow', bytesPerSecond: 1_000_000 };

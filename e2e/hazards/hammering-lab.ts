@@ -28,7 +28,7 @@ const PATTERNS = Object.entries(PATHS).map(
 );
 const kindOf = (url: string) => PATTERNS.find(([, pattern]) => pattern.test(url.split('?')[0] ?? ''))?.[0];
 
-/** Answers a request. `n`: its number. */
+/** Answers a request. `n` is the number of the request. */
 type Answer = (kind: string, n: number, request: http.IncomingMessage, response: http.ServerResponse) => void;
 
 class CountingServer {
@@ -65,7 +65,9 @@ class CountingServer {
   }
 }
 
-/** Answers one kind of request with nonsense. Passes every other one on. */
+/**
+ * Returns a handler that gives one kind of request the invalid answer, and forwards every other request to the relay.
+ */
 function withNonsense(target: string, kind: Kind, nonsense: Nonsense): Answer {
   return (asked, _, request, response) => {
     if (asked !== kind) return void pass(target, request, response, null);
@@ -77,7 +79,7 @@ function withNonsense(target: string, kind: Kind, nonsense: Nonsense): Answer {
   };
 }
 
-/** Passes each request on to the relay that `choose` names. */
+/** Returns a handler that forwards each request to the relay that `choose` returns. */
 function between(choose: (kind: string, n: number) => TestRelay): Answer {
   return (kind, n, request, response) => {
     const relay = choose(kind, n);
@@ -150,7 +152,8 @@ export interface Asked {
   requests: number;
   /** Number of requests by kind. */
   byKind: Record<string, number>;
-  runs: Run[];
+  /** Codes of failed attempts and runs. */
+  codes: Set<string>;
 }
 
 export class HammeringLab {
@@ -201,26 +204,25 @@ export class HammeringLab {
   }
 
   #agent(relayUrl: string, databasePath: string, mode: Mode | null) {
+    const codes = new Set<string>();
     const agent = createAgent(
       {
         ...{ databasePath, version: 'test', checkAtStart: false, watch: mode === null, freshCopy: 'take' },
         ...{ giveUpAfterMs: null, paused: null },
       },
-      () => undefined,
+      (_, event, { code }) => {
+        if ((event === 'attempt.failed' || event === 'run.ended') && typeof code === 'string') codes.add(code);
+      },
     );
-    const runs: Run[] = [];
     const ended = new Promise<Run>((resolve) => {
-      agent.onRun((run) => {
-        runs.push(run);
-        resolve(run);
-      });
+      agent.onRun(resolve);
     });
     agent.start({
       ...{ relayUrl, feed: 'shop', token: new Secret(this.relay.token('terminal')) },
       ...{ centralName: '', terminalName: '', everyMs: null, automatic: 'check' },
     });
     if (mode !== null) agent.run(mode, 'manual');
-    return { agent, runs, ended };
+    return { agent, codes, ended };
   }
 
   /** Counts the requests of an agent within a time while one kind of request gets invalid answers. */
@@ -231,20 +233,20 @@ export class HammeringLab {
     return this.#count(withNonsense(this.relay.url, kind, nonsense), file, mode, windowMs);
   }
 
-  /** Counts the requests of an agent that follows several relays behind one address. It begins without data. */
+  /** Counts the requests of an agent that follows several relays behind one address. The agent begins without data. */
   async askRelays(choose: (kind: string, n: number) => TestRelay, windowMs: number): Promise<Asked> {
     return this.#count(between(choose), this.#file(`agent-${++this.#agents}.sqlite`), null, windowMs);
   }
 
   async #count(answer: Answer, file: string, mode: Mode | null, windowMs: number): Promise<Asked> {
     const server = await CountingServer.start(answer);
-    const { agent, runs } = this.#agent(server.url, file, mode);
+    const { agent, codes } = this.#agent(server.url, file, mode);
     await new Promise((resolve) => setTimeout(resolve, windowMs));
     const asked = [...server.asked];
     await agent.stop();
     await server.stop();
     const byKind: Record<string, number> = {};
     for (const each of asked) byKind[each] = (byKind[each] ?? 0) + 1;
-    return { requests: asked.length, byKind, runs };
+    return { requests: asked.length, byKind, codes };
   }
 }

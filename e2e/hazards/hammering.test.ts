@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { TestRelay } from '@tidemark/testing/test-relay';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { HammeringLab, type Kind, type Nonsense, SITUATIONS } from './hammering-lab.ts';
@@ -58,6 +59,28 @@ const NONSENSE: Record<string, Nonsense> = {
   page_out_of_order: problem('page_out_of_order', 502),
 };
 
+/** The page with a trailer that names the page's own start as the next one. */
+function leadingBack(page: Buffer): Buffer {
+  const lines = page.toString().trimEnd().split('\n');
+  const { start } = JSON.parse(lines[0] ?? '') as { start: unknown };
+  const trailer = JSON.parse(lines.pop() ?? '') as object;
+  return Buffer.from(`${lines.join('\n')}\n${JSON.stringify({ ...trailer, next: start })}\n`);
+}
+
+/** An answer without rows that claims to have come up to a key. */
+function rowsEndingAt(after: number[] | null): Buffer {
+  return Buffer.from(`${JSON.stringify({ done: 0, after, sha256: createHash('sha256').digest('hex') })}\n`);
+}
+
+/** Replaces the parts of each range by one that holds all of its rows, with a digest that never fits. */
+function undivided(answer: Buffer): Buffer {
+  const { answers } = JSON.parse(answer.toString()) as { answers: { rows: number; upto: unknown }[][] };
+  const one = (parts: { rows: number; upto: unknown }[]) => [
+    { upto: parts.at(-1)?.upto, rows: parts.reduce((sum, { rows }) => sum + rows, 0), digest: '0'.repeat(32) },
+  ];
+  return Buffer.from(JSON.stringify({ answers: answers.map(one) }));
+}
+
 describe('a relay with invalid answers', () => {
   let lab: HammeringLab;
   beforeAll(async () => {
@@ -81,6 +104,22 @@ describe('a relay with invalid answers', () => {
       expect(counted.filter(({ requests }) => requests > MOST_ATTEMPTS * REQUESTS_OF_ATTEMPT)).toEqual([]);
     },
   );
+
+  test.each<[string, Kind, (answer: Buffer) => Buffer, string]>([
+    ['a page that leads back to its start', 'page', leadingBack, 'relay_no_progress'],
+    ['compacted pages that lead back to their start', 'squashed', leadingBack, 'relay_no_progress'],
+    ['rows that end where they begin', 'rows', () => rowsEndingAt([1]), 'relay_no_progress'],
+    ['rows without a row', 'rows', () => rowsEndingAt(null), 'relay_no_progress'],
+    ['one digest for a range that the relay should divide', 'digests', undivided, 'relay_no_progress'],
+    ['digests of no part', 'digests', () => Buffer.from('{"answers":[[]]}'), 'page_invalid'],
+    ['no digests', 'digests', () => Buffer.from('{"answers":[]}'), 'page_invalid'],
+  ])('W6: an agent reports %s as a fault', async (_, kind, nonsense, code) => {
+    const { byKind, requests, codes } = await lab.ask(kind, nonsense, WINDOW_MS);
+    expect(byKind[kind]).toBeGreaterThan(0);
+    expect([...codes]).toEqual([code]);
+    // A digest without progress is known after two levels.
+    expect(requests).toBeLessThanOrEqual(MOST_ATTEMPTS * (REQUESTS_OF_ATTEMPT + 1));
+  });
 
   test.each<[string, (kind: string, n: number) => boolean]>([
     ['by turns', (_, n) => n % 2 === 0],

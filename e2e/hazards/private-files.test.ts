@@ -7,12 +7,12 @@ import { temporaryFolder } from '@tidemark/testing/temporary-folder';
 import { batchOf, ITEM, position } from '@tidemark/testing/test-relay';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
-/** Other accounts of the relay's machine must not read the branches' rows, or the keys. */
+/** Other accounts on the relay's machine must not be able to read the branches' rows or the keys. */
 
 let folder: string;
 const before = process.umask();
 beforeEach(() => {
-  // Commands inherit the usual mask, which lets every account read new files.
+  // Commands inherit the usual umask, which lets every account read new files.
   process.umask(0o022);
   folder = temporaryFolder('private');
 });
@@ -23,20 +23,20 @@ afterEach(() => {
 
 const modeOf = (file: string) => (statSync(file).mode & 0o777).toString(8);
 
-/** Files and folders below `root`, and itself, that another account can use. */
+/** Returns `root` and the files and folders in it that another account can access. */
 function shared(root: string): string[] {
   const below = readdirSync(root, { recursive: true, encoding: 'utf8' }).map((name) => path.join(root, name));
   return [root, ...below].filter((file) => existsSync(file) && (statSync(file).mode & 0o077) !== 0);
 }
 
 test.skipIf(process.platform === 'win32')(
-  'data-readable-by-others: the relay creates private files, makes existing ones private, and token add --out writes a private key',
+  'data-readable-by-others: the relay creates private files and makes existing ones private; token add --out writes a private file',
   async () => {
     const port = await freePort();
     const config = path.join(folder, 'relay.yaml');
     const data = path.join(folder, 'data');
     writeFileSync(config, `listen: 127.0.0.1:${port}\ndata: ./data\nfeeds:\n  shop: {}\n`);
-    // An earlier version left these.
+    // An earlier version created these files.
     mkdirSync(path.join(data, 'shop', 'snapshots'), { recursive: true });
     writeFileSync(path.join(data, 'shop', 'snapshots', 'old.sqlite'), 'rows');
     chmodSync(data, 0o755);
@@ -81,7 +81,7 @@ test.skipIf(process.platform === 'win32')(
           ['c', 1],
         ]),
       );
-      // A copy is built, so that snapshot, manifest and coded forms exist.
+      // The request makes the relay build a snapshot, so that the snapshot, its manifest and its encoded files exist.
       const pulled = await run('terminal', [
         ...['pull', '--relay', url, '--feed', 'shop', '--token-file', path.join(folder, 'terminal.token')],
         ...['--db', path.join(folder, 'branch.sqlite')],

@@ -24,9 +24,9 @@ interface NetTable {
 
 const DDL = `
 CREATE TABLE net_table (id INTEGER PRIMARY KEY, truncated INTEGER NOT NULL);
--- existed: before the range. row: as it is at the end; null: deleted.
+-- existed states whether the row existed before the range. row is its content at the end, or null if it was deleted.
 CREATE TABLE net_row (id INTEGER, key TEXT, existed INTEGER NOT NULL, row TEXT, PRIMARY KEY (id, key)) WITHOUT ROWID;
--- Rows of tables without a key: how many equal rows were added or, below 0, removed.
+-- Rows of keyless tables. The number of equal rows that were added is negative if rows were removed.
 CREATE TABLE net_count (id INTEGER, row TEXT, n INTEGER NOT NULL, PRIMARY KEY (id, row)) WITHOUT ROWID;
 `;
 

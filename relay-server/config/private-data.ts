@@ -2,29 +2,33 @@ import { chmodSync, lstatSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 
 /**
- * Keeps the relay's data from other accounts of the machine: the data hold all branches' rows.
+ * Protects the relay's data, which contain the rows of all branches, from other accounts on the machine.
  *
  * New files are private because the relay's process has {@link PRIVATE_UMASK}, which covers the files that SQLite
- * creates. {@link makePrivate} changes the files of an earlier version. It changes no owner, and follows no link.
+ * creates. {@link makePrivate} changes the permissions of files from an earlier version. It must not change owners or
+ * follow links.
  */
 
-/** No permission for group and others. */
+/** Umask that denies all permissions to group and others. */
 export const PRIVATE_UMASK = 0o077;
 
-/** Permissions of group and others. */
+/** Permission bits of group and others. */
 const SHARED = 0o077;
 
-/** Files and folders whose permissions were changed, and those that could not be. */
+/** Numbers of files and folders whose permissions were changed or could not be changed. */
 export interface MadePrivate {
   changed: number;
-  /** Another account owns them. */
+  /** Number that could not be changed, because another account owns them. */
   refused: number;
 }
 
-/** Removes the permissions of group and others from each of these files, and from a folder and its content, at every level. */
+/**
+ * Removes the permissions of group and others from these files and folders, and recursively from the content of the
+ * folders.
+ */
 export function makePrivate(roots: string[]): MadePrivate {
   const result: MadePrivate = { changed: 0, refused: 0 };
-  // Windows has access lists instead, which a folder's files inherit.
+  // Windows uses access control lists instead, which files inherit from their folder.
   if (process.platform === 'win32') return result;
   for (const root of roots) visit(root, result);
   return result;

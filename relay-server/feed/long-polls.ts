@@ -33,12 +33,12 @@ export class LongPolls {
     });
   }
 
-  /** Ends the waits for changes in any of these scopes. */
+  /** Ends the wait of every request for changes in any of these scopes. */
   wake(scopes: readonly string[]): void {
     for (const waiter of [...this.#waiters]) if (scopes.some((scope) => waiter.scopes.has(scope))) waiter.wake();
   }
 
-  /** Ends all waits. */
+  /** Ends the wait of every request. */
   wakeAll(): void {
     for (const { wake } of [...this.#waiters]) wake();
   }

@@ -24,30 +24,32 @@ CREATE TABLE IF NOT EXISTS tidemark_feed (
   based_why TEXT,
   filters TEXT
 );
--- Every version of every table's schema that the log refers to.
+-- Every version of a table's schema to which the log refers.
 CREATE TABLE IF NOT EXISTS tidemark_schema (id INTEGER PRIMARY KEY, schema TEXT NOT NULL);
 `;
 
 export const LOG_DDL = `
--- Log entries, their lines as they are sent, in the order in which they are applied. part: counts through all scopes of a
--- transaction. ids: the tables that the entry uses.
+-- Log entries in the order in which terminals apply them. body holds the lines in the form in which they are sent. part
+-- counts the entries of a transaction across all scopes. ids lists the tables that the entry uses.
 CREATE TABLE IF NOT EXISTS tidemark_log (
   n INTEGER PRIMARY KEY,
   scope TEXT NOT NULL, seq INTEGER NOT NULL, part INTEGER NOT NULL,
   body BLOB NOT NULL, changes INTEGER NOT NULL, ids TEXT NOT NULL, committed_at TEXT NOT NULL
 );
 CREATE UNIQUE INDEX IF NOT EXISTS tidemark_log_scope ON tidemark_log (scope, seq, part);
--- All transactions of the feed. last_log: its last log entry; sum_bytes: of the whole log up to it.
+-- All transactions of the feed. last_log is the last log entry of the transaction. sum_bytes is the size of the log up to
+-- it.
 CREATE TABLE IF NOT EXISTS tidemark_seq (
   seq INTEGER PRIMARY KEY, committed_at TEXT NOT NULL, last_log INTEGER NOT NULL, sum_bytes INTEGER NOT NULL
 );
--- Transactions by scope, with running totals, so that a backlog is the difference of two rows.
+-- Transactions by scope, with running totals, so that the size of a backlog is the difference of two rows.
 CREATE TABLE IF NOT EXISTS tidemark_transaction (
   scope TEXT NOT NULL, seq INTEGER NOT NULL, committed_at TEXT NOT NULL, changes INTEGER NOT NULL, bytes INTEGER NOT NULL,
   tables TEXT NOT NULL, sum_transactions INTEGER NOT NULL, sum_changes INTEGER NOT NULL, sum_bytes INTEGER NOT NULL,
   PRIMARY KEY (scope, seq)
 ) WITHOUT ROWID;
--- Running totals by scope and table, one row for each transaction that touches it. rows: how many there are after it.
+-- Running totals by scope and table, with one row for each transaction that changes the table. rows is the number of rows
+-- after the transaction.
 CREATE TABLE IF NOT EXISTS tidemark_table_change (
   scope TEXT NOT NULL, name TEXT NOT NULL, seq INTEGER NOT NULL, committed_at TEXT NOT NULL,
   sum_changes INTEGER NOT NULL, rows INTEGER NOT NULL,

@@ -20,7 +20,7 @@ interface TokenOptions {
   name: string;
   set: string[];
   unset: string[];
-  /** Option of add: the file that the token is written to. */
+  /** Option of `add`: the file to which to write the token. */
   out?: string;
   json?: boolean;
 }
@@ -90,7 +90,7 @@ function setToken(options: TokenOptions): void {
   console.log(json ? JSON.stringify({ name, feed, attributes }) : `${name} now has ${JSON.stringify(attributes)}.`);
 }
 
-/** `token add`. Prints the token, which cannot be shown again, or writes it into a file that only its owner can read. */
+/** `token add`. Prints the token, which cannot be shown again, or writes it to a file that only its owner can read. */
 function addToken(options: TokenOptions): void {
   const role = Role.safeParse(options.role);
   if (!role.success)
@@ -119,8 +119,8 @@ function addedToken(options: TokenOptions, role: Role, attributes: Record<string
 }
 
 /**
- * Creates the file, then the token, so that no token is lost because its file cannot be written. Returns the token. Throws
- * usage when the file exists or cannot be created.
+ * Creates the file before the token, so that no token is lost if the file cannot be created. Returns the token. Throws
+ * usage if the file exists or cannot be created.
  */
 function writtenTo(file: string, add: () => string): string {
   let handle: number;

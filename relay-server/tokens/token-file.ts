@@ -109,7 +109,10 @@ export class TokenFile {
   }
 }
 
-/** Root's new file gets the owner of the file that it replaces: the relay, which runs under another account, must read it. */
+/**
+ * If root runs the command, the new file gets the owner of the old one, because the relay runs under that account and
+ * must read the file.
+ */
 function keepOwner(handle: number, file: string): void {
   const old = process.getuid?.() === 0 ? statSync(file, { throwIfNoEntry: false }) : undefined;
   if (old) fchownSync(handle, old.uid, old.gid);

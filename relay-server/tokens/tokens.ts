@@ -72,7 +72,7 @@ export class Tokens {
     });
   }
 
-  /** Removes the tokens with a name, in one feed or in all. Returns their number. */
+  /** Removes the tokens with this name, in one feed or in all. Returns their number. */
   revoke(name: string, feed?: string): number {
     return this.#file.change((tokens) => {
       const left = tokens.filter((token) => !isOf(name, feed ?? token.feed)(token));

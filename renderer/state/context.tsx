@@ -23,7 +23,7 @@ export function AppProvider({ api, store, children }: App & { children: ReactNod
 /** Returns the app's calls and the window's state. */
 export function useTidemark(): App {
   const app = useContext(Context);
-  if (!app) throw new Error('no AppProvider above');
+  if (!app) throw new Error('useTidemark must be used inside AppProvider');
   return app;
 }
 

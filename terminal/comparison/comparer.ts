@@ -1,4 +1,5 @@
 import type { KeyRange, RowsRequest } from '@tidemark/protocol/api';
+import { TidemarkError } from '@tidemark/protocol/errors';
 import type { Repair } from '@tidemark/replica/repair';
 import type { ComparedTable } from '@tidemark/replica/staged-table';
 import { ALL_ROWS } from '@tidemark/table-store/key-range';
@@ -67,9 +68,13 @@ async function fetchRows(leaves: Leaf[], repair: Repair, answers: RelayAnswers):
   let rest: RowsRequest['asks'] = leaves
     .filter(({ rows }) => rows > 0)
     .map(({ table, range }) => ({ table: table.id, range }));
+  // Rows that the relay announced and that have not arrived. More of them would mean that some arrive again and again.
+  let left = leaves.reduce((sum, { rows }) => sum + rows, 0);
   while (rest.length > 0) {
     const asks = rest.slice(0, MAX_ASKS);
     const { lines, done, after } = await answers.rows(asks);
+    left -= lines.reduce((sum, [, rows]) => sum + rows.length, 0);
+    if (left < 0) throw new TidemarkError('relay_no_progress');
     for (const [id, rows] of lines) repair.addRows(id, rows);
     const complete = asks.slice(0, done);
     const cut = asks[done];

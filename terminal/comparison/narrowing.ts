@@ -77,8 +77,11 @@ export class Narrowing {
       const [answers, own] = await Promise.allSettled([asked, this.#cutOwn(batch, asks, first)]);
       if (answers.status === 'rejected') throw answers.reason;
       if (own.status === 'rejected') throw own.reason;
-      for (const [i, suspect] of batch.entries())
-        differing.push(...(await this.#differing(suspect, answers.value[i] ?? [], own.value[i] ?? new Map())));
+      for (const [i, suspect] of batch.entries()) {
+        const parts = answers.value[i] ?? [];
+        requireNarrower(suspect, parts, asks[i]?.parts ?? 1, first);
+        differing.push(...(await this.#differing(suspect, parts, own.value[i] ?? new Map())));
+      }
     }
     return differing;
   }
@@ -149,6 +152,16 @@ export class Narrowing {
       if (counted !== null) this.#deps.onCompared(counted, rows);
     });
   }
+}
+
+/**
+ * Throws relay_no_progress unless the relay has divided a range as C3 requires. Ranges that do not become smaller would be
+ * requested forever. `first`: the first digests of a table, which may be one part.
+ */
+function requireNarrower({ rows }: Suspect, parts: DigestPart[], asked: number, first: boolean): void {
+  const largest = Math.ceil(rows / asked);
+  const isWider = parts.length > asked || (!first && parts.some((part) => part.rows > largest));
+  if (isWider) throw new TidemarkError('relay_no_progress');
 }
 
 const boundsOf = ({ after, upto }: KeyRange): string => JSON.stringify([after, upto]);

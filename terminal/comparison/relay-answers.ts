@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import {
   type DigestPart,
   type DigestRequest,
+  type KeyRange,
   type RowsRequest,
   RowsTrailer,
   type SnapshotManifest,
@@ -116,11 +117,20 @@ function parseRows(bytes: Buffer, asks: RowsRequest['asks']): RowsAnswer {
       if (kind !== 'i' || id === undefined || !ids.has(id) || !Array.isArray(rows)) throw unexpectedAnswer();
       return [id, rows];
     });
-  // An answer without progress would make the terminal repeat the same request forever.
-  const empty = done === 0 && after === null;
-  if (done > asks.length || empty || (after !== null && done === asks.length)) throw unexpectedAnswer();
+  if (done > asks.length || (after !== null && done === asks.length)) throw unexpectedAnswer();
+  const cut = asks[done];
+  const isRepeated =
+    after === null
+      ? done === 0
+      : cut === undefined ||
+        isSameKey(after, cut.range.after) ||
+        !lines.some(([id, rows]) => id === cut.table && rows.length > 0);
+  // The terminal would repeat the same request forever.
+  if (isRepeated) throw new TidemarkError('relay_no_progress');
   return { lines, done, after };
 }
+
+const isSameKey = (a: KeyRange['after'], b: KeyRange['after']) => JSON.stringify(a) === JSON.stringify(b);
 
 /** Throws `cancelled` when the signal aborts. */
 function sleep(ms: number, signal: AbortSignal): Promise<void> {

@@ -9,6 +9,7 @@ import {
   TransactionList,
 } from '@tidemark/protocol/api';
 import { type Cursor, formatStart, type PageStart, type Seq } from '@tidemark/protocol/cursor';
+import { TidemarkError } from '@tidemark/protocol/errors';
 import type { ScopeSet } from '@tidemark/protocol/page';
 import { PATHS } from '@tidemark/protocol/paths';
 import { type VerifiedPage, verifyPage } from '@tidemark/replica/page-reader';
@@ -69,9 +70,16 @@ export class RelayClient {
   }
 
   /** Requests the transactions after a seq, in the scopes of a terminal at `cursor`. */
-  transactions(cursor: Cursor, after: Seq, limit: number, signal: AbortSignal): Promise<TransactionList> {
+  async transactions(cursor: Cursor, after: Seq, limit: number, signal: AbortSignal): Promise<TransactionList> {
     const query = { epoch: cursor.epoch, after, limit };
-    return this.#json(TransactionList, PATHS.transactions(this.#feed), { query, signal });
+    const list = await this.#json(TransactionList, PATHS.transactions(this.#feed), { query, signal });
+    let last: number = after;
+    for (const { seq } of list.transactions) {
+      // The next request would begin at the last transaction of this list.
+      if (seq <= last) throw new TidemarkError('relay_no_progress');
+      last = seq;
+    }
+    return list;
   }
 
   tables(cursor: Cursor | null, signal: AbortSignal): Promise<TableList> {

@@ -32,7 +32,10 @@ export async function fetchPage(
   // The relay answers that it is still building compacted pages, so it is alive although no data arrives.
   if (state.at === 'pulling' && buildingSince(state.next) !== null) record?.addReceived(0, Date.now());
   const content = await relay.page(plan, start, fresh, signal, transferTo(record));
-  return { type: 'fetched', page: { start, next: content.trailer.next, content } };
+  const { next } = content.trailer;
+  const leadsOn = next.seq > start.seq || (next.seq === start.seq && next.part > start.part);
+  if (!leadsOn) throw new TidemarkError('relay_no_progress');
+  return { type: 'fetched', page: { start, next, content } };
 }
 
 export async function applyPage(

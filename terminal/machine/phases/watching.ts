@@ -5,7 +5,7 @@ import { isDue, LONGEST_MS } from '../retry-wait.ts';
 import { newRun, type RunState } from '../run-state.ts';
 import { type StateOf, shared } from '../state.ts';
 import { scheduleTick } from './at-rest.ts';
-import { failAttempt } from './attempt.ts';
+import { failAttempt, failRun } from './attempt.ts';
 import { followPlan } from './checking.ts';
 import { NO_RESULTS, stopAtRest } from './during-run.ts';
 import { pauseFrom, settingsAtRest } from './settings-and-pause.ts';
@@ -18,6 +18,8 @@ import { startRun, watch } from './transitions.ts';
  * place.
  */
 const HELD_MS = 1_000;
+/** So many fruitless polls in a row are a fault, if the last one was not held. */
+const MOST_FRUITLESS = 8;
 
 export const watching: Handlers<'watching'> = {
   ...NO_RESULTS,
@@ -56,7 +58,13 @@ function pullWhatCame(state: StateOf<'watching'>, { status }: EventOf<'polled'>,
   if (decide(status, run, state).by !== 'nothing')
     return precede([{ do: 'began', run }], followPlan(state, run, status, context));
   const held = context.now - state.since >= HELD_MS;
-  return watch({ ...state, fruitlessPolls: held ? 0 : state.fruitlessPolls + 1 }, context);
+  const fruitlessPolls = held ? 0 : state.fruitlessPolls + 1;
+  if (fruitlessPolls < MOST_FRUITLESS) return watch({ ...state, fruitlessPolls }, context);
+  const fault = { code: 'relay_no_progress' as const, params: {} };
+  return precede(
+    [{ do: 'began', run }],
+    failRun(state, run, { fault, retryAfterMs: null, progressed: false }, context),
+  );
 }
 
 function runOf({ cursor }: StateOf<'watching'>, context: Context): RunState {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { bySnapshot, PAUSE, PLANS, probed, Rig, start } from './machine-rig.ts';
+import { bySnapshot, PAUSE, PLANS, probed, Rig, start, status } from './machine-rig.ts';
 
 const EVERY_MINUTE = { everyMs: 60_000, automatic: 'sync' } as const;
 
@@ -53,4 +53,29 @@ test('a change of feed ends the run, opens the other replica and checks', () => 
   rig.send(start());
   rig.on({ type: 'settings', feed: 'changed', connection: 'changed', policy: rig.state.policy }, 'abort');
   rig.on({ type: 'aborted' }, 'ended cancelled', 'close', 'open');
+});
+
+describe('W6: a long poll that the relay does not hold', () => {
+  const NOTHING = { type: 'polled', status: status(5, PLANS.none) } as const;
+
+  test('is a fault after eight in a row, and the waits between polls grow to 5 minutes', () => {
+    const rig = new Rig({ watch: true });
+    const waits: number[] = [];
+    for (let n = 1; n <= 10; n++) {
+      if (n < 8) rig.on(NOTHING);
+      else rig.on(NOTHING, 'began now watch', 'abort', 'ended failed: relay_no_progress');
+      waits.push(Math.round(rig.waitMs / 1000));
+      rig.tickWhenDue('poll');
+    }
+    expect(waits).toEqual([2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
+  });
+
+  test('is no fault when one of them was held', () => {
+    const rig = new Rig({ watch: true });
+    for (let n = 0; n < 30; n++) {
+      if (n % 5 === 0) rig.now += 30_000;
+      expect(rig.send(NOTHING).map((effect) => effect.do)).toEqual(n % 5 === 0 ? ['poll'] : []);
+      if (n % 5 !== 0) rig.tickWhenDue('poll');
+    }
+  });
 });
