@@ -95,7 +95,7 @@ describe('the local database', () => {
   });
 
   test.skipIf(process.platform === 'win32')(
-    'database-is-a-link: pull follows a symbolic link to a file that does not exist yet, and leaves the link in place',
+    'database-is-a-link: pull follows a symbolic link to a file that does not exist yet, and keeps the link',
     async () => {
       await relay.base(3);
       const real = path.join(folder, 'real');
@@ -106,7 +106,7 @@ describe('the local database', () => {
       expect(readlinkSync(database())).toBe('second.sqlite');
       expect(readdirSync(real)).toContain('branch.sqlite');
       expect(rows()).toHaveLength(3);
-      // The lock is beside the file, so that it holds for every link to the file.
+      // The lock is in the folder of the file itself, so that it applies to every link to the file.
       const held = Replica.open(path.join(real, 'branch.sqlite'), 'shop');
       expect((await run('terminal', args('pull'))).stderr).toMatch(/^db_in_use: /);
       held.close();
@@ -114,11 +114,11 @@ describe('the local database', () => {
   );
 
   test.each(['verify', 'pull'])(
-    'damaged-database: %s names db_damaged with the remedy, and leaves the file',
+    'damaged-database: %s reports db_damaged with the remedy, and leaves the file unchanged',
     async (command) => {
       await relay.base(5000, (n) => `item ${Math.sin(n)}`);
       expect(await run('terminal', args('pull'))).toMatchObject({ code: 0 });
-      // Only the pages of the rows: header and schema stay intact, so that the file opens.
+      // Damage only the pages of the rows. Header and schema remain intact, so that the file can be opened.
       const bytes = readFileSync(database());
       const page = bytes.readUInt16BE(16);
       bytes.fill(0xa5, Math.floor(bytes.length / page / 3) * page);
