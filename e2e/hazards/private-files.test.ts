@@ -1,8 +1,19 @@
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { RelayLink } from '@tidemark/master-feed/relay-link';
 import { freePort } from '@tidemark/testing/postgres/embedded';
-import { run, start, until } from '@tidemark/testing/processes';
+import { COMMANDS, run, start, until } from '@tidemark/testing/processes';
 import { temporaryFolder } from '@tidemark/testing/temporary-folder';
 import { batchOf, ITEM, position } from '@tidemark/testing/test-relay';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -98,5 +109,38 @@ test.skipIf(process.platform === 'win32')(
     } finally {
       await relay.stop();
     }
+  },
+);
+
+test.skipIf(process.platform === 'win32')(
+  'folder-of-another-account: the relay starts although it cannot read a folder in its data folder, such as lost+found',
+  async () => {
+    const port = await freePort();
+    const config = path.join(folder, 'relay.yaml');
+    const data = path.join(folder, 'data');
+    writeFileSync(config, `listen: 127.0.0.1:${port}\ndata: ./data\nfeeds:\n  shop: {}\n`);
+    mkdirSync(path.join(data, 'lost+found'), { recursive: true, mode: 0o700 });
+    // Permissions do not apply to root, so the relay runs under another account.
+    const asRoot = process.getuid?.() === 0;
+    if (asRoot) for (const file of [folder, config, data]) chownSync(file, 65_534, 65_534);
+    else chmodSync(path.join(data, 'lost+found'), 0o000);
+    const child = spawn(process.execPath, [COMMANDS.relay, 'serve', '--config', config], {
+      ...(asRoot ? { uid: 65_534, gid: 65_534 } : {}),
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let said = '';
+    for (const stream of [child.stdout, child.stderr])
+      stream.on('data', (chunk: Buffer) => {
+        said += chunk.toString();
+      });
+    const closed = new Promise((resolve) => child.once('close', resolve));
+    await until(
+      async () => said.includes('"listening"') || child.exitCode !== null,
+      () => `the relay did not start: ${said}`,
+    );
+    expect(said).toContain('"listening"');
+    child.kill('SIGTERM');
+    await closed;
+    if (!asRoot) chmodSync(path.join(data, 'lost+found'), 0o700);
   },
 );

@@ -45,5 +45,14 @@ function visit(file: string, result: MadePrivate): void {
       result.refused++;
     }
   }
-  if (stat.isDirectory()) for (const name of readdirSync(file)) visit(path.join(file, name), result);
+  if (stat.isDirectory()) for (const name of namesIn(file)) visit(path.join(file, name), result);
+}
+
+/** A folder that this account cannot read, such as `lost+found` of a mounted disk, belongs to another one and is skipped. */
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
 }
