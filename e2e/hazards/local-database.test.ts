@@ -133,4 +133,50 @@ describe('the local database', () => {
       expect(readdirSync(folder)).toContain('branch.sqlite');
     },
   );
+
+  test.each(['rows', 'header'])(
+    'recopy: downloads a fresh copy on request, and in place of a file with damaged %s, which is kept',
+    async (part) => {
+      await relay.base(5000, (n) => `item ${Math.sin(n)}`);
+      expect(await run('terminal', args('pull'))).toMatchObject({ code: 0 });
+      const before = rows();
+      const refused = await run('terminal', args('recopy'));
+      expect(refused.stderr).toMatch(/^usage: .*--yes/);
+      expect(refused.code).toBe(2);
+
+      const asked = await run('terminal', [...args('recopy'), '--yes', '--json']);
+      expect(asked).toMatchObject({ code: 0, stderr: '' });
+      expect(JSON.parse(asked.stdout)).toMatchObject({ mode: 'recopy', outcome: 'done' });
+      expect(rows()).toEqual(before);
+
+      const bytes = readFileSync(database());
+      const page = bytes.readUInt16BE(16);
+      if (part === 'rows') bytes.fill(0xa5, Math.floor(bytes.length / page / 3) * page);
+      else bytes.fill(0xa5, 100, page);
+      writeFileSync(database(), bytes);
+      const repaired = await run('terminal', [...args('recopy'), '--yes']);
+      expect(repaired.stderr).toMatch(/is damaged\. It was renamed to .*\.damaged-/);
+      expect(repaired.code).toBe(0);
+      expect(rows()).toEqual(before);
+      expect(readdirSync(folder).some((name) => name.startsWith('branch.sqlite.damaged-'))).toBe(true);
+    },
+  );
+
+  test.skipIf(process.platform === 'win32').each([
+    ['y', 0],
+    ['n', 1],
+  ])('recopy: asks in a terminal window, and does as it is answered (%s)', async (answer, code) => {
+    await relay.base(3);
+    const words = [process.execPath, COMMANDS.terminal, ...args('recopy')].map((word) => `'${word}'`).join(' ');
+    const child = spawn('script', ['-qec', words, '/dev/null'], { stdio: ['pipe', 'pipe', 'ignore'] });
+    let said = '';
+    child.stdout.on('data', (chunk: Buffer) => {
+      if (!said.includes('[y/N]') && `${said}${chunk}`.includes('[y/N]')) child.stdin.write(`${answer}\n`);
+      said += chunk.toString();
+    });
+    const ended = await new Promise((resolve) => child.once('close', resolve));
+    expect(said).toContain('[y/N]');
+    expect(ended).toBe(code);
+    expect(said).toContain(code === 0 ? 'Received 3 changes' : 'cancelled: ');
+  });
 });
