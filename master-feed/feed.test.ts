@@ -244,7 +244,7 @@ describe('a feed on any source', { timeout: LIMIT_MS }, () => {
     expect(never.attempts).toBe(6);
     const once = new Unreachable(master, 1);
     const stop = new AbortController();
-    // The relay refuses the first batch, which ends the first session.
+    // The relay rejects the first batch, which ends the first session.
     insert(3);
     relay.batchesUntilFailure = 0;
     await run(once, stop.signal, () => {
@@ -255,7 +255,7 @@ describe('a feed on any source', { timeout: LIMIT_MS }, () => {
     await restart();
   });
 
-  test('a feed that is stopped before it streams exits', async () => {
+  test('a feed exits when it is stopped before it streams', async () => {
     await restart();
     await feed.stop();
     await restart();

@@ -95,7 +95,7 @@ describe('the local database', () => {
   });
 
   test.skipIf(process.platform === 'win32')(
-    'database-is-a-link: pull follows a symbolic link to a file that does not exist yet, and leaves the link in place',
+    'database-is-a-link: pull follows a symbolic link to a file that does not exist yet, and keeps the link',
     async () => {
       await relay.base(3);
       const real = path.join(folder, 'real');
@@ -106,7 +106,7 @@ describe('the local database', () => {
       expect(readlinkSync(database())).toBe('second.sqlite');
       expect(readdirSync(real)).toContain('branch.sqlite');
       expect(rows()).toHaveLength(3);
-      // The lock is beside the file, so that it holds for every link to the file.
+      // The lock is in the folder of the file itself, so that it applies to every link to the file.
       const held = Replica.open(path.join(real, 'branch.sqlite'), 'shop');
       expect((await run('terminal', args('pull'))).stderr).toMatch(/^db_in_use: /);
       held.close();
@@ -114,11 +114,11 @@ describe('the local database', () => {
   );
 
   test.each(['verify', 'pull'])(
-    'damaged-database: %s names db_damaged with the remedy, and leaves the file',
+    'damaged-database: %s reports db_damaged with the remedy, and leaves the file unchanged',
     async (command) => {
       await relay.base(5000, (n) => `item ${Math.sin(n)}`);
       expect(await run('terminal', args('pull'))).toMatchObject({ code: 0 });
-      // Only the pages of the rows: header and schema stay intact, so that the file opens.
+      // Damage only the pages of the rows. Header and schema remain intact, so that the file can be opened.
       const bytes = readFileSync(database());
       const page = bytes.readUInt16BE(16);
       bytes.fill(0xa5, Math.floor(bytes.length / page / 3) * page);
@@ -133,4 +133,50 @@ describe('the local database', () => {
       expect(readdirSync(folder)).toContain('branch.sqlite');
     },
   );
+
+  test.each(['rows', 'header'])(
+    'recopy: downloads a fresh copy on request, and in place of a file with damaged %s, which is kept',
+    async (part) => {
+      await relay.base(5000, (n) => `item ${Math.sin(n)}`);
+      expect(await run('terminal', args('pull'))).toMatchObject({ code: 0 });
+      const before = rows();
+      const refused = await run('terminal', args('recopy'));
+      expect(refused.stderr).toMatch(/^usage: .*--yes/);
+      expect(refused.code).toBe(2);
+
+      const asked = await run('terminal', [...args('recopy'), '--yes', '--json']);
+      expect(asked).toMatchObject({ code: 0, stderr: '' });
+      expect(JSON.parse(asked.stdout)).toMatchObject({ mode: 'recopy', outcome: 'done' });
+      expect(rows()).toEqual(before);
+
+      const bytes = readFileSync(database());
+      const page = bytes.readUInt16BE(16);
+      if (part === 'rows') bytes.fill(0xa5, Math.floor(bytes.length / page / 3) * page);
+      else bytes.fill(0xa5, 100, page);
+      writeFileSync(database(), bytes);
+      const repaired = await run('terminal', [...args('recopy'), '--yes']);
+      expect(repaired.stderr).toMatch(/is damaged\. It was renamed to .*\.damaged-/);
+      expect(repaired.code).toBe(0);
+      expect(rows()).toEqual(before);
+      expect(readdirSync(folder).some((name) => name.startsWith('branch.sqlite.damaged-'))).toBe(true);
+    },
+  );
+
+  test.skipIf(process.platform === 'win32').each([
+    ['y', 0],
+    ['n', 1],
+  ])('recopy: asks in a terminal window, and does as it is answered (%s)', async (answer, code) => {
+    await relay.base(3);
+    const words = [process.execPath, COMMANDS.terminal, ...args('recopy')].map((word) => `'${word}'`).join(' ');
+    const child = spawn('script', ['-qec', words, '/dev/null'], { stdio: ['pipe', 'pipe', 'ignore'] });
+    let said = '';
+    child.stdout.on('data', (chunk: Buffer) => {
+      if (!said.includes('[y/N]') && `${said}${chunk}`.includes('[y/N]')) child.stdin.write(`${answer}\n`);
+      said += chunk.toString();
+    });
+    const ended = await new Promise((resolve) => child.once('close', resolve));
+    expect(said).toContain('[y/N]');
+    expect(ended).toBe(code);
+    expect(said).toContain(code === 0 ? 'Received 3 changes' : 'cancelled: ');
+  });
 });

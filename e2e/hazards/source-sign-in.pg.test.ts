@@ -10,7 +10,10 @@ import { System } from '@tidemark/testing/system';
 import { temporaryFolder } from '@tidemark/testing/temporary-folder';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 
-/** A mistake in the source's address or sign-in ends a feed that has not run yet, and its message names the remedy. */
+/**
+ * A feed that has never run exits on a mistake in the source's address or sign-in, with a message that names the
+ * remedy.
+ */
 
 const CANARY = 'c4nary';
 let postgres: EmbeddedPostgres;
@@ -30,12 +33,12 @@ afterEach(async () => {
   for (const stop of cleanup.splice(0).reverse()) await stop();
 });
 
-/** Runs the feed to its end. The relay's address is one that nobody listens on. */
+/** Runs the feed until it exits. No server listens on the relay's address. */
 async function feed(source: string, environment: NodeJS.ProcessEnv = {}, more: string[] = []): Promise<Finished> {
   return run('feed', ['run', '--feed', 'shop', '--relay', 'http://127.0.0.1:9', ...more], {
     TIDEMARK_SOURCE: source,
     TIDEMARK_TOKEN: 'x'.repeat(43),
-    // No password of the person who runs the tests.
+    // Exclude the password settings of the person who runs the tests.
     PGPASSFILE: path.join(folder, 'none'),
     PGPASSWORD: undefined,
     ...environment,
@@ -51,17 +54,17 @@ function expectEnd({ code, stdout, stderr }: Finished, exitCode: number, message
   expect(stderr).not.toMatch(/SCRAM|ENOTFOUND|ECONNREFUSED|internal/);
 }
 
-test('a missing password: names the places for the password', async () => {
+test('a missing password: reports where to put the password', async () => {
   expectEnd(await feed(address()), 1, /source_denied: .*PGPASSWORD.*host:port:database:user:password.*PGPASSFILE/);
 });
 
-test('a wrong password is refused, and is not in the output', async () => {
+test('reports a wrong password without printing it', async () => {
   const wrong = { PGPASSWORD: CANARY };
   expectEnd(await feed(address(), wrong), 1, /source_denied: .*password authentication failed for user "feed"/);
   expectEnd(await feed(address(`feed:${CANARY}`)), 1, /source_denied: .*password authentication failed/);
 });
 
-test('a password file is read as libpq reads it', async () => {
+test('reads a password file in the same way as libpq', async () => {
   const file = path.join(folder, 'pgpass');
   writeFileSync(file, `127.0.0.1:${postgres.port}:*:feed:right\n`, { mode: 0o600 });
   const unreachable = run('feed', ['run', '--feed', 'shop', '--relay', 'http://127.0.0.1:9'], {
@@ -70,12 +73,12 @@ test('a password file is read as libpq reads it', async () => {
     PGPASSWORD: undefined,
     PGPASSFILE: file,
   });
-  // The sign-in succeeds, and the next check fails.
+  // The sign-in succeeds; the next check fails.
   expectEnd(await unreachable, 78, /config_invalid: .*no_such_setting.*Correct options=/);
 });
 
 test.each(['#', '/', '@', '%', '?', ' ', '\\'])(
-  'a password with %s in the address: names the part and the encoding',
+  'a password with %s in the address: reports the part of the address and the encoding',
   async (character) => {
     for (const password of [`${CANARY}${character}x`, `x${character}${CANARY}`, `12${character}${CANARY}`]) {
       const source = address(`feed:${password}`);
@@ -85,7 +88,7 @@ test.each(['#', '/', '@', '%', '?', ' ', '\\'])(
   },
 );
 
-test('a host that does not exist and a port without a server end the feed after some attempts', async () => {
+test('the feed exits after some attempts for an unknown host and for a port without a server', async () => {
   const nobody = await freePort();
   const [host, port] = await Promise.all([
     feed(address('feed:right', postgres.port, 'no-such-host.invalid')),
@@ -95,7 +98,7 @@ test('a host that does not exist and a port without a server end the feed after 
   expectEnd(port, 1, /source_unreachable: .*nothing accepts connections on this host and port.*Check the address/);
 });
 
-test('a port of another service ends the feed after some attempts', async () => {
+test('the feed exits after some attempts for the port of another service', async () => {
   const other = createServer((_, response) => response.end());
   await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
   cleanup.push(async () => other.close());
@@ -103,18 +106,18 @@ test('a port of another service ends the feed after some attempts', async () => 
   expectEnd(await feed(address('feed:right', port)), 1, /source_unreachable: .*Check the address/);
 });
 
-test('a database that does not exist ends the feed after some attempts', async () => {
+test('the feed exits after some attempts for a database that does not exist', async () => {
   const missing = new URL(address('feed:right'));
   missing.pathname = '/no_such_database';
   expectEnd(await feed(missing.href), 1, /source_unreachable: .*"no_such_database" does not exist/);
 });
 
-test('sslrootcert that names no file is a configuration error', async () => {
+test('reports a configuration error for an sslrootcert that does not exist', async () => {
   const source = `${address('feed:right')}?sslmode=verify-full&sslrootcert=${folder}/none.pem`;
   expectEnd(await feed(source), 78, /config_invalid: .*sslrootcert names a file that cannot be read/);
 });
 
-test('sslmode=require at a server without TLS is a configuration error', async () => {
+test('reports a configuration error for sslmode=require with a server without TLS', async () => {
   expectEnd(
     await feed(`${address('feed:right')}?sslmode=require`),
     78,
@@ -122,7 +125,7 @@ test('sslmode=require at a server without TLS is a configuration error', async (
   );
 });
 
-test('a master whose replication slots are all in use: names the statements, and ends', async () => {
+test('prints the statements to run and exits when all replication slots of the master are in use', async () => {
   const full = await startPostgres({ settings: { max_replication_slots: '1' } });
   cleanup.push(() => full.stop());
   const admin = await connect(full.url);
@@ -166,15 +169,18 @@ describe('a server with a self-signed certificate', () => {
     await secure?.stop();
   });
 
-  test.each(['require', 'verify-full'])('sslmode=%s without its certificate is a configuration error', async (mode) => {
-    expectEnd(
-      await feed(`${secure.url}?sslmode=${mode}`),
-      78,
-      /config_invalid: .*certificate is not accepted: self-signed certificate.*sslrootcert=FILE.*no-verify/,
-    );
-  });
+  test.each(['require', 'verify-full'])(
+    "reports a configuration error for sslmode=%s without the server's certificate",
+    async (mode) => {
+      expectEnd(
+        await feed(`${secure.url}?sslmode=${mode}`),
+        78,
+        /config_invalid: .*certificate is not accepted: self-signed certificate.*sslrootcert=FILE.*no-verify/,
+      );
+    },
+  );
 
-  test('its certificate as sslrootcert is accepted', async () => {
+  test("accepts the server's certificate as sslrootcert", async () => {
     const source = `${secure.url}?sslmode=verify-full&sslrootcert=${certificate}`;
     expectEnd(await feed(`${source}&options=-c%20no_such_setting%3D1`), 78, /no_such_setting/);
   });

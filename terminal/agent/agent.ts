@@ -1,14 +1,13 @@
-import { renameSync } from 'node:fs';
 import type { TransactionList } from '@tidemark/protocol/api';
 import type { Seq } from '@tidemark/protocol/cursor';
 import { asTidemarkError, TidemarkError } from '@tidemark/protocol/errors';
 import type { Fault } from '@tidemark/protocol/fault';
 import type { Mode, Run, Trigger } from '@tidemark/protocol/run';
+import { setAside as renameDamaged } from '@tidemark/replica/damaged-file';
 import { linkTarget } from '@tidemark/replica/link-target';
 import { Replica } from '@tidemark/replica/replica';
 import type { Facts } from '@tidemark/status/facts';
 import { databaseError } from '@tidemark/table-store/database-error';
-import { guard } from '@tidemark/table-store/sqlite';
 import { FactBook } from '../facts/fact-book.ts';
 import { FactPublisher } from '../facts/fact-publisher.ts';
 import type { Effect } from '../machine/effect.ts';
@@ -248,8 +247,7 @@ function logEnd(log: Log, { id, mode, trigger, outcome, to, retries, fault }: Ru
 /** Opens the replica. `setAside`: first renames the damaged file, and then creates an empty replica. Throws `db_*`. */
 function openReplica(file: string, feed: string, setAside: boolean, log: Log): Replica {
   if (setAside) {
-    const aside = `${file}.damaged-${new Date().toISOString().replaceAll(':', '')}`;
-    guard(file, () => renameSync(file, aside));
+    const aside = renameDamaged(file);
     log('warn', 'replica.set_aside', { file: aside });
   }
   return Replica.open(file, feed);

@@ -9,6 +9,7 @@ import type { Command } from 'commander';
 import { pino } from 'pino';
 import { Secret } from '../relay/secret.ts';
 import type { Call } from './call.ts';
+import { recopy } from './recopy.ts';
 import { pull, verify } from './run-once.ts';
 import { status } from './status.ts';
 import { watch } from './watch.ts';
@@ -31,6 +32,8 @@ interface Options {
   verbose?: boolean;
   /** Option of verify. --no-repair sets it to false. */
   repair?: boolean;
+  /** Option of recopy. */
+  yes?: boolean;
 }
 
 /** Checks the options. Throws `config_invalid` with all mistakes. */
@@ -91,6 +94,9 @@ export function define(program: Command, stop: AbortSignal): void {
   add('verify', 'Compare the replica with the relay and repair the rows that differ.', (call, { repair }) =>
     verify(call, repair !== false),
   ).option('--no-repair', 'only show the differences; exit 1 if there are any');
+  add('recopy', 'Download a fresh copy, even if the replica is up to date or damaged.', (call, { yes }) =>
+    recopy(call, yes === true),
+  ).option('--yes', 'do not ask; required where the command does not run in a terminal window');
   add('watch', 'Keep the replica up to date until stopped.', watch);
 }
 

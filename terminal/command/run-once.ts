@@ -26,8 +26,8 @@ export async function verify(call: Call, repair: boolean): Promise<void> {
   await runOnce(call, 'verify', repair, verifyLines);
 }
 
-/** Performs one run and prints the lines that `lines` makes of it. */
-async function runOnce(
+/** Performs one run and prints the lines that `lines` makes of it. Throws the run's fault, and `cancelled`. */
+export async function runOnce(
   call: Call,
   mode: Mode,
   repair: boolean,

@@ -139,7 +139,7 @@ export class PostgresSource implements Source {
     try {
       return await this.#copyAt(await createSlot(replication.client, this.#name, false, this.#log), []);
     } catch (error) {
-      // 53400: all slots are in use.
+      // 53400: all replication slots are in use.
       if ((error as { code?: string }).code === '53400') throw await noSlotLeft(this.#client);
       throw error;
     }

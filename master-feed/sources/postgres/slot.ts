@@ -41,7 +41,7 @@ export async function createSlot(client: pg.Client, name: string, temporary: boo
   }
 }
 
-/** The error for a master whose slots are all in use, with the statements that free or add one. */
+/** Returns the error for a master whose slots are all in use, with the statements that free or add one. */
 export async function noSlotLeft(client: pg.Client): Promise<TidemarkError> {
   const slots = await rows(
     client,

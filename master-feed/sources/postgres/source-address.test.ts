@@ -20,7 +20,7 @@ test.each([
   expect(addressMistake(address)).toBeNull();
 });
 
-/** Each contains the canary in the place of a password or of a part of it. */
+/** Each address contains the canary instead of a password or a part of one. */
 const CANARY = 'c4nary';
 const MALFORMED: [address: string, part: string][] = [
   [`postgres://u:${CANARY}#x@db/shop`, 'unencoded #'],
@@ -67,13 +67,13 @@ test.each(MALFORMED)('names the mistake in %j without any part of the password',
   expect(mistake).not.toContain(CANARY);
 });
 
-test('a file that holds no certificate is a mistake of sslrootcert', () => {
+test('reports an sslrootcert that contains no certificate', () => {
   const file = path.join(temporaryFolder('address'), 'authority.pem');
   writeFileSync(file, 'no certificate');
   expect(addressMistake(`postgres://db/shop?sslrootcert=${file}`)).toContain('sslrootcert names a file that is not');
 });
 
-test('options of the address replace PGOPTIONS, and the own ones come last', () => {
+test("options of the address replace PGOPTIONS, and the feed's own options follow them", () => {
   const own = '-c statement_timeout=0';
   const environment = { PGOPTIONS: '-c work_mem=1MB' };
   expect(connectionOptions('postgres://db/shop', environment).options).toBe(`-c work_mem=1MB ${own}`);

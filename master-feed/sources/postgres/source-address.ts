@@ -6,12 +6,12 @@ import { STARTUP_OPTIONS } from './session-settings.ts';
 /**
  * Checks and parses the address of the source, `postgres://user:password@host:port/database?parameter=value`.
  *
- * The feed checks the address before the first use, and more strictly than a URL parser. A parser reads a part of a
- * password with an unencoded `/`, `#` or `@` as the host, which then appears in name lookups, errors and logs. No sentence
- * of this module may contain any part of an address, because every part may be a part of the password.
+ * The feed checks the address before its first use, and more strictly than a URL parser. If a password contains an
+ * unencoded `/`, `#` or `@`, a parser takes a part of it for the host, which then appears in name lookups, errors and
+ * logs. A message of this module must not contain any part of an address, because that could be a part of the password.
  *
- * Only parameters about the connection to the server are passed on, because node-postgres would let any parameter replace
- * the feed's own options.
+ * Only parameters about the connection to the server are passed on, because node-postgres would let any parameter
+ * replace the feed's own options.
  */
 
 /** Parameters of the address that are passed to node-postgres. This module handles `options` itself. */
@@ -58,14 +58,14 @@ export function connectionOptions(address: string, environment: NodeJS.ProcessEn
   };
 }
 
-/** The mistake in an address, as a sentence that names the part and the remedy; null when there is none. */
+/** Returns the mistake in an address as a sentence with the part and the remedy, or null if there is none. */
 export function addressMistake(address: string): string | null {
   if (!PART.scheme.test(address)) return 'write it as postgres://user@host/database';
   const [way, query] = halves(address);
   return wayMistake(way, query) ?? parameterMistake(new URLSearchParams(query)) ?? refusalOf(address);
 }
 
-/** Parts the address at the first `?`. */
+/** Splits the address at the first `?`. */
 function halves(address: string): [way: string, query: string] {
   const [way = '', query = ''] = address.split(/\?(.*)/s);
   return [way, query];
@@ -81,7 +81,7 @@ function wayMistake(way: string, query: string): string | null {
   const [userinfo, ...hosts] = authority.includes('@') ? authority.split('@') : ['', authority];
   if (hosts.length > 1) return `the address contains more than one @. ${ENCODING}`;
   if (!isDecodable(rest)) return `the address contains a % that begins no escape. ${ENCODING}`;
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it refuses.
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the pattern rejects control characters.
   if (/[\s\u0000-\u001f\u007f\\]/u.test(rest))
     return `the address contains a space, a \\ or a control character. ${ENCODING}`;
   if (!PART.user.test(userinfo?.split(':', 1)[0] ?? '')) return `the user name is not valid. ${ENCODING}`;
@@ -134,7 +134,9 @@ function isCertificate(file: string): boolean {
   }
 }
 
-/** Whatever else node-postgres refuses. Its own message may contain parts of the address. */
+/**
+ * Finds other mistakes that node-postgres rejects. Its own message may contain parts of the address, so it is not used.
+ */
 function refusalOf(address: string): string | null {
   try {
     new pg.Client(connectionOptions(address, {}));

@@ -28,12 +28,16 @@ const EXPECTED: Record<Form, string> = {
 const EXACT_LENGTH = 15;
 const ZERO = 0x30;
 const NINE = 0x39;
+const MINUS = 0x2d;
+const POINT = 0x2e;
+/** A `0` stands for any digit. */
+const TIME_SHAPE = Buffer.from('0000-00-00 00:00:00');
+const TIME_LENGTH = TIME_SHAPE.length;
 
 const DATE = /^(\d{4,7}-\d\d-\d\d( BC)?|-?infinity)$/;
 const TIMESTAMP = /^(\d{4,6}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,6})?( BC)?|-?infinity)$/;
 const TIMESTAMPTZ = /^(\d{4,6}-\d\d-\d\d) (\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?\+00( BC)?$/;
 const INTERVAL = /^(P[-\d.YMWDTHS]+|-?infinity)$/;
-const NUMBER = /^(-?\d+(\.\d+)?|NaN)$/;
 const REAL = /^(-?\d+(\.\d+)?(e[-+]\d+)?|NaN|-?Infinity)$/;
 const INFINITE = /^-?infinity$/;
 
@@ -62,7 +66,7 @@ export function toJson(form: Form, bytes: Buffer, from: number, to: number): str
   switch (form) {
     case 'number': {
       const text = bytes.toString('latin1', from, to);
-      if (!NUMBER.test(text)) return null;
+      if (!isDecimal(bytes, from, to) && text !== 'NaN') return null;
       return text.length <= EXACT_LENGTH && endsInDigit(bytes, to) ? text : `"${text}"`;
     }
     case 'boolean': {
@@ -71,7 +75,7 @@ export function toJson(form: Form, bytes: Buffer, from: number, to: number): str
     }
     case 'real': {
       const text = bytes.toString('latin1', from, to);
-      if (!REAL.test(text)) return null;
+      if (!isDecimal(bytes, from, to) && !REAL.test(text)) return null;
       return endsInDigit(bytes, to) ? text : `"${text}"`;
     }
     case 'text':
@@ -79,16 +83,48 @@ export function toJson(form: Form, bytes: Buffer, from: number, to: number): str
     case 'blob':
       return blob(bytes, from, to);
     case 'timestamptz':
-      return timestamptz(bytes.toString('latin1', from, to));
+      return timestamptz(bytes, from, to);
     case 'timestamp': {
       const text = bytes.toString('latin1', from, to);
-      return TIMESTAMP.test(text) ? `"${text.replace(' ', 'T')}"` : null;
+      return isPlainTime(bytes, from, to) || TIMESTAMP.test(text) ? `"${text.replace(' ', 'T')}"` : null;
     }
     case 'date':
       return matching(DATE, bytes, from, to);
     case 'interval':
       return matching(INTERVAL, bytes, from, to);
   }
+}
+
+/** Reports whether the text is digits with an optional sign and fraction. A loop is faster than a regular expression. */
+function isDecimal(bytes: Buffer, from: number, to: number): boolean {
+  const start = bytes[from] === MINUS ? from + 1 : from;
+  const point = afterDigits(bytes, start, to);
+  if (point === start) return false;
+  if (point === to) return true;
+  const end = afterDigits(bytes, point + 1, to);
+  return bytes[point] === POINT && end > point + 1 && end === to;
+}
+
+/**
+ * Reports whether the text is `YYYY-MM-DD hh:mm:ss`, with up to six fractional digits. Almost all timestamps are, so the
+ * regular expressions run only for the others.
+ */
+function isPlainTime(bytes: Buffer, from: number, to: number): boolean {
+  const end = from + TIME_LENGTH;
+  if (to < end || to > end + 7) return false;
+  for (let i = 0; i < TIME_LENGTH; i++) {
+    const byte = bytes[from + i] as number;
+    const separator = TIME_SHAPE[i] as number;
+    if (separator === ZERO ? byte < ZERO || byte > NINE : byte !== separator) return false;
+  }
+  return to === end || (bytes[end] === POINT && to > end + 1 && afterDigits(bytes, end + 1, to) === to);
+}
+
+/** Returns the index of the first byte from `from` on that is not a digit, or `to`. */
+function afterDigits(bytes: Buffer, from: number, to: number): number {
+  let at = from;
+  while (at < to && (bytes[at] as number) >= ZERO && (bytes[at] as number) <= NINE) at++;
+  return at;
 }
 
 function endsInDigit(bytes: Buffer, to: number): boolean {
@@ -112,7 +148,12 @@ function blob(bytes: Buffer, from: number, to: number): string | null {
 }
 
 /** `2026-11-23 08:24:35.1+00` becomes `2026-11-23T08:24:35.100000Z`. With this fixed width, the texts sort by time. */
-function timestamptz(text: string): string | null {
+function timestamptz(bytes: Buffer, from: number, to: number): string | null {
+  const text = bytes.toString('latin1', from, to);
+  if (text.endsWith('+00') && isPlainTime(bytes, from, to - 3)) {
+    const fraction = text.slice(TIME_LENGTH + 1, -3).padEnd(6, '0');
+    return `"${text.slice(0, 10)}T${text.slice(11, TIME_LENGTH)}.${fraction}Z"`;
+  }
   const parts = TIMESTAMPTZ.exec(text);
   if (parts === null) return INFINITE.test(text) ? `"${text}"` : null;
   const [, date, time, fraction = '', era = ''] = parts;
