@@ -255,7 +255,7 @@ describe('a feed on any source', { timeout: LIMIT_MS }, () => {
     await restart();
   });
 
-  test('a feed that is stopped before it streams exits', async () => {
+  test('a feed exits when it is stopped before it streams', async () => {
     await restart();
     await feed.stop();
     await restart();

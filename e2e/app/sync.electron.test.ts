@@ -56,7 +56,7 @@ test('first-sync, waiting, sync-now: the window and the replica show the same da
   await expect(app.tile('last-sync')).toContainText('1,784 changes');
   await equal();
 
-  // Other programs on the PC read this view.
+  // Read the view that other programs on the PC use.
   const other = new Database(app.replica(), { readonly: true });
   expect(other.prepare('SELECT seq, waiting, code FROM tidemark_status').get()).toEqual({
     seq: 3,

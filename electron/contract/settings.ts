@@ -4,9 +4,9 @@ import { z } from 'zod';
 
 /** The app's settings as the window sees and changes them. The window can set the key but never read it. */
 export const Settings = z.object({
-  /** '' until it is set. */
+  /** Address of the relay; '' until it is set. */
   relayUrl: z.union([z.literal(''), RelayAddress]),
-  /** '' until it is set. */
+  /** Name of the feed; '' until it is set. */
   feed: z.string(),
   /** Whether a key is stored and can be decrypted. */
   hasToken: z.boolean(),

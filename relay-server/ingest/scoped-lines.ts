@@ -24,7 +24,7 @@ export class ScopedLines {
   readonly #router: Router;
   readonly #bytes: Buffer;
   readonly #count: number;
-  /** By scope, the rows of its next line. */
+  /** The rows of the next line, by scope. */
   readonly #runs = new Map<string, Run>();
   /** By deleted key, the scope of the delete. The line may insert the key into another scope later. */
   readonly #deleted = new Map<string | number | null, string>();

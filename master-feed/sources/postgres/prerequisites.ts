@@ -37,7 +37,7 @@ export async function identify(client: pg.Client): Promise<string> {
 export async function checkMaster(client: pg.Client, wanted: WantedTables, publication: string): Promise<Checked> {
   const [server] = await rows(
     client,
-    `SELECT current_setting('server_version_num') AS version, current_setting('wal_level') AS wal_level, current_user AS "user",
+    `SELECT current_setting('server_version_num') AS version, current_setting('wal_level') AS wal_level, quote_ident(current_user) AS "user",
        (SELECT rolsuper OR rolreplication FROM pg_roles WHERE rolname = current_user) AS replication,
        current_setting('max_replication_slots')::int AS slots, current_setting('max_wal_senders')::int AS senders, pg_is_in_recovery() AS standby,
        getdatabaseencoding() AS encoding`,

@@ -26,12 +26,14 @@ export function endRun(state: Shared, run: RunState, outcome: Outcome, context: 
 }
 
 /**
- * Counts a run that replaced or repaired the data as fruitless, like a failed run. Otherwise relays that disagree could
- * cause such runs without end. Any other run that moved the replica proves that the relay works.
+ * Counts runs in a row that did not move the replica by pages. A run that replaced or repaired the data counts, as a failed
+ * run does: relays that disagree would otherwise make one such run follow another. So does a run that a poll started and
+ * that found nothing.
  */
-function fruitlessPollsAfter({ fruitlessPolls }: Shared, { basis }: RunState, outcome: Outcome): number {
-  if (outcome === 'failed' || (outcome === 'done' && basis.by !== 'replica')) return fruitlessPolls + 1;
-  return outcome === 'done' ? 0 : fruitlessPolls;
+function fruitlessPollsAfter({ fruitlessPolls }: Shared, { basis, request }: RunState, outcome: Outcome): number {
+  if (outcome === 'done') return basis.by === 'replica' ? 0 : fruitlessPolls + 1;
+  const counts = outcome === 'failed' || (outcome === 'nothing-new' && request.trigger === 'watch');
+  return counts ? fruitlessPolls + 1 : fruitlessPolls;
 }
 
 /** The interval counts from the end of this run. A manual check does not postpone a sync that is due. */

@@ -46,8 +46,8 @@ function followVerdict(
   { differences, verdict }: EventOf<'compared'>,
   context: Context,
 ): Step {
-  const { manifest } = state;
-  const run = withProgress(state.run);
+  // A comparison is no progress yet: a failure after it discards its result.
+  const { manifest, run } = state;
   if (verdict === 'copy') return copyInstead(state, run, manifest);
   const reportsOnly = run.request.mode === 'verify' && !state.policy.repair;
   if (reportsOnly && differences.length === 0) return endRun(state, run, 'done', context);
@@ -55,7 +55,7 @@ function followVerdict(
     const fault = { code: 'replica_differs' as const, params: summaryOf(differences) };
     return endRun(state, run, 'failed', context, { fault, retryAfterMs: null, progressed: false });
   }
-  if (verdict === 'equal') return pullAfterComparison(state, run, manifest, context);
+  if (verdict === 'equal') return pullAfterComparison(state, withProgress(run), manifest, context);
   const strict = run.preparation.reason === 'altered';
   return step({ ...shared(state), at: 'repairing', run, manifest }, { do: 'repair', manifest, strict });
 }

@@ -36,8 +36,7 @@ export const watching: Handlers<'watching'> = {
   polled: pullWhatCame,
   failed: (state, event, context) => {
     const run = runOf(state, context);
-    const counted = { ...state, fruitlessPolls: state.fruitlessPolls + 1 };
-    return precede([{ do: 'began', run }], failAttempt(counted, run, event, context));
+    return precede([{ do: 'began', run }], failAttempt(state, run, event, context));
   },
 };
 
