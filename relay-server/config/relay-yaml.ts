@@ -91,7 +91,7 @@ const Feed = z.strictObject({
     .refine((tables) => Object.keys(tables).length > 0, 'names no table; leave it out for all tables')
     .optional()
     .describe(
-      'The tables to publish, by name (`schema.table` outside `public`), with their filters. Without this key, the feed publishes all tables that have a key.',
+      'The tables to publish, by name (`schema.table` outside `public`), with their filters. Without this setting, the feed publishes all tables, and each needs a key or REPLICA IDENTITY FULL.',
     ),
   retention: Retention,
 });
