@@ -1,9 +1,11 @@
+import os from 'node:os';
 import { useCompileCache } from '@tidemark/testing/processes/compile-cache';
 import { defineConfig } from 'vitest/config';
 
 /**
- * Three projects: `unit` needs nothing but Node, `pg` starts Postgres servers, `clone` installs packages from a registry. The limits are there to end a test that
- * hangs. They do not say how long a test may take: many start processes, on machines that have other work to do.
+ * Three projects: `unit` needs nothing but Node, `pg` starts Postgres servers, `clone` installs packages from a registry.
+ * The limits end a test that hangs. They do not say how long a test may take: many tests start processes, on machines
+ * that have other work to do.
  */
 useCompileCache();
 
@@ -34,6 +36,8 @@ export default defineConfig({
           name: 'unit',
           include: ['**/*.test.{ts,tsx}'],
           exclude: [...excluded, '**/*.pg.test.ts', '**/*.clone.test.ts'],
+          // The long tests wait for processes and network answers more than they compute.
+          maxWorkers: os.availableParallelism() + 1,
         },
       },
       {
