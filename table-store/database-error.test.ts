@@ -2,7 +2,7 @@ import { TidemarkError } from '@tidemark/protocol/errors';
 import { expect, test } from 'vitest';
 import { databaseError } from './database-error.ts';
 
-const FILE = '/tmp/branch.sqlite';
+const FILE = 'branch.sqlite';
 const reported = (code: string) => Object.assign(new Error('as the library says it'), { code });
 
 /**
