@@ -6,16 +6,16 @@ import { type AlteredTable, type Counts, FeedTables } from '@tidemark/table-stor
 import { ensureFormat } from '@tidemark/table-store/format';
 import { guard, openWriter, transaction, type Writer } from '@tidemark/table-store/sqlite';
 import { isRejection } from '@tidemark/table-store/third-party-objects';
+import { linkTarget } from './files/link-target.ts';
+import { WriterLock } from './files/writer-lock.ts';
 import { History, lastRuns } from './history.ts';
 import { installSnapshot, type SnapshotName } from './install-snapshot.ts';
-import { linkTarget } from './link-target.ts';
 import { expectPage, type VerifiedPage } from './pages/page-reader.ts';
 import { type AppliedPage, applyPageInTransaction } from './pages/page-transaction.ts';
 import { Spool } from './pages/spool.ts';
 import { type CompareTarget, Repair } from './repair/repair.ts';
 import type { ReplicaSummary, TableCount } from './replica-summary.ts';
 import { hasSnapshotFile, removeSnapshotFile, snapshotFileOf } from './snapshot-file.ts';
-import { WriterLock } from './writer-lock.ts';
 
 /**
  * A terminal's replica: one SQLite file, of which this object is the only writer.
