@@ -4,6 +4,7 @@ import { ScopeSet } from './page.ts';
 import { SourcePosition } from './position.ts';
 import { TableId, TableSchema } from './schema.ts';
 import { type TimeSchema, TimeText } from './time.ts';
+import { FeedFaultCode, SetAside } from './trouble.ts';
 
 /**
  * The bodies, queries and headers of the relay's HTTP interface, each with the schema that parses it. Paths are in
@@ -191,12 +192,16 @@ export const relayStatusOf = <T extends TimeSchema>(time: T) =>
       }),
     ]),
     feed: z.object({
-      /** Whether the relay has heard from the feed within its time limit. */
+      /** Whether the relay has heard from the feed within its time limit, and the feed reported no fault. */
       connected: z.boolean(),
       /** When the relay last heard from the feed, by the relay's clock. */
       heardAt: z.nullable(time),
-      /** How far the feed was behind the master at that time. Null: unknown. */
+      /** Time at `now` since the relay last held everything that the master had. Null: unknown. */
       lagMs: z.number().nonnegative().nullable(),
+      /** The fault that keeps the feed from making progress. */
+      fault: z.object({ code: FeedFaultCode, since: time }).optional(),
+      /** Number of tables that do not follow the master: set aside, or left out. Absent: none. */
+      troubled: z.int().positive().optional(),
       /** When the feed last took a base copy, and the reason: `the slot is gone`. */
       base: z.object({ at: time, why: z.string() }).optional(),
     }),
@@ -257,6 +262,8 @@ export const TableList = z.object({
       waiting: z.int().nonnegative().nullable(),
       /** Commit time of the newest change. Null: none is known. */
       lastChangeAt: TimeText.nullable(),
+      /** Present while the table is set aside. */
+      setAside: SetAside.optional(),
     }),
   ),
 });

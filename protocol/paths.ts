@@ -29,6 +29,7 @@ function path<P extends string>(pattern: P): Path<P> {
 export const PATHS = {
   session: path('/v1/feeds/:feed/session'),
   batches: path('/v1/feeds/:feed/batches'),
+  troubles: path('/v1/feeds/:feed/troubles'),
   status: path('/v1/feeds/:feed/status'),
   page: path('/v1/feeds/:feed/pages/:epoch/:scopes/:start/:target'),
   /** Compacted pages. */

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { LogicalType, sameLogicalType } from './logical-type.ts';
+import { SetAside } from './trouble.ts';
 
 /**
  * Storage class of a column at a replica, see docs/types.md.
@@ -48,6 +49,8 @@ export const TableSchema = z
     key: z.array(z.string()),
     /** Additional indexes at terminals, each a list of columns. */
     indexes: z.array(z.array(z.string()).min(1)).optional(),
+    /** Present while the table is set aside (F17): its rows do not follow the master. */
+    setAside: SetAside.optional(),
   })
   .refine(
     (table) => table.key.every((name) => table.columns.some((column) => column.name === name)),
@@ -67,7 +70,7 @@ export const TableId = z.int().positive();
 export type TableId = number;
 
 /**
- * Whether two schemas are the same at a replica: name, columns in order with their types, key, indexes. A column
+ * Whether two schemas are the same at a replica: name, columns in order with their types, key, indexes, mark. A column
  * without a logical type equals one that has it, so a table whose schema was stored before the field existed keeps its
  * id and is not re-read.
  */
@@ -75,8 +78,8 @@ export function sameSchema(a: TableSchema, b: TableSchema): boolean {
   return shapeOf(a) === shapeOf(b) && a.columns.every((column, i) => agree(column.logical, b.columns[i]?.logical));
 }
 
-const shapeOf = ({ name, columns, key, indexes = [] }: TableSchema) =>
-  JSON.stringify([name, columns.map((column) => [column.name, column.type, column.source]), key, indexes]);
+const shapeOf = ({ name, columns, key, indexes = [], setAside }: TableSchema) =>
+  JSON.stringify([name, columns.map((column) => [column.name, column.type, column.source]), key, indexes, setAside]);
 
 const agree = (a: LogicalType | undefined, b: LogicalType | undefined) =>
   a === undefined || b === undefined || sameLogicalType(a, b);

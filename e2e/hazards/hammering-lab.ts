@@ -15,7 +15,7 @@ import Database from 'better-sqlite3';
  * counts all requests of a real agent.
  */
 
-export type Kind = Exclude<keyof typeof PATHS, 'session' | 'batches' | 'tables'>;
+export type Kind = Exclude<keyof typeof PATHS, 'session' | 'batches' | 'troubles' | 'tables'>;
 
 /** The invalid answer. `cut` closes the connection. A function changes the relay's own answer. */
 export type Nonsense =
