@@ -10,6 +10,7 @@ test('every path equals the released one', () => {
     page: '/v1/feeds/:feed/pages/:epoch/:scopes/:start/:target',
     squashed: '/v1/feeds/:feed/squashed/:epoch/:scopes/:start/:target',
     transactions: '/v1/feeds/:feed/transactions',
+    troubles: '/v1/feeds/:feed/troubles',
     tables: '/v1/feeds/:feed/tables',
     snapshot: '/v1/feeds/:feed/snapshot',
     snapshotFile: '/v1/feeds/:feed/snapshots/:epoch/:scopes/:seq',
