@@ -28,8 +28,8 @@ export type SetAsideReason = keyof typeof SET_ASIDE_REASONS;
 export const SetAsideReason = z.enum(Object.keys(SET_ASIDE_REASONS) as [SetAsideReason, ...SetAsideReason[]]);
 
 /**
- * The mark of a table that is set aside. Its rows stay as they were after the last transaction before the one that
- * carries the mark.
+ * The mark of a table that is set aside. Its rows keep the state after the last transaction before the one that carries
+ * the mark.
  */
 export const SetAside = z.object({
   reason: SetAsideReason.catch('other'),

@@ -4,7 +4,7 @@ import { temporaryFolder } from '@tidemark/testing/temporary-folder';
 import { expect, test } from 'vitest';
 import { readConfig } from './relay-config.ts';
 
-/** A constant of a filter that looks like an operator is refused with its line, unless it is written unambiguously. */
+/** A constant of a filter that looks like an operator is refused with its line. Below `equals` it is accepted. */
 
 const folder = temporaryFolder('operator-like');
 

@@ -24,7 +24,7 @@ const LOOKS_LIKE: readonly [pattern: RegExp, name: string, remedy: string][] = [
 /** Year and month, which a range of numbers would otherwise include. */
 const YEAR_AND_MONTH = /^\d{4}-(?:0[1-9]|1[0-2])$/;
 
-/** Returns what the constant looks like and how to write what was meant, or null if it is plain text. */
+/** Returns a sentence that names the resemblance and the remedy, or null if the constant is plain text. */
 export function operatorLike(text: string): string | null {
   if (YEAR_AND_MONTH.test(text)) return null;
   const trimmed = text.trim();

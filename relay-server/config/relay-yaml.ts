@@ -69,7 +69,7 @@ const Table = z.strictObject({
     )
     .default({})
     .describe(
-      'The rows that a terminal receives, as columns with the values that they must equal. A value is `$attribute`, a constant, or a list of constants. There are no operators. A text that looks like one, such as `>5`, `a*` or `7,8`, is refused unless it is written as `{ equals: ">5" }`, which also accepts a list. A row must meet all conditions. Without this key, every terminal receives every row.',
+      'The rows that a terminal receives, as columns with the values that they must equal. A value is `$attribute`, a constant, or a list of constants. There are no operators. The relay refuses a text that looks like one, such as `>5`, `a*` or `7,8`. For that text itself, write `{ equals: ">5" }`. A row must meet all conditions. Without this key, every terminal receives every row.',
     ),
   columns: Columns.optional().describe(
     'The columns that terminals receive. They must include the key columns. Without this key, terminals receive all columns.',
