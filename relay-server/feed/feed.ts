@@ -85,7 +85,7 @@ export class Feed {
     this.#store = store;
     this.log = new DirectLog({
       store,
-      publish: config.publish,
+      tables: config,
       onSession: ({ source, version }, head) => deps.log('session', { feed: name, source: source.kind, version, head }),
     });
     const compacted = new CompactedPages({
