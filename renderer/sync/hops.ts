@@ -82,6 +82,8 @@ export function sourceHop(facts: Facts, status: Status, now: number): Hop {
     ...baseCopyNote(probe.status, now),
   ].join('. ');
   const then = asOf(facts, status, now);
+  if (feed.fault)
+    return { state: 'warn', broken: true, text: `Stopped since ${FORMAT.moment(feed.fault.since, now)}${then}`, more };
   if (heard === null) return { state: 'warn', broken: true, text: `No contact${then}`, more };
   const silence = Math.max(0, relayNow - heard);
   if (!feed.connected)
@@ -146,7 +148,12 @@ export function terminalHop(facts: Facts, status: Status, now: number): Hop {
     };
   }
   const then = asOf(facts, status, now);
+  const aside = replica.setAside.count;
+  if (aside > 0)
+    return { state: 'warn', broken: false, text: `${FORMAT.counted(aside, 'table')} set aside${then}`, more };
   const head = probe?.status.head?.seq ?? 0;
   const others = head > replica.cursor.seq ? 'The server also has changes that are not for this PC. ' : '';
-  return { state: then === '' ? 'ok' : 'unknown', broken: false, text: `Up to date${then}`, more: `${others}${more}` };
+  // This PC has everything that the server has. Only the status says whether that is up to date.
+  const text = status.code === 'up-to-date' || status.code === 'up-to-date-old' ? 'Up to date' : 'Nothing waiting';
+  return { state: then === '' ? 'ok' : 'unknown', broken: false, text: `${text}${then}`, more: `${others}${more}` };
 }

@@ -84,5 +84,6 @@ async function askRelay(
  */
 function failedCheck(state: State, fault: Fault, startedAt: number): Run {
   const run = newRun(randomUUID(), { mode: 'check', trigger: 'command', upTo: null }, state.cursor, startedAt);
-  return new RunRecord(run).toRun(run, 'failed', fault, { now: Date.now(), to: state.cursor, left: null });
+  const ended = { now: Date.now(), to: state.cursor, left: null, tables: [] };
+  return new RunRecord(run, []).toRun(run, 'failed', fault, ended);
 }

@@ -27,6 +27,7 @@ export class FactBook {
   #lastRun: Run | null = null;
   #lastSuccess: Run | null = null;
   #replica: Omit<Facts['replica'], 'fault'> = EMPTY;
+  #tables: readonly TableCount[] = [];
   #clockSkewMs: number | null = null;
   #online: boolean | null = null;
   /** The run that waits for its next attempt, recorded as if it had ended now. */
@@ -40,6 +41,7 @@ export class FactBook {
 
   closeReplica(): void {
     this.#replica = EMPTY;
+    this.#tables = [];
     this.#lastRun = null;
     this.#lastSuccess = null;
     this.forgetRelay();
@@ -110,6 +112,11 @@ export class FactBook {
     return this.#lastRun;
   }
 
+  /** The tables of the replica after its last change. */
+  get tables(): readonly TableCount[] {
+    return this.#tables;
+  }
+
   get probe(): Facts['probe'] {
     return this.#probe;
   }
@@ -161,6 +168,7 @@ export class FactBook {
   }
 
   #setPosition({ cursor, committedAt, tables }: Pick<ReplicaSummary, 'cursor' | 'committedAt' | 'tables'>): void {
+    this.#tables = tables;
     this.#replica = {
       cursor,
       committedAt: toTime(committedAt),
