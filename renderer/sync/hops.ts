@@ -2,6 +2,7 @@ import type { RelayStatus } from '@tidemark/protocol/api';
 import type { Facts, Progress } from '@tidemark/status/facts';
 import { FORMAT } from '@tidemark/status/format';
 import { bytesToDownload } from '@tidemark/status/next-sync';
+import { sourceLagMs } from '@tidemark/status/source-lag';
 import type { Status, StatusCode } from '@tidemark/status/status';
 
 /** One hop between head office and this PC, as shown by the pipeline strip. */
@@ -86,8 +87,8 @@ export function sourceHop(facts: Facts, status: Status, now: number): Hop {
   const silence = Math.max(0, relayNow - heard);
   if (!feed.connected)
     return { state: 'warn', broken: true, text: `Disconnected for ${FORMAT.span(silence)}${then}`, more };
-  if (feed.lagMs === null) return { state: 'unknown', broken: false, text: 'Lag unknown', more };
-  const lag = feed.lagMs + silence;
+  const lag = sourceLagMs(probe.status);
+  if (lag === null) return { state: 'unknown', broken: false, text: 'Lag unknown', more };
   const text = `${lag < IN_STEP_MS ? 'Up to date' : `${FORMAT.span(lag)} behind`}${then}`;
   return {
     state: lag >= thresholds.sourceLagWarnMs ? 'warn' : then === '' ? 'ok' : 'unknown',
