@@ -27,12 +27,18 @@ export const SET_ASIDE_REASONS = {
 export type SetAsideReason = keyof typeof SET_ASIDE_REASONS;
 export const SetAsideReason = z.enum(Object.keys(SET_ASIDE_REASONS) as [SetAsideReason, ...SetAsideReason[]]);
 
+/** Reads a reason. An unknown one becomes `other`. `catch` would do the same, but OpenAPI cannot describe it. */
+const KnownReason = z.preprocess(
+  (reason) => (SetAsideReason.safeParse(reason).success ? reason : 'other'),
+  SetAsideReason,
+);
+
 /**
- * The mark of a table that is set aside. Its rows stay as they were after the last transaction before the one that
- * carries the mark.
+ * The mark of a table that is set aside. Its rows keep the state after the last transaction before the one that carries
+ * the mark.
  */
 export const SetAside = z.object({
-  reason: SetAsideReason.catch('other'),
+  reason: KnownReason,
   /** Commit time of the last transaction that the rows contain (ISO 8601, UTC), by the master's clock. */
   asOf: z.iso.datetime(),
 });
@@ -48,7 +54,7 @@ const text = z.string().max(TROUBLE_TEXT);
 /** A table that is set aside, or was left out from the beginning. */
 export const TableTrouble = z.object({
   table: z.string().min(1).max(200),
-  reason: SetAsideReason.catch('other'),
+  reason: KnownReason,
   /** The row, column or setting that causes the trouble, for head office. It never contains a secret. */
   detail: text,
   /** The statement to run, or the change to make. */
@@ -60,30 +66,32 @@ export const TableTrouble = z.object({
 });
 export type TableTrouble = z.infer<typeof TableTrouble>;
 
+const FEED_FAULTS = z.enum([
+  'source_unreachable',
+  'source_denied',
+  'source_not_ready',
+  'source_lost',
+  'source_unsupported',
+  'slot_in_use',
+  'config_invalid',
+  'relay_unreachable',
+  'relay_timeout',
+  'relay_not_tidemark',
+  'relay_failed',
+  'relay_busy',
+  'batch_invalid',
+  'batch_corrupt',
+  'batch_out_of_order',
+  'session_unknown',
+  'filter_invalid',
+  'disk_full',
+  'internal',
+]);
 /** Error codes that a feed may report. A code that is not listed is read as `internal`. */
-export const FeedFaultCode = z
-  .enum([
-    'source_unreachable',
-    'source_denied',
-    'source_not_ready',
-    'source_lost',
-    'source_unsupported',
-    'slot_in_use',
-    'config_invalid',
-    'relay_unreachable',
-    'relay_timeout',
-    'relay_not_tidemark',
-    'relay_failed',
-    'relay_busy',
-    'batch_invalid',
-    'batch_corrupt',
-    'batch_out_of_order',
-    'session_unknown',
-    'filter_invalid',
-    'disk_full',
-    'internal',
-  ])
-  .catch('internal');
+export const FeedFaultCode = z.preprocess(
+  (code) => (FEED_FAULTS.safeParse(code).success ? code : 'internal'),
+  FEED_FAULTS,
+);
 export type FeedFaultCode = z.infer<typeof FeedFaultCode>;
 
 /** The fault that keeps a feed from making progress. */

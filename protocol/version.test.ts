@@ -44,7 +44,7 @@ const hash = () => createHash('sha256').update(JSON.stringify(wire())).digest('h
  * The hash of each version's wire. Update the hash for a new optional field that receivers may ignore, and for a new
  * error code that V4 permits. Any other change requires a new version.
  */
-const RELEASED: Record<number, string> = { 1: '6dc74e3af3574905e76624e45042b04f333172c0e5f2b5df7c3830ece2767a89' };
+const RELEASED: Record<number, string> = { 1: 'd0618405ddfd6098ba6f0a3405c30e91646268dedd94a425842149ff5df956b2' };
 
 test('V2: the pinned wire contains every body, query, line and trailer', () => {
   const names = wire().schemas.map(([name]) => name);

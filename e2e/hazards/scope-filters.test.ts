@@ -23,7 +23,10 @@ describe('refuses invalid filters at start, with file and line', () => {
     ['{ tables: { stock: { where: { branch: $my-depot } } } }', 'or $$ for a text that begins with $'],
     ['{ tables: { stock: { where: { branch: $ } } } }', 'or $$ for a text that begins with $'],
     ['{ tables: { stock: { where: { branch: [1, $1] } } } }', 'or $$ for a text that begins with $'],
-    ['{ tables: { stock: { where: { branch: { is: 1 } } } } }', 'write a value, a list of values, or $attribute'],
+    [
+      '{ tables: { stock: { where: { branch: { is: 1 } } } } }',
+      'write a value, a list of values, $attribute, or { equals: … }',
+    ],
     ['{ tables: { stock: { columns: [] } } }', 'names no column'],
     ['{ tables: { stock: { columns: [sku, sku] } } }', 'names a column twice'],
     ['{ tables: { stock: { indexes: [sku] } } }', 'stock.indexes.0'],

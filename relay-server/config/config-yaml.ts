@@ -2,6 +2,7 @@ import {
   type Alias,
   type Document,
   isAlias,
+  isMap,
   isNode,
   isPair,
   isScalar,
@@ -13,8 +14,9 @@ import {
 } from 'yaml';
 
 /**
- * Parses YAML and keeps the line of each field for messages. It also finds constants such as `007` or `1e3`, which YAML
- * parses to a value with a different text. Filters compare texts, so such a constant would not match.
+ * Parses YAML and keeps the line of each field for messages. It also finds constants whose text YAML would change, such
+ * as `007`, `1e3`, `!x` (a tag) or `>5` (the start of a block). Filters compare texts, so such a constant would not
+ * match.
  */
 
 /** Parsed YAML with the line of each field. */
@@ -22,7 +24,7 @@ export interface YamlText {
   value: unknown;
   /** Returns the line of a field, or of its nearest enclosing field. Null if neither exists. */
   lineOf(field: PropertyKey[]): number | null;
-  /** Returns a message for each constant whose text YAML would change: `007`, `True`, `1e3`. */
+  /** Returns a message for each constant whose text YAML would change: `007`, `True`, `1e3`, `!x`, `>5`. */
   unclear(isConstant: (field: string[]) => boolean, place: (field: string[]) => string): string[];
 }
 
@@ -35,6 +37,12 @@ export function readYaml(text: string, mistakes: string[]): YamlText | null {
     ({ pos, code, message }) =>
       `line ${lines.linePos(pos[0]).line}: ${code === 'MULTIPLE_DOCS' ? 'a second document begins with ---; leave it out' : message.split('\n')[0]}`,
   );
+  // The parser only warns about an unknown tag, and then reads the value without it.
+  for (const { pos, code } of document.warnings)
+    if (code === 'TAG_RESOLVE_FAILED')
+      found.push(
+        `line ${lines.linePos(pos[0]).line}: ${text.slice(...pos)} is a tag in YAML; write a text that begins with ! in quotes`,
+      );
   const aliases: Alias[] = [];
   visit(document, {
     Alias(_, node) {
@@ -86,7 +94,8 @@ function unclear(
   visit(document, {
     Pair(_, pair, path) {
       const field = [...path, pair].flatMap((ancestor) => (isPair(ancestor) ? [String(ancestor.key)] : []));
-      if (!isConstant(field)) return;
+      // The fields of a map are visited below.
+      if (!isConstant(field) || isMap(pair.value)) return;
       for (const node of scalarsOf(pair.value, document)) {
         const correction = correctionFor(node);
         if (correction !== null) found.push(`${place(field)}: ${correction}`);
@@ -106,7 +115,14 @@ function scalarsOf(value: unknown, document: Document): unknown[] {
 /** Returns the correction for an unquoted value that YAML would change, or null if YAML keeps its text. */
 function correctionFor(node: unknown): string | null {
   if (node === null) return 'no value is written; write null for NULL';
-  if (!isScalar(node) || typeof node.value === 'string') return null;
+  if (!isScalar(node)) return null;
+  if (node.type === 'BLOCK_FOLDED' || node.type === 'BLOCK_LITERAL')
+    return `${node.type === 'BLOCK_FOLDED' ? '>' : '|'} begins a block of text in YAML; filters compare for equality only. Write the constant in quotes`;
+  if (node.tag === '!') return 'a ! alone is a tag in YAML; write a text that begins with ! in quotes';
+  if (typeof node.value === 'string')
+    return node.type === 'PLAIN' && /^(?:yes|no|on|off)$/i.test(node.value)
+      ? `${node.value} without quotes is true or false for some readers of YAML; write true or false, or the text in quotes`
+      : null;
   const source = node.source ?? '';
   if (node.value === null) return source === '' ? 'no value is written; write null for NULL' : null;
   const text = String(node.value);

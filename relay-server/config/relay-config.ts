@@ -63,9 +63,12 @@ function placeOf(read: YamlText | null, field: PropertyKey[]): string {
   return `${line === null ? '' : `line ${line}: `}${field.join('.') || 'the file'}`;
 }
 
-/** Constants are at paths such as `feeds.shop.tables.stock.where.branch`. */
+/** Constants are at paths such as `feeds.shop.tables.stock.where.branch`, or `equals` below it. */
 const isConstant = (field: string[]) =>
-  field.length === 6 && field[0] === 'feeds' && field[2] === 'tables' && field[4] === 'where';
+  (field.length === 6 || (field.length === 7 && field[6] === 'equals')) &&
+  field[0] === 'feeds' &&
+  field[2] === 'tables' &&
+  field[4] === 'where';
 
 function configOf(parsed: RelayYaml, file: string, place: Place): Config {
   const feeds = Object.entries(parsed.feeds).map(([name, { tables, retention }]): [string, FeedConfig] => {
@@ -98,10 +101,13 @@ function filterOf({ where, columns, indexes }: TableYaml, at: (...field: string[
   };
 }
 
-function conditionOf(column: string, value: string | null | (string | null)[], at: string): Condition {
+function conditionOf(column: string, value: TableYaml['where'][string], at: string): Condition {
+  if (value !== null && typeof value === 'object' && !Array.isArray(value))
+    return { column, at, values: [value.equals].flat() };
   if (isAttribute(value)) return { column, at, attribute: value.slice(1) };
   // In relay.yaml, `$$` at the start of a constant stands for one `$`.
-  const values = (Array.isArray(value) ? value : [value]).map((constant) => constant?.replace(/^\$\$/, '$') ?? null);
+  const constants: (string | null)[] = [value].flat();
+  const values = constants.map((constant) => constant?.replace(/^\$\$/, '$') ?? null);
   return { column, at, values };
 }
 

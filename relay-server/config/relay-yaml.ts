@@ -1,5 +1,6 @@
 import { FeedName } from '@tidemark/protocol/api';
 import { z } from 'zod';
+import { operatorLike } from './operator-like.ts';
 
 /**
  * Defines the schema of relay.yaml: each key with its type, limits, default and description.
@@ -23,14 +24,19 @@ export function isAttribute(value: unknown): value is string {
   return typeof value === 'string' && /^\$[A-Za-z_]\w*$/.test(value);
 }
 
-/** Parses a constant to the text that filters compare. Null stands for NULL. */
-const Constant = z
+/** Parses a constant to the text that filters compare, whatever the text is. Null stands for NULL. */
+const Verbatim = z
   .union([z.string(), z.boolean(), z.null(), z.number()])
-  .transform((value) => (value === null ? null : String(value)))
-  .refine(
-    (value) => !value?.startsWith('$') || value.startsWith('$$') || isAttribute(value),
-    'write the name of an attribute after $ (letters, digits and _), or $$ for a text that begins with $',
-  );
+  .transform((value) => (value === null ? null : String(value)));
+
+/** A constant that does not look like an operator. */
+const Constant = Verbatim.refine(
+  (value) => !value?.startsWith('$') || value.startsWith('$$') || isAttribute(value),
+  'write the name of an attribute after $ (letters, digits and _), or $$ for a text that begins with $',
+).superRefine((value, context) => {
+  const mistake = value === null ? null : operatorLike(value);
+  if (mistake !== null) context.addIssue({ code: 'custom', message: mistake });
+});
 
 const Values = z
   .array(
@@ -41,6 +47,15 @@ const Values = z
   )
   .min(1, 'names no value');
 
+/** Constants that are compared as written, even if they look like an operator or an attribute. */
+const Equals = z.strictObject({
+  equals: z
+    .union([Verbatim, z.array(Verbatim).min(1, 'names no value')], 'write a value or a list of values')
+    .describe(
+      'A constant, or a list of constants, compared as written. Use it for a text that looks like an operator or that begins with `$`.',
+    ),
+});
+
 const Columns = z
   .array(z.string().min(1))
   .min(1, 'names no column')
@@ -48,10 +63,13 @@ const Columns = z
 
 const Table = z.strictObject({
   where: z
-    .record(z.string().min(1), z.union([Constant, Values], 'write a value, a list of values, or $attribute'))
+    .record(
+      z.string().min(1),
+      z.union([Constant, Values, Equals], 'write a value, a list of values, $attribute, or { equals: … }'),
+    )
     .default({})
     .describe(
-      'The rows that a terminal receives, as columns with the values that they must equal. A value is `$attribute`, a constant, or a list of constants. A row must meet all conditions. Without this key, every terminal receives every row.',
+      'The rows that a terminal receives, as columns with the values that they must equal. A value is `$attribute`, a constant, or a list of constants. There are no operators. The relay refuses a text that looks like one, such as `>5`, `a*` or `7,8`. For that text itself, write `{ equals: ">5" }`. A row must meet all conditions. Without this key, every terminal receives every row.',
     ),
   columns: Columns.optional().describe(
     'The columns that terminals receive. They must include the key columns. Without this key, terminals receive all columns.',

@@ -29,6 +29,7 @@ const NAMES: Record<string, string> = { feeds: '<feed>', tables: '<table>', wher
 const FORMS: Record<string, string> = {
   listen: 'text, `address:port`',
   'feeds.<feed>.tables.<table>.where': 'names with values',
+  'feeds.<feed>.tables.<table>.where.<column>.equals': 'value, or list of values',
   'feeds.<feed>.tables.<table>.columns': 'list of texts',
   'feeds.<feed>.tables.<table>.indexes': 'list of lists of texts',
 };
