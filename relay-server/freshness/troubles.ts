@@ -2,7 +2,7 @@ import type { SetAside } from '@tidemark/protocol/trouble';
 import { type FeedReport, REPORTED_TABLES, type SetAsideReason } from '@tidemark/protocol/trouble';
 
 /**
- * Holds what a feed last reported about itself (F18), and combines it with the marks of the mirror's tables (F17). It
+ * Holds the last report of a feed about itself (F18), and combines it with the marks of the mirror's tables (F17). It
  * keeps the report in memory only: after a restart of the relay, the feed reports again when it opens its session.
  *
  * Details of a report may contain other branches' data (G2). Only {@link Troubles.report} returns them, for

@@ -56,7 +56,8 @@ export class TestRelay {
   #relay: Relay;
   readonly #send: Record<string, string>;
   link: RelayLink;
-  send: (batch: Buffer, sampledAtMs?: number | null) => Promise<BatchAnswer> = () => Promise.reject(new Error('no session'));
+  send: (batch: Buffer, sampledAtMs?: number | null) => Promise<BatchAnswer> = () =>
+    Promise.reject(new Error('no session'));
   #at = 0;
 
   private constructor(folder: string, relay: Relay, tokens: Record<string, string>, events: Event[]) {

@@ -87,7 +87,7 @@ export const FEED_ROUTES = [
     role: 'feed',
     input: FeedInput,
     output: z.object({}),
-    summary: 'Replaces what the feed last reported: its fault, and the tables that do not follow the master.',
+    summary: 'Replaces the last report of the feed: its fault, and the tables that do not follow the master.',
     async handle({ feed, request }) {
       feed.troubles.put(reportOf(json(await readBody(request, REPORT_LIMIT))));
       return {};

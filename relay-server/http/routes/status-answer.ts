@@ -25,7 +25,7 @@ export function statusAnswer(relay: { name: string; version: string }, status: F
       lagMs: status.lagMs,
       ...(status.fault ? { fault: { code: status.fault.code, since: iso(status.fault.since) } } : {}),
       ...(status.troubled > 0 ? { troubled: status.troubled } : {}),
-      ...(basedAt === null || basedWhy === null ? {} : { base: { at: basedAt, why: basedWhy } }),
+      ...(basedAt === null || basedWhy === null ? {} : { base: { at: basedAt, why: cut(basedWhy) } }),
     },
   };
 }
@@ -47,3 +47,7 @@ export function troublesAnswer(last: Troubles['report']): FeedTroublesBody {
 /** Formats one of the relay's own times. The master's times are texts and pass through unchanged. */
 const iso = (ms: number) => new Date(ms).toISOString();
 const isoOrNull = (ms: number | null) => (ms === null ? null : iso(ms));
+
+/** Longest reason of a base copy in a status, in UTF-16 code units. A status has at most 1 kB (S2). */
+const WHY_LENGTH = 100;
+const cut = (why: string) => (why.length > WHY_LENGTH ? `${why.slice(0, WHY_LENGTH - 1)}…` : why);
