@@ -11,6 +11,7 @@ import { createTableSql, ensureIndexes } from '@tidemark/table-store/table-ddl';
 import { listedTables, saveTableList } from '@tidemark/table-store/table-list';
 import { restoreObjects, type ThirdPartyObject, thirdPartyObjects } from '@tidemark/table-store/third-party-objects';
 import type { CheckedSnapshot } from './checked-snapshot.ts';
+import { saveDataColumns } from './status-row.ts';
 
 /**
  * Replaces a replica's tables and cursor with those of a downloaded snapshot, in one step.
@@ -31,6 +32,12 @@ export interface Installed {
 /** Tables that a replica keeps when a snapshot's file replaces its file. */
 const HISTORY = ['tidemark_run', 'tidemark_sample'] as const;
 
+/** Columns of `tidemark_status` that a new copy does not change. */
+const KEPT_STATUS = 'one, feed, checked_at, synced_at, head_seq, waiting, code, headline';
+
+const setAsideIn = (tables: CheckedSnapshot['tables']): number =>
+  tables.filter(({ schema }) => schema.setAside !== undefined).length;
+
 /** Number of bytes that must stay free on the disk while rows are copied. */
 const SPARE_BYTES = 16 * 1024 * 1024;
 
@@ -44,7 +51,7 @@ export function installSnapshot(db: Writer, snapshot: CheckedSnapshot): Installe
 }
 
 /** Renames the snapshot's file to the replica's name. */
-function takeFile(db: Writer, { file: snapshot, name: { feed } }: CheckedSnapshot): Writer {
+function takeFile(db: Writer, { file: snapshot, name: { feed }, tables }: CheckedSnapshot): Writer {
   const file = db.name;
   const options = { synchronous: 'normal' } as const;
   const fresh = openWriter(snapshot, options);
@@ -52,7 +59,13 @@ function takeFile(db: Writer, { file: snapshot, name: { feed } }: CheckedSnapsho
     // A relay of an older version may write an older format.
     ensureFormat(fresh, feed);
     fresh.prepare('ATTACH ? AS old').run(file);
-    for (const table of HISTORY) fresh.exec(`INSERT OR IGNORE INTO main.${table} SELECT * FROM old.${table}`);
+    transaction(fresh, () => {
+      for (const table of HISTORY) fresh.exec(`INSERT OR IGNORE INTO main.${table} SELECT * FROM old.${table}`);
+      fresh.exec(
+        `INSERT OR REPLACE INTO main.tidemark_status (${KEPT_STATUS}) SELECT ${KEPT_STATUS} FROM old.tidemark_status`,
+      );
+      saveDataColumns(fresh, setAsideIn(tables));
+    });
     fresh.exec('DETACH old');
     fresh.pragma('wal_checkpoint(TRUNCATE)');
   } finally {
@@ -81,6 +94,7 @@ function takeRows(db: Writer, { file: snapshot, tables }: CheckedSnapshot): Inst
       db.exec(`UPDATE main.tidemark_meta SET part = 0, squashed = NULL,
         (epoch, seq, committed_at, scopes) = (SELECT epoch, seq, committed_at, scopes FROM fresh.tidemark_meta)`);
       saveTableList(db);
+      saveDataColumns(db, setAsideIn(tables));
       return restoreObjects(db, thirdParty);
     });
     return { db, dropped };

@@ -387,7 +387,7 @@ describe('our own tables', () => {
     expect(readReplicaSummary(file, 'shop')).toMatchObject({ cursor: { epoch: EPOCH, seq: 2 }, scopes: 'all' });
     replica = Replica.open(file, 'shop');
     expect(replica.cursorState().cursor).toEqual({ epoch: EPOCH, seq: 2 });
-    expect(inFile((db) => db.pragma('user_version', { simple: true }))).toBe(2);
+    expect(inFile((db) => db.pragma('user_version', { simple: true }))).toBe(3);
     change(1);
     pull();
     expect(here()).toEqual(there());

@@ -15,7 +15,7 @@ import { expectPage, type VerifiedPage } from './pages/page-reader.ts';
 import { type AppliedPage, applyPageInTransaction } from './pages/page-transaction.ts';
 import { Spool } from './pages/spool.ts';
 import { type CompareTarget, Repair } from './repair/repair.ts';
-import type { ReplicaSummary, TableCount } from './replica-summary.ts';
+import { type ReplicaSummary, type TableCount, tableCount } from './replica-summary.ts';
 import { hasSnapshotFile, removeSnapshotFile, snapshotFileOf } from './snapshot-file.ts';
 
 /**
@@ -96,11 +96,11 @@ export class Replica {
     return new Spool(this.#db);
   }
 
-  /** Returns the tables by name, with their exact row counts. */
+  /** Returns the tables by name, with their exact row counts and marks. */
   tables(): TableCount[] {
     if (this.#countsBefore) return this.#countsBefore;
     this.#checkOwnTables();
-    return this.#tables.list().map(({ schema, rows }) => ({ name: schema.name, rows }));
+    return this.#tables.list().map(({ schema, rows }) => tableCount(schema.name, rows, schema));
   }
 
   /** Returns the same facts as `readReplicaSummary`. */

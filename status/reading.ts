@@ -73,6 +73,10 @@ export interface Reading {
   asOf: number | null;
   /** Age of the last answer, ms. Infinity when unknown. */
   answerAge: number;
+  /** Whether the last answer is too old to be fresh. */
+  isOld: boolean;
+  /** Number of tables in trouble at head office that are not set aside in the replica. */
+  troubledElsewhere: number;
   /**
    * How far the relay was behind the master at the last answer, ms. `lost`: the relay has never heard from the feed.
    * Null: there is no answer.
@@ -113,6 +117,7 @@ export function read(facts: Facts, now: number, format: Format): Reading {
   const answeredAt = probedAt ?? facts.lastSuccess?.endedAt ?? null;
   const lag = probe === null ? null : sourceLag(probe.status);
   const age = answeredAt === null ? Number.POSITIVE_INFINITY : now - answeredAt;
+  const answerAge = Number.isFinite(age) && age >= -FUTURE_MS ? Math.max(0, age) : Number.POSITIVE_INFINITY;
   return {
     facts,
     now,
@@ -131,7 +136,9 @@ export function read(facts: Facts, now: number, format: Format): Reading {
     bytes: bytesToDownload(facts),
     answeredAt,
     asOf: answeredAt === null ? null : answeredAt - (typeof lag === 'number' ? lag : 0),
-    answerAge: Number.isFinite(age) && age >= -FUTURE_MS ? Math.max(0, age) : Number.POSITIVE_INFINITY,
+    answerAge,
+    isOld: answerAge > facts.thresholds.freshMs,
+    troubledElsewhere: Math.max(0, (probe?.status.feed.troubled ?? 0) - facts.replica.setAside.count),
     sourceLag: lag,
     plan: planOf(facts),
     trend: trendOf(facts.trend),

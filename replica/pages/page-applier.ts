@@ -105,6 +105,7 @@ export class PageApplier {
   }
 
   #count(counts: Counts): void {
+    if (counts.inserted + counts.updated + counts.deleted + counts.truncated === 0) return;
     const sum = this.counts.get(counts.name);
     if (!sum) {
       this.counts.set(counts.name, counts);

@@ -174,7 +174,8 @@ class SyncAgent implements Agent {
       case 'attempt-failed': {
         const { run, failure } = effect;
         logFailedAttempt(this.#log, run, failure.fault);
-        return this.#book.setFailing(this.#toRun(run, 'failed', failure.fault));
+        this.#book.setFailing(this.#toRun(run, 'failed', failure.fault));
+        return this.#journal.writeStatus(this.#replica);
       }
       case 'ended':
         return this.#endRun(this.#toRun(effect.run, effect.outcome, effect.fault));

@@ -23,7 +23,7 @@ export function runLine(run: Run): string {
   const position = run.to === null ? '' : ` Position ${FORMAT.count(run.to.seq)}.`;
   if (run.outcome === 'failed') return `Failed. ${run.fault ? faultError(run.fault).message : ''}`.trim();
   if (run.outcome === 'cancelled') return `Cancelled. Changes that were already saved are kept.${position}`;
-  if (run.outcome === 'nothing-new') return `Up to date: nothing new.${position}`;
+  if (run.outcome === 'nothing-new') return `Nothing new.${position}`;
   const { inserted, updated, deleted, truncated } = run;
   const all = inserted + updated + deleted + truncated;
   const parts = [

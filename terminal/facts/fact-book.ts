@@ -4,7 +4,7 @@ import type { Run } from '@tidemark/protocol/run';
 import { type LagSample, succeeded } from '@tidemark/replica/history';
 import type { AppliedPage } from '@tidemark/replica/page-transaction';
 import type { ReplicaSummary, TableCount } from '@tidemark/replica/replica-summary';
-import { DEFAULT_THRESHOLDS, type Facts } from '@tidemark/status/facts';
+import { DEFAULT_THRESHOLDS, type Facts, SET_ASIDE_NAMED } from '@tidemark/status/facts';
 import { sourceLagMs } from '@tidemark/status/source-lag';
 import type { AgentSettings } from '../agent/agent-api.ts';
 import type { PullPlan, State } from '../machine/state.ts';
@@ -14,7 +14,7 @@ import { phaseOf, replicaFaultOf, retryOf } from './phase.ts';
 /** Number of status answers to keep for the trend. */
 const MAX_TREND = 10;
 
-const EMPTY = { cursor: null, committedAt: null, tables: 0, rows: 0 };
+const EMPTY = { cursor: null, committedAt: null, tables: 0, rows: 0, setAside: { count: 0, tables: [] } };
 const NOTHING_WAITING = { transactions: 0, changes: 0, bytes: 0, oldestAt: null };
 
 /**
@@ -166,6 +166,7 @@ export class FactBook {
       committedAt: toTime(committedAt),
       tables: tables.length,
       rows: tables.reduce((sum, { rows }) => sum + rows, 0),
+      setAside: setAsideOf(tables),
     };
   }
 
@@ -175,6 +176,16 @@ export class FactBook {
     const { cursor } = this.#replica;
     return head !== null && cursor !== null && head.epoch === cursor.epoch && cursor.seq >= head.seq;
   }
+}
+
+/** Returns the tables that are set aside, those with the oldest rows first. */
+function setAsideOf(tables: TableCount[]): Facts['replica']['setAside'] {
+  const marked = tables
+    .flatMap(({ name, setAside }) =>
+      setAside === undefined ? [] : [{ name, reason: setAside.reason, asOf: Date.parse(setAside.asOf) }],
+    )
+    .sort((a, b) => a.asOf - b.asOf || (a.name < b.name ? -1 : 1));
+  return { count: marked.length, tables: marked.slice(0, SET_ASIDE_NAMED) };
 }
 
 /** Converts a commit time from the replica's text to ms since 1970. */
