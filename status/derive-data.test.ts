@@ -406,7 +406,7 @@ describe('the conditions of up-to-date', () => {
 
 describe('feed silence', () => {
   const silent = (msAgo: number, connected: boolean) =>
-    status({ probe: probe({ now: at(0), feed: { connected, heardAt: at(msAgo), lagMs: 1000 } }, 0) });
+    status({ probe: probe({ now: at(0), feed: { connected, heardAt: at(msAgo), lagMs: msAgo + 1000 } }, 0) });
 
   test('shows the last contact instead of up-to-date, before the relay counts as behind', () => {
     expect(silent(3 * 60_000, false)).toMatchObject({

@@ -255,7 +255,7 @@ function mayBeUpToDate(each: Facts): boolean {
     !isOtherPlanDue(probe.status, probe.for, each) &&
     (waiting === null || waiting.changes + waiting.transactions === 0) &&
     NOW - probe.at <= DEFAULT_THRESHOLDS.freshMs &&
-    probe.status.now - heardAt + lag < DEFAULT_THRESHOLDS.sourceLagWarnMs &&
+    Math.max(probe.status.now - heardAt, lag) < DEFAULT_THRESHOLDS.sourceLagWarnMs &&
     probe.status.feed.connected &&
     probe.status.feed.fault === undefined &&
     (probe.status.feed.troubled ?? 0) === 0 &&

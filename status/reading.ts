@@ -4,6 +4,7 @@ import type { Fault } from '@tidemark/protocol/fault';
 import type { Facts, Progress } from './facts.ts';
 import type { Format } from './format.ts';
 import { bytesToDownload, caughtUp, planOf } from './next-sync.ts';
+import { sourceLagMs } from './source-lag.ts';
 import type { Action, Severity, Status, StatusCode } from './status.ts';
 import { trendOf } from './trend.ts';
 
@@ -144,14 +145,9 @@ export function read(facts: Facts, now: number, format: Format): Reading {
   };
 }
 
-/**
- * Returns how far the relay was behind the master when it answered, including the time since the feed last reported.
- */
+/** Returns how far the relay was behind the master when it answered. */
 function sourceLag(status: RelayStatus): Reading['sourceLag'] {
-  const { heardAt } = status.feed;
-  if (heardAt === null) return 'lost';
-  if (status.feed.lagMs === null) return 'unknown';
-  return Math.max(0, status.now - heardAt) + status.feed.lagMs;
+  return status.feed.heardAt === null ? 'lost' : (sourceLagMs(status) ?? 'unknown');
 }
 
 /** Builds the state that a rule returns. `since`: ms since 1970. Null: unknown. Null actions are dropped. */

@@ -5,6 +5,7 @@ import { type LagSample, succeeded } from '@tidemark/replica/history';
 import type { AppliedPage } from '@tidemark/replica/page-transaction';
 import type { ReplicaSummary, TableCount } from '@tidemark/replica/replica-summary';
 import { DEFAULT_THRESHOLDS, type Facts, SET_ASIDE_NAMED } from '@tidemark/status/facts';
+import { sourceLagMs } from '@tidemark/status/source-lag';
 import type { AgentSettings } from '../agent/agent-api.ts';
 import type { PullPlan, State } from '../machine/state.ts';
 import type { RunRecord } from '../run/run-record.ts';
@@ -128,15 +129,14 @@ export class FactBook {
   /** Returns a point of the lag chart. Null before the relay has answered. */
   sample(now: number): LagSample | null {
     if (this.#probe === null) return null;
-    const { head, feed, now: relayNow } = this.#probe.status;
+    const { head } = this.#probe.status;
     const { committedAt } = this.#replica;
     const behindMs = head !== null && committedAt !== null ? Math.max(0, head.committedAt - committedAt) : null;
     return {
       at: now,
       waiting: this.#waiting?.changes ?? null,
       lagMs: this.#waiting?.transactions === 0 ? 0 : behindMs,
-      sourceLagMs:
-        feed.lagMs === null || feed.heardAt === null ? null : Math.max(0, relayNow - feed.heardAt) + feed.lagMs,
+      sourceLagMs: sourceLagMs(this.#probe.status),
     };
   }
 
