@@ -7,7 +7,7 @@ import type { Writer } from '@tidemark/table-store/sqlite';
 import type { FeedRow } from '../log/log-format.ts';
 import type { Retention } from '../log/retention.ts';
 import type { Filters } from '../routing/filters.ts';
-import { endOfLine, invalidLine, parseLine, verifiedBody } from './batch-lines.ts';
+import { applyingLine, endOfLine, invalidLine, parseLine, verifiedBody } from './batch-lines.ts';
 import { IngestStore } from './ingest-store.ts';
 import { OpenBase } from './open-base.ts';
 import { OpenTransaction } from './open-transaction.ts';
@@ -101,7 +101,7 @@ export class Ingest {
   #line(line: Exclude<BatchLine, { 0: 'h' }>, bytes: Buffer, number: number): void {
     switch (line[0]) {
       case 's':
-        return this.#declare(line[1], line[2]);
+        return this.#declare(line[1], line[2], number);
       case 'b':
         return this.#begin(line[1], line[2], number);
       case 'B':
@@ -126,9 +126,11 @@ export class Ingest {
     return current;
   }
 
-  #declare(id: number, schema: TableSchema): void {
-    this.#store.declare(id, schema);
-    if (this.#open instanceof OpenBase) this.#open.declare(id, schema);
+  #declare(id: number, schema: TableSchema, number: number): void {
+    applyingLine({ number, table: schema.name, file: this.#store.db.name }, () => {
+      this.#store.declare(id, schema);
+      if (this.#open instanceof OpenBase) this.#open.declare(id, schema);
+    });
   }
 
   #begin(position: string, committedAt: string, number: number): void {
