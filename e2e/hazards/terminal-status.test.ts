@@ -120,7 +120,7 @@ test('relay-behind: a relay that has not held everything for six minutes ends pu
   await relay.base(3);
   await current(6 * 60_000);
   expect((await run('terminal', args('pull'))).stdout).toMatch(
-    /Received 3 changes[^]* is 6 min behind Central database/,
+    /Received 3 changes.* is 6 min behind Central database/s,
   );
   const pulled = await run('terminal', args('pull'));
   expect(pulled.code).toBe(3);
