@@ -5,7 +5,7 @@ import { type PostgresTable, readTables } from './catalog.ts';
 import { PUBLISHES_GENERATED, publicationProblem, readPublication } from './publication.ts';
 import { boundedText, type Names, problemLines } from './remedies.ts';
 import { slotProblem } from './slot.ts';
-import { rows } from './sql.ts';
+import { ident, rows } from './sql.ts';
 import { chooseTables, type PlacedProblem } from './wanted-tables.ts';
 
 /**
