@@ -1,26 +1,39 @@
 import type { SessionAnswer, SessionRequest } from '@tidemark/protocol/api';
-import { TidemarkError } from '@tidemark/protocol/errors';
+import { asTidemarkError, TidemarkError } from '@tidemark/protocol/errors';
+import type { TableTrouble } from '@tidemark/protocol/trouble';
 import { sendBaseCopy } from './base-copy/base-copy.ts';
 import { LineWriter } from './batching/line-writer.ts';
 import type { Outbox } from './batching/outbox.ts';
 import { reread } from './reread/reread.ts';
 import { planReread, type RelayTables, type RereadPlan } from './reread/reread-plan.ts';
-import { known, logTroubles, refuseHeld, type Step } from './session-step.ts';
+import { known, type Step } from './session-step.ts';
 import {
   BaseCopyNeeded,
+  type DescribedTables,
   type KnownTable,
   type Log,
   type NumberedTable,
   type Obstacle,
   type Source,
-  type SourceTable,
+  TableFault,
   type WantedTables,
 } from './source.ts';
 import { stream } from './streaming/streaming.ts';
 import { SchemaChanged } from './streaming/transaction-sink.ts';
+import { FailedPlace, refusedTable } from './troubles/failed-place.ts';
+import { isNew } from './troubles/marks.ts';
+import { type ChosenTables, TableTroubles } from './troubles/table-troubles.ts';
 
 /** Fields of the relay's answer that an older feed would ignore. */
 const OBEYED = ['except'];
+
+export interface FeedSessionsDeps {
+  source: Source;
+  log: Log;
+  now: () => number;
+  /** Called with all tables in trouble, whenever they are read again. */
+  onTroubles: (troubles: TableTrouble[]) => void;
+}
 
 /**
  * Decides what one session with the relay does: take a base copy, re-read altered tables, or stream.
@@ -29,10 +42,11 @@ const OBEYED = ['except'];
  * 1. Describe the tables. A missing prerequisite stops the feed before it changes anything.
  * 2. Publish them.
  * 3. Ask whether the log can be resumed at the relay's position.
- * 4. Take a base copy, or re-read altered tables, or stream. After a re-read the session ends, and the next one
- *    streams.
+ * 4. Take a base copy, or re-read altered tables and mark tables that are set aside, or stream. After a re-read the
+ *    session ends, and the next one streams.
  *
- * Between sessions it remembers why a base copy is needed and which tables are suspect. It must not remember positions,
+ * A table that cannot be followed ends the session, and the next one sets it aside (F17). Between sessions it remembers
+ * why a base copy is needed, which tables are suspect, and which tables failed. It must not remember positions,
  * because only the relay's answer to a session is authoritative.
  */
 export class FeedSessions {
@@ -50,10 +64,18 @@ export class FeedSessions {
 
   /** What is not replicated, as last logged. */
   #notes = '';
+  readonly #troubles: TableTroubles;
+  readonly #place: FailedPlace;
+  readonly #onTroubles: (troubles: TableTrouble[]) => void;
+  /** Ids of the master's tables by name, as last described. */
+  #ids: ReadonlyMap<string, number> = new Map();
 
-  constructor(source: Source, log: Log) {
+  constructor({ source, log, now, onTroubles }: FeedSessionsDeps) {
     this.#source = source;
     this.#log = log;
+    this.#troubles = new TableTroubles(now);
+    this.#place = new FailedPlace(now);
+    this.#onTroubles = onTroubles;
   }
 
   /**
@@ -78,9 +100,12 @@ export class FeedSessions {
       await this.#run(session, outbox, signal);
     } catch (error) {
       const cause = causeOf(error);
-      if (!(cause instanceof BaseCopyNeeded)) throw error;
-      this.#obstacle = { why: cause.message, setBack: false };
-      this.#log('base-copy-needed', { why: cause.message });
+      const fault = tableFaultOf(error) ?? refusedTable(error, session.tables, this.#ids);
+      if (cause instanceof BaseCopyNeeded) this.#needBaseCopy(cause.message);
+      else if (fault !== null) this.#setAside(fault);
+      else if (this.#place.isPermanent(error, outbox.durable))
+        this.#needBaseCopy(`the log cannot be read at ${outbox.durable}: ${asTidemarkError(error).message}`);
+      else throw error;
     }
   }
 
@@ -90,11 +115,13 @@ export class FeedSessions {
     const mark = await source.catalogMark();
     const { publish: listed, except = [], filtered = [] } = session;
     const wanted: WantedTables = { listed, except, filtered, held: namesOf(session) };
+    const choose = (described: DescribedTables) => this.#choose(described, session);
     const described = await source.describe(wanted);
-    refuseHeld(described, wanted);
-    logTroubles(described, this.#log);
+    const chosen = choose(described);
     this.#logNotes(described.notes);
-    for (const id of await source.publish(described.tables)) this.#suspects.add(id);
+    for (const id of await source.publish(chosen.tables)) this.#suspects.add(id);
+    const published = new Set(chosen.tables.map(({ id }) => id));
+    for (const id of this.#suspects) if (!published.has(id)) this.#suspects.delete(id);
     const found = await source.obstacle(session);
     const obstacle = found?.setBack ? found : (this.#obstacle ?? found);
     if (obstacle !== null && session.position !== null) {
@@ -104,21 +131,36 @@ export class FeedSessions {
       return;
     }
     const lines = new LineWriter(outbox);
-    const published = new Set(described.tables.map(({ id }) => id));
-    const step = { source, session, wanted, published, lines, outbox, signal, log: this.#log };
-    let tables: NumberedTable[];
-    if (obstacle === null) {
-      this.#known = (await source.recall()) ?? this.#known;
-      const plan = this.#plan(described.tables, session);
-      if (plan.loads.length > 0 || plan.gone.length > 0 || this.#suspects.size > 0) {
-        await this.#reread(step, session);
-        return;
-      }
-      tables = plan.kept;
-    } else {
-      tables = await this.#baseCopy(step, obstacle.why);
+    const step: Step = { source, session, wanted, choose, published, lines, outbox, signal, log: this.#log };
+    if (obstacle !== null) {
+      const { tables, ignored } = await this.#baseCopy(step, obstacle.why);
+      await this.#stream({ ...step, mark, tables, ignored });
+      return;
     }
-    await this.#stream({ ...step, mark, tables });
+    this.#known = (await source.recall()) ?? this.#known;
+    const plan = this.#plan(chosen, session);
+    const isUnmarked = plan.marks.some(isNew);
+    if (plan.loads.length > 0 || plan.gone.length > 0 || isUnmarked || this.#suspects.size > 0)
+      await this.#reread(step, session);
+    else await this.#stream({ ...step, mark, tables: plan.kept, ignored: chosen.ignored });
+  }
+
+  #needBaseCopy(why: string): void {
+    this.#obstacle = { why, setBack: false };
+    this.#log('base-copy-needed', { why });
+  }
+
+  #setAside(fault: TableFault): void {
+    this.#troubles.add(fault);
+    const { table, reason, detail, todo } = fault.trouble;
+    this.#log('set-aside', { table, reason, detail, todo });
+  }
+
+  #choose(described: DescribedTables, session: SessionAnswer): ChosenTables {
+    const chosen = this.#troubles.choose(described);
+    this.#ids = new Map([...described.tables].map(({ id, schema }) => [schema.name, id]));
+    this.#onTroubles(this.#troubles.describe(chosen.troubles, namesOf(session)));
+    return chosen;
   }
 
   /** Logs what is not replicated, when it differs from the last time. */
@@ -128,16 +170,17 @@ export class FeedSessions {
     this.#notes = text;
   }
 
-  async #baseCopy(step: Step, why: string): Promise<NumberedTable[]> {
+  async #baseCopy(step: Step, why: string): Promise<{ tables: NumberedTable[]; ignored: ReadonlySet<number> }> {
     this.#log('base-copy', { why });
     // During the base copy, the relay may hold any version of any table.
     await this.#remember([]);
     try {
-      const { tables, altered } = await sendBaseCopy(step, why);
+      const { tables, altered, ignored } = await sendBaseCopy(step, why);
       this.#obstacle = null;
       this.#suspects.clear();
+      this.#troubles.settle(tables.map(({ table }) => table));
       await this.#remember(tables.flatMap(({ table }) => (altered.includes(table) ? [] : [known(table)])));
-      return tables;
+      return { tables, ignored };
     } catch (error) {
       // The relay discards an incomplete base copy, so the log that the master keeps from its position is useless.
       this.#obstacle ??= { why: 'the last base copy was not finished', setBack: false };
@@ -155,14 +198,16 @@ export class FeedSessions {
     });
     if (tables === null) return;
     this.#suspects.clear();
+    this.#troubles.settle(tables);
     await this.#remember(tables.map(known));
   }
 
-  async #stream(step: Step & { mark: string; tables: NumberedTable[] }): Promise<void> {
+  async #stream(step: Step & { mark: string; tables: NumberedTable[]; ignored: ReadonlySet<number> }): Promise<void> {
     try {
       await stream({
         ...step,
-        plan: (tables, relay) => this.#plan(tables, relay),
+        isDue: () => this.#troubles.isDue,
+        plan: (chosen, relay) => this.#plan(chosen, relay),
         refresh: (tables) => this.#remember(tables.map(known)),
       });
     } catch (error) {
@@ -173,8 +218,8 @@ export class FeedSessions {
     }
   }
 
-  #plan(tables: readonly SourceTable[], relay: RelayTables): RereadPlan {
-    return planReread(tables, {
+  #plan(chosen: ChosenTables, relay: RelayTables): RereadPlan {
+    return planReread(chosen, {
       relay,
       known: this.#known,
       suspects: this.#suspects,
@@ -194,3 +239,10 @@ export class FeedSessions {
 const namesOf = ({ tables }: SessionAnswer) => new Set(tables.map(({ schema }) => schema.name));
 
 const causeOf = (error: unknown): unknown => (error instanceof TidemarkError ? error.cause : error);
+
+/** Returns the fault of one table that ended a session, or null. */
+function tableFaultOf(error: unknown): TableFault | null {
+  if (error instanceof TableFault) return error;
+  const cause = causeOf(error);
+  return cause instanceof TableFault ? cause : null;
+}

@@ -6,6 +6,7 @@ import { Outbox } from './batching/outbox.ts';
 import { FeedSessions } from './feed-sessions.ts';
 import { RefusedRequest, type RelayLink } from './relay-link.ts';
 import type { Log, Source } from './source.ts';
+import { TroubleReport } from './troubles/report.ts';
 
 /**
  * Runs a feed: one session after another, each from the relay's durable position. After an error it waits, longer each
@@ -15,7 +16,7 @@ import type { Log, Source } from './source.ts';
 
 export interface FeedDeps {
   source: Source;
-  relay: Pick<RelayLink, 'session' | 'sender'>;
+  relay: Pick<RelayLink, 'session' | 'sender' | 'report'>;
   version: string;
   log: Log;
   random: () => number;
@@ -51,7 +52,9 @@ const FINAL = new Set([
 
 /** Runs a feed until `signal` is aborted. Throws the error that ends it. */
 export async function runFeed(deps: FeedDeps, signal: AbortSignal): Promise<void> {
-  const sessions = new FeedSessions(deps.source, deps.log);
+  const report = new TroubleReport((body) => deps.relay.report(body), deps.log, deps.now);
+  const { source, log, now } = deps;
+  const sessions = new FeedSessions({ source, log, now, onTroubles: (tables) => report.setTables(tables) });
   let attempt = 0;
   /** Number of consecutive sessions that ended without an error and without a new durable position. */
   let idleSessions = 0;
@@ -65,6 +68,8 @@ export async function runFeed(deps: FeedDeps, signal: AbortSignal): Promise<void
         onOpen: () => {
           hasConnected = true;
         },
+        onSession: () => report.send(),
+        onProgress: () => report.onProgress(),
         onSent: () => {
           sent = true;
           hasSent = true;
@@ -84,9 +89,22 @@ export async function runFeed(deps: FeedDeps, signal: AbortSignal): Promise<void
       const askedMs = error instanceof RefusedRequest ? error.retryAfterMs : null;
       const waitMs = retryWaitMs(++attempt, askedMs, deps.random(), PACE);
       logFault(deps.log, error, waitMs);
+      report.setFault(error, attempt);
       await pause(waitMs, signal);
     }
   }
+}
+
+/** What a session tells the loop that runs it. */
+interface Hooks {
+  /** The master is connected. */
+  onOpen: () => void;
+  /** The relay has opened a session. */
+  onSession: () => void;
+  /** The relay has something new on disk, or everything up to the end of the log. */
+  onProgress: () => void;
+  /** The session ended with a new durable position. */
+  onSent: () => void;
 }
 
 /** Waits. Returns early when `signal` is aborted. */
@@ -98,14 +116,16 @@ async function runSession(
   { relay, version, log }: FeedDeps,
   sessions: FeedSessions,
   signal: AbortSignal,
-  { onOpen, onSent }: { onOpen: () => void; onSent: () => void },
+  { onOpen, onSession, onProgress, onSent }: Hooks,
 ): Promise<void> {
   try {
     const about = await sessions.open();
     onOpen();
     const session = await relay.session({ protocol: PROTOCOL_VERSION, ...about, version });
     log('session', { head: session.head, position: session.position });
+    onSession();
     const outbox = new Outbox(relay.sender(session.session), session.position);
+    outbox.onProgress = onProgress;
     try {
       await sessions.run(session, outbox, signal);
     } finally {

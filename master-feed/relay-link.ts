@@ -5,6 +5,7 @@ import { type ErrorCode, type ErrorParams, Problem, TidemarkError } from '@tidem
 import { PROTOCOL_VERSION } from '@tidemark/protocol/page';
 import { PATHS } from '@tidemark/protocol/paths';
 import { parseRetryAfter } from '@tidemark/protocol/retry-wait';
+import type { FeedReportBody } from '@tidemark/protocol/trouble';
 import axios, { type AxiosInstance, type AxiosResponse } from 'axios';
 import type { z } from 'zod';
 import type { SendBatch } from './batching/outbox.ts';
@@ -14,6 +15,12 @@ import type { SendBatch } from './batching/outbox.ts';
  * disk before it answers.
  */
 const ANSWER_MS = 10 * 60_000;
+
+/** Time limit for the answer to a report, in ms. */
+const _REPORT_MS = 10_000;
+
+/** Time limit for the answer to a report, in ms. */
+const REPORT_MS = 10_000;
 
 /** The error for a request that the relay, or a proxy in front of it, rejected. */
 export class RefusedRequest extends TidemarkError {
@@ -57,6 +64,18 @@ export class RelayLink {
   }
 
   /**
+   * Sends a report of the feed's troubles in a request of its own, so that it never delays a batch. Ignores the answer of
+   * an older relay, which does not know reports.
+   */
+  async report(report: FeedReportBody): Promise<void> {
+    try {
+      await this.#post(PATHS.troubles(this.#feed), Buffer.from(JSON.stringify(report)), {}, REPORT_MS);
+    } catch (error) {
+      if (!(error instanceof TidemarkError && error.code === 'not_found')) throw error;
+    }
+  }
+
+  /**
    * Returns a function that sends the batches of one session, numbered from 1. Call it as soon as the session is
    * answered: the relay dates heartbeats by its previous answer (S12).
    */
@@ -82,10 +101,10 @@ export class RelayLink {
     return parsed.data;
   }
 
-  async #post(path: string, body: Buffer, headers: Record<string, string>): Promise<unknown> {
+  async #post(path: string, body: Buffer, headers: Record<string, string>, timeout = ANSWER_MS): Promise<unknown> {
     let answer: AxiosResponse<string>;
     try {
-      answer = await this.#http.post<string>(path, body, { headers });
+      answer = await this.#http.post<string>(path, body, { headers, timeout });
     } catch (error) {
       const { code, message } = error as { code?: string; message: string };
       if (code === 'ECONNABORTED' || code === 'ETIMEDOUT')

@@ -1,4 +1,5 @@
 import type { SessionAnswer, SessionRequest } from '@tidemark/protocol/api';
+import { TidemarkError } from '@tidemark/protocol/errors';
 import type { SourcePosition } from '@tidemark/protocol/position';
 import type { TableSchema } from '@tidemark/protocol/schema';
 import type { SetAsideReason } from '@tidemark/protocol/trouble';
@@ -65,9 +66,15 @@ export interface Source {
   logEnd(): Promise<LogEnd>;
   /**
    * Streams the log after `from` into `sink`, as complete transactions in commit order. Reading begins when the promise
-   * resolves. Throws slot_in_use, source_lost.
+   * resolves. Omits changes of the tables in `ignored`, and does not report these tables as altered. Throws slot_in_use,
+   * source_lost, {@link TableFault}.
    */
-  openLog(from: SourcePosition, tables: readonly NumberedTable[], sink: LogSink): Promise<LogReader>;
+  openLog(
+    from: SourcePosition,
+    tables: readonly NumberedTable[],
+    ignored: ReadonlySet<number>,
+    sink: LogSink,
+  ): Promise<LogReader>;
   /** Closes all connections. Never throws. */
   close(): Promise<void>;
 }
@@ -162,7 +169,7 @@ export interface TableCopy {
   describe(wanted: WantedTables): Promise<DescribedTables>;
   /**
    * Reads all rows of a table, each as the JSON text of a wire row, and pauses while `flow` is full. Returns the number
-   * of rows. Throws source_lost.
+   * of rows. Throws source_lost, and {@link TableFault} if only this table cannot be read.
    */
   readRows(table: SourceTable, flow: Flow, onRow: (json: string) => void): Promise<number>;
   /**
@@ -224,6 +231,16 @@ export interface LogReader {
   confirm(position: SourcePosition): void;
   /** Stops reading. Afterwards the source neither calls the sink nor confirms positions. */
   stop(): void;
+}
+
+/** Thrown when one table cannot be followed, so that it must be set aside. The other tables are not affected. */
+export class TableFault extends TidemarkError {
+  readonly trouble: SourceTrouble;
+
+  constructor(trouble: SourceTrouble, cause?: unknown) {
+    super('source_unsupported', { detail: trouble.detail.replace(/\.$/, '') }, cause);
+    this.trouble = trouble;
+  }
 }
 
 /** Thrown when the log cannot be followed further, so that a base copy is needed. */

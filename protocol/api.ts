@@ -78,6 +78,8 @@ export const SessionAnswer = z.object({
   head: Seq,
   /** Position of the last transaction on the relay's disk. Null: the relay has no data and needs a base copy. */
   position: SourcePosition.nullable(),
+  /** Commit time of the newest transaction, as the master wrote it. Absent without one. */
+  committedAt: z.iso.datetime().optional(),
   /** Tables to publish, with their places in relay.yaml (`relay.yaml line 9`). Null: all tables. */
   publish: z.array(z.object({ name: z.string(), at: z.string() })).nullable(),
   /**

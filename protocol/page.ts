@@ -21,6 +21,14 @@ export const ENTRY_BYTES = 256 * 1024;
 /** A row line is closed when it passes this size, which bounds the memory and the time to parse one line. */
 export const LINE_BYTES = 32 * 1024;
 
+/**
+ * Largest row, as the JSON text of its values, in bytes. The feed sets a table with a larger row aside: about 32 MiB of
+ * text, or 24 MiB of binary values, which travel as base64.
+ */
+export const ROW_BYTES = 32 * 1024 * 1024;
+/** Largest batch, in bytes. It holds the largest row, and the lines that waited before it. */
+export const BATCH_BYTES = 40 * 1024 * 1024;
+
 /** First line of a page. Its fields are the page's name. */
 export const PageHeader = z.object({
   /** Protocol version of the page. */

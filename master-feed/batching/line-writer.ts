@@ -61,6 +61,13 @@ export class LineWriter {
     this.#outbox.write(`["t",${id}]\n`);
   }
 
+  /** Turns table `from` into the declared table `id`. `columns` are those of the `a` line. */
+  alter(id: number, from: number, columns: (string | null)[]): void {
+    this.#endLine();
+    this.#changes++;
+    this.#outbox.write(`${JSON.stringify(['a', id, from, columns])}\n`);
+  }
+
   drop(name: string): void {
     this.#endLine();
     this.#changes++;

@@ -78,7 +78,7 @@ export function describeSource(name: string, begin: () => Promise<ContractMaster
     /** Reads the log up to its current end. */
     async function readToEnd(source: Source, from: string, tables: readonly SourceTable[]) {
       const sink = new Recorder();
-      const reader = await source.openLog(from, numbered(tables), sink);
+      const reader = await source.openLog(from, numbered(tables), new Set(), sink);
       await untilCurrent(source, reader, sink);
       return { sink, reader };
     }

@@ -2,6 +2,7 @@ import { isAfter, type SourcePosition } from '@tidemark/protocol/position';
 import type { LineWriter } from '../batching/line-writer.ts';
 import type { Flow, LogSink, NumberedTable, RowKind } from '../source.ts';
 import { LINE_KINDS } from '../streaming/transaction-sink.ts';
+import { checkedRow } from '../troubles/row-size.ts';
 
 /**
  * Writes the changes of all transactions up to a position into one transaction, which the caller begins and commits.
@@ -41,7 +42,7 @@ export class MergeSink implements LogSink {
   row(kind: RowKind, { number, table }: NumberedTable, json: string): void {
     if (this.#ended) return;
     this.#lines.declare(number, table.schema);
-    this.#lines.row(LINE_KINDS[kind], number, json);
+    this.#lines.row(LINE_KINDS[kind], number, checkedRow(table, json));
   }
 
   truncate({ number, table }: NumberedTable): void {

@@ -34,12 +34,15 @@ const isUnchanged = (after: SourceTable, before: KnownTable) => after.version.ve
  * descriptions of the relay's tables.
  */
 function plan(before: SourceTable[], after: SourceTable[], isKnown = true, suspects: number[] = []): RereadPlan {
-  return planReread(after, {
-    relay: { tables: before.map(({ schema }, i) => ({ id: i + 1, schema })), nextTableId: before.length + 1 },
-    known: isKnown ? before.map(known) : null,
-    suspects: new Set(suspects),
-    isUnchanged,
-  });
+  return planReread(
+    { tables: after, troubles: [] },
+    {
+      relay: { tables: before.map(({ schema }, i) => ({ id: i + 1, schema })), nextTableId: before.length + 1 },
+      known: isKnown ? before.map(known) : null,
+      suspects: new Set(suspects),
+      isUnchanged,
+    },
+  );
 }
 
 const loads = ({ loads: found }: RereadPlan) =>
@@ -55,6 +58,7 @@ describe('F10: the re-read plan', () => {
       ],
       loads: [],
       gone: [],
+      marks: [],
     });
   });
 

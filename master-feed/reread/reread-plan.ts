@@ -1,6 +1,8 @@
 import type { SessionAnswer } from '@tidemark/protocol/api';
 import { sameSchema, type TableSchema } from '@tidemark/protocol/schema';
 import type { KnownTable, NumberedTable, SourceTable } from '../source.ts';
+import { isNew, type Mark, marksFor } from '../troubles/marks.ts';
+import type { ChosenTables } from '../troubles/table-troubles.ts';
 
 /**
  * Decides which tables to re-read, and from which table of the relay each of them originates. A pure function. A wrong
@@ -8,7 +10,7 @@ import type { KnownTable, NumberedTable, SourceTable } from '../source.ts';
  */
 
 /** The relay's tables, from its answer to a session. */
-export type RelayTables = Pick<SessionAnswer, 'tables' | 'nextTableId'>;
+export type RelayTables = Pick<SessionAnswer, 'tables' | 'nextTableId' | 'committedAt'>;
 type RelayTable = RelayTables['tables'][number];
 
 /** A table to re-read, with the fields of an `L` line. */
@@ -26,6 +28,8 @@ export interface RereadPlan {
   loads: Load[];
   /** Names of the relay's tables that no longer exist. */
   gone: string[];
+  /** The relay's tables that are set aside. */
+  marks: Mark[];
 }
 
 export interface RereadFacts {
@@ -37,10 +41,16 @@ export interface RereadFacts {
   isUnchanged(table: SourceTable, known: KnownTable): boolean;
 }
 
-export function planReread(tables: readonly SourceTable[], facts: RereadFacts): RereadPlan {
+export function planReread(
+  { tables, troubles }: Pick<ChosenTables, 'tables' | 'troubles'>,
+  all: RereadFacts,
+): RereadPlan {
+  const marks = marksFor(all.relay, troubles, all.relay.nextTableId);
+  const aside = new Set(marks.map(({ from }) => from));
+  const facts = { ...all, relay: { ...all.relay, tables: all.relay.tables.filter(({ id }) => !aside.has(id)) } };
   const origins = findOrigins(tables, facts);
-  const plan: RereadPlan = { kept: [], loads: [], gone: [] };
-  let next = facts.relay.nextTableId;
+  const plan: RereadPlan = { kept: [], loads: [], gone: [], marks };
+  let next = facts.relay.nextTableId + marks.filter(isNew).length;
   for (const table of tables) {
     const origin = origins.get(table.id) ?? null;
     const same = origin !== null && sameSchema(origin.schema, table.schema);

@@ -1,6 +1,9 @@
 import { TidemarkError } from '@tidemark/protocol/errors';
 import { publishedOf, type Step } from '../session-step.ts';
 import type { NumberedTable, SourceTable, TableCopy } from '../source.ts';
+import { writeMarks } from '../troubles/marks.ts';
+import { checkedRow } from '../troubles/row-size.ts';
+import type { ChosenTables } from '../troubles/table-troubles.ts';
 import { MergeSink } from './merge-sink.ts';
 import type { Load, RereadPlan } from './reread-plan.ts';
 
@@ -9,7 +12,7 @@ const ASK_MS = 1_000;
 
 export interface RereadStep extends Step {
   /** Plans the re-read for the tables at the position of the copy. */
-  plan(tables: readonly SourceTable[]): RereadPlan;
+  plan(chosen: ChosenTables): RereadPlan;
   /** Called after planning, before the first line is written. */
   beforeWriting(plan: RereadPlan): Promise<void>;
 }
@@ -18,7 +21,7 @@ export interface RereadStep extends Step {
  * Re-reads altered tables in one transaction, which brings the relay to the position of a new copy. See
  * docs/decisions/2026-11-23-reread-altered-tables.md. The transaction contains:
  * 1. the changes of unaltered tables up to that position, from the log,
- * 2. the names of dropped tables,
+ * 2. the names of dropped tables, and the marks of tables that are set aside,
  * 3. all rows of the altered tables, which the relay compares with its mirror to log the difference.
  *
  * Returns the tables at that position. Returns null when `signal` was aborted; the relay then discards the unfinished
@@ -28,18 +31,19 @@ export async function reread(step: RereadStep): Promise<SourceTable[] | null> {
   const { source, wanted, lines, outbox, log } = step;
   const copy = await source.copyTables('re-read');
   try {
-    const tables = publishedOf(await copy.describe(wanted), step);
-    const plan = step.plan(tables);
+    const chosen = publishedOf(await copy.describe(wanted), step);
+    const plan = step.plan(chosen);
     await step.beforeWriting(plan);
     log('re-read', { to: copy.position, tables: plan.loads.map(({ table }) => table.schema.name), gone: plan.gone });
     lines.begin(copy.position, copy.takenAt);
-    const alteredMeanwhile = await mergeLog(step, plan.kept, copy.position);
+    const alteredMeanwhile = await mergeLog(step, plan.kept, chosen.ignored, copy.position);
     if (alteredMeanwhile === null) return null;
     for (const name of plan.gone) lines.drop(name);
+    writeMarks(lines, plan.marks);
     await loadTables(step, copy, [...alteredMeanwhile.map(sameTable), ...plan.loads]);
     lines.commit();
     await outbox.drain();
-    return tables;
+    return chosen.tables;
   } finally {
     await copy.close();
   }
@@ -49,7 +53,7 @@ async function loadTables({ lines, outbox, log }: Step, copy: TableCopy, loads: 
   for (const { number, table, from, columns } of loads) {
     lines.declare(number, table.schema);
     lines.load(number, from, columns);
-    const rows = await copy.readRows(table, outbox, (json) => lines.row('i', number, json));
+    const rows = await copy.readRows(table, outbox, (json) => lines.row('i', number, checkedRow(table, json)));
     lines.endLoad(number);
     log('copied', { table: table.schema.name, rows });
   }
@@ -73,6 +77,7 @@ const sameTable = ({ number, table }: NumberedTable): Load => ({
 async function mergeLog(
   { source, lines, outbox, signal }: Step,
   kept: readonly NumberedTable[],
+  ignored: ReadonlySet<number>,
   until: string,
 ): Promise<NumberedTable[] | null> {
   const { durable } = outbox;
@@ -84,7 +89,7 @@ async function mergeLog(
   const sink = new MergeSink(lines, outbox, kept, until, () => merged.resolve('merged'));
   const stop = () => stopped.resolve('stopped');
   outbox.onFault = failed.reject;
-  const log = await source.openLog(durable, kept, sink);
+  const log = await source.openLog(durable, kept, ignored, sink);
   outbox.onDurable = () => {
     if (outbox.durable !== null) log.confirm(outbox.durable);
   };

@@ -1,6 +1,6 @@
 import { TidemarkError } from '@tidemark/protocol/errors';
-import { logTroubles, refuseHeld } from '../session-step.ts';
-import type { Log, NumberedTable, Source, SourceTable, WantedTables } from '../source.ts';
+import type { DescribedTables, Log, NumberedTable, Source, SourceTable, WantedTables } from '../source.ts';
+import type { ChosenTables } from '../troubles/table-troubles.ts';
 import type { RelayTables, RereadPlan } from './reread-plan.ts';
 
 /** Checks take at most this fraction of the time. */
@@ -10,7 +10,12 @@ export interface TableWatchDeps {
   source: Source;
   wanted: WantedTables;
   log: Log;
-  plan(tables: readonly SourceTable[], relay: RelayTables): RereadPlan;
+  /** Ids of the tables in trouble when the session began. */
+  ignored: ReadonlySet<number>;
+  choose(described: DescribedTables): ChosenTables;
+  /** Whether a table in trouble is to be tried again now. */
+  isDue(): boolean;
+  plan(chosen: ChosenTables, relay: RelayTables): RereadPlan;
   /** Called with tables that look different but need no re-read. */
   refresh(tables: SourceTable[]): Promise<void>;
 }
@@ -39,19 +44,31 @@ export class TableWatch {
    * prerequisite is missing in two consecutive checks.
    */
   async look(): Promise<boolean> {
-    const { source, log, plan, refresh } = this.#deps;
+    const { source, log, ignored, plan, refresh, isDue } = this.#deps;
     const began = performance.now();
     if (began < this.#due) return false;
     const mark = await source.catalogMark();
     const ended = performance.now();
     this.#due = ended + (ended - began) / MAX_TIME_SHARE;
-    if (mark === this.#mark) return false;
-    const found = await this.#describe();
-    if (found === null) return false;
+    if (mark === this.#mark && !isDue()) return false;
+    const chosen = await this.#describe();
+    if (chosen === null) return false;
     const tables = this.#tables.map(({ number, table }) => ({ id: number, schema: table.schema }));
-    const { kept, loads, gone } = plan(found, { tables, nextTableId: 1 });
-    if (loads.length > 0 || gone.length > 0 || !(await source.isPublished(found))) {
-      log('altered', { tables: [...loads.map(({ table }) => table.schema.name), ...gone] });
+    const { kept, loads, gone, marks } = plan(chosen, { tables, nextTableId: 1 });
+    const isOtherTrouble = chosen.ignored.symmetricDifference(ignored).size > 0;
+    if (
+      loads.length > 0 ||
+      gone.length > 0 ||
+      marks.length > 0 ||
+      isOtherTrouble ||
+      !(await source.isPublished(chosen.tables))
+    ) {
+      const names = [
+        ...loads.map(({ table }) => table.schema.name),
+        ...gone,
+        ...marks.map(({ schema }) => schema.name),
+      ];
+      log('altered', { tables: names });
       return true;
     }
     this.#mark = mark;
@@ -59,19 +76,18 @@ export class TableWatch {
     return false;
   }
 
-  /** Returns the tables to publish, or null if only the next check can decide. */
-  async #describe(): Promise<SourceTable[] | null> {
-    const { source, wanted: session, log } = this.#deps;
+  /** Returns the tables to follow, or null if only the next check can decide. */
+  async #describe(): Promise<ChosenTables | null> {
+    const { source, wanted: session, choose } = this.#deps;
     try {
       const held = new Set(this.#tables.map(({ table }) => table.schema.name));
       const wanted = { ...session, held };
-      const described = await source.describe(wanted);
-      refuseHeld(described, wanted);
-      logTroubles(described, log);
-      this.#unready = false;
-      return described.tables;
-    } catch (error) {
+      const chosen = choose(await source.describe(wanted));
       // A table may lose its key only for a moment, until a statement adds another one.
+      const isFirst = chosen.troubles.some(({ table }) => held.has(table)) && !this.#unready;
+      this.#unready = isFirst;
+      return isFirst ? null : chosen;
+    } catch (error) {
       const isFirst = error instanceof TidemarkError && error.code === 'source_not_ready' && !this.#unready;
       if (!isFirst) throw error;
       this.#unready = true;

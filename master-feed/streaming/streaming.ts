@@ -2,6 +2,7 @@ import type { RelayTables, RereadPlan } from '../reread/reread-plan.ts';
 import { TableWatch } from '../reread/table-watch.ts';
 import type { Step } from '../session-step.ts';
 import type { NumberedTable, SourceTable } from '../source.ts';
+import type { ChosenTables } from '../troubles/table-troubles.ts';
 import { TransactionSink } from './transaction-sink.ts';
 
 /**
@@ -14,7 +15,11 @@ export interface StreamStep extends Step {
   mark: string;
   /** The tables that the relay holds. */
   tables: NumberedTable[];
-  plan(tables: readonly SourceTable[], relay: RelayTables): RereadPlan;
+  /** Ids of the tables in trouble. */
+  ignored: ReadonlySet<number>;
+  /** Whether a table in trouble is to be tried again now. */
+  isDue(): boolean;
+  plan(chosen: ChosenTables, relay: RelayTables): RereadPlan;
   /** Called with tables that look different but need no re-read. */
   refresh(tables: SourceTable[]): Promise<void>;
 }
@@ -29,16 +34,16 @@ export interface StreamStep extends Step {
  * again.
  */
 export async function stream(step: StreamStep): Promise<void> {
-  const { source, wanted, lines, outbox, signal, log, tables, mark, plan, refresh } = step;
+  const { source, lines, outbox, signal, log, tables, ignored, mark } = step;
   const { durable } = outbox;
   if (durable === null) throw new Error('a stream begins at the position of the relay');
   const ended = Promise.withResolvers<void>();
   // The promise is awaited below. The handler prevents an unhandled rejection until then.
   ended.promise.catch(() => undefined);
-  const watch = new TableWatch({ source, wanted, log, plan, refresh }, tables, mark);
+  const watch = new TableWatch(step, tables, mark);
   outbox.onFault = ended.reject;
   const sink = new TransactionSink(lines, outbox);
-  const reader = await source.openLog(durable, tables, sink);
+  const reader = await source.openLog(durable, tables, ignored, sink);
   const confirm = () => {
     if (outbox.durable !== null) reader.confirm(outbox.durable);
   };

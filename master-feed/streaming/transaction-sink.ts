@@ -3,6 +3,7 @@ import { isAfter, type SourcePosition } from '@tidemark/protocol/position';
 import type { LineKind, LineWriter } from '../batching/line-writer.ts';
 import type { Outbox } from '../batching/outbox.ts';
 import type { LogEnd, LogSink, NumberedTable, RowKind } from '../source.ts';
+import { checkedRow } from '../troubles/row-size.ts';
 
 export const LINE_KINDS: Record<RowKind, LineKind> = { insert: 'i', update: 'u', delete: 'd', partial: 'p' };
 
@@ -65,7 +66,7 @@ export class TransactionSink implements LogSink {
   row(kind: RowKind, { number, table }: NumberedTable, json: string): void {
     this.#write();
     this.#lines.declare(number, table.schema);
-    this.#lines.row(LINE_KINDS[kind], number, json);
+    this.#lines.row(LINE_KINDS[kind], number, checkedRow(table, json));
   }
 
   truncate({ number, table }: NumberedTable): void {

@@ -1,17 +1,19 @@
-import type {
-  DescribedTables,
-  KnownTable,
-  LogEnd,
-  LogReader,
-  LogSink,
-  NumberedTable,
-  Obstacle,
-  RowKind,
-  Source,
-  SourceIdentity,
-  SourceTable,
-  TableCopy,
-  WantedTables,
+import {
+  type DescribedTables,
+  type KnownTable,
+  type LogEnd,
+  type LogReader,
+  type LogSink,
+  type NumberedTable,
+  type Obstacle,
+  type RowKind,
+  type Source,
+  type SourceIdentity,
+  type SourceTable,
+  type SourceTrouble,
+  type TableCopy,
+  TableFault,
+  type WantedTables,
 } from '@tidemark/master-feed/source';
 import { TidemarkError } from '@tidemark/protocol/errors';
 
@@ -30,6 +32,8 @@ interface FakeTable {
   rows: Map<number, (number | string)[]>;
   /** Number of changes to the table that the log does not contain. */
   rewrites: number;
+  /** Whether reading the table's rows fails. */
+  unreadable: boolean;
 }
 
 interface LoggedChange {
@@ -70,6 +74,8 @@ export class FakeMaster {
   readonly tables: FakeTable[] = [];
   /** Descriptions of missing prerequisites. */
   readonly problems: string[] = [];
+  /** Names of the tables whose description has a problem. */
+  keyless: string[] = [];
   /** Ids of the tables whose changes are logged. */
   readonly published = new Set<number>();
   /** The log keeps the transactions after this number. Null: the master keeps no log. */
@@ -94,7 +100,7 @@ export class FakeMaster {
 
   createTable(name: string, rows: FakeChange[] = []): void {
     const columns = ['id', 'body'].map((column) => ({ id: this.#nextId++, name: column }));
-    this.tables.push({ id: this.#nextId++, name, columns, rows: new Map(), rewrites: 0 });
+    this.tables.push({ id: this.#nextId++, name, columns, rows: new Map(), rewrites: 0, unreadable: false });
     this.mark++;
     if (rows.length > 0) this.commit(rows);
   }
@@ -106,6 +112,11 @@ export class FakeMaster {
     for (const row of found.rows.values()) row.push(value);
     found.rewrites++;
     this.mark++;
+  }
+
+  /** Makes copies of the table fail, or succeed again. */
+  setUnreadable(name: string, unreadable: boolean): void {
+    this.#find(name).unreadable = unreadable;
   }
 
   renameTable(from: string, to: string): void {
@@ -167,6 +178,15 @@ export class FakeMaster {
     }
   }
 }
+
+/** The trouble of a table that cannot be read. */
+const troubleOf = ({ id, name }: FakeTable): SourceTrouble => ({
+  id,
+  table: name,
+  reason: 'other',
+  detail: `the rows of ${name} cannot be read`,
+  todo: 'Make them readable.',
+});
 
 const describeTable = ({ id, name, columns, rewrites }: FakeTable): SourceTable => ({
   id,
@@ -247,6 +267,8 @@ export class FakeSource implements Source {
 
   async copyTables(purpose: 'base' | 're-read'): Promise<TableCopy> {
     const master = this.#open();
+    // As at a real master, the copy is at a later position than any transaction before it.
+    if (purpose === 're-read') master.commit([]);
     const tables = master.tables.map(clone);
     const position = positionOf(master.head);
     if (purpose === 'base') master.keptAfter = master.head;
@@ -255,6 +277,8 @@ export class FakeSource implements Source {
       takenAt: master.now(),
       describe: async (wanted) => this.#describe(tables, wanted),
       readRows: async ({ id }, flow, onRow) => {
+        const found = tables.find((table) => table.id === id);
+        if (found?.unreadable) throw new TableFault(troubleOf(found));
         const rows = [...(tables.find((table) => table.id === id)?.rows.values() ?? [])];
         for (const row of rows) {
           if (flow.full) await flow.room();
@@ -276,8 +300,13 @@ export class FakeSource implements Source {
     return { position: positionOf(master.head), at: master.now() };
   }
 
-  async openLog(from: string, tables: readonly NumberedTable[], sink: LogSink): Promise<LogReader> {
-    const reader = new FakeReader(this.#open(), numberOf(from), tables, sink);
+  async openLog(
+    from: string,
+    tables: readonly NumberedTable[],
+    ignored: ReadonlySet<number>,
+    sink: LogSink,
+  ): Promise<LogReader> {
+    const reader = new FakeReader(this.#open(), numberOf(from), tables, ignored, sink);
     this.#readers.add(reader);
     reader.start();
     return reader;
@@ -290,7 +319,11 @@ export class FakeSource implements Source {
     if (problems.length > 0)
       throw new TidemarkError('source_not_ready', { detail: problems.map((problem) => `- ${problem}`).join('\n') });
     const wanted = all.filter(({ name }) => listed === null || listed.some((each) => each.name === name));
-    return { tables: wanted.map(describeTable), troubles: [], notes: [] };
+    const broken = new Set(this.#open().keyless);
+    const troubles = wanted
+      .filter(({ name }) => broken.has(name))
+      .map((table): SourceTrouble => ({ ...troubleOf(table), reason: 'no_key' }));
+    return { tables: wanted.filter(({ name }) => !broken.has(name)).map(describeTable), troubles, notes: [] };
   }
 
   #open(): FakeMaster {
@@ -305,14 +338,22 @@ class FakeReader implements LogReader {
   readonly #master: FakeMaster;
   readonly #sink: LogSink;
   readonly #known: Map<number, { table: NumberedTable; columns: string }>;
+  readonly #ignored: ReadonlySet<number>;
   #read: number;
   #stopped = false;
   #busy = false;
   #asked: LogEnd | null = null;
   #unlisten: () => void = () => undefined;
 
-  constructor(master: FakeMaster, from: number, tables: readonly NumberedTable[], sink: LogSink) {
+  constructor(
+    master: FakeMaster,
+    from: number,
+    tables: readonly NumberedTable[],
+    ignored: ReadonlySet<number>,
+    sink: LogSink,
+  ) {
     this.#master = master;
+    this.#ignored = ignored;
     this.#read = from;
     this.#sink = sink;
     this.#known = new Map(
@@ -382,7 +423,7 @@ class FakeReader implements LogReader {
   #deliver({ number, committedAt, changes }: Transaction): void {
     this.#sink.begin(positionOf(number), committedAt);
     for (const { tableId, columns, change } of changes) {
-      if (!this.#master.published.has(tableId)) continue;
+      if (!this.#master.published.has(tableId) || this.#ignored.has(tableId)) continue;
       const known = this.#known.get(tableId);
       if (known?.columns !== columns) {
         if (known) this.#known.delete(tableId);

@@ -1,5 +1,6 @@
 import type { BatchAnswer, SessionAnswer, SessionRequest } from '@tidemark/protocol/api';
 import { TidemarkError } from '@tidemark/protocol/errors';
+import type { FeedReportBody, SetAside } from '@tidemark/protocol/trouble';
 import { Ingest } from '@tidemark/relay-server/ingest/ingest';
 import { openWriter, type Writer } from '@tidemark/table-store/sqlite';
 
@@ -11,21 +12,27 @@ export class MemoryRelay {
   readonly #db: Writer = openWriter(':memory:', { synchronous: 'normal' });
   #ingest = new Ingest(this.#db, {});
   #sessions = 0;
+  readonly reports: FeedReportBody[] = [];
   /** The number of batches to accept before one fails. */
   batchesUntilFailure = Number.POSITIVE_INFINITY;
 
   async session(request: SessionRequest): Promise<SessionAnswer> {
     this.#ingest.beginSession(`${request.source.kind} ${request.source.id}`, request.base);
-    const { epoch, head, position, nextTableId } = this.#ingest.feed;
+    const { epoch, head, position, committedAt, nextTableId } = this.#ingest.feed;
     return {
       session: String(++this.#sessions),
       epoch,
       head,
       position,
+      ...(committedAt === null ? {} : { committedAt }),
       publish: null,
       tables: this.#ingest.tables().map(({ id, schema }) => ({ id, schema })),
       nextTableId,
     };
+  }
+
+  async report(report: FeedReportBody): Promise<void> {
+    this.reports.push(report);
   }
 
   sender(session: string): (batch: Buffer) => Promise<BatchAnswer> {
@@ -76,6 +83,13 @@ export class MemoryRelay {
       .tables()
       .map(({ schema }) => schema.name)
       .sort();
+  }
+
+  /** Returns the mark of each table that is set aside, by name. */
+  marks(): Record<string, SetAside> {
+    return Object.fromEntries(
+      this.#ingest.tables().flatMap(({ schema }) => (schema.setAside ? [[schema.name, schema.setAside]] : [])),
+    );
   }
 
   /** Returns all rows of a table of the mirror. */

@@ -117,10 +117,15 @@ export class PostgresSource implements Source {
     return logEnd(this.#need(this.#control));
   }
 
-  async openLog(from: SourcePosition, tables: readonly NumberedTable[], sink: LogSink): Promise<LogReader> {
+  async openLog(
+    from: SourcePosition,
+    tables: readonly NumberedTable[],
+    ignored: ReadonlySet<number>,
+    sink: LogSink,
+  ): Promise<LogReader> {
     const replication = await this.#connectReplication();
     const numbered = tables as readonly (NumberedTable & { table: PostgresTable })[];
-    const stream = new Stream(this.#name, this.#name, from, new RowDecoder(sink, numbered), sink);
+    const stream = new Stream(this.#name, this.#name, from, new RowDecoder(sink, numbered, ignored), sink);
     stream.start(replication.client);
     const failed = Promise.race([stream.failed, replication.lost, this.#need(this.#control).lost]);
     // The caller awaits this promise later. The handler prevents an unhandled rejection until then.

@@ -1,5 +1,4 @@
-import { TidemarkError } from '@tidemark/protocol/errors';
-import type { LogSink, NumberedTable } from '../../source.ts';
+import { type LogSink, type NumberedTable, TableFault } from '../../source.ts';
 import type { PostgresTable } from './catalog.ts';
 import { toPosition } from './lsn.ts';
 import { type Message, NULL, type Relation, type Tuple, UNCHANGED } from './pgoutput.ts';
@@ -26,10 +25,19 @@ export class RowDecoder {
   readonly #roots = new Map<number, number>();
   /** The partitioned table that the stream described last. The descriptions of its partitions follow directly. */
   #root: number | null = null;
+  /** OIDs of tables in trouble. Their changes are dropped. */
+  readonly #ignored: Set<number>;
+  /** Whether the stream described a table in trouble last. Descriptions of its partitions follow directly. */
+  #afterIgnored = false;
   #open = false;
 
-  constructor(sink: LogSink, tables: readonly (NumberedTable & { table: PostgresTable })[]) {
+  constructor(
+    sink: LogSink,
+    tables: readonly (NumberedTable & { table: PostgresTable })[],
+    ignored: ReadonlySet<number> = new Set(),
+  ) {
     this.#sink = sink;
+    this.#ignored = new Set(ignored);
     for (const { number, table } of tables) {
       const keyAt = table.key.map((name) => table.columns.findIndex((column) => column.name === name));
       this.#byOid.set(table.id, { number, table, keyAt: keyAt.length > 0 ? keyAt : table.columns.map((_, i) => i) });
@@ -82,6 +90,13 @@ export class RowDecoder {
    */
   #alteredBy(relation: Relation): number[] {
     const { oid } = relation;
+    // Before the first change of a partition, the stream describes its root table and then the partition.
+    if (this.#ignored.has(oid) || (this.#afterIgnored && !this.#byOid.has(oid) && !this.#roots.has(oid))) {
+      this.#afterIgnored = this.#ignored.has(oid);
+      this.#root = null;
+      return [];
+    }
+    this.#afterIgnored = false;
     const [root, known] = [this.#root, this.#byOid.get(oid)];
     this.#root = known?.table.kind === 'p' ? oid : null;
     if (known) return matchesCatalogue(known.table, relation) ? [] : [oid];
@@ -167,7 +182,13 @@ function valueJson(known: Known, row: Tuple, column: number, fill: Tuple | null)
   const kind = from.kinds[column];
   if (kind === NULL) return 'null';
   if (kind === UNCHANGED)
-    throw new TidemarkError('source_unsupported', { detail: `the master left out a value of ${known.table.name}` });
+    throw new TableFault({
+      id: known.table.id,
+      table: known.table.name,
+      reason: 'value_unknown',
+      detail: `the master left out a value of ${known.table.name}`,
+      todo: 'No action is needed: the feed reads the table again.',
+    });
   const { table } = known;
   const form = table.columns[column]?.form ?? 'text';
   const json = toJson(form, from.bytes, from.from[column] ?? 0, from.to[column] ?? 0);

@@ -144,7 +144,7 @@ async function readBoth(url: URL): Promise<{ copied: unknown[]; streamed: unknow
     await source.open();
     const sink = new Recorder();
     const numbered = tables.map((table, i) => ({ number: i + 1, table }));
-    const reader = await source.openLog(position, numbered, sink);
+    const reader = await source.openLog(position, numbered, new Set(), sink);
     await sink.until(reader, () => sink.transactions.length > 0);
     const [change = ''] = sink.transactions.flatMap(({ changes }) => changes);
     return { copied: JSON.parse(rows[0] ?? '[]'), streamed: JSON.parse(change.replace(/^\S+ \S+ /, '')) };

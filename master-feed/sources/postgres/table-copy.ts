@@ -1,6 +1,7 @@
 import { TidemarkError } from '@tidemark/protocol/errors';
+import type { SetAsideReason } from '@tidemark/protocol/trouble';
 import type pg from 'pg';
-import type { Flow } from '../../source.ts';
+import { type Flow, TableFault } from '../../source.ts';
 import { type PostgresTable, qualified, readTables } from './catalog.ts';
 import { type Connection, CopyQuery, connect } from './connection.ts';
 import { ident, literal } from './sql.ts';
@@ -9,6 +10,12 @@ import { toJson, unknownForm } from './values.ts';
 const TAB = 0x09;
 const NEWLINE = 0x0a;
 const BACKSLASH = 0x5c;
+/** The reason for each class of SQLSTATE with which a COPY can end. */
+const REASONS: [RegExp, SetAsideReason][] = [
+  [/^22(P05|021)$/, 'value_unconvertible'],
+  [/^(54|53200)/, 'row_too_large'],
+  [/^42501$/, 'not_readable'],
+];
 
 /**
  * Reads tables with COPY in the snapshot of a slot, so that the slot's stream continues the copy without a gap or a
@@ -44,7 +51,10 @@ export async function alteredSince(
   });
 }
 
-/** Reads a table's rows in the snapshot of `client`. Returns the number of rows. Throws source_lost. */
+/**
+ * Reads a table's rows in the snapshot of `client`. Returns the number of rows. Throws source_lost if the connection
+ * ends, and {@link TableFault} if the master refuses to send the rows.
+ */
 export async function copyRows(
   client: pg.Client,
   table: PostgresTable,
@@ -65,10 +75,32 @@ export async function copyRows(
         onRow(rowJson(table, row, end));
         count++;
       },
+      (error) => copyFault(table, error),
     );
     client.query(query as unknown as pg.Submittable);
   });
   return count;
+}
+
+/** Returns the error for a COPY that the master ended. A server that stops, or a connection that breaks, is not a fault of the table. */
+function copyFault(table: PostgresTable, error: Error): Error {
+  const { code = '' } = error as { code?: string };
+  if (!/^[0-9A-Z]{5}$/.test(code) || /^(08|57|40|53[13])/.test(code))
+    return new TidemarkError('source_lost', { detail: error.message }, error);
+  const reason = REASONS.find(([pattern]) => pattern.test(code))?.[1] ?? 'other';
+  return new TableFault(
+    {
+      id: table.id,
+      table: table.name,
+      reason,
+      detail: `the master cannot send the rows of ${table.name}: ${error.message}`,
+      todo:
+        reason === 'value_unconvertible'
+          ? 'Correct the value, or exclude the table in relay.yaml.'
+          : 'Remove the cause, or exclude the table in relay.yaml.',
+    },
+    error,
+  );
 }
 
 class RowsQuery extends CopyQuery {
@@ -76,6 +108,7 @@ class RowsQuery extends CopyQuery {
   readonly #onRow: (row: Buffer, end: number) => void;
   readonly #resolve: () => void;
   readonly #reject: (error: unknown) => void;
+  readonly #toFault: (error: Error) => Error;
   #fault: unknown = null;
 
   constructor(
@@ -84,8 +117,10 @@ class RowsQuery extends CopyQuery {
     resolve: () => void,
     reject: (error: unknown) => void,
     onRow: (row: Buffer, end: number) => void,
+    toFault: (error: Error) => Error,
   ) {
     super(text);
+    this.#toFault = toFault;
     this.#flow = flow;
     this.#resolve = resolve;
     this.#reject = reject;
@@ -103,7 +138,7 @@ class RowsQuery extends CopyQuery {
   }
 
   override handleError(error: Error): void {
-    this.#reject(this.#fault ?? new TidemarkError('source_lost', { detail: error.message }, error));
+    this.#reject(this.#fault ?? this.#toFault(error));
   }
 
   override handleReadyForQuery(): void {

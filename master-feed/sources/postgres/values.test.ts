@@ -76,7 +76,7 @@ test.each<[Form, string]>([
 
 test('names the table and column of a rejected value but not the value', () => {
   const error = unknownForm({
-    table: { name: 'shop.order', columns: [{ name: 'at', form: 'timestamptz' }] },
+    table: { id: 1, name: 'shop.order', columns: [{ name: 'at', form: 'timestamptz' }] },
     column: 0,
   });
   expect(error.code).toBe('source_unsupported');

@@ -1,4 +1,4 @@
-import { TidemarkError } from '@tidemark/protocol/errors';
+import { TableFault } from '../../source.ts';
 
 /**
  * Converts the text of Postgres values, from pgoutput and COPY, to the JSON of the wire. It must never convert a value
@@ -43,7 +43,7 @@ const INFINITE = /^-?infinity$/;
 
 /** A column and its table, for an error message. */
 interface Origin {
-  table: { name: string; columns: readonly { name: string; form: Form }[] };
+  table: { id: number; name: string; columns: readonly { name: string; form: Form }[] };
   /** Index of the column in `columns`. */
   column: number;
 }
@@ -51,10 +51,14 @@ interface Origin {
 /**
  * Returns the error for a value whose text does not have the form of its column. The error does not contain the value.
  */
-export function unknownForm({ table, column }: Origin): TidemarkError {
+export function unknownForm({ table, column }: Origin): TableFault {
   const { name, form } = table.columns[column] ?? { name: '?', form: 'text' };
-  return new TidemarkError('source_unsupported', {
+  return new TableFault({
+    id: table.id,
+    table: table.name,
+    reason: 'value_unknown',
     detail: `a value of the column ${name} of ${table.name} is not ${EXPECTED[form]}`,
+    todo: 'Correct the value or change the type of the column, or exclude the table in relay.yaml.',
   });
 }
 

@@ -1,6 +1,6 @@
 import { BatchAnswer, FeedName, HEADERS, SessionAnswer, SessionRequest } from '@tidemark/protocol/api';
 import { TidemarkError } from '@tidemark/protocol/errors';
-import { PROTOCOL_VERSION } from '@tidemark/protocol/page';
+import { BATCH_BYTES, PROTOCOL_VERSION } from '@tidemark/protocol/page';
 import { PATHS } from '@tidemark/protocol/paths';
 import { FeedReport, FeedTroubles, REPORTED_TABLES } from '@tidemark/protocol/trouble';
 import { z } from 'zod';
@@ -13,8 +13,6 @@ import { troublesAnswer } from './status-answer.ts';
 
 /** Routes for feeds. The relay reads a body only after it has authenticated the request. */
 
-/** Maximum size of a batch, in bytes. Feeds send far smaller batches. */
-const BATCH_LIMIT = 32 * 1024 * 1024;
 const SESSION_LIMIT = 64 * 1024;
 /** Maximum size of a report, in bytes. */
 const REPORT_LIMIT = 1024 * 1024;
@@ -78,7 +76,7 @@ export const FEED_ROUTES = [
         throw new TidemarkError('request_invalid', { detail: `header ${HEADERS.session} is missing` });
       if (!Number.isSafeInteger(number) || number < 1)
         throw new TidemarkError('request_invalid', { detail: `header ${HEADERS.batch} is not a number from 1` });
-      return pushTo(feed).batch(session, number, await readBody(request, BATCH_LIMIT), times);
+      return pushTo(feed).batch(session, number, await readBody(request, BATCH_BYTES), times);
     },
   }),
   jsonRoute({

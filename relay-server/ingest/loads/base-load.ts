@@ -1,6 +1,6 @@
 import type { ChangeLine, WireRow } from '@tidemark/protocol/lines';
 import type { TableSchema } from '@tidemark/protocol/schema';
-import type { FeedTables } from '@tidemark/table-store/feed-tables';
+import type { FeedTable, FeedTables } from '@tidemark/table-store/feed-tables';
 import type { Writer } from '@tidemark/table-store/sqlite';
 import type { Routers } from '../../routing/routers.ts';
 import { TableLoad } from './table-load.ts';
@@ -18,6 +18,8 @@ export class BaseLoad {
   /** Names of the declared tables, in lower case. */
   readonly #names = new Set<string>();
   readonly #loads = new Map<number, TableLoad>();
+  /** The declared tables that are set aside, each with the mirror's table. */
+  readonly #aside: { id: number; schema: TableSchema; old: FeedTable | undefined }[] = [];
 
   constructor(db: Writer, tables: FeedTables, routers: Routers, first: boolean) {
     this.#db = db;
@@ -27,7 +29,7 @@ export class BaseLoad {
   }
 
   declare(id: number, schema: TableSchema): void {
-    if (this.#loads.has(id)) return;
+    if (this.#loads.has(id) || this.#aside.some((each) => each.id === id)) return;
     if (this.#first) {
       this.#tables.declare(id, schema);
       return;
@@ -38,6 +40,11 @@ export class BaseLoad {
       (column) => old?.schema.columns.find((before) => before.name === column.name)?.name ?? null,
     );
     this.#names.add(name);
+    // A table that is set aside keeps the rows of the mirror (F17).
+    if (schema.setAside) {
+      this.#aside.push({ id, schema, old });
+      return;
+    }
     this.#loads.set(
       id,
       new TableLoad(this.#db, this.#tables, this.#routers, { id, schema, from: old?.id ?? null, columns }),
@@ -62,6 +69,8 @@ export class BaseLoad {
   finish(write: (line: ChangeLine) => void, within: (id: number, finish: () => void) => void): void {
     for (const { schema } of this.#tables.list())
       if (!this.#names.has(schema.name.toLowerCase())) write(['x', schema.name]);
+    for (const { id, schema, old } of this.#aside)
+      if (old && old.id !== id) write(['a', id, old.id, schema.columns.map(({ name }) => name)]);
     for (const [id, load] of this.#loads) within(id, () => load.finish(write));
   }
 }

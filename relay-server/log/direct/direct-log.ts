@@ -63,6 +63,7 @@ export class DirectLog implements LogSource, PushEndpoint {
       epoch: feed.epoch,
       head: feed.head,
       position: feed.position,
+      ...(feed.committedAt === null ? {} : { committedAt: feed.committedAt }),
       publish,
       ...(except === null ? {} : { except, filtered }),
       tables,

@@ -1,0 +1,77 @@
+import type { SessionAnswer } from '@tidemark/protocol/api';
+import { TidemarkError } from '@tidemark/protocol/errors';
+import { type SourceTrouble, TableFault } from '../source.ts';
+
+/**
+ * Recognises a fault that belongs to one place of the log, or to one table, whatever its code (F17, F19).
+ *
+ * A fault that a few sessions meet at the same position, with no new durable position in between, is permanent: reading
+ * that part of the log again does not help. A base copy then gets past the place. It reads each table by itself, so the
+ * table that causes the fault is found and set aside. A lost connection is not such a fault, however often it repeats.
+ */
+
+/** Number of sessions that must fail at one position. */
+const TRIES = 3;
+/** The wait before the second base copy for this reason, and the longest one, in ms. */
+const FIRST_WAIT_MS = 10 * 60_000;
+const LONGEST_WAIT_MS = 24 * 60 * 60_000;
+/**
+ * Classes of SQLSTATE in which the master cannot decode its own log: data exceptions, such as a character that UTF-8
+ * cannot represent; limits, such as a row larger than 1 GB; memory; internal errors.
+ */
+const UNDECODABLE = /^(22|54|53200|XX)/;
+
+export class FailedPlace {
+  readonly #now: () => number;
+  #position: string | null = null;
+  #count = 0;
+  #waitMs = 0;
+  #nextAtMs = 0;
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  /** Notes a fault at the relay's position. Returns whether a base copy must get past it now. */
+  isPermanent(error: unknown, position: string | null): boolean {
+    if (position === null || !mayBelongToLog(error)) return false;
+    this.#count = this.#position === position ? this.#count + 1 : 1;
+    this.#position = position;
+    if (this.#count < TRIES || this.#now() < this.#nextAtMs) return false;
+    this.#waitMs = Math.min(LONGEST_WAIT_MS, this.#waitMs === 0 ? FIRST_WAIT_MS : 2 * this.#waitMs);
+    this.#nextAtMs = this.#now() + this.#waitMs;
+    this.#count = 0;
+    return true;
+  }
+}
+
+function mayBelongToLog(error: unknown): boolean {
+  if (!(error instanceof TidemarkError)) return true;
+  if (error.code === 'internal' || error.code === 'source_unsupported') return true;
+  const { code = '' } = (error.cause ?? {}) as { code?: string };
+  return error.code === 'source_lost' && UNDECODABLE.test(code);
+}
+
+/** Returns the fault of the table that the relay names in a refusal, or null if it names none of these tables. */
+export function refusedTable(
+  error: unknown,
+  tables: SessionAnswer['tables'],
+  ids: ReadonlyMap<string, number>,
+): TableFault | null {
+  if (!(error instanceof TidemarkError) || error instanceof TableFault) return null;
+  const { table } = error.params;
+  if (typeof table !== 'string') return null;
+  const id = ids.get(table);
+  if (id === undefined) return null;
+  const isHeld = tables.some(({ schema }) => schema.name === table);
+  const trouble: SourceTrouble = {
+    id,
+    table,
+    reason: error.code === 'filter_invalid' ? 'filter_invalid' : 'other',
+    detail: error.message,
+    todo: isHeld
+      ? 'Correct relay.yaml or the table. The feed reads the table again within an hour, or at once after a restart of the feed.'
+      : 'Correct relay.yaml or the table, or exclude the table in relay.yaml.',
+  };
+  return new TableFault(trouble, error);
+}

@@ -1,0 +1,36 @@
+import { ROW_BYTES } from '@tidemark/protocol/page';
+import { type SourceTable, TableFault } from '../source.ts';
+
+/** The limit on the size of a row (B of docs/protocol.md). A larger row sets its table aside. */
+
+/** Upper bound on the UTF-8 bytes of one UTF-16 code unit. */
+const UNIT_BYTES = 3;
+/** Longest text of a key in an error, in characters. */
+const KEY_LENGTH = 200;
+
+/** Returns the JSON of a row. Throws {@link TableFault} if it is larger than the limit. */
+export function checkedRow(table: SourceTable, json: string): string {
+  if (json.length * UNIT_BYTES <= ROW_BYTES) return json;
+  const bytes = Buffer.byteLength(json);
+  if (bytes <= ROW_BYTES) return json;
+  const { name, key, columns } = table.schema;
+  throw new TableFault({
+    id: table.id,
+    table: name,
+    reason: 'row_too_large',
+    detail: `A row of ${name} has ${bytes.toLocaleString('en-GB')} bytes on the wire, and the limit is ${ROW_BYTES.toLocaleString('en-GB')}${keyText(
+      json,
+      key,
+      columns.map((column) => column.name),
+    )}`,
+    todo: 'Make the row smaller or delete it, or exclude the table in relay.yaml. The feed reads the table again within an hour, or at once after a restart of the feed.',
+  });
+}
+
+/** Describes the key of a complete row. Empty for a row of another form. */
+function keyText(json: string, key: readonly string[], columns: readonly string[]): string {
+  const row: unknown = JSON.parse(json);
+  if (!Array.isArray(row) || row.length !== columns.length || key.length === 0) return '';
+  const values = key.map((name) => `${name} = ${String(row[columns.indexOf(name)])}`).join(', ');
+  return ` (${values.slice(0, KEY_LENGTH)})`;
+}

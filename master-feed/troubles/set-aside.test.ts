@@ -1,0 +1,195 @@
+import { isAfter } from '@tidemark/protocol/position';
+import type { SetAside } from '@tidemark/protocol/trouble';
+import { FakeMaster, FakeSource } from '@tidemark/testing/fake-master';
+import { MemoryRelay } from '@tidemark/testing/memory-relay';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { runFeed } from '../feed.ts';
+
+/** F17: a feed sets a table aside and continues with the others, on any source. */
+
+vi.hoisted(() => {
+  process.env.TIDEMARK_HEARTBEAT_MS = '100';
+});
+
+/** Time limit of a test. Each step takes milliseconds, but a busy machine may need much longer. */
+const LIMIT_MS = 120_000;
+
+const HOUR_MS = 3_600_000;
+
+describe('a table that cannot be followed', { timeout: LIMIT_MS }, () => {
+  let master: FakeMaster;
+  let relay: MemoryRelay;
+  /** Added to the feed's clock, in ms. */
+  let aheadMs: number;
+  let stop: AbortController;
+  let ended: Promise<void>;
+
+  function start(): void {
+    stop = new AbortController();
+    ended = runFeed(
+      {
+        source: new FakeSource(master),
+        relay,
+        version: 'test',
+        log: () => undefined,
+        random: () => 0,
+        now: () => Date.now() + aheadMs,
+      },
+      stop.signal,
+    );
+    ended.catch(() => undefined);
+  }
+
+  async function end(): Promise<void> {
+    stop.abort();
+    await ended;
+  }
+
+  beforeEach(() => {
+    master = new FakeMaster();
+    relay = new MemoryRelay();
+    aheadMs = 0;
+    for (const table of ['item', 'other']) {
+      master.createTable(table);
+      insert(1, table);
+    }
+    start();
+  });
+  afterEach(async () => {
+    await end();
+    relay.close();
+  });
+
+  const insert = (id: number, table: string) => master.commit([{ op: 'insert', table, row: [id, `row ${id}`] }]);
+  const row = (id: number) => [id, `row ${id}`];
+
+  /** Resolves when the relay has every transaction of the master. */
+  async function settled(): Promise<void> {
+    const position = master.end();
+    await poll(() => relay.position !== null && !isAfter(position, relay.position), true);
+  }
+
+  async function poll<T>(value: () => T, expected: T): Promise<void> {
+    await expect.poll(value, { timeout: LIMIT_MS }).toEqual(expected);
+  }
+
+  const reasons = () => Object.fromEntries(Object.entries(relay.marks()).map(([name, { reason }]) => [name, reason]));
+  const lastReport = () => relay.reports.at(-1);
+
+  test('keeps its rows and a mark while the others continue, and is read again when the cause is gone', async () => {
+    await settled();
+    master.keyless = ['item'];
+    master.mark++;
+    await poll(reasons, { item: 'no_key' });
+    const { asOf } = relay.marks().item as SetAside;
+    insert(2, 'item');
+    expect(asOf <= String(master.log.at(-1)?.committedAt)).toBe(true);
+    insert(2, 'other');
+    insert(3, 'other');
+    await settled();
+    expect(relay.rows('other')).toEqual([row(1), row(2), row(3)]);
+    await poll(
+      () => lastReport()?.tables.map(({ table, reason, held }) => [table, reason, held]),
+      [['item', 'no_key', true]],
+    );
+    master.keyless = [];
+    master.mark++;
+    await poll(reasons, {});
+    await poll(() => relay.rows('item'), [row(1), row(2)]);
+    await poll(() => lastReport()?.tables, []);
+  });
+
+  test('is set aside when its rows cannot be read, and is tried again after a wait', async () => {
+    await settled();
+    master.setUnreadable('item', true);
+    master.addColumn('item', 'size');
+    insert(2, 'other');
+    await settled();
+    await poll(reasons, { item: 'other' });
+    expect(relay.rows('item')).toEqual([row(1)]);
+    master.setUnreadable('item', false);
+    insert(3, 'other');
+    await settled();
+    expect(reasons()).toEqual({ item: 'other' });
+    aheadMs += HOUR_MS;
+    await poll(reasons, {});
+    await poll(() => relay.rows('item'), [[...row(1), 'new']]);
+    expect(relay.rows('other')).toEqual([row(1), row(2), row(3)]);
+  });
+
+  test('keeps its mark after a restart of the feed while the cause persists', async () => {
+    await settled();
+    master.keyless = ['item'];
+    master.mark++;
+    await poll(reasons, { item: 'no_key' });
+    const mark = relay.marks().item;
+    insert(2, 'item');
+    await end();
+    insert(2, 'other');
+    start();
+    await settled();
+    await poll(() => relay.rows('other'), [row(1), row(2)]);
+    expect(relay.marks().item).toEqual(mark);
+    expect(relay.rows('item')).toEqual([row(1)]);
+  });
+
+  test('keeps its rows and gets its mark when a base copy is taken', async () => {
+    await settled();
+    await end();
+    insert(2, 'item');
+    insert(2, 'other');
+    master.keyless = ['item'];
+    master.keptAfter = null;
+    start();
+    await poll(() => relay.rows('other'), [row(1), row(2)]);
+    expect(reasons()).toEqual({ item: 'no_key' });
+    expect(relay.rows('item')).toEqual([row(1)]);
+    master.keyless = [];
+    master.mark++;
+    await poll(() => relay.rows('item'), [row(1), row(2)]);
+    expect(reasons()).toEqual({});
+  });
+
+  test('is left out of the first base copy when its rows cannot be read', async () => {
+    await end();
+    relay.close();
+    relay = new MemoryRelay();
+    master.keptAfter = null;
+    master.setUnreadable('item', true);
+    start();
+    await poll(() => relay.tables(), ['other']);
+    await poll(() => lastReport()?.tables.map(({ table, held }) => [table, held]), [['item', false]]);
+    master.setUnreadable('item', false);
+    aheadMs += HOUR_MS;
+    await poll(() => relay.tables(), ['item', 'other']);
+    await poll(() => relay.rows('item'), [row(1)]);
+  });
+
+  test('two tables are set aside and recover independently', async () => {
+    master.createTable('third');
+    insert(1, 'third');
+    await poll(() => relay.tables(), ['item', 'other', 'third']);
+    master.keyless = ['item', 'other'];
+    master.mark++;
+    await poll(reasons, { item: 'no_key', other: 'no_key' });
+    insert(2, 'other');
+    insert(2, 'third');
+    master.keyless = ['other'];
+    master.mark++;
+    await poll(reasons, { other: 'no_key' });
+    insert(2, 'item');
+    await poll(() => relay.rows('item'), [row(1), row(2)]);
+    expect(relay.rows('other')).toEqual([row(1)]);
+    expect(relay.rows('third')).toEqual([row(1), row(2)]);
+  });
+
+  test('leaves the feed when the master drops it', async () => {
+    await settled();
+    master.keyless = ['item'];
+    master.mark++;
+    await poll(reasons, { item: 'no_key' });
+    master.keyless = [];
+    master.dropTable('item');
+    await poll(() => relay.tables(), ['other']);
+  });
+});

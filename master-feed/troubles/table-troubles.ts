@@ -1,0 +1,106 @@
+import type { SessionAnswer } from '@tidemark/protocol/api';
+import type { TableTrouble } from '@tidemark/protocol/trouble';
+import type { DescribedTables, SourceTable, SourceTrouble, TableFault } from '../source.ts';
+
+/**
+ * Remembers which tables cannot be followed, and decides which tables a session follows (F17).
+ *
+ * A table is in trouble for one of two reasons. Either the master's description says so, which each session and each
+ * check of the catalogue reads again. Or reading its rows failed; then this module remembers the failure, and the table
+ * is tried again after a wait that doubles with each failure, or as soon as its description changes. After a restart of
+ * the feed process every table is tried again.
+ */
+
+/** The wait after the first failure of a table, and the longest one, in ms. */
+const FIRST_WAIT_MS = Number(process.env.TIDEMARK_TABLE_RETRY_MS ?? 60_000);
+const LONGEST_WAIT_MS = 60 * 60_000;
+
+interface Failure {
+  trouble: SourceTrouble;
+  /** The table's description when it failed. A different one is a reason to try again. Null: not known yet. */
+  description: string | null;
+  waitMs: number;
+  retryAtMs: number;
+}
+
+/** The relay's tables, from its answer to a session. */
+type RelayTable = SessionAnswer['tables'][number];
+
+/** The tables that a session follows, and the ones that it does not. */
+export interface ChosenTables {
+  /** The tables to follow. */
+  tables: SourceTable[];
+  troubles: SourceTrouble[];
+  /** Ids of the tables in trouble, which the log may still contain. */
+  ignored: ReadonlySet<number>;
+}
+
+export class TableTroubles {
+  readonly #now: () => number;
+  readonly #failures = new Map<number, Failure>();
+  /** When each trouble was first seen, by table and reason, ms since 1970. */
+  #since = new Map<string, number>();
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  /** Remembers that reading a table failed. */
+  add({ trouble }: TableFault): void {
+    if (trouble.id === null) return;
+    const before = this.#failures.get(trouble.id);
+    const waitMs = before ? Math.min(2 * before.waitMs, LONGEST_WAIT_MS) : FIRST_WAIT_MS;
+    this.#failures.set(trouble.id, { trouble, description: null, waitMs, retryAtMs: this.#now() + waitMs });
+  }
+
+  /** Forgets the failures of tables whose rows have now been read. */
+  settle(tables: readonly SourceTable[]): void {
+    for (const { id } of tables) this.#failures.delete(id);
+  }
+
+  /** Whether a table that failed is to be tried again now. */
+  get isDue(): boolean {
+    return [...this.#failures.values()].some(({ retryAtMs }) => retryAtMs <= this.#now());
+  }
+
+  /** Chooses the tables to follow from a description of the master's tables. */
+  choose({ tables, troubles }: DescribedTables): ChosenTables {
+    const waiting = tables.flatMap((table) => {
+      const failure = this.#failures.get(table.id);
+      return failure && this.#mustWait(failure, table) ? [failure.trouble] : [];
+    });
+    const described = new Set([...tables, ...troubles].map(({ id }) => id));
+    for (const id of this.#failures.keys()) if (!described.has(id)) this.#failures.delete(id);
+    const all = [...troubles, ...waiting];
+    const ignored = new Set(all.flatMap(({ id }) => (id === null ? [] : [id])));
+    return { tables: tables.filter(({ id }) => !ignored.has(id)), troubles: all, ignored };
+  }
+
+  /** Returns the troubles for the report. `held`: names of the tables that the relay holds. */
+  describe(troubles: readonly SourceTrouble[], held: ReadonlySet<string>): TableTrouble[] {
+    const now = this.#now();
+    this.#since = new Map(troubles.map((trouble) => [keyOf(trouble), this.#since.get(keyOf(trouble)) ?? now]));
+    return troubles.map((trouble) => ({
+      table: trouble.table,
+      reason: trouble.reason,
+      detail: trouble.detail,
+      todo: trouble.todo,
+      since: this.#since.get(keyOf(trouble)) ?? now,
+      held: held.has(trouble.table),
+    }));
+  }
+
+  #mustWait(failure: Failure, { schema, version }: SourceTable): boolean {
+    const description = JSON.stringify([schema, version]);
+    failure.description ??= description;
+    return failure.description === description && this.#now() < failure.retryAtMs;
+  }
+}
+
+const keyOf = ({ table, reason }: SourceTrouble) => `${reason} ${table}`;
+
+/** Returns the relay's tables that are in trouble. They keep their rows and carry a mark. */
+export function asideAtRelay(tables: readonly RelayTable[], troubles: readonly SourceTrouble[]): RelayTable[] {
+  const names = new Set(troubles.map(({ table }) => table));
+  return tables.filter(({ schema }) => names.has(schema.name));
+}
