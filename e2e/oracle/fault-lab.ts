@@ -67,7 +67,7 @@ async function sql(source: string, work: (master: pg.Client) => Promise<unknown>
   }
 }
 
-/** Repairs what a fault left behind when its connection was ended: every table has its key again. */
+/** Repairs the tables that a fault left without a key because its connection was ended: every table has its key again. */
 export async function repairTables(source: string, tables: readonly string[]): Promise<void> {
   await sql(source, async (master) => {
     for (const table of tables) {
