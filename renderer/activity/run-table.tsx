@@ -9,10 +9,12 @@ import {
   IconEqual,
   IconPlayerStopFilled,
   IconShieldCheck,
+  IconTableOff,
   IconTool,
 } from '@tabler/icons-react';
 import type { Run } from '@tidemark/protocol/run';
 import { FORMAT } from '@tidemark/status/format';
+import { describeMarks } from '@tidemark/status/table-marks';
 import { useState } from 'react';
 import { useNow } from '../state/context.tsx';
 import classes from './activity.module.css';
@@ -34,6 +36,7 @@ const APPEARANCES: Record<Run['outcome'], { Icon: typeof IconCheck; severity: st
  */
 function appearanceOf(run: Run): (typeof APPEARANCES)[Run['outcome']] {
   const found = verifyOutcome(run);
+  if (run.setAside !== undefined && run.outcome !== 'failed') return { Icon: IconTableOff, severity: 'warn' };
   if (found === 'Identical') return { Icon: IconShieldCheck, severity: 'ok' };
   return found === 'Repaired' ? { Icon: IconTool, severity: 'info' } : APPEARANCES[run.outcome];
 }
@@ -112,7 +115,7 @@ function RunRow({ run, open }: { run: Run; open: (run: Run) => void }) {
       <span role="cell">{TRIGGERS[run.trigger]}</span>
       <span role="cell" className={classes.result} data-severity={severity}>
         <Icon size={15} stroke={2.2} aria-hidden />
-        <span>{run.outcome === 'failed' || foundWaiting(run) ? describeRun(run) : outcomeLabel(run)}</span>
+        <span>{resultText(run)}</span>
       </span>
       <span role="cell" title={describeRun(run)}>
         {changesText(run)}
@@ -123,6 +126,11 @@ function RunRow({ run, open }: { run: Run; open: (run: Run) => void }) {
       <span role="cell">{positionText(run)}</span>
     </div>
   );
+}
+
+function resultText(run: Run): string {
+  if (run.outcome === 'failed' || foundWaiting(run)) return describeRun(run);
+  return [outcomeLabel(run), ...describeMarks(run, FORMAT)].join('. ');
 }
 
 function changesText(run: Run): string {

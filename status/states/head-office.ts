@@ -1,7 +1,7 @@
 import { type FeedFaultCode, SET_ASIDE_REASONS } from '@tidemark/protocol/trouble';
 import { makeState, type Reading, type State } from '../reading.ts';
 import { isCurrent } from './freshness.ts';
-import { action, atStart, sentences } from './wording.ts';
+import { action, atStart, listOf, sentences } from './wording.ts';
 
 /**
  * States that head office must end: a fault of the feed, and tables that are set aside. Their words name no detail,
@@ -10,9 +10,6 @@ import { action, atStart, sentences } from './wording.ts';
 
 const TELL = 'Tell head office';
 const actions = { primary: action('check', 'Check again'), secondary: [action('copy-details')] };
-
-/** Number of tables that a headline names. */
-const NAMED = 3;
 
 /** The cause of each fault, for a person at a branch. `relay`: the relay's name. */
 const CAUSES: Record<FeedFaultCode, (relay: string) => string> = {
@@ -83,8 +80,8 @@ function setAsideHere(reading: Reading, count: number): State {
         ? `Table ${oldest.name} is set aside`
         : `${format.counted(count, 'table')} are set aside: ${listOf(
             tables.map(({ name }) => name),
+            format,
             count,
-            reading,
           )}`,
       detail: sentences(
         asOf,
@@ -128,11 +125,3 @@ function othersOf(reading: Reading, answeredAt: number | null, tables: string): 
 
 const moreElsewhere = (count: number, { format }: Reading): string =>
   `Head office does not send ${format.counted(count, 'more table', 'more tables')}`;
-
-/** Returns a list such as `orders, price, stock and 4 more`. */
-function listOf(names: readonly string[], count: number, { format }: Reading): string {
-  const shown = names.slice(0, NAMED);
-  const rest = count - shown.length;
-  const last = rest > 0 ? `${format.count(rest)} more` : shown.pop();
-  return shown.length === 0 ? (last ?? '') : `${shown.join(', ')} and ${last}`;
-}

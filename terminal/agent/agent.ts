@@ -169,7 +169,7 @@ class SyncAgent implements Agent {
         this.#replica = null;
         return this.#book.closeReplica();
       case 'began':
-        this.#record = new RunRecord(effect.run);
+        this.#record = new RunRecord(effect.run, this.#book.tables);
         return;
       case 'attempt-failed': {
         const { run, failure } = effect;
@@ -221,12 +221,14 @@ class SyncAgent implements Agent {
   }
 
   #toRun(run: RunState, outcome: Run['outcome'], fault: Run['fault']): Run {
-    const record = this.#record ?? new RunRecord(run);
+    const { tables } = this.#book;
+    const record = this.#record ?? new RunRecord(run, tables);
     const { cursor } = this.#runner.state;
     return record.toRun(run, outcome, fault, {
       now: Date.now(),
       to: cursor,
       left: this.#book.waiting?.changes ?? null,
+      tables,
     });
   }
 

@@ -4,6 +4,7 @@ import { deriveStatus } from '@tidemark/status/derive';
 import type { Facts } from '@tidemark/status/facts';
 import { FORMAT } from '@tidemark/status/format';
 import type { Status } from '@tidemark/status/status';
+import { describeMarks } from '@tidemark/status/table-marks';
 import { faultError } from './call.ts';
 
 /** Formats the lines that the commands print for people. The words for states come from `deriveStatus`. */
@@ -18,8 +19,11 @@ export function progressLine(facts: Facts): string | null {
   return [headline, detail, share].filter((part) => part !== '').join(' · ');
 }
 
-/** Describes a run in one sentence. */
-export function runLine(run: Run): string {
+/** Describes a run in one line, with the tables that were set aside in it or follow again. */
+export const runLine = (run: Run): string =>
+  [changesLine(run), ...describeMarks(run, FORMAT).map((text) => `${text}.`)].join(' ');
+
+function changesLine(run: Run): string {
   const position = run.to === null ? '' : ` Position ${FORMAT.count(run.to.seq)}.`;
   if (run.outcome === 'failed') return `Failed. ${run.fault ? faultError(run.fault).message : ''}`.trim();
   if (run.outcome === 'cancelled') return `Cancelled. Changes that were already saved are kept.${position}`;
@@ -62,12 +66,19 @@ export function verifyLines({ run, facts }: { run: Run; facts: Facts }): string[
 export function statusLines(derived: Status, facts: Facts): string[] {
   const { cursor, committedAt, tables, rows } = facts.replica;
   const dataAsOf = committedAt === null ? '—' : TimeText.encode(committedAt);
+  const [main = '', ...attention] = sentencesOf(derived);
   return [
-    `${derived.headline}. ${derived.detail}`,
+    main,
     `Position ${cursor === null ? '—' : cursor.seq}, data as of ${dataAsOf}, ${FORMAT.counted(tables, 'table')}, ${FORMAT.counted(rows, 'row')}`,
-    ...derived.attention.map(({ text }) => text),
+    ...attention,
   ];
 }
+
+/** Returns the status and its attention, each as sentences. */
+export const sentencesOf = ({ headline, detail, attention }: Status): string[] => [
+  `${headline}. ${detail}`,
+  ...attention.map(({ text }) => text),
+];
 
 /** Puts the time of day in UTC in front of a line: `10:42:05  …`. */
 export function timedLine(time: number, line: string): string {

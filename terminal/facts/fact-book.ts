@@ -34,6 +34,7 @@ export class FactBook {
   #lastRun: Run | null = null;
   #lastSuccess: Run | null = null;
   #replica: Omit<Facts['replica'], 'fault'> = EMPTY;
+  #tables: readonly TableCount[] = [];
   #clockSkewMs: number | null = null;
   #online: boolean | null = null;
   /** The run that waits for its next attempt, recorded as if it had ended now. */
@@ -47,6 +48,7 @@ export class FactBook {
 
   closeReplica(): void {
     this.#replica = EMPTY;
+    this.#tables = [];
     this.#lastRun = null;
     this.#lastSuccess = null;
     this.forgetRelay();
@@ -117,6 +119,11 @@ export class FactBook {
     return this.#lastRun;
   }
 
+  /** The tables of the replica after its last change. */
+  get tables(): readonly TableCount[] {
+    return this.#tables;
+  }
+
   get probe(): Facts['probe'] {
     return this.#probe;
   }
@@ -167,6 +174,7 @@ export class FactBook {
   }
 
   #setPosition({ cursor, committedAt, tables }: Pick<ReplicaSummary, 'cursor' | 'committedAt' | 'tables'>): void {
+    this.#tables = tables;
     this.#replica = {
       cursor,
       committedAt: toTime(committedAt),
