@@ -1,0 +1,39 @@
+import { createHash } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
+
+/**
+ * Counts requests without a valid key, so that a client that repeats one is asked to wait (`relay_busy`).
+ *
+ * The count is by client address and key. A client that repeats its key does not change what another client hears, even
+ * where a proxy or a shared line gives both the same address. The relay does not limit different keys of one address: a
+ * key has 256 random bits, so guessing is hopeless, and a refusal costs the same either way. The table is bounded; the
+ * counts that were not used for longest are dropped first.
+ */
+
+/** Requests with one bad key that one client may make in a minute. */
+export const BAD_KEYS_A_MINUTE = 120;
+const MINUTE_MS = 60_000;
+/** Largest number of counters. They take about 2 MB. */
+const COUNTERS = 10_000;
+
+export class BadKeys {
+  readonly #counts = new LRUCache<string, { count: number }>({ max: COUNTERS, ttl: MINUTE_MS });
+
+  /** Counts a request. Returns whether the client must wait. */
+  isRepeated(client: string, key: string | null): boolean {
+    const name = createHash('sha256')
+      .update(`${client}\0${key ?? ''}`)
+      .digest('base64')
+      .slice(0, 22);
+    const counter = this.#counts.get(name);
+    if (!counter) {
+      this.#counts.set(name, { count: 1 });
+      return false;
+    }
+    return ++counter.count > BAD_KEYS_A_MINUTE;
+  }
+
+  get size(): number {
+    return this.#counts.size;
+  }
+}
