@@ -340,7 +340,7 @@ describe('the log of refusals', () => {
   });
 });
 
-describe('a spoilt relay.tokens.json', () => {
+describe('an invalid relay.tokens.json', () => {
   const file = () => path.join(relay.folder, 'relay.tokens.json');
   const readyz = async () =>
     JSON.parse((await send('/readyz')).body) as { ready: boolean; warnings: { name: string; detail: string }[] };

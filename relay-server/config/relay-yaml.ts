@@ -21,7 +21,7 @@ const Listen = z
   });
 
 const PROXY = 'write an IP address or a network, such as 10.0.0.0/8';
-const Proxy = z.string(PROXY).refine((text) => {
+const ProxyAddress = z.string(PROXY).refine((text) => {
   const [address = '', bits, ...more] = text.split('/');
   const family = isIP(address);
   const isPrefix = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128));
@@ -128,10 +128,10 @@ export const RelayYaml = z.strictObject({
     'Address and port on which the relay accepts HTTP requests. The address is a host name or an IP address. Write an IPv6 address in brackets.',
   ),
   trustedProxies: z
-    .array(Proxy)
+    .array(ProxyAddress)
     .default(['127.0.0.0/8', '::1/128'])
     .describe(
-      'Addresses and networks of the reverse proxies in front of the relay. The relay takes the address of a client from the header X-Forwarded-For only if a request comes from one of them. It uses this address to count bad keys, and in its log.',
+      'Addresses and networks of the reverse proxies in front of the relay. The relay takes the address of a client from the header X-Forwarded-For only if one of them sent the request. It uses this address to count bad keys, and in its log.',
     ),
   metrics: Listen.optional().describe(
     'Address and port on which the relay serves `/metrics` without a key, and nothing else. Without this setting, metrics are served only at `listen`, and need the key of an administrator.',

@@ -11,7 +11,7 @@ import { LRUCache } from 'lru-cache';
  */
 
 /** Requests with one bad key that one client may make in a minute. */
-export const BAD_KEYS_A_MINUTE = 120;
+const BAD_KEYS_A_MINUTE = 120;
 const MINUTE_MS = 60_000;
 /** Largest number of counters. They take about 2 MB. */
 const COUNTERS = 10_000;

@@ -90,7 +90,7 @@ export class RefusalLog {
 }
 
 /** Returns a caller's text without keys and control characters, cut to `longest` characters. */
-export function printable(text: string, key: string | null, longest = LONGEST_TEXT): string {
+function printable(text: string, key: string | null, longest = LONGEST_TEXT): string {
   const masked = (key === null || key.length < 4 ? text : text.replaceAll(key, '…')).replace(/tm_[\w-]{16,}/g, 'tm_…');
   const cut = masked.length > longest ? `${masked.slice(0, longest)}…` : masked;
   return cut.replace(/[^\x20-\x7e\n…]/g, (c) => `\\u${(c.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`);

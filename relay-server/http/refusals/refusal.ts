@@ -5,7 +5,7 @@ import { mayRefuse } from '@tidemark/protocol/refusals';
 /**
  * Turns whatever a handler threw into the error that the caller receives.
  *
- * Order: name what the caller did wrong (a malformed address, a body that broke off), then replace every code that the
+ * Order: name the mistake of the caller (a malformed address, a body that broke off), then replace every code that the
  * caller's role may not receive by `relay_failed` (rule S14). The relay's own fault therefore never reads as a fault of
  * the caller. No param leaves the relay longer than {@link LONGEST_PARAM}.
  */
