@@ -44,7 +44,7 @@ const hash = () => createHash('sha256').update(JSON.stringify(wire())).digest('h
  * The hash of each version's wire. Update the hash for a new optional field that receivers may ignore, and for a new
  * error code that V4 permits. Any other change requires a new version.
  */
-const RELEASED: Record<number, string> = { 1: '42473347cbeb0595697733fa399e2a67d5446eb40eecf803e16dd6665e96e2d6' };
+const RELEASED: Record<number, string> = { 1: 'a97140fd3b0eae148dc476ae5dc01261575f191da3fc39e7922ec5c0a54d5706' };
 
 test('V2: the pinned wire contains every body, query, line and trailer', () => {
   const names = wire().schemas.map(([name]) => name);

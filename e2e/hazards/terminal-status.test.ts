@@ -59,6 +59,16 @@ async function report(fault: { code: string } | null): Promise<void> {
 const current = (msAgo = 0, last = 1) =>
   relay.send(batchOf([['h', position(last), new Date().toISOString(), true]]), performance.now() - msAgo);
 
+function runsInFile(): unknown[] {
+  const db = new Database(database(), { readonly: true });
+  try {
+    const runs = db.prepare('SELECT run FROM tidemark_run').pluck().all() as string[];
+    return runs.map((run) => JSON.parse(run) as unknown);
+  } finally {
+    db.close();
+  }
+}
+
 const codeInFile = () => (sql('SELECT code FROM tidemark_status') as { code: string }).code;
 
 test('set-aside: pull and status name the table, and end with exit code 3', async () => {
@@ -80,6 +90,9 @@ test('set-aside: pull and status name the table, and end with exit code 3', asyn
   expect(JSON.parse(json.stdout)).toMatchObject({
     facts: { replica: { setAside: { count: 1, tables: [{ name: 'item', reason: 'row_too_large' }] } } },
   });
+  expect(runsInFile()).toContainEqual(
+    expect.objectContaining({ setAside: [{ name: 'item', reason: 'row_too_large' }] }),
+  );
   expect(sql('SELECT tables_set_aside FROM tidemark_status')).toEqual({ tables_set_aside: 1 });
   expect(sql('SELECT * FROM tidemark_table_status')).toEqual({
     ...{ name: 'item', rows: 3, set_aside: 1, reason: 'row_too_large', as_of: AS_OF },
@@ -88,6 +101,7 @@ test('set-aside: pull and status name the table, and end with exit code 3', asyn
   await follow();
   expect(await run('terminal', args('pull'))).toMatchObject({ code: 0 });
   expect(sql('SELECT tables_set_aside FROM tidemark_status')).toEqual({ tables_set_aside: 0 });
+  expect(runsInFile()).toContainEqual(expect.objectContaining({ followed: ['item'] }));
   expect(sql('SELECT set_aside, reason FROM tidemark_table_status')).toEqual({ set_aside: 0, reason: null });
 });
 
@@ -109,6 +123,13 @@ test('feed-fault: pull, verify, recopy and status name the fault in words, and e
     expect(ended.stdout).not.toContain('secret');
   }
   expect(codeInFile()).toBe('feed-fault');
+  const json = await run('terminal', [...args('status'), '--json']);
+  expect(JSON.parse(json.stdout)).toMatchObject({
+    status: { code: 'feed-fault' },
+    facts: { probe: { status: { feed: { connected: false, fault: { code: 'source_lost' } } } } },
+  });
+  const pulled = await run('terminal', [...args('pull'), '--json']);
+  expect([pulled.code, JSON.parse(pulled.stdout)]).toMatchObject([3, { status: { code: 'feed-fault' } }]);
   await report(null);
   await current();
   const after = await run('terminal', args('pull'));

@@ -11,6 +11,12 @@ import type { PullPlan, State } from '../machine/state.ts';
 import type { RunRecord } from '../run/run-record.ts';
 import { phaseOf, replicaFaultOf, retryOf } from './phase.ts';
 
+/**
+ * The source lag from which the relay counts as behind, ms. Tests set a shorter one, because a fault of five minutes
+ * would make a test too long.
+ */
+const SOURCE_LAG_WARN_MS = Number(process.env.TIDEMARK_SOURCE_LAG_WARN_MS ?? DEFAULT_THRESHOLDS.sourceLagWarnMs);
+
 /** Number of status answers to keep for the trend. */
 const MAX_TREND = 10;
 
@@ -163,7 +169,7 @@ export class FactBook {
       retry: retryOf(state),
       schedule: { everyMs: state.policy.everyMs, nextAt: state.paused === null ? state.nextAt : null },
       clockSkewMs: this.#clockSkewMs,
-      thresholds: DEFAULT_THRESHOLDS,
+      thresholds: { ...DEFAULT_THRESHOLDS, sourceLagWarnMs: SOURCE_LAG_WARN_MS },
     };
   }
 
