@@ -9,7 +9,7 @@ import { Tokens } from '@tidemark/relay-server/tokens/tokens';
 import { TestRelay } from '@tidemark/testing/test-relay';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
-/** Refusals of the relay: who is told what, what the log holds, and that no request of a caller is `internal`. */
+/** Refusals of the relay: the codes that each caller receives, the bounds of the log, and requests that were `internal`. */
 
 let relay: TestRelay;
 beforeEach(async () => {

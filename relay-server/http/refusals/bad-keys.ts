@@ -4,10 +4,10 @@ import { LRUCache } from 'lru-cache';
 /**
  * Counts requests without a valid key, so that a client that repeats one is asked to wait (`relay_busy`).
  *
- * The count is by client address and key. A client that repeats its key does not change what another client hears, even
- * where a proxy or a shared line gives both the same address. The relay does not limit different keys of one address: a
- * key has 256 random bits, so guessing is hopeless, and a refusal costs the same either way. The table is bounded; the
- * counts that were not used for longest are dropped first.
+ * Each count belongs to a client address and a key. A client that repeats its key does not change the answers to other
+ * clients, even where a proxy or a shared line gives both the same address. Different keys of one address have no limit:
+ * a key has 256 random bits, so guessing is hopeless, and every refusal costs the same. The table has a bound, and drops
+ * the counts that were idle for longest.
  */
 
 /** Requests with one bad key that one client may make in a minute. */
