@@ -19,10 +19,11 @@ import {
 } from '../../source.ts';
 import { type PostgresTable, type PostgresVersion, readFingerprint } from './catalog.ts';
 import { type Connection, connect } from './connection.ts';
+import { describeTables } from './described-tables.ts';
 import { isSameVersion, isWorthWriting, readKnown, writeKnown } from './known-tables.ts';
 import { logEnd } from './log-end.ts';
 import { toPosition } from './lsn.ts';
-import { checkMaster, identify } from './prerequisites.ts';
+import { identify } from './prerequisites.ts';
 import { PUBLISHES_GENERATED, publish, publishes, readPublication } from './publication.ts';
 import { RowDecoder } from './row-decoder.ts';
 import { createSlot, dropSlot, noSlotLeft, type Slot, slotObstacle, slotReleased } from './slot.ts';
@@ -71,9 +72,9 @@ export class PostgresSource implements Source {
   }
 
   async describe(wanted: WantedTables): Promise<DescribedTables> {
-    const { version, tables, leftOut } = await checkMaster(this.#client, wanted, this.#name);
+    const { version, ...described } = await describeTables(this.#client, wanted, this.#name);
     this.#serverVersion = version;
-    return { tables, leftOut };
+    return described;
   }
 
   publish(tables: readonly PostgresTable[]): Promise<number[]> {
@@ -166,7 +167,7 @@ export class PostgresSource implements Source {
       return {
         position: toPosition(slot.start - 1n),
         takenAt: (await logEnd(copy)).at,
-        describe: (wanted: WantedTables) => checkMaster(copy.client, wanted, this.#name),
+        describe: (wanted: WantedTables) => describeTables(copy.client, wanted, this.#name),
         readRows: (table: PostgresTable, flow: Flow, onRow: (json: string) => void) =>
           copyRows(copy.client, table, flow, onRow),
         alteredSince: (tables: readonly PostgresTable[]) =>
