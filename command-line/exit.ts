@@ -5,8 +5,11 @@ import { asTidemarkError, ERRORS, TidemarkError, toProblem } from '@tidemark/pro
  * it, so a script can treat them in the same way.
  */
 
-/** Exit codes: 0 done, 1 failed, 2 wrong usage, 78 invalid configuration (EX_CONFIG of sysexits.h). */
-export type ExitCode = 0 | 1 | 2 | 78;
+/**
+ * Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but the data falls short of head office's, 78 invalid configuration
+ * (EX_CONFIG of sysexits.h).
+ */
+export type ExitCode = 0 | 1 | 2 | 3 | 78;
 
 /**
  * The exit code and the message of a command. `line`: the text for stderr. Null when there is no message, as after

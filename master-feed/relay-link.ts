@@ -7,6 +7,7 @@ import { PATHS } from '@tidemark/protocol/paths';
 import { parseRetryAfter } from '@tidemark/protocol/retry-wait';
 import axios, { type AxiosInstance, type AxiosResponse } from 'axios';
 import type { z } from 'zod';
+import type { SendBatch } from './batching/outbox.ts';
 
 /**
  * Time limit for the relay's answer, in ms. A batch may end a large base copy, which the relay compares and syncs to
@@ -55,16 +56,23 @@ export class RelayLink {
     return this.#parse(SessionAnswer, await this.#post(PATHS.session(this.#feed), body, {}));
   }
 
-  /** Returns a function that sends the batches of one session, numbered from 1. */
-  sender(session: string): (batch: Buffer) => Promise<BatchAnswer> {
+  /**
+   * Returns a function that sends the batches of one session, numbered from 1. Call it as soon as the session is
+   * answered: the relay dates heartbeats by its previous answer (S12).
+   */
+  sender(session: string): SendBatch {
     let number = 0;
-    return async (batch) => {
+    let answeredAtMs = performance.now();
+    return async (batch, sampledAtMs = null) => {
       const headers = {
         [HEADERS.session]: session,
         [HEADERS.batch]: String(++number),
         'content-type': 'application/x-ndjson',
+        ...(sampledAtMs === null ? {} : { [HEADERS.sampled]: String(Math.floor(sampledAtMs - answeredAtMs)) }),
       };
-      return this.#parse(BatchAnswer, await this.#post(PATHS.batches(this.#feed), batch, headers));
+      const answer = this.#parse(BatchAnswer, await this.#post(PATHS.batches(this.#feed), batch, headers));
+      answeredAtMs = performance.now();
+      return answer;
     };
   }
 

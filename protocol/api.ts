@@ -28,6 +28,11 @@ export const HEADERS = {
   session: 'tidemark-session',
   /** Number of a batch in its session, from 1. When a number is repeated, the relay repeats its first answer. */
   batch: 'tidemark-batch',
+  /**
+   * When the feed read the end of the master's log to which the newest current heartbeat of the batch refers: ms after
+   * the feed received the relay's previous answer in this session, by the feed's clock. Negative: before that answer.
+   */
+  sampled: 'tidemark-sampled',
   /** Version of the terminal, shown in the fleet list. */
   terminal: 'tidemark-terminal',
   /**

@@ -3,6 +3,7 @@ import { SnapshotReason } from './api.ts';
 import { Cursor } from './cursor.ts';
 import { Fault } from './fault.ts';
 import { Time, type TimeSchema, TimeText } from './time.ts';
+import { SetAside } from './trouble.ts';
 
 /**
  * A finished run of the sync engine, in the form that its history, the app and `--json` use. A run is one pull, check
@@ -80,6 +81,10 @@ export const runOf = <T extends TimeSchema>(time: T) =>
     compared: z.object({ rows: z.int().nonnegative(), tables: z.int().nonnegative() }).optional(),
     /** Tables in which a comparison found differences. */
     differences: z.array(Difference).optional(),
+    /** Tables that were set aside in this run, with the reason (F17). */
+    setAside: z.array(z.object({ name: z.string(), reason: SetAside.shape.reason })).optional(),
+    /** Tables that follow the master again since this run. */
+    followed: z.array(z.string()).optional(),
     /** Number of changes that were still waiting at the end. Null: unknown. */
     left: z.int().nonnegative().nullable(),
     /** Number of attempts that failed before this outcome. */

@@ -2,10 +2,10 @@ import { type Run, RunJson } from '@tidemark/protocol/run';
 import { TimeText } from '@tidemark/protocol/time';
 import { INTEGER, query, row, UNKNOWN, value } from '@tidemark/table-store/query';
 import { prepared, type Reader, type Writer } from '@tidemark/table-store/sqlite';
+import { type StatusRow, saveStatusRow } from './status-row.ts';
 
 /**
- * The terminal's history in its replica: past runs, lag samples, and the row of `tidemark_status`, from which reports
- * on the PC read how old the data is.
+ * The terminal's history in its replica: past runs, lag samples, and its status.
  *
  * Recording new runs and samples deletes old ones. Rows that another program damaged are skipped: a history must never
  * keep a terminal from pulling.
@@ -25,16 +25,6 @@ export interface LagSample {
   lagMs: number | null;
   /** Age of the data at the relay, ms. */
   sourceLagMs: number | null;
-}
-
-/** The columns of `tidemark_status` other than the cursor's. Stored times are ISO 8601. */
-export interface StatusRow {
-  checkedAt: number | null;
-  syncedAt: number | null;
-  headSeq: number | null;
-  waiting: number | null;
-  code: string;
-  headline: string;
 }
 
 /** Whether a run reached its target. A check never counts, because it brings no data. */
@@ -65,8 +55,6 @@ function parseRun(stored: unknown): Run | null {
   const run = RunJson.safeParse(json);
   return run.success ? run.data : null;
 }
-
-const textOrNull = (time: number | null): string | null => (time === null ? null : TimeText.encode(time));
 
 /** Returns a stored number. Any other value is damaged and counts as unknown. */
 const numberOrNull = (stored: unknown) => (typeof stored === 'number' ? stored : null);
@@ -128,15 +116,8 @@ export class History {
     }));
   }
 
-  /** Writes the row of `tidemark_status`, with the cursor from `tidemark_meta`. */
+  /** Writes the columns of `tidemark_status` that describe the terminal. */
   setStatus(status: StatusRow): void {
-    prepared(
-      this.#db,
-      `INSERT INTO tidemark_status (one, feed, epoch, seq, committed_at, checked_at, synced_at, head_seq, waiting, code, headline)
-         SELECT 1, feed, epoch, seq, committed_at, @checkedAt, @syncedAt, @headSeq, @waiting, @code, @headline FROM tidemark_meta WHERE true
-         ON CONFLICT (one) DO UPDATE SET epoch = excluded.epoch, seq = excluded.seq, committed_at = excluded.committed_at,
-           checked_at = excluded.checked_at, synced_at = excluded.synced_at, head_seq = excluded.head_seq,
-           waiting = excluded.waiting, code = excluded.code, headline = excluded.headline`,
-    ).run({ ...status, checkedAt: textOrNull(status.checkedAt), syncedAt: textOrNull(status.syncedAt) });
+    saveStatusRow(this.#db, status);
   }
 }

@@ -1,36 +1,26 @@
 import { renameSync, rmSync, statfsSync, statSync } from 'node:fs';
 import path from 'node:path';
-import type { Cursor } from '@tidemark/protocol/cursor';
-import { diskFullError, type ErrorCode, TidemarkError } from '@tidemark/protocol/errors';
+import { diskFullError, TidemarkError } from '@tidemark/protocol/errors';
 import type { TableSchema } from '@tidemark/protocol/schema';
 import { inspectTable } from '@tidemark/table-store/existing-table';
-import { checkFormat, ensureFormat } from '@tidemark/table-store/format';
-import { exists, INTEGER, query, row, TEXT, UNKNOWN, value } from '@tidemark/table-store/query';
-import { guard, ident, openReader, openWriter, transaction, type Writer } from '@tidemark/table-store/sqlite';
-import { requireStoredSchema, storedForm } from '@tidemark/table-store/stored-schema';
+import { ensureFormat } from '@tidemark/table-store/format';
+import { exists, query, TEXT, value } from '@tidemark/table-store/query';
+import { guard, ident, openWriter, transaction, type Writer } from '@tidemark/table-store/sqlite';
+import { storedForm } from '@tidemark/table-store/stored-schema';
 import { createTableSql, ensureIndexes } from '@tidemark/table-store/table-ddl';
 import { listedTables, saveTableList } from '@tidemark/table-store/table-list';
 import { restoreObjects, type ThirdPartyObject, thirdPartyObjects } from '@tidemark/table-store/third-party-objects';
+import type { CheckedSnapshot } from './checked-snapshot.ts';
+import { saveDataColumns } from './status-row.ts';
 
 /**
  * Replaces a replica's tables and cursor with those of a downloaded snapshot, in one step.
- *
- * Order: check the snapshot's pages, format, feed and cursor, then install it. The hash of a download proves only that
- * the relay sent these bytes. The check finds a file that was damaged at the relay. It reads the file once (0.6 to 0.8
- * s for 860 MB in the page cache) and blocks this thread. Readers of the replica do not wait, because they do not have
- * the snapshot open.
  *
  * If the replica has no tables, the snapshot's file becomes the replica: the replica's history is copied into the file,
  * which is then renamed. Any other replica receives the rows in one transaction, so that objects of other programs
  * survive and readers see the old data until the new data is complete. See
  * docs/decisions/2026-11-23-install-first-snapshot-by-rename.md.
  */
-
-/** The feed and the cursor that the snapshot must have, from its manifest. */
-export interface SnapshotName {
-  feed: string;
-  cursor: Cursor;
-}
 
 export interface Installed {
   /** The connection to use from now on. */
@@ -39,67 +29,29 @@ export interface Installed {
   dropped: string[];
 }
 
-interface SnapshotTable {
-  id: number;
-  schema: TableSchema;
-  rows: number;
-}
-
-const META = row({ feed: TEXT, epoch: TEXT, seq: INTEGER });
-const STORED_TABLE = row({ id: INTEGER, name: TEXT, schema: UNKNOWN, rows: INTEGER });
-
 /** Tables that a replica keeps when a snapshot's file replaces its file. */
 const HISTORY = ['tidemark_run', 'tidemark_sample'] as const;
+
+/** Columns of `tidemark_status` that a new copy does not change. */
+const KEPT_STATUS = 'one, feed, checked_at, synced_at, head_seq, waiting, code, headline';
+
+const setAsideIn = (tables: CheckedSnapshot['tables']): number =>
+  tables.filter(({ schema }) => schema.setAside !== undefined).length;
 
 /** Number of bytes that must stay free on the disk while rows are copied. */
 const SPARE_BYTES = 16 * 1024 * 1024;
 
-/**
- * Installs a snapshot. Throws `snapshot_corrupt` when the feed or the cursor is not the expected one, `name_clash`,
- * `disk_full`, `db_*`.
- */
-export function installSnapshot(db: Writer, snapshot: string, name: SnapshotName): Installed {
-  const tables = readTables(snapshot, name);
+/** Installs a snapshot. Throws `name_clash`, `disk_full`, `db_*`. */
+export function installSnapshot(db: Writer, snapshot: CheckedSnapshot): Installed {
   const hasTables = exists(
     db,
     "SELECT 1 FROM sqlite_schema WHERE name NOT LIKE 'tidemark\\_%' ESCAPE '\\' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'",
   );
-  return hasTables ? takeRows(db, snapshot, tables) : { db: takeFile(db, snapshot, name.feed), dropped: [] };
-}
-
-/** Error codes to keep when a snapshot cannot be read. Any other error means that the snapshot is damaged. */
-const KEPT_CODES = new Set<ErrorCode>(['snapshot_corrupt', 'db_newer_version', 'disk_full']);
-
-/** Checks a snapshot and reads its tables. */
-function readTables(snapshot: string, name: SnapshotName): SnapshotTable[] {
-  try {
-    const reader = openReader(snapshot);
-    try {
-      const checked: unknown = reader.pragma('quick_check(1)', { simple: true });
-      if (checked !== 'ok') throw new TidemarkError('snapshot_corrupt', {}, new Error(String(checked)));
-      const meta = query(reader, 'SELECT feed, epoch, seq FROM tidemark_meta', META).one();
-      if (
-        checkFormat(reader) === null ||
-        meta.feed !== name.feed ||
-        meta.epoch !== name.cursor.epoch ||
-        meta.seq !== name.cursor.seq
-      ) {
-        throw new TidemarkError('snapshot_corrupt');
-      }
-      return query(reader, 'SELECT id, name, schema, rows FROM tidemark_table', STORED_TABLE)
-        .all()
-        .map(({ id, name, schema, rows }) => ({ id, rows, schema: requireStoredSchema(reader, schema, name) }));
-    } finally {
-      reader.close();
-    }
-  } catch (error) {
-    if (error instanceof TidemarkError && KEPT_CODES.has(error.code)) throw error;
-    throw new TidemarkError('snapshot_corrupt', {}, error);
-  }
+  return hasTables ? takeRows(db, snapshot) : { db: takeFile(db, snapshot), dropped: [] };
 }
 
 /** Renames the snapshot's file to the replica's name. */
-function takeFile(db: Writer, snapshot: string, feed: string): Writer {
+function takeFile(db: Writer, { file: snapshot, name: { feed }, tables }: CheckedSnapshot): Writer {
   const file = db.name;
   const options = { synchronous: 'normal' } as const;
   const fresh = openWriter(snapshot, options);
@@ -107,7 +59,13 @@ function takeFile(db: Writer, snapshot: string, feed: string): Writer {
     // A relay of an older version may write an older format.
     ensureFormat(fresh, feed);
     fresh.prepare('ATTACH ? AS old').run(file);
-    for (const table of HISTORY) fresh.exec(`INSERT OR IGNORE INTO main.${table} SELECT * FROM old.${table}`);
+    transaction(fresh, () => {
+      for (const table of HISTORY) fresh.exec(`INSERT OR IGNORE INTO main.${table} SELECT * FROM old.${table}`);
+      fresh.exec(
+        `INSERT OR REPLACE INTO main.tidemark_status (${KEPT_STATUS}) SELECT ${KEPT_STATUS} FROM old.tidemark_status`,
+      );
+      saveDataColumns(fresh, setAsideIn(tables));
+    });
     fresh.exec('DETACH old');
     fresh.pragma('wal_checkpoint(TRUNCATE)');
   } finally {
@@ -122,7 +80,7 @@ function takeFile(db: Writer, snapshot: string, feed: string): Writer {
 }
 
 /** Copies the snapshot's rows into the replica's file. */
-function takeRows(db: Writer, snapshot: string, tables: SnapshotTable[]): Installed {
+function takeRows(db: Writer, { file: snapshot, tables }: CheckedSnapshot): Installed {
   requireSpace(db, snapshot);
   db.prepare('ATTACH ? AS fresh').run(snapshot);
   try {
@@ -136,6 +94,7 @@ function takeRows(db: Writer, snapshot: string, tables: SnapshotTable[]): Instal
       db.exec(`UPDATE main.tidemark_meta SET part = 0, squashed = NULL,
         (epoch, seq, committed_at, scopes) = (SELECT epoch, seq, committed_at, scopes FROM fresh.tidemark_meta)`);
       saveTableList(db);
+      saveDataColumns(db, setAsideIn(tables));
       return restoreObjects(db, thirdParty);
     });
     return { db, dropped };
@@ -155,7 +114,7 @@ function requireSpace(db: Writer, snapshot: string): void {
  * Drops the feed's tables, even altered ones, and tables whose row another program removed from our list. Returns the
  * objects of other programs on these tables.
  */
-function dropFeedTables(db: Writer, fresh: { schema: TableSchema }[]): ThirdPartyObject[] {
+function dropFeedTables(db: Writer, fresh: readonly { schema: TableSchema }[]): ThirdPartyObject[] {
   const known = query(db, "SELECT name FROM main.tidemark_table WHERE typeof(name) = 'text'", value(TEXT)).all();
   // A table that matches one of the new schemas is ours, even when neither list names it.
   const unlisted = fresh.map(({ schema }) => schema).filter((schema) => inspectTable(db, schema) === 'matches');

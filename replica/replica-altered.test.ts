@@ -7,6 +7,7 @@ import { EPOCH, rowsOf, schemaOf, sorted, TestMirror } from '@tidemark/testing/t
 import Database from 'better-sqlite3';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { CheckedSnapshot } from './checked-snapshot.ts';
 import { verifyPage } from './pages/page-reader.ts';
 import { Replica } from './replica.ts';
 import { readReplicaSummary } from './replica-summary.ts';
@@ -61,7 +62,7 @@ afterEach(end);
 
 function install(): string[] {
   const { file: snapshot, name } = mirror.snapshot();
-  return replica.installSnapshot(snapshot, name).dropped;
+  return replica.installSnapshot(CheckedSnapshot.check(snapshot, name)).dropped;
 }
 
 /** Runs SQL as another program. */
@@ -386,7 +387,7 @@ describe('our own tables', () => {
     expect(readReplicaSummary(file, 'shop')).toMatchObject({ cursor: { epoch: EPOCH, seq: 2 }, scopes: 'all' });
     replica = Replica.open(file, 'shop');
     expect(replica.cursorState().cursor).toEqual({ epoch: EPOCH, seq: 2 });
-    expect(inFile((db) => db.pragma('user_version', { simple: true }))).toBe(2);
+    expect(inFile((db) => db.pragma('user_version', { simple: true }))).toBe(3);
     change(1);
     pull();
     expect(here()).toEqual(there());

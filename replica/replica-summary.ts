@@ -1,8 +1,11 @@
 import type { Run } from '@tidemark/protocol/run';
+import type { TableSchema } from '@tidemark/protocol/schema';
+import type { SetAside } from '@tidemark/protocol/trouble';
 import { type CursorState, NO_DATA, readCursorState } from '@tidemark/table-store/cursor-state';
 import { isReadable, requireFeed } from '@tidemark/table-store/format';
-import { INTEGER, query, row, TEXT } from '@tidemark/table-store/query';
+import { INTEGER, query, row, TEXT, UNKNOWN } from '@tidemark/table-store/query';
 import { guard, openReader } from '@tidemark/table-store/sqlite';
+import { readStoredSchema } from '@tidemark/table-store/stored-schema';
 import { lastRuns } from './history.ts';
 
 /**
@@ -15,6 +18,8 @@ import { lastRuns } from './history.ts';
 export interface TableCount {
   name: string;
   rows: number;
+  /** Why the table does not follow the master, and as of when (F17). Absent: it follows. */
+  setAside?: SetAside;
 }
 
 export interface ReplicaSummary extends CursorState {
@@ -24,7 +29,13 @@ export interface ReplicaSummary extends CursorState {
   lastSuccess: Run | null;
 }
 
-const TABLE_COUNT = row({ name: TEXT, rows: INTEGER });
+const TABLE_COUNT = row({ name: TEXT, rows: INTEGER, marked: UNKNOWN });
+
+export const tableCount = (name: string, rows: number, schema: TableSchema | null): TableCount => ({
+  name,
+  rows,
+  ...(schema?.setAside && { setAside: schema.setAside }),
+});
 
 /**
  * Reads the summary of a feed's replica, even while its writer works. If another program damaged our own tables, the
@@ -42,9 +53,12 @@ export function readReplicaSummary(file: string, feed: string): ReplicaSummary {
       if (!readable) return { ...NO_DATA, tables: [], ...runs };
       const tables = query(
         db,
-        "SELECT name, rows FROM tidemark_table WHERE typeof(name) = 'text' AND typeof(rows) = 'integer' AND rows >= 0 ORDER BY name",
+        // Parsing the schemas of hundreds of tables would be slow, and most have no mark.
+        `SELECT name, rows, CASE WHEN instr(schema, '"setAside":') > 0 THEN schema END AS marked FROM tidemark_table WHERE typeof(name) = 'text' AND typeof(rows) = 'integer' AND rows >= 0 ORDER BY name`,
         TABLE_COUNT,
-      ).all();
+      )
+        .all()
+        .map(({ name, rows, marked }) => tableCount(name, rows, readStoredSchema(marked, name)));
       return { ...readCursorState(db), tables, ...runs };
     });
   } finally {

@@ -6,15 +6,16 @@ import { type AlteredTable, type Counts, FeedTables } from '@tidemark/table-stor
 import { ensureFormat } from '@tidemark/table-store/format';
 import { guard, openWriter, transaction, type Writer } from '@tidemark/table-store/sqlite';
 import { isRejection } from '@tidemark/table-store/third-party-objects';
+import type { CheckedSnapshot } from './checked-snapshot.ts';
 import { linkTarget } from './files/link-target.ts';
 import { WriterLock } from './files/writer-lock.ts';
 import { History, lastRuns } from './history.ts';
-import { installSnapshot, type SnapshotName } from './install-snapshot.ts';
+import { installSnapshot } from './install-snapshot.ts';
 import { expectPage, type VerifiedPage } from './pages/page-reader.ts';
 import { type AppliedPage, applyPageInTransaction } from './pages/page-transaction.ts';
 import { Spool } from './pages/spool.ts';
 import { type CompareTarget, Repair } from './repair/repair.ts';
-import type { ReplicaSummary, TableCount } from './replica-summary.ts';
+import { type ReplicaSummary, type TableCount, tableCount } from './replica-summary.ts';
 import { hasSnapshotFile, removeSnapshotFile, snapshotFileOf } from './snapshot-file.ts';
 
 /**
@@ -95,11 +96,11 @@ export class Replica {
     return new Spool(this.#db);
   }
 
-  /** Returns the tables by name, with their exact row counts. */
+  /** Returns the tables by name, with their exact row counts and marks. */
   tables(): TableCount[] {
     if (this.#countsBefore) return this.#countsBefore;
     this.#checkOwnTables();
-    return this.#tables.list().map(({ schema, rows }) => ({ name: schema.name, rows }));
+    return this.#tables.list().map(({ schema, rows }) => tableCount(schema.name, rows, schema));
   }
 
   /** Returns the same facts as `readReplicaSummary`. */
@@ -155,16 +156,16 @@ export class Replica {
    * Installs a downloaded snapshot: all tables and the cursor in one step. Until then readers see the old data.
    * Replaces the feed's tables even if another program altered them. Deletes the snapshot's file, even when it throws.
    * Returns the names of third-party indexes and triggers that were dropped because the new tables do not allow them.
-   * Throws `snapshot_corrupt`, `name_clash`, `disk_full`, `db_*`.
+   * Throws `snapshot_corrupt` for a snapshot of another feed, `name_clash`, `disk_full`, `db_*`.
    */
-  installSnapshot(snapshotFile: string, name: SnapshotName): { dropped: string[] } {
+  installSnapshot(snapshot: CheckedSnapshot): { dropped: string[] } {
     let dropped: string[] = [];
     try {
-      if (name.feed !== this.feed) throw new TidemarkError('snapshot_corrupt');
+      if (snapshot.name.feed !== this.feed) throw new TidemarkError('snapshot_corrupt');
       this.#checkOwnTables();
-      ({ db: this.#db, dropped } = installSnapshot(this.#db, snapshotFile, name));
+      ({ db: this.#db, dropped } = installSnapshot(this.#db, snapshot));
     } finally {
-      removeSnapshotFile(snapshotFile);
+      removeSnapshotFile(snapshot.file);
       this.#tables = new FeedTables(this.#db);
       this.#history = new History(this.#db);
       this.#checkedVersion = this.#db.pragma('data_version', { simple: true });

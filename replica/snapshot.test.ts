@@ -4,6 +4,7 @@ import { openReader } from '@tidemark/table-store/sqlite';
 import { temporaryFolder } from '@tidemark/testing/temporary-folder';
 import { EPOCH, rowsOf, schemaOf, sorted, TestMirror } from '@tidemark/testing/test-mirror';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { CheckedSnapshot } from './checked-snapshot.ts';
 import { Replica } from './replica.ts';
 
 let folder: string;
@@ -78,9 +79,9 @@ test.each(['file', 'rows'])(
     try {
       if (taken === 'rows') {
         const first = mirror.snapshot();
-        replica.installSnapshot(first.file, first.name);
+        replica.installSnapshot(CheckedSnapshot.check(first.file, first.name));
       }
-      replica.installSnapshot(file, name);
+      replica.installSnapshot(CheckedSnapshot.check(file, name));
       expect(replica.cursorState()).toMatchObject({ cursor: { epoch: EPOCH, seq: 2 }, scopes: 'north7' });
       expect(replica.alteredTables()).toEqual([]);
       expect(replica.tables()).toEqual([

@@ -1,3 +1,4 @@
+import type { RelayStatus } from '@tidemark/protocol/api';
 import { Epoch, seq } from '@tidemark/protocol/cursor';
 import { at, EPOCH, failedRun, probe, RUN } from '@tidemark/testing/facts';
 import {
@@ -24,6 +25,12 @@ const cheaper: Partial<Facts> = {
     plan: { by: 'snapshot', scopes: 'all', reason: 'cheaper', rows: 200_000, tables: 6, bytes: 21_000_000 },
   }),
 };
+
+/** Facts in which the relay's last answer describes the feed in this way. */
+const feed = (change: Partial<RelayStatus['feed']>): Partial<Facts> => ({
+  probe: probe({ feed: { connected: true, heardAt: at(60_500), lagMs: 40, ...change } }),
+});
+const setAside = { count: 1, tables: [{ name: 'orders', reason: 'no_key' as const, asOf: at(HOUR) }] };
 
 const CASES: Case[] = [
   {
@@ -199,7 +206,7 @@ const CASES: Case[] = [
       }),
     },
     headline: 'This PC matches HQ-1, but HQ-1 is 12 min behind Central database',
-    detail: 'Newer data exists at head office and is not available yet',
+    detail: 'Newer data may exist at head office and is not available yet',
     short: 'Sync server 12 min behind',
     primary: 'check',
   },
@@ -213,7 +220,7 @@ const CASES: Case[] = [
       }),
     },
     headline: 'This PC matches HQ-1, but HQ-1 is 12 min behind Central database',
-    detail: 'Newer data exists at head office and is not available yet',
+    detail: 'Newer data may exist at head office and is not available yet',
     short: 'Sync server 12 min behind',
     primary: 'check',
   },
@@ -225,7 +232,7 @@ const CASES: Case[] = [
       probe: probe({ feed: { connected: false, heardAt: null, lagMs: null } }),
     },
     headline: 'This PC matches HQ-1, but HQ-1 has no contact with Central database',
-    detail: 'Newer data exists at head office and is not available yet',
+    detail: 'Newer data may exist at head office and is not available yet',
     short: 'No contact with head office',
     primary: 'check',
   },
@@ -355,6 +362,10 @@ describe('the conditions of up-to-date', () => {
         }),
       },
     ],
+    ['the relay does not hear from the feed', feed({ connected: false })],
+    ['the feed reports a fault', feed({ fault: { code: 'source_lost', since: at(60_000) } })],
+    ['a table is in trouble at head office', feed({ troubled: 1 })],
+    ['a table is set aside here', { replica: replica({ setAside }) }],
     ['an attempt failed since', failing('internal', { detail: 'x' })],
     ['a retry is due', { retry: { attempt: 1, nextAt: at(-1000) } }],
     ['changes wait, whatever the head says', { waiting: { transactions: 1, changes: 1, bytes: 10, oldestAt: null } }],
@@ -395,20 +406,23 @@ describe('the conditions of up-to-date', () => {
 
 describe('feed silence', () => {
   const silent = (msAgo: number, connected: boolean) =>
-    status({ probe: probe({ now: at(0), feed: { connected, heardAt: at(msAgo), lagMs: 1000 } }, 0) });
+    status({ probe: probe({ now: at(0), feed: { connected, heardAt: at(msAgo), lagMs: msAgo + 1000 } }, 0) });
 
-  test('shows data as of the last contact, with a warning, before the relay counts as behind', () => {
-    const shown = silent(3 * 60_000, false);
-    expect(shown).toMatchObject({
-      ...{ code: 'up-to-date', short: 'Up to date as of 10:38' },
-      detail: 'As of 10:38 · 0 changes waiting · position 5,310',
+  test('shows the last contact instead of up-to-date, before the relay counts as behind', () => {
+    expect(silent(3 * 60_000, false)).toMatchObject({
+      ...{ code: 'relay-behind', severity: 'warn', since: at(3 * 60_000), attention: [] },
+      headline: 'HQ-1 has not heard from head office since 10:39',
+      detail: 'Newer data may exist there. It arrives when the connection is back',
+      short: 'Head office not heard since 10:39',
     });
-    expect(shown.attention).toMatchObject([
-      {
-        ...{ code: 'relay-behind', severity: 'warn', since: at(3 * 60_000) },
-        text: 'HQ-1 has not heard from head office since 10:39. Newer data may exist there. It arrives when the connection is back',
-      },
-    ]);
+  });
+
+  test('shows the last contact when the answer is no longer fresh', () => {
+    const feed = { connected: false, heardAt: at(3_603_000), lagMs: 3000 };
+    expect(status({ probe: probe({ now: at(3_600_000), feed }, 3_600_000) })).toMatchObject({
+      code: 'relay-behind',
+      detail: 'As of 09:42. Newer data may exist there. It arrives when the connection is back',
+    });
   });
 
   test('does not warn while the relay hears from the feed, and warns when long silence puts the relay behind', () => {

@@ -2,11 +2,12 @@ import type { RelayStatus } from '@tidemark/protocol/api';
 import { type Cursor, Epoch, seq } from '@tidemark/protocol/cursor';
 import { ERRORS, type ErrorCode } from '@tidemark/protocol/errors';
 import type { Run } from '@tidemark/protocol/run';
+import { SET_ASIDE_REASONS, type SetAsideReason } from '@tidemark/protocol/trouble';
 import { NOW, facts as upToDate } from '@tidemark/testing/facts';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { deriveStatus } from './derive.ts';
-import { DEFAULT_THRESHOLDS, Facts, FactsJson, Progress } from './facts.ts';
+import { DEFAULT_THRESHOLDS, Facts, FactsJson, Progress, SET_ASIDE_NAMED } from './facts.ts';
 import { Status, StatusJson } from './status.ts';
 
 const time = fc.oneof(
@@ -83,6 +84,14 @@ const status = fc.record({
     connected: fc.boolean(),
     heardAt: maybe(time),
     lagMs: maybe(fc.double({ min: 0, max: 1e7, noNaN: true })),
+    fault: fc.option(
+      fc.record({
+        code: fc.constantFrom('source_lost' as const, 'disk_full' as const, 'internal' as const),
+        since: time,
+      }),
+      { nil: undefined, freq: 2 },
+    ),
+    troubled: fc.option(fc.integer({ min: 1, max: 600 }), { nil: undefined, freq: 2 }),
   }),
 });
 const progress = fc.record({
@@ -149,6 +158,20 @@ const phase = fc.oneof(
     }),
   },
 );
+const REASONS = Object.keys(SET_ASIDE_REASONS) as SetAsideReason[];
+/** Mostly none, so that other states occur too. */
+const setAside = fc.oneof(
+  { weight: 3, arbitrary: fc.constant<Facts['replica']['setAside']>({ count: 0, tables: [] }) },
+  {
+    weight: 1,
+    arbitrary: fc
+      .array(fc.record({ name: fc.string({ minLength: 1 }), reason: fc.constantFrom(...REASONS), asOf: time }), {
+        minLength: 1,
+        maxLength: SET_ASIDE_NAMED,
+      })
+      .chain((tables) => fc.nat(600).map((more) => ({ count: tables.length + more, tables }))),
+  },
+);
 const agent: fc.Arbitrary<Facts['agent']> = fc.oneof(
   { weight: 8, arbitrary: fc.constant({ state: 'alive' as const }) },
   { weight: 1, arbitrary: fc.constant({ state: 'starting' as const }) },
@@ -164,13 +187,14 @@ const facts: fc.Arbitrary<Facts> = fc.record({
   }),
   agent,
   phase,
-  paused: fc.option(fc.record({ since: time, until: maybe(time), by: fc.string() }), { nil: null, freq: 1 }),
+  paused: fc.option(fc.record({ since: time, until: maybe(time), by: fc.string() }), { nil: null, freq: 2 }),
   online: fc.constantFrom(true, true, true, null, false),
   replica: fc.record({
     cursor: maybe(cursor),
     committedAt: maybe(time),
     tables: count,
     rows: count,
+    setAside,
     fault: fc.oneof({ weight: 6, arbitrary: fc.constant(null) }, { weight: 1, arbitrary: fault }),
   }),
   probe: maybe(fc.record({ at: time, for: maybe(cursor), status })),
@@ -231,7 +255,11 @@ function mayBeUpToDate(each: Facts): boolean {
     !isOtherPlanDue(probe.status, probe.for, each) &&
     (waiting === null || waiting.changes + waiting.transactions === 0) &&
     NOW - probe.at <= DEFAULT_THRESHOLDS.freshMs &&
-    probe.status.now - heardAt + lag < DEFAULT_THRESHOLDS.sourceLagWarnMs &&
+    Math.max(probe.status.now - heardAt, lag) < DEFAULT_THRESHOLDS.sourceLagWarnMs &&
+    probe.status.feed.connected &&
+    probe.status.feed.fault === undefined &&
+    (probe.status.feed.troubled ?? 0) === 0 &&
+    replica.setAside.count === 0 &&
     !failedSince &&
     retry === null
   );

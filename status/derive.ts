@@ -8,6 +8,7 @@ import { busy, offline, proxy, unreachable } from './states/connection.ts';
 import { agentDown, agentRestarting, setup, starting } from './states/engine.ts';
 import { cancelled, failed } from './states/failed-run.ts';
 import { clock, relayBehind, silent, stale, unknown, upToDate } from './states/freshness.ts';
+import { feedFault, tablesSetAside } from './states/head-office.ts';
 import { resync, rewound } from './states/history.ts';
 import { databaseDamaged, databaseLocked, databaseUnusable, diskFull } from './states/local-database.ts';
 import { cancelling, checking, finishing, firstSync, stalled, syncing } from './states/running.ts';
@@ -64,12 +65,13 @@ const PRECEDENCE: readonly Rule[] = [
   scopesChanged,
   horizon,
   behind,
+  feedFault,
   relayBehind,
+  silent,
+  tablesSetAside,
   clock,
   stale,
   upToDate,
-  // This rule is last, because its state qualifies the others and is shown only under `attention`.
-  silent,
 ];
 
 /**
@@ -98,6 +100,7 @@ const BACKLOG = ['behind', 'falling-behind'] as const;
 const CONSEQUENCES: Partial<Record<StatusCode, readonly StatusCode[]>> = {
   offline: ['unreachable', 'proxy', 'busy'],
   behind: ['falling-behind'],
+  'feed-fault': ['relay-behind'],
   horizon: BACKLOG,
   syncing: BACKLOG,
   'syncing-slow': BACKLOG,
@@ -110,8 +113,9 @@ const CONSEQUENCES: Partial<Record<StatusCode, readonly StatusCode[]>> = {
 
 /**
  * Returns the status at the time `now` (ms since 1970). Pure and total: any facts at any time give exactly one status.
- * Returns `up-to-date` only when the relay's last answer is fresh and names this PC's position as its head, the relay
- * itself is close to the master, and nothing has failed since. `format` is for tests and other locales.
+ * Returns `up-to-date` only when the relay's last answer is fresh and names this PC's position as its head. In addition,
+ * the relay hears from the feed and is close to the master, no table is in trouble, and nothing has failed since (S13).
+ * `format` is for tests and other locales.
  */
 export function deriveStatus(facts: Facts, now: number, format: Format = FORMAT): Status {
   const reading = read(facts, now, format);
@@ -138,7 +142,7 @@ function attentionBeside(main: State, others: State[]): Attention[] {
   const list: Attention[] = [];
   for (const state of others) {
     if (seen.has(state.code) || (state.severity !== 'warn' && state.severity !== 'error')) continue;
-    seen.add(state.code);
+    for (const code of [state.code, ...(CONSEQUENCES[state.code] ?? [])]) seen.add(code);
     list.push({
       code: state.code,
       severity: state.severity,

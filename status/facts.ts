@@ -3,6 +3,7 @@ import { Cursor, Seq } from '@tidemark/protocol/cursor';
 import { Fault } from '@tidemark/protocol/fault';
 import { runOf } from '@tidemark/protocol/run';
 import { Time, type TimeSchema, TimeText } from '@tidemark/protocol/time';
+import { SetAsideReason } from '@tidemark/protocol/trouble';
 import { z } from 'zod';
 
 /**
@@ -90,7 +91,7 @@ export const Thresholds = z.object({
   behindWarnChanges: z.int(),
   /** A backlog whose oldest change is at least this old is a warning. */
   behindWarnAgeMs: z.int(),
-  /** A relay that is at least this far behind the master is a warning. */
+  /** A relay that is at least this far behind the master is a warning, and no PC is up to date (S13). */
   sourceLagWarnMs: z.int(),
   /** A run that has received no data for this long is stalled. */
   stallMs: z.int(),
@@ -107,6 +108,9 @@ export const DEFAULT_THRESHOLDS: Thresholds = {
   sourceLagWarnMs: 5 * 60_000,
   stallMs: 30_000,
 };
+
+/** Largest number of set-aside tables that the facts name. They count the others. */
+export const SET_ASIDE_NAMED = 20;
 
 const factsOf = <T extends TimeSchema>(time: T) =>
   z.object({
@@ -146,6 +150,19 @@ const factsOf = <T extends TimeSchema>(time: T) =>
       tables: z.int().nonnegative(),
       /** Rows of all tables. */
       rows: z.int().nonnegative(),
+      /** Tables that are set aside in the replica (F17 of docs/protocol.md). */
+      setAside: z.object({
+        count: z.int().nonnegative(),
+        /** The tables with the oldest rows, oldest first, at most {@link SET_ASIDE_NAMED}. */
+        tables: z.array(
+          z.object({
+            name: z.string(),
+            reason: SetAsideReason,
+            /** Commit time of the last transaction that the table's rows contain. */
+            asOf: time,
+          }),
+        ),
+      }),
       /** Why the local database cannot be used (`db_*` or `disk_full`). Null when it can. */
       fault: Fault.nullable(),
     }),

@@ -4,6 +4,7 @@ import type { Fault } from '@tidemark/protocol/fault';
 import type { Facts, Progress } from './facts.ts';
 import type { Format } from './format.ts';
 import { bytesToDownload, caughtUp, planOf } from './next-sync.ts';
+import { sourceLagMs } from './source-lag.ts';
 import type { Action, Severity, Status, StatusCode } from './status.ts';
 import { trendOf } from './trend.ts';
 
@@ -72,6 +73,10 @@ export interface Reading {
   asOf: number | null;
   /** Age of the last answer, ms. Infinity when unknown. */
   answerAge: number;
+  /** Whether the last answer is too old to be fresh. */
+  isOld: boolean;
+  /** Number of tables in trouble at head office that are not set aside in the replica. */
+  troubledElsewhere: number;
   /**
    * How far the relay was behind the master at the last answer, ms. `lost`: the relay has never heard from the feed.
    * Null: there is no answer.
@@ -112,6 +117,7 @@ export function read(facts: Facts, now: number, format: Format): Reading {
   const answeredAt = probedAt ?? facts.lastSuccess?.endedAt ?? null;
   const lag = probe === null ? null : sourceLag(probe.status);
   const age = answeredAt === null ? Number.POSITIVE_INFINITY : now - answeredAt;
+  const answerAge = Number.isFinite(age) && age >= -FUTURE_MS ? Math.max(0, age) : Number.POSITIVE_INFINITY;
   return {
     facts,
     now,
@@ -130,21 +136,18 @@ export function read(facts: Facts, now: number, format: Format): Reading {
     bytes: bytesToDownload(facts),
     answeredAt,
     asOf: answeredAt === null ? null : answeredAt - (typeof lag === 'number' ? lag : 0),
-    answerAge: Number.isFinite(age) && age >= -FUTURE_MS ? Math.max(0, age) : Number.POSITIVE_INFINITY,
+    answerAge,
+    isOld: answerAge > facts.thresholds.freshMs,
+    troubledElsewhere: Math.max(0, (probe?.status.feed.troubled ?? 0) - facts.replica.setAside.count),
     sourceLag: lag,
     plan: planOf(facts),
     trend: trendOf(facts.trend),
   };
 }
 
-/**
- * Returns how far the relay was behind the master when it answered, including the time since the feed last reported.
- */
+/** Returns how far the relay was behind the master when it answered. */
 function sourceLag(status: RelayStatus): Reading['sourceLag'] {
-  const { heardAt } = status.feed;
-  if (heardAt === null) return 'lost';
-  if (status.feed.lagMs === null) return 'unknown';
-  return Math.max(0, status.now - heardAt) + status.feed.lagMs;
+  return status.feed.heardAt === null ? 'lost' : (sourceLagMs(status) ?? 'unknown');
 }
 
 /** Builds the state that a rule returns. `since`: ms since 1970. Null: unknown. Null actions are dropped. */

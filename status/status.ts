@@ -52,8 +52,12 @@ export const StatusCode = z.enum([
   'behind',
   /** Changes arrive faster than this PC receives them. */
   'falling-behind',
+  /** The feed reports a fault, so the relay receives no changes. */
+  'feed-fault',
   /** The relay is behind the master, or does not hear from it. */
   'relay-behind',
+  /** Tables do not follow the master: they are set aside, or left out. */
+  'set-aside',
   /** A person paused automatic runs. */
   'paused',
   /** The operating system reports no network. */

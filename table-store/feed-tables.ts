@@ -1,6 +1,6 @@
 import { TidemarkError } from '@tidemark/protocol/errors';
 import type { AlterLine, ChangeLine, WireKey, WireRow } from '@tidemark/protocol/lines';
-import type { TableSchema } from '@tidemark/protocol/schema';
+import { sameSchema, type TableSchema } from '@tidemark/protocol/schema';
 import { alterTable } from './alter-table.ts';
 import { type ExistingTable, inspectTable } from './existing-table.ts';
 import { transaction, type Writer } from './sqlite.ts';
@@ -102,9 +102,9 @@ export class FeedTables {
     const table = this.#declared(line[1]);
     const counts: Counts = { name: table.schema.name, inserted: 0, updated: 0, deleted: 0, truncated: 0 };
     if (line[0] === 'r' || line[0] === 'a') {
-      if (line[0] === 'r') this.#replace(table);
-      else this.#alter(table, line);
-      counts.truncated = 1;
+      // A line that only changes the mark of a table changes no row.
+      const changesRows = line[0] === 'r' ? this.#replace(table) : this.#alter(table, line);
+      counts.truncated = changesRows ? 1 : 0;
       return counts;
     }
     const { statements } = table;
@@ -173,18 +173,21 @@ export class FeedTables {
     return table;
   }
 
-  #replace(table: CatalogueTable): void {
+  #replace(table: CatalogueTable): true {
     const old = this.#catalogue.current(table.schema.name);
     if (old) this.#catalogue.drop(old);
     this.#catalogue.create(table);
+    return true;
   }
 
-  #alter(table: CatalogueTable, [, id, from, columns]: AlterLine): void {
+  /** Alters a table. Returns whether anything but its mark (F17) changed. */
+  #alter(table: CatalogueTable, [, id, from, columns]: AlterLine): boolean {
     const old = this.#catalogue.get(from);
     if (!old?.statements) throw invalid(`table id ${from} is altered but not here`);
     if (table.statements) throw invalid(`table id ${id} is here already`);
     this.#dropped.push(...alterTable(this.#db, { from: old.schema, id, to: table.schema, columns }));
     this.#catalogue.succeed(old, table);
+    return !sameSchema(withoutMark(old.schema), withoutMark(table.schema));
   }
 
   #drop(name: string): Counts {
@@ -194,5 +197,7 @@ export class FeedTables {
     return { name, inserted: 0, updated: 0, deleted: 0, truncated: 1 };
   }
 }
+
+const withoutMark = ({ setAside: _, ...schema }: TableSchema): TableSchema => schema;
 
 const notDeclared = (id: number) => invalid(`table id ${id} is not declared`);

@@ -1,8 +1,9 @@
 import { TidemarkError } from '@tidemark/protocol/errors';
 import { hasInvalidCursor } from './cursor-state.ts';
 import { ADD_COMPACTION_AND_TABLE_LIST } from './migrations/002-compaction-and-table-list.ts';
+import { ADD_TABLES_SET_ASIDE } from './migrations/003-tables-set-aside.ts';
 import type { Migration } from './migrations/migration.ts';
-import { createOwnTables, missingColumns, OWN_TABLES, type OwnTable } from './own-tables.ts';
+import { createOwnTables, hasTableStatus, missingColumns, OWN_TABLES, type OwnTable } from './own-tables.ts';
 import { exists, FLAG, orNull, query, UNKNOWN, value } from './query.ts';
 import { type Reader, transaction, type Writer } from './sqlite.ts';
 import { hasLostTables, listedTables, saveTableList } from './table-list.ts';
@@ -22,10 +23,10 @@ import { hasLostTables, listedTables, saveTableList } from './table-list.ts';
 /** SQLite's application_id of a replica: 'Tide' in ASCII. */
 const APPLICATION_ID = 0x54696465;
 /** The newest format, in SQLite's user_version. */
-export const FORMAT_VERSION = 2;
+export const FORMAT_VERSION = 3;
 
 /** All migrations, oldest first. */
-const MIGRATIONS: readonly Migration[] = [ADD_COMPACTION_AND_TABLE_LIST];
+const MIGRATIONS: readonly Migration[] = [ADD_COMPACTION_AND_TABLE_LIST, ADD_TABLES_SET_ASIDE];
 
 /**
  * Creates the format in a new database. Checks an existing one and migrates it. Throws `db_newer_version`,
@@ -64,6 +65,7 @@ function isCurrent(db: Writer, feed: string): boolean {
     db.pragma('application_id', { simple: true }) === APPLICATION_ID &&
     db.pragma('user_version', { simple: true }) === FORMAT_VERSION &&
     OWN_TABLES.every((table) => missingColumns(db, table).length === 0) &&
+    hasTableStatus(db) &&
     query(db, 'SELECT feed = ? AND tables IS NOT NULL FROM tidemark_meta', value(orNull(FLAG))).get(feed) === 1 &&
     !hasInvalidCursor(db) &&
     !hasLostTables(db)

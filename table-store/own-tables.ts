@@ -1,4 +1,4 @@
-import { query, TEXT, value } from './query.ts';
+import { exists, query, TEXT, value } from './query.ts';
 import type { Reader, Writer } from './sqlite.ts';
 import { clearName } from './table-ddl.ts';
 
@@ -44,6 +44,8 @@ const TABLES = {
     'waiting INTEGER',
     'code TEXT',
     'headline TEXT',
+    // Number of tables in tidemark_table whose schema has a mark (F17).
+    'tables_set_aside INTEGER',
   ],
   tidemark_run: ['id TEXT PRIMARY KEY', 'started_at TEXT NOT NULL', 'run TEXT NOT NULL'],
   tidemark_sample: ['at INTEGER PRIMARY KEY', 'waiting INTEGER', 'lag_ms REAL', 'source_lag_ms REAL'],
@@ -62,6 +64,37 @@ export const OWN_TABLES = Object.keys(TABLES) as OwnTable[];
 
 /** Tables that are written in the same transactions as the feed's tables. */
 export const WRITTEN_WITH_FEED: OwnTable[] = ['tidemark_meta', 'tidemark_table', 'tidemark_spool', 'tidemark_status'];
+
+/** A schema with a mark contains this text. In a name, JSON escapes the quotation mark. */
+const MARKED = `instr(schema, '"setAside":') > 0`;
+
+/** SQL that counts the tables of `tidemark_table` that are set aside. Searching for the text costs less than parsing. */
+export const COUNT_SET_ASIDE = `(SELECT count(*) FROM tidemark_table WHERE ${MARKED})`;
+
+const mark = (field: string) =>
+  `CASE WHEN ${MARKED} AND json_valid(schema) THEN json_extract(schema, '$.setAside.${field}') END`;
+
+/** The columns of the view `tidemark_table_status`, with their SQL. Other programs read them, like `tidemark_status`. */
+const TABLE_STATUS = {
+  name: 'name',
+  rows: 'rows',
+  set_aside: `${MARKED} AND json_valid(schema)`,
+  reason: mark('reason'),
+  as_of: mark('asOf'),
+} as const;
+
+export type TableStatusColumn = keyof typeof TABLE_STATUS;
+export const TABLE_STATUS_COLUMNS = Object.keys(TABLE_STATUS) as TableStatusColumn[];
+
+const VIEW = 'tidemark_table_status';
+const VIEW_SQL = `CREATE VIEW ${VIEW} AS SELECT ${Object.entries(TABLE_STATUS)
+  .map(([name, sql]) => (name === sql ? name : `${sql} AS ${name}`))
+  .join(', ')} FROM tidemark_table`;
+
+/** Whether the view `tidemark_table_status` is the one that this version creates. */
+export function hasTableStatus(db: Writer | Reader): boolean {
+  return exists(db, "SELECT 1 FROM main.sqlite_schema WHERE type = 'view' AND name = ? AND sql = ?", VIEW, VIEW_SQL);
+}
 
 const RUN_INDEX = 'tidemark_run_started';
 
@@ -94,6 +127,10 @@ export function createOwnTables(db: Writer): void {
     if (missingColumns(db, table).length === 0) continue;
     clearName(db, table);
     db.exec(createSql(table));
+  }
+  if (!hasTableStatus(db)) {
+    clearName(db, VIEW);
+    db.exec(VIEW_SQL);
   }
   clearName(db, RUN_INDEX);
   db.exec(`CREATE INDEX ${RUN_INDEX} ON tidemark_run (started_at)`);

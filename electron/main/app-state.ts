@@ -81,7 +81,7 @@ export class AppStateHolder {
       phase: configured ? { kind: 'starting' } : { kind: 'idle' },
       paused: null,
       online: null,
-      replica: { cursor: null, committedAt: null, tables: 0, rows: 0, fault: null },
+      replica: { cursor: null, committedAt: null, tables: 0, rows: 0, setAside: { count: 0, tables: [] }, fault: null },
       probe: null,
       waiting: null,
       lastSuccess: null,

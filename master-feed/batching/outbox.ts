@@ -2,8 +2,11 @@ import { createHash } from 'node:crypto';
 import type { BatchAnswer } from '@tidemark/protocol/api';
 import type { SourcePosition } from '@tidemark/protocol/position';
 
-/** Sends one batch. Resolves when the relay has it on disk. */
-export type SendBatch = (batch: Buffer) => Promise<BatchAnswer>;
+/**
+ * Sends one batch. Resolves when the relay has it on disk. `sampledAtMs` is when the end of the log was read for the
+ * newest current heartbeat in the batch, by the monotonic clock; null if it has none.
+ */
+export type SendBatch = (batch: Buffer, sampledAtMs?: number | null) => Promise<BatchAnswer>;
 
 /** The outbox sends a batch that reaches this size, in bytes. */
 const BATCH_SIZE = 2 * 1024 * 1024;
@@ -28,6 +31,7 @@ export class Outbox {
   #spare: Buffer | null = null;
   #lines = 0;
   #size = 0;
+  #sampledAtMs: number | null = null;
   #inFlight: Promise<void> | null = null;
   #inFlightSize = 0;
   #fault: unknown = null;
@@ -54,6 +58,11 @@ export class Outbox {
     if (this.#size >= BATCH_SIZE) this.flush();
   }
 
+  /** Notes that the last line is a current heartbeat, and when the end of the log was read for it. */
+  onCurrent(sampledAtMs: number): void {
+    this.#sampledAtMs = sampledAtMs;
+  }
+
   /** Sends the waiting lines now, or after the batch in flight if there is one. */
   flush(): void {
     if (this.#inFlight || this.#size === 0 || this.#fault !== null) return;
@@ -64,9 +73,11 @@ export class Outbox {
     this.#inFlightSize = size;
     this.#batch = this.#spare ?? Buffer.allocUnsafeSlow(FULL_SIZE);
     this.#spare = null;
+    const sampledAtMs = this.#sampledAtMs;
     this.#lines = 0;
     this.#size = 0;
-    this.#inFlight = this.#transmit(batch, size + trailer);
+    this.#sampledAtMs = null;
+    this.#inFlight = this.#transmit(batch, size + trailer, sampledAtMs);
   }
 
   #grow(room: number): void {
@@ -102,9 +113,9 @@ export class Outbox {
     if (this.#fault !== null) throw this.#fault;
   }
 
-  async #transmit(batch: Buffer, size: number): Promise<void> {
+  async #transmit(batch: Buffer, size: number, sampledAtMs: number | null): Promise<void> {
     try {
-      const answer = await this.#send(batch.subarray(0, size));
+      const answer = await this.#send(batch.subarray(0, size), sampledAtMs);
       // A buffer that grew for a large row is released, not reused.
       if (batch.length === FULL_SIZE) this.#spare = batch;
       if (answer.position !== null) this.durable = answer.position;

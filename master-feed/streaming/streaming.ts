@@ -37,16 +37,22 @@ export async function stream(step: StreamStep): Promise<void> {
   ended.promise.catch(() => undefined);
   const watch = new TableWatch({ source, wanted, log, plan, refresh }, tables, mark);
   outbox.onFault = ended.reject;
-  const reader = await source.openLog(durable, tables, new TransactionSink(lines, outbox));
+  const sink = new TransactionSink(lines, outbox);
+  const reader = await source.openLog(durable, tables, sink);
   const confirm = () => {
     if (outbox.durable !== null) reader.confirm(outbox.durable);
   };
   outbox.onDurable = confirm;
   const beat = async () => {
     // Read the end before checking the tables. A current heartbeat then also shows that the tables equaled the relay's.
+    const sampledAtMs = performance.now();
     const end = await source.logEnd();
-    if (await watch.look()) ended.resolve();
-    else reader.ask(end);
+    if (await watch.look()) {
+      ended.resolve();
+      return;
+    }
+    sink.ask({ ...end, sampledAtMs });
+    reader.ask(end);
   };
   const timer = setInterval(() => void beat().catch(ended.reject), HEARTBEAT_MS);
   if (signal.aborted) ended.resolve();

@@ -1,8 +1,8 @@
 import { TidemarkError } from '@tidemark/protocol/errors';
-import type { SourcePosition } from '@tidemark/protocol/position';
+import { isAfter, type SourcePosition } from '@tidemark/protocol/position';
 import type { LineKind, LineWriter } from '../batching/line-writer.ts';
 import type { Outbox } from '../batching/outbox.ts';
-import type { LogSink, NumberedTable, RowKind } from '../source.ts';
+import type { LogEnd, LogSink, NumberedTable, RowKind } from '../source.ts';
 
 export const LINE_KINDS: Record<RowKind, LineKind> = { insert: 'i', update: 'u', delete: 'd', partial: 'p' };
 
@@ -17,6 +17,17 @@ export class SchemaChanged extends Error {
   }
 }
 
+/** The end of the log, and when it was read, in ms of the monotonic clock. */
+export interface SampledEnd extends LogEnd {
+  sampledAtMs: number;
+}
+
+/**
+ * Number of ends that wait until the log has been read up to them. When there are more, the newest replaces the one
+ * before it, so that the oldest is still reached.
+ */
+const MAX_LATE = 64;
+
 /**
  * Writes each transaction of the log as a wire transaction, and sends it when it is complete. Omits transactions
  * without changes of published tables.
@@ -26,6 +37,13 @@ export class TransactionSink implements LogSink {
   readonly #outbox: Outbox;
   /** The open transaction, or null between transactions. */
   #open: { position: SourcePosition; committedAt: string; written: boolean } | null = null;
+  /** The end to which the next heartbeat refers. */
+  #asked: SampledEnd | null = null;
+  /**
+   * Ends that the log had not been read up to when they were answered, oldest first. Without them, a feed that is
+   * always a second behind would never send a current heartbeat.
+   */
+  #late: SampledEnd[] = [];
 
   constructor(lines: LineWriter, outbox: Outbox) {
     this.#lines = lines;
@@ -66,9 +84,36 @@ export class TransactionSink implements LogSink {
     throw new SchemaChanged(tableIds, why);
   }
 
+  /** Sets the end to which the next heartbeat refers. */
+  ask(end: SampledEnd): void {
+    if (this.#asked !== null) this.#wait(this.#asked);
+    this.#asked = end;
+  }
+
   heartbeat(position: SourcePosition, masterTime: string, current: boolean): void {
+    const asked = this.#asked;
+    this.#asked = null;
     this.#lines.heartbeat(position, masterTime, current);
+    if (asked !== null && current) {
+      this.#outbox.onCurrent(asked.sampledAtMs);
+      this.#late = [];
+    } else if (asked !== null) this.#wait(asked);
     this.#outbox.flush();
+  }
+
+  /** Sends a current heartbeat for the newest late end up to which the log has now been read. */
+  reached(position: SourcePosition): void {
+    const waiting = this.#late.findIndex((end) => isAfter(end.position, position));
+    const reached = this.#late.splice(0, waiting < 0 ? this.#late.length : waiting).at(-1);
+    if (!reached) return;
+    this.#lines.heartbeat(position, reached.at, true);
+    this.#outbox.onCurrent(reached.sampledAtMs);
+    this.#outbox.flush();
+  }
+
+  #wait(end: SampledEnd): void {
+    if (this.#late.length === MAX_LATE) this.#late.pop();
+    this.#late.push(end);
   }
 
   /** Begins the transaction with its first change. */

@@ -1,6 +1,7 @@
 import type { SessionRequest } from '@tidemark/protocol/api';
 import type { PageStart, Seq } from '@tidemark/protocol/cursor';
 import { TidemarkError } from '@tidemark/protocol/errors';
+import type { Moment } from '../freshness/moment.ts';
 import type { FeedWriter } from '../ingest/feed-writer.ts';
 import type { Ingested, SessionState } from '../ingest/writer-calls.ts';
 import type { FeedRow } from '../log/log-format.ts';
@@ -13,14 +14,18 @@ import type { Retention } from '../log/retention.ts';
  */
 export class FeedStore implements LogStore {
   readonly #writer: FeedWriter;
-  readonly #onBatch: (ingested: Ingested, moved: boolean) => void;
+  readonly #onBatch: (ingested: Ingested, moved: boolean, sampledAt: Moment) => void;
   #row: FeedRow;
 
   /**
    * `row` is the state of the store when it was opened. Calls `onBatch` after each batch; `moved` is true if the head
-   * changed.
+   * changed. `sampledAt`: see {@link LogStore.append}.
    */
-  constructor(writer: FeedWriter, row: FeedRow, onBatch: (ingested: Ingested, moved: boolean) => void) {
+  constructor(
+    writer: FeedWriter,
+    row: FeedRow,
+    onBatch: (ingested: Ingested, moved: boolean, sampledAt: Moment) => void,
+  ) {
     this.#writer = writer;
     this.#row = row;
     this.#onBatch = onBatch;
@@ -36,11 +41,11 @@ export class FeedStore implements LogStore {
     return state;
   }
 
-  async append(batch: Uint8Array<ArrayBuffer>): Promise<Ingested> {
+  async append(batch: Uint8Array<ArrayBuffer>, sampledAt: Moment): Promise<Ingested> {
     const ingested = await this.#writer.batch(batch);
     const moved = ingested.feed.head !== this.#row.head;
     this.#row = ingested.feed;
-    this.#onBatch(ingested, moved);
+    this.#onBatch(ingested, moved, sampledAt);
     return ingested;
   }
 

@@ -6,6 +6,9 @@ import type { ScopeSet } from '@tidemark/protocol/page';
 import { CompactedPages } from '../compaction/compacted-pages.ts';
 import type { FeedConfig } from '../config/relay-config.ts';
 import { Digester } from '../digests/digester.ts';
+import { type Moment, momentsOf } from '../freshness/moment.ts';
+import { SourceLag } from '../freshness/source-lag.ts';
+import { Troubles } from '../freshness/troubles.ts';
 import { FeedWriter } from '../ingest/feed-writer.ts';
 import { DirectLog } from '../log/direct/direct-log.ts';
 import { FeedReader } from '../log/feed-reader.ts';
@@ -20,7 +23,6 @@ import { keepsUntilMs } from './keeping-time.ts';
 import { LongPolls } from './long-polls.ts';
 import { type Plan, planOf } from './plan.ts';
 import { RetentionSchedule } from './retention-schedule.ts';
-import { SourceLag } from './source-lag.ts';
 
 /**
  * One feed of the relay: creates the parts below, connects them, and gathers the facts of a status answer.
@@ -50,12 +52,18 @@ export interface FeedStatus {
   connected: boolean;
   heardAtMs: number | null;
   lagMs: number | null;
+  fault: Troubles['fault'];
+  /** Number of tables that do not follow the master. */
+  troubled: number;
 }
 
 export class Feed {
   readonly name: string;
   readonly log: LogSource;
+  /** Reads the relay's clocks. */
+  readonly moment: () => Moment;
   readonly lag: SourceLag;
+  readonly troubles: Troubles;
   readonly pages: FeedPages;
   readonly snapshots: FeedSnapshots;
   readonly digester = new Digester();
@@ -75,17 +83,24 @@ export class Feed {
     this.name = name;
     this.#deps = deps;
     this.#config = config;
-    this.lag = new SourceLag(deps.now);
+    this.moment = momentsOf(deps.now);
+    this.lag = new SourceLag(this.moment);
     this.#reader = new FeedReader(file, name, filters);
     this.#entitlements = new Entitlements(filters);
-    const store = new FeedStore(writer, this.#reader.feed(), ({ feed, heartbeat, scopes }, moved) => {
-      this.lag.onBatch(heartbeat, feed.committedAt);
+    const store = new FeedStore(writer, this.#reader.feed(), ({ current, scopes }, moved, sampledAt) => {
+      this.lag.onBatch(current ? sampledAt : null);
       if (moved) this.#polls.wake(scopes);
     });
     this.#store = store;
+    this.troubles = new Troubles({
+      now: deps.now,
+      marked: () => this.#reader.marked(store.row),
+      onChange: (fields) => deps.log('feed-troubles', { feed: name, ...fields }),
+    });
     this.log = new DirectLog({
       store,
       tables: config,
+      now: this.moment,
       onSession: ({ source, version }, head) => deps.log('session', { feed: name, source: source.kind, version, head }),
     });
     const compacted = new CompactedPages({
@@ -155,6 +170,11 @@ export class Feed {
     return this.#store.row;
   }
 
+  /** Whether a batch or heartbeat arrived recently, and the feed reports no fault. */
+  get connected(): boolean {
+    return this.lag.heard && this.troubles.fault === null;
+  }
+
   /** Returns why the store cannot be read, or null if it can. */
   storeFault(): string | null {
     return this.#reader.fault();
@@ -190,9 +210,11 @@ export class Feed {
       keepsUntilMs: cursor && behind ? this.#keepsUntilMs(cursor.seq, behind) : null,
       behind,
       plan,
-      connected: this.lag.connected,
+      connected: this.connected,
       heardAtMs: this.lag.heardAtMs,
       lagMs: this.lag.lagMs,
+      fault: this.troubles.fault,
+      troubled: this.troubles.count,
     };
   }
 
@@ -218,7 +240,13 @@ export class Feed {
   tables(set: EntitledSet, cursor: Cursor | null): TableListBody {
     const { epoch, head } = this.#store.row;
     const known = cursor !== null && cursor.epoch === epoch && cursor.seq <= head ? cursor.seq : null;
-    return { tables: this.#reader.tables(set, known) };
+    const marks = new Map(this.#reader.marked(this.#store.row).map((table) => [table.name, table.setAside]));
+    return {
+      tables: this.#reader.tables(set, known).map((table) => {
+        const setAside = marks.get(table.name);
+        return setAside ? { ...table, setAside } : table;
+      }),
+    };
   }
 
   #keepsUntilMs(after: Seq, { oldestAt }: BehindBody): number | null {

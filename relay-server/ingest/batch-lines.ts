@@ -2,6 +2,8 @@ import { createHash } from 'node:crypto';
 import { TidemarkError } from '@tidemark/protocol/errors';
 import { BatchLine } from '@tidemark/protocol/lines';
 import { BatchTrailer } from '@tidemark/protocol/page';
+import { databaseError } from '@tidemark/table-store/database-error';
+import { z } from 'zod';
 
 /**
  * Verifies a batch and parses its lines. The trailer is verified before any line is read. The wire schema validates the
@@ -49,23 +51,58 @@ export function parseLine(bytes: Buffer, number: number): BatchLine {
     return line as BatchLine;
   }
   const parsed = BatchLine.safeParse(line);
-  if (!parsed.success) throw invalidLine(number, 'it is of no known kind');
-  return parsed.data;
+  if (parsed.success) return parsed.data;
+  const table = declaredName(line);
+  throw table === undefined
+    ? invalidLine(number, 'it is of no known kind')
+    : invalidLine(number, 'its schema is not one that a replica can hold', table);
 }
+
+/** Returns the table that an invalid `s` line declares. */
+function declaredName(line: unknown): string | undefined {
+  const declared = SchemaOfTable.safeParse(line);
+  return declared.success ? declared.data[2].name : undefined;
+}
+
+const SchemaOfTable = z.tuple([z.literal('s'), z.int(), z.looseObject({ name: z.string() })]);
 
 /** Encodes a line as the log stores and sends it. */
 export const encodeLine = (line: unknown): Buffer => Buffer.from(`${JSON.stringify(line)}\n`);
 
-export const invalidLine = (number: number, detail: string): TidemarkError =>
-  new TidemarkError('batch_invalid', { detail: `line ${number}: ${detail}` });
+/** Returns the error for a line. `table`: the only table that the line concerns, so that the feed can set it aside. */
+export const invalidLine = (number: number, detail: string, table?: string): TidemarkError =>
+  new TidemarkError('batch_invalid', {
+    detail: `line ${number}: ${detail}`,
+    ...(table === undefined ? {} : { table }),
+  });
 
-/** Applies a line. Converts an error about its rows to batch_invalid with the number of the line. */
-export function applyingLine<T>(number: number, apply: () => T): T {
+/** The place of a line, for errors. */
+export interface LinePlace {
+  /** Number of the line in its batch, from 1. */
+  number: number;
+  /** The only table that the line concerns. */
+  table: string | undefined;
+  /** The database to which the line is applied. */
+  file: string;
+}
+
+/**
+ * Applies a line. Every error that is not about the database file concerns the rows of the line's table. It becomes
+ * batch_invalid with the number of the line and the name of the table, so that one table cannot stop the others for
+ * ever.
+ */
+export function applyingLine<T>({ number, table, file }: LinePlace, apply: () => T): T {
   try {
     return apply();
-  } catch (error) {
-    throw error instanceof TidemarkError && error.code === 'page_invalid'
-      ? invalidLine(number, String(error.params.detail))
-      : error;
+  } catch (thrown) {
+    const error = databaseError(file, thrown);
+    if (!(error instanceof TidemarkError))
+      throw invalidLine(number, error instanceof Error ? error.message : String(error), table);
+    if (error.code === 'page_invalid' || error.code === 'schema_mismatch')
+      throw invalidLine(number, String(error.params.detail), table);
+    if (error.code === 'name_clash') throw invalidLine(number, error.message, table);
+    if (error.code === 'batch_invalid' && error.params.table === undefined && table !== undefined)
+      throw new TidemarkError('batch_invalid', { ...error.params, table }, error);
+    throw error;
   }
 }

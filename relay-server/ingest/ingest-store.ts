@@ -8,6 +8,7 @@ import { FeedTables } from '@tidemark/table-store/feed-tables';
 import { INTEGER, query, row, TEXT } from '@tidemark/table-store/query';
 import { prepared, transaction, type Writer } from '@tidemark/table-store/sqlite';
 import { requireStoredSchema } from '@tidemark/table-store/stored-schema';
+import { rowidOf } from '@tidemark/table-store/table-ddl';
 import { beginEpoch, FEED_ROW, FEED_SQL, type FeedRow } from '../log/log-format.ts';
 import { LogTotals } from '../log/log-totals.ts';
 import type { LogWriter } from '../log/log-writer.ts';
@@ -15,6 +16,7 @@ import { migrate } from '../log/migrations.ts';
 import { dropOldest, type Retention } from '../log/retention.ts';
 import type { Filters } from '../routing/filters.ts';
 import { Routers } from '../routing/routers.ts';
+import type { LinePlace } from './batch-lines.ts';
 import { RoutedWriter } from './routed-writer.ts';
 import { applyFilters, countRows } from './scope-counts.ts';
 import type { Dropped } from './writer-calls.ts';
@@ -60,6 +62,11 @@ export class IngestStore {
   /** Returns the schema of a table id, or undefined if the id is not declared. */
   schema(id: number): TableSchema | undefined {
     return this.#schemas.get(id);
+  }
+
+  /** Returns the place of a line that concerns a table id, for errors. */
+  place(number: number, id: number): LinePlace {
+    return { number, table: this.#schemas.get(id)?.name, file: this.db.name };
   }
 
   /** Begins the SQLite transaction if none is open. */
@@ -116,14 +123,19 @@ export class IngestStore {
   }
 
   /**
-   * Declares a version of a table's schema. Throws filter_invalid, or batch_invalid if the id already has another
-   * schema.
+   * Declares a version of a table's schema. Throws filter_invalid, page_invalid if rows of a keyless table could not be
+   * deleted, or batch_invalid if the id already has another schema.
    */
   declare(id: number, schema: TableSchema): void {
     const known = this.#schemas.get(id);
     if (known && !sameSchema(known, schema))
-      throw new TidemarkError('batch_invalid', { detail: `table id ${id} was declared otherwise before` });
+      throw new TidemarkError('batch_invalid', {
+        detail: `table id ${id} was declared otherwise before`,
+        table: schema.name,
+      });
     if (known) return;
+    // Rows of a keyless table are deleted by rowid. A table that is set aside receives no more deletes.
+    if (schema.key.length === 0 && schema.setAside === undefined) rowidOf(schema);
     this.routers.bind(id, schema);
     this.open();
     this.#schemas.set(id, schema);

@@ -7,11 +7,11 @@ import type { Writer } from '@tidemark/table-store/sqlite';
 import type { FeedRow } from '../log/log-format.ts';
 import type { Retention } from '../log/retention.ts';
 import type { Filters } from '../routing/filters.ts';
-import { endOfLine, invalidLine, parseLine, verifiedBody } from './batch-lines.ts';
+import { applyingLine, endOfLine, invalidLine, parseLine, verifiedBody } from './batch-lines.ts';
 import { IngestStore } from './ingest-store.ts';
 import { OpenBase } from './open-base.ts';
 import { OpenTransaction } from './open-transaction.ts';
-import type { Dropped, Heartbeat, Ingested } from './writer-calls.ts';
+import type { Dropped, Ingested } from './writer-calls.ts';
 
 /** The open transaction or base. `skipped` is a transaction that the store already has. */
 type Open = OpenTransaction | OpenBase | 'skipped' | null;
@@ -81,7 +81,7 @@ export class Ingest {
   #apply(body: Buffer): Ingested {
     this.#touched = new Set();
     const lastCommit = body.lastIndexOf('\n["c",');
-    let heartbeat: Heartbeat | null = null;
+    let current = false;
     let number = 0;
     for (let from = 0; from < body.length; ) {
       const end = endOfLine(body, from);
@@ -90,18 +90,18 @@ export class Ingest {
       const line = parseLine(bytes, number);
       // If this transaction does not end in the batch, the earlier ones must not wait for it, so commit them now.
       if (line[0] === 'b' && from > lastCommit) this.#store.commit();
-      if (line[0] === 'h') heartbeat = this.#heartbeat(line, number);
+      if (line[0] === 'h') current = this.#heartbeat(line, number) || current;
       else this.#line(line, bytes, number);
       from = end;
     }
     if (this.#open === null || this.#open === 'skipped') this.#store.commit();
-    return { feed: this.#store.feed, heartbeat, scopes: [...this.#touched] };
+    return { feed: this.#store.feed, current, scopes: [...this.#touched] };
   }
 
   #line(line: Exclude<BatchLine, { 0: 'h' }>, bytes: Buffer, number: number): void {
     switch (line[0]) {
       case 's':
-        return this.#declare(line[1], line[2]);
+        return this.#declare(line[1], line[2], number);
       case 'b':
         return this.#begin(line[1], line[2], number);
       case 'B':
@@ -119,15 +119,18 @@ export class Ingest {
     }
   }
 
-  #heartbeat([, position, masterTime, current]: Extract<BatchLine, { 0: 'h' }>, number: number): Heartbeat {
+  /** Returns whether the heartbeat was sent from the end of the master's log. */
+  #heartbeat([, position, , current]: Extract<BatchLine, { 0: 'h' }>, number: number): boolean {
     if (this.#open !== null) throw invalidLine(number, 'a heartbeat is inside a transaction');
     this.#store.onHeartbeat(position);
-    return { position, masterTime, current };
+    return current;
   }
 
-  #declare(id: number, schema: TableSchema): void {
-    this.#store.declare(id, schema);
-    if (this.#open instanceof OpenBase) this.#open.declare(id, schema);
+  #declare(id: number, schema: TableSchema, number: number): void {
+    applyingLine({ number, table: schema.name, file: this.#store.db.name }, () => {
+      this.#store.declare(id, schema);
+      if (this.#open instanceof OpenBase) this.#open.declare(id, schema);
+    });
   }
 
   #begin(position: string, committedAt: string, number: number): void {

@@ -38,7 +38,8 @@ export class OpenBase {
 
   /** Adds rows. Throws batch_invalid for any other change. */
   change(line: ChangeLine | PartialLine, number: number): void {
-    applyingLine(number, () => {
+    const id = line[0] === 'x' ? 0 : line[1];
+    applyingLine(this.#store.place(number, id), () => {
       const schema = line[0] === 'i' ? this.#store.schema(line[1]) : undefined;
       if (line[0] !== 'i' || !schema) throw invalidLine(number, 'a base holds inserts only');
       this.#load.declare(line[1], schema);
@@ -63,10 +64,13 @@ export class OpenBase {
     }
     const log = new LogWriter(store.db, store.totals, next, this.#takenAt);
     let lines = 0;
-    this.#load.finish((line) => {
-      lines++;
-      store.write(log, line, encodeLine(line));
-    });
+    this.#load.finish(
+      (line) => {
+        lines++;
+        store.write(log, line, encodeLine(line));
+      },
+      (id, finish) => applyingLine(store.place(number, id), finish),
+    );
     if (lines === 0) {
       store.advance(store.feed.head, store.feed.committedAt ?? this.#takenAt, this.#position);
       return [];

@@ -29,7 +29,8 @@ export class OpenTransaction {
    * Applies a line. `bytes` is the encoded line; `number` is its number in the batch, for errors. Throws batch_invalid.
    */
   change(line: ChangeLine | PartialLine, bytes: Buffer, number: number): void {
-    applyingLine(number, () => {
+    const id = line[0] === 'x' ? 0 : line[1];
+    applyingLine(this.#store.place(number, id), () => {
       this.#changes += changesIn(line);
       if (this.#load) {
         if (line[0] !== 'i' || line[1] !== this.#load.id)
@@ -46,16 +47,21 @@ export class OpenTransaction {
     const schema = this.#store.schema(id);
     if (!schema) throw invalidLine(number, `table id ${id} is not declared`);
     if (columns.length !== schema.columns.length)
-      throw invalidLine(number, 'it does not name the old column of each column');
+      throw invalidLine(number, 'it does not name the old column of each column', schema.name);
     const { db, tables, routers } = this.#store;
-    this.#load = { id, table: new TableLoad(db, tables, routers, { id, schema, from, columns }) };
+    this.#load = applyingLine(this.#store.place(number, id), () => ({
+      id,
+      table: new TableLoad(db, tables, routers, { id, schema, from, columns }),
+    }));
   }
 
   /** Ends the load: writes the difference between the loaded rows and the mirror. Throws batch_invalid. */
   endLoad(id: number, number: number): void {
     const load = this.#load;
     if (load?.id !== id) throw invalidLine(number, 'a load ends but did not begin');
-    applyingLine(number, () => load.table.finish((line) => this.#store.write(this.#log, line, encodeLine(line))));
+    applyingLine(this.#store.place(number, id), () =>
+      load.table.finish((line) => this.#store.write(this.#log, line, encodeLine(line))),
+    );
     this.#load = null;
   }
 
@@ -94,6 +100,7 @@ export class OpenTransaction {
     if (!old)
       throw new TidemarkError('batch_invalid', {
         detail: `a row of ${schema.name} was updated that the mirror does not hold`,
+        table: schema.name,
       });
     const row: WireRow = old.map((value, column) => (sent.has(column) ? (sent.get(column) ?? null) : value));
     if (oldKey === null) return [['u', id, [row]]];

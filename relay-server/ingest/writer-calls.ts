@@ -12,21 +12,11 @@ import { FiltersSchema } from '../routing/filter-schema.ts';
 /** The thread's `workerData`. */
 export const WriterData = z.object({ file: z.string(), filters: FiltersSchema });
 
-/** The newest heartbeat of a batch. */
-export const Heartbeat = z.object({
-  position: z.string(),
-  /** The master's clock in ISO 8601, as the master wrote it. */
-  masterTime: z.string(),
-  /** Whether the feed had then read the master's log up to its end. */
-  current: z.boolean(),
-});
-export type Heartbeat = z.output<typeof Heartbeat>;
-
 /** The outcome of a batch. */
 export const Ingested = z.object({
   feed: FeedRow,
-  /** The newest heartbeat; null if the batch contained none. */
-  heartbeat: Heartbeat.nullable(),
+  /** Whether a heartbeat of the batch was sent from the end of the master's log. */
+  current: z.boolean(),
   /** The scopes in which the batch changed rows. */
   scopes: z.array(z.string()),
 });

@@ -6,6 +6,8 @@ import { databaseError } from '@tidemark/table-store/database-error';
 import { INTEGER, query, row, TEXT, value } from '@tidemark/table-store/query';
 import { openReader, type Reader } from '@tidemark/table-store/sqlite';
 import { requireStoredSchema } from '@tidemark/table-store/stored-schema';
+import { MarkedTables } from '../freshness/marked-tables.ts';
+import type { MarkedTable } from '../freshness/troubles.ts';
 import { PageReader } from '../pages/page-reader.ts';
 import type { EntitledSet, Filters } from '../routing/filters.ts';
 import { behindOf, transactionsAfter } from './backlog.ts';
@@ -28,12 +30,14 @@ const LOG_END = row({ committedAt: TEXT, bytes: INTEGER });
 export class FeedReader {
   readonly #db: Reader;
   readonly #totals: TableTotals;
+  readonly #marked: MarkedTables;
   readonly pages: PageReader;
 
   /** Opens the connection. Throws db_*. */
   constructor(file: string, feed: string, filters: Filters) {
     this.#db = openReader(file);
     this.#totals = new TableTotals(this.#db, filters);
+    this.#marked = new MarkedTables(this.#db);
     this.pages = new PageReader(this.#db, feed, filters);
   }
 
@@ -73,6 +77,11 @@ export class FeedReader {
   /** Lists transactions of the set after a seq, oldest first. */
   transactions({ scopes }: EntitledSet, after: Seq, limit: number): TransactionListBody['transactions'] {
     return transactionsAfter(this.#db, scopes, after, limit);
+  }
+
+  /** Returns the tables that are set aside, by name. `row` is the committed state of the feed. */
+  marked(row: FeedRow): readonly MarkedTable[] {
+    return this.#marked.list(row);
   }
 
   /** Lists the feed's tables for a set. `after` is the terminal's seq, or null if its replica is empty. */

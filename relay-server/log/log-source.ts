@@ -1,4 +1,5 @@
 import type { BatchAnswer, SessionAnswer, SessionRequest } from '@tidemark/protocol/api';
+import type { Moment } from '../freshness/moment.ts';
 import type { Ingested, SessionState } from '../ingest/writer-calls.ts';
 
 /**
@@ -39,9 +40,11 @@ export interface LogStore {
   begin(source: string, base: SessionRequest['base']): Promise<SessionState>;
   /**
    * Applies one batch. Resolves when all transactions that end in it are on disk. Transfers the bytes, which empties
-   * the caller's buffer. Throws batch_corrupt, batch_invalid, filter_invalid, db_*, disk_full.
+   * the caller's buffer. `sampledAt` is a moment no later than the one at which the feed read the end of the master's
+   * log for the newest current heartbeat of the batch, if it has one. Throws batch_corrupt, batch_invalid,
+   * filter_invalid, db_*, disk_full.
    */
-  append(batch: Uint8Array<ArrayBuffer>): Promise<Ingested>;
+  append(batch: Uint8Array<ArrayBuffer>, sampledAt: Moment): Promise<Ingested>;
 }
 
 /** The HTTP endpoint of a source to which feeds push. */
@@ -52,5 +55,13 @@ export interface PushEndpoint {
    * Applies the batch with this number, counted from 1. Repeating the last number returns the same answer. Throws
    * session_unknown, session_superseded, batch_out_of_order, and the errors of {@link LogStore.append}.
    */
-  batch(session: string, number: number, bytes: Uint8Array<ArrayBuffer>): Promise<BatchAnswer>;
+  batch(session: string, number: number, bytes: Uint8Array<ArrayBuffer>, times: BatchTimes): Promise<BatchAnswer>;
+}
+
+/** When a batch was sent. */
+export interface BatchTimes {
+  /** When the first bytes of the request arrived. */
+  arrivedAt: Moment;
+  /** The header {@link HEADERS.sampled}; null if the feed did not send it. */
+  sampledMs: number | null;
 }

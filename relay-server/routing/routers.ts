@@ -14,14 +14,15 @@ export class Routers {
 
   /**
    * Binds a table's filter, once per table id. Throws filter_invalid if relay.yaml names a column that the table does
-   * not have, or a constant that a column cannot contain.
+   * not have, or a constant that a column cannot contain. The error names the table.
    */
   bind(id: number, schema: TableSchema): Router {
     const known = this.#routers.get(id);
     if (known) return known;
     const mistakes: string[] = [];
     const router = new Router(schema, this.#filters[schema.name], mistakes);
-    if (mistakes.length > 0) throw new TidemarkError('filter_invalid', { detail: mistakes.join('; ') });
+    if (mistakes.length > 0)
+      throw new TidemarkError('filter_invalid', { detail: mistakes.join('; '), table: schema.name });
     this.#routers.set(id, router);
     return router;
   }

@@ -74,6 +74,24 @@ test('a comparison has its own row, and its details name each table', async () =
   expect(within(table).getByRole('columnheader', { name: 'Repaired' })).toBeTruthy();
 });
 
+test('a run that set a table aside has its own row, and its details name the reason', async () => {
+  const run: Run = {
+    ...RUN,
+    setAside: [{ name: 'orders', reason: 'row_too_large' }],
+    followed: ['price'],
+  };
+  renderApp(<ActivityScreen />, withRuns(run));
+  const row = await screen.findByTestId('run');
+  expect(row.textContent).toContain('Table orders was set aside. Table price follows head office again');
+  await userEvent.click(within(row).getByRole('button', { name: /Table orders was set aside/ }));
+  const list = await screen.findByRole('list', { name: 'Tables set aside' });
+  expect(
+    within(list)
+      .getAllByRole('listitem')
+      .map((item) => item.textContent),
+  ).toEqual(['Set aside: orders: A row of this table is larger than the limit', 'Follows head office again: price']);
+});
+
 test('shows the cause when the list cannot be loaded', async () => {
   renderApp(<ActivityScreen />, {
     answers: { 'runs.list': () => ({ ok: false, fault: { code: 'agent_down', params: {} } }) },

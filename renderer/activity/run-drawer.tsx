@@ -1,5 +1,5 @@
 import { Button, Drawer, Table, Text } from '@mantine/core';
-import { IconCopy } from '@tabler/icons-react';
+import { IconCheck, IconCopy, IconTableOff } from '@tabler/icons-react';
 import { formatCursor } from '@tidemark/protocol/cursor';
 import { ERRORS } from '@tidemark/protocol/errors';
 import type { Run } from '@tidemark/protocol/run';
@@ -8,7 +8,17 @@ import { describeFault } from '../bridge.ts';
 import { useActions } from '../state/use-actions.ts';
 import classes from './activity.module.css';
 import { Differences } from './differences.tsx';
-import { changesOf, describeRun, durationText, outcomeLabel, runText, snapshotReason, TRIGGERS } from './run-text.ts';
+import {
+  asideLines,
+  changedMarks,
+  changesOf,
+  describeRun,
+  durationText,
+  outcomeLabel,
+  runText,
+  snapshotReason,
+  TRIGGERS,
+} from './run-text.ts';
 import { differingRows } from './verify-text.ts';
 
 /** The drawer that shows the details of a run over the list. */
@@ -64,6 +74,7 @@ function Details({ run }: { run: Run }) {
             </div>
           ))}
       </dl>
+      <Marks run={run} />
       <Differences run={run} />
       {hasUnlistedChanges(run) && <Counts run={run} />}
       <Button
@@ -80,6 +91,28 @@ function Details({ run }: { run: Run }) {
 
 /** Reports whether the run received more changes than the repairs that {@link Differences} lists. */
 const hasUnlistedChanges = (run: Run) => changesOf(run) > (run.mode === 'verify' ? differingRows(run) : 0);
+
+/** Lists the tables that were set aside in the run, with the reason, and those that follow head office again. */
+function Marks({ run }: { run: Run }) {
+  const { followed = [] } = run;
+  if (!changedMarks(run)) return null;
+  return (
+    <ul className={classes.marks} aria-label="Tables set aside">
+      {asideLines(run).map((line) => (
+        <li key={line} data-severity="warn">
+          <IconTableOff size={16} stroke={2} aria-hidden />
+          <span>Set aside: {line}</span>
+        </li>
+      ))}
+      {followed.map((name) => (
+        <li key={name} data-severity="ok">
+          <IconCheck size={16} stroke={2} aria-hidden />
+          <span>Follows head office again: {name}</span>
+        </li>
+      ))}
+    </ul>
+  );
+}
 
 function ErrorPart({ run }: { run: Run }) {
   if (!run.fault) return null;

@@ -9,15 +9,25 @@ import {
   IconEqual,
   IconPlayerStopFilled,
   IconShieldCheck,
+  IconTableOff,
   IconTool,
 } from '@tabler/icons-react';
 import type { Run } from '@tidemark/protocol/run';
 import { FORMAT } from '@tidemark/status/format';
+import { describeMarks } from '@tidemark/status/table-marks';
 import { useState } from 'react';
 import { useNow } from '../state/context.tsx';
 import classes from './activity.module.css';
 import { byDay, type Entry, foundWaiting } from './run-groups.ts';
-import { changesOf, describeRun, durationText, outcomeLabel, shortChanges, TRIGGERS } from './run-text.ts';
+import {
+  changedMarks,
+  changesOf,
+  describeRun,
+  durationText,
+  outcomeLabel,
+  shortChanges,
+  TRIGGERS,
+} from './run-text.ts';
 import { differingRows, hasDifferences, verifyOutcome } from './verify-text.ts';
 
 const COLUMNS = ['Time', 'Started by', 'Result', 'Changes', 'Tables', 'Downloaded', 'Duration', 'Position'];
@@ -34,6 +44,7 @@ const APPEARANCES: Record<Run['outcome'], { Icon: typeof IconCheck; severity: st
  */
 function appearanceOf(run: Run): (typeof APPEARANCES)[Run['outcome']] {
   const found = verifyOutcome(run);
+  if (run.setAside !== undefined && run.outcome !== 'failed') return { Icon: IconTableOff, severity: 'warn' };
   if (found === 'Identical') return { Icon: IconShieldCheck, severity: 'ok' };
   return found === 'Repaired' ? { Icon: IconTool, severity: 'info' } : APPEARANCES[run.outcome];
 }
@@ -110,9 +121,9 @@ function RunRow({ run, open }: { run: Run; open: (run: Run) => void }) {
         </UnstyledButton>
       </span>
       <span role="cell">{TRIGGERS[run.trigger]}</span>
-      <span role="cell" className={classes.result} data-severity={severity}>
+      <span role="cell" className={classes.result} data-severity={severity} data-wraps={changedMarks(run) || undefined}>
         <Icon size={15} stroke={2.2} aria-hidden />
-        <span>{run.outcome === 'failed' || foundWaiting(run) ? describeRun(run) : outcomeLabel(run)}</span>
+        <span>{resultText(run)}</span>
       </span>
       <span role="cell" title={describeRun(run)}>
         {changesText(run)}
@@ -123,6 +134,13 @@ function RunRow({ run, open }: { run: Run; open: (run: Run) => void }) {
       <span role="cell">{positionText(run)}</span>
     </div>
   );
+}
+
+function resultText(run: Run): string {
+  if (run.outcome === 'failed' || foundWaiting(run)) return describeRun(run);
+  const marks = describeMarks(run, FORMAT);
+  // The column with the changes already shows that the run received data.
+  return marks.length > 0 && run.outcome !== 'cancelled' ? marks.join('. ') : outcomeLabel(run);
 }
 
 function changesText(run: Run): string {

@@ -103,3 +103,16 @@ test('the text for support contains the code, the remedy and the request id', ()
   expect(text).toContain('Request: req-1');
   expect(text).toContain('What to do: Try again. If this happens often, check the network connection.');
 });
+
+test('a run that changed no row but set a table aside is described by its marks', () => {
+  const none = { ...RUN, inserted: 0, updated: 0, deleted: 0, tables: [] };
+  const setAside = [{ name: 'orders', reason: 'row_too_large' as const }];
+  expect(describeRun({ ...none, setAside })).toBe('Table orders was set aside');
+  expect(describeRun({ ...none, followed: ['orders', 'price'] })).toBe(
+    'Tables orders and price follow head office again',
+  );
+  expect(describeRun({ ...RUN, setAside })).toMatch(/^Received 1,240 changes .*\. Table orders was set aside$/);
+  const text = runText({ ...none, setAside, followed: ['price'] });
+  expect(text).toContain('Set aside: orders: A row of this table is larger than the limit');
+  expect(text).toContain('Follows head office again: price');
+});

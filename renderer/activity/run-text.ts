@@ -2,7 +2,9 @@ import { formatCursor } from '@tidemark/protocol/cursor';
 import { ERRORS } from '@tidemark/protocol/errors';
 import type { Run, Trigger } from '@tidemark/protocol/run';
 import { TimeText } from '@tidemark/protocol/time';
+import { SET_ASIDE_REASONS } from '@tidemark/protocol/trouble';
 import { FORMAT } from '@tidemark/status/format';
+import { describeMarks } from '@tidemark/status/table-marks';
 import { describeFault } from '../bridge.ts';
 import { describeDifference, describeRepair, describeVerify, hasDifferences, verifyOutcome } from './verify-text.ts';
 
@@ -71,8 +73,14 @@ export function shortChanges({ inserted, updated, deleted, truncated }: Counts):
     .join(' ');
 }
 
-/** Describes the effect of a run in one sentence without a full stop. */
+/** Describes the effect of a run in sentences without a final full stop, its changes of marks included. */
 export function describeRun(run: Run): string {
+  const marks = describeMarks(run, FORMAT);
+  const onlyMarks = marks.length > 0 && run.outcome === 'done' && run.mode !== 'verify' && changesOf(run) === 0;
+  return (onlyMarks ? marks : [describeChanges(run), ...marks]).join('. ');
+}
+
+function describeChanges(run: Run): string {
   const changes = changesOf(run);
   const what = changes === 0 ? '' : ` (${changeParts(run)}) in ${FORMAT.counted(run.tables.length, 'table')}`;
   if (run.mode === 'verify' && run.outcome !== 'failed') return describeVerify(run);
@@ -105,6 +113,13 @@ export const durationText = (run: Run): string =>
 
 export const snapshotReason = (run: Run): string | null => (run.snapshot === null ? null : SNAPSHOTS[run.snapshot]);
 
+/** Returns a line such as `orders: A row of this table is larger than the limit` for each table that was set aside. */
+export const asideLines = ({ setAside = [] }: Run): string[] =>
+  setAside.map(({ name, reason }) => `${name}: ${SET_ASIDE_REASONS[reason]}`);
+
+/** Whether a run changed which tables are set aside. */
+export const changedMarks = ({ setAside, followed }: Run): boolean => setAside !== undefined || followed !== undefined;
+
 /** Formats a run as text for support. It contains no row values and no secrets. */
 export function runText(run: Run): string {
   const lines: (string | null)[] = [
@@ -120,6 +135,8 @@ export function runText(run: Run): string {
     run.left === null ? null : `Still waiting: ${run.left}`,
     run.retries === 0 ? null : `Failed attempts before: ${run.retries}`,
     ...(run.differences ?? []).map((each) => `  Differed from the server: ${describeDifference(each)}`),
+    ...asideLines(run).map((line) => `  Set aside: ${line}`),
+    ...(run.followed ?? []).map((name) => `  Follows head office again: ${name}`),
     ...run.tables.map(
       (table) =>
         `  ${table.name}: added ${table.inserted}, updated ${table.updated}, deleted ${table.deleted}, emptied ${table.truncated}`,

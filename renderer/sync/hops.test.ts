@@ -43,6 +43,36 @@ test('a comparison is not described as receiving data', () => {
   expect(hops({ phase: { kind: 'syncing', first: false, progress } }).own.text).toBe('Comparing · 25 %');
 });
 
+describe('troubles of head office', () => {
+  const feed = { connected: true, heardAt: at(60_500), lagMs: 40 };
+
+  test('a fault of the feed breaks the hop from head office, and the other hop claims nothing', () => {
+    const fault = { code: 'source_lost' as const, since: at(1_800_000) };
+    const { source, own } = hops({ probe: probe({ feed: { ...feed, connected: false, fault } }) });
+    expect(source).toMatchObject({
+      state: 'warn',
+      broken: true,
+      text: expect.stringMatching(/^Stopped since \d\d:12$/),
+    });
+    expect(own.text).toBe('Nothing waiting');
+  });
+
+  test('tables that are set aside appear on the hop to this PC, and further ones on the hop from head office', () => {
+    const tables = [{ name: 'orders', reason: 'no_key' as const, asOf: at(0) }];
+    const { source, own } = hops({
+      replica: { ...replica, setAside: { count: 1, tables } },
+      probe: probe({ feed: { ...feed, troubled: 2 } }),
+    });
+    expect([own.state, own.text]).toEqual(['warn', '1 table set aside']);
+    expect([source.state, source.text]).toEqual(['warn', '2 tables not sent']);
+  });
+
+  test('the time between two heartbeats does not count as lag', () => {
+    expect(hops({ probe: probe({ feed: { ...feed, lagMs: 5_400 } }) }).source.text).toBe('Up to date');
+    expect(hops({ probe: probe({ feed: { ...feed, lagMs: 12_000 } }) }).source.text).toBe('12 s behind');
+  });
+});
+
 describe('a hop', () => {
   const CASES: [string, Partial<Facts>, 'source' | 'own'][] = [
     ['when the PC is offline', { online: false }, 'own'],

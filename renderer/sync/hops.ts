@@ -2,6 +2,7 @@ import type { RelayStatus } from '@tidemark/protocol/api';
 import type { Facts, Progress } from '@tidemark/status/facts';
 import { FORMAT } from '@tidemark/status/format';
 import { bytesToDownload } from '@tidemark/status/next-sync';
+import { sourceLagMs } from '@tidemark/status/source-lag';
 import type { Status, StatusCode } from '@tidemark/status/status';
 
 /** One hop between head office and this PC, as shown by the pipeline strip. */
@@ -54,8 +55,8 @@ const WITHOUT_ANSWER: ReadonlySet<StatusCode> = new Set([
   'unknown',
 ]);
 
-/** A lag below this, in ms, only reflects the time since the last heartbeat, not the age of the data. */
-const IN_STEP_MS = 1_000;
+/** A lag below this, in ms, only reflects the time between two heartbeats, which an idle feed sends every 5 s. */
+const IN_STEP_MS = 10_000;
 
 const allCodes = (status: Status): StatusCode[] => [status.code, ...status.attention.map(({ code }) => code)];
 
@@ -82,12 +83,17 @@ export function sourceHop(facts: Facts, status: Status, now: number): Hop {
     ...baseCopyNote(probe.status, now),
   ].join('. ');
   const then = asOf(facts, status, now);
+  if (feed.fault)
+    return { state: 'warn', broken: true, text: `Stopped since ${FORMAT.moment(feed.fault.since, now)}${then}`, more };
   if (heard === null) return { state: 'warn', broken: true, text: `No contact${then}`, more };
   const silence = Math.max(0, relayNow - heard);
   if (!feed.connected)
     return { state: 'warn', broken: true, text: `Disconnected for ${FORMAT.span(silence)}${then}`, more };
-  if (feed.lagMs === null) return { state: 'unknown', broken: false, text: 'Lag unknown', more };
-  const lag = feed.lagMs + silence;
+  const lag = sourceLagMs(probe.status);
+  if (lag === null) return { state: 'unknown', broken: false, text: 'Lag unknown', more };
+  const { troubled } = feed;
+  if (troubled !== undefined && lag < thresholds.sourceLagWarnMs)
+    return { state: 'warn', broken: false, text: `${FORMAT.counted(troubled, 'table')} not sent${then}`, more };
   const text = `${lag < IN_STEP_MS ? 'Up to date' : `${FORMAT.span(lag)} behind`}${then}`;
   return {
     state: lag >= thresholds.sourceLagWarnMs ? 'warn' : then === '' ? 'ok' : 'unknown',
@@ -146,7 +152,12 @@ export function terminalHop(facts: Facts, status: Status, now: number): Hop {
     };
   }
   const then = asOf(facts, status, now);
+  const aside = replica.setAside.count;
+  if (aside > 0)
+    return { state: 'warn', broken: false, text: `${FORMAT.counted(aside, 'table')} set aside${then}`, more };
   const head = probe?.status.head?.seq ?? 0;
   const others = head > replica.cursor.seq ? 'The server also has changes that are not for this PC. ' : '';
-  return { state: then === '' ? 'ok' : 'unknown', broken: false, text: `Up to date${then}`, more: `${others}${more}` };
+  // This PC has everything that the server has. Whether that is up to date follows from the status.
+  const text = status.code === 'up-to-date' || status.code === 'up-to-date-old' ? 'Up to date' : 'Nothing waiting';
+  return { state: then === '' ? 'ok' : 'unknown', broken: false, text: `${text}${then}`, more: `${others}${more}` };
 }

@@ -45,6 +45,26 @@ const STATES: [Partial<Facts>, [MethodName, unknown] | null][] = [
     { probe: probe({ feed: { connected: true, heardAt: at(60_000), lagMs: 720_000 } }) },
     ['sync.start', { mode: 'check' }],
   ],
+  [
+    {
+      probe: probe({
+        feed: {
+          ...{ connected: false, heardAt: at(60_000), lagMs: 40 },
+          fault: { code: 'source_unreachable', since: at(1_800_000) },
+        },
+      }),
+    },
+    ['sync.start', { mode: 'check' }],
+  ],
+  [
+    {
+      replica: {
+        ...facts().replica,
+        setAside: { count: 1, tables: [{ name: 'orders', reason: 'no_key', asOf: at(3_600_000) }] },
+      },
+    },
+    ['sync.start', { mode: 'check' }],
+  ],
   [{ phase: { kind: 'starting' } }, null],
   [{ phase: { kind: 'checking', since: at(0) } }, ['sync.cancel', {}]],
   [{ phase: { kind: 'cancelling', since: at(0) } }, null],

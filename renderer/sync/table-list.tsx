@@ -1,12 +1,14 @@
 import { Checkbox, Table, Text, TextInput, Tooltip, UnstyledButton } from '@mantine/core';
-import { IconArrowDown, IconArrowUp, IconSearch } from '@tabler/icons-react';
+import { IconArrowDown, IconArrowUp, IconSearch, IconTableOff } from '@tabler/icons-react';
+import type { TableRow } from '@tidemark/electron/contract/contract';
+import { SET_ASIDE_REASONS } from '@tidemark/protocol/trouble';
 import { FORMAT } from '@tidemark/status/format';
 import { useState } from 'react';
 import { Problem } from '../shell/problem.tsx';
 import { useFacts, useNow } from '../state/context.tsx';
 import { useAnswer } from '../state/use-answer.ts';
 import classes from './table-list.module.css';
-import { arrange, type Order, type SortKey } from './table-rows.ts';
+import { arrange, type Only, type Order, type SortKey } from './table-rows.ts';
 
 const COLUMNS: { key: SortKey; label: string; right: boolean; down: boolean }[] = [
   { key: 'name', label: 'Table', right: false, down: false },
@@ -15,14 +17,21 @@ const COLUMNS: { key: SortKey; label: string; right: boolean; down: boolean }[] 
   { key: 'lastChangeAt', label: 'Last change', right: true, down: true },
 ];
 
-/** Lists every table on this PC with its number of rows and of changes waiting. */
+/** Lists every table on this PC with its number of rows and of changes waiting, and its mark while it is set aside. */
 export function TableList() {
   const { probe, lastRun, replica } = useFacts();
   const [order, setOrder] = useState<Order>({ key: 'name', down: false });
   const [find, setFind] = useState('');
-  const [waitingOnly, setWaitingOnly] = useState(false);
-  const { data, fault, reload } = useAnswer('tables.list', {}, `${probe?.at}/${lastRun?.id}/${replica.cursor?.epoch}`);
-  const rows = arrange(data ?? [], order, find, waitingOnly);
+  const [chosen, setOnly] = useState<Only>('all');
+  const { data, fault, reload } = useAnswer(
+    'tables.list',
+    {},
+    `${probe?.at}/${lastRun?.id}/${replica.cursor?.epoch}/${replica.setAside.count}`,
+  );
+  const aside = (data ?? []).filter(({ setAside }) => setAside !== null).length;
+  // The filter disappears with the last table that is set aside.
+  const only = chosen === 'set-aside' && aside === 0 ? 'all' : chosen;
+  const rows = arrange(data ?? [], order, find, only);
 
   return (
     <section className={`card ${classes.card}`} aria-labelledby="tables-title" data-testid="tables">
@@ -30,13 +39,22 @@ export function TableList() {
         <h2 className="card-title" id="tables-title">
           Tables{data && data.length > 0 ? <span className={classes.total}> {FORMAT.count(data.length)}</span> : null}
         </h2>
-        <Checkbox
-          size="xs"
-          label="Waiting only"
-          checked={waitingOnly}
-          onChange={(event) => setWaitingOnly(event.currentTarget.checked)}
-          ml="auto"
-        />
+        <div className={classes.filters}>
+          {aside > 0 && (
+            <Checkbox
+              size="xs"
+              label={`Set aside only (${FORMAT.count(aside)})`}
+              checked={only === 'set-aside'}
+              onChange={(event) => setOnly(event.currentTarget.checked ? 'set-aside' : 'all')}
+            />
+          )}
+          <Checkbox
+            size="xs"
+            label="Waiting only"
+            checked={only === 'waiting'}
+            onChange={(event) => setOnly(event.currentTarget.checked ? 'waiting' : 'all')}
+          />
+        </div>
         <TextInput
           size="xs"
           w={150}
@@ -60,8 +78,11 @@ export function TableList() {
           </Table.Thead>
           <Table.Tbody>
             {rows.map((row) => (
-              <Table.Tr key={row.name}>
-                <Table.Td className={`${classes.name} selectable`}>{row.name}</Table.Td>
+              <Table.Tr key={row.name} data-testid={row.setAside ? 'table-set-aside' : 'table'}>
+                <Table.Td className={`${classes.name} selectable`}>
+                  {row.name}
+                  {row.setAside && <Mark mark={row.setAside} />}
+                </Table.Td>
                 <Table.Td ta="right">{row.rows === null ? '—' : FORMAT.count(row.rows)}</Table.Td>
                 <Table.Td ta="right" className={row.waiting ? classes.some : undefined}>
                   {row.waiting === null ? 'Unknown' : row.waiting > 0 ? `↓ ${FORMAT.count(row.waiting)}` : '0'}
@@ -80,6 +101,22 @@ export function TableList() {
         )}
       </section>
     </section>
+  );
+}
+
+/** Shows that a table is set aside, since which commit at head office, and why. */
+function Mark({ mark: { reason, asOf } }: { mark: NonNullable<TableRow['setAside']> }) {
+  const now = useNow();
+  return (
+    <Tooltip label={`The rows of this table are as of ${FORMAT.full(asOf)}`}>
+      <div className={classes.mark} data-severity="warn">
+        <IconTableOff size={14} stroke={2} aria-hidden />
+        <span>
+          <span className={classes.markTitle}>Set aside, as of {FORMAT.moment(asOf, now)}</span>
+          <span className={classes.reason}>{SET_ASIDE_REASONS[reason]}</span>
+        </span>
+      </div>
+    </Tooltip>
   );
 }
 

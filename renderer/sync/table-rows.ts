@@ -10,13 +10,26 @@ export interface Order {
 
 const names = new Intl.Collator(undefined, { numeric: true, sensitivity: 'base' });
 
-/** Filters and sorts tables. Unknown values are last in both directions. */
-export function arrange(rows: readonly TableRow[], order: Order, find: string, waitingOnly: boolean): TableRow[] {
+/** The tables to show: all, those with changes waiting, or those that are set aside. */
+export type Only = 'all' | 'waiting' | 'set-aside';
+
+const SHOWS: Record<Only, (row: TableRow) => boolean> = {
+  all: () => true,
+  waiting: ({ waiting }) => (waiting ?? 0) > 0,
+  'set-aside': ({ setAside }) => setAside !== null,
+};
+
+/**
+ * Filters and sorts tables. Tables that are set aside come first in every order, and unknown values last in both
+ * directions.
+ */
+export function arrange(rows: readonly TableRow[], order: Order, find: string, only: Only): TableRow[] {
   const wanted = find.trim().toLowerCase();
   const sign = order.down ? -1 : 1;
   return rows
-    .filter((row) => row.name.toLowerCase().includes(wanted) && (!waitingOnly || (row.waiting ?? 0) > 0))
+    .filter((row) => row.name.toLowerCase().includes(wanted) && SHOWS[only](row))
     .sort((a, b) => {
+      if ((a.setAside === null) !== (b.setAside === null)) return a.setAside === null ? 1 : -1;
       const [x, y] = [a[order.key], b[order.key]];
       if (x === y) return names.compare(a.name, b.name);
       if (x === null) return 1;

@@ -29,7 +29,14 @@ const REPAIRED: Run = {
   outcome: 'done',
   differences: [{ table: 'orders', missing: 3, extra: 0, different: 2 }],
 };
-const NO_DATA = { cursor: null, committedAt: null, tables: 0, rows: 0, fault: null };
+const NO_DATA = {
+  cursor: null,
+  committedAt: null,
+  tables: 0,
+  rows: 0,
+  setAside: { count: 0, tables: [] },
+  fault: null,
+};
 
 const renderShell = (change: Partial<Facts> = {}) =>
   renderApp(

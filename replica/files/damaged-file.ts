@@ -1,6 +1,6 @@
 import { existsSync, renameSync, rmSync } from 'node:fs';
 import { TidemarkError } from '@tidemark/protocol/errors';
-import { guard, openReader } from '@tidemark/table-store/sqlite';
+import { guard, openReader, pageDamage } from '@tidemark/table-store/sqlite';
 import { linkTarget } from './link-target.ts';
 import { WriterLock } from './writer-lock.ts';
 
@@ -38,7 +38,7 @@ function isDamaged(file: string): boolean {
   try {
     const db = openReader(file);
     try {
-      return guard(file, () => db.pragma('quick_check(1)', { simple: true }) !== 'ok');
+      return guard(file, () => pageDamage(db) !== null);
     } finally {
       db.close();
     }

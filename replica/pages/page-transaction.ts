@@ -11,6 +11,7 @@ import {
   removeObjects,
   type ThirdPartyObject,
 } from '@tidemark/table-store/third-party-objects';
+import { saveDataColumns } from '../status-row.ts';
 import { PageApplier } from './page-applier.ts';
 import { linesOf, type VerifiedPage } from './page-reader.ts';
 import { Spool } from './spool.ts';
@@ -20,7 +21,8 @@ import { Spool } from './spool.ts';
  *
  * The spool stores the lines of a transaction that continues on the next page. The page with the last part applies the
  * spool first. Order: drop objects that block the page, apply the spool, apply the page, spool the rest, check the
- * trailer, write the cursor. The cursor never moves without the rows.
+ * trailer, write the cursor and the columns of `tidemark_status` that describe the data. The cursor never moves without
+ * the rows.
  */
 
 /** Result of applying a page. */
@@ -105,9 +107,9 @@ function* applyLines(
     committedAt,
     next.part > 0 ? compactionTarget : null,
   );
-  prepared(db, 'UPDATE tidemark_status SET epoch = ?, seq = ?, committed_at = ?').run(epoch, next.seq, committedAt);
   feedTables.saveCounts();
   saveTableList(db);
+  saveDataColumns(db, feedTables.list().filter(({ schema }) => schema.setAside !== undefined).length);
   const tables = [...applier.counts.values()];
   return {
     cursor: { epoch, seq: next.seq },

@@ -20,6 +20,7 @@ import {
   type ThirdPartyObject,
   thirdPartyObjects,
 } from '@tidemark/table-store/third-party-objects';
+import { saveDataColumns } from '../status-row.ts';
 import { type ComparedTable, countRows, dropTable, StagedTable, type TargetTable } from './staged-table.ts';
 
 /**
@@ -197,7 +198,7 @@ export class Repair {
   }
 
   #writeCursor(): void {
-    const { cursor, committedAt, scopes } = this.target;
+    const { cursor, committedAt, scopes, tables } = this.target;
     this.#db.exec('DELETE FROM tidemark_table; DELETE FROM tidemark_spool');
     const add = prepared(this.#db, 'INSERT INTO tidemark_table (id, name, schema, rows) VALUES (?, ?, ?, ?)');
     for (const table of this.#tables.values())
@@ -207,10 +208,6 @@ export class Repair {
       'UPDATE tidemark_meta SET epoch = ?, seq = ?, part = 0, squashed = NULL, committed_at = ?, scopes = ?',
     ).run(cursor.epoch, cursor.seq, committedAt, scopes);
     saveTableList(this.#db);
-    prepared(this.#db, 'UPDATE tidemark_status SET epoch = ?, seq = ?, committed_at = ?').run(
-      cursor.epoch,
-      cursor.seq,
-      committedAt,
-    );
+    saveDataColumns(this.#db, tables.filter(({ schema }) => schema.setAside !== undefined).length);
   }
 }

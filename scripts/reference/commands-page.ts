@@ -15,6 +15,10 @@ const EXIT_CODES = [
   ['0', 'The command did its work, or stopped because it was asked to.'],
   ['1', 'The command failed. One line on stderr holds the error: its code, its sentence, and what to do.'],
   ['2', 'Wrong usage: an unknown command, or an unknown or missing option.'],
+  [
+    '3',
+    'A command of `tidemark-terminal` did its work, but the data falls short of head office’s ([S13](../protocol.md#s-relay-to-terminal)): the feed has a fault, the relay is behind or has no contact with head office, or tables are set aside. The output names the reason. Changes that wait at the relay do not count.',
+  ],
   ['78', 'The configuration is invalid. The error lists all mistakes.'],
 ];
 

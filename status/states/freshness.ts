@@ -8,10 +8,9 @@ const CLOCK_WARN_MS = 5 * 60_000;
 
 /** The relay is far behind the master, or its lag is unknown. */
 export function relayBehind(reading: Reading): State | null {
-  const { facts, sourceLag, names, format, now, atHead, answerAge, answeredAt } = reading;
+  const { facts, sourceLag, names, format, now, atHead, isOld, answeredAt } = reading;
   if (sourceLag === null || facts.replica.cursor === null) return null;
   if (typeof sourceLag === 'number' && sourceLag < facts.thresholds.sourceLagWarnMs) return null;
-  const isOld = answerAge > facts.thresholds.freshMs;
   // While changes are waiting, an old answer about the relay's own lag adds no information.
   if (!atHead && isOld) return null;
   const { claim, cause, short } = lagWords(sourceLag, reading);
@@ -33,13 +32,20 @@ export function relayBehind(reading: Reading): State | null {
 }
 
 function lagWords(lag: number | 'unknown' | 'lost', { names: { relay, central }, format }: Reading) {
-  const newer = 'Newer data exists at head office and is not available yet';
   if (typeof lag === 'number') {
     const span = format.span(lag);
-    return { claim: `${relay} is ${span} behind ${central}`, cause: newer, short: `Sync server ${span} behind` };
+    return {
+      claim: `${relay} is ${span} behind ${central}`,
+      cause: 'Newer data may exist at head office and is not available yet',
+      short: `Sync server ${span} behind`,
+    };
   }
   if (lag === 'lost')
-    return { claim: `${relay} has no contact with ${central}`, cause: newer, short: 'No contact with head office' };
+    return {
+      claim: `${relay} has no contact with ${central}`,
+      cause: 'Newer data may exist at head office and is not available yet',
+      short: 'No contact with head office',
+    };
   return {
     claim: `how far ${relay} is behind ${central} is not known yet`,
     cause: `${atStart(relay)} is reconnecting to head office`,
@@ -49,14 +55,15 @@ function lagWords(lag: number | 'unknown' | 'lost', { names: { relay, central },
 
 /** The relay has not heard from head office for a while, but not long enough to count as behind. */
 export function silent({
-  facts: { probe, replica, thresholds },
+  facts: { probe, replica },
   answeredAt,
-  answerAge,
+  isOld,
+  atHead,
   format,
   names,
   now,
 }: Reading): State | null {
-  if (probe === null || replica.cursor === null || answeredAt === null || answerAge > thresholds.freshMs) return null;
+  if (probe === null || replica.cursor === null || answeredAt === null || (isOld && !atHead)) return null;
   const { feed, now: relayNow } = probe.status;
   const { heardAt } = feed;
   if (feed.connected || heardAt === null) return null;
@@ -66,7 +73,10 @@ export function silent({
     'warn',
     {
       headline: `${atStart(names.relay)} has not heard from head office since ${since}`,
-      detail: 'Newer data may exist there. It arrives when the connection is back',
+      detail: sentences(
+        isOld ? `As of ${format.moment(answeredAt, now)}` : null,
+        'Newer data may exist there. It arrives when the connection is back',
+      ),
       short: `Head office not heard since ${since}`,
     },
     { primary: action('check', 'Check again'), secondary: [action('copy-details')] },
@@ -124,9 +134,15 @@ export function stale(reading: Reading): State | null {
   );
 }
 
-/** Whether the conditions of `up-to-date` held at the last answer, whatever its age. */
-function matched({ facts, atHead, behind, waiting, sourceLag, fault }: Reading): boolean {
+/**
+ * Whether, at the last answer, this PC had everything that the master sends: the conditions of `up-to-date`, apart from
+ * the age of the answer and tables in trouble.
+ */
+export function isCurrent({ facts, atHead, behind, waiting, sourceLag, fault }: Reading): boolean {
+  const feed = facts.probe?.status.feed;
   return (
+    feed?.connected === true &&
+    feed.fault === undefined &&
     atHead &&
     !behind &&
     waiting === 0 &&
@@ -140,10 +156,10 @@ function matched({ facts, atHead, behind, waiting, sourceLag, fault }: Reading):
 
 /** Up to date, or up to date at the last answer, which is no longer fresh. */
 export function upToDate(reading: Reading): State | null {
-  const { facts, answeredAt, asOf, answerAge, format, now } = reading;
-  if (facts.probe === null || facts.replica.cursor === null || asOf === null || !matched(reading)) return null;
-  if (!Number.isFinite(answerAge)) return null;
-  if (answerAge > facts.thresholds.freshMs) {
+  const { facts, answeredAt, asOf, answerAge, isOld, format, now, troubledElsewhere } = reading;
+  if (facts.probe === null || facts.replica.cursor === null || asOf === null || !isCurrent(reading)) return null;
+  if (facts.replica.setAside.count > 0 || troubledElsewhere > 0 || !Number.isFinite(answerAge)) return null;
+  if (isOld) {
     return makeState(
       'up-to-date-old',
       'info',

@@ -1,6 +1,7 @@
 import { ERRORS, fill } from '@tidemark/protocol/errors';
 import type { Fault } from '@tidemark/protocol/fault';
 import type { Progress } from '../facts.ts';
+import type { Format } from '../format.ts';
 import type { Reading } from '../reading.ts';
 import type { Action, ActionId } from '../status.ts';
 
@@ -88,6 +89,20 @@ export function retrying({ facts: { retry }, format, now }: Reading): string | n
   return left > 0
     ? `Retrying in ${format.countdown(left)} (attempt ${retry.attempt})`
     : `Retrying now (attempt ${retry.attempt})`;
+}
+
+/** Number of tables that a sentence names. */
+const NAMED = 3;
+
+/**
+ * Returns a list such as `orders, price, stock and 4 more`. `count`: number of all names, where `names` has only the
+ * first ones.
+ */
+export function listOf(names: readonly string[], format: Format, count = names.length): string {
+  const shown = names.slice(0, NAMED);
+  const rest = count - shown.length;
+  const last = rest > 0 ? `${format.count(rest)} more` : shown.pop();
+  return shown.length === 0 ? (last ?? '') : `${shown.join(', ')} and ${last}`;
 }
 
 /** Returns `1 change was saved` or `1,240 changes were saved`. */

@@ -89,8 +89,7 @@ describe('migrations', () => {
   });
 
   test('do not write to a file in the current format', () => {
-    const current = open('format-2.sql');
-    ensureFormat(current, 'shop');
+    const current = open(`format-${FORMAT_VERSION}.sql`);
     const watcher = openReader(current.name);
     const version = watcher.pragma('data_version', { simple: true });
     ensureFormat(current, 'shop');
@@ -99,7 +98,7 @@ describe('migrations', () => {
   });
 
   test('reject a newer format and leave the file unchanged', () => {
-    const newer = open('format-2.sql');
+    const newer = open(`format-${FORMAT_VERSION}.sql`);
     newer.pragma(`user_version = ${FORMAT_VERSION + 1}`);
     expect(() => ensureFormat(newer, 'shop')).toThrowError(
       expect.objectContaining({ code: 'db_newer_version' } satisfies Partial<TidemarkError>),

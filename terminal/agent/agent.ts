@@ -169,12 +169,13 @@ class SyncAgent implements Agent {
         this.#replica = null;
         return this.#book.closeReplica();
       case 'began':
-        this.#record = new RunRecord(effect.run);
+        this.#record = new RunRecord(effect.run, this.#book.tables);
         return;
       case 'attempt-failed': {
         const { run, failure } = effect;
         logFailedAttempt(this.#log, run, failure.fault);
-        return this.#book.setFailing(this.#toRun(run, 'failed', failure.fault));
+        this.#book.setFailing(this.#toRun(run, 'failed', failure.fault));
+        return this.#journal.writeStatus(this.#replica);
       }
       case 'ended':
         return this.#endRun(this.#toRun(effect.run, effect.outcome, effect.fault));
@@ -220,12 +221,14 @@ class SyncAgent implements Agent {
   }
 
   #toRun(run: RunState, outcome: Run['outcome'], fault: Run['fault']): Run {
-    const record = this.#record ?? new RunRecord(run);
+    const { tables } = this.#book;
+    const record = this.#record ?? new RunRecord(run, tables);
     const { cursor } = this.#runner.state;
     return record.toRun(run, outcome, fault, {
       now: Date.now(),
       to: cursor,
       left: this.#book.waiting?.changes ?? null,
+      tables,
     });
   }
 

@@ -3,6 +3,7 @@ import { Seq } from '@tidemark/protocol/cursor';
 import { Fault } from '@tidemark/protocol/fault';
 import { Mode, Run } from '@tidemark/protocol/run';
 import { Time } from '@tidemark/protocol/time';
+import { SetAsideReason } from '@tidemark/protocol/trouble';
 import { Facts, Pause } from '@tidemark/status/facts';
 import { z } from 'zod';
 
@@ -36,6 +37,8 @@ export const TableRow = z.object({
   waiting: z.int().nonnegative().nullable(),
   /** Commit time of the newest change, applied or waiting. */
   lastChangeAt: Time.nullable(),
+  /** Why the table does not follow head office, and as of when. Null: it follows. */
+  setAside: z.object({ reason: SetAsideReason, asOf: Time }).nullable(),
 });
 export type TableRow = z.infer<typeof TableRow>;
 

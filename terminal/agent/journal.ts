@@ -19,7 +19,8 @@ export interface JournalDeps {
 }
 
 /**
- * Writes runs, lag samples and the status row into the replica, where reports read them.
+ * Writes runs, lag samples and the status row into the replica, where reports read them. A terminal that follows the
+ * relay may go without a run for days, so the row also follows its polls and its failed attempts.
  *
  * A failure to write is only logged, because the run that cannot write to the file reports that fault itself.
  */
@@ -33,34 +34,44 @@ export class Journal {
 
   /** Records a run that has ended, with a lag sample and the status row. */
   addRun(replica: Replica | null, run: Run): void {
-    const { book, facts } = this.#deps;
+    const { book } = this.#deps;
     const kept = joinRuns(book.lastRun, run) ?? run;
     book.addRun(kept);
     if (!replica) return;
     if (run.trigger !== 'watch') this.#sampledAt = 0;
     this.addSample(replica, Date.now());
-    const now = facts();
-    const { code, headline } = deriveStatus(now, Date.now());
-    this.#write(replica, (history) => {
-      history.recordRun(kept);
-      history.setStatus({
-        checkedAt: now.probe?.at ?? null,
-        syncedAt: now.lastSuccess?.endedAt ?? null,
-        headSeq: now.probe?.status.head?.seq ?? null,
-        waiting: now.waiting?.changes ?? null,
-        code,
-        headline,
-      });
-    });
+    this.#write(replica, (history) => history.recordRun(kept));
+    this.writeStatus(replica);
   }
 
-  /** Adds a point to the lag chart unless the last one is too recent. `now`: ms since 1970. */
+  /**
+   * Adds a point to the lag chart, and writes the status row, unless the last point is too recent. `now`: ms since 1970.
+   */
   addSample(replica: Replica | null, now: number): void {
     if (!replica || now - this.#sampledAt < SAMPLE_MS) return;
     const sample = this.#deps.book.sample(now);
     if (sample === null) return;
     this.#sampledAt = now;
     this.#write(replica, (history) => history.recordSample(sample));
+    this.writeStatus(replica);
+  }
+
+  /** Writes the status row, unless work is under way: its end writes the row. */
+  writeStatus(replica: Replica | null): void {
+    if (!replica) return;
+    const facts = this.#deps.facts();
+    const { code, severity, headline } = deriveStatus(facts, Date.now());
+    if (severity === 'busy') return;
+    this.#write(replica, (history) =>
+      history.setStatus({
+        checkedAt: facts.probe?.at ?? null,
+        syncedAt: facts.lastSuccess?.endedAt ?? null,
+        headSeq: facts.probe?.status.head?.seq ?? null,
+        waiting: facts.waiting?.changes ?? null,
+        code,
+        headline,
+      }),
+    );
   }
 
   #write(replica: Replica, work: (history: Replica['history']) => void): void {

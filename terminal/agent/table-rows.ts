@@ -1,5 +1,6 @@
 import type { Cursor } from '@tidemark/protocol/cursor';
 import { asTidemarkError } from '@tidemark/protocol/errors';
+import type { SetAside } from '@tidemark/protocol/trouble';
 import type { TableCount } from '@tidemark/replica/replica-summary';
 import type { RelayClient } from '../relay/relay-client.ts';
 import type { Log } from './agent-api.ts';
@@ -15,15 +16,20 @@ export async function tableRows(
   cursor: Cursor | null,
   log: Log,
 ): Promise<TableRow[]> {
-  const here = new Map(counts.map(({ name, rows }) => [name, rows]));
-  const onlyHere = () => [...here].map(([name, rows]) => ({ name, rows, waiting: null, lastChangeAt: null }));
+  const here = new Map(counts.map((table) => [table.name, table]));
+  const onlyHere = () =>
+    [...here.values()].map(({ name, rows, setAside }) => {
+      return { name, rows, waiting: null, lastChangeAt: null, setAside: markOf(setAside) };
+    });
   if (!relay) return onlyHere();
   try {
     const { tables } = await relay.tables(cursor, new AbortController().signal);
-    const there = tables.map(({ name, waiting, lastChangeAt }) => {
-      const rows = here.get(name) ?? null;
+    const there = tables.map(({ name, waiting, lastChangeAt, setAside }) => {
+      const own = here.get(name);
       here.delete(name);
-      return { name, rows, waiting, lastChangeAt };
+      // Until the mark arrives with the rows, the rows here do not have it.
+      const mark = markOf(own ? own.setAside : setAside);
+      return { name, rows: own?.rows ?? null, waiting, lastChangeAt, setAside: mark };
     });
     return [...there, ...onlyHere()];
   } catch (error) {
@@ -31,3 +37,6 @@ export async function tableRows(
     return onlyHere();
   }
 }
+
+const markOf = (mark: SetAside | undefined): TableRow['setAside'] =>
+  mark ? { reason: mark.reason, asOf: Date.parse(mark.asOf) } : null;

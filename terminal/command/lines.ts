@@ -1,9 +1,11 @@
 import type { Run } from '@tidemark/protocol/run';
 import { TimeText } from '@tidemark/protocol/time';
+import { SET_ASIDE_REASONS } from '@tidemark/protocol/trouble';
 import { deriveStatus } from '@tidemark/status/derive';
 import type { Facts } from '@tidemark/status/facts';
 import { FORMAT } from '@tidemark/status/format';
 import type { Status } from '@tidemark/status/status';
+import { describeMarks } from '@tidemark/status/table-marks';
 import { faultError } from './call.ts';
 
 /** Formats the lines that the commands print for people. The words for states come from `deriveStatus`. */
@@ -18,12 +20,15 @@ export function progressLine(facts: Facts): string | null {
   return [headline, detail, share].filter((part) => part !== '').join(' · ');
 }
 
-/** Describes a run in one sentence. */
-export function runLine(run: Run): string {
+/** Describes a run in one line, with the tables that were set aside in it or follow again. */
+export const runLine = (run: Run): string =>
+  [changesLine(run), ...describeMarks(run, FORMAT).map((text) => `${text}.`)].join(' ');
+
+function changesLine(run: Run): string {
   const position = run.to === null ? '' : ` Position ${FORMAT.count(run.to.seq)}.`;
   if (run.outcome === 'failed') return `Failed. ${run.fault ? faultError(run.fault).message : ''}`.trim();
   if (run.outcome === 'cancelled') return `Cancelled. Changes that were already saved are kept.${position}`;
-  if (run.outcome === 'nothing-new') return `Up to date: nothing new.${position}`;
+  if (run.outcome === 'nothing-new') return `Nothing new.${position}`;
   const { inserted, updated, deleted, truncated } = run;
   const all = inserted + updated + deleted + truncated;
   const parts = [
@@ -62,12 +67,30 @@ export function verifyLines({ run, facts }: { run: Run; facts: Facts }): string[
 export function statusLines(derived: Status, facts: Facts): string[] {
   const { cursor, committedAt, tables, rows } = facts.replica;
   const dataAsOf = committedAt === null ? '—' : TimeText.encode(committedAt);
+  const [main = '', ...attention] = sentencesOf(derived);
   return [
-    `${derived.headline}. ${derived.detail}`,
+    main,
     `Position ${cursor === null ? '—' : cursor.seq}, data as of ${dataAsOf}, ${FORMAT.counted(tables, 'table')}, ${FORMAT.counted(rows, 'row')}`,
-    ...derived.attention.map(({ text }) => text),
+    ...setAsideLines(facts.replica.setAside),
+    ...attention,
   ];
 }
+
+/** Lists tables that are set aside, with their reasons. Empty for a single table, which the status describes. */
+function setAsideLines({ count, tables }: Facts['replica']['setAside']): string[] {
+  if (count < 2) return [];
+  const lines = tables.map(
+    ({ name, reason, asOf }) => `Set aside: ${name}, as of ${TimeText.encode(asOf)}. ${SET_ASIDE_REASONS[reason]}`,
+  );
+  const rest = count - tables.length;
+  return rest === 0 ? lines : [...lines, `Set aside: ${FORMAT.counted(rest, 'more table', 'more tables')}`];
+}
+
+/** Returns the status and its attention, each as sentences. */
+export const sentencesOf = ({ headline, detail, attention }: Status): string[] => [
+  `${headline}. ${detail}`,
+  ...attention.map(({ text }) => text),
+];
 
 /** Puts the time of day in UTC in front of a line: `10:42:05  …`. */
 export function timedLine(time: number, line: string): string {

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { clearLine, cursorTo } from 'node:readline';
+import type { ExitCode } from '@tidemark/command-line/exit';
 import { readKey } from '@tidemark/command-line/key';
 import { type ProgramOptions, runProgram, subcommand } from '@tidemark/command-line/program';
 import { FeedName } from '@tidemark/protocol/api';
@@ -80,7 +81,7 @@ function showLine(line: string | null): void {
 }
 
 export function define(program: Command, stop: AbortSignal): void {
-  const add = (name: string, description: string, work: (call: Call, options: Options) => Promise<void>) =>
+  const add = (name: string, description: string, work: (call: Call, options: Options) => Promise<ExitCode>) =>
     subcommand(program, name, description)
       .requiredOption('--relay <url>', 'address of the relay')
       .requiredOption('--feed <name>', 'name of the feed')
@@ -88,7 +89,9 @@ export function define(program: Command, stop: AbortSignal): void {
       .requiredOption('--db <file>', 'SQLite file of the replica; the first download creates it')
       .option('--json', 'print results and errors as JSON')
       .option('--verbose', 'log to stderr')
-      .action((options: Options) => work(callOf(options, stop), options));
+      .action(async (options: Options) => {
+        process.exitCode = await work(callOf(options, stop), options);
+      });
   add('pull', 'Bring the replica up to date, once.', pull);
   add('status', 'Show how far behind the replica is. Writes nothing.', status);
   add('verify', 'Compare the replica with the relay and repair the rows that differ.', (call, { repair }) =>

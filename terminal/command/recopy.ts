@@ -1,4 +1,5 @@
 import { createInterface } from 'node:readline/promises';
+import type { ExitCode } from '@tidemark/command-line/exit';
 import { TidemarkError } from '@tidemark/protocol/errors';
 import { setAsideIfDamaged } from '@tidemark/replica/damaged-file';
 import type { Call } from './call.ts';
@@ -13,14 +14,14 @@ import { runOnce } from './run-once.ts';
  */
 
 /** Downloads a fresh copy. `yes`: without a question. Throws usage when no one can be asked, `cancelled`, the run's fault. */
-export async function recopy(call: Call, yes: boolean): Promise<void> {
+export async function recopy(call: Call, yes: boolean): Promise<ExitCode> {
   if (!yes) await confirm(call);
   const aside = setAsideIfDamaged(call.database);
   if (aside !== null) {
     const warning = `The file ${call.database} is damaged. It was renamed to ${aside}.`;
     console.error(call.json ? JSON.stringify({ warning }) : warning);
   }
-  await runOnce(call, 'recopy', true, ({ run }) => [runLine(run)]);
+  return runOnce(call, 'recopy', true, ({ run }) => [runLine(run)]);
 }
 
 async function confirm({ settings, database, signal }: Call): Promise<void> {

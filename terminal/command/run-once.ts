@@ -1,7 +1,11 @@
 import { existsSync } from 'node:fs';
+import type { ExitCode } from '@tidemark/command-line/exit';
 import { TidemarkError } from '@tidemark/protocol/errors';
 import { type Mode, type Run, RunJson } from '@tidemark/protocol/run';
+import { deriveStatus } from '@tidemark/status/derive';
 import type { Facts } from '@tidemark/status/facts';
+import { shortfallOf } from '@tidemark/status/shortfall';
+import { type Status, StatusJson } from '@tidemark/status/status';
 import { createAgent } from '../agent/agent.ts';
 import type { Agent, AgentSettings } from '../agent/agent-api.ts';
 import { type Call, faultError } from './call.ts';
@@ -13,26 +17,31 @@ import { progressLine, runLine, verifyLines } from './lines.ts';
 const GIVE_UP_MS = 30_000;
 
 /** Pulls the changes that are waiting when the command starts. Throws the run's fault. */
-export async function pull(call: Call): Promise<void> {
-  await runOnce(call, 'now', true, ({ run }) => [runLine(run)]);
+export async function pull(call: Call): Promise<ExitCode> {
+  return runOnce(call, 'now', true, ({ run, status }) => [
+    status.code === 'up-to-date' && run.outcome === 'nothing-new' ? `Up to date. ${runLine(run)}` : runLine(run),
+  ]);
 }
 
 /**
  * Compares the replica with the relay and, with `repair`, repairs the differences. Throws the run's fault. Without
  * `repair`, also throws `replica_differs` and `replica_empty`.
  */
-export async function verify(call: Call, repair: boolean): Promise<void> {
+export async function verify(call: Call, repair: boolean): Promise<ExitCode> {
   if (!repair && !existsSync(call.database)) throw new TidemarkError('replica_empty');
-  await runOnce(call, 'verify', repair, verifyLines);
+  return runOnce(call, 'verify', repair, verifyLines);
 }
 
-/** Performs one run and prints the lines that `lines` makes of it. Throws the run's fault, and `cancelled`. */
+/**
+ * Performs one run. Prints the lines that `lines` makes of it, and the reasons why the data still falls short of head
+ * office's. Returns 3 when there is such a reason. Throws the run's fault, and `cancelled`.
+ */
 export async function runOnce(
   call: Call,
   mode: Mode,
   repair: boolean,
-  lines: (ended: { run: Run; facts: Facts }) => string[],
-): Promise<void> {
+  lines: (ended: { run: Run; facts: Facts; status: Status }) => string[],
+): Promise<ExitCode> {
   const agent = createAgent(
     {
       databasePath: call.database,
@@ -54,9 +63,13 @@ export async function runOnce(
     if (run.outcome === 'cancelled') throw new TidemarkError('cancelled');
     // Print the differences that a comparison found, although the run counts as failed.
     const prints = run.fault === null || run.fault.code === 'replica_differs';
-    if (prints && call.json) call.print(JSON.stringify(RunJson.encode(run)));
-    else if (prints) for (const line of lines({ run, facts: agent.facts() })) call.print(line);
+    const facts = agent.facts();
+    const status = deriveStatus(facts, Date.now());
+    const shortfall = shortfallOf(status);
+    if (prints && call.json) call.print(JSON.stringify({ ...RunJson.encode(run), status: StatusJson.encode(status) }));
+    else if (prints) for (const line of [...lines({ run, facts, status }), ...shortfall]) call.print(line);
     if (run.fault) throw faultError(run.fault);
+    return shortfall.length > 0 ? 3 : 0;
   } finally {
     call.show(null);
     await agent.stop();

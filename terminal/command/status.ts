@@ -1,11 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
+import type { ExitCode } from '@tidemark/command-line/exit';
 import { asTidemarkError } from '@tidemark/protocol/errors';
 import type { Fault } from '@tidemark/protocol/fault';
 import type { Run } from '@tidemark/protocol/run';
 import { type ReplicaSummary, readReplicaSummary } from '@tidemark/replica/replica-summary';
 import { deriveStatus } from '@tidemark/status/derive';
 import { FactsJson } from '@tidemark/status/facts';
+import { shortfallOf } from '@tidemark/status/shortfall';
 import { StatusJson } from '@tidemark/status/status';
 import { FactBook } from '../facts/fact-book.ts';
 import { initial } from '../machine/machine.ts';
@@ -35,7 +37,7 @@ const POLICY: Policy = {
  * Prints the positions of replica and relay. Throws `db_*`. When the relay does not answer, prints the rest and then
  * throws that fault.
  */
-export async function status(call: Call): Promise<void> {
+export async function status(call: Call): Promise<ExitCode> {
   const book = new FactBook();
   const summary = existsSync(call.database) ? readReplicaSummary(call.database, call.settings.feed) : null;
   if (summary) book.openReplica(summary);
@@ -51,6 +53,7 @@ export async function status(call: Call): Promise<void> {
   if (call.json) call.print(JSON.stringify({ status: StatusJson.encode(derived), facts: FactsJson.encode(facts) }));
   else call.print(statusLines(derived, facts).join('\n'));
   if (fault) throw faultError(fault);
+  return shortfallOf(derived).length > 0 ? 3 : 0;
 }
 
 /** Adds the relay's status to the book, or the reason why there is none. Returns the fault. */
@@ -84,5 +87,6 @@ async function askRelay(
  */
 function failedCheck(state: State, fault: Fault, startedAt: number): Run {
   const run = newRun(randomUUID(), { mode: 'check', trigger: 'command', upTo: null }, state.cursor, startedAt);
-  return new RunRecord(run).toRun(run, 'failed', fault, { now: Date.now(), to: state.cursor, left: null });
+  const ended = { now: Date.now(), to: state.cursor, left: null, tables: [] };
+  return new RunRecord(run, []).toRun(run, 'failed', fault, ended);
 }

@@ -4,16 +4,23 @@ import type { Run } from '@tidemark/protocol/run';
 import { type LagSample, succeeded } from '@tidemark/replica/history';
 import type { AppliedPage } from '@tidemark/replica/page-transaction';
 import type { ReplicaSummary, TableCount } from '@tidemark/replica/replica-summary';
-import { DEFAULT_THRESHOLDS, type Facts } from '@tidemark/status/facts';
+import { DEFAULT_THRESHOLDS, type Facts, SET_ASIDE_NAMED } from '@tidemark/status/facts';
+import { sourceLagMs } from '@tidemark/status/source-lag';
 import type { AgentSettings } from '../agent/agent-api.ts';
 import type { PullPlan, State } from '../machine/state.ts';
 import type { RunRecord } from '../run/run-record.ts';
 import { phaseOf, replicaFaultOf, retryOf } from './phase.ts';
 
+/**
+ * The source lag from which the relay counts as behind, ms. Tests set a shorter one, because a fault of five minutes
+ * would make a test too long.
+ */
+const SOURCE_LAG_WARN_MS = Number(process.env.TIDEMARK_SOURCE_LAG_WARN_MS ?? DEFAULT_THRESHOLDS.sourceLagWarnMs);
+
 /** Number of status answers to keep for the trend. */
 const MAX_TREND = 10;
 
-const EMPTY = { cursor: null, committedAt: null, tables: 0, rows: 0 };
+const EMPTY = { cursor: null, committedAt: null, tables: 0, rows: 0, setAside: { count: 0, tables: [] } };
 const NOTHING_WAITING = { transactions: 0, changes: 0, bytes: 0, oldestAt: null };
 
 /**
@@ -27,6 +34,7 @@ export class FactBook {
   #lastRun: Run | null = null;
   #lastSuccess: Run | null = null;
   #replica: Omit<Facts['replica'], 'fault'> = EMPTY;
+  #tables: readonly TableCount[] = [];
   #clockSkewMs: number | null = null;
   #online: boolean | null = null;
   /** The run that waits for its next attempt, recorded as if it had ended now. */
@@ -40,6 +48,7 @@ export class FactBook {
 
   closeReplica(): void {
     this.#replica = EMPTY;
+    this.#tables = [];
     this.#lastRun = null;
     this.#lastSuccess = null;
     this.forgetRelay();
@@ -110,6 +119,11 @@ export class FactBook {
     return this.#lastRun;
   }
 
+  /** The tables of the replica after its last change. */
+  get tables(): readonly TableCount[] {
+    return this.#tables;
+  }
+
   get probe(): Facts['probe'] {
     return this.#probe;
   }
@@ -121,15 +135,14 @@ export class FactBook {
   /** Returns a point of the lag chart. Null before the relay has answered. */
   sample(now: number): LagSample | null {
     if (this.#probe === null) return null;
-    const { head, feed, now: relayNow } = this.#probe.status;
+    const { head } = this.#probe.status;
     const { committedAt } = this.#replica;
     const behindMs = head !== null && committedAt !== null ? Math.max(0, head.committedAt - committedAt) : null;
     return {
       at: now,
       waiting: this.#waiting?.changes ?? null,
       lagMs: this.#waiting?.transactions === 0 ? 0 : behindMs,
-      sourceLagMs:
-        feed.lagMs === null || feed.heardAt === null ? null : Math.max(0, relayNow - feed.heardAt) + feed.lagMs,
+      sourceLagMs: sourceLagMs(this.#probe.status),
     };
   }
 
@@ -156,16 +169,18 @@ export class FactBook {
       retry: retryOf(state),
       schedule: { everyMs: state.policy.everyMs, nextAt: state.paused === null ? state.nextAt : null },
       clockSkewMs: this.#clockSkewMs,
-      thresholds: DEFAULT_THRESHOLDS,
+      thresholds: { ...DEFAULT_THRESHOLDS, sourceLagWarnMs: SOURCE_LAG_WARN_MS },
     };
   }
 
   #setPosition({ cursor, committedAt, tables }: Pick<ReplicaSummary, 'cursor' | 'committedAt' | 'tables'>): void {
+    this.#tables = tables;
     this.#replica = {
       cursor,
       committedAt: toTime(committedAt),
       tables: tables.length,
       rows: tables.reduce((sum, { rows }) => sum + rows, 0),
+      setAside: setAsideOf(tables),
     };
   }
 
@@ -175,6 +190,16 @@ export class FactBook {
     const { cursor } = this.#replica;
     return head !== null && cursor !== null && head.epoch === cursor.epoch && cursor.seq >= head.seq;
   }
+}
+
+/** Returns the tables that are set aside, those with the oldest rows first. */
+function setAsideOf(tables: TableCount[]): Facts['replica']['setAside'] {
+  const marked = tables
+    .flatMap(({ name, setAside }) =>
+      setAside === undefined ? [] : [{ name, reason: setAside.reason, asOf: Date.parse(setAside.asOf) }],
+    )
+    .sort((a, b) => a.asOf - b.asOf || (a.name < b.name ? -1 : 1));
+  return { count: marked.length, tables: marked.slice(0, SET_ASIDE_NAMED) };
 }
 
 /** Converts a commit time from the replica's text to ms since 1970. */

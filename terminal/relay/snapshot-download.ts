@@ -7,6 +7,7 @@ import { pipeline } from 'node:stream/promises';
 import zlib from 'node:zlib';
 import type { SnapshotManifest } from '@tidemark/protocol/api';
 import { diskFullError, TidemarkError } from '@tidemark/protocol/errors';
+import { CheckedSnapshot, type SnapshotName } from '@tidemark/replica/checked-snapshot';
 import { removeSnapshotFile, snapshotFileOf } from '@tidemark/replica/snapshot-file';
 import { guard } from '@tidemark/table-store/sqlite';
 import type { RelayClient } from './relay-client.ts';
@@ -17,7 +18,7 @@ import type { Transfer } from './relay-transport.ts';
  * finished snapshot. A later download, even after a kill, continues that file.
  *
  * Order: check the disk space. Receive, store, hash and decode in one pass, into no more than the bytes that the manifest
- * names. Compare the hash. Only then may the decoded file be used.
+ * names. Compare the hash. Then check the file, and wait until it is on disk. Only then may it be installed.
  */
 
 /** Free bytes that a download must leave on the disk. */
@@ -85,6 +86,33 @@ export class SnapshotDownload {
     rmSync(partial.file, { force: true });
   }
 
+  /**
+   * Checks the decoded file, while the system writes it to disk. Throws `snapshot_corrupt`, `db_newer_version`,
+   * `disk_full` or `db_*` after removing the file.
+   */
+  async check(name: SnapshotName): Promise<CheckedSnapshot> {
+    const { file } = this;
+    try {
+      return await guarded(file, async () => {
+        const handle = await open(file, 'r+');
+        try {
+          // Another thread writes the file while this one checks it.
+          const written = handle.sync();
+          try {
+            return CheckedSnapshot.check(file, name);
+          } finally {
+            await written;
+          }
+        } finally {
+          await handle.close();
+        }
+      });
+    } catch (error) {
+      removeSnapshotFile(file);
+      throw error;
+    }
+  }
+
   /** Removes the files of all downloads except `keep`. */
   #clear(keep?: string): void {
     const folder = path.dirname(this.#database);
@@ -143,7 +171,7 @@ export class SnapshotDownload {
         encoded,
         decoderOf(coding),
         limitTo(manifest.bytes),
-        createWriteStream(this.file, { highWaterMark: CHUNK_BYTES, flush: true }),
+        createWriteStream(this.file, { highWaterMark: CHUNK_BYTES }),
         { signal },
       );
     } catch (error) {
@@ -192,11 +220,11 @@ function choose(manifest: SnapshotManifest): Coding {
 }
 
 /** Converts errors of the file system to coded errors. */
-async function guarded(file: string, work: () => Promise<void>): Promise<void> {
+async function guarded<T>(file: string, work: () => Promise<T>): Promise<T> {
   try {
-    await work();
+    return await work();
   } catch (error) {
-    guard(file, () => {
+    return guard(file, () => {
       throw error;
     });
   }

@@ -51,6 +51,8 @@ test.each([
   ['after a manual run', { ...run('a', 0, 1), trigger: 'manual' as const }, {}],
   ['failed', run('a', 0, 1), { outcome: 'failed' as const }],
   ['by a snapshot', run('a', 0, 1), { snapshot: 'cheaper' as const }],
+  ['with a table set aside', run('a', 0, 1), { setAside: [{ name: 'item', reason: 'no_key' as const }] }],
+  ['with a table that follows again', { ...run('a', 0, 1), followed: ['item'] }, {}],
   ['with a comparison', run('a', 0, 1), { differences: [] }],
 ])('keeps a run separate: %s', (_, before, change) => {
   expect(joinRuns(before, { ...run('b', 1000, 2), ...change })).toBeNull();

@@ -23,7 +23,11 @@ export function joinRuns(before: Run | null, run: Run): Run | null {
   };
 }
 
-/** Whether a run only pulled changes while following the relay. */
-function follows({ trigger, outcome, snapshot, differences }: Run): boolean {
-  return trigger === 'watch' && outcome === 'done' && snapshot === null && differences === undefined;
+/**
+ * Whether a run only pulled changes while following the relay. A run that changed a mark stays separate, because the
+ * history shows when a table was set aside.
+ */
+function follows({ trigger, outcome, snapshot, differences, setAside, followed }: Run): boolean {
+  const isPull = trigger === 'watch' && outcome === 'done' && snapshot === null && differences === undefined;
+  return isPull && setAside === undefined && followed === undefined;
 }

@@ -3,6 +3,7 @@ import type { Cursor } from '@tidemark/protocol/cursor';
 import type { Fault } from '@tidemark/protocol/fault';
 import type { Difference, Run } from '@tidemark/protocol/run';
 import type { AppliedPage } from '@tidemark/replica/page-transaction';
+import type { TableCount } from '@tidemark/replica/replica-summary';
 import type { Progress } from '@tidemark/status/facts';
 import type { Counts } from '@tidemark/table-store/feed-tables';
 import type { RunState } from '../machine/run-state.ts';
@@ -15,6 +16,7 @@ import {
   SnapshotProgress,
 } from './progress.ts';
 import { addTables, totalOf } from './table-counts.ts';
+import { marksBetween } from './table-marks.ts';
 
 /**
  * Records a run under way: its present progress and, when it ends, the run for the history.
@@ -23,6 +25,8 @@ import { addTables, totalOf } from './table-counts.ts';
  */
 export class RunRecord {
   readonly run: RunState;
+  /** The replica's tables at the start. */
+  readonly #before: readonly TableCount[];
   #stage: Progress['stage'] = 'preparing';
   #part: Measured;
   #tables: Counts[] = [];
@@ -32,8 +36,10 @@ export class RunRecord {
   #deadlineAt: number | null = null;
   #comparison: { rows: number; tables: number; differences: Difference[] | null } | null = null;
 
-  constructor(run: RunState) {
+  /** `tables`: the replica's tables at the start. */
+  constructor(run: RunState, tables: readonly TableCount[]) {
     this.run = run;
+    this.#before = tables;
     this.#part = new PageProgress({ changes: 0, bytes: 0 }, 0, run.startedAt);
     this.#lastDataAt = run.startedAt;
   }
@@ -142,17 +148,22 @@ export class RunRecord {
     };
   }
 
-  /** Returns the run for the history. `left`: number of changes still waiting. Null: unknown. */
+  /**
+   * Returns the run for the history. `left`: number of changes still waiting. Null: unknown. `tables`: the replica's
+   * tables at the end.
+   */
   toRun(
     run: RunState,
     outcome: Run['outcome'],
     fault: Fault | null,
-    { now, to, left }: { now: number; to: Cursor | null; left: number | null },
+    { now, to, left, tables }: { now: number; to: Cursor | null; left: number | null; tables: readonly TableCount[] },
   ): Run {
     const snapshot = run.basis.by === 'snapshot' ? run.basis.reason : null;
     const differences = this.#comparison?.differences ?? null;
     // Pages without rows for this terminal only move its cursor.
-    const isUnchanged = this.#tables.length === 0 && snapshot === null && differences === null;
+    const marks = marksBetween(this.#before, tables);
+    const isUnchanged =
+      this.#tables.length === 0 && snapshot === null && differences === null && Object.keys(marks).length === 0;
     return {
       id: run.id,
       startedAt: run.startedAt,
@@ -169,6 +180,7 @@ export class RunRecord {
       ...(this.#comparison === null || differences === null
         ? {}
         : { compared: { rows: this.#comparison.rows, tables: this.#comparison.tables }, differences }),
+      ...marks,
       left,
       retries: run.failures.total,
       fault,

@@ -7,6 +7,7 @@ import {
   publishBeforeBlocking,
   type ReadySite,
   startOf,
+  throwIfAborted,
   transferTo,
   type WorkDeps,
 } from './site.ts';
@@ -47,7 +48,9 @@ export async function installSnapshot(
   record?.startFinishing();
   await publishBeforeBlocking(deps, signal);
   const { feed, cursor } = manifest;
-  logDropped(deps, replica.installSnapshot(deps.download.file, { feed, cursor }).dropped);
+  const snapshot = await deps.download.check({ feed, cursor });
+  throwIfAborted(signal);
+  logDropped(deps, replica.installSnapshot(snapshot).dropped);
   record?.addSnapshot(manifest);
   deps.book.replaceData(replica.summary());
   return { type: 'installed', cursor, start: startOf(replica) };

@@ -82,6 +82,7 @@ export function facts(change: Partial<Facts> = {}): Facts {
       committedAt: at(65_000),
       tables: 6,
       rows: 200_000,
+      setAside: { count: 0, tables: [] },
       fault: null,
     },
     probe: probe(),

@@ -86,7 +86,7 @@ export interface Case {
   name?: string;
 }
 
-type Subject = 'data' | 'fault' | 'activity';
+type Subject = 'data' | 'fault' | 'activity' | 'head-office';
 
 const SUBJECTS: Record<StatusCode, Subject> = {
   starting: 'activity',
@@ -107,7 +107,9 @@ const SUBJECTS: Record<StatusCode, Subject> = {
   stale: 'data',
   behind: 'data',
   'falling-behind': 'data',
+  'feed-fault': 'head-office',
   'relay-behind': 'data',
+  'set-aside': 'head-office',
   paused: 'activity',
   offline: 'fault',
   unreachable: 'fault',

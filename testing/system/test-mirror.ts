@@ -3,7 +3,7 @@ import path from 'node:path';
 import { seq } from '@tidemark/protocol/cursor';
 import { type ChangeLine, changesIn, type WireRow } from '@tidemark/protocol/lines';
 import type { ColumnType, TableSchema } from '@tidemark/protocol/schema';
-import type { SnapshotName } from '@tidemark/replica/install-snapshot';
+import type { SnapshotName } from '@tidemark/replica/checked-snapshot';
 import { FeedTables } from '@tidemark/table-store/feed-tables';
 import { ownQuery, RAW_ROW } from '@tidemark/table-store/query';
 import { toWire } from '@tidemark/table-store/row-statements';

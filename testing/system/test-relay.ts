@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { RelayLink } from '@tidemark/master-feed/relay-link';
-import type { BatchAnswer } from '@tidemark/protocol/api';
+import type { BatchAnswer, Role } from '@tidemark/protocol/api';
 import { type BatchLine, type ChangeLine, changesIn, type PartialLine } from '@tidemark/protocol/lines';
 import type { TableSchema } from '@tidemark/protocol/schema';
 import { type Config, readConfig } from '@tidemark/relay-server/config/relay-config';
@@ -56,7 +56,8 @@ export class TestRelay {
   #relay: Relay;
   readonly #send: Record<string, string>;
   link: RelayLink;
-  send: (batch: Buffer) => Promise<BatchAnswer> = () => Promise.reject(new Error('no session'));
+  send: (batch: Buffer, sampledAtMs?: number | null) => Promise<BatchAnswer> = () =>
+    Promise.reject(new Error('no session'));
   #at = 0;
 
   private constructor(folder: string, relay: Relay, tokens: Record<string, string>, events: Event[]) {
@@ -75,11 +76,12 @@ export class TestRelay {
     const folder = temporaryFolder('relay');
     const config = configOf(folder, feed);
     const tokens = new Tokens(config);
-    const add = (name: string, role: 'feed' | 'terminal', of: string, attributes: Record<string, string> = {}) =>
+    const add = (name: string, role: Role, of: string, attributes: Record<string, string> = {}) =>
       tokens.add({ name, role, feed: of, attributes }, new Date());
     const tokenOf: Record<string, string> = {
       feed: add('feed', 'feed', 'shop'),
       terminal: add('branch-7', 'terminal', 'shop'),
+      admin: add('head-office', 'admin', 'shop'),
       other: add('branch-8', 'terminal', 'other'),
     };
     for (const [name, attributes] of Object.entries(terminals))

@@ -1,11 +1,12 @@
 import { expect, test } from 'vitest';
-import { SourceLag } from '../../feed/source-lag.ts';
+import { SourceLag } from '../../freshness/source-lag.ts';
 import { readinessOf } from './readiness.ts';
 
 const feed = (fault: string | null, heard: boolean) => {
-  const lag = new SourceLag(() => 0);
-  if (heard) lag.onBatch({ position: '0'.repeat(16), masterTime: '2026-01-01T00:00:00Z', current: true }, null);
-  return { lag, storeFault: () => fault };
+  const now = { wallMs: 0, monotonicMs: 0 };
+  const lag = new SourceLag(() => now);
+  if (heard) lag.onBatch(now);
+  return { lag, connected: lag.heard, storeFault: () => fault };
 };
 const { signal } = new AbortController();
 

@@ -14,7 +14,7 @@ export interface Readiness {
 }
 
 export function readinessOf(
-  feeds: ReadonlyMap<string, Pick<Feed, 'lag' | 'storeFault'>>,
+  feeds: ReadonlyMap<string, Pick<Feed, 'lag' | 'connected' | 'storeFault'>>,
   stopping: AbortSignal,
 ): Readiness {
   const accepting = !stopping.aborted;
@@ -28,6 +28,6 @@ export function readinessOf(
   return {
     ready: checks.every(({ ok }) => ok),
     checks,
-    feeds: [...feeds].map(([name, { lag }]) => ({ name, connected: lag.connected, lagMs: lag.lagMs })),
+    feeds: [...feeds].map(([name, { connected, lag }]) => ({ name, connected, lagMs: lag.lagMs })),
   };
 }

@@ -2,17 +2,24 @@ import { BatchAnswer, FeedName, HEADERS, SessionAnswer, SessionRequest } from '@
 import { TidemarkError } from '@tidemark/protocol/errors';
 import { PROTOCOL_VERSION } from '@tidemark/protocol/page';
 import { PATHS } from '@tidemark/protocol/paths';
+import { FeedReport, FeedTroubles, REPORTED_TABLES } from '@tidemark/protocol/trouble';
 import { z } from 'zod';
 import type { Feed } from '../../feed/feed.ts';
+import { listsTooMany } from '../../freshness/troubles.ts';
 import type { PushEndpoint } from '../../log/log-source.ts';
 import { json, readBody } from '../body.ts';
 import { jsonRoute } from './route.ts';
+import { troublesAnswer } from './status-answer.ts';
 
 /** Routes for feeds. The relay reads a body only after it has authenticated the request. */
 
 /** Maximum size of a batch, in bytes. Feeds send far smaller batches. */
 const BATCH_LIMIT = 32 * 1024 * 1024;
 const SESSION_LIMIT = 64 * 1024;
+/** Maximum size of a report, in bytes. */
+const REPORT_LIMIT = 1024 * 1024;
+/** Number of mistakes that a refusal of a report names. */
+const NAMED_MISTAKES = 3;
 
 const FeedInput = z.object({ feed: FeedName });
 
@@ -20,6 +27,25 @@ const FeedInput = z.object({ feed: FeedName });
 function pushTo(feed: Feed): PushEndpoint {
   if (!feed.log.push) throw new TidemarkError('not_found');
   return feed.log.push;
+}
+
+/** Parses the header {@link HEADERS.sampled}. Throws request_invalid. */
+function sampledMsOf(text: string | string[] | undefined): number | null {
+  if (text === undefined) return null;
+  if (typeof text === 'string' && /^-?\d{1,12}$/.test(text)) return Number(text);
+  throw new TidemarkError('request_invalid', { detail: `header ${HEADERS.sampled} is not a number of milliseconds` });
+}
+
+/** Parses a report. Throws request_invalid. */
+function reportOf(body: unknown): FeedReport {
+  if (listsTooMany(body))
+    throw new TidemarkError('request_invalid', { detail: `tables: more than ${REPORTED_TABLES} entries` });
+  const parsed = FeedReport.safeParse(body);
+  if (parsed.success) return parsed.data;
+  const mistakes = parsed.error.issues.slice(0, NAMED_MISTAKES);
+  throw new TidemarkError('request_invalid', {
+    detail: mistakes.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; '),
+  });
 }
 
 export const FEED_ROUTES = [
@@ -47,11 +73,33 @@ export const FEED_ROUTES = [
     async handle({ feed, request }) {
       const session = request.headers[HEADERS.session];
       const number = Number(request.headers[HEADERS.batch]);
+      const times = { arrivedAt: feed.moment(), sampledMs: sampledMsOf(request.headers[HEADERS.sampled]) };
       if (typeof session !== 'string')
         throw new TidemarkError('request_invalid', { detail: `header ${HEADERS.session} is missing` });
       if (!Number.isSafeInteger(number) || number < 1)
         throw new TidemarkError('request_invalid', { detail: `header ${HEADERS.batch} is not a number from 1` });
-      return pushTo(feed).batch(session, number, await readBody(request, BATCH_LIMIT));
+      return pushTo(feed).batch(session, number, await readBody(request, BATCH_LIMIT), times);
     },
+  }),
+  jsonRoute({
+    method: 'POST',
+    path: PATHS.troubles,
+    role: 'feed',
+    input: FeedInput,
+    output: z.object({}),
+    summary: 'Replaces the last report of the feed: its fault, and the tables that do not follow the master.',
+    async handle({ feed, request }) {
+      feed.troubles.put(reportOf(json(await readBody(request, REPORT_LIMIT))));
+      return {};
+    },
+  }),
+  jsonRoute({
+    method: 'GET',
+    path: PATHS.troubles,
+    role: 'admin',
+    input: FeedInput,
+    output: FeedTroubles,
+    summary: "Returns the feed's last report with its details, and when it arrived.",
+    handle: ({ feed }) => troublesAnswer(feed.troubles.report),
   }),
 ];

@@ -57,10 +57,11 @@ export class BaseLoad {
 
   /**
    * Ends a later base. Passes the difference between mirror and base as lines to `write`, which applies and logs them.
+   * Runs the comparison of each table in `within`, which adds the table to errors.
    */
-  finish(write: (line: ChangeLine) => void): void {
+  finish(write: (line: ChangeLine) => void, within: (id: number, finish: () => void) => void): void {
     for (const { schema } of this.#tables.list())
       if (!this.#names.has(schema.name.toLowerCase())) write(['x', schema.name]);
-    for (const load of this.#loads.values()) load.finish(write);
+    for (const [id, load] of this.#loads) within(id, () => load.finish(write));
   }
 }

@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto';
 import type { BatchAnswer, SessionAnswer, SessionRequest } from '@tidemark/protocol/api';
 import { TidemarkError } from '@tidemark/protocol/errors';
 import type { PublishConfig } from '../../config/relay-config.ts';
-import type { LogSource, LogStore, PushEndpoint } from '../log-source.ts';
+import { after, earlier, type Moment } from '../../freshness/moment.ts';
+import type { BatchTimes, LogSource, LogStore, PushEndpoint } from '../log-source.ts';
 
 /**
  * The log source of a feed that pushes batches to this relay over HTTP.
@@ -14,6 +15,7 @@ import type { LogSource, LogStore, PushEndpoint } from '../log-source.ts';
 
 interface DirectLogDeps {
   store: LogStore;
+  now: () => Moment;
   /** The tables that the feed publishes, from relay.yaml. */
   tables: PublishConfig;
   /** Called when a session begins. */
@@ -27,6 +29,8 @@ interface Session {
   lastAnswer: BatchAnswer | null;
   /** Whether a batch is being applied. */
   busy: boolean;
+  /** When the last answer, to the session or to a batch, was ready. The feed received it later. */
+  answeredAt: Moment;
 }
 
 export class DirectLog implements LogSource, PushEndpoint {
@@ -42,11 +46,18 @@ export class DirectLog implements LogSource, PushEndpoint {
     const { publish, except, filtered } = this.#deps.tables;
     // An older feed would ignore the field and publish the tables that relay.yaml leaves out.
     if (except !== null && !request.obeys?.includes('except')) throw new TidemarkError('protocol_unsupported');
-    const session: Session = { id: randomUUID(), lastNumber: 0, lastAnswer: null, busy: false };
+    const session: Session = {
+      id: randomUUID(),
+      lastNumber: 0,
+      lastAnswer: null,
+      busy: false,
+      answeredAt: this.#deps.now(),
+    };
     this.#session = session;
     const { source, base } = request;
     const { feed, tables } = await this.#deps.store.begin(`${source.kind} ${source.id}`, base);
     this.#deps.onSession(request, feed.head);
+    session.answeredAt = this.#deps.now();
     return {
       session: session.id,
       epoch: feed.epoch,
@@ -59,7 +70,12 @@ export class DirectLog implements LogSource, PushEndpoint {
     };
   }
 
-  async batch(sessionId: string, number: number, bytes: Uint8Array<ArrayBuffer>): Promise<BatchAnswer> {
+  async batch(
+    sessionId: string,
+    number: number,
+    bytes: Uint8Array<ArrayBuffer>,
+    times: BatchTimes,
+  ): Promise<BatchAnswer> {
     const session = this.#session;
     if (!session) throw new TidemarkError('session_unknown');
     if (session.id !== sessionId) throw new TidemarkError('session_superseded');
@@ -69,8 +85,9 @@ export class DirectLog implements LogSource, PushEndpoint {
       throw new TidemarkError('batch_out_of_order', { detail: `number ${number} instead of ${expected}` });
     session.busy = true;
     try {
-      const { feed } = await this.#deps.store.append(bytes);
+      const { feed } = await this.#deps.store.append(bytes, sampledAt(session, times));
       session.lastNumber = number;
+      session.answeredAt = this.#deps.now();
       session.lastAnswer = { head: feed.head, position: feed.position };
       return session.lastAnswer;
     } catch (error) {
@@ -87,4 +104,14 @@ export class DirectLog implements LogSource, PushEndpoint {
     this.#session = null;
     return Promise.resolve();
   }
+}
+
+/**
+ * Returns a moment no later than the one at which the feed read the end of the log. The feed states that moment relative
+ * to its receipt of the previous answer, which was after the relay sent this answer. So the result needs no comparison
+ * of two clocks, and the delay of the answer only makes it earlier. A feed that does not send the header counts from
+ * the arrival of the batch.
+ */
+function sampledAt({ answeredAt }: Session, { arrivedAt, sampledMs }: BatchTimes): Moment {
+  return sampledMs === null ? arrivedAt : earlier(after(answeredAt, sampledMs), arrivedAt);
 }
