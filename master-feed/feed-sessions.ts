@@ -48,7 +48,7 @@ export class FeedSessions {
    */
   #known: KnownTable[] | null = null;
 
-  /** What is not replicated, as last logged. */
+  /** The notes of the last description, as logged. */
   #notes = '';
 
   constructor(source: Source, log: Log) {
@@ -121,7 +121,7 @@ export class FeedSessions {
     await this.#stream({ ...step, mark, tables });
   }
 
-  /** Logs what is not replicated, when it differs from the last time. */
+  /** Logs the notes of a description when they differ from the previous ones. */
   #logNotes(notes: readonly string[]): void {
     const text = notes.join('\n');
     if (text !== this.#notes && text !== '') this.#log('not-replicated', { notes });

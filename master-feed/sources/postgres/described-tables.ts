@@ -6,7 +6,7 @@ import { checkMaster } from './prerequisites.ts';
 import { type Names, remedyOf } from './remedies.ts';
 import type { PlacedProblem } from './wanted-tables.ts';
 
-/** Describes the master's tables for the feed: what is published, what cannot be, and what is left out. */
+/** Describes the master's tables for the feed: the published ones, the ones in trouble, and the relations left out. */
 
 /** Describes the tables. Throws source_not_ready, as checkMaster does. */
 export async function describeTables(

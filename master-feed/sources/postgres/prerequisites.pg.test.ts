@@ -58,10 +58,10 @@ async function refusal(source: PostgresSource, wanted = ALL): Promise<string> {
   return error.message;
 }
 
-/** Returns the statements that a text tells the reader to run, one string for each line. */
+/** Returns the statements to run from a text, one string for each line. */
 const statementsIn = (text: string) => [...text.matchAll(/\brun: (.*;)$/gim)].map(([, sql]) => sql ?? '');
 
-/** Creates the publication as the user's own, which publishes what the user may publish. */
+/** Publishes the tables that the user may publish. */
 async function publishAll(source: PostgresSource, wanted = ALL): Promise<DescribedTables> {
   const described = await source.describe(wanted);
   await source.publish(described.tables as never);
@@ -97,7 +97,7 @@ test('many-missing-prerequisites: a schema of 500 tables with faults of every ki
     CREATE TABLE mine (id int PRIMARY KEY); ALTER TABLE mine OWNER TO weak;
     CREATE TABLE "Twin" (id int PRIMARY KEY); CREATE TABLE twin (id int PRIMARY KEY);
     CREATE TABLE tidemark_own (id int PRIMARY KEY); CREATE TABLE nameless (rowid int, _rowid_ int, oid int); CREATE TABLE empty ();`);
-  // Only the administrator can decide what happens to these tables. The error names the setting.
+  // Only the administrator can decide about these tables. The error names the setting.
   const except = ['Twin', 'tidemark_own', 'nameless', 'empty'].map((name) => ({ name }));
   const source = await open();
   const first = await refusal(source);
@@ -148,10 +148,10 @@ test('one-table-in-trouble: a table that the relay does not hold is described, a
 });
 
 test.each([
-  ['of the feed’s user', 'weak'],
-  ['of another user', 'postgres'],
+  ["the feed's user", 'weak'],
+  ['another user', 'postgres'],
 ])(
-  'superuser-made-publication: a new table that the user may not add concerns only itself, in a publication %s',
+  'superuser-made-publication: a new table that the user may not add concerns only itself, in a publication owned by %s',
   async (_, owner) => {
     await admin.query('CREATE TABLE item (id int PRIMARY KEY); GRANT SELECT ON item TO weak');
     const source = await open();

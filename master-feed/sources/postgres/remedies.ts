@@ -28,7 +28,7 @@ export interface Names {
 }
 
 /** Returns the SQL of a problem's statements. */
-export function statementsOf(statements: readonly Statement[], { user, publication }: Names): string {
+function statementsOf(statements: readonly Statement[], { user, publication }: Names): string {
   const of = <Kind extends Statement['kind']>(kind: Kind) =>
     statements.filter((statement): statement is Extract<Statement, { kind: Kind }> => statement.kind === kind);
   const schemas = [...new Set(of('grant-usage').map(({ schema }) => ident(schema)))];
@@ -116,7 +116,7 @@ export function listOf(names: readonly string[]): string {
   return more > 0 ? `${names.slice(0, NAMED).join(', ')} and ${more} more` : names.join(', ');
 }
 
-/** Joins lines to a bounded text. A text that is cut says how much is missing. */
+/** Joins lines to a bounded text. A text that is cut ends with the number of missing lines. */
 export function boundedText(lines: readonly string[]): string {
   const kept: string[] = [];
   let size = 0;
