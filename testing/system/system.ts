@@ -206,7 +206,8 @@ export class System {
         });
         if (status) last = JSON.stringify(status);
         const { head, now, feed } = status ?? {};
-        return head && feed && now !== undefined && feed.lagMs !== null && now - feed.lagMs > from;
+        if (!head || !feed || now === undefined || feed.lagMs === null) return false;
+        return now - feed.lagMs > from;
       },
       () =>
         `the relay did not come up to date: ${last}\nfeed: ${this.feed?.stdout.slice(-4000)}${this.feed?.stderr.slice(-2000)}\nrelay: ${this.relay?.stdout.slice(-3000)}${this.relay?.stderr.slice(-2000)}`,
