@@ -62,7 +62,7 @@ export class FeedSessions {
    */
   #known: KnownTable[] | null = null;
 
-  /** What is not replicated, as last logged. */
+  /** The notes of the last description, as logged. */
   #notes = '';
   readonly #troubles: TableTroubles;
   readonly #place: FailedPlace;
@@ -163,7 +163,7 @@ export class FeedSessions {
     return chosen;
   }
 
-  /** Logs what is not replicated, when it differs from the last time. */
+  /** Logs the notes of a description when they differ from the previous ones. */
   #logNotes(notes: readonly string[]): void {
     const text = notes.join('\n');
     if (text !== this.#notes && text !== '') this.#log('not-replicated', { notes });

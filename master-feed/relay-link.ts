@@ -4,6 +4,7 @@ import { BatchAnswer, HEADERS, SessionAnswer, type SessionRequest } from '@tidem
 import { type ErrorCode, type ErrorParams, Problem, TidemarkError } from '@tidemark/protocol/errors';
 import { PROTOCOL_VERSION } from '@tidemark/protocol/page';
 import { PATHS } from '@tidemark/protocol/paths';
+import { mayRefuse } from '@tidemark/protocol/refusals';
 import { parseRetryAfter } from '@tidemark/protocol/retry-wait';
 import type { FeedReportBody } from '@tidemark/protocol/trouble';
 import axios, { type AxiosInstance, type AxiosResponse } from 'axios';
@@ -115,7 +116,9 @@ export class RelayLink {
     if (answer.status === 200 && json !== undefined) return json;
     const problem = Problem.safeParse(json);
     const retryAfterMs = parseRetryAfter(answer.headers['retry-after'], Date.now());
-    if (problem.success) throw new RefusedRequest(problem.data.code, problem.data.params, retryAfterMs);
+    // A code that a relay does not send to feeds says nothing about this feed (S14).
+    if (problem.success && mayRefuse('feed', problem.data.code))
+      throw new RefusedRequest(problem.data.code, problem.data.params, retryAfterMs);
     if (answer.status >= 500) throw new RefusedRequest('relay_failed', { status: answer.status }, retryAfterMs);
     throw new TidemarkError('relay_not_tidemark', { relay: this.#relay });
   }

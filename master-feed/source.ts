@@ -103,11 +103,11 @@ export interface DescribedTables {
   tables: SourceTable[];
   /** Tables that cannot be published, at most one entry for each. */
   troubles: SourceTrouble[];
-  /** What is not replicated although nothing is wrong, each as a sentence: generated columns, unlogged tables. */
+  /** Sentences about columns and relations that are not replicated by design: generated columns, unlogged tables. */
   notes: string[];
 }
 
-/** Why a table cannot be published, and what an administrator can do. */
+/** Why a table cannot be published, and the remedy for an administrator. */
 export interface SourceTrouble {
   /** {@link SourceTable.id}. Null if there is no such table. */
   id: number | null;

@@ -27,11 +27,14 @@ export const SET_ASIDE_REASONS = {
 export type SetAsideReason = keyof typeof SET_ASIDE_REASONS;
 export const SetAsideReason = z.enum(Object.keys(SET_ASIDE_REASONS) as [SetAsideReason, ...SetAsideReason[]]);
 
-/** Reads a reason. An unknown one becomes `other`. `catch` would do the same, but OpenAPI cannot describe it. */
-const KnownReason = z.preprocess(
-  (reason) => (SetAsideReason.safeParse(reason).success ? reason : 'other'),
-  SetAsideReason,
-);
+/**
+ * Reads a reason. An unknown one becomes `other`. `catch` would do the same, but OpenAPI cannot describe it. `preprocess`
+ * cannot be encoded, and commands print facts and runs that contain reasons.
+ */
+const KnownReason = z.codec(z.string(), SetAsideReason, {
+  decode: (reason) => SetAsideReason.catch('other').parse(reason),
+  encode: (reason) => reason,
+});
 
 /**
  * The mark of a table that is set aside. Its rows keep the state after the last transaction before the one that carries
@@ -88,10 +91,10 @@ const FEED_FAULTS = z.enum([
   'internal',
 ]);
 /** Error codes that a feed may report. A code that is not listed is read as `internal`. */
-export const FeedFaultCode = z.preprocess(
-  (code) => (FEED_FAULTS.safeParse(code).success ? code : 'internal'),
-  FEED_FAULTS,
-);
+export const FeedFaultCode = z.codec(z.string(), FEED_FAULTS, {
+  decode: (code) => FEED_FAULTS.catch('internal').parse(code),
+  encode: (code) => code,
+});
 export type FeedFaultCode = z.infer<typeof FeedFaultCode>;
 
 /** The fault that keeps a feed from making progress. */

@@ -7,7 +7,10 @@ import { makePrivate } from './config/private-data.ts';
 import type { Config, FeedConfig } from './config/relay-config.ts';
 import { Feed } from './feed/feed.ts';
 import { createApp } from './http/app.ts';
+import { metricsServer } from './http/operations/metrics-server.ts';
 import { readinessOf } from './http/operations/readiness.ts';
+import { answerMalformed } from './http/refusals/malformed.ts';
+import { RefusalLog } from './http/refusals/refusal-log.ts';
 import { isRoutedBy } from './ingest/scope-counts.ts';
 import { namedAttributes } from './routing/filters.ts';
 import { type Bearer, Tokens } from './tokens/tokens.ts';
@@ -42,11 +45,13 @@ export async function startRelay(config: Config, deps: RelayDeps): Promise<Relay
   makeFolder(config);
   const { changed, refused } = makePrivate([config.data, config.tokens]);
   if (changed + refused > 0) deps.log('data-made-private', { folder: config.data, changed, refused });
-  const tokens = new Tokens(config);
+  const tokens = new Tokens(config, deps.log);
+  const refusals = new RefusalLog(deps.log);
   const feeds = new Map<string, Feed>();
   const closeAll = async () => {
     for (const feed of feeds.values()) await feed.close();
     tokens.close();
+    refusals.close();
   };
   const stopping = new AbortController();
   const app = createApp({
@@ -54,17 +59,23 @@ export async function startRelay(config: Config, deps: RelayDeps): Promise<Relay
     name: config.name,
     feeds,
     tokens,
+    refusals,
+    trustedProxies: config.trustedProxies,
     stopping: stopping.signal,
-    readiness: () => readinessOf(feeds, stopping.signal),
+    readiness: () => readinessOf(feeds, stopping.signal, tokens.fault),
   });
   const server = createServer(app);
+  answerMalformed(server, refusals);
+  const metrics = config.metrics && metricsServer({ feeds, now: deps.now });
   server.requestTimeout = REQUEST_MS;
   server.keepAliveTimeout = 75_000;
   try {
     for (const [name, feed] of Object.entries(config.feeds))
       feeds.set(name, await openFeed(name, feed, config, tokens, deps));
-    await listen(server, config);
+    if (metrics && config.metrics) await listen(metrics, config.metrics, config.places.metrics);
+    await listen(server, config.listen, config.places.listen);
   } catch (error) {
+    metrics?.close();
     await closeAll();
     throw error;
   }
@@ -83,11 +94,12 @@ export async function startRelay(config: Config, deps: RelayDeps): Promise<Relay
     async stop() {
       stopping.abort();
       for (const feed of feeds.values()) feed.release();
-      await closeServer(server);
+      await Promise.all([closeServer(server), ...(metrics ? [closeServer(metrics)] : [])]);
       clearInterval(seen);
       for (const feed of feeds.values()) await feed.close();
       writeSeen();
       tokens.close();
+      refusals.close();
     },
   };
 }
@@ -151,9 +163,9 @@ function unusable(what: string, error: unknown): TidemarkError {
   return new TidemarkError('config_invalid', { detail: `${what}: ${REASONS[code] ?? message}` }, error);
 }
 
-function listen(server: Server, { listen: { host, port }, places }: Config): Promise<void> {
+function listen(server: Server, { host, port }: Config['listen'], place: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    const failed = (error: Error) => reject(unusable(`${places.listen}: ${host}:${port}`, error));
+    const failed = (error: Error) => reject(unusable(`${place}: ${host}:${port}`, error));
     server.once('error', failed);
     server.listen(port, host, () => {
       server.off('error', failed);

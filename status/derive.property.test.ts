@@ -89,9 +89,9 @@ const status = fc.record({
         code: fc.constantFrom('source_lost' as const, 'disk_full' as const, 'internal' as const),
         since: time,
       }),
-      { nil: undefined, freq: 1 },
+      { nil: undefined, freq: 2 },
     ),
-    troubled: fc.option(fc.integer({ min: 1, max: 600 }), { nil: undefined, freq: 1 }),
+    troubled: fc.option(fc.integer({ min: 1, max: 600 }), { nil: undefined, freq: 2 }),
   }),
 });
 const progress = fc.record({
@@ -187,7 +187,7 @@ const facts: fc.Arbitrary<Facts> = fc.record({
   }),
   agent,
   phase,
-  paused: fc.option(fc.record({ since: time, until: maybe(time), by: fc.string() }), { nil: null, freq: 1 }),
+  paused: fc.option(fc.record({ since: time, until: maybe(time), by: fc.string() }), { nil: null, freq: 2 }),
   online: fc.constantFrom(true, true, true, null, false),
   replica: fc.record({
     cursor: maybe(cursor),

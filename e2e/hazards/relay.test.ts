@@ -3,6 +3,7 @@ import path from 'node:path';
 import { RelayStatus } from '@tidemark/protocol/api';
 import type { BatchLine } from '@tidemark/protocol/lines';
 import { readConfig } from '@tidemark/relay-server/config/relay-config';
+import { Tokens } from '@tidemark/relay-server/tokens/tokens';
 import { run } from '@tidemark/testing/processes';
 import { batchOf, ITEM, position, TestRelay } from '@tidemark/testing/test-relay';
 import Database from 'better-sqlite3';
@@ -290,6 +291,9 @@ test('a status answer is at most 1 kB and forbids caching', async () => {
 });
 
 test('operations: serves health, readiness, metrics and the API description', async () => {
+  const tokens = new Tokens(readConfig(relay.config));
+  const admin = tokens.add({ name: 'ops', role: 'admin', feed: 'shop', attributes: {} }, new Date());
+  tokens.close();
   await relay.base(3);
   expect((await fetch(`${relay.url}/healthz`)).status).toBe(200);
   // The feed `other` has never connected. The relay must be ready nevertheless.
@@ -307,7 +311,7 @@ test('operations: serves health, readiness, metrics and the API description', as
     ],
   });
   expect(ready.status).toBe(200);
-  expect(await (await fetch(`${relay.url}/metrics`)).text()).toMatch(/relay_head_seq\{feed="shop"\} 1/);
+  expect(await (await relay.get('/metrics', admin)).text()).toMatch(/relay_head_seq\{feed="shop"\} 1/);
   const api = (await (await fetch(`${relay.url}/openapi.json`)).json()) as { paths: Record<string, unknown> };
   expect(Object.keys(api.paths)).toContain('/v1/feeds/{feed}/status');
 });

@@ -166,6 +166,74 @@ describe('F17: the mark of a table', () => {
     expect(verified).toMatchObject({ outcome: 'done', differences: [] });
   });
 
+  test('F21: a base copy that declares a table as set aside keeps its rows, and the mark goes with the next one', async () => {
+    const branch = await world();
+    const { relay } = branch;
+    await relay.session();
+    await relay.baseOf([
+      ['s', 3, marked(ITEM)],
+      ['s', 2, WIDE],
+      ['i', 2, [[2, 'b', 'x']]],
+    ]);
+    const { item, wide } = await branch.synced();
+    expect([item?.length, wide]).toEqual([ROWS, [[2, 'b']]]);
+    expect(marks(branch).map(String)).toEqual([`item,1,no_key,${AS_OF}`, 'wide,0,,']);
+    // A second such base copy with the same mark changes nothing.
+    await relay.session();
+    await relay.baseOf([
+      ['s', 3, marked(ITEM)],
+      ['s', 2, WIDE],
+      ['i', 2, [[2, 'b', 'x']]],
+    ]);
+    expect((await branch.run('now')).outcome).toBe('nothing-new');
+    await relay.session();
+    await relay.baseOf([
+      ['s', 5, ITEM],
+      ['i', 5, [[1, 'only']]],
+      ['s', 2, WIDE],
+    ]);
+    expect(await branch.synced()).toEqual({ item: [[1, 'only']], wide: [] });
+    expect(marks(branch).map(String)).toEqual(['item,0,,', 'wide,0,,']);
+  });
+
+  test.each<[string, (relay: TestRelay) => Promise<void>]>([
+    ['in the first base copy', (relay) => relay.baseOf([['s', 1, marked(ITEM)]])],
+    [
+      'that the mirror does not hold',
+      async (relay) =>
+        relay
+          .base(1)
+          .then(() => relay.session())
+          .then(() => relay.baseOf([['s', 9, marked(WIDE)]])),
+    ],
+    [
+      'with rows',
+      async (relay) =>
+        relay
+          .base(1)
+          .then(() => relay.session())
+          .then(() =>
+            relay.baseOf([
+              ['s', 9, marked(ITEM)],
+              ['i', 9, [[1, 'a']]],
+            ]),
+          ),
+    ],
+    [
+      'with other columns',
+      async (relay) =>
+        relay
+          .base(1)
+          .then(() => relay.session())
+          .then(() => relay.baseOf([['s', 9, marked(WITHOUT)]])),
+    ],
+  ])('F21: refuses a marked table %s', async (_, send) => {
+    const relay = await TestRelay.start();
+    cleanup.push(() => relay.stop());
+    await relay.session();
+    await expect(send(relay)).rejects.toMatchObject({ code: 'batch_invalid', params: { table: expect.any(String) } });
+  });
+
   test('a fresh copy, another copy after a restart of the relay, and a re-read carry the mark and its end', async () => {
     const branch = await world();
     await setAside(branch);

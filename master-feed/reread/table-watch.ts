@@ -55,7 +55,7 @@ export class TableWatch {
     if (chosen === null) return false;
     const tables = this.#tables.map(({ number, table }) => ({ id: number, schema: table.schema }));
     const { kept, loads, gone, marks } = plan(chosen, { tables, nextTableId: 1 });
-    const isOtherTrouble = chosen.ignored.symmetricDifference(ignored).size > 0;
+    const isOtherTrouble = chosen.ignored.size !== ignored.size || [...ignored].some((id) => !chosen.ignored.has(id));
     if (
       loads.length > 0 ||
       gone.length > 0 ||

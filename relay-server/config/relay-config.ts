@@ -41,7 +41,7 @@ export interface Config extends Omit<RelayYaml, 'feeds'> {
   /** Path of the token file, in the folder of the config: `relay.tokens.json` for `relay.yaml`. */
   tokens: string;
   /** Places of fields that can turn out to be unusable only at start: `relay.yaml line 2: data`. */
-  places: { listen: string; data: string };
+  places: { listen: string; data: string; metrics: string };
 }
 
 /** Returns the place of a field, for messages: `relay.yaml line 9: feeds.shop`. */
@@ -111,7 +111,7 @@ function configOf(parsed: RelayYaml, file: string, place: Place): Config {
     ...parsed,
     data: path.resolve(dir, parsed.data),
     tokens: path.join(dir, `${name}.tokens.json`),
-    places: { listen: place(['listen']), data: place(['data']) },
+    places: { listen: place(['listen']), data: place(['data']), metrics: place(['metrics']) },
     feeds: Object.fromEntries(feeds),
   };
 }

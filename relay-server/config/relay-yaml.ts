@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { FeedName } from '@tidemark/protocol/api';
 import { z } from 'zod';
 import { operatorLike } from './operator-like.ts';
@@ -18,6 +19,14 @@ const Listen = z
     const colon = text.lastIndexOf(':');
     return { host: text.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(text.slice(colon + 1)) };
   });
+
+const PROXY = 'write an IP address or a network, such as 10.0.0.0/8';
+const ProxyAddress = z.string(PROXY).refine((text) => {
+  const [address = '', bits, ...more] = text.split('/');
+  const family = isIP(address);
+  const isPrefix = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128));
+  return family !== 0 && isPrefix && more.length === 0;
+}, PROXY);
 
 /** Reports whether a value of `where` names an attribute, such as `$branch`. */
 export function isAttribute(value: unknown): value is string {
@@ -134,6 +143,15 @@ const Feed = z.strictObject({
 export const RelayYaml = z.strictObject({
   listen: Listen.prefault('127.0.0.1:4600').describe(
     'Address and port on which the relay accepts HTTP requests. The address is a host name or an IP address. Write an IPv6 address in brackets.',
+  ),
+  trustedProxies: z
+    .array(ProxyAddress)
+    .default(['127.0.0.0/8', '::1/128'])
+    .describe(
+      'Addresses and networks of the reverse proxies in front of the relay. The relay takes the address of a client from the header X-Forwarded-For only if one of them sent the request. It uses this address to count bad keys, and in its log.',
+    ),
+  metrics: Listen.optional().describe(
+    'Address and port on which the relay serves `/metrics` without a key, and nothing else. Without this setting, metrics are served only at `listen`, and need the key of an administrator.',
   ),
   data: z.string().min(1).describe('Folder in which the relay stores its data, relative to relay.yaml.'),
   name: z.string().min(1).max(60).default('Tidemark relay').describe('The display name of the relay in the app.'),

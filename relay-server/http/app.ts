@@ -1,12 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { FaultError } from '@tidemark/calls/fault';
-import { HEADERS } from '@tidemark/protocol/api';
-import { asTidemarkError, TidemarkError, toProblem } from '@tidemark/protocol/errors';
+import { HEADERS, type Role } from '@tidemark/protocol/api';
+import { TidemarkError, toProblem } from '@tidemark/protocol/errors';
 import { PROTOCOL_VERSION } from '@tidemark/protocol/page';
 import express, { type Express, type NextFunction, type Request, type Response } from 'express';
-import { rateLimit } from 'express-rate-limit';
 import type { Bearer, Tokens } from '../tokens/tokens.ts';
 import { addOperations, type OperationsDeps } from './operations/operations.ts';
+import { BadKeys } from './refusals/bad-keys.ts';
+import { clientAddress } from './refusals/client-address.ts';
+import { refusalFor, thrownError } from './refusals/refusal.ts';
+import type { RefusalLog } from './refusals/refusal-log.ts';
 import { DIGEST_ROUTES } from './routes/digest-routes.ts';
 import { FEED_ROUTES } from './routes/feed-routes.ts';
 import type { Route } from './routes/route.ts';
@@ -16,14 +19,16 @@ import { NEVER_CACHED, sendBytes, sendJson } from './send.ts';
 /**
  * The relay's HTTP server. It first sets the safe headers and finds the route. Then it checks the key, its role, its
  * feed, the protocol version and the input, in this order, and runs the handler. It answers every error with a problem
- * body and logs it once.
+ * body, with a code that the caller may receive (S14), and logs it once, within the bound of the refusal log.
  */
 
 interface AppDeps extends OperationsDeps {
   /** The relay's display name. */
   name: string;
   tokens: Tokens;
-  log: (event: string, fields: Record<string, unknown>) => void;
+  refusals: RefusalLog;
+  /** Addresses and networks whose X-Forwarded-For is believed. */
+  trustedProxies: string[];
   /** Aborted when the relay stops. */
   stopping: AbortSignal;
 }
@@ -37,9 +42,6 @@ const SAFE_HEADERS: [string, string][] = [
   ['strict-transport-security', 'max-age=31536000; includeSubDomains'],
 ];
 
-/** Maximum number of requests without a valid key per address and minute. */
-const BAD_TOKENS_A_MINUTE = 120;
-
 export function createApp(deps: AppDeps): Express {
   const app = express();
   app.disable('x-powered-by');
@@ -49,24 +51,14 @@ export function createApp(deps: AppDeps): Express {
     for (const [name, value] of SAFE_HEADERS) response.setHeader(name, value);
     next();
   });
-  const guard = rateLimit({
-    windowMs: 60_000,
-    limit: BAD_TOKENS_A_MINUTE,
-    standardHeaders: 'draft-8',
-    legacyHeaders: false,
-    handler: (_q, _s, next) => next(new TidemarkError('relay_busy')),
-  });
+  app.set('trust proxy', deps.trustedProxies);
+  const badKeys = new BadKeys();
   const routes = [...FEED_ROUTES, ...terminalRoutes({ name: deps.name, version: deps.version }), ...DIGEST_ROUTES];
   for (const route of routes) {
     const method = route.method === 'GET' ? 'get' : 'post';
     app[method](route.path.pattern, (request: Request, response: Response, next: NextFunction) => {
-      serve(route, deps, request, response).catch((error: unknown) => {
-        // The limit counts only requests without a valid key, so that it does not slow down many terminals behind one
-        // address.
-        if (error instanceof TidemarkError && error.code === 'token_invalid')
-          guard(request, response, (limited?: unknown) => next(limited ?? error));
-        else next(error);
-      });
+      response.locals.role = route.role;
+      serve(route, deps, request, response).catch(next);
     });
   }
   addOperations(app, routes, deps, (request) => {
@@ -76,7 +68,8 @@ export function createApp(deps: AppDeps): Express {
     throw new TidemarkError('not_found');
   });
   app.use((thrown: unknown, request: Request, response: Response, next: NextFunction) =>
-    answerError(deps, thrown, request, response, next),
+    // Express recognises a handler of errors by its four parameters.
+    answerError(deps, badKeys, thrown, request, response, next),
   );
   return app;
 }
@@ -123,34 +116,49 @@ function whenClosed(response: Response): AbortSignal {
   return gone.signal;
 }
 
-/** Returns the holder of the request's key. Throws token_invalid for an invalid or missing key. */
-function authenticate(deps: AppDeps, request: { headers: { authorization?: string | undefined } }): Bearer {
-  const [, token] = /^Bearer ([\x21-\x7e]{1,500})$/i.exec(request.headers.authorization ?? '') ?? [];
-  const bearer = token === undefined ? null : deps.tokens.find(token, deps.now());
+/**
+ * Returns the holder of the request's key. Throws token_invalid for an invalid or missing key, and request_invalid for
+ * two Authorization headers, of which a proxy may have checked the other one.
+ */
+function authenticate(deps: AppDeps, request: Pick<Request, 'headers' | 'rawHeaders'>): Bearer {
+  if (request.rawHeaders.filter((name, n) => n % 2 === 0 && /^authorization$/i.test(name)).length > 1)
+    throw new TidemarkError('request_invalid', { detail: 'the header authorization occurs twice' });
+  const key = presentedKey(request);
+  const bearer = key === null ? null : deps.tokens.find(key, deps.now());
   if (!bearer) throw new TidemarkError('token_invalid');
   return bearer;
 }
 
-/** Answers with a problem body and logs the error once. Logs the stack of errors without a code. */
-function answerError(deps: AppDeps, thrown: unknown, request: Request, response: Response, next: NextFunction): void {
-  const error = asTidemarkError(thrown);
+/** Returns the key in the Authorization header, valid or not. */
+function presentedKey(request: Pick<Request, 'headers'>): string | null {
+  return /^Bearer ([\x21-\x7e]{1,500})$/i.exec(request.headers.authorization ?? '')?.[1] ?? null;
+}
+
+/** Answers with a problem body and logs the error. Logs the stack of errors without a code. */
+function answerError(
+  deps: AppDeps,
+  badKeys: BadKeys,
+  thrown: unknown,
+  request: Request,
+  response: Response,
+  next: NextFunction,
+): void {
+  let error = thrownError(thrown);
+  const client = clientAddress(request);
+  const key = presentedKey(request);
+  if (error.code === 'token_invalid' && badKeys.isRepeated(client, key)) error = new TidemarkError('relay_busy');
   const requestId = randomUUID();
-  const problem = toProblem(error, requestId);
-  deps.log('request-failed', {
-    requestId,
-    method: request.method,
-    path: request.path,
-    code: error.code,
-    status: problem.status,
-    ...(error.code === 'internal' ? { stack: stackOf(error) } : {}),
-  });
+  const { role = 'admin' } = response.locals as { role?: Role };
+  const { error: sent, status } = refusalFor(role, error);
+  const { method, path } = request;
+  const stack = error.code === 'internal' ? stackOf(error) : undefined;
+  deps.refusals.add({ requestId, client, method, path, status, key }, error, stack);
   if (response.headersSent) {
     // Close the connection early, so that the caller detects an incomplete answer.
     response.destroy();
     return;
   }
-  const { status } = problem;
-  const bytes = Buffer.from(JSON.stringify(problem));
+  const bytes = Buffer.from(JSON.stringify({ ...toProblem(sent, requestId), status }));
   const headers = {
     ...NEVER_CACHED,
     [HEADERS.request]: requestId,

@@ -12,6 +12,7 @@ import {
 import { Role } from '@tidemark/protocol/api';
 import { TidemarkError } from '@tidemark/protocol/errors';
 import { z } from 'zod';
+import { readYaml } from '../config/config-yaml.ts';
 
 /**
  * The token file, which lists the clients of the relay. It contains no secrets. It is in the folder of relay.yaml, so
@@ -36,6 +37,11 @@ export type StoredToken = z.infer<typeof StoredToken>;
 
 const Content = z.strictObject({ tokens: z.array(StoredToken) });
 
+/** Largest token file, in bytes: about 50,000 tokens. The relay reads the file on its event loop. */
+const LARGEST_BYTES = 16e6;
+/** Largest text, in characters, in which the line of an invalid field is looked up. */
+const LARGEST_LOOKUP = 256 * 1024;
+
 /** Age in ms at which a `.new` file counts as left by a killed command. */
 const STALE_MS = 10_000;
 /** How often a command checks whether another one has finished, in ms. */
@@ -48,20 +54,40 @@ export class TokenFile {
     this.file = file;
   }
 
-  /** Returns a text that changes with the content, or null if there is no file. */
+  /**
+   * Returns a text that changes with the content and the permissions, or null if there is no file. Returns the error
+   * code of the system if the file cannot be inspected.
+   */
   version(): string | null {
-    const stat = statSync(this.file, { throwIfNoEntry: false });
-    return stat ? `${stat.ino} ${stat.mtimeMs} ${stat.size}` : null;
+    try {
+      const stat = statSync(this.file, { throwIfNoEntry: false });
+      return stat ? `${stat.ino} ${stat.mtimeMs} ${stat.ctimeMs} ${stat.size}` : null;
+    } catch (error) {
+      return (error as NodeJS.ErrnoException).code ?? String(error);
+    }
   }
 
-  /** Reads the tokens. Throws config_invalid if the file cannot be read or is invalid. */
+  /**
+   * Reads the tokens. Throws config_invalid, with the line and the remedy, if the file cannot be read, is not valid, or
+   * is larger than {@link LARGEST_BYTES}.
+   */
   read(): StoredToken[] {
-    if (this.version() === null) return [];
+    const remedy = 'Correct it, or put it back from a backup';
+    let text: string;
     try {
-      return Content.parse(JSON.parse(readFileSync(this.file, 'utf8'))).tokens;
+      const stat = statSync(this.file, { throwIfNoEntry: false });
+      if (!stat) return [];
+      if (stat.size > LARGEST_BYTES)
+        throw new TidemarkError('config_invalid', {
+          detail: `${this.file} cannot be read: it is larger than ${LARGEST_BYTES / 1e6} MB. ${remedy}`,
+        });
+      text = readFileSync(this.file, 'utf8');
     } catch (error) {
-      throw this.#unusable('cannot be read. Put it back from a backup', error);
+      throw error instanceof TidemarkError ? error : this.#unusable('cannot be read. Put it back from a backup', error);
     }
+    const { value, mistake } = parsedTokens(text);
+    if (value) return value;
+    throw new TidemarkError('config_invalid', { detail: `${this.file} cannot be read: ${mistake}. ${remedy}` });
   }
 
   /**
@@ -116,4 +142,23 @@ export class TokenFile {
 function keepOwner(handle: number, file: string): void {
   const old = process.getuid?.() === 0 ? statSync(file, { throwIfNoEntry: false }) : undefined;
   if (old) fchownSync(handle, old.uid, old.gid);
+}
+
+/** Parses the content. The mistake names the line, and repeats nothing of the content but names of fields. */
+function parsedTokens(text: string): { value: StoredToken[]; mistake?: never } | { value?: never; mistake: string } {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (error) {
+    const at = Number(/position (\d+)/.exec((error as Error).message)?.[1] ?? text.length);
+    return { mistake: `line ${text.slice(0, at).split('\n').length}: it is not valid JSON` };
+  }
+  const parsed = Content.safeParse(json);
+  if (parsed.success) return { value: parsed.data.tokens };
+  const [issue] = parsed.error.issues;
+  const field = issue?.path ?? [];
+  const line = text.length <= LARGEST_LOOKUP ? (readYaml(text, [])?.lineOf(field) ?? 1) : null;
+  return {
+    mistake: `${line === null ? '' : `line ${line}: `}${field.join('.') || 'the file'}: ${issue?.message ?? ''}`,
+  };
 }

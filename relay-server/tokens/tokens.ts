@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
-import { TidemarkError } from '@tidemark/protocol/errors';
+import { asTidemarkError, ERRORS, TidemarkError } from '@tidemark/protocol/errors';
 import { exists, query, row, TEXT, value } from '@tidemark/table-store/query';
 import { openWriter, prepared, transaction, type Writer } from '@tidemark/table-store/sqlite';
 import { z } from 'zod';
@@ -22,17 +22,26 @@ export const Bearer = StoredToken.omit({ sha256: true }).extend({
 });
 export type Bearer = z.infer<typeof Bearer>;
 
+type Log = (event: string, fields: Record<string, unknown>) => void;
+
+/** How often the relay reads a file again that it cannot use, in ms. */
+const RETRY_MS = 1_000;
+
 export class Tokens {
   readonly #file: TokenFile;
   readonly #db: Writer;
   /** Holders by SHA-256, from version {@link #version} of the file. */
   readonly #known = new Map<string, Bearer>();
   #version: string | null = null;
+  #fault: string | null = null;
+  #readAtMs = 0;
+  readonly #log: Log;
   /** By SHA-256, the times in ms that are not written yet. */
   readonly #seenAtMs = new Map<string, number>();
 
   /** Reads the tokens. Throws db_*, or config_invalid if the file is invalid. */
-  constructor({ tokens, data }: Pick<Config, 'tokens' | 'data'>) {
+  constructor({ tokens, data }: Pick<Config, 'tokens' | 'data'>, log: Log = () => undefined) {
+    this.#log = log;
     this.#file = new TokenFile(tokens);
     mkdirSync(data, { recursive: true, mode: 0o700 });
     this.#db = openWriter(path.join(data, 'relay.sqlite'), { synchronous: 'full' });
@@ -84,21 +93,43 @@ export class Tokens {
     return this.#bearers().map(({ bearer }) => bearer);
   }
 
+  /** Why the file cannot be used at present, with the place and the remedy. Null while it can. */
+  get fault(): string | null {
+    return this.#fault;
+  }
+
   /**
    * Returns the holder of a token, or null if the token is invalid. Reads the file again if another process has changed
-   * it.
+   * it. While the file cannot be used, the tokens of its last valid state stay in use, and every other token is answered
+   * with relay_failed, because the relay cannot know whether it is valid.
    */
   find(token: string, nowMs: number): Bearer | null {
-    const version = this.#file.version();
-    if (version !== this.#version) {
-      this.#known.clear();
-      for (const { sha256, bearer } of this.#bearers()) this.#known.set(sha256, bearer);
-      this.#version = version;
-    }
+    this.#refresh(nowMs);
     const hash = hashOf(token);
     const bearer = this.#known.get(hash) ?? null;
     if (bearer) this.#seenAtMs.set(hash, nowMs);
+    else if (this.#fault !== null)
+      throw new TidemarkError('relay_failed', { status: ERRORS.relay_failed.status }, new Error(this.#fault));
     return bearer;
+  }
+
+  #refresh(nowMs: number): void {
+    const version = this.#file.version();
+    if (version === this.#version && (this.#fault === null || Math.abs(nowMs - this.#readAtMs) < RETRY_MS)) return;
+    this.#readAtMs = nowMs;
+    this.#version = version;
+    try {
+      const bearers = this.#bearers();
+      this.#known.clear();
+      for (const { sha256, bearer } of bearers) this.#known.set(sha256, bearer);
+      if (this.#fault !== null) this.#log('tokens-read-again', { tokens: bearers.length });
+      this.#fault = null;
+    } catch (error) {
+      const { params, message } = asTidemarkError(error);
+      const fault = String(params.detail ?? message);
+      if (fault !== this.#fault) this.#log('tokens-unusable', { detail: fault, tokensInUse: this.#known.size });
+      this.#fault = fault;
+    }
   }
 
   /**

@@ -19,7 +19,15 @@ import { useState } from 'react';
 import { useNow } from '../state/context.tsx';
 import classes from './activity.module.css';
 import { byDay, type Entry, foundWaiting } from './run-groups.ts';
-import { changesOf, describeRun, durationText, outcomeLabel, shortChanges, TRIGGERS } from './run-text.ts';
+import {
+  changedMarks,
+  changesOf,
+  describeRun,
+  durationText,
+  outcomeLabel,
+  shortChanges,
+  TRIGGERS,
+} from './run-text.ts';
 import { differingRows, hasDifferences, verifyOutcome } from './verify-text.ts';
 
 const COLUMNS = ['Time', 'Started by', 'Result', 'Changes', 'Tables', 'Downloaded', 'Duration', 'Position'];
@@ -113,7 +121,7 @@ function RunRow({ run, open }: { run: Run; open: (run: Run) => void }) {
         </UnstyledButton>
       </span>
       <span role="cell">{TRIGGERS[run.trigger]}</span>
-      <span role="cell" className={classes.result} data-severity={severity}>
+      <span role="cell" className={classes.result} data-severity={severity} data-wraps={changedMarks(run) || undefined}>
         <Icon size={15} stroke={2.2} aria-hidden />
         <span>{resultText(run)}</span>
       </span>
@@ -130,7 +138,9 @@ function RunRow({ run, open }: { run: Run; open: (run: Run) => void }) {
 
 function resultText(run: Run): string {
   if (run.outcome === 'failed' || foundWaiting(run)) return describeRun(run);
-  return [outcomeLabel(run), ...describeMarks(run, FORMAT)].join('. ');
+  const marks = describeMarks(run, FORMAT);
+  // The column with the changes already shows that the run received data.
+  return marks.length > 0 && run.outcome !== 'cancelled' ? marks.join('. ') : outcomeLabel(run);
 }
 
 function changesText(run: Run): string {

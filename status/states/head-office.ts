@@ -66,27 +66,25 @@ export function tablesSetAside(reading: Reading): State | null {
 }
 
 function setAsideHere(reading: Reading, count: number): State {
-  const { facts, format, now, troubledElsewhere, answeredAt } = reading;
+  const { facts, format, now, troubledElsewhere } = reading;
   const { tables } = facts.replica.setAside;
   const oldest = tables[0];
   const one = count === 1 && oldest !== undefined;
-  const when = oldest === undefined ? null : format.moment(oldest.asOf, now);
-  const asOf = when === null ? null : one ? `Its rows are as of ${when}` : `Their rows are as of ${when} or later`;
+  const names = listOf(
+    tables.map(({ name }) => name),
+    format,
+    count,
+  );
+  const when = oldest === undefined ? 'an unknown time' : format.moment(oldest.asOf, now);
   return makeState(
     'set-aside',
     'warn',
     {
-      headline: one
-        ? `Table ${oldest.name} is set aside`
-        : `${format.counted(count, 'table')} are set aside: ${listOf(
-            tables.map(({ name }) => name),
-            format,
-            count,
-          )}`,
+      headline: one ? `Table ${oldest.name} is set aside` : `${format.counted(count, 'table')} are set aside`,
       detail: sentences(
-        asOf,
+        one ? `Its rows are as of ${when}` : `The rows of ${names} are as of ${when} or later`,
         one ? SET_ASIDE_REASONS[oldest.reason] : null,
-        othersOf(reading, answeredAt, 'All other tables'),
+        othersOf(reading),
         troubledElsewhere === 0 ? null : moreElsewhere(troubledElsewhere, reading),
         TELL,
       ),
@@ -98,7 +96,7 @@ function setAsideHere(reading: Reading, count: number): State {
 }
 
 function setAsideElsewhere(reading: Reading): State {
-  const { troubledElsewhere, format, answeredAt } = reading;
+  const { troubledElsewhere, format } = reading;
   const tables = format.counted(troubledElsewhere, 'table');
   return makeState(
     'set-aside',
@@ -107,7 +105,7 @@ function setAsideElsewhere(reading: Reading): State {
       headline: `Head office does not send ${tables}`,
       detail: sentences(
         `${troubledElsewhere === 1 ? 'It does' : 'They do'} not follow head office's database`,
-        othersOf(reading, answeredAt, 'All other tables'),
+        othersOf(reading),
         TELL,
       ),
       short: `${tables} not sent`,
@@ -116,11 +114,11 @@ function setAsideElsewhere(reading: Reading): State {
   );
 }
 
-/** Returns that the other tables are, or were, current. Null when the last answer does not show it. */
-function othersOf(reading: Reading, answeredAt: number | null, tables: string): string | null {
-  if (!isCurrent(reading) || answeredAt === null || !Number.isFinite(reading.answerAge)) return null;
-  const { format, now, isOld } = reading;
-  return isOld ? `${tables} were current ${format.at(answeredAt, now)}` : `${tables} are current`;
+/** States that the other tables are, or were, current. Null when the last answer does not show it. */
+function othersOf(reading: Reading): string | null {
+  const { format, now, isOld, answeredAt, answerAge } = reading;
+  if (!isCurrent(reading) || answeredAt === null || !Number.isFinite(answerAge)) return null;
+  return isOld ? `All other tables were current ${format.at(answeredAt, now)}` : 'All other tables are current';
 }
 
 const moreElsewhere = (count: number, { format }: Reading): string =>

@@ -1,5 +1,6 @@
 import type { Run } from '@tidemark/protocol/run';
 import { TimeText } from '@tidemark/protocol/time';
+import { SET_ASIDE_REASONS } from '@tidemark/protocol/trouble';
 import { deriveStatus } from '@tidemark/status/derive';
 import type { Facts } from '@tidemark/status/facts';
 import { FORMAT } from '@tidemark/status/format';
@@ -70,8 +71,19 @@ export function statusLines(derived: Status, facts: Facts): string[] {
   return [
     main,
     `Position ${cursor === null ? '—' : cursor.seq}, data as of ${dataAsOf}, ${FORMAT.counted(tables, 'table')}, ${FORMAT.counted(rows, 'row')}`,
+    ...setAsideLines(facts.replica.setAside),
     ...attention,
   ];
+}
+
+/** Lists tables that are set aside, with their reasons. Empty for a single table, which the status describes. */
+function setAsideLines({ count, tables }: Facts['replica']['setAside']): string[] {
+  if (count < 2) return [];
+  const lines = tables.map(
+    ({ name, reason, asOf }) => `Set aside: ${name}, as of ${TimeText.encode(asOf)}. ${SET_ASIDE_REASONS[reason]}`,
+  );
+  const rest = count - tables.length;
+  return rest === 0 ? lines : [...lines, `Set aside: ${FORMAT.counted(rest, 'more table', 'more tables')}`];
 }
 
 /** Returns the status and its attention, each as sentences. */

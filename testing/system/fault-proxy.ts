@@ -9,7 +9,11 @@ export type Trouble =
   /** Closes every connection. */
   | { kind: 'cut' }
   /** Answers in place of the relay, like a proxy's sign-in page or a broken gateway. */
-  | { kind: 'answer'; status: number; body: string; headers?: Record<string, string> }
+  | { kind: 'answer'; status: number; body: string; headers?: Record<string, string>; only?: RegExp }
+  /** Passes on each request, and each answer, after this time. */
+  | { kind: 'delay'; ms: number }
+  /** Closes the connection of requests whose body contains this text. The relay does not receive them completely. */
+  | { kind: 'refuse'; words: string }
   /** Passes on the bodies of pages and snapshots at this rate. */
   | { kind: 'slow'; bytesPerSecond: number }
   /** Ends the bodies of pages and snapshots after this many bytes. */
@@ -66,7 +70,7 @@ export class FaultProxy {
       request.socket.destroy();
       return;
     }
-    if (trouble.kind === 'answer') {
+    if (trouble.kind === 'answer' && (trouble.only?.test(request.url ?? '') ?? true)) {
       response.writeHead(trouble.status, { 'content-type': 'text/html', ...trouble.headers });
       response.end(trouble.body);
       return;
@@ -80,13 +84,38 @@ export class FaultProxy {
       { host: '127.0.0.1', port: this.#port, method: request.method, path: request.url, headers: request.headers },
       (answer) => {
         if (withheld) return void answer.resume();
-        response.writeHead(answer.statusCode ?? 502, answer.headers);
-        this.#body(request.url ?? '', answer, response);
+        const pass = () => {
+          response.writeHead(answer.statusCode ?? 502, answer.headers);
+          this.#body(request.url ?? '', answer, response);
+        };
+        if (trouble.kind === 'delay') setTimeout(pass, trouble.ms);
+        else pass();
       },
     );
     onward.on('error', () => request.socket.destroy());
     response.on('close', () => onward.destroy());
-    request.pipe(onward);
+    if (trouble.kind === 'refuse') {
+      void this.#passUnless(trouble.words, request, onward);
+      return;
+    }
+    if (trouble.kind === 'delay') setTimeout(() => request.pipe(onward), trouble.ms);
+    else request.pipe(onward);
+  }
+
+  /** Passes on a request unless its body contains `words`. */
+  async #passUnless(words: string, request: http.IncomingMessage, onward: http.ClientRequest): Promise<void> {
+    const chunks: Buffer[] = [];
+    try {
+      for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk);
+    } catch {
+      onward.destroy();
+      return;
+    }
+    const body = Buffer.concat(chunks);
+    if (body.includes(words)) {
+      onward.destroy();
+      request.socket.destroy();
+    } else onward.end(body);
   }
 
   #body(url: string, answer: http.IncomingMessage, response: http.ServerResponse): void {

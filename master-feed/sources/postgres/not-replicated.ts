@@ -6,7 +6,7 @@ import { listOf } from './remedies.ts';
 import { rows } from './sql.ts';
 
 /**
- * Says what is not replicated although nothing is wrong, so that nothing is left out silently: columns and relations that
+ * Names the columns and relations that are not replicated by design, so that nothing is left out silently: those that
  * Postgres does not publish, and tables that relay.yaml leaves out. Each note is one sentence and names at most a few
  * relations.
  */

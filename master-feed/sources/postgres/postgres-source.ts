@@ -46,6 +46,11 @@ export class PostgresSource implements Source {
   #control: Connection | null = null;
   #replication: Connection | null = null;
   #serverVersion = 0;
+  /**
+   * OIDs of relations that are not published. Another user's publication may contain them, so the log may contain their
+   * changes.
+   */
+  #unpublished: ReadonlySet<number> = new Set();
   /** The content of the publication's comment when it was last read or written. */
   #stored: readonly KnownTable[] | null = null;
 
@@ -72,8 +77,9 @@ export class PostgresSource implements Source {
   }
 
   async describe(wanted: WantedTables): Promise<DescribedTables> {
-    const { version, ...described } = await describeTables(this.#client, wanted, this.#name);
+    const { version, unpublished, ...described } = await describeTables(this.#client, wanted, this.#name);
     this.#serverVersion = version;
+    this.#unpublished = unpublished;
     return described;
   }
 
@@ -125,7 +131,9 @@ export class PostgresSource implements Source {
   ): Promise<LogReader> {
     const replication = await this.#connectReplication();
     const numbered = tables as readonly (NumberedTable & { table: PostgresTable })[];
-    const stream = new Stream(this.#name, this.#name, from, new RowDecoder(sink, numbered, ignored), sink);
+    // The publication may contain tables that the feed does not follow, and that it may not remove.
+    const dropped = new Set([...ignored, ...this.#unpublished]);
+    const stream = new Stream(this.#name, this.#name, from, new RowDecoder(sink, numbered, dropped), sink);
     stream.start(replication.client);
     const failed = Promise.race([stream.failed, replication.lost, this.#need(this.#control).lost]);
     // The caller awaits this promise later. The handler prevents an unhandled rejection until then.

@@ -28,7 +28,7 @@ export interface Names {
 }
 
 /** Returns the SQL of a problem's statements. */
-export function statementsOf(statements: readonly Statement[], { user, publication }: Names): string {
+function statementsOf(statements: readonly Statement[], { user, publication }: Names): string {
   const of = <Kind extends Statement['kind']>(kind: Kind) =>
     statements.filter((statement): statement is Extract<Statement, { kind: Kind }> => statement.kind === kind);
   const schemas = [...new Set(of('grant-usage').map(({ schema }) => ident(schema)))];
@@ -71,12 +71,14 @@ export function problemLines(problems: readonly PlacedProblem[], names: Names): 
   function lineOf(problem: PlacedProblem): string {
     const [statement] = problem.statements;
     const kind = statement?.kind ?? 'none';
-    if (kind !== 'sql' && kind !== 'none') return kind;
+    if (kind !== 'sql' && kind !== 'none') return `${kind} ${isPartlyReadable(problem)}`;
     const isKeyless = problem.reason === 'no_key' && kind === 'sql' && problem.detail.endsWith('identifies its rows');
     const keyless = problems.filter(({ reason }) => reason === 'no_key').length;
     return isKeyless && keyless > MOST_KEYLESS_LINES ? 'keyless' : `${problem.table} ${problem.detail}`;
   }
 }
+
+const isPartlyReadable = ({ detail }: TableProblem) => detail.endsWith('only some of its columns');
 
 function single(problem: PlacedProblem, names: Names): string {
   const place = problem.at === undefined ? '' : `${problem.at}: `;
@@ -98,7 +100,7 @@ function several(group: readonly PlacedProblem[], names: Names): string {
     case 'grant-usage':
       return `The user ${names.user} does not have USAGE on the schemas of ${count}. Run: ${sql}`;
     case 'grant-select':
-      return `The user ${names.user} is not allowed to read ${count}. Run: ${sql}`;
+      return `The user ${names.user} is not allowed to read ${count}${group.every(isPartlyReadable) ? ', only some of their columns' : ''}. Run: ${sql}`;
     case 'bypass-rls':
       return `Row-level security hides rows of ${count} from the user ${names.user}. Run: ${sql}`;
     case 'publish':
@@ -114,7 +116,7 @@ export function listOf(names: readonly string[]): string {
   return more > 0 ? `${names.slice(0, NAMED).join(', ')} and ${more} more` : names.join(', ');
 }
 
-/** Joins lines to a bounded text. A text that is cut says how much is missing. */
+/** Joins lines to a bounded text. A text that is cut ends with the number of missing lines. */
 export function boundedText(lines: readonly string[]): string {
   const kept: string[] = [];
   let size = 0;

@@ -25,19 +25,20 @@ export class RowDecoder {
   readonly #roots = new Map<number, number>();
   /** The partitioned table that the stream described last. The descriptions of its partitions follow directly. */
   #root: number | null = null;
-  /** OIDs of tables in trouble. Their changes are dropped. */
-  readonly #ignored: Set<number>;
-  /** Whether the stream described a table in trouble last. Descriptions of its partitions follow directly. */
+  /** OIDs of relations whose changes are dropped. */
+  readonly #ignored: ReadonlySet<number>;
+  /** Whether the stream described a dropped relation last. Descriptions of its partitions follow directly. */
   #afterIgnored = false;
   #open = false;
 
+  /** `ignored`: OIDs of relations whose changes the log may contain although the feed does not publish them. */
   constructor(
     sink: LogSink,
     tables: readonly (NumberedTable & { table: PostgresTable })[],
     ignored: ReadonlySet<number> = new Set(),
   ) {
     this.#sink = sink;
-    this.#ignored = new Set(ignored);
+    this.#ignored = ignored;
     for (const { number, table } of tables) {
       const keyAt = table.key.map((name) => table.columns.findIndex((column) => column.name === name));
       this.#byOid.set(table.id, { number, table, keyAt: keyAt.length > 0 ? keyAt : table.columns.map((_, i) => i) });
@@ -90,17 +91,13 @@ export class RowDecoder {
    */
   #alteredBy(relation: Relation): number[] {
     const { oid } = relation;
-    // Before the first change of a partition, the stream describes its root table and then the partition.
-    if (this.#ignored.has(oid) || (this.#afterIgnored && !this.#byOid.has(oid) && !this.#roots.has(oid))) {
-      this.#afterIgnored = this.#ignored.has(oid);
-      this.#root = null;
-      return [];
-    }
-    this.#afterIgnored = false;
-    const [root, known] = [this.#root, this.#byOid.get(oid)];
+    const [root, known, parent] = [this.#root, this.#byOid.get(oid), this.#roots.get(oid) ?? null];
+    const afterIgnored = this.#afterIgnored;
     this.#root = known?.table.kind === 'p' ? oid : null;
+    this.#afterIgnored = root === null && this.#ignored.has(oid);
     if (known) return matchesCatalogue(known.table, relation) ? [] : [oid];
-    const parent = this.#roots.get(oid) ?? null;
+    // Before the first change of a partition, the stream describes its root table and then the partition.
+    if (root === null && parent === null && (this.#ignored.has(oid) || afterIgnored)) return [];
     const table = parent === root && root !== null ? this.#byOid.get(root)?.table : undefined;
     // New rows of a partition have the columns of the root table. Old rows have only the columns that the partition
     // logs.

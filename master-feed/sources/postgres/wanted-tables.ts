@@ -25,13 +25,16 @@ export function chooseTables(all: readonly PostgresTable[], wanted: WantedTables
   const isNew = ({ name }: PostgresTable) => held.size > 0 && !held.has(name);
   const mustWait = wanted.listed === null && problems.length > 0;
   const tables: PostgresTable[] = [];
+  const tried: PostgresTable[] = [];
   for (const { table, at } of candidates(all, wanted)) {
     const found = problemsOf(table, rights);
+    tried.push(table);
     if (mustWait && isNew(table)) found.push(waiting(table, problems));
     if (found.length === 0) tables.push(table);
     else problems.push(...found.map((problem) => (at === undefined ? problem : { ...problem, at })));
   }
-  const clashes = nameClashes(tables, held);
+  // At the first start, one round must name every problem, so a clash with a table that is not ready counts too.
+  const clashes = nameClashes(held.size === 0 ? tried : tables, held);
   const clashing = new Set(clashes.map(({ id }) => id));
   return { tables: tables.filter(({ id }) => !clashing.has(id)), problems: [...problems, ...clashes] };
 }

@@ -22,6 +22,7 @@ test('a relay whose feeds are silent is ready and reports the silence', () => {
       { name: 'store office', ok: true, detail: '' },
       { name: 'store shop', ok: true, detail: '' },
     ],
+    warnings: [],
     feeds: [
       { name: 'office', connected: false, lagMs: null },
       { name: 'shop', connected: true, lagMs: 0 },

@@ -9,6 +9,8 @@ export interface Readiness {
   /** Whether every check is ok. */
   ready: boolean;
   checks: { name: string; ok: boolean; detail: string }[];
+  /** Faults that do not keep the relay from serving terminals, each with the remedy. */
+  warnings: { name: string; detail: string }[];
   /** The state of the feeds, which does not affect `ready`. */
   feeds: { name: string; connected: boolean; lagMs: number | null }[];
 }
@@ -16,6 +18,7 @@ export interface Readiness {
 export function readinessOf(
   feeds: ReadonlyMap<string, Pick<Feed, 'lag' | 'connected' | 'storeFault'>>,
   stopping: AbortSignal,
+  keysFault: string | null = null,
 ): Readiness {
   const accepting = !stopping.aborted;
   const checks = [
@@ -28,6 +31,7 @@ export function readinessOf(
   return {
     ready: checks.every(({ ok }) => ok),
     checks,
+    warnings: keysFault === null ? [] : [{ name: 'access keys', detail: keysFault }],
     feeds: [...feeds].map(([name, { connected, lag }]) => ({ name, connected, lagMs: lag.lagMs })),
   };
 }

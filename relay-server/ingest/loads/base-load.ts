@@ -1,5 +1,6 @@
+import { TidemarkError } from '@tidemark/protocol/errors';
 import type { ChangeLine, WireRow } from '@tidemark/protocol/lines';
-import type { TableSchema } from '@tidemark/protocol/schema';
+import { sameSchema, type TableSchema } from '@tidemark/protocol/schema';
 import type { FeedTable, FeedTables } from '@tidemark/table-store/feed-tables';
 import type { Writer } from '@tidemark/table-store/sqlite';
 import type { Routers } from '../../routing/routers.ts';
@@ -8,7 +9,8 @@ import { TableLoad } from './table-load.ts';
 /**
  * Loads the tables of a base. The rows of the first base go directly into the mirror. The tables of a later base are
  * loaded into staging tables and compared with the mirror at the end, so that only the difference enters the log.
- * Tables of the mirror that the base does not declare are dropped.
+ * Tables of the mirror that the base does not declare are dropped. A table that the base declares as set aside keeps its
+ * rows (F17), because its copy failed.
  */
 export class BaseLoad {
   readonly #db: Writer;
@@ -18,8 +20,8 @@ export class BaseLoad {
   /** Names of the declared tables, in lower case. */
   readonly #names = new Set<string>();
   readonly #loads = new Map<number, TableLoad>();
-  /** The declared tables that are set aside, each with the mirror's table. */
-  readonly #aside: { id: number; schema: TableSchema; old: FeedTable | undefined }[] = [];
+  /** Declared tables that are set aside, by id. */
+  readonly #kept = new Map<number, Kept>();
 
   constructor(db: Writer, tables: FeedTables, routers: Routers, first: boolean) {
     this.#db = db;
@@ -28,8 +30,13 @@ export class BaseLoad {
     this.#first = first;
   }
 
+  /** Throws page_invalid if a table that is set aside is not in the mirror, or has other columns there. */
   declare(id: number, schema: TableSchema): void {
-    if (this.#loads.has(id) || this.#aside.some((each) => each.id === id)) return;
+    if (this.#loads.has(id) || this.#kept.has(id)) return;
+    if (schema.setAside) {
+      this.#keep(id, schema);
+      return;
+    }
     if (this.#first) {
       this.#tables.declare(id, schema);
       return;
@@ -40,18 +47,23 @@ export class BaseLoad {
       (column) => old?.schema.columns.find((before) => before.name === column.name)?.name ?? null,
     );
     this.#names.add(name);
-    // A table that is set aside keeps the rows of the mirror (F17).
-    if (schema.setAside) {
-      this.#aside.push({ id, schema, old });
-      return;
-    }
     this.#loads.set(
       id,
       new TableLoad(this.#db, this.#tables, this.#routers, { id, schema, from: old?.id ?? null, columns }),
     );
   }
 
+  #keep(id: number, schema: TableSchema): void {
+    const old = this.#tables.list().find((table) => table.schema.name === schema.name);
+    if (this.#first || !old || !sameSchema(withoutMark(old.schema), withoutMark(schema)))
+      throw new TidemarkError('page_invalid', { detail: 'it is set aside, but the mirror holds no such table' });
+    this.#names.add(schema.name.toLowerCase());
+    this.#kept.set(id, { schema, old });
+  }
+
   insert(id: number, rows: WireRow[]): void {
+    if (this.#kept.has(id))
+      throw new TidemarkError('page_invalid', { detail: 'a table that is set aside has no rows' });
     const load = this.#loads.get(id);
     if (load) load.insert(rows);
     else this.#tables.apply(['i', id, rows]);
@@ -69,8 +81,17 @@ export class BaseLoad {
   finish(write: (line: ChangeLine) => void, within: (id: number, finish: () => void) => void): void {
     for (const { schema } of this.#tables.list())
       if (!this.#names.has(schema.name.toLowerCase())) write(['x', schema.name]);
-    for (const { id, schema, old } of this.#aside)
-      if (old && old.id !== id) write(['a', id, old.id, schema.columns.map(({ name }) => name)]);
+    for (const [id, { schema, old }] of this.#kept)
+      if (old.id !== id && !sameSchema(old.schema, schema))
+        write(['a', id, old.id, schema.columns.map(({ name }) => name)]);
     for (const [id, load] of this.#loads) within(id, () => load.finish(write));
   }
 }
+
+/** A table that keeps its rows: its declared schema, and the table of the mirror. */
+interface Kept {
+  schema: TableSchema;
+  old: FeedTable;
+}
+
+const withoutMark = ({ setAside: _, ...schema }: TableSchema): TableSchema => schema;

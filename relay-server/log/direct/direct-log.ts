@@ -15,9 +15,9 @@ import type { BatchTimes, LogSource, LogStore, PushEndpoint } from '../log-sourc
 
 interface DirectLogDeps {
   store: LogStore;
+  now: () => Moment;
   /** The tables that the feed publishes, from relay.yaml. */
   tables: PublishConfig;
-  now: () => Moment;
   /** Called when a session begins. */
   onSession: (request: SessionRequest, head: number) => void;
 }
