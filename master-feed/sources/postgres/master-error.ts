@@ -6,7 +6,7 @@ import { BaseCopyNeeded } from '../../source.ts';
  * mistake must not become `internal`: only errors in the feed's own SQL (syntax errors, unknown names) remain unchanged.
  */
 
-/** What an SQLSTATE, or a class of them, means to an operator. The longest matching prefix applies. */
+/** The meaning of an SQLSTATE, or of a class of them, for an operator. A complete SQLSTATE precedes its class. */
 const STATES: Record<string, (message: string) => TidemarkError> = {
   '08': lost(),
   '08P01': (message) =>
@@ -15,7 +15,7 @@ const STATES: Record<string, (message: string) => TidemarkError> = {
     }),
   '0A': notReady('The server does not support a statement of the feed', 'Connect to the primary server itself'),
   '25006': notReady('The server accepts no writes', 'Connect to the primary, or end its read-only mode'),
-  '42501': notReady('The user lacks a right', 'Grant it'),
+  '42501': notReady('The user does not have a right', 'Grant it'),
   '42710': lost(),
   '40': lost(),
   '53': lost('Free memory at the master'),
