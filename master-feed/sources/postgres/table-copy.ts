@@ -1,9 +1,10 @@
-import { TidemarkError } from '@tidemark/protocol/errors';
 import type { SetAsideReason } from '@tidemark/protocol/trouble';
+
 import type pg from 'pg';
 import { type Flow, TableFault } from '../../source.ts';
 import { type PostgresTable, qualified, readTables } from './catalog.ts';
 import { type Connection, CopyQuery, connect } from './connection.ts';
+import { streamError } from './master-error.ts';
 import { ident, literal } from './sql.ts';
 import { toJson, unknownForm } from './values.ts';
 
@@ -85,8 +86,7 @@ export async function copyRows(
 /** Returns the error for a COPY that the master ended. A server that stops, or a connection that breaks, is not a fault of the table. */
 function copyFault(table: PostgresTable, error: Error): Error {
   const { code = '' } = error as { code?: string };
-  if (!/^[0-9A-Z]{5}$/.test(code) || /^(08|57|40|53[13])/.test(code))
-    return new TidemarkError('source_lost', { detail: error.message }, error);
+  if (!/^[0-9A-Z]{5}$/.test(code) || /^(08|57|40|53[13])/.test(code)) return streamError(error);
   const reason = REASONS.find(([pattern]) => pattern.test(code))?.[1] ?? 'other';
   return new TableFault(
     {
