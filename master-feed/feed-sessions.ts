@@ -20,6 +20,7 @@ import {
 } from './source.ts';
 import { stream } from './streaming/streaming.ts';
 import { SchemaChanged } from './streaming/transaction-sink.ts';
+import { DescriptionLog } from './troubles/description-log.ts';
 import { FailedPlace, refusedTable } from './troubles/failed-place.ts';
 import { isNew } from './troubles/marks.ts';
 import { type ChosenTables, TableTroubles } from './troubles/table-troubles.ts';
@@ -62,8 +63,7 @@ export class FeedSessions {
    */
   #known: KnownTable[] | null = null;
 
-  /** The notes of the last description, as logged. */
-  #notes = '';
+  readonly #descriptions: DescriptionLog;
   readonly #troubles: TableTroubles;
   readonly #place: FailedPlace;
   readonly #onTroubles: (troubles: TableTrouble[]) => void;
@@ -73,6 +73,7 @@ export class FeedSessions {
   constructor({ source, log, now, onTroubles }: FeedSessionsDeps) {
     this.#source = source;
     this.#log = log;
+    this.#descriptions = new DescriptionLog(log);
     this.#troubles = new TableTroubles(now);
     this.#place = new FailedPlace(now);
     this.#onTroubles = onTroubles;
@@ -118,7 +119,7 @@ export class FeedSessions {
     const choose = (described: DescribedTables) => this.#choose(described, session);
     const described = await source.describe(wanted);
     const chosen = choose(described);
-    this.#logNotes(described.notes);
+    this.#descriptions.onNotes(described);
     for (const id of await source.publish(chosen.tables)) this.#suspects.add(id);
     const published = new Set(chosen.tables.map(({ id }) => id));
     for (const id of this.#suspects) if (!published.has(id)) this.#suspects.delete(id);
@@ -159,15 +160,9 @@ export class FeedSessions {
   #choose(described: DescribedTables, session: SessionAnswer): ChosenTables {
     const chosen = this.#troubles.choose(described);
     this.#ids = new Map([...described.tables].map(({ id, schema }) => [schema.name, id]));
+    this.#descriptions.onTroubles(chosen.troubles);
     this.#onTroubles(this.#troubles.describe(chosen.troubles, namesOf(session)));
     return chosen;
-  }
-
-  /** Logs the notes of a description when they differ from the previous ones. */
-  #logNotes(notes: readonly string[]): void {
-    const text = notes.join('\n');
-    if (text !== this.#notes && text !== '') this.#log('not-replicated', { notes });
-    this.#notes = text;
   }
 
   async #baseCopy(step: Step, why: string): Promise<{ tables: NumberedTable[]; ignored: ReadonlySet<number> }> {
@@ -203,6 +198,7 @@ export class FeedSessions {
   }
 
   async #stream(step: Step & { mark: string; tables: NumberedTable[]; ignored: ReadonlySet<number> }): Promise<void> {
+    this.#troubles.startWaits();
     try {
       await stream({
         ...step,

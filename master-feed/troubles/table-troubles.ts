@@ -20,6 +20,7 @@ interface Failure {
   /** The table's description when it failed. A different one is a reason to try again. Null: not known yet. */
   description: string | null;
   waitMs: number;
+  /** Infinite until a session follows the other tables, so that the mark precedes the next try. */
   retryAtMs: number;
 }
 
@@ -50,7 +51,13 @@ export class TableTroubles {
     if (trouble.id === null) return;
     const before = this.#failures.get(trouble.id);
     const waitMs = before ? Math.min(2 * before.waitMs, LONGEST_WAIT_MS) : FIRST_WAIT_MS;
-    this.#failures.set(trouble.id, { trouble, description: null, waitMs, retryAtMs: this.#now() + waitMs });
+    this.#failures.set(trouble.id, { trouble, description: null, waitMs, retryAtMs: Number.POSITIVE_INFINITY });
+  }
+
+  /** Starts the waits of failed tables. Called when a session streams the other tables. */
+  startWaits(): void {
+    for (const failure of this.#failures.values())
+      if (failure.retryAtMs === Number.POSITIVE_INFINITY) failure.retryAtMs = this.#now() + failure.waitMs;
   }
 
   /** Forgets the failures of tables whose rows have now been read. */

@@ -1,0 +1,240 @@
+import { createRequire } from 'node:module';
+import { FeedTroubles } from '@tidemark/protocol/trouble';
+import { connect, differences } from '@tidemark/testing/oracle';
+import { startPostgres } from '@tidemark/testing/postgres/embedded';
+import { until } from '@tidemark/testing/processes';
+import { System } from '@tidemark/testing/system';
+import type BetterSqlite3 from 'better-sqlite3';
+import type pg from 'pg';
+import { afterEach, expect, test } from 'vitest';
+
+/**
+ * F17: one row, one value or one table never stops the others. The table is set aside with a mark at every terminal, the
+ * other tables follow the master, and the table follows again when the cause is gone.
+ */
+
+const Sqlite = createRequire(import.meta.url)('better-sqlite3') as typeof BetterSqlite3;
+
+const TABLES = `CREATE TABLE good (id int PRIMARY KEY, body text); INSERT INTO good VALUES (1, 'one');
+  CREATE TABLE bad (id int PRIMARY KEY, body bytea, note text); INSERT INTO bad VALUES (1, '\\x01', 'first');`;
+const GOOD = [
+  { name: 'id', rule: 'integer' as const },
+  { name: 'body', rule: 'text' as const },
+];
+const BAD = [
+  { name: 'id', rule: 'integer' as const },
+  { name: 'body', rule: 'blob' as const },
+  { name: 'note', rule: 'text' as const },
+];
+
+const cleanup: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const stop of cleanup.splice(0).reverse()) await stop();
+});
+
+interface Lab {
+  master: pg.Client;
+  system: System;
+  url: string;
+}
+
+/** Starts a master with these tables, and relay and feed, in which a table that failed is tried again after a second. */
+async function lab(sql: string, database?: string): Promise<Lab> {
+  process.env.TIDEMARK_TABLE_RETRY_MS = '1000';
+  const postgres = await startPostgres({ walLevel: 'logical' });
+  cleanup.push(() => postgres.stop());
+  let url = postgres.url;
+  if (database !== undefined) {
+    const admin = await connect(url);
+    await admin.query(database);
+    await admin.end();
+    const named = new URL(url);
+    named.pathname = '/other_encoding';
+    url = named.href;
+  }
+  const master = await connect(url);
+  cleanup.push(() => master.end());
+  await master.query(sql);
+  const system = await System.start(url);
+  cleanup.push(() => system.stop());
+  await system.addToken('admin', 'office');
+  return { master, system, url };
+}
+
+/** Returns the state of each table at the terminal after a pull. */
+async function states({ system }: Lab): Promise<Record<string, string>> {
+  await system.pull();
+  const db = new Sqlite(system.database(), { readonly: true });
+  try {
+    const rows = db.prepare('SELECT name, set_aside, reason FROM tidemark_table_status ORDER BY name').all() as {
+      name: string;
+      set_aside: number;
+      reason: string | null;
+    }[];
+    return Object.fromEntries(
+      rows.map(({ name, set_aside, reason }) => [name, set_aside === 1 ? `set aside: ${reason}` : 'current']),
+    );
+  } finally {
+    db.close();
+  }
+}
+
+async function untilStates(it: Lab, expected: Record<string, string>): Promise<void> {
+  let found: Record<string, string> = {};
+  await until(
+    async () => {
+      found = await states(it);
+      return JSON.stringify(found) === JSON.stringify(expected);
+    },
+    () => `${JSON.stringify(found)} instead of ${JSON.stringify(expected)}: ${it.system.feed?.stdout.slice(-3000)}`,
+    180_000,
+  );
+}
+
+/** Waits until the table at the terminal equals the master's. */
+async function untilEqual(it: Lab, table: string, columns: typeof GOOD | typeof BAD): Promise<void> {
+  let found: string[] = [];
+  await until(
+    async () => {
+      await it.system.pull();
+      found = await differences(it.master, it.system.database(), table, columns);
+      return found.length === 0;
+    },
+    () => `${found.join('; ')}: ${it.system.feed?.stdout.slice(-3000)}`,
+    180_000,
+  );
+}
+
+/** Returns what the feed reported, which only an administrator may read. */
+async function troubles({ system }: Lab): Promise<FeedTroubles['report']> {
+  const { readFile } = await import('node:fs/promises');
+  const token = (await readFile(system.tokenFile('office'), 'utf8')).trim();
+  const answer = await fetch(`${system.url}/v1/feeds/shop/troubles`, { headers: { authorization: `Bearer ${token}` } });
+  return FeedTroubles.parse(await answer.json()).report;
+}
+
+const SET_ASIDE = (reason: string) => ({ bad: `set aside: ${reason}`, good: 'current' });
+const CURRENT = { bad: 'current', good: 'current' };
+
+test('row-too-large: a row over the limit sets its table aside, in the stream and after a restart, until it is deleted', async () => {
+  const it = await lab(TABLES);
+  await untilStates(it, CURRENT);
+  await it.master.query("INSERT INTO bad SELECT 2, decode(repeat('ab', 26 * 1024 * 1024), 'hex'), 'large'");
+  await it.master.query("INSERT INTO good VALUES (2, 'two')");
+  await untilStates(it, SET_ASIDE('row_too_large'));
+  await untilEqual(it, 'good', GOOD);
+  const report = await troubles(it);
+  expect(report?.tables).toMatchObject([{ table: 'bad', reason: 'row_too_large', held: true }]);
+  expect(report?.tables[0]?.detail).toContain('id = 2');
+  await it.system.feed?.stop('SIGKILL');
+  it.system.startFeed();
+  await it.master.query("INSERT INTO good VALUES (3, 'three')");
+  await untilEqual(it, 'good', GOOD);
+  await untilStates(it, SET_ASIDE('row_too_large'));
+  await it.master.query('DELETE FROM bad WHERE id = 2');
+  await untilStates(it, CURRENT);
+  await untilEqual(it, 'bad', BAD);
+  expect((await troubles(it))?.tables).toEqual([]);
+});
+
+test('row-too-large: the first copy leaves the table out, and it follows when the row is deleted', async () => {
+  const it = await lab(`${TABLES} INSERT INTO bad SELECT 2, decode(repeat('ab', 26 * 1024 * 1024), 'hex'), 'large';`);
+  await untilStates(it, { good: 'current' });
+  expect((await troubles(it))?.tables).toMatchObject([{ table: 'bad', reason: 'row_too_large', held: false }]);
+  await it.master.query('DELETE FROM bad WHERE id = 2');
+  await untilStates(it, CURRENT);
+  await untilEqual(it, 'bad', BAD);
+});
+
+test('largest-row: a row just below the limit arrives, in the stream and in the first copy', async () => {
+  const large = (id: number) =>
+    `INSERT INTO bad SELECT ${id}, decode(repeat('ab', 24 * 1024 * 1024 - 1024), 'hex'), 'large';`;
+  const it = await lab(TABLES + large(2));
+  await untilStates(it, CURRENT);
+  await it.master.query(large(3));
+  await untilEqual(it, 'bad', BAD);
+  expect(await states(it)).toEqual(CURRENT);
+});
+
+test('value-not-unicode: a value that the master cannot convert sets its table aside until it is corrected', async () => {
+  const it = await lab(
+    TABLES,
+    "CREATE DATABASE other_encoding ENCODING 'WIN1252' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'",
+  );
+  await untilStates(it, CURRENT);
+  await it.master.query("INSERT INTO bad VALUES (2, NULL, convert_from('\\x81', 'WIN1252'))");
+  await it.master.query("INSERT INTO good VALUES (2, 'two')");
+  await untilStates(it, SET_ASIDE('value_unconvertible'));
+  await untilEqual(it, 'good', GOOD);
+  await it.master.query("UPDATE bad SET note = 'corrected' WHERE id = 2");
+  await untilStates(it, CURRENT);
+  await untilEqual(it, 'bad', BAD);
+});
+
+test('lost-key: a table that loses its key is set aside, and follows again when it has one', async () => {
+  const it = await lab(TABLES);
+  await untilStates(it, CURRENT);
+  await it.master.query("ALTER TABLE bad DROP CONSTRAINT bad_pkey; INSERT INTO bad VALUES (2, NULL, 'while keyless')");
+  await it.master.query("INSERT INTO good VALUES (2, 'two')");
+  await untilStates(it, SET_ASIDE('no_key'));
+  await untilEqual(it, 'good', GOOD);
+  await it.system.relay?.stop('SIGKILL');
+  await it.system.startRelay();
+  await it.master.query("INSERT INTO good VALUES (3, 'three')");
+  await untilEqual(it, 'good', GOOD);
+  expect(await states(it)).toEqual(SET_ASIDE('no_key'));
+  await it.master.query('ALTER TABLE bad ADD PRIMARY KEY (id)');
+  await untilStates(it, CURRENT);
+  await untilEqual(it, 'bad', BAD);
+});
+
+test('keyless-partition: a new partition without a key sets only its partitioned table aside', async () => {
+  const it = await lab(`CREATE TABLE good (id int PRIMARY KEY, body text);
+    CREATE TABLE bad (id int, body bytea, note text) PARTITION BY LIST (id); CREATE TABLE bad_1 PARTITION OF bad FOR VALUES IN (1);
+    ALTER TABLE bad REPLICA IDENTITY FULL; ALTER TABLE bad_1 REPLICA IDENTITY FULL; INSERT INTO bad VALUES (1, NULL, 'first');`);
+  await untilStates(it, CURRENT);
+  await it.master.query(
+    "CREATE TABLE bad_2 PARTITION OF bad FOR VALUES IN (2); INSERT INTO bad VALUES (2, NULL, 'second')",
+  );
+  await it.master.query("INSERT INTO good VALUES (2, 'two')");
+  await untilStates(it, SET_ASIDE('no_key'));
+  await it.master.query("INSERT INTO good VALUES (3, 'three'); INSERT INTO bad VALUES (2, NULL, 'again')");
+  await untilEqual(it, 'good', GOOD);
+  await it.master.query('ALTER TABLE bad_2 REPLICA IDENTITY FULL');
+  await untilStates(it, CURRENT);
+  await untilEqual(it, 'bad', BAD);
+});
+
+test('comment-refused: an event trigger that refuses comments on the publication stops nothing', async () => {
+  const it = await lab(`${TABLES}
+    CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'change freeze'; END $$;
+    CREATE EVENT TRIGGER change_freeze ON ddl_command_start WHEN TAG IN ('COMMENT') EXECUTE FUNCTION refuse();`);
+  await untilStates(it, CURRENT);
+  await it.master.query("INSERT INTO good VALUES (2, 'two'); INSERT INTO bad VALUES (2, NULL, 'second')");
+  await untilEqual(it, 'good', GOOD);
+  await untilEqual(it, 'bad', BAD);
+});
+
+test('two-at-once: two tables are set aside for different reasons, and recover one after the other', async () => {
+  const it = await lab(`${TABLES} CREATE TABLE worse (id int PRIMARY KEY, body bytea, note text);`);
+  await untilStates(it, { ...CURRENT, worse: 'current' });
+  await it.master.query(
+    "ALTER TABLE worse DROP CONSTRAINT worse_pkey; INSERT INTO bad SELECT 2, decode(repeat('ab', 26 * 1024 * 1024), 'hex'), 'large'",
+  );
+  await untilStates(it, { ...SET_ASIDE('row_too_large'), worse: 'set aside: no_key' });
+  await it.master.query("ALTER TABLE worse ADD PRIMARY KEY (id); INSERT INTO worse VALUES (1, NULL, 'back')");
+  await untilStates(it, { ...SET_ASIDE('row_too_large'), worse: 'current' });
+  await untilEqual(it, 'worse', BAD);
+  await it.master.query('DELETE FROM bad WHERE id = 2');
+  await untilStates(it, { ...CURRENT, worse: 'current' });
+  await untilEqual(it, 'bad', BAD);
+});
+
+test('dropped-while-aside: a table that is dropped while it is set aside leaves the terminals', async () => {
+  const it = await lab(TABLES);
+  await untilStates(it, CURRENT);
+  await it.master.query('ALTER TABLE bad DROP CONSTRAINT bad_pkey');
+  await untilStates(it, SET_ASIDE('no_key'));
+  await it.master.query('DROP TABLE bad');
+  await untilStates(it, { good: 'current' });
+});

@@ -1,0 +1,29 @@
+import type { DescribedTables, Log, SourceTrouble } from '../source.ts';
+
+/**
+ * Logs which tables are in trouble and what is not replicated. Each list is logged only when it differs from the last one,
+ * because every session and every check of the catalogue reads it again.
+ */
+export class DescriptionLog {
+  readonly #log: Log;
+  #troubles = '';
+  #notes = '';
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
+  onNotes({ notes }: DescribedTables): void {
+    const text = notes.join('\n');
+    if (text !== this.#notes && text !== '') this.#log('not-replicated', { notes });
+    this.#notes = text;
+  }
+
+  onTroubles(troubles: readonly SourceTrouble[]): void {
+    const detail = troubles.map(lineOf).join('\n');
+    if (detail !== this.#troubles && detail !== '') this.#log('not-ready', { detail });
+    this.#troubles = detail;
+  }
+}
+
+const lineOf = ({ detail, todo }: SourceTrouble) => (todo === '' ? detail : `${detail} ${todo}`);
