@@ -6,7 +6,7 @@ import { FleetRelay, keyOf, noise } from './fleet-relay.ts';
 import { median, quantile, type Result, usage } from './lib.ts';
 
 /**
- * The fleet benchmark: what many terminals, or a hostile one, cost the others. Relay, load and measurements are separate
+ * The fleet benchmark: the cost of many terminals, or of a hostile one, for the others. Relay, load and measurements are separate
  * processes on loopback. Relay and load need about 10,100 file descriptors each (`ulimit -n`).
  */
 
@@ -127,10 +127,10 @@ async function firstPages(): Promise<Result> {
     const mb = served.reduce((sum, { bytes }) => sum + bytes, 0) / 1e6;
     return {
       what: `${PAGES} terminals ask at once for different pages of 1 MB (${mb.toFixed(0)} MB compressed)`,
-      ours: `${served.length} served, last after ${ms(lastMs)}; relay ${peakMib.toFixed(0)} MiB; p99 of /healthz ${ms(healthMs)}, of ingest ${ms(ingestMs)}`,
+      ours: `${served.length} served, last after ${ms(lastMs)}, relay ${peakMib.toFixed(0)} MiB, p99 of /healthz ${ms(healthMs)}, of ingest ${ms(ingestMs)}`,
       limit: `one after another: ${ms(oneByOneMs)}`,
       ratio: ratio.toFixed(2),
-      reach: 'all, ≤ 1.5; ≤ 500 MiB; ≤ 100 ms',
+      reach: 'all, ≤ 1.5, ≤ 500 MiB, ≤ 100 ms',
       met: served.length === PAGES && ratio <= 1.5 && peakMib <= 500 && healthMs <= 100 && ingestMs <= 100,
     };
   } finally {
@@ -169,10 +169,10 @@ async function watchers(): Promise<Result> {
     const [feed, last] = [median(feedMs), median(lastMs)];
     return {
       what: `a commit for ${WATCHERS.toLocaleString('en')} watching terminals`,
-      ours: `${answered} answered; feed ${ms(feed)}, last terminal ${ms(last)}; relay ${usage(relay.pid).peakMib.toFixed(0)} MiB`,
+      ours: `${answered} answered, feed ${ms(feed)}, last terminal ${ms(last)}, relay ${usage(relay.pid).peakMib.toFixed(0)} MiB`,
       limit: '–',
       ratio: '–',
-      reach: 'all; feed ≤ 20 ms, last ≤ 1.5 s',
+      reach: 'all, feed ≤ 20 ms, last ≤ 1.5 s',
       met: answered === WATCHERS && feed <= 20 && last <= 1_500,
     };
   } finally {
@@ -271,7 +271,7 @@ async function hostileKey(): Promise<Result[]> {
       await sleep(1_000);
       results.push({
         what: `status and page of other terminals, p95, beside one key that sends ${kind}`,
-        ours: `${ms(disturbed)}; relay ${peakMib.toFixed(0)} MiB`,
+        ours: `${ms(disturbed)}, relay ${peakMib.toFixed(0)} MiB`,
         limit: `without that key: ${ms(calm)}`,
         ratio: (disturbed / calm).toFixed(2),
         reach: '≤ 1.25',

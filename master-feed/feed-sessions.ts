@@ -5,7 +5,7 @@ import { LineWriter } from './batching/line-writer.ts';
 import type { Outbox } from './batching/outbox.ts';
 import { reread } from './reread/reread.ts';
 import { planReread, type RelayTables, type RereadPlan } from './reread/reread-plan.ts';
-import { known, type Step } from './session-step.ts';
+import { known, logTroubles, refuseHeld, type Step } from './session-step.ts';
 import {
   BaseCopyNeeded,
   type KnownTable,
@@ -18,6 +18,9 @@ import {
 } from './source.ts';
 import { stream } from './streaming/streaming.ts';
 import { SchemaChanged } from './streaming/transaction-sink.ts';
+
+/** Fields of the relay's answer that an older feed would ignore. */
+const OBEYED = ['except'];
 
 /**
  * Decides what one session with the relay does: take a base copy, re-read altered tables, or stream.
@@ -45,6 +48,9 @@ export class FeedSessions {
    */
   #known: KnownTable[] | null = null;
 
+  /** The notes of the last description, as logged. */
+  #notes = '';
+
   constructor(source: Source, log: Log) {
     this.#source = source;
     this.#log = log;
@@ -54,9 +60,9 @@ export class FeedSessions {
    * Connects to the master. Returns the fields of the session request: the master's identity, and whether a base copy
    * follows.
    */
-  async open(): Promise<Pick<SessionRequest, 'source' | 'base'>> {
-    const source = await this.#source.open();
-    return this.#obstacle === null ? { source } : { source, base: { setBack: this.#obstacle.setBack } };
+  async open(): Promise<Pick<SessionRequest, 'source' | 'base' | 'obeys'>> {
+    const about = { source: await this.#source.open(), obeys: OBEYED };
+    return this.#obstacle === null ? about : { ...about, base: { setBack: this.#obstacle.setBack } };
   }
 
   async close(): Promise<void> {
@@ -82,9 +88,12 @@ export class FeedSessions {
     const source = this.#source;
     // Take the mark before describing the tables, so that the next check detects a change made in between.
     const mark = await source.catalogMark();
-    const wanted: WantedTables = { listed: session.publish, held: namesOf(session) };
+    const { publish: listed, except = [], filtered = [] } = session;
+    const wanted: WantedTables = { listed, except, filtered, held: namesOf(session) };
     const described = await source.describe(wanted);
-    if (described.leftOut.length > 0) this.#log('not-ready', { detail: described.leftOut.join('\n') });
+    refuseHeld(described, wanted);
+    logTroubles(described, this.#log);
+    this.#logNotes(described.notes);
     for (const id of await source.publish(described.tables)) this.#suspects.add(id);
     const found = await source.obstacle(session);
     const obstacle = found?.setBack ? found : (this.#obstacle ?? found);
@@ -110,6 +119,13 @@ export class FeedSessions {
       tables = await this.#baseCopy(step, obstacle.why);
     }
     await this.#stream({ ...step, mark, tables });
+  }
+
+  /** Logs the notes of a description when they differ from the previous ones. */
+  #logNotes(notes: readonly string[]): void {
+    const text = notes.join('\n');
+    if (text !== this.#notes && text !== '') this.#log('not-replicated', { notes });
+    this.#notes = text;
   }
 
   async #baseCopy(step: Step, why: string): Promise<NumberedTable[]> {

@@ -1,6 +1,7 @@
 import type { SessionAnswer, SessionRequest } from '@tidemark/protocol/api';
 import type { SourcePosition } from '@tidemark/protocol/position';
 import type { TableSchema } from '@tidemark/protocol/schema';
+import type { SetAsideReason } from '@tidemark/protocol/trouble';
 
 /**
  * The interface between the feed and a kind of master. To add a kind, add a folder in `sources/` that implements
@@ -28,8 +29,9 @@ export interface Source {
    */
   catalogMark(): Promise<string>;
   /**
-   * Checks every prerequisite and describes the tables to publish in their current form. Throws source_not_ready, whose
-   * detail lists all missing prerequisites, each with the statement that provides it.
+   * Checks every prerequisite and describes the tables to publish in their current form. Throws source_not_ready for a
+   * problem that concerns all tables. While the relay holds no table, throws it for the problems of single tables too.
+   * Its detail lists everything that is missing at once, each with the statement that provides it.
    */
   describe(wanted: WantedTables): Promise<DescribedTables>;
   /**
@@ -75,18 +77,40 @@ export type SourceIdentity = SessionRequest['source'];
 
 export interface WantedTables {
   /** The tables that relay.yaml lists, each with its place (`relay.yaml line 9`). Null for all tables. */
-  listed: readonly { name: string; at?: string }[] | null;
-  /**
-   * Names of the tables that the relay holds. If relay.yaml lists no tables, the source leaves out any other table that
-   * cannot be published instead of failing.
-   */
+  listed: readonly NamedTable[] | null;
+  /** With all tables: the tables to leave out. `*` in a name stands for any text. */
+  except?: readonly NamedTable[];
+  /** With all tables: the tables that relay.yaml filters. While one does not exist, no new table may be published. */
+  filtered?: readonly NamedTable[];
+  /** Names of the tables that the relay holds. */
   held: ReadonlySet<string>;
 }
 
+export interface NamedTable {
+  name: string;
+  at?: string;
+}
+
 export interface DescribedTables {
+  /** The tables that can be published. */
   tables: SourceTable[];
-  /** One sentence for each table that is left out, with its remedy. */
-  leftOut: string[];
+  /** Tables that cannot be published, at most one entry for each. */
+  troubles: SourceTrouble[];
+  /** Sentences about columns and relations that are not replicated by design: generated columns, unlogged tables. */
+  notes: string[];
+}
+
+/** Why a table cannot be published, and the remedy for an administrator. */
+export interface SourceTrouble {
+  /** {@link SourceTable.id}. Null if there is no such table. */
+  id: number | null;
+  /** The table's name at the relay. */
+  table: string;
+  reason: SetAsideReason;
+  /** The cause, as a sentence. It never contains a secret. */
+  detail: string;
+  /** The statement to run, or the change to make. */
+  todo: string;
 }
 
 /** A table of the master, as the feed sees it. Sources may add fields. */

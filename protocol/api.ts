@@ -58,6 +58,11 @@ export const SessionRequest = z.object({
    * hold, so it begins a new epoch.
    */
   base: z.object({ setBack: z.boolean() }).optional(),
+  /**
+   * Fields of the answer that the feed obeys and that an older feed would ignore: `except`. A relay whose answer contains
+   * another one refuses the session with `protocol_unsupported`.
+   */
+  obeys: z.array(z.string().max(40)).max(20).optional(),
   /** Version of the feed's program, for the relay's log. */
   version: z.string(),
 });
@@ -75,6 +80,16 @@ export const SessionAnswer = z.object({
   position: SourcePosition.nullable(),
   /** Tables to publish, with their places in relay.yaml (`relay.yaml line 9`). Null: all tables. */
   publish: z.array(z.object({ name: z.string(), at: z.string() })).nullable(),
+  /**
+   * Tables to leave out when `publish` is null, with their places in relay.yaml. `*` in a name stands for any text.
+   * Absent: none.
+   */
+  except: z.array(z.object({ name: z.string(), at: z.string() })).optional(),
+  /**
+   * Tables that relay.yaml filters when `publish` is null, with their places. While one of them does not exist, the feed
+   * publishes no further table, because that could be this table under another name, without its filter.
+   */
+  filtered: z.array(z.object({ name: z.string(), at: z.string() })).optional(),
   /** Current tables of the mirror. An unchanged schema keeps its id. */
   tables: z.array(z.object({ id: TableId, schema: TableSchema })),
   /** The next free table id. */

@@ -44,7 +44,7 @@ const hash = () => createHash('sha256').update(JSON.stringify(wire())).digest('h
  * The hash of each version's wire. Update the hash for a new optional field that receivers may ignore, and for a new
  * error code that V4 permits. Any other change requires a new version.
  */
-const RELEASED: Record<number, string> = { 1: 'a97140fd3b0eae148dc476ae5dc01261575f191da3fc39e7922ec5c0a54d5706' };
+const RELEASED: Record<number, string> = { 1: '314f5d0ef041890c8aa46eab4f9af4f0f7a6976aabb67a2918496d897d918515' };
 
 test('V2: the pinned wire contains every body, query, line and trailer', () => {
   const names = wire().schemas.map(([name]) => name);

@@ -1,7 +1,8 @@
 import type { RelayStatus } from '@tidemark/protocol/api';
+import { seq } from '@tidemark/protocol/cursor';
 import type { FeedFaultCode, SetAsideReason } from '@tidemark/protocol/trouble';
-import { at, probe } from '@tidemark/testing/facts';
-import { type Case, HOUR, replica, status, testCases, waiting } from '@tidemark/testing/status-cases';
+import { at, EPOCH, NOW, facts as of, probe } from '@tidemark/testing/facts';
+import { type Case, HOUR, replica, status, testCases, UTC, waiting } from '@tidemark/testing/status-cases';
 import { describe, expect, test } from 'vitest';
 import type { Facts } from './facts.ts';
 import { shortfallOf } from './shortfall.ts';
@@ -169,19 +170,28 @@ describe('precedence', () => {
 });
 
 describe('a result that falls short', () => {
+  const oldHead: Partial<Facts> = {
+    probe: probe({
+      head: { epoch: EPOCH, seq: seq(5310), committedAt: at(HOUR) },
+      feed: { connected: true, heardAt: at(60_500), lagMs: null },
+    }),
+  };
+
   test.each([
     ['a fault of the feed', faulty('source_lost'), 1],
     ['a relay that is behind', feed({ lagMs: 12 * 60_000 }), 1],
-    ['a silent feed', feed({ connected: false }), 1],
+    ['a silent feed whose lag is below the bound', feed({ connected: false }), 0],
+    ['a feed that the relay never heard', feed({ connected: false, heardAt: null, lagMs: null }), 1],
     ['a table set aside', setAside(['orders']), 1],
     ['a table set aside and a fault of the feed', { ...setAside(['orders']), ...faulty('internal') }, 2],
     ['a table in trouble at head office', feed({ troubled: 1 }), 1],
     ['a table set aside during a pause', { ...setAside(['a']), paused: { since: 0, until: null, by: 'you' } }, 1],
     ['nothing', {}, 0],
     ['waiting changes, which a sync removes', waiting(20_000), 0],
-    ['an unknown lag', feed({ lagMs: null }), 0],
+    ['an unknown lag below the age of the newest commit', feed({ lagMs: null }), 0],
+    ['an unknown lag while the newest commit is old', oldHead, 1],
     ['a clock that is off', { clockSkewMs: 600_000 }, 0],
   ] as [string, Partial<Facts>, number][])('names %s', (_, facts, sentences) => {
-    expect(shortfallOf(status(facts))).toHaveLength(sentences);
+    expect(shortfallOf(of(facts), NOW, UTC)).toHaveLength(sentences);
   });
 });

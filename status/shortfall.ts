@@ -1,17 +1,21 @@
-import type { Status, StatusCode } from './status.ts';
+import type { Facts } from './facts.ts';
+import { FORMAT, type Format } from './format.ts';
+import { read } from './reading.ts';
+import { relayBehind } from './states/freshness.ts';
+import { feedFault, tablesSetAside } from './states/head-office.ts';
 
 /**
- * Whether the data on a PC is less than head office's although this PC has done all it can. Commands then end with exit
- * code 3 instead of 0.
+ * Whether the data on a PC falls short of head office's although this PC has done all it can (S13). Commands then end with
+ * exit code 3 instead of 0.
+ *
+ * The data falls short if the feed has a fault, if the source lag is not known to be below its bound, or if tables are in
+ * trouble. Silence of the feed below the bound does not count.
  */
 
-/** The states that only head office can end. As information (`relay-behind` of an unknown lag), they do not count. */
-const BEYOND_THIS_PC: ReadonlySet<StatusCode> = new Set(['feed-fault', 'relay-behind', 'set-aside']);
-
 /** Returns the reasons why the data falls short, as sentences. Empty when it does not. */
-export function shortfallOf({ code, severity, headline, detail, attention }: Status): string[] {
-  const main = { code, severity, text: `${headline}. ${detail}` };
-  return [main, ...attention]
-    .filter((each) => BEYOND_THIS_PC.has(each.code) && each.severity === 'warn')
-    .map(({ text }) => text);
+export function shortfallOf(facts: Facts, now: number, format: Format = FORMAT): string[] {
+  const reading = read(facts, now, format);
+  return [feedFault(reading) ?? relayBehind(reading), tablesSetAside(reading)]
+    .filter((state) => state?.severity === 'warn')
+    .map((state) => `${state?.headline}. ${state?.detail}`);
 }

@@ -137,7 +137,11 @@ test('F17: the mark survives a restart of the relay, and goes when the table fol
 });
 
 test('S12: the lag is unknown after a restart, and grows between current heartbeats', async () => {
-  await relay.base(1);
+  await relay.session();
+  await relay.baseOf([
+    ['s', 1, ITEM],
+    ['i', 1, [[1, 'item 1']]],
+  ]);
   expect((await status()).feed.lagMs).toBeNull();
   expect(await metrics()).not.toContain('relay_source_lag_seconds{');
   await relay.send(batchOf([['h', position(9), AS_OF, false]]));

@@ -90,7 +90,9 @@ test.skipIf(process.platform === 'win32')(
           ['B', position(1), '2026-11-23T08:00:00.000000Z', 'test'],
           ['i', 1, [[1, 'secret']]],
           ['c', 1],
+          ['h', position(1), new Date().toISOString(), true],
         ]),
+        performance.now(),
       );
       // The request makes the relay build a snapshot, so that the snapshot, its manifest and its encoded files exist.
       const pulled = await run('terminal', [

@@ -289,3 +289,29 @@ test('replica-identity-of-partitions: names a partition that does not log the ke
   await restart(run);
   await system.settled();
 });
+
+test("extra-table-in-another-user's-publication: its changes disturb neither the feed nor the other tables", async () => {
+  const other = `CREATE PUBLICATION ${P} FOR TABLE ONLY item, ONLY other WITH (publish_via_partition_root = true, publish_generated_columns = stored);`;
+  await master.query(ITEM + OTHER);
+  await begin(other, await createWeakUser());
+  await equal('item', 'other');
+  forget();
+  await master.query(`CREATE TABLE extra (id int PRIMARY KEY); ALTER PUBLICATION ${P} ADD TABLE ONLY extra;`);
+  await until(
+    async () => events('not-ready').length > 0,
+    () => `the feed does not name the table: ${system.feed?.stdout.slice(-1000)}`,
+  );
+  expect(String(events('not-ready')[0]?.detail)).toContain('GRANT SELECT ON "public"."extra" TO weak;');
+  await restart('');
+  await equal('item', 'other');
+  forget();
+  await master.query(`INSERT INTO extra VALUES (1); UPDATE item SET n = n + 1; INSERT INTO extra VALUES (2);`);
+  await equal('item', 'other');
+  expect(events('altered')).toEqual([]);
+  // A GRANT changes no table, and no DDL follows it. The feed notices it, and reads the table.
+  await master.query('GRANT SELECT ON extra TO weak');
+  await until(
+    async () => copied().includes('extra'),
+    () => `the feed does not notice the GRANT: ${system.feed?.stdout.slice(-1000)}`,
+  );
+});

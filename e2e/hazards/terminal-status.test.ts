@@ -2,7 +2,7 @@ import type { BatchLine } from '@tidemark/protocol/lines';
 import { createAgent } from '@tidemark/terminal/agent/agent';
 import { Secret } from '@tidemark/terminal/relay/secret';
 import { run, start, until } from '@tidemark/testing/processes';
-import { batchOf, ITEM, position } from '@tidemark/testing/test-relay';
+import { ITEM } from '@tidemark/testing/test-relay';
 import Database from 'better-sqlite3';
 import { expect, onTestFinished, test } from 'vitest';
 import { args, database, faultProxy, relay, useTerminal } from './terminal-lab.ts';
@@ -55,9 +55,14 @@ async function report(fault: { code: string } | null): Promise<void> {
   expect(answer.status).toBe(200);
 }
 
-/** The feed read the end of the master's log this long ago, in ms, and found that it ended at batch `last` (S12). */
-const current = (msAgo = 0, last = 1) =>
-  relay.send(batchOf([['h', position(last), new Date().toISOString(), true]]), performance.now() - msAgo);
+/** Sends a base copy of one row, after which the lag is unknown. */
+async function baseWithoutHeartbeat(): Promise<void> {
+  await relay.session();
+  await relay.baseOf([
+    ['s', 1, ITEM],
+    ['i', 1, [[1, 'one']]],
+  ]);
+}
 
 function runsInFile(): unknown[] {
   const db = new Database(database(), { readonly: true });
@@ -107,7 +112,7 @@ test('set-aside: pull and status name the table, and end with exit code 3', asyn
 
 test('feed-fault: pull, verify, recopy and status name the fault in words, and end with exit code 3', async () => {
   await relay.base(3);
-  await current();
+  await relay.current();
   expect(await run('terminal', args('pull'))).toMatchObject({ code: 0 });
   const before = await run('terminal', args('pull'));
   expect([before.code, before.stdout]).toEqual([0, 'Up to date. Nothing new. Position 1.\n']);
@@ -131,37 +136,46 @@ test('feed-fault: pull, verify, recopy and status name the fault in words, and e
   const pulled = await run('terminal', [...args('pull'), '--json']);
   expect([pulled.code, JSON.parse(pulled.stdout)]).toMatchObject([3, { status: { code: 'feed-fault' } }]);
   await report(null);
-  await current();
+  await relay.current();
   const after = await run('terminal', args('pull'));
   expect([after.code, after.stdout]).toEqual([0, 'Up to date. Nothing new. Position 1.\n']);
   expect(codeInFile()).toBe('up-to-date');
 });
 
 test('relay-behind: a relay that has not held everything for six minutes ends pull and status with exit code 3', async () => {
-  await relay.base(3);
-  await current(6 * 60_000);
-  expect((await run('terminal', args('pull'))).stdout).toMatch(
-    /Received 3 changes.* is 6 min behind Central database/s,
-  );
+  await baseWithoutHeartbeat();
+  await relay.current(6 * 60_000);
+  expect((await run('terminal', args('pull'))).stdout).toMatch(/Received 1 change.* is 6 min behind Central database/s);
   const pulled = await run('terminal', args('pull'));
   expect(pulled.code).toBe(3);
   expect(pulled.stdout).not.toMatch(/up to date/i);
   expect(await run('terminal', args('status'))).toMatchObject({ code: 3 });
 });
 
-test('an unknown lag is not called up to date, and is no failure', async () => {
-  await relay.base(3);
-  await run('terminal', args('pull'));
-  const pulled = await run('terminal', args('pull'));
-  expect([pulled.code, pulled.stdout]).toEqual([0, 'Nothing new. Position 1.\n']);
+test('an unknown lag is not called up to date, and counts as a shortfall while the newest commit is old', async () => {
+  await baseWithoutHeartbeat();
+  expect((await run('terminal', args('pull'))).code).toBe(3);
+  const old = await run('terminal', args('pull'));
+  expect([old.code, old.stdout]).toEqual([3, expect.stringMatching(/^Nothing new.*is behind .* is not known yet/s)]);
+  // The relay holds everything up to a commit of this minute, whatever its lag is.
+  await relay.transaction(
+    [
+      ['s', 1, ITEM],
+      ['u', 1, [[1, 'two']]],
+    ] as BatchLine[],
+    new Date().toISOString(),
+  );
+  expect((await run('terminal', args('pull'))).code).toBe(0);
+  const recent = await run('terminal', args('pull'));
+  expect([recent.code, recent.stdout]).toEqual([0, 'Nothing new. Position 2.\n']);
 });
 
 test('status of a PC with waiting changes ends with exit code 0, because a sync removes them', async () => {
   await relay.base(3);
-  await current();
+  await relay.current();
   await run('terminal', args('pull'));
   await relay.commit('u', [[1, 'x']]);
-  await current(0, 2);
+  await relay.current();
   const shown = await run('terminal', args('status'));
   expect([shown.code, shown.stdout]).toEqual([0, expect.stringContaining('1 change waiting')]);
 });

@@ -14,7 +14,7 @@ const PRICE: TableSchema = {
 };
 const NOTE: TableSchema = { name: 'note', columns: [column('text', 'text'), column('n', 'integer')], key: [] };
 
-/** Sends a base copy of the tables item, price and note. */
+/** Sends a base copy of the tables item, price and note, and a heartbeat from the end of the master's log. */
 export async function tables({ relay }: Branch, rows = 300): Promise<void> {
   await relay.session();
   const ids = Array.from({ length: rows }, (_, i) => i + 1);
@@ -31,6 +31,7 @@ export async function tables({ relay }: Branch, rows = 300): Promise<void> {
       ['c', 3 * rows],
     ]),
   );
+  await relay.current(0, 1);
 }
 
 /** Returns the differences of a run as rows of table, missing, extra, different. */

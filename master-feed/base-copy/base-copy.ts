@@ -12,12 +12,13 @@ import type { NumberedTable, SourceTable } from '../source.ts';
  * Throws source_not_ready, source_lost, slot_in_use, and the error of a failed batch.
  */
 export async function sendBaseCopy(
-  { source, session, wanted, published, lines, outbox, log }: Step,
+  step: Step,
   why: string,
 ): Promise<{ tables: NumberedTable[]; altered: SourceTable[] }> {
+  const { source, session, wanted, lines, outbox, log } = step;
   const copy = await source.copyTables('base');
   try {
-    const described = publishedOf(await copy.describe(wanted), published);
+    const described = publishedOf(await copy.describe(wanted), step);
     let next = session.nextTableId;
     const tables = described.map((table): NumberedTable => {
       const same = session.tables.find(({ schema }) => sameSchema(schema, table.schema));

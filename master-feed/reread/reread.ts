@@ -25,10 +25,10 @@ export interface RereadStep extends Step {
  * transaction. Throws source_not_ready, source_lost, slot_in_use, and the error of a failed batch.
  */
 export async function reread(step: RereadStep): Promise<SourceTable[] | null> {
-  const { source, wanted, published, lines, outbox, log } = step;
+  const { source, wanted, lines, outbox, log } = step;
   const copy = await source.copyTables('re-read');
   try {
-    const tables = publishedOf(await copy.describe(wanted), published);
+    const tables = publishedOf(await copy.describe(wanted), step);
     const plan = step.plan(tables);
     await step.beforeWriting(plan);
     log('re-read', { to: copy.position, tables: plan.loads.map(({ table }) => table.schema.name), gone: plan.gone });

@@ -1,4 +1,5 @@
 import { TidemarkError } from '@tidemark/protocol/errors';
+import { logTroubles, refuseHeld } from '../session-step.ts';
 import type { Log, NumberedTable, Source, SourceTable, WantedTables } from '../source.ts';
 import type { RelayTables, RereadPlan } from './reread-plan.ts';
 
@@ -7,7 +8,7 @@ const MAX_TIME_SHARE = 1 / 50;
 
 export interface TableWatchDeps {
   source: Source;
-  listed: WantedTables['listed'];
+  wanted: WantedTables;
   log: Log;
   plan(tables: readonly SourceTable[], relay: RelayTables): RereadPlan;
   /** Called with tables that look different but need no re-read. */
@@ -60,13 +61,15 @@ export class TableWatch {
 
   /** Returns the tables to publish, or null if only the next check can decide. */
   async #describe(): Promise<SourceTable[] | null> {
-    const { source, listed, log } = this.#deps;
+    const { source, wanted: session, log } = this.#deps;
     try {
       const held = new Set(this.#tables.map(({ table }) => table.schema.name));
-      const { tables, leftOut } = await source.describe({ listed, held });
-      if (leftOut.length > 0) log('not-ready', { detail: leftOut.join('\n') });
+      const wanted = { ...session, held };
+      const described = await source.describe(wanted);
+      refuseHeld(described, wanted);
+      logTroubles(described, log);
       this.#unready = false;
-      return tables;
+      return described.tables;
     } catch (error) {
       // A table may lose its key only for a moment, until a statement adds another one.
       const isFirst = error instanceof TidemarkError && error.code === 'source_not_ready' && !this.#unready;

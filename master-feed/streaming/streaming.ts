@@ -35,7 +35,7 @@ export async function stream(step: StreamStep): Promise<void> {
   const ended = Promise.withResolvers<void>();
   // The promise is awaited below. The handler prevents an unhandled rejection until then.
   ended.promise.catch(() => undefined);
-  const watch = new TableWatch({ source, listed: wanted.listed, log, plan, refresh }, tables, mark);
+  const watch = new TableWatch({ source, wanted, log, plan, refresh }, tables, mark);
   outbox.onFault = ended.reject;
   const sink = new TransactionSink(lines, outbox);
   const reader = await source.openLog(durable, tables, sink);

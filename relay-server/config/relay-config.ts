@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { TidemarkError } from '@tidemark/protocol/errors';
+import { isNamed } from '@tidemark/protocol/table-names';
 import type { z } from 'zod';
 import type { Condition, Filters, TableFilter } from '../routing/filters.ts';
 import { readYaml, type YamlText } from './config-yaml.ts';
@@ -16,10 +17,21 @@ import { isAttribute, RelayYaml } from './relay-yaml.ts';
 
 type TableYaml = NonNullable<RelayYaml['feeds'][string]['tables']>[string];
 
+/** Names in relay.yaml, each with its place in the file. */
+type NamedTables = { name: string; at: string }[];
+
+/** The tables that the feed publishes. */
+export interface PublishConfig {
+  /** Tables to publish. Null for all tables with a key. */
+  publish: NamedTables | null;
+  /** With `publish.except`: names of tables to leave out, in which `*` stands for any text. Otherwise null. */
+  except: NamedTables | null;
+  /** With `publish.except`: the tables below `tables`. Otherwise empty. */
+  filtered: NamedTables;
+}
+
 /** The configuration of one feed. */
-export interface FeedConfig {
-  /** Tables to publish, each with its place in the file. Null for all tables with a key. */
-  publish: { name: string; at: string }[] | null;
+export interface FeedConfig extends PublishConfig {
   filters: Filters;
   retention: RelayYaml['feeds'][string]['retention'];
 }
@@ -53,6 +65,7 @@ export function readConfig(file: string): Config {
   mistakes.push(...(read?.unclear(isConstant, place) ?? []));
   const parsed = read && RelayYaml.safeParse(read.value ?? {});
   for (const issue of parsed?.error?.issues ?? []) mistakes.push(...explain(issue, place));
+  if (parsed?.data) mistakes.push(...leftOutTables(parsed.data, place));
   if (mistakes.length === 0 && parsed?.data)
     return configOf(parsed.data, file, (field) => `${path.basename(file)} ${place(field)}`);
   throw new TidemarkError('config_invalid', { detail: `${file}: ${mistakes.join('; ')}` });
@@ -71,9 +84,19 @@ const isConstant = (field: string[]) =>
   field[4] === 'where';
 
 function configOf(parsed: RelayYaml, file: string, place: Place): Config {
-  const feeds = Object.entries(parsed.feeds).map(([name, { tables, retention }]): [string, FeedConfig] => {
+  const feeds = Object.entries(parsed.feeds).map(([name, { publish, tables, retention }]): [string, FeedConfig] => {
     const at = (...field: string[]) => place(['feeds', name, 'tables', ...field]);
-    const publish = tables ? Object.keys(tables).map((table) => ({ name: table, at: at(table) })) : null;
+    const named = tables ? Object.keys(tables).map((table) => ({ name: table, at: at(table) })) : null;
+    const published: PublishConfig = publish
+      ? {
+          publish: null,
+          except: publish.except.map((table, n) => ({
+            name: table,
+            at: place(['feeds', name, 'publish', 'except', String(n)]),
+          })),
+          filtered: named ?? [],
+        }
+      : { publish: named, except: null, filtered: [] };
     const filters = Object.entries(tables ?? {}).flatMap(([table, tableConfig]): [string, TableFilter][] =>
       Object.keys(tableConfig.where).length === 0 &&
       tableConfig.columns === undefined &&
@@ -81,7 +104,7 @@ function configOf(parsed: RelayYaml, file: string, place: Place): Config {
         ? []
         : [[table, filterOf(tableConfig, (...field) => at(table, ...field))]],
     );
-    return [name, { publish, filters: Object.fromEntries(filters), retention }];
+    return [name, { ...published, filters: Object.fromEntries(filters), retention }];
   });
   const { dir, name } = path.parse(path.resolve(file));
   return {
@@ -91,6 +114,18 @@ function configOf(parsed: RelayYaml, file: string, place: Place): Config {
     places: { listen: place(['listen']), data: place(['data']), metrics: place(['metrics']) },
     feeds: Object.fromEntries(feeds),
   };
+}
+
+/** Returns a message for each table that has a filter and that `publish.except` leaves out. */
+function leftOutTables({ feeds }: RelayYaml, place: Place): string[] {
+  return Object.entries(feeds).flatMap(([feed, { publish, tables }]) =>
+    Object.keys(tables ?? {}).flatMap((table) => {
+      const left = publish?.except.find((name) => isNamed(table, name));
+      return left === undefined
+        ? []
+        : [`${place(['feeds', feed, 'tables', table])}: publish.except leaves this table out (${left})`];
+    }),
+  );
 }
 
 function filterOf({ where, columns, indexes }: TableYaml, at: (...field: string[]) => string): TableFilter {

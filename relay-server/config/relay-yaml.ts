@@ -109,7 +109,24 @@ const Retention = z
   .default({ days: 30, megabytes: null })
   .describe('The limits up to which the relay keeps increments. A terminal that is further behind needs a fresh copy.');
 
+const Publish = z.strictObject({
+  except: z
+    .array(
+      z
+        .string()
+        .min(1)
+        .refine((name) => /[^*]/.test(name), 'leaves out every table'),
+    )
+    .min(1, 'names no table')
+    .describe(
+      'Names of the tables to leave out (`schema.table` outside `public`). `*` in a name stands for any text: `archive.*` is the schema archive.',
+    ),
+});
+
 const Feed = z.strictObject({
+  publish: Publish.optional().describe(
+    'With this setting, the feed publishes all tables except these, and `tables` only holds filters. Every name here and in `tables` must exist at the master; while one does not, the feed publishes no new table.',
+  ),
   tables: z
     .record(
       z.string().min(1),
@@ -118,7 +135,7 @@ const Feed = z.strictObject({
     .refine((tables) => Object.keys(tables).length > 0, 'names no table; leave it out for all tables')
     .optional()
     .describe(
-      'The tables to publish, by name (`schema.table` outside `public`), with their filters. Without this setting, the feed publishes all tables, and each needs a key or REPLICA IDENTITY FULL.',
+      'The tables to publish, by name (`schema.table` outside `public`), with their filters. Without this setting, or with `publish`, the feed publishes all tables, and each needs a key or REPLICA IDENTITY FULL.',
     ),
   retention: Retention,
 });

@@ -99,8 +99,8 @@ export class Feed {
     });
     this.log = new DirectLog({
       store,
+      tables: config,
       now: this.moment,
-      publish: config.publish,
       onSession: ({ source, version }, head) => deps.log('session', { feed: name, source: source.kind, version, head }),
     });
     const compacted = new CompactedPages({

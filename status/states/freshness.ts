@@ -14,10 +14,14 @@ export function relayBehind(reading: Reading): State | null {
   // While changes are waiting, an old answer about the relay's own lag adds no information.
   if (!atHead && isOld) return null;
   const { claim, cause, short } = lagWords(sourceLag, reading);
+  // The relay holds everything up to its newest commit, so a recent commit bounds an unknown lag.
+  const { head, now: relayNow } = facts.probe?.status ?? {};
+  const isBounded =
+    head != null && relayNow !== undefined && relayNow - head.committedAt < facts.thresholds.sourceLagWarnMs;
   const asOf = answeredAt !== null && isOld ? `As of ${format.moment(answeredAt, now)}` : null;
   return makeState(
     'relay-behind',
-    sourceLag === 'unknown' ? 'info' : 'warn',
+    sourceLag === 'unknown' && isBounded ? 'info' : 'warn',
     {
       headline: atHead ? `This PC matches ${names.relay}, but ${claim}` : atStart(claim),
       detail: dots(asOf, cause),

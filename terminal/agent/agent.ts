@@ -70,6 +70,7 @@ class SyncAgent implements Agent {
   }
 
   start(settings: AgentSettings): void {
+    this.#journal.keepCurrent(() => this.#replica);
     this.changeSettings(settings);
   }
 
@@ -93,6 +94,7 @@ class SyncAgent implements Agent {
   }
 
   async stop(): Promise<void> {
+    this.#journal.stop();
     this.#runner.dispatch({ type: 'stop' });
     await this.#stopped.promise;
     await this.#runner.settled();

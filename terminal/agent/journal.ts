@@ -9,6 +9,8 @@ import type { Log } from './agent-api.ts';
 
 /** Shortest interval between points of the lag chart while the agent follows the relay, ms. */
 const SAMPLE_MS = 5_000;
+/** Interval at which the status row is compared with the status, which also changes with time alone, ms. */
+const REFRESH_MS = 30_000;
 /** How many runs to search for the last scheduled one. */
 const MAX_SEARCHED = 500;
 
@@ -20,16 +22,34 @@ export interface JournalDeps {
 
 /**
  * Writes runs, lag samples and the status row into the replica, where reports read them. A terminal that follows the
- * relay may go without a run for days, so the row also follows its polls and its failed attempts.
+ * relay may go without a run for days, so the row also follows its polls, its failed attempts and the time.
  *
  * A failure to write is only logged, because the run that cannot write to the file reports that fault itself.
  */
 export class Journal {
   readonly #deps: JournalDeps;
   #sampledAt = 0;
+  /** The status as last written, as JSON. */
+  #written = '';
+  #timer: ReturnType<typeof setInterval> | undefined;
 
   constructor(deps: JournalDeps) {
     this.#deps = deps;
+  }
+
+  /** Keeps the status row of the open replica current until {@link stop}. An answer of the relay, for example, ages. */
+  keepCurrent(replica: () => Replica | null): void {
+    this.#timer ??= setInterval(() => this.refresh(replica()), REFRESH_MS).unref();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  /** Writes the status row if the status differs from the one last written. */
+  refresh(replica: Replica | null): void {
+    const { code, headline } = deriveStatus(this.#deps.facts(), Date.now());
+    if (JSON.stringify([code, headline]) !== this.#written) this.writeStatus(replica);
   }
 
   /** Records a run that has ended, with a lag sample and the status row. */
@@ -62,6 +82,7 @@ export class Journal {
     const facts = this.#deps.facts();
     const { code, severity, headline } = deriveStatus(facts, Date.now());
     if (severity === 'busy') return;
+    this.#written = JSON.stringify([code, headline]);
     this.#write(replica, (history) =>
       history.setStatus({
         checkedAt: facts.probe?.at ?? null,

@@ -64,8 +64,9 @@ export async function runOnce(
     // Print the differences that a comparison found, although the run counts as failed.
     const prints = run.fault === null || run.fault.code === 'replica_differs';
     const facts = agent.facts();
-    const status = deriveStatus(facts, Date.now());
-    const shortfall = shortfallOf(status);
+    const now = Date.now();
+    const status = deriveStatus(facts, now);
+    const shortfall = shortfallOf(facts, now);
     if (prints && call.json) call.print(JSON.stringify({ ...RunJson.encode(run), status: StatusJson.encode(status) }));
     else if (prints) for (const line of [...lines({ run, facts, status }), ...shortfall]) call.print(line);
     if (run.fault) throw faultError(run.fault);

@@ -48,12 +48,13 @@ export async function status(call: Call): Promise<ExitCode> {
     cursor: summary?.cursor ?? null,
   };
   const fault = await askRelay(call, book, state, summary);
-  const facts = book.facts(state, call.settings, null, Date.now());
-  const derived = deriveStatus(facts, Date.now());
+  const now = Date.now();
+  const facts = book.facts(state, call.settings, null, now);
+  const derived = deriveStatus(facts, now);
   if (call.json) call.print(JSON.stringify({ status: StatusJson.encode(derived), facts: FactsJson.encode(facts) }));
   else call.print(statusLines(derived, facts).join('\n'));
   if (fault) throw faultError(fault);
-  return shortfallOf(derived).length > 0 ? 3 : 0;
+  return shortfallOf(facts, now).length > 0 ? 3 : 0;
 }
 
 /** Adds the relay's status to the book, or the reason why there is none. Returns the fault. */

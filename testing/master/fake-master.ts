@@ -290,7 +290,7 @@ export class FakeSource implements Source {
     if (problems.length > 0)
       throw new TidemarkError('source_not_ready', { detail: problems.map((problem) => `- ${problem}`).join('\n') });
     const wanted = all.filter(({ name }) => listed === null || listed.some((each) => each.name === name));
-    return { tables: wanted.map(describeTable), leftOut: [] };
+    return { tables: wanted.map(describeTable), troubles: [], notes: [] };
   }
 
   #open(): FakeMaster {

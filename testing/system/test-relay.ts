@@ -130,7 +130,7 @@ export class TestRelay {
     await this.send(batchOf([['B', position(++this.#at), AT, 'test'], ...lines, ['c', rows]]));
   }
 
-  /** Begins a session and sends a base copy of this many rows. */
+  /** Begins a session, and sends a base copy of this many rows and a heartbeat from the end of the master's log. */
   async base(rows: number, name = (n: number) => `item ${n}`): Promise<void> {
     await this.session();
     const ids = Array.from({ length: rows }, (_, i) => i + 1);
@@ -142,6 +142,15 @@ export class TestRelay {
         ['c', rows],
       ]),
     );
+    await this.current();
+  }
+
+  /**
+   * Sends a heartbeat: the feed read the end of the master's log `msAgo` ms ago, and had sent everything (S12). `last`:
+   * number of the last position that was sent.
+   */
+  async current(msAgo = 0, last = this.#at): Promise<void> {
+    await this.send(batchOf([['h', position(last), new Date().toISOString(), true]]), performance.now() - msAgo);
   }
 
   /** Sends one transaction of these lines, committed at `at`. Adds the lines `b` and `c`. */

@@ -32,6 +32,8 @@ export interface Leaf {
   identity: string[];
   /** File node number. A rewrite or TRUNCATE changes it. */
   file: number;
+  /** Why the log does not contain the partition's changes: it is unlogged, or a foreign table. Null if it does. */
+  unlogged: 'unlogged' | 'foreign' | null;
 }
 
 /**
@@ -62,7 +64,16 @@ export interface PostgresTable extends SourceTable {
   /** The partitions that hold the table's rows. */
   leaves: Leaf[];
   version: PostgresVersion;
+  /** Whether the user has SELECT on the complete table. */
   readable: boolean;
+  /** Whether the user has SELECT on some columns only. */
+  partlyReadable: boolean;
+  /** Whether the user has USAGE on the table's schema. */
+  reachable: boolean;
+  /** Whether the user owns the table, itself or through a role. Only an owner may publish it. */
+  owned: boolean;
+  /** Tables that inherit from this one and are not its partitions, with their qualified names. */
+  children: { id: number; name: string }[];
   /** Whether row-level security hides rows from the user. The log would contain them nevertheless. */
   policed: boolean;
 }
@@ -78,7 +89,8 @@ const indexColumns = (r: string, which: string) => `
 
 const tablesSql = (publication: string) => `
 SELECT c.oid, n.nspname AS namespace, c.relname AS relation, c.relkind AS kind, c.relpersistence AS persistence, c.relreplident AS identity, c.relfilenode AS file,
-  has_table_privilege(c.oid, 'SELECT') AS readable, row_security_active(c.oid) AS policed,
+  has_table_privilege(c.oid, 'SELECT') AS readable, has_any_column_privilege(c.oid, 'SELECT') AS partly_readable,
+  has_schema_privilege(n.oid, 'USAGE') AS reachable, pg_has_role(c.relowner, 'USAGE') AS owned, row_security_active(c.oid) AS policed,
   (SELECT concat_ws(' ', p.oid, p.xmin, r.oid) FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid
    WHERE p.pubname = ${literal(publication)} AND r.prrelid = c.oid) AS published,
   (SELECT array_to_json(array_agg(json_build_array(a.attname, b.oid::int8, b.modifier, format_type(a.atttypid, a.atttypmod), a.attgenerated, a.atttypid::int8, a.atttypmod, a.attnum, a.xmin::text,
@@ -98,8 +110,11 @@ SELECT c.oid, n.nspname AS namespace, c.relname AS relation, c.relkind AS kind, 
       SELECT h.inhrelid FROM pg_inherits h WHERE h.inhparent = c.oid
       UNION ALL SELECT h.inhrelid FROM pg_inherits h JOIN part ON h.inhparent = part.oid)
     SELECT array_to_json(array_agg(json_build_array(format('%I.%I', ln.nspname, l.relname), l.relreplident, l.oid::int8, l.relfilenode::int8,
-      ${indexColumns('l', "CASE l.relreplident WHEN 'i' THEN i.indisreplident WHEN 'd' THEN i.indisprimary ELSE false END")}) ORDER BY l.oid))
-    FROM part JOIN pg_class l ON l.oid = part.oid JOIN pg_namespace ln ON ln.oid = l.relnamespace WHERE l.relkind <> 'p') END AS leaves
+      ${indexColumns('l', "CASE l.relreplident WHEN 'i' THEN i.indisreplident WHEN 'd' THEN i.indisprimary ELSE false END")},
+      CASE WHEN l.relkind = 'f' THEN 'foreign' WHEN l.relpersistence = 'u' THEN 'unlogged' END) ORDER BY l.oid))
+    FROM part JOIN pg_class l ON l.oid = part.oid JOIN pg_namespace ln ON ln.oid = l.relnamespace WHERE l.relkind <> 'p') END AS leaves,
+  CASE c.relkind WHEN 'r' THEN (SELECT array_to_json(array_agg(json_build_object('id', k.oid::int8, 'name', format('%I.%I', kn.nspname, k.relname)) ORDER BY k.oid))
+    FROM pg_inherits h JOIN pg_class k ON k.oid = h.inhrelid JOIN pg_namespace kn ON kn.oid = k.relnamespace WHERE h.inhparent = c.oid) END AS children
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND NOT c.relispartition AND n.nspname NOT IN ('pg_catalog', 'information_schema')
   AND n.nspname NOT LIKE 'pg\\_toast%' AND n.nspname NOT LIKE 'pg\\_temp%'
@@ -122,7 +137,14 @@ type ColumnJson = [
   /** pg_type.typtype of the base type. */
   typtype: string,
 ];
-type LeafJson = [name: string, identity: string, oid: number, file: number, columns: string[] | null];
+type LeafJson = [
+  name: string,
+  identity: string,
+  oid: number,
+  file: number,
+  columns: string[] | null,
+  unlogged: Leaf['unlogged'],
+];
 
 /**
  * Reads all relations to which a name in relay.yaml can refer. `generated` states whether the master publishes stored
@@ -135,13 +157,16 @@ export async function readTables(client: pg.Client, generated: boolean, publicat
     const namespace = row.namespace ?? '';
     const relation = row.relation ?? '';
     const name = namespace === 'public' ? relation : `${namespace}.${relation}`;
-    const leaves = (JSON.parse(row.leaves ?? '[]') as LeafJson[]).map(([leaf, identity, oid, file, logged]) => ({
-      oid,
-      name: leaf,
-      full: identity === 'f',
-      identity: logged ?? [],
-      file,
-    }));
+    const leaves = (JSON.parse(row.leaves ?? '[]') as LeafJson[]).map(
+      ([leaf, identity, oid, file, logged, unlogged]) => ({
+        oid,
+        name: leaf,
+        full: identity === 'f',
+        identity: logged ?? [],
+        file,
+        unlogged,
+      }),
+    );
     const identity = JSON.parse(row.key ?? '[]') as string[];
     // Partitions do not inherit the replica identity of their root table, and the partitions write the log.
     const primary = row.kind === 'p' ? (JSON.parse(row.primary ?? '[]') as string[]) : [];
@@ -190,6 +215,10 @@ export async function readTables(client: pg.Client, generated: boolean, publicat
         published: row.published ?? '',
       },
       readable: row.readable === 't',
+      partlyReadable: row.partly_readable === 't',
+      reachable: row.reachable === 't',
+      owned: row.owned === 't',
+      children: JSON.parse(row.children ?? '[]') as PostgresTable['children'],
       policed: row.policed === 't',
       schema: {
         name,
@@ -215,7 +244,7 @@ const digest = (value: unknown) => createHash('sha256').update(JSON.stringify(va
 const FINGERPRINT_SQL = `
 WITH mine AS MATERIALIZED (SELECT * FROM pg_class WHERE oid >= 16384 AND relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND relpersistence <> 't')
 SELECT md5(concat_ws('/',
-  (SELECT string_agg(concat_ws(' ', oid, relname, relnamespace, relkind, relpersistence, relreplident, relfilenode, relispartition), ',' ORDER BY oid) FROM mine),
+  (SELECT string_agg(concat_ws(' ', oid, relname, relnamespace, relkind, relpersistence, relreplident, relfilenode, relispartition, relowner, relacl, relrowsecurity, relforcerowsecurity), ',' ORDER BY oid) FROM mine),
   (SELECT string_agg(concat_ws(' ', a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, a.xmin), ',' ORDER BY a.attrelid, a.attnum)
    FROM pg_attribute a JOIN mine ON mine.oid = a.attrelid WHERE a.attnum > 0 AND NOT a.attisdropped),
   (SELECT string_agg(concat_ws(' ', i.indexrelid, i.indrelid, i.indisprimary, i.indisreplident, i.indisvalid, i.indimmediate, i.indkey), ',' ORDER BY i.indexrelid)
@@ -224,14 +253,17 @@ SELECT md5(concat_ws('/',
   (SELECT string_agg(concat_ws(' ', oid, enumlabel), ',' ORDER BY oid) FROM pg_enum),
   (SELECT string_agg(concat_ws(' ', a.attrelid, a.attnum, a.atttypid), ',' ORDER BY a.attrelid, a.attnum)
    FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid WHERE c.relkind = 'c' AND NOT a.attisdropped),
-  (SELECT string_agg(concat_ws(' ', oid, nspname), ',' ORDER BY oid) FROM pg_namespace WHERE nspname NOT LIKE 'pg\\_%'),
+  (SELECT string_agg(concat_ws(' ', oid, nspname, nspowner, nspacl), ',' ORDER BY oid) FROM pg_namespace WHERE nspname NOT LIKE 'pg\\_%'),
+  (SELECT concat_ws(' ', datdba, datacl) FROM pg_database WHERE datname = current_database()),
+  (SELECT string_agg(concat_ws(' ', oid, rolsuper, rolbypassrls, rolreplication, pg_has_role(oid, 'USAGE')), ',' ORDER BY oid)
+   FROM pg_roles WHERE pg_has_role(oid, 'MEMBER')),
   (SELECT string_agg(concat_ws(' ', oid, xmin), ',' ORDER BY oid) FROM pg_publication),
   (SELECT string_agg(concat_ws(' ', classid, objid), ',' ORDER BY classid, objid) FROM pg_depend WHERE refclassid = 'pg_publication'::regclass)
 )) AS fingerprint`;
 
 /**
- * Returns a text that changes whenever the result of {@link readTables} may have changed. It is cheap enough for every
- * heartbeat.
+ * Returns a text that changes whenever the result of {@link readTables}, or the user's right to read or publish a table,
+ * may have changed. It is cheap enough for every heartbeat.
  */
 export async function readFingerprint(client: pg.Client): Promise<string> {
   const [row] = await rows(client, FINGERPRINT_SQL);

@@ -19,10 +19,11 @@ import {
 } from '../../source.ts';
 import { type PostgresTable, type PostgresVersion, readFingerprint } from './catalog.ts';
 import { type Connection, connect } from './connection.ts';
+import { describeTables } from './described-tables.ts';
 import { isSameVersion, isWorthWriting, readKnown, writeKnown } from './known-tables.ts';
 import { logEnd } from './log-end.ts';
 import { toPosition } from './lsn.ts';
-import { checkMaster, identify } from './prerequisites.ts';
+import { identify } from './prerequisites.ts';
 import { PUBLISHES_GENERATED, publish, publishes, readPublication } from './publication.ts';
 import { RowDecoder } from './row-decoder.ts';
 import { createSlot, dropSlot, noSlotLeft, type Slot, slotObstacle, slotReleased } from './slot.ts';
@@ -45,6 +46,11 @@ export class PostgresSource implements Source {
   #control: Connection | null = null;
   #replication: Connection | null = null;
   #serverVersion = 0;
+  /**
+   * OIDs of relations that are not published. Another user's publication may contain them, so the log may contain their
+   * changes.
+   */
+  #unpublished: ReadonlySet<number> = new Set();
   /** The content of the publication's comment when it was last read or written. */
   #stored: readonly KnownTable[] | null = null;
 
@@ -71,9 +77,10 @@ export class PostgresSource implements Source {
   }
 
   async describe(wanted: WantedTables): Promise<DescribedTables> {
-    const { version, tables, leftOut } = await checkMaster(this.#client, wanted, this.#name);
+    const { version, unpublished, ...described } = await describeTables(this.#client, wanted, this.#name);
     this.#serverVersion = version;
-    return { tables, leftOut };
+    this.#unpublished = unpublished;
+    return described;
   }
 
   publish(tables: readonly PostgresTable[]): Promise<number[]> {
@@ -119,7 +126,7 @@ export class PostgresSource implements Source {
   async openLog(from: SourcePosition, tables: readonly NumberedTable[], sink: LogSink): Promise<LogReader> {
     const replication = await this.#connectReplication();
     const numbered = tables as readonly (NumberedTable & { table: PostgresTable })[];
-    const stream = new Stream(this.#name, this.#name, from, new RowDecoder(sink, numbered), sink);
+    const stream = new Stream(this.#name, this.#name, from, new RowDecoder(sink, numbered, this.#unpublished), sink);
     stream.start(replication.client);
     const failed = Promise.race([stream.failed, replication.lost, this.#need(this.#control).lost]);
     // The caller awaits this promise later. The handler prevents an unhandled rejection until then.
@@ -166,7 +173,7 @@ export class PostgresSource implements Source {
       return {
         position: toPosition(slot.start - 1n),
         takenAt: (await logEnd(copy)).at,
-        describe: (wanted: WantedTables) => checkMaster(copy.client, wanted, this.#name),
+        describe: (wanted: WantedTables) => describeTables(copy.client, wanted, this.#name),
         readRows: (table: PostgresTable, flow: Flow, onRow: (json: string) => void) =>
           copyRows(copy.client, table, flow, onRow),
         alteredSince: (tables: readonly PostgresTable[]) =>

@@ -20,6 +20,7 @@ type RowMessage = Extract<Message, { kind: 'insert' | 'update' | 'delete' }>;
  * does not contain the key of an old row, it reports the table as altered and ignores its further changes.
  */
 export class RowDecoder {
+  readonly #ignored: ReadonlySet<number>;
   readonly #sink: LogSink;
   readonly #byOid = new Map<number, Known>();
   /** OID of the partitioned table, by the OID of each partition. */
@@ -28,8 +29,14 @@ export class RowDecoder {
   #root: number | null = null;
   #open = false;
 
-  constructor(sink: LogSink, tables: readonly (NumberedTable & { table: PostgresTable })[]) {
+  /** `ignored`: OIDs of relations whose changes the log may contain although the feed does not publish them. */
+  constructor(
+    sink: LogSink,
+    tables: readonly (NumberedTable & { table: PostgresTable })[],
+    ignored: ReadonlySet<number> = new Set(),
+  ) {
     this.#sink = sink;
+    this.#ignored = ignored;
     for (const { number, table } of tables) {
       const keyAt = table.key.map((name) => table.columns.findIndex((column) => column.name === name));
       this.#byOid.set(table.id, { number, table, keyAt: keyAt.length > 0 ? keyAt : table.columns.map((_, i) => i) });
@@ -86,6 +93,7 @@ export class RowDecoder {
     this.#root = known?.table.kind === 'p' ? oid : null;
     if (known) return matchesCatalogue(known.table, relation) ? [] : [oid];
     const parent = this.#roots.get(oid) ?? null;
+    if (root === null && parent === null && this.#ignored.has(oid)) return [];
     const table = parent === root && root !== null ? this.#byOid.get(root)?.table : undefined;
     // New rows of a partition have the columns of the root table. Old rows have only the columns that the partition
     // logs.

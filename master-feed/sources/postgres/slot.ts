@@ -41,8 +41,31 @@ export async function createSlot(client: pg.Client, name: string, temporary: boo
   }
 }
 
+/**
+ * Returns the problem that will prevent the creation of the slot: all slots of the master are in use, or another database
+ * has one of this name. Empty if there is none.
+ */
+export async function slotProblem(client: pg.Client, name: string): Promise<string[]> {
+  const [state] = await rows(
+    client,
+    `SELECT count(*) AS used, count(*) >= current_setting('max_replication_slots')::int AS full, max(database) FILTER (WHERE slot_name = ${literal(name)}) AS database,
+       bool_or(slot_name = ${literal(name)}) AS present, current_database() AS here
+     FROM pg_replication_slots`,
+  );
+  if (state?.present === 't') return state.database === state.here ? [] : [otherDatabase(name, state.database ?? '')];
+  // max_replication_slots = 0 has its own message.
+  return state?.full === 't' && state.used !== '0' ? [await noneLeft(client)] : [];
+}
+
+const otherDatabase = (name: string, database: string) =>
+  `The slot ${name} belongs to the database ${database}. Give this feed another name. Or, if that slot is not needed, run there: SELECT pg_drop_replication_slot('${name}');`;
+
 /** Returns the error for a master whose slots are all in use, with the statements that free or add one. */
 export async function noSlotLeft(client: pg.Client): Promise<TidemarkError> {
+  return new TidemarkError('source_not_ready', { detail: `- ${await noneLeft(client)}` });
+}
+
+async function noneLeft(client: pg.Client): Promise<string> {
   const slots = await rows(
     client,
     `SELECT slot_name AS name, active, current_setting('max_replication_slots')::int + 10 AS more FROM pg_replication_slots ORDER BY active, slot_name`,
@@ -50,9 +73,7 @@ export async function noSlotLeft(client: pg.Client): Promise<TidemarkError> {
   const idle = slots.filter(({ active }) => active === 'f').map(({ name }) => name);
   const drop =
     idle.length > 0 ? ` If nobody needs one of ${idle.join(', ')}, run: SELECT pg_drop_replication_slot('…');` : '';
-  return new TidemarkError('source_not_ready', {
-    detail: `- All ${slots.length} replication slots are in use.${drop} Or run: ALTER SYSTEM SET max_replication_slots = ${slots[0]?.more ?? 10}; and restart Postgres.`,
-  });
+  return `All ${slots.length} replication slots are in use.${drop} Or run: ALTER SYSTEM SET max_replication_slots = ${slots[0]?.more ?? 10}; and restart Postgres.`;
 }
 
 /** Drops the slot if it exists. Throws slot_in_use. */
@@ -88,8 +109,7 @@ export async function slotObstacle(
   );
   // Slots belong to the cluster. A slot for another database belongs to another feed, which would fail without it.
   if (slot && slot.here !== 't') {
-    const detail = `The slot ${name} belongs to the database ${slot.database}. Give this feed another name. Or, if that slot is not needed, run there: SELECT pg_drop_replication_slot('${name}');`;
-    throw new TidemarkError('source_not_ready', { detail });
+    throw new TidemarkError('source_not_ready', { detail: `- ${otherDatabase(name, slot.database ?? '')}` });
   }
   const obstacle = (why: string): Obstacle => ({ why, setBack: false });
   if (position === null)

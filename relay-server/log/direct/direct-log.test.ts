@@ -19,6 +19,7 @@ const feed = (head: number): Ingested['feed'] => ({
   basedAt: null,
   basedWhy: null,
 });
+const ALL = { publish: null, except: null, filtered: [] };
 const bytes = () => new Uint8Array(1);
 
 let head: number;
@@ -35,7 +36,7 @@ beforeEach(() => {
   vi.clearAllMocks();
   head = 5;
   now = { wallMs: 1_000_000, monotonicMs: 0 };
-  log = new DirectLog({ store: { begin, append }, now: () => now, publish: null, onSession });
+  log = new DirectLog({ store: { begin, append }, now: () => now, tables: ALL, onSession });
 });
 
 test('a session returns the position of the store', async () => {
@@ -47,6 +48,25 @@ test('a session returns the position of the store', async () => {
   });
   expect(begin).toHaveBeenCalledWith('postgres 7/shop', { setBack: true });
   expect(onSession).toHaveBeenCalledTimes(1);
+});
+
+test('publish-except: a feed that would publish the tables that relay.yaml leaves out gets no session', async () => {
+  const except = [{ name: 'audit_log', at: 'relay.yaml line 4' }];
+  const filtered = [{ name: 'stock', at: 'relay.yaml line 6' }];
+  const { session } = await log.session(request);
+  const strict = new DirectLog({
+    store: { begin, append },
+    now: () => now,
+    tables: { publish: null, except, filtered },
+    onSession,
+  });
+  await expect(strict.session(request)).rejects.toMatchObject({ code: 'protocol_unsupported' });
+  await expect(strict.session({ ...request, obeys: ['other'] })).rejects.toMatchObject({
+    code: 'protocol_unsupported',
+  });
+  expect(begin).toHaveBeenCalledTimes(1);
+  expect(await strict.session({ ...request, obeys: ['except'] })).toMatchObject({ publish: null, except, filtered });
+  expect(await log.batch(session, 1, bytes(), times())).toEqual({ head: 6, position: 'position 6' });
 });
 
 test('appends batches in order and returns the position on disk', async () => {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { BatchAnswer, SessionAnswer, SessionRequest } from '@tidemark/protocol/api';
 import { TidemarkError } from '@tidemark/protocol/errors';
+import type { PublishConfig } from '../../config/relay-config.ts';
 import { after, earlier, type Moment } from '../../freshness/moment.ts';
 import type { BatchTimes, LogSource, LogStore, PushEndpoint } from '../log-source.ts';
 
@@ -15,8 +16,8 @@ import type { BatchTimes, LogSource, LogStore, PushEndpoint } from '../log-sourc
 interface DirectLogDeps {
   store: LogStore;
   now: () => Moment;
-  /** Tables to publish, as relay.yaml lists them; null for all. */
-  publish: SessionAnswer['publish'];
+  /** The tables that the feed publishes, from relay.yaml. */
+  tables: PublishConfig;
   /** Called when a session begins. */
   onSession: (request: SessionRequest, head: number) => void;
 }
@@ -42,6 +43,9 @@ export class DirectLog implements LogSource, PushEndpoint {
   }
 
   async session(request: SessionRequest): Promise<SessionAnswer> {
+    const { publish, except, filtered } = this.#deps.tables;
+    // An older feed would ignore the field and publish the tables that relay.yaml leaves out.
+    if (except !== null && !request.obeys?.includes('except')) throw new TidemarkError('protocol_unsupported');
     const session: Session = {
       id: randomUUID(),
       lastNumber: 0,
@@ -59,7 +63,8 @@ export class DirectLog implements LogSource, PushEndpoint {
       epoch: feed.epoch,
       head: feed.head,
       position: feed.position,
-      publish: this.#deps.publish,
+      publish,
+      ...(except === null ? {} : { except, filtered }),
       tables,
       nextTableId: feed.nextTableId,
     };
