@@ -9,6 +9,7 @@ import { sourceLagMs } from '@tidemark/status/source-lag';
 import type { AgentSettings } from '../agent/agent-api.ts';
 import type { PullPlan, State } from '../machine/state.ts';
 import type { RunRecord } from '../run/run-record.ts';
+import { AnswerClock } from './answer-clock.ts';
 import { phaseOf, replicaFaultOf, retryOf } from './phase.ts';
 
 /**
@@ -28,6 +29,7 @@ const NOTHING_WAITING = { transactions: 0, changes: 0, bytes: 0, oldestAt: null 
  * times are ms since 1970.
  */
 export class FactBook {
+  readonly #answerClock = new AnswerClock();
   #probe: Facts['probe'] = null;
   #waiting: Facts['waiting'] = null;
   #trend: Facts['trend'] = [];
@@ -56,6 +58,7 @@ export class FactBook {
 
   /** Drops all facts that the previous relay or feed supplied. */
   forgetRelay(): void {
+    this.#answerClock.reset();
     this.#probe = null;
     this.#waiting = null;
     this.#trend = [];
@@ -63,11 +66,15 @@ export class FactBook {
     this.#failing = null;
   }
 
-  /** Adds the relay's answer to a terminal at `cursor`, with the times of request and answer. */
-  addStatus(status: RelayStatus, cursor: Cursor | null, asked: number, heard: number): void {
-    this.#probe = { at: heard, for: cursor, status };
+  /**
+   * Adds the relay's answer to a terminal at `cursor`, with the times of request and arrival. `held`: the relay may
+   * have held the request until there was news.
+   */
+  addStatus(status: RelayStatus, cursor: Cursor | null, asked: number, heard: number, held = false): void {
+    this.#probe = { at: this.#answerClock.date(status.now, asked, heard), for: cursor, status };
     this.#waiting = status.behind;
-    this.#clockSkewMs = (asked + heard) / 2 - status.now;
+    // The relay may hold a long poll for a long time, so only the arrival of its answer is close to the relay's time.
+    this.#clockSkewMs = (held ? heard : (asked + heard) / 2) - status.now;
     if (status.behind !== null && status.head !== null && cursor !== null) {
       const point = { at: heard, changes: status.behind.changes, head: status.head.seq, cursor: cursor.seq };
       this.#trend = [...this.#trend.slice(1 - MAX_TREND), point];

@@ -95,8 +95,7 @@ export class Worker {
     const { scopes } = replica.cursorState();
     const status = await relay.status({ cursor, scopes }, waitS, signal);
     const heard = Date.now();
-    // The relay may hold a long poll for a long time, so only the arrival of its answer is a valid time.
-    this.#deps.book.addStatus(status, cursor, waitS === 0 ? asked : heard, heard);
+    this.#deps.book.addStatus(status, cursor, asked, heard, waitS > 0);
     this.#deps.onStatus(heard);
     return status;
   }
