@@ -9,7 +9,7 @@ import { pino } from 'pino';
 import { runFeed } from './feed.ts';
 import { RelayLink } from './relay-link.ts';
 import { PostgresSource } from './sources/postgres/postgres-source.ts';
-import { addressMistake } from './sources/postgres/source-address.ts';
+import { addressMistake, encryptionWarning } from './sources/postgres/source-address.ts';
 
 /**
  * `tidemark-feed`: reads the options, connects a source to a relay, and runs the feed until the process receives a
@@ -38,6 +38,10 @@ async function run(options: Options, stop: AbortSignal): Promise<void> {
 
   const logger = pino({ base: { program: 'tidemark-feed', feed: options.feed } });
   const log = (event: string, fields: Record<string, unknown> = {}) => logger.info({ event, ...fields });
+  const warning = encryptionWarning(source, process.env);
+  if (warning !== null) logger.warn({ event: 'not-encrypted', why: warning });
+  // node-postgres ignores PGPASSFILE whenever PGPASSWORD exists, even if it is empty.
+  if (process.env.PGPASSWORD === '') delete process.env.PGPASSWORD;
   await runFeed(
     {
       source: new PostgresSource(source, options.feed, log),

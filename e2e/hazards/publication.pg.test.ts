@@ -315,3 +315,33 @@ test("extra-table-in-another-user's-publication: its changes disturb neither the
     () => `the feed does not notice the GRANT: ${system.feed?.stdout.slice(-1000)}`,
   );
 });
+
+test('event-trigger: a trigger that refuses the comment on the publication stops nothing', async () => {
+  const refuse = `CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'change freeze'; END $$;
+    CREATE EVENT TRIGGER change_freeze ON ddl_command_start WHEN TAG IN ('COMMENT') EXECUTE FUNCTION refuse();`;
+  await begin(ITEM + refuse);
+  await equal('item');
+  await master.query(write('item'));
+  await equal('item');
+  expect(events('state-not-stored').length).toBeGreaterThan(0);
+  expect(events('fault')).toEqual([]);
+});
+
+test('event-trigger: a trigger that refuses the publication is named, and the feed exits', async () => {
+  await begin(
+    `${ITEM} CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'change freeze'; END $$;
+    CREATE EVENT TRIGGER change_freeze ON ddl_command_start EXECUTE FUNCTION refuse();`,
+  );
+  expect(await prerequisiteError()).toContain('change freeze');
+});
+
+test('comment-damaged: the feed ignores a comment that someone changed, and reads the tables again', async () => {
+  await begin(ITEM);
+  await equal('item');
+  const { rows } = await master.query(`SELECT obj_description(oid, 'pg_publication') AS kept FROM pg_publication`);
+  const { kept } = rows[0] as { kept: string };
+  forget();
+  await restart(`COMMENT ON PUBLICATION ${P} IS '${kept.slice(0, -9).replaceAll("'", "''")}'; ${write('item')}`);
+  await equal('item');
+  expect(events('fault')).toEqual([]);
+});

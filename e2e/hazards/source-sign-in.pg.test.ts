@@ -77,6 +77,21 @@ test('reads a password file in the same way as libpq', async () => {
   expectEnd(await unreachable, 78, /config_invalid: .*no_such_setting.*Correct options=/);
 });
 
+test('an empty PGPASSWORD does not hide the password file', async () => {
+  const file = path.join(folder, 'pgpass-beside-empty');
+  writeFileSync(file, `127.0.0.1:${postgres.port}:*:feed:right\n`, { mode: 0o600 });
+  const source = `${address()}?options=-c%20no_such_setting%3D1`;
+  // The sign-in succeeds; the next check fails.
+  expectEnd(await feed(source, { PGPASSWORD: '', PGPASSFILE: file }), 78, /config_invalid: .*no_such_setting/);
+});
+
+test('warns once that the connection to another host is not encrypted', async () => {
+  const ended = await feed(address('feed:right', postgres.port, 'no-such-host.invalid'));
+  expect(ended.stdout.match(/"event":"not-encrypted"/g)).toHaveLength(1);
+  expect(ended.stdout).toMatch(/"level":40.*may read the password\. Add \?sslmode=verify-full/);
+  expect((await feed(address())).stdout).not.toContain('not-encrypted');
+});
+
 test.each(['#', '/', '@', '%', '?', ' ', '\\'])(
   'a password with %s in the address: reports the part of the address and the encoding',
   async (character) => {

@@ -1,5 +1,6 @@
 import { TidemarkError } from '@tidemark/protocol/errors';
 import type pg from 'pg';
+import { streamError } from './master-error.ts';
 
 /** Converts a failure to connect to an error with a code and a remedy. The error must never contain a password. */
 
@@ -41,8 +42,8 @@ export function connectError(error: unknown, client: pg.Client): TidemarkError {
   // 42704: unknown setting. 42601: invalid option. 22023: invalid value.
   if (code === '42704' || code === '42601' || code === '22023')
     return config(`the server refuses the options: ${message}. Correct options= or PGOPTIONS`, error);
-  // 53300: no free connection. 57P…: the server is starting or stopping.
-  if (code === '53300' || code.startsWith('57P')) return new TidemarkError('source_lost', { detail: message }, error);
+  // 53300: no free connection. 57P…: the server is starting or stopping. 08P01: a pooler refuses the start parameters.
+  if (code === '53300' || code.startsWith('57P') || code === '08P01') return streamError(first as Error);
   if (code in NETWORK) return unreachable(NETWORK[code] ?? message);
   return unreachable(message === 'timeout expired' ? 'the host does not answer' : message);
 }

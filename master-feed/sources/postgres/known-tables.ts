@@ -2,6 +2,7 @@ import type pg from 'pg';
 import { z } from 'zod';
 import type { KnownTable } from '../../source.ts';
 import type { PostgresVersion } from './catalog.ts';
+import { isRefusal } from './master-error.ts';
 import { ident, literal, rows } from './sql.ts';
 
 /**
@@ -27,18 +28,31 @@ const Stored = z.array(
 
 const PREFIX = 'Kept by Tidemark, which reads it when it starts: ';
 
-/** Reads the comment. Returns null if there is none. */
+/** Parses the text of a comment. Returns null for a comment that someone changed. */
+function parsed(text: string): z.infer<typeof Stored> | null {
+  try {
+    return Stored.parse(JSON.parse(text));
+  } catch {
+    return null;
+  }
+}
+
+/** Reads the comment. Returns null if there is none, or if it is not valid. */
 export async function readKnown(client: pg.Client, publication: string): Promise<KnownTable[] | null> {
   const [row] = await rows(
     client,
     `SELECT obj_description(oid, 'pg_publication') AS comment FROM pg_publication WHERE pubname = ${literal(publication)}`,
   );
   if (!row?.comment?.startsWith(PREFIX)) return null;
-  const stored = Stored.parse(JSON.parse(row.comment.slice(PREFIX.length)));
+  const stored = parsed(row.comment.slice(PREFIX.length));
+  if (stored === null) return null;
   return stored.map(({ oid, name, attnums, version }) => ({ id: oid, name, columnIds: attnums, version }));
 }
 
-/** Writes the comment. Returns false if the user does not own the publication. */
+/**
+ * Writes the comment. Returns false if the user does not own the publication, or if the master refuses the statement, as
+ * an event trigger may do. The comment is optional, so a refusal must not stop the feed.
+ */
 export async function writeKnown(
   client: pg.Client,
   publication: string,
@@ -50,8 +64,13 @@ export async function writeKnown(
   );
   if (row?.own !== 't') return false;
   const stored = tables.map(({ id, name, columnIds, version }) => ({ oid: id, name, attnums: columnIds, version }));
-  await client.query(`COMMENT ON PUBLICATION ${ident(publication)} IS ${literal(PREFIX + JSON.stringify(stored))}`);
-  return true;
+  try {
+    await client.query(`COMMENT ON PUBLICATION ${ident(publication)} IS ${literal(PREFIX + JSON.stringify(stored))}`);
+    return true;
+  } catch (error) {
+    if (isRefusal(error)) return false;
+    throw error;
+  }
 }
 
 /** Reports whether two descriptions differ in more than file node numbers, which every TRUNCATE changes. */

@@ -23,6 +23,7 @@ import { describeTables } from './described-tables.ts';
 import { isSameVersion, isWorthWriting, readKnown, writeKnown } from './known-tables.ts';
 import { logEnd } from './log-end.ts';
 import { toPosition } from './lsn.ts';
+import { atMaster } from './master-error.ts';
 import { identify } from './prerequisites.ts';
 import { PUBLISHES_GENERATED, publish, publishes, readPublication } from './publication.ts';
 import { RowDecoder } from './row-decoder.ts';
@@ -62,7 +63,7 @@ export class PostgresSource implements Source {
 
   async open(): Promise<SourceIdentity> {
     this.#control = await connect(this.#url, false);
-    return { kind: 'postgres', id: await identify(this.#client) };
+    return { kind: 'postgres', id: await atMaster(() => identify(this.#client)) };
   }
 
   async close(): Promise<void> {
@@ -73,42 +74,47 @@ export class PostgresSource implements Source {
   }
 
   catalogMark(): Promise<string> {
-    return readFingerprint(this.#client);
+    return atMaster(() => readFingerprint(this.#client));
   }
 
   async describe(wanted: WantedTables): Promise<DescribedTables> {
-    const { version, unpublished, ...described } = await describeTables(this.#client, wanted, this.#name);
+    const { version, unpublished, ...described } = await atMaster(() =>
+      describeTables(this.#client, wanted, this.#name),
+    );
     this.#serverVersion = version;
     this.#unpublished = unpublished;
     return described;
   }
 
   publish(tables: readonly PostgresTable[]): Promise<number[]> {
-    return publish(this.#client, this.#name, tables, this.#serverVersion);
+    return atMaster(() => publish(this.#client, this.#name, tables, this.#serverVersion));
   }
 
   async isPublished(tables: readonly PostgresTable[]): Promise<boolean> {
-    return publishes(await readPublication(this.#client, this.#name), tables);
+    return publishes(await atMaster(() => readPublication(this.#client, this.#name)), tables);
   }
 
   async obstacle(relay: Pick<SessionAnswer, 'position' | 'head'>): Promise<Obstacle | null> {
-    // The slot's confirmed position can advance until the previous connection has ended.
-    await slotReleased(this.#client, this.#name);
-    // Connect before a re-read opens more connections, because the master may have only one left.
-    await this.#connectReplication();
-    return slotObstacle(this.#client, this.#name, relay);
+    return atMaster(async () => {
+      // The slot's confirmed position can advance until the previous connection has ended.
+      await slotReleased(this.#client, this.#name);
+      // Connect before a re-read opens more connections, because the master may have only one left.
+      await this.#connectReplication();
+      return slotObstacle(this.#client, this.#name, relay);
+    });
   }
 
   async recall(): Promise<KnownTable[] | null> {
-    const known = await readKnown(this.#client, this.#name);
+    const known = await atMaster(() => readKnown(this.#client, this.#name));
     this.#stored = known;
     return known;
   }
 
   async remember(tables: readonly KnownTable[]): Promise<boolean> {
     if (this.#stored !== null && !isWorthWriting(this.#stored, tables)) return true;
-    this.#stored = tables;
-    return writeKnown(this.#client, this.#name, tables);
+    const isStored = await atMaster(() => writeKnown(this.#client, this.#name, tables));
+    this.#stored = isStored ? tables : null;
+    return isStored;
   }
 
   isUnchanged(table: PostgresTable, known: KnownTable): boolean {
@@ -116,11 +122,11 @@ export class PostgresSource implements Source {
   }
 
   async copyTables(purpose: 'base' | 're-read'): Promise<TableCopy> {
-    return purpose === 'base' ? this.#baseCopy() : this.#rereadCopy();
+    return atMaster(() => (purpose === 'base' ? this.#baseCopy() : this.#rereadCopy()));
   }
 
   logEnd(): Promise<LogEnd> {
-    return logEnd(this.#need(this.#control));
+    return atMaster(() => logEnd(this.#need(this.#control)));
   }
 
   async openLog(from: SourcePosition, tables: readonly NumberedTable[], sink: LogSink): Promise<LogReader> {
@@ -173,11 +179,11 @@ export class PostgresSource implements Source {
       return {
         position: toPosition(slot.start - 1n),
         takenAt: (await logEnd(copy)).at,
-        describe: (wanted: WantedTables) => describeTables(copy.client, wanted, this.#name),
+        describe: (wanted: WantedTables) => atMaster(() => describeTables(copy.client, wanted, this.#name)),
         readRows: (table: PostgresTable, flow: Flow, onRow: (json: string) => void) =>
           copyRows(copy.client, table, flow, onRow),
         alteredSince: (tables: readonly PostgresTable[]) =>
-          alteredSince(this.#client, tables, this.#serverVersion >= PUBLISHES_GENERATED),
+          atMaster(() => alteredSince(this.#client, tables, this.#serverVersion >= PUBLISHES_GENERATED)),
         close: async () => {
           await copy.end();
           for (const other of others) await other.end();

@@ -1,6 +1,7 @@
 import { TidemarkError } from '@tidemark/protocol/errors';
 import type pg from 'pg';
 import { type PostgresTable, qualified } from './catalog.ts';
+import { isRefusal } from './master-error.ts';
 import { listOf } from './remedies.ts';
 import { ident, literal, rows } from './sql.ts';
 
@@ -120,6 +121,7 @@ export async function publish(
   try {
     await client.query(sql);
   } catch (error) {
+    if (!isRefusal(error)) throw error;
     const [me] = await rows(client, 'SELECT quote_ident(current_user) AS name');
     const what = present ? 'does not publish these tables and cannot be altered' : 'cannot be created';
     const remedy = `The publication ${publication} ${what}: ${(error as Error).message}. The user ${me?.name} needs CREATE on the database and must own the publication and the tables. Or, as a superuser, run: ${sql} ALTER PUBLICATION ${ident(publication)} OWNER TO ${me?.name};`;

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { temporaryFolder } from '@tidemark/testing/temporary-folder';
 import { expect, test } from 'vitest';
-import { addressMistake, connectionOptions } from './source-address.ts';
+import { addressMistake, connectionOptions, encryptionWarning } from './source-address.ts';
 
 test.each([
   'postgres://db.example/shop',
@@ -82,4 +82,24 @@ test("options of the address replace PGOPTIONS, and the feed's own options follo
     connectionString: 'postgres://db/shop?sslmode=disable',
     options: `-c work_mem=2MB ${own}`,
   });
+});
+
+test.each<[string, boolean, NodeJS.ProcessEnv?]>([
+  ['postgres://tidemark@db.example/shop', true],
+  ['postgres://tidemark:secret@db.example:5433/shop?application_name=x', true],
+  ['postgres://10.0.0.7/shop', true],
+  ['postgres://tidemark@[fe80::7]:5432/shop', true],
+  ['postgres://tidemark@localhost/shop?host=db.example', true],
+  ['postgres:///shop', true, { PGHOST: 'db.example' }],
+  ['postgres:///shop', false],
+  ['postgres://localhost:5432/shop', false],
+  ['postgres://a@127.0.0.1/shop', false],
+  ['postgres://a@[::1]:5432/shop', false],
+  ['postgres://a@db.example/shop?host=/run/postgresql', false],
+  ['postgres://a@db.example/shop?sslmode=disable', false],
+  ['postgres://a@db.example/shop?sslmode=verify-full', false],
+  ['postgres://a@db.example/shop', false, { PGSSLMODE: 'require' }],
+])('the connection of %s is not encrypted although nobody asked for that: %s', (address, warns, environment = {}) => {
+  expect(encryptionWarning(address, environment) !== null).toBe(warns);
+  expect(encryptionWarning(address, environment) ?? '').not.toContain('secret');
 });

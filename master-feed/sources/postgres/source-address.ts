@@ -58,6 +58,25 @@ export function connectionOptions(address: string, environment: NodeJS.ProcessEn
   };
 }
 
+/** Names of this machine. A path is the folder of a Unix socket. */
+const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[?::1\]?|\/.*|)$/i;
+const NOT_ENCRYPTED =
+  'the connection to the master is not encrypted, because the address names no sslmode: anyone on the network can read the data and may read the password. Add ?sslmode=verify-full to the address. Or, if the network itself is protected, add ?sslmode=disable';
+
+/**
+ * Returns a warning if the connection to another host is not encrypted and the address does not ask for that. Returns
+ * null otherwise. Takes a valid address.
+ */
+export function encryptionWarning(address: string, environment: NodeJS.ProcessEnv): string | null {
+  const [way, query] = halves(address);
+  const given = new URLSearchParams(query);
+  if (given.has('sslmode') || given.has('ssl') || environment.PGSSLMODE) return null;
+  const [authority = ''] = way.replace(PART.scheme, '').split('/', 1);
+  const host = authority.replace(/^.*@/, '').replace(/:\d+$/, '');
+  const target = given.get('host') ?? (host === '' ? (environment.PGHOST ?? '') : decodeURIComponent(host));
+  return LOOPBACK.test(target) ? null : NOT_ENCRYPTED;
+}
+
 /** Returns the mistake in an address as a sentence with the part and the remedy, or null if there is none. */
 export function addressMistake(address: string): string | null {
   if (!PART.scheme.test(address)) return 'write it as postgres://user@host/database';

@@ -4,6 +4,7 @@ import type pg from 'pg';
 import { BaseCopyNeeded, type LogEnd, type LogReader, type LogSink } from '../../source.ts';
 import { CopyQuery } from './connection.ts';
 import { formatLsn, fromPosition, type Lsn, toPosition } from './lsn.ts';
+import { streamError } from './master-error.ts';
 import { decode } from './pgoutput.ts';
 import type { RowDecoder } from './row-decoder.ts';
 import { literal } from './sql.ts';
@@ -93,12 +94,15 @@ export class Stream extends CopyQuery implements LogReader {
       this.#failWith(new BaseCopyNeeded(PUBLICATION_MISSING));
       return;
     }
+    // The slot has the name of the publication. The master has invalidated it, so its log is gone.
+    if (this.#isMissing(error, '55000')) {
+      this.#failWith(new BaseCopyNeeded('the master dropped the log that the slot needs'));
+      return;
+    }
     const { code } = error as { code?: string };
     // 55006: another process uses the slot.
     this.#failWith(
-      code === '55006'
-        ? new TidemarkError('slot_in_use', { slot: error.message }, error)
-        : new TidemarkError('source_lost', { detail: error.message }, error),
+      code === '55006' ? new TidemarkError('slot_in_use', { slot: error.message }, error) : streamError(error),
     );
   }
 

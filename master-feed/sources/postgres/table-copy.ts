@@ -1,8 +1,8 @@
-import { TidemarkError } from '@tidemark/protocol/errors';
 import type pg from 'pg';
 import type { Flow } from '../../source.ts';
 import { type PostgresTable, qualified, readTables } from './catalog.ts';
 import { type Connection, CopyQuery, connect } from './connection.ts';
+import { streamError } from './master-error.ts';
 import { ident, literal } from './sql.ts';
 import { toJson, unknownForm } from './values.ts';
 
@@ -103,7 +103,7 @@ class RowsQuery extends CopyQuery {
   }
 
   override handleError(error: Error): void {
-    this.#reject(this.#fault ?? new TidemarkError('source_lost', { detail: error.message }, error));
+    this.#reject(this.#fault ?? streamError(error));
   }
 
   override handleReadyForQuery(): void {
