@@ -108,13 +108,7 @@ async function oneByOne({ port, asks }: Extract<Job, { kind: 'one-by-one' }>): P
 }
 
 /** Opens connections that send many requests and never read an answer, or bodies one after another. */
-async function hostile({
-  port,
-  paths,
-  connections,
-  pipelined,
-  body,
-}: Extract<Job, { kind: 'hostile' }>): Promise<void> {
+function hostile({ port, paths, connections, pipelined, body }: Extract<Job, { kind: 'hostile' }>): void {
   const one = (n: number) => {
     const path = paths[n % paths.length] ?? '/';
     const method = body === undefined ? 'GET' : 'POST';
