@@ -44,7 +44,7 @@ async function report(content: Report): Promise<void> {
 const json = async (route: string, token?: string) => (await relay.get(route, token)).json() as Promise<unknown>;
 const status = async () => (await json('/v1/feeds/shop/status')) as RelayStatusBody;
 const tables = async () => TableList.parse(await json('/v1/feeds/shop/tables')).tables;
-const metrics = async () => (await fetch(`${relay.url}/metrics`)).text();
+const metrics = async () => (await relay.get('/metrics', relay.token('admin'))).text();
 
 /** Marks the table as set aside, as the feed does (F17). */
 const setAside = () =>

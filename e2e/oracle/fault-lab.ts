@@ -49,6 +49,7 @@ async function broken(link: FaultProxy, trouble: Trouble, forMs: number): Promis
   link.trouble = trouble;
   await sleep(forMs);
   if (link.trouble === trouble) link.trouble = { kind: 'none' };
+  link.closeUnanswered();
 }
 
 /** Whether the master refuses a delete or an update of a published table that has no key at the moment. */

@@ -144,6 +144,7 @@ const through = (committedMs: number | null) => (entry: Entry) =>
 /** The lag that the relay states, directly and in its metrics. */
 async function judgeRelay(system: System, judge: Judge): Promise<void> {
   const token = readFileSync(system.tokenFile('branch-7'), 'utf8').trim();
+  const admin = readFileSync(system.tokenFile('head-office'), 'utf8').trim();
   const timeout = { signal: AbortSignal.timeout(30_000) };
   const answer = await fetch(system.url + PATHS.status('shop'), {
     headers: { authorization: `Bearer ${token}` },
@@ -154,7 +155,9 @@ async function judgeRelay(system: System, judge: Judge): Promise<void> {
   if (feed.lagMs !== null)
     judge.claim('status of the relay', now - feed.lagMs, through(head?.committedAt ?? null), { head, feed });
   const asked = Date.now();
-  const text = await (await fetch(`${system.url}/metrics`, timeout)).text();
+  const text = await (
+    await fetch(`${system.url}/metrics`, { headers: { authorization: `Bearer ${admin}` }, ...timeout })
+  ).text();
   const heard = Date.now();
   const value = (name: string) =>
     Number(new RegExp(`^${name}\\{feed="shop"\\} (\\S+)`, 'm').exec(text)?.[1] ?? Number.NaN) * 1000;
@@ -227,6 +230,7 @@ test.each(seeds)(
     await master.end();
     const system = await System.start(postgres.url, null, { terminals: { one: {}, two: {}, puller: {} } });
     cleanup.push(() => system.stop());
+    await system.addToken('admin', 'head-office');
     await system.settled();
     const [feedLink, terminalLink] = [await FaultProxy.start(system.url), await FaultProxy.start(system.url)];
     cleanup.push(
@@ -335,6 +339,7 @@ test.each(seeds)(
       `seed ${seed}: ${writer.entries.length} commits, ${log.length} faults, statements ${JSON.stringify(judge.made)}`,
     );
     expect(judge.made['status of the relay'] ?? 0).toBeGreaterThan(10);
+    expect(judge.made.metrics ?? 0).toBeGreaterThan(10);
     expect(judge.made.tidemark_status ?? 0).toBeGreaterThan(10);
   },
 );

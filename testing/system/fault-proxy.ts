@@ -30,6 +30,7 @@ export class FaultProxy {
   readonly requestedPaths: string[] = [];
   readonly #server: http.Server;
   readonly #sockets = new Set<Socket>();
+  readonly #unanswered = new Set<Socket>();
   #port: number;
 
   private constructor(target: URL) {
@@ -52,6 +53,12 @@ export class FaultProxy {
     this.#port = Number(new URL(target).port);
   }
 
+  /** Closes the connections on which a request was never answered. */
+  closeUnanswered(): void {
+    for (const socket of this.#unanswered) socket.destroy();
+    this.#unanswered.clear();
+  }
+
   get url(): string {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
@@ -65,7 +72,10 @@ export class FaultProxy {
   #pass(request: http.IncomingMessage, response: http.ServerResponse): void {
     const { trouble } = this;
     this.requestedPaths.push(request.url ?? '');
-    if (trouble.kind === 'silence') return;
+    if (trouble.kind === 'silence') {
+      this.#unanswered.add(request.socket);
+      return;
+    }
     if (trouble.kind === 'cut') {
       request.socket.destroy();
       return;

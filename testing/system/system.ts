@@ -1,6 +1,6 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { RelayStatus, TransactionList } from '@tidemark/protocol/api';
+import { RelayStatus, type Role, TransactionList } from '@tidemark/protocol/api';
 import { PATHS } from '@tidemark/protocol/paths';
 import { readConfig } from '@tidemark/relay-server/config/relay-config';
 import { Tokens } from '@tidemark/relay-server/tokens/tokens';
@@ -96,7 +96,7 @@ export class System {
   }
 
   /** `attributes`: the terminal's values for the attributes that filters in relay.yaml use. */
-  async addToken(role: 'feed' | 'terminal', name: string, attributes: Record<string, string> = {}): Promise<void> {
+  async addToken(role: Role, name: string, attributes: Record<string, string> = {}): Promise<void> {
     const tokens = new Tokens(readConfig(this.config));
     try {
       const token = tokens.add({ name, role, feed: 'shop', attributes }, new Date());
