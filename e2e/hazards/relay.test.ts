@@ -136,6 +136,8 @@ describe('bad requests', () => {
     expect(await ask(`/v1/feeds/shop/pages/${head?.epoch}/all/1/9`)).toBe('target_invalid');
     expect(await ask(`/v1/feeds/shop/pages/${head?.epoch}/all/7/9`)).toBe('cursor_ahead');
     expect(await ask('/v1/feeds/shop/pages/zzzzzzzzzz/all/1/1')).toBe('epoch_changed');
+    // No build can reach this seq. The relay would build again for each request.
+    expect(await ask(`/v1/feeds/shop/snapshot?epoch=${head?.epoch}&from=9`)).toBe('cursor_ahead');
     expect(await ask(`/v1/feeds/shop/pages/${head?.epoch}/branch7/1/1`)).toBe('scope_denied');
   });
 });
