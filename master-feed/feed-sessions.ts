@@ -3,6 +3,7 @@ import { TidemarkError } from '@tidemark/protocol/errors';
 import { sendBaseCopy } from './base-copy/base-copy.ts';
 import { LineWriter } from './batching/line-writer.ts';
 import type { Outbox } from './batching/outbox.ts';
+import type { FaultReports } from './fault-reports.ts';
 import { reread } from './reread/reread.ts';
 import { planReread, type RelayTables, type RereadPlan } from './reread/reread-plan.ts';
 import { known, logTroubles, refuseHeld, type Step } from './session-step.ts';
@@ -38,6 +39,7 @@ const OBEYED = ['except'];
 export class FeedSessions {
   readonly #source: Source;
   readonly #log: Log;
+  readonly #reports: FaultReports | undefined;
   /** Why the log cannot be resumed, so that a base copy is needed. Null if no reason is known. */
   #obstacle: Obstacle | null = null;
   /** Ids of tables that must be re-read even if they look unchanged. */
@@ -51,9 +53,10 @@ export class FeedSessions {
   /** The notes of the last description, as logged. */
   #notes = '';
 
-  constructor(source: Source, log: Log) {
+  constructor(source: Source, log: Log, reports?: FaultReports) {
     this.#source = source;
     this.#log = log;
+    this.#reports = reports;
   }
 
   /**
@@ -91,6 +94,7 @@ export class FeedSessions {
     const { publish: listed, except = [], filtered = [] } = session;
     const wanted: WantedTables = { listed, except, filtered, held: namesOf(session) };
     const described = await source.describe(wanted);
+    this.#reports?.onTables(described.troubles, wanted.held);
     refuseHeld(described, wanted);
     logTroubles(described, this.#log);
     this.#logNotes(described.notes);

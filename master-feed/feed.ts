@@ -3,6 +3,7 @@ import { asTidemarkError, ERRORS, type TidemarkError } from '@tidemark/protocol/
 import { PROTOCOL_VERSION } from '@tidemark/protocol/page';
 import { type Pace, retryWaitMs } from '@tidemark/protocol/retry-wait';
 import { Outbox } from './batching/outbox.ts';
+import type { FaultReports } from './fault-reports.ts';
 import { FeedSessions } from './feed-sessions.ts';
 import { RefusedRequest, type RelayLink } from './relay-link.ts';
 import type { Log, Source } from './source.ts';
@@ -16,6 +17,8 @@ import type { Log, Source } from './source.ts';
 export interface FeedDeps {
   source: Source;
   relay: Pick<RelayLink, 'session' | 'sender'>;
+  /** Reports to the relay what keeps the feed from making progress. */
+  reports?: FaultReports;
   version: string;
   log: Log;
   random: () => number;
@@ -51,7 +54,15 @@ const FINAL = new Set([
 
 /** Runs a feed until `signal` is aborted. Throws the error that ends it. */
 export async function runFeed(deps: FeedDeps, signal: AbortSignal): Promise<void> {
-  const sessions = new FeedSessions(deps.source, deps.log);
+  try {
+    await runSessions(deps, signal);
+  } finally {
+    await deps.reports?.close();
+  }
+}
+
+async function runSessions(deps: FeedDeps, signal: AbortSignal): Promise<void> {
+  const sessions = new FeedSessions(deps.source, deps.log, deps.reports);
   let attempt = 0;
   /** Number of consecutive sessions that ended without an error and without a new durable position. */
   let idleSessions = 0;
@@ -77,6 +88,7 @@ export async function runFeed(deps: FeedDeps, signal: AbortSignal): Promise<void
     } catch (thrown) {
       const error = asTidemarkError(thrown);
       if (signal.aborted) return;
+      deps.reports?.onFault(error);
       if (FINAL.has(error.code) || (!hasSent && AT_START.has(error.code))) throw error;
       const isLastAttempt = !hasConnected && attempt + 1 >= FIRST_ATTEMPTS;
       if (error.code === 'source_unreachable' && isLastAttempt) throw error;
@@ -95,7 +107,7 @@ async function pause(ms: number, signal: AbortSignal): Promise<void> {
 }
 
 async function runSession(
-  { relay, version, log }: FeedDeps,
+  { relay, reports, version, log }: FeedDeps,
   sessions: FeedSessions,
   signal: AbortSignal,
   { onOpen, onSent }: { onOpen: () => void; onSent: () => void },
@@ -105,7 +117,13 @@ async function runSession(
     onOpen();
     const session = await relay.session({ protocol: PROTOCOL_VERSION, ...about, version });
     log('session', { head: session.head, position: session.position });
-    const outbox = new Outbox(relay.sender(session.session), session.position);
+    const send = relay.sender(session.session);
+    reports?.onSession();
+    const outbox = new Outbox(async (batch, sampledAtMs = null) => {
+      const answer = await send(batch, sampledAtMs);
+      if (sampledAtMs !== null || answer.position !== outbox.durable) reports?.onProgress();
+      return answer;
+    }, session.position);
     try {
       await sessions.run(session, outbox, signal);
     } finally {

@@ -6,6 +6,7 @@ import { PROTOCOL_VERSION } from '@tidemark/protocol/page';
 import { PATHS } from '@tidemark/protocol/paths';
 import { mayRefuse } from '@tidemark/protocol/refusals';
 import { parseRetryAfter } from '@tidemark/protocol/retry-wait';
+import type { FeedReport } from '@tidemark/protocol/trouble';
 import axios, { type AxiosInstance, type AxiosResponse } from 'axios';
 import type { z } from 'zod';
 import type { SendBatch } from './batching/outbox.ts';
@@ -15,6 +16,8 @@ import type { SendBatch } from './batching/outbox.ts';
  * disk before it answers.
  */
 const ANSWER_MS = 10 * 60_000;
+/** Time limit for the answer to a report, in ms. */
+const REPORT_MS = 10_000;
 
 /** The error for a request that the relay, or a proxy in front of it, rejected. */
 export class RefusedRequest extends TidemarkError {
@@ -57,6 +60,17 @@ export class RelayLink {
     return this.#parse(SessionAnswer, await this.#post(PATHS.session(this.#feed), body, {}));
   }
 
+  /** Replaces the relay's report of this feed (F18). Throws not_found if the relay is of an older version. */
+  async report({ fault, tables, more }: FeedReport): Promise<void> {
+    const iso = (ms: number) => new Date(ms).toISOString();
+    const report = {
+      fault: fault && { ...fault, since: iso(fault.since) },
+      tables: tables.map((table) => ({ ...table, since: iso(table.since) })),
+      more,
+    };
+    await this.#post(PATHS.troubles(this.#feed), Buffer.from(JSON.stringify(report)), {}, REPORT_MS);
+  }
+
   /**
    * Returns a function that sends the batches of one session, numbered from 1. Call it as soon as the session is
    * answered: the relay dates heartbeats by its previous answer (S12).
@@ -83,10 +97,10 @@ export class RelayLink {
     return parsed.data;
   }
 
-  async #post(path: string, body: Buffer, headers: Record<string, string>): Promise<unknown> {
+  async #post(path: string, body: Buffer, headers: Record<string, string>, timeout = ANSWER_MS): Promise<unknown> {
     let answer: AxiosResponse<string>;
     try {
-      answer = await this.#http.post<string>(path, body, { headers });
+      answer = await this.#http.post<string>(path, body, { headers, timeout });
     } catch (error) {
       const { code, message } = error as { code?: string; message: string };
       if (code === 'ECONNABORTED' || code === 'ETIMEDOUT')
