@@ -64,8 +64,7 @@ export class Snapshots {
     this.#folder = path.join(feedFolder, 'snapshots');
     this.#deps = deps;
     mkdirSync(this.#folder, { recursive: true });
-    for (const name of readdirSync(this.#folder))
-      if (name.startsWith('building-')) rmSync(path.join(this.#folder, name), { force: true });
+    this.#removeUnfinished();
     for (const manifest of this.#onDisk()) {
       const other = this.#ready.get(manifest.scopes);
       if (!other || other.cursor.seq < manifest.cursor.seq) this.#ready.set(manifest.scopes, manifest);
@@ -164,6 +163,17 @@ export class Snapshots {
     utimesSync(`${file}.json`, at, at);
   }
 
+  /** Removes every file that does not belong to a complete snapshot, such as those of an interrupted build. */
+  #removeUnfinished(): void {
+    const complete = this.#onDisk().flatMap(({ scopes, cursor }) => {
+      const name = nameOf(scopes, cursor.epoch, cursor.seq);
+      return [...Object.values(SUFFIXES), '.json'].map((suffix) => name + suffix);
+    });
+    const keep = new Set(complete);
+    for (const name of readdirSync(this.#folder))
+      if (!keep.has(name)) rmSync(path.join(this.#folder, name), { force: true, recursive: true });
+  }
+
   #onDisk(): SnapshotManifest[] {
     return readdirSync(this.#folder).flatMap((name) =>
       name.endsWith('.json') ? (this.#read(name.slice(0, -'.json'.length)) ?? []) : [],
@@ -183,9 +193,12 @@ export class Snapshots {
   #read(name: string): SnapshotManifest | null {
     const file = path.join(this.#folder, `${name}.json`);
     if (!existsSync(file)) return null;
-    const manifest = SnapshotManifest.safeParse(JSON.parse(readFileSync(file, 'utf8')));
-    // Ignore the manifest of another version, so that the snapshot is built again.
-    return manifest.success ? manifest.data : null;
+    try {
+      return SnapshotManifest.parse(JSON.parse(readFileSync(file, 'utf8')));
+    } catch {
+      // The manifest is damaged or of another version. The snapshot is built again.
+      return null;
+    }
   }
 
   #remove({ scopes, cursor }: SnapshotManifest): void {
