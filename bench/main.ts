@@ -6,6 +6,7 @@ import { ROOT } from '../scripts/app.ts';
 import { benchApply } from './apply.ts';
 import { benchCatchUp } from './catch-up.ts';
 import { benchFirstSync } from './first-sync.ts';
+import { benchFleet } from './fleet.ts';
 import { benchIngest } from './ingest.ts';
 import { type Result, RUNS, usage } from './lib.ts';
 import { benchMemory } from './memory.ts';
@@ -63,6 +64,7 @@ add(await benchVerify());
 add(...(await benchRouting()));
 add(await benchSnapshot());
 add(...(await benchFlatness()));
+add(...(await benchFleet()));
 const memory = await benchMemory();
 
 const table = [

@@ -1,9 +1,9 @@
 import type { SessionAnswer, SessionRequest } from '@tidemark/protocol/api';
 import { asTidemarkError, TidemarkError } from '@tidemark/protocol/errors';
-import type { TableTrouble } from '@tidemark/protocol/trouble';
 import { sendBaseCopy } from './base-copy/base-copy.ts';
 import { LineWriter } from './batching/line-writer.ts';
 import type { Outbox } from './batching/outbox.ts';
+import type { FaultReports } from './fault-reports.ts';
 import { reread } from './reread/reread.ts';
 import { planReread, type RelayTables, type RereadPlan } from './reread/reread-plan.ts';
 import { known, type Step } from './session-step.ts';
@@ -28,14 +28,6 @@ import { type ChosenTables, TableTroubles } from './troubles/table-troubles.ts';
 /** Fields of the relay's answer that an older feed would ignore. */
 const OBEYED = ['except'];
 
-export interface FeedSessionsDeps {
-  source: Source;
-  log: Log;
-  now: () => number;
-  /** Called with all tables in trouble, whenever they are read again. */
-  onTroubles: (troubles: TableTrouble[]) => void;
-}
-
 /**
  * Decides what one session with the relay does: take a base copy, re-read altered tables, or stream.
  *
@@ -53,6 +45,7 @@ export interface FeedSessionsDeps {
 export class FeedSessions {
   readonly #source: Source;
   readonly #log: Log;
+  readonly #reports: FaultReports | undefined;
   /** Why the log cannot be resumed, so that a base copy is needed. Null if no reason is known. */
   #obstacle: Obstacle | null = null;
   /** Ids of tables that must be re-read even if they look unchanged. */
@@ -66,17 +59,16 @@ export class FeedSessions {
   readonly #descriptions: DescriptionLog;
   readonly #troubles: TableTroubles;
   readonly #place: FailedPlace;
-  readonly #onTroubles: (troubles: TableTrouble[]) => void;
   /** Ids of the master's tables by name, as last described. */
   #ids: ReadonlyMap<string, number> = new Map();
 
-  constructor({ source, log, now, onTroubles }: FeedSessionsDeps) {
+  constructor(source: Source, log: Log, now: () => number, reports?: FaultReports) {
     this.#source = source;
     this.#log = log;
     this.#descriptions = new DescriptionLog(log);
     this.#troubles = new TableTroubles(now);
     this.#place = new FailedPlace(now);
-    this.#onTroubles = onTroubles;
+    this.#reports = reports;
   }
 
   /**
@@ -161,7 +153,7 @@ export class FeedSessions {
     const chosen = this.#troubles.choose(described);
     this.#ids = new Map([...described.tables].map(({ id, schema }) => [schema.name, id]));
     this.#descriptions.onTroubles(chosen.troubles);
-    this.#onTroubles(this.#troubles.describe(chosen.troubles, namesOf(session)));
+    this.#reports?.onTables(chosen.troubles, namesOf(session));
     return chosen;
   }
 

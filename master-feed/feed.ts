@@ -3,10 +3,10 @@ import { asTidemarkError, ERRORS, type TidemarkError } from '@tidemark/protocol/
 import { PROTOCOL_VERSION } from '@tidemark/protocol/page';
 import { type Pace, retryWaitMs } from '@tidemark/protocol/retry-wait';
 import { Outbox } from './batching/outbox.ts';
+import type { FaultReports } from './fault-reports.ts';
 import { FeedSessions } from './feed-sessions.ts';
 import { RefusedRequest, type RelayLink } from './relay-link.ts';
 import type { Log, Source } from './source.ts';
-import { TroubleReport } from './troubles/report.ts';
 
 /**
  * Runs a feed: one session after another, each from the relay's durable position. After an error it waits, longer each
@@ -16,7 +16,9 @@ import { TroubleReport } from './troubles/report.ts';
 
 export interface FeedDeps {
   source: Source;
-  relay: Pick<RelayLink, 'session' | 'sender' | 'report'>;
+  relay: Pick<RelayLink, 'session' | 'sender'>;
+  /** Reports to the relay what keeps the feed from making progress. */
+  reports?: FaultReports;
   version: string;
   log: Log;
   random: () => number;
@@ -52,9 +54,15 @@ const FINAL = new Set([
 
 /** Runs a feed until `signal` is aborted. Throws the error that ends it. */
 export async function runFeed(deps: FeedDeps, signal: AbortSignal): Promise<void> {
-  const report = new TroubleReport((body) => deps.relay.report(body), deps.log, deps.now);
-  const { source, log, now } = deps;
-  const sessions = new FeedSessions({ source, log, now, onTroubles: (tables) => report.setTables(tables) });
+  try {
+    await runSessions(deps, signal);
+  } finally {
+    await deps.reports?.close();
+  }
+}
+
+async function runSessions(deps: FeedDeps, signal: AbortSignal): Promise<void> {
+  const sessions = new FeedSessions(deps.source, deps.log, deps.now, deps.reports);
   let attempt = 0;
   /** Number of consecutive sessions that ended without an error and without a new durable position. */
   let idleSessions = 0;
@@ -68,8 +76,6 @@ export async function runFeed(deps: FeedDeps, signal: AbortSignal): Promise<void
         onOpen: () => {
           hasConnected = true;
         },
-        onSession: () => report.send(),
-        onProgress: () => report.onProgress(),
         onSent: () => {
           sent = true;
           hasSent = true;
@@ -82,6 +88,7 @@ export async function runFeed(deps: FeedDeps, signal: AbortSignal): Promise<void
     } catch (thrown) {
       const error = asTidemarkError(thrown);
       if (signal.aborted) return;
+      deps.reports?.onFault(error);
       if (FINAL.has(error.code) || (!hasSent && AT_START.has(error.code))) throw error;
       const isLastAttempt = !hasConnected && attempt + 1 >= FIRST_ATTEMPTS;
       if (error.code === 'source_unreachable' && isLastAttempt) throw error;
@@ -89,22 +96,9 @@ export async function runFeed(deps: FeedDeps, signal: AbortSignal): Promise<void
       const askedMs = error instanceof RefusedRequest ? error.retryAfterMs : null;
       const waitMs = retryWaitMs(++attempt, askedMs, deps.random(), PACE);
       logFault(deps.log, error, waitMs);
-      report.setFault(error, attempt);
       await pause(waitMs, signal);
     }
   }
-}
-
-/** What a session tells the loop that runs it. */
-interface Hooks {
-  /** The master is connected. */
-  onOpen: () => void;
-  /** The relay has opened a session. */
-  onSession: () => void;
-  /** The relay has something new on disk, or everything up to the end of the log. */
-  onProgress: () => void;
-  /** The session ended with a new durable position. */
-  onSent: () => void;
 }
 
 /** Waits. Returns early when `signal` is aborted. */
@@ -113,19 +107,23 @@ async function pause(ms: number, signal: AbortSignal): Promise<void> {
 }
 
 async function runSession(
-  { relay, version, log }: FeedDeps,
+  { relay, reports, version, log }: FeedDeps,
   sessions: FeedSessions,
   signal: AbortSignal,
-  { onOpen, onSession, onProgress, onSent }: Hooks,
+  { onOpen, onSent }: { onOpen: () => void; onSent: () => void },
 ): Promise<void> {
   try {
     const about = await sessions.open();
     onOpen();
     const session = await relay.session({ protocol: PROTOCOL_VERSION, ...about, version });
     log('session', { head: session.head, position: session.position });
-    onSession();
-    const outbox = new Outbox(relay.sender(session.session), session.position);
-    outbox.onProgress = onProgress;
+    const send = relay.sender(session.session);
+    reports?.onSession();
+    const outbox = new Outbox(async (batch, sampledAtMs = null) => {
+      const answer = await send(batch, sampledAtMs);
+      if (sampledAtMs !== null || answer.position !== outbox.durable) reports?.onProgress();
+      return answer;
+    }, session.position);
     try {
       await sessions.run(session, outbox, signal);
     } finally {

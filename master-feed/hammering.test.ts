@@ -14,9 +14,9 @@ import { RelayLink } from './relay-link.ts';
 const WINDOW_MS = 2_000;
 /**
  * Upper bound on the requests within the window. The pauses are at least 125, 250, 500 and 1000 ms, and each attempt
- * sends a session request, a report and a batch.
+ * sends a session request and a batch.
  */
-const MOST_REQUESTS = 5 * 3;
+const MOST_REQUESTS = 5 * 2;
 
 const HTML = '<html>Sign in</html>';
 const session = (position: string | null) =>

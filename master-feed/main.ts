@@ -6,6 +6,7 @@ import { TidemarkError } from '@tidemark/protocol/errors';
 import { RelayAddress } from '@tidemark/protocol/relay-address';
 import type { Command } from 'commander';
 import { pino } from 'pino';
+import { FaultReports } from './fault-reports.ts';
 import { runFeed } from './feed.ts';
 import { RelayLink } from './relay-link.ts';
 import { PostgresSource } from './sources/postgres/postgres-source.ts';
@@ -42,10 +43,12 @@ async function run(options: Options, stop: AbortSignal): Promise<void> {
   if (warning !== null) logger.warn({ event: 'not-encrypted', why: warning });
   // node-postgres ignores PGPASSFILE whenever PGPASSWORD exists, even if it is empty.
   if (process.env.PGPASSWORD === '') delete process.env.PGPASSWORD;
+  const link = new RelayLink(relay.data, options.feed, token);
   await runFeed(
     {
       source: new PostgresSource(source, options.feed, log),
-      relay: new RelayLink(relay.data, options.feed, token),
+      relay: link,
+      reports: new FaultReports((report) => link.report(report), Date.now),
       version,
       log,
       random: Math.random,

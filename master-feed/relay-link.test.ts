@@ -33,3 +33,10 @@ test.each([
 ])('V4: identifies a rejection with an unknown code by its HTTP status (%i)', async (status, code) => {
   expect(await refusal(status, 'code_of_a_newer_relay')).toMatchObject({ code });
 });
+
+test.each(['usage', 'config_invalid', 'cancelled', 'internal', 'source_denied', 'snapshot_gone'])(
+  'S14: identifies a rejection with %s, which no relay sends to a feed, by its HTTP status',
+  async (code) => {
+    expect(await refusal(500, code)).toMatchObject({ code: 'relay_failed' });
+  },
+);

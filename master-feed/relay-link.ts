@@ -6,7 +6,7 @@ import { PROTOCOL_VERSION } from '@tidemark/protocol/page';
 import { PATHS } from '@tidemark/protocol/paths';
 import { mayRefuse } from '@tidemark/protocol/refusals';
 import { parseRetryAfter } from '@tidemark/protocol/retry-wait';
-import type { FeedReportBody } from '@tidemark/protocol/trouble';
+import type { FeedReport } from '@tidemark/protocol/trouble';
 import axios, { type AxiosInstance, type AxiosResponse } from 'axios';
 import type { z } from 'zod';
 import type { SendBatch } from './batching/outbox.ts';
@@ -16,10 +16,6 @@ import type { SendBatch } from './batching/outbox.ts';
  * disk before it answers.
  */
 const ANSWER_MS = 10 * 60_000;
-
-/** Time limit for the answer to a report, in ms. */
-const _REPORT_MS = 10_000;
-
 /** Time limit for the answer to a report, in ms. */
 const REPORT_MS = 10_000;
 
@@ -64,16 +60,15 @@ export class RelayLink {
     return this.#parse(SessionAnswer, await this.#post(PATHS.session(this.#feed), body, {}));
   }
 
-  /**
-   * Sends a report of the feed's troubles in a request of its own, so that it never delays a batch. Ignores the answer of
-   * an older relay, which does not know reports.
-   */
-  async report(report: FeedReportBody): Promise<void> {
-    try {
-      await this.#post(PATHS.troubles(this.#feed), Buffer.from(JSON.stringify(report)), {}, REPORT_MS);
-    } catch (error) {
-      if (!(error instanceof TidemarkError && error.code === 'not_found')) throw error;
-    }
+  /** Replaces the relay's report of this feed (F18). Throws not_found if the relay is of an older version. */
+  async report({ fault, tables, more }: FeedReport): Promise<void> {
+    const iso = (ms: number) => new Date(ms).toISOString();
+    const report = {
+      fault: fault && { ...fault, since: iso(fault.since) },
+      tables: tables.map((table) => ({ ...table, since: iso(table.since) })),
+      more,
+    };
+    await this.#post(PATHS.troubles(this.#feed), Buffer.from(JSON.stringify(report)), {}, REPORT_MS);
   }
 
   /**

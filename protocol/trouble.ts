@@ -118,8 +118,6 @@ export const FeedReport = z.object({
   more: z.int().nonnegative(),
 });
 export type FeedReport = z.infer<typeof FeedReport>;
-/** {@link FeedReport} as the feed sends it. */
-export type FeedReportBody = z.input<typeof FeedReport>;
 
 /** GET troubles, for administrators: the feed's last report, and when it arrived. Null before the first report. */
 export const FeedTroubles = z.object({ report: FeedReport.nullable(), heardAt: TimeText.nullable() });

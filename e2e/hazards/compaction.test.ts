@@ -421,3 +421,40 @@ test('Q4 serves built pages to other terminals with the same range, even after a
     expect(await compacted(start, 5)).toBe(code);
   expect(await compacted('1', 6)).toBe('target_invalid');
 });
+
+test('Q2 refused-for-one-target: compaction that is refused for one target is offered for the next one', async () => {
+  await syncTerminal(6000);
+  await commitUpdates(1000, 1);
+  await commit([['u', 1, Array.from({ length: 500 }, (_, i) => [2000 + i, text(new Random(i))])]]);
+  expect(await compacted('1', 3)).toBe('squash_larger');
+  expect(await planAt(1)).toMatchObject({ by: 'pages', squashed: false });
+  await commitUpdates(1000, 3);
+  expect(await planAt(1)).toMatchObject({ by: 'pages', squashed: true });
+  expect(await compacted('1', 6)).toBeInstanceOf(Buffer);
+});
+
+test('B10 B11 hostile-key: one key that asks for every range is refused beyond its share, and another key is served', async () => {
+  await relay.stop();
+  relay = await TestRelay.start('{}', { hostile: {} });
+  faultProxy.forwardTo(relay.url);
+  await syncTerminal(3000);
+  await commitUpdates(400, 24);
+  const { epoch, seq: target } = await head();
+  const ask = async (from: number, key: string) => {
+    const answer = await relay.get(PATHS.squashed('shop', epoch, 'all', String(from), target), relay.token(key));
+    const said = answer.ok ? 'ready' : ((await answer.json()) as { code: string }).code;
+    if (answer.status === 503) expect(answer.headers.get('retry-after')).toBe('1');
+    return said;
+  };
+  const starts = Array.from({ length: 20 }, (_, i) => i + 2);
+  const hostile = await Promise.all(starts.map((from) => ask(from, 'hostile')));
+  expect(new Set(hostile)).toEqual(new Set(['squash_building', 'relay_busy']));
+  expect(hostile.filter((code) => code === 'squash_building').length).toBeLessThan(12);
+  expect(await compacted('1', target)).toBeInstanceOf(Buffer);
+  // The hostile key gets its other ranges once its first ones are built.
+  for (const from of starts.slice(-2))
+    await until(
+      async () => (await ask(from, 'hostile')) === 'ready',
+      () => 'a refused range was never built',
+    );
+});

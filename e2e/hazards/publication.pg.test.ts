@@ -345,3 +345,25 @@ test('comment-damaged: the feed ignores a comment that someone changed, and read
   await equal('item');
   expect(events('fault')).toEqual([]);
 });
+
+test('publish-except: relay.yaml leaves out one table, and filters another, without listing all', async () => {
+  const feed = 'shop: { publish: { except: [audit, "tmp_*"] }, tables: { other: { columns: [id, body, n] } } }';
+  await begin(
+    `${ITEM}${OTHER}CREATE TABLE audit (id int); CREATE TABLE tmp_a (id int PRIMARY KEY); CREATE TABLE tmp_b (id int);`,
+    postgres.url,
+    { feed },
+  );
+  await equal('item', 'other');
+  const { rows } = await master.query('SELECT tablename AS name FROM pg_publication_tables ORDER BY 1');
+  expect(rows).toEqual([{ name: 'item' }, { name: 'other' }]);
+  // A renamed table has no filter, so it is not published under its new name.
+  await master.query('ALTER TABLE audit RENAME TO audit_old');
+  await until(
+    async () => events('not-ready').length > 0,
+    () => `the feed does not name the table: ${system.feed?.stdout.slice(-1000)}`,
+  );
+  expect(String(events('not-ready')[0]?.detail)).toMatch(/relay\.yaml line \d+: .*There is no table audit/);
+  await master.query(write('item'));
+  await equal('item', 'other');
+  expect(copied()).not.toContain('audit_old');
+});

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { RelayStatus } from '@tidemark/protocol/api';
 import type { BatchLine } from '@tidemark/protocol/lines';
@@ -136,6 +136,8 @@ describe('bad requests', () => {
     expect(await ask(`/v1/feeds/shop/pages/${head?.epoch}/all/1/9`)).toBe('target_invalid');
     expect(await ask(`/v1/feeds/shop/pages/${head?.epoch}/all/7/9`)).toBe('cursor_ahead');
     expect(await ask('/v1/feeds/shop/pages/zzzzzzzzzz/all/1/1')).toBe('epoch_changed');
+    // No build can reach this seq. The relay would build again for each request.
+    expect(await ask(`/v1/feeds/shop/snapshot?epoch=${head?.epoch}&from=9`)).toBe('cursor_ahead');
     expect(await ask(`/v1/feeds/shop/pages/${head?.epoch}/branch7/1/1`)).toBe('scope_denied');
   });
 });
@@ -365,6 +367,21 @@ describe('retention', () => {
     expect((await copy()).cursor?.seq).toBe(1);
     await relay.restart('{ retention: { days: 1 } }', Date.parse(AT) + 2 * DAY);
     await expect.poll(async () => (await copy()).cursor?.seq).toBe(4);
+  });
+
+  test('R3 unfinished-snapshot: a start removes files without a valid manifest, and keeps a complete snapshot', async () => {
+    await relay.base(3);
+    const copy = async () => (await relay.get('/v1/feeds/shop/snapshot')).status;
+    await expect.poll(copy).toBe(200);
+    const folder = path.join(relay.folder, 'relay-data/shop/snapshots');
+    const complete = readdirSync(folder).sort();
+    await relay.restart('{}', Date.parse(AT), () => {
+      for (const name of ['building-1.sqlite', 'aaaaaaaa-all-7.sqlite', 'aaaaaaaa-all-7.sqlite.zstd'])
+        writeFileSync(path.join(folder, name), 'unfinished');
+      writeFileSync(path.join(folder, 'aaaaaaaa-all-8.sqlite.json'), '{"feed":');
+    });
+    expect(readdirSync(folder).sort()).toEqual(complete);
+    expect(await copy()).toBe(200);
   });
 
   test('R1 sync-before: status reports until when the backlog is kept, by age or by the current growth of the log', async () => {

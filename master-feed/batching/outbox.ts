@@ -40,11 +40,6 @@ export class Outbox {
   durable: SourcePosition | null;
   /** Called when `durable` has advanced. */
   onDurable: () => void = () => undefined;
-  /**
-   * Called when `durable` has advanced, or when a current heartbeat shows that the relay has everything. A heartbeat of
-   * any other kind is not progress.
-   */
-  onProgress: () => void = () => undefined;
   /** Called when a batch has failed. */
   onFault: (error: unknown) => void = () => undefined;
 
@@ -123,7 +118,6 @@ export class Outbox {
       const answer = await this.#send(batch.subarray(0, size), sampledAtMs);
       // A buffer that grew for a large row is released, not reused.
       if (batch.length === FULL_SIZE) this.#spare = batch;
-      if (sampledAtMs !== null || (answer.position !== null && answer.position !== this.durable)) this.onProgress();
       if (answer.position !== null) this.durable = answer.position;
     } catch (error) {
       this.#fault = error ?? new Error('sending failed');

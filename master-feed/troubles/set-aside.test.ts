@@ -1,8 +1,9 @@
 import { isAfter } from '@tidemark/protocol/position';
-import type { SetAside } from '@tidemark/protocol/trouble';
+import type { FeedReport, SetAside } from '@tidemark/protocol/trouble';
 import { FakeMaster, FakeSource } from '@tidemark/testing/fake-master';
 import { MemoryRelay } from '@tidemark/testing/memory-relay';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { FaultReports } from '../fault-reports.ts';
 import { runFeed } from '../feed.ts';
 
 /** F17: a feed sets a table aside and continues with the others, on any source. */
@@ -22,6 +23,7 @@ describe('a table that cannot be followed', { timeout: LIMIT_MS }, () => {
   /** Added to the feed's clock, in ms. */
   let aheadMs: number;
   let stop: AbortController;
+  const reports: FeedReport[] = [];
   let ended: Promise<void>;
 
   function start(): void {
@@ -30,6 +32,7 @@ describe('a table that cannot be followed', { timeout: LIMIT_MS }, () => {
       {
         source: new FakeSource(master),
         relay,
+        reports: new FaultReports(async (report) => void reports.push(report), Date.now),
         version: 'test',
         log: () => undefined,
         random: () => 0,
@@ -74,7 +77,7 @@ describe('a table that cannot be followed', { timeout: LIMIT_MS }, () => {
   }
 
   const reasons = () => Object.fromEntries(Object.entries(relay.marks()).map(([name, { reason }]) => [name, reason]));
-  const lastReport = () => relay.reports.at(-1);
+  const lastReport = () => reports.at(-1);
 
   test('keeps its rows and a mark while the others continue, and is read again when the cause is gone', async () => {
     await settled();

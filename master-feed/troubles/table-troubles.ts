@@ -1,5 +1,4 @@
 import type { SessionAnswer } from '@tidemark/protocol/api';
-import type { TableTrouble } from '@tidemark/protocol/trouble';
 import type { DescribedTables, SourceTable, SourceTrouble, TableFault } from '../source.ts';
 
 /**
@@ -39,8 +38,6 @@ export interface ChosenTables {
 export class TableTroubles {
   readonly #now: () => number;
   readonly #failures = new Map<number, Failure>();
-  /** When each trouble was first seen, by table and reason, ms since 1970. */
-  #since = new Map<string, number>();
 
   constructor(now: () => number) {
     this.#now = now;
@@ -83,28 +80,12 @@ export class TableTroubles {
     return { tables: tables.filter(({ id }) => !ignored.has(id)), troubles: all, ignored };
   }
 
-  /** Returns the troubles for the report. `held`: names of the tables that the relay holds. */
-  describe(troubles: readonly SourceTrouble[], held: ReadonlySet<string>): TableTrouble[] {
-    const now = this.#now();
-    this.#since = new Map(troubles.map((trouble) => [keyOf(trouble), this.#since.get(keyOf(trouble)) ?? now]));
-    return troubles.map((trouble) => ({
-      table: trouble.table,
-      reason: trouble.reason,
-      detail: trouble.detail,
-      todo: trouble.todo,
-      since: this.#since.get(keyOf(trouble)) ?? now,
-      held: held.has(trouble.table),
-    }));
-  }
-
   #mustWait(failure: Failure, { schema, version }: SourceTable): boolean {
     const description = JSON.stringify([schema, version]);
     failure.description ??= description;
     return failure.description === description && this.#now() < failure.retryAtMs;
   }
 }
-
-const keyOf = ({ table, reason }: SourceTrouble) => `${reason} ${table}`;
 
 /** Returns the relay's tables that are in trouble. They keep their rows and carry a mark. */
 export function asideAtRelay(tables: readonly RelayTable[], troubles: readonly SourceTrouble[]): RelayTable[] {

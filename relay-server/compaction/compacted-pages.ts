@@ -17,10 +17,11 @@ import { asTidemarkError, TidemarkError } from '@tidemark/protocol/errors';
 import { z } from 'zod';
 import type { Filters } from '../routing/filters.ts';
 import { BuilderThread } from '../threads/builder-thread.ts';
+import { FairQueue } from '../threads/fair-queue.ts';
 import { COMPACTION_CALLS, Compacted, type CompactionRange } from './compaction-calls.ts';
 
 /**
- * The compacted pages of one feed. They are built on demand, one build at a time, and kept in files for every terminal
+ * The compacted pages of one feed. They are built on demand, one build at a time in turns between keys, and kept in files for every terminal
  * with the same range. The class also remembers ranges that compaction does not make smaller. A file is complete before
  * its `.json` exists. The next start removes a file without a `.json`.
  */
@@ -31,7 +32,7 @@ import { COMPACTION_CALLS, Compacted, type CompactionRange } from './compaction-
  */
 const FORMAT = 1;
 /** Limits on the kept ranges: their number, and their total size in bytes. */
-const KEPT_MAX = 50;
+const KEPT_MAX = 500;
 const KEPT_MAX_BYTES = 256 * 1024 * 1024;
 /** How long requests for a range get `squash_larger` after a failed build, in ms. */
 const FAILED_MS = 60_000;
@@ -71,7 +72,7 @@ export class CompactedPages {
     name: 'the compaction thread',
     methods: COMPACTION_CALLS,
   });
-  #building = false;
+  readonly #queue = new FairQueue();
 
   constructor(deps: CompactedPagesDeps) {
     this.#deps = deps;
@@ -83,17 +84,18 @@ export class CompactedPages {
 
   /**
    * Returns page number `part` of a range, counted from 0. Throws squash_building during the build, squash_larger if
-   * the terminal must use ordinary pages, and request_invalid if the page does not exist.
+   * the terminal must use ordinary pages, relay_busy if the queue of builds is full, and request_invalid if the page
+   * does not exist. `key` names the holder of the access key.
    */
-  page(range: CompactionRange, part: number): CompactedPage {
+  page(range: CompactionRange, part: number, key: string): CompactedPage {
     const name = nameOf(range);
     const kept = this.#kept.get(name);
     if (kept === undefined) {
       const failedAtMs = this.#failedAtMs.get(name);
       if (failedAtMs !== undefined && this.#deps.now() - failedAtMs < FAILED_MS)
         throw new TidemarkError('squash_larger');
-      if (!this.#building) void this.#build(name, range);
-      throw new TidemarkError('squash_building');
+      const accepted = this.#queue.ask(name, key, () => this.#build(name, range));
+      throw new TidemarkError(accepted ? 'squash_building' : 'relay_busy');
     }
     this.#use(name, kept);
     if (kept === null) throw new TidemarkError('squash_larger');
@@ -104,22 +106,17 @@ export class CompactedPages {
     return { read: () => readRange(this.#path(name), from, to), changes, bytes };
   }
 
-  /**
-   * Reports whether compaction of an earlier range from this start did not make it smaller. Without this, each new
-   * target would start a new build.
-   */
-  refused({ epoch, set, start }: Pick<CompactionRange, 'epoch' | 'set' | 'start'>): boolean {
-    const prefix = `${epoch}-${set}-${start}-`;
-    for (const [name, kept] of this.#kept) if (kept === null && name.startsWith(prefix)) return true;
-    return false;
+  /** Reports whether an earlier build found that compaction does not make this range smaller. */
+  refused(range: Omit<CompactionRange, 'scopes'>): boolean {
+    return this.#kept.get(nameOf(range)) === null;
   }
 
   async close(): Promise<void> {
+    this.#queue.close();
     await this.#thread.end();
   }
 
   async #build(name: string, range: CompactionRange): Promise<void> {
-    this.#building = true;
     const building = path.join(this.#folder, 'building');
     rmSync(building, { force: true });
     const { file, feed, filters } = this.#deps;
@@ -131,7 +128,6 @@ export class CompactedPages {
       this.#deps.onFailure(asTidemarkError(error));
     } finally {
       rmSync(building, { force: true });
-      this.#building = false;
     }
   }
 
@@ -182,7 +178,8 @@ export class CompactedPages {
   }
 }
 
-const nameOf = ({ epoch, set, start, target }: CompactionRange) => `${epoch}-${set}-${start}-${target}-${FORMAT}`;
+const nameOf = ({ epoch, set, start, target }: Omit<CompactionRange, 'scopes'>) =>
+  `${epoch}-${set}-${start}-${target}-${FORMAT}`;
 
 function readRange(file: string, from: number, to: number): Buffer {
   const bytes = Buffer.alloc(to - from);

@@ -53,23 +53,26 @@ export class FeedPages {
 
   /**
    * Returns page `start.part` of the compacted transaction from `start.seq` to `target`. `of` holds the totals of all
-   * its pages. Throws the errors of {@link page}, squash_building, squash_larger.
+   * its pages. `key` names the holder of the access key. Throws the errors of {@link page}, squash_building,
+   * squash_larger, relay_busy.
    */
   async compactedPage(
     { set, epoch, start, target }: PageName,
     coding: Coding,
+    key: string,
   ): Promise<ReadyPage & { of: { changes: number; bytes: number } }> {
     const { store, compacted } = this.#deps;
     store.requireRange(epoch, start, target);
     const range = { epoch: store.row.epoch, set: set.id, scopes: set.scopes, start: start.seq, target };
-    const { read, changes, bytes } = compacted.page(range, start.part);
+    const { read, changes, bytes } = compacted.page(range, start.part, key);
     const page = await this.#cache.get(`compacted/${keyOf({ set, epoch, start, target })}`, coding, read);
     return { ...page, of: { changes, bytes } };
   }
 
-  /** Reports whether an earlier compaction from this seq did not make the pages smaller. */
+  /** Reports whether an earlier compaction from this seq to the head did not make the pages smaller. */
   compactionRefused(set: EntitledSet, start: Seq): boolean {
-    return this.#deps.compacted.refused({ epoch: this.#deps.store.row.epoch, set: set.id, start });
+    const { epoch, head } = this.#deps.store.row;
+    return this.#deps.compacted.refused({ epoch, set: set.id, start, target: head });
   }
 
   close(): Promise<void> {

@@ -56,12 +56,14 @@ export class FeedSnapshots {
   }
 
   /**
-   * Returns the snapshot to download, at the seq `from` or later. Throws feed_empty, snapshot_building, or the error of
-   * the last build.
+   * Returns the snapshot to download, at the seq `from` or later. `key` names the holder of the access key. Throws
+   * feed_empty, cursor_ahead, snapshot_building, relay_busy, or the error of the last build.
    */
-  current(set: EntitledSet, from: Seq = seq(0)): SnapshotManifest {
+  current(set: EntitledSet, key: string, from: Seq = seq(0)): SnapshotManifest {
     const { epoch, head, horizon, committedAt } = this.#deps.store.row;
     if (committedAt === null) throw new TidemarkError('feed_empty');
+    // No build can reach this seq, so each request would start another one.
+    if (from > head) throw new TidemarkError('cursor_ahead');
     const fault = this.#faults.get(set.id);
     this.#faults.delete(set.id);
     if (fault) throw fault;
@@ -69,6 +71,7 @@ export class FeedSnapshots {
       set.id,
       epoch,
       Math.max(from, horizon),
+      key,
       (since) => this.#deps.reader.behind(set, seq(since), head).bytes,
     );
   }

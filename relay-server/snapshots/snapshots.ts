@@ -14,6 +14,7 @@ import { SnapshotManifest } from '@tidemark/protocol/api';
 import { TidemarkError } from '@tidemark/protocol/errors';
 import type { SnapshotSource } from '@tidemark/table-store/snapshot';
 import { BuilderThread } from '../threads/builder-thread.ts';
+import { FairQueue } from '../threads/fair-queue.ts';
 import { SNAPSHOT_CALLS } from './snapshot-calls.ts';
 
 /**
@@ -51,8 +52,7 @@ export class Snapshots {
   readonly #folder: string;
   readonly #deps: SnapshotsDeps;
   readonly #ready = new Map<string, SnapshotManifest>();
-  /** Sets to build, in the order of the requests. The first is being built. */
-  readonly #wanted: string[] = [];
+  readonly #queue = new FairQueue();
   readonly #thread = new BuilderThread({
     module: new URL('./snapshot-worker.ts', import.meta.url),
     name: 'the snapshot thread',
@@ -64,8 +64,7 @@ export class Snapshots {
     this.#folder = path.join(feedFolder, 'snapshots');
     this.#deps = deps;
     mkdirSync(this.#folder, { recursive: true });
-    for (const name of readdirSync(this.#folder))
-      if (name.startsWith('building-')) rmSync(path.join(this.#folder, name), { force: true });
+    this.#removeUnfinished();
     for (const manifest of this.#onDisk()) {
       const other = this.#ready.get(manifest.scopes);
       if (!other || other.cursor.seq < manifest.cursor.seq) this.#ready.set(manifest.scopes, manifest);
@@ -80,19 +79,24 @@ export class Snapshots {
 
   /**
    * Returns the snapshot to download now, at the seq `from` or later. `logBytesSince` returns the size of the log after
-   * a seq. Throws snapshot_building if there is none yet.
+   * a seq. Throws snapshot_building if there is none yet, and relay_busy if the queue of builds is full.
    */
-  current(set: string, epoch: string, from: number, logBytesSince: (seq: number) => number): SnapshotManifest {
+  current(
+    set: string,
+    epoch: string,
+    from: number,
+    key: string,
+    logBytesSince: (seq: number) => number,
+  ): SnapshotManifest {
     const ready = this.ready(set, epoch);
     if (ready && ready.cursor.seq >= from) {
       const download = ready.codings.find(({ coding }) => coding === 'zstd')?.bytes ?? ready.bytes;
       const since = logBytesSince(ready.cursor.seq);
-      if (since > download * RENEW_AT) this.#want(set);
+      if (since > download * RENEW_AT) this.#want(set, key);
       // Serve the old snapshot until the new one is ready, unless the log after it is larger than the snapshot.
       if (since <= ready.bytes) return ready;
     }
-    this.#want(set);
-    throw new TidemarkError('snapshot_building');
+    throw new TidemarkError(this.#want(set, key) ? 'snapshot_building' : 'relay_busy');
   }
 
   /** Returns the file of a snapshot in a coding, or null if it no longer exists. */
@@ -107,32 +111,29 @@ export class Snapshots {
 
   async close(): Promise<void> {
     this.#closed = true;
+    this.#queue.close();
     await this.#thread.end();
   }
 
-  #want(set: string): void {
-    if (this.#wanted.includes(set)) return;
-    this.#wanted.push(set);
-    if (this.#wanted.length === 1) void this.#work();
+  /** Requests a build. Returns false if the queue is full. */
+  #want(set: string, key: string): boolean {
+    return this.#queue.ask(set, key, () => this.#renew(set));
   }
 
-  /** Builds the wanted sets one after another. */
-  async #work(): Promise<void> {
-    for (let set = this.#wanted[0]; set !== undefined && !this.#closed; set = this.#wanted[0]) {
-      try {
-        const manifest = await this.#build(set);
-        const old = this.#ready.get(set);
-        this.#ready.set(set, manifest);
-        if (old && old.cursor.seq !== manifest.cursor.seq) this.#remove(old);
-        this.#removeUnused();
-      } catch (error) {
-        if (!this.#closed)
-          this.#deps.onFailure(
-            set,
-            error instanceof TidemarkError ? error : new TidemarkError('internal', { detail: String(error) }, error),
-          );
-      }
-      this.#wanted.shift();
+  /** Builds the snapshot of a set and replaces the old one. */
+  async #renew(set: string): Promise<void> {
+    try {
+      const manifest = await this.#build(set);
+      const old = this.#ready.get(set);
+      this.#ready.set(set, manifest);
+      if (old && old.cursor.seq !== manifest.cursor.seq) this.#remove(old);
+      this.#removeUnused();
+    } catch (error) {
+      if (!this.#closed)
+        this.#deps.onFailure(
+          set,
+          error instanceof TidemarkError ? error : new TidemarkError('internal', { detail: String(error) }, error),
+        );
     }
   }
 
@@ -162,6 +163,17 @@ export class Snapshots {
     utimesSync(`${file}.json`, at, at);
   }
 
+  /** Removes every file that does not belong to a complete snapshot, such as those of an interrupted build. */
+  #removeUnfinished(): void {
+    const complete = this.#onDisk().flatMap(({ scopes, cursor }) => {
+      const name = nameOf(scopes, cursor.epoch, cursor.seq);
+      return [...Object.values(SUFFIXES), '.json'].map((suffix) => name + suffix);
+    });
+    const keep = new Set(complete);
+    for (const name of readdirSync(this.#folder))
+      if (!keep.has(name)) rmSync(path.join(this.#folder, name), { force: true, recursive: true });
+  }
+
   #onDisk(): SnapshotManifest[] {
     return readdirSync(this.#folder).flatMap((name) =>
       name.endsWith('.json') ? (this.#read(name.slice(0, -'.json'.length)) ?? []) : [],
@@ -181,9 +193,12 @@ export class Snapshots {
   #read(name: string): SnapshotManifest | null {
     const file = path.join(this.#folder, `${name}.json`);
     if (!existsSync(file)) return null;
-    const manifest = SnapshotManifest.safeParse(JSON.parse(readFileSync(file, 'utf8')));
-    // Ignore the manifest of another version, so that the snapshot is built again.
-    return manifest.success ? manifest.data : null;
+    try {
+      return SnapshotManifest.parse(JSON.parse(readFileSync(file, 'utf8')));
+    } catch {
+      // The manifest is damaged or of another version. The snapshot is built again.
+      return null;
+    }
   }
 
   #remove({ scopes, cursor }: SnapshotManifest): void {

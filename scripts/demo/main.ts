@@ -86,7 +86,7 @@ async function run(): Promise<void> {
     `Postgres 18 on port ${postgres.port} (process ${postgres.pid}), a few transactions a second`,
   );
   printRow('feed', `tidemark-feed (process ${system.feed?.child.pid})`);
-  printRow('relay', `tidemark-relay at ${system.url} (process ${system.relay?.child.pid}); ${system.url}/metrics`);
+  printRow('relay', `tidemark-relay at ${system.url} (process ${system.relay?.child.pid}); ${system.url}/readyz`);
   const pc = hasDisplay() ? await openApp(system, printRow) : followInConsole(system, printRow);
   cleanups.push(() => pc.stop());
   if (hasDisplay() && !process.stdout.isTTY) setInterval(() => console.log('The demo is running.'), REPORT_MS).unref();

@@ -31,6 +31,11 @@ const ENVIRONMENT = [
     'tidemark-feed',
     'Time between heartbeats of an idle feed in ms, 5000 by default. For tests.',
   ],
+  [
+    'TIDEMARK_SOURCE_LAG_WARN_MS',
+    'tidemark-terminal',
+    'Source lag in ms from which a terminal no longer says that it is up to date, 300000 by default. For tests.',
+  ],
   ['PGPASSWORD, PGPASSFILE', 'tidemark-feed', 'The password of the master’s user, or the file that holds it.'],
   ['HTTP_PROXY, HTTPS_PROXY, NO_PROXY', 'tidemark-terminal', 'The proxy through which it reaches the relay.'],
 ];

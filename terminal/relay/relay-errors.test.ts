@@ -21,3 +21,12 @@ test.each([
   const error = answer(status, { ...known, status, code: 'code_of_a_newer_relay' }, headers);
   expect(error).toMatchObject({ code, retryAfterMs: 'retry-after' in headers ? 7000 : null });
 });
+
+test.each(['usage', 'config_invalid', 'cancelled', 'disk_full', 'db_damaged', 'internal'] as const)(
+  'S14: reads %s, which no relay sends to a terminal, by its HTTP status',
+  (code) => {
+    const problem = toProblem(new TidemarkError(code, { detail: 'x', file: 'x' }));
+    expect(answer(500, problem)).toMatchObject({ code: 'relay_failed', params: { status: 500 } });
+    expect(answer(409, problem)).toMatchObject({ code: 'relay_not_tidemark' });
+  },
+);

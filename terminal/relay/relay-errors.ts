@@ -1,4 +1,5 @@
 import { type ErrorCode, type ErrorParams, Problem, TidemarkError } from '@tidemark/protocol/errors';
+import { mayRefuse } from '@tidemark/protocol/refusals';
 import { parseRetryAfter } from '@tidemark/protocol/retry-wait';
 import type { Failure } from '../machine/event.ts';
 
@@ -69,7 +70,8 @@ export interface RefusedAnswer {
 export function refused(relay: string, { status, headers, body }: RefusedAnswer): RelayError {
   const retryAfterMs = parseRetryAfter(headers['retry-after'], Date.now());
   const problem = Problem.safeParse(parseJson(body));
-  if (problem.success) {
+  // A code that a relay does not send to terminals, such as `usage` or `config_invalid`, says nothing about this PC (S14).
+  if (problem.success && mayRefuse('terminal', problem.data.code)) {
     const { code, params, requestId } = problem.data;
     return new RelayError(code, params, { requestId, retryAfterMs });
   }

@@ -1,6 +1,6 @@
 import type { BatchAnswer, SessionAnswer, SessionRequest } from '@tidemark/protocol/api';
 import { TidemarkError } from '@tidemark/protocol/errors';
-import type { FeedReportBody, SetAside } from '@tidemark/protocol/trouble';
+import type { SetAside } from '@tidemark/protocol/trouble';
 import { Ingest } from '@tidemark/relay-server/ingest/ingest';
 import { openWriter, type Writer } from '@tidemark/table-store/sqlite';
 
@@ -12,7 +12,6 @@ export class MemoryRelay {
   readonly #db: Writer = openWriter(':memory:', { synchronous: 'normal' });
   #ingest = new Ingest(this.#db, {});
   #sessions = 0;
-  readonly reports: FeedReportBody[] = [];
   /** The number of batches to accept before one fails. */
   batchesUntilFailure = Number.POSITIVE_INFINITY;
 
@@ -29,10 +28,6 @@ export class MemoryRelay {
       tables: this.#ingest.tables().map(({ id, schema }) => ({ id, schema })),
       nextTableId,
     };
-  }
-
-  async report(report: FeedReportBody): Promise<void> {
-    this.reports.push(report);
   }
 
   sender(session: string): (batch: Buffer) => Promise<BatchAnswer> {

@@ -93,7 +93,11 @@ export class FaultProxy {
     const onward = http.request(
       { host: '127.0.0.1', port: this.#port, method: request.method, path: request.url, headers: request.headers },
       (answer) => {
-        if (withheld) return void answer.resume();
+        if (withheld) {
+          this.#unanswered.add(request.socket);
+          answer.resume();
+          return;
+        }
         const pass = () => {
           response.writeHead(answer.statusCode ?? 502, answer.headers);
           this.#body(request.url ?? '', answer, response);

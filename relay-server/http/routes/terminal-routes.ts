@@ -85,7 +85,11 @@ export const terminalRoutes = (relay: { name: string; version: string }): Route[
     summary:
       'Returns the compacted page with this name: the range from start to target as one transaction that contains each row once. Answers 503 squash_building during the build, and 409 squash_larger if the result would not be smaller.',
     async handle(call) {
-      const { of, ...page } = await call.feed.pages.compactedPage(pageName(call), codingOf(call.request));
+      const { of, ...page } = await call.feed.pages.compactedPage(
+        pageName(call),
+        codingOf(call.request),
+        call.bearer.name,
+      );
       const totals = { [HEADERS.squashed]: `${of.changes} ${of.bytes}` };
       sendBytes(call.response, 'application/x-ndjson', page, { ...FOREVER, ...totals });
     },
@@ -119,8 +123,9 @@ export const terminalRoutes = (relay: { name: string; version: string }): Route[
     output: SnapshotManifest,
     summary: 'Returns the manifest of the snapshot to download. Answers 503 snapshot_building during the build.',
     handle: (call) => {
-      const { feed, input } = call;
-      return feed.snapshots.current(entitledSet(call), input.epoch === feed.row.epoch ? input.from : undefined);
+      const { feed, input, bearer } = call;
+      const from = input.epoch === feed.row.epoch ? input.from : undefined;
+      return feed.snapshots.current(entitledSet(call), bearer.name, from);
     },
   }),
   bytesRoute({

@@ -1,0 +1,136 @@
+import net from 'node:net';
+import { keyOf } from './fleet-relay.ts';
+
+/**
+ * The load of the fleet benchmarks, in its own process, so that it does not delay the measuring one. It uses plain
+ * sockets, because an HTTP client for 10,000 connections would cost more than the relay. Each job arrives as a message;
+ * the process sends `waiting` when all requests are sent, and then the outcome.
+ */
+
+/** A request of one terminal. */
+export interface Ask {
+  key: number;
+  path: string;
+}
+export type Job =
+  /** Sends all requests at once, each on its own connection. Repeats those that the relay asks to repeat. */
+  | { kind: 'at-once'; port: number; asks: Ask[]; limitMs: number }
+  /** Sends the requests one after another, on one connection. */
+  | { kind: 'one-by-one'; port: number; asks: Ask[] }
+  /** Keeps sending requests of one hostile key until the process ends. */
+  | { kind: 'hostile'; port: number; paths: string[]; connections: number; pipelined: number; body?: string };
+export interface Outcome {
+  /** For each request: the last HTTP status, when it ended (ms since the epoch), bytes, and the number of refusals. */
+  answers: { status: number; atMs: number; bytes: number; refused: number }[];
+}
+
+const nowMs = () => performance.timeOrigin + performance.now();
+
+/** Sends one request on a connection. Resolves with status, Retry-After in ms, and the size of the body. */
+function ask(socket: net.Socket, { key, path }: Ask): Promise<{ status: number; waitMs: number; bytes: number }> {
+  return new Promise((resolve, reject) => {
+    let head = '';
+    let length = -1;
+    let bytes = 0;
+    let status = 0;
+    let waitMs = 0;
+    const onData = (chunk: Buffer) => {
+      let size = chunk.length;
+      if (length < 0) {
+        head += chunk.toString('latin1');
+        const end = head.indexOf('\r\n\r\n');
+        if (end < 0) return;
+        length = Number(/content-length: (\d+)/i.exec(head)?.[1] ?? 0);
+        status = Number(head.slice(9, 12));
+        waitMs = Number(/retry-after: (\d+)/i.exec(head)?.[1] ?? 0) * 1000;
+        size = head.length - end - 4;
+      }
+      bytes += size;
+      if (bytes < length) return;
+      socket.off('data', onData).off('error', onError).off('close', onClose);
+      resolve({ status, waitMs, bytes });
+    };
+    const onError = (error: Error) => reject(error);
+    const onClose = () => reject(new Error('the relay closed the connection'));
+    socket.on('data', onData).once('error', onError).once('close', onClose);
+    socket.write(
+      `GET ${path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${keyOf(key)}\r\naccept-encoding: zstd, gzip\r\n\r\n`,
+    );
+  });
+}
+
+const connect = (port: number) =>
+  new Promise<net.Socket>((resolve, reject) => {
+    const socket = net.connect({ port, host: '127.0.0.1', noDelay: true }, () => {
+      socket.off('error', reject);
+      resolve(socket);
+    });
+    socket.once('error', reject);
+  });
+
+/** Connections that are opened at once. The relay's backlog holds 511. */
+const CONNECTING = 200;
+
+async function atOnce({ port, asks, limitMs }: Extract<Job, { kind: 'at-once' }>): Promise<Outcome> {
+  const sockets: net.Socket[] = [];
+  for (let from = 0; from < asks.length; from += CONNECTING)
+    sockets.push(...(await Promise.all(asks.slice(from, from + CONNECTING).map(() => connect(port)))));
+  const until = nowMs() + limitMs;
+  const one = async (each: Ask, socket: net.Socket) => {
+    let connection = socket;
+    for (let refused = 0; ; refused++) {
+      const answer = await ask(connection, each).catch(() => null);
+      const atMs = nowMs();
+      if (answer && answer.status < 500) {
+        connection.destroy();
+        return { status: answer.status, atMs, bytes: answer.bytes, refused };
+      }
+      if (atMs > until) return { status: answer?.status ?? 0, atMs, bytes: 0, refused };
+      // As a terminal does: at least as long as asked, and at random.
+      await new Promise((resolve) => setTimeout(resolve, Math.max(answer?.waitMs ?? 0, 250) * (1 + Math.random() / 2)));
+      if (!answer || connection.destroyed) connection = await connect(port);
+    }
+  };
+  const answers = asks.map((each, n) => one(each, sockets[n] as net.Socket));
+  process.send?.('waiting');
+  return { answers: await Promise.all(answers) };
+}
+
+async function oneByOne({ port, asks }: Extract<Job, { kind: 'one-by-one' }>): Promise<Outcome> {
+  const socket = await connect(port);
+  const answers: Outcome['answers'] = [];
+  for (const each of asks) {
+    const { status, bytes } = await ask(socket, each);
+    answers.push({ status, atMs: nowMs(), bytes, refused: 0 });
+  }
+  socket.destroy();
+  return { answers };
+}
+
+/** Opens connections that send many requests and never read an answer, or bodies one after another. */
+function hostile({ port, paths, connections, pipelined, body }: Extract<Job, { kind: 'hostile' }>): void {
+  const one = (n: number) => {
+    const path = paths[n % paths.length] ?? '/';
+    const method = body === undefined ? 'GET' : 'POST';
+    const text = body ?? '';
+    const request = `${method} ${path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${keyOf(0)}\r\ncontent-length: ${text.length}\r\n\r\n${text}`;
+    const socket = net.connect(port, '127.0.0.1', () => socket.write(request.repeat(pipelined)));
+    if (pipelined > 1) socket.pause();
+    else socket.on('data', () => socket.write(request));
+    // A relay that closes the connection meets the same client again.
+    socket.on('error', () => undefined).on('close', () => setTimeout(() => one(n + connections), 100));
+  };
+  for (let n = 0; n < connections; n++) one(n);
+  process.send?.('waiting');
+}
+
+/** Runs a job and sends its outcome. A failure ends the process, which fails the benchmark. */
+async function run(job: Exclude<Job, { kind: 'hostile' }>): Promise<void> {
+  process.send?.(job.kind === 'at-once' ? await atOnce(job) : await oneByOne(job));
+}
+
+if (import.meta.main)
+  process.on('message', (job: Job) => {
+    if (job.kind === 'hostile') hostile(job);
+    else void run(job);
+  });
