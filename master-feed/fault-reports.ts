@@ -96,9 +96,7 @@ export class FaultReports {
       this.#outdated = true;
       return;
     }
-    this.#sending = this.#sendAll().finally(() => {
-      this.#sending = null;
-    });
+    this.#sending = this.#sendAll();
   }
 
   /** Sends the present report, and again while it has changed meanwhile. */
@@ -107,6 +105,8 @@ export class FaultReports {
       this.#outdated = false;
       await this.#send({ fault: this.#fault, ...limited(this.#tables) }).catch(() => undefined);
     } while (this.#outdated);
+    // In the same step as the check, so that no change falls between the two.
+    this.#sending = null;
   }
 }
 

@@ -105,7 +105,7 @@ async function untilEqual(it: Lab, table: string, columns: typeof GOOD | typeof 
   );
 }
 
-/** Returns what the feed reported, which only an administrator may read. */
+/** Returns the feed's report, which only an administrator may read. */
 async function troubles({ system }: Lab): Promise<FeedTroubles['report']> {
   const { readFile } = await import('node:fs/promises');
   const token = (await readFile(system.tokenFile('office'), 'utf8')).trim();

@@ -13,7 +13,7 @@ export interface TableWatchDeps {
   /** Ids of the tables in trouble when the session began. */
   ignored: ReadonlySet<number>;
   choose(described: DescribedTables): ChosenTables;
-  /** Whether a table in trouble is to be tried again now. */
+  /** Whether the feed should try a table in trouble again now. */
   isDue(): boolean;
   plan(chosen: ChosenTables, relay: RelayTables): RereadPlan;
   /** Called with tables that look different but need no re-read. */

@@ -17,7 +17,7 @@ export interface StreamStep extends Step {
   tables: NumberedTable[];
   /** Ids of the tables in trouble. */
   ignored: ReadonlySet<number>;
-  /** Whether a table in trouble is to be tried again now. */
+  /** Whether the feed should try a table in trouble again now. */
   isDue(): boolean;
   plan(chosen: ChosenTables, relay: RelayTables): RereadPlan;
   /** Called with tables that look different but need no re-read. */

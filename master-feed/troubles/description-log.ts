@@ -1,8 +1,8 @@
 import type { DescribedTables, Log, SourceTrouble } from '../source.ts';
 
 /**
- * Logs which tables are in trouble and what is not replicated. Each list is logged only when it differs from the last one,
- * because every session and every check of the catalogue reads it again.
+ * Logs the tables in trouble, and the columns and relations that are not replicated. Logs each list only when it differs
+ * from the last one, because every session and every check of the catalogue produces it.
  */
 export class DescriptionLog {
   readonly #log: Log;

@@ -6,8 +6,8 @@ import { type SourceTrouble, TableFault } from '../source.ts';
  * Recognises a fault that belongs to one place of the log, or to one table, whatever its code (F17, F19).
  *
  * A fault that a few sessions meet at the same position, with no new durable position in between, is permanent: reading
- * that part of the log again does not help. A base copy then gets past the place. It reads each table by itself, so the
- * table that causes the fault is found and set aside. A lost connection is not such a fault, however often it repeats.
+ * that part of the log again does not help. A base copy then gets past the place. It reads one table after another, so it
+ * finds the table that causes the fault, and the feed sets this table aside. A lost connection is not such a fault, however often it repeats.
  */
 
 /** Number of sessions that must fail at one position. */
@@ -16,8 +16,8 @@ const TRIES = 3;
 const FIRST_WAIT_MS = 10 * 60_000;
 const LONGEST_WAIT_MS = 24 * 60 * 60_000;
 /**
- * Classes of SQLSTATE in which the master cannot decode its own log: data exceptions, such as a character that UTF-8
- * cannot represent; limits, such as a row larger than 1 GB; memory; internal errors.
+ * Classes of SQLSTATE in which the master cannot decode its own log. They are data exceptions (such as a character that
+ * UTF-8 cannot represent), limits (such as a row larger than 1 GB), memory, and internal errors.
  */
 const UNDECODABLE = /^(22|54|53200|XX)/;
 

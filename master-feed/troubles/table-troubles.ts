@@ -4,10 +4,10 @@ import type { DescribedTables, SourceTable, SourceTrouble, TableFault } from '..
 /**
  * Remembers which tables cannot be followed, and decides which tables a session follows (F17).
  *
- * A table is in trouble for one of two reasons. Either the master's description says so, which each session and each
- * check of the catalogue reads again. Or reading its rows failed; then this module remembers the failure, and the table
- * is tried again after a wait that doubles with each failure, or as soon as its description changes. After a restart of
- * the feed process every table is tried again.
+ * A table is in trouble for one of two reasons. The master's description may contain a problem, which each session and
+ * each check of the catalogue finds. Or the feed failed to read its rows. This module remembers such a failure, and the
+ * feed tries the table again after a wait that doubles with each failure, or as soon as its description changes. After a
+ * restart, the feed tries every table.
  */
 
 /** The wait after the first failure of a table, and the longest one, in ms. */
@@ -62,7 +62,7 @@ export class TableTroubles {
     for (const { id } of tables) this.#failures.delete(id);
   }
 
-  /** Whether a table that failed is to be tried again now. */
+  /** Whether the feed should try a failed table again now. */
   get isDue(): boolean {
     return [...this.#failures.values()].some(({ retryAtMs }) => retryAtMs <= this.#now());
   }
