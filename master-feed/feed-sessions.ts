@@ -124,7 +124,18 @@ export class FeedSessions {
       return;
     }
     const lines = new LineWriter(outbox);
-    const step: Step = { source, session, wanted, choose, published, lines, outbox, signal, log: this.#log };
+    const step: Step = {
+      source,
+      session,
+      wanted,
+      choose,
+      published,
+      unpublished: chosen.troubles,
+      lines,
+      outbox,
+      signal,
+      log: this.#log,
+    };
     if (obstacle !== null) {
       const { tables, ignored } = await this.#baseCopy(step, obstacle.why);
       await this.#stream({ ...step, mark, tables, ignored });

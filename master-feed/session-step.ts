@@ -1,7 +1,7 @@
 import type { SessionAnswer } from '@tidemark/protocol/api';
 import type { LineWriter } from './batching/line-writer.ts';
 import type { Outbox } from './batching/outbox.ts';
-import type { DescribedTables, KnownTable, Log, Source, SourceTable, WantedTables } from './source.ts';
+import type { DescribedTables, KnownTable, Log, Source, SourceTable, SourceTrouble, WantedTables } from './source.ts';
 import type { ChosenTables } from './troubles/table-troubles.ts';
 
 /** The context that the steps of a session (base copy, re-read, streaming) share. */
@@ -13,6 +13,8 @@ export interface Step {
   choose: (described: DescribedTables) => ChosenTables;
   /** Ids of the tables that this session published. Tables created later wait for the next session. */
   published: ReadonlySet<number>;
+  /** The troubles at the beginning of the session. */
+  unpublished: readonly SourceTrouble[];
   lines: LineWriter;
   outbox: Outbox;
   signal: AbortSignal;
@@ -22,10 +24,16 @@ export interface Step {
 /** Chooses the tables to follow among those that the session has published. */
 export function publishedOf(
   described: DescribedTables,
-  { published, choose }: Pick<Step, 'published' | 'choose'>,
+  { published, unpublished, choose }: Pick<Step, 'published' | 'unpublished' | 'choose'>,
 ): ChosenTables {
-  const { tables, ...others } = choose(described);
-  return { ...others, tables: tables.filter(({ id }) => published.has(id)) };
+  const { tables, troubles, ignored } = choose(described);
+  // A table that was in trouble when the session began is not published, so it stays in trouble until the next session.
+  const later = unpublished.filter((trouble) => tables.some(({ id }) => id === trouble.id));
+  return {
+    tables: tables.filter(({ id }) => published.has(id)),
+    troubles: [...troubles, ...later],
+    ignored: new Set([...ignored, ...later.flatMap(({ id }) => (id === null ? [] : [id]))]),
+  };
 }
 
 /** Returns the description to store for a table whose rows the relay holds. */

@@ -80,8 +80,11 @@ export class TableTroubles {
     return { tables: tables.filter(({ id }) => !ignored.has(id)), troubles: all, ignored };
   }
 
-  #mustWait(failure: Failure, { schema, version }: SourceTable): boolean {
-    const description = JSON.stringify([schema, version]);
+  /**
+   * Ignores the table's version, which also changes when the feed removes the table from the publication.
+   */
+  #mustWait(failure: Failure, { schema, columnIds }: SourceTable): boolean {
+    const description = JSON.stringify([schema, columnIds]);
     failure.description ??= description;
     return failure.description === description && this.#now() < failure.retryAtMs;
   }

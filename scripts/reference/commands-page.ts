@@ -32,6 +32,11 @@ const ENVIRONMENT = [
     'Time between heartbeats of an idle feed in ms, 5000 by default. For tests.',
   ],
   [
+    'TIDEMARK_TABLE_RETRY_MS',
+    'tidemark-feed',
+    'Time after which the feed first tries a table again that it set aside, in ms, 60000 by default. For tests.',
+  ],
+  [
     'TIDEMARK_SOURCE_LAG_WARN_MS',
     'tidemark-terminal',
     'Source lag in ms from which a terminal no longer says that it is up to date, 300000 by default. For tests.',
