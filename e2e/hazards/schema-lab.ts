@@ -149,14 +149,10 @@ class Lab {
     return this.events(event);
   }
 
-  /** Waits until the running feed reports that the master is not ready. Returns its message. */
-  async prerequisiteError(): Promise<string> {
-    const refusals = () => this.events('fault').filter(({ code }) => code === 'source_not_ready');
-    await until(
-      async () => refusals().length > 0,
-      () => `the feed reports nothing: ${this.system.feed?.stdout.slice(-1000)}`,
-    );
-    return String(refusals()[0]?.message);
+  /** Waits until the feed names tables in trouble. Returns its sentences, with the statements to run. */
+  async troubles(): Promise<string> {
+    const [first] = await this.untilEvent('not-ready');
+    return String(first?.detail);
   }
 
   /** Returns the number of changes in the relay's log after a transaction. */
