@@ -61,6 +61,8 @@ export class FeedSessions {
   readonly #place: FailedPlace;
   /** Ids of the master's tables by name, as last described. */
   #ids: ReadonlyMap<string, number> = new Map();
+  /** Ids of the tables in trouble. */
+  #ignored: ReadonlySet<number> = new Set();
 
   constructor(source: Source, log: Log, now: () => number, reports?: FaultReports) {
     this.#source = source;
@@ -163,6 +165,7 @@ export class FeedSessions {
   #choose(described: DescribedTables, session: SessionAnswer): ChosenTables {
     const chosen = this.#troubles.choose(described);
     this.#ids = new Map([...described.tables].map(({ id, schema }) => [schema.name, id]));
+    this.#ignored = chosen.ignored;
     this.#descriptions.onTroubles(chosen.troubles);
     this.#reports?.onTables(chosen.troubles, namesOf(session));
     return chosen;
@@ -227,8 +230,10 @@ export class FeedSessions {
   }
 
   async #remember(tables: KnownTable[]): Promise<void> {
-    this.#known = tables;
-    if (!(await this.#source.remember(tables)))
+    // The name of a table that is set aside must survive a rename at the master, because the relay keeps the old name.
+    const aside = (this.#known ?? []).filter(({ id }) => this.#ignored.has(id) && !tables.some((one) => one.id === id));
+    this.#known = [...tables, ...aside];
+    if (!(await this.#source.remember(this.#known)))
       this.#log('state-not-stored', {
         why: 'the master does not allow it: each start of the feed re-reads all tables',
       });

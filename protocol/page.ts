@@ -26,8 +26,8 @@ export const LINE_BYTES = 32 * 1024;
  * text, or 24 MiB of binary values, which travel as base64.
  */
 export const ROW_BYTES = 32 * 1024 * 1024;
-/** Largest batch, in bytes. It holds the largest row, and the lines that waited before it. */
-export const BATCH_BYTES = 40 * 1024 * 1024;
+/** Largest batch, in bytes. It holds two rows of the largest size (an update that replaces a row), and the lines before them. */
+export const BATCH_BYTES = 72 * 1024 * 1024;
 
 /** First line of a page. Its fields are the page's name. */
 export const PageHeader = z.object({

@@ -45,7 +45,7 @@ export function planReread(
   { tables, troubles }: Pick<ChosenTables, 'tables' | 'troubles'>,
   all: RereadFacts,
 ): RereadPlan {
-  const marks = marksFor(all.relay, troubles, all.relay.nextTableId);
+  const marks = marksFor(all.relay, troubles, all.relay.nextTableId, all.known ?? []);
   const aside = new Set(marks.map(({ from }) => from));
   const facts = { ...all, relay: { ...all.relay, tables: all.relay.tables.filter(({ id }) => !aside.has(id)) } };
   const origins = findOrigins(tables, facts);

@@ -1,7 +1,7 @@
 import type { SessionAnswer } from '@tidemark/protocol/api';
 import type { TableSchema } from '@tidemark/protocol/schema';
 import type { LineWriter } from '../batching/line-writer.ts';
-import type { SourceTrouble } from '../source.ts';
+import type { KnownTable, SourceTrouble } from '../source.ts';
 import { asideAtRelay } from './table-troubles.ts';
 
 /**
@@ -23,10 +23,14 @@ type RelayTables = Pick<SessionAnswer, 'tables' | 'nextTableId' | 'committedAt'>
  * Returns the marks of the relay's tables that are in trouble. Their ids begin at `firstFree`. A table that already has
  * a mark with this reason keeps it, and a table whose reason changes keeps the time of its rows.
  */
-export function marksFor(relay: RelayTables, troubles: readonly SourceTrouble[], firstFree: number): Mark[] {
+export function marksFor(
+  relay: RelayTables,
+  troubles: readonly SourceTrouble[],
+  firstFree: number,
+  known: readonly KnownTable[] = [],
+): Mark[] {
   let next = firstFree;
-  return asideAtRelay(relay.tables, troubles).map(({ id, schema }) => {
-    const reason = troubles.find(({ table }) => table === schema.name)?.reason ?? 'other';
+  return asideAtRelay(relay.tables, troubles, known).map(({ id, schema, trouble: { reason } }) => {
     if (schema.setAside?.reason === reason) return { number: id, from: id, schema };
     const asOf = schema.setAside?.asOf ?? relay.committedAt ?? new Date(0).toISOString();
     return { number: next++, from: id, schema: { ...schema, setAside: { reason, asOf } } };

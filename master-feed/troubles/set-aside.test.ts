@@ -190,6 +190,27 @@ describe('a table that cannot be followed', { timeout: LIMIT_MS }, () => {
     expect(relay.rows('third')).toEqual([row(1), row(2)]);
   });
 
+  test('keeps its rows when it is renamed while it is set aside, and takes its new name when it follows again', async () => {
+    await settled();
+    master.keyless = ['item'];
+    master.mark++;
+    await poll(reasons, { item: 'no_key' });
+    await end();
+    master.keyless = ['article'];
+    master.renameTable('item', 'article');
+    insert(2, 'article');
+    insert(2, 'other');
+    start();
+    await poll(() => relay.rows('other'), [row(1), row(2)]);
+    expect(reasons()).toEqual({ item: 'no_key' });
+    expect(relay.rows('item')).toEqual([row(1)]);
+    master.keyless = [];
+    master.mark++;
+    await poll(() => relay.tables(), ['article', 'other']);
+    expect(relay.rows('article')).toEqual([row(1), row(2)]);
+    expect(reasons()).toEqual({});
+  });
+
   test('leaves the feed when the master drops it', async () => {
     await settled();
     master.keyless = ['item'];

@@ -1,5 +1,5 @@
 import type { SessionAnswer } from '@tidemark/protocol/api';
-import type { DescribedTables, SourceTable, SourceTrouble, TableFault } from '../source.ts';
+import type { DescribedTables, KnownTable, SourceTable, SourceTrouble, TableFault } from '../source.ts';
 
 /**
  * Remembers which tables cannot be followed, and decides which tables a session follows (F17).
@@ -90,8 +90,21 @@ export class TableTroubles {
   }
 }
 
-/** Returns the relay's tables that are in trouble. They keep their rows and carry a mark. */
-export function asideAtRelay(tables: readonly RelayTable[], troubles: readonly SourceTrouble[]): RelayTable[] {
-  const names = new Set(troubles.map(({ table }) => table));
-  return tables.filter(({ schema }) => names.has(schema.name));
+/**
+ * Returns the relay's tables that are in trouble, each with its trouble. They keep their rows and carry a mark. `known`
+ * names the relay's table of a table that was renamed at the master while it was set aside.
+ */
+export function asideAtRelay(
+  tables: readonly RelayTable[],
+  troubles: readonly SourceTrouble[],
+  known: readonly Pick<KnownTable, 'id' | 'name'>[],
+): (RelayTable & { trouble: SourceTrouble })[] {
+  const names = new Map(known.map(({ id, name }) => [id, name]));
+  const byName = new Map(
+    troubles.map((trouble) => [(trouble.id === null ? undefined : names.get(trouble.id)) ?? trouble.table, trouble]),
+  );
+  return tables.flatMap((table) => {
+    const trouble = byName.get(table.schema.name);
+    return trouble ? [{ ...table, trouble }] : [];
+  });
 }
