@@ -40,3 +40,36 @@ test('answers every request when the relay stops', async () => {
   polls.wakeAll();
   await Promise.all(waiting);
 });
+
+test('a commit that concerns 10,000 requests ends no wait before its caller continues, and then ends them in slices', async () => {
+  const polls = new LongPolls();
+  const answered: number[] = [];
+  const waiting = Array.from({ length: 10_000 }, (_, n) =>
+    polls.wait(['*'], LONG_MS, never()).then(() => answered.push(n)),
+  );
+  polls.wake(['*']);
+  // The answer to the feed follows in microtasks of the same turn.
+  for (let n = 0; n < 100; n++) await Promise.resolve();
+  expect(answered.length).toBe(0);
+  let longest = 0;
+  while (answered.length < waiting.length) {
+    const before = answered.length;
+    await new Promise(setImmediate);
+    longest = Math.max(longest, answered.length - before);
+  }
+  await Promise.all(waiting);
+  expect(longest).toBeLessThanOrEqual(32);
+  expect(answered).toEqual(waiting.map((_, n) => n));
+});
+
+test('a request whose caller disconnects between two slices is dropped', async () => {
+  const polls = new LongPolls();
+  const caller = new AbortController();
+  const waiting = polls.wait(['*'], LONG_MS, caller.signal);
+  polls.wake(['*']);
+  caller.abort();
+  await waiting;
+  const next = polls.wait(['*'], LONG_MS, never());
+  polls.wake(['*']);
+  await next;
+});

@@ -2,6 +2,9 @@
  * Holds status requests that wait for new transactions. A wait ends at the first commit with changes in one of the
  * request's scopes, at its time limit, when the caller disconnects, or when the relay stops. Other commits do not end
  * it.
+ *
+ * A commit ends no wait before the event loop's next turn, so that the relay first answers the feed. It then ends the
+ * waits in slices, in the order in which they began, and the event loop serves other requests between two slices.
  */
 
 interface Waiter {
@@ -9,8 +12,14 @@ interface Waiter {
   wake: () => void;
 }
 
+/** Number of waits that end in one turn of the event loop. */
+const SLICE = 32;
+
 export class LongPolls {
   readonly #waiters = new Set<Waiter>();
+  /** Requests that concern a commit, and whose wait has not ended yet. */
+  readonly #woken = new Set<Waiter>();
+  #scheduled = false;
 
   /**
    * Resolves at the next commit with changes in `scopes`, at the time limit, or when `signal` is aborted. The caller
@@ -21,6 +30,7 @@ export class LongPolls {
       const wake = () => {
         clearTimeout(timer);
         this.#waiters.delete(waiter);
+        this.#woken.delete(waiter);
         signal.removeEventListener('abort', wake);
         resolve();
       };
@@ -33,13 +43,44 @@ export class LongPolls {
     });
   }
 
-  /** Ends the wait of every request for changes in any of these scopes. */
+  /** Ends the wait of every request for changes in any of these scopes, from the event loop's next turn on. */
   wake(scopes: readonly string[]): void {
-    for (const waiter of [...this.#waiters]) if (scopes.some((scope) => waiter.scopes.has(scope))) waiter.wake();
+    const changed = new Set(scopes);
+    for (const waiter of this.#waiters) {
+      if (!intersect(changed, waiter.scopes)) continue;
+      this.#waiters.delete(waiter);
+      this.#woken.add(waiter);
+    }
+    this.#scheduleSlice();
   }
 
   /** Ends the wait of every request. */
   wakeAll(): void {
-    for (const { wake } of [...this.#waiters]) wake();
+    for (const { wake } of [...this.#woken, ...this.#waiters]) wake();
   }
+
+  #endSlice(): void {
+    let left = SLICE;
+    for (const { wake } of this.#woken) {
+      if (left-- === 0) break;
+      wake();
+    }
+    this.#scheduleSlice();
+  }
+
+  #scheduleSlice(): void {
+    if (this.#scheduled || this.#woken.size === 0) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      this.#endSlice();
+    });
+  }
+}
+
+/** Reports whether the sets have a common element. Reads only the smaller set. */
+function intersect(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
+  const [smaller, larger] = a.size < b.size ? [a, b] : [b, a];
+  for (const scope of smaller) if (larger.has(scope)) return true;
+  return false;
 }

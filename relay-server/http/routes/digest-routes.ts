@@ -6,6 +6,7 @@ import { PATHS } from '@tidemark/protocol/paths';
 import { z } from 'zod';
 import { json, readBody } from '../body.ts';
 import { codingOf } from '../content-coding.ts';
+import { checkRanges } from '../key-ranges.ts';
 import { NEVER_CACHED, sendBytes } from '../send.ts';
 import { entitledSet } from './entitled-set.ts';
 import { bytesRoute, type Call } from './route.ts';
@@ -14,6 +15,9 @@ import { bytesRoute, type Call } from './route.ts';
 
 /** Maximum size of a request body, in bytes: enough for 256 ranges with long keys. */
 const BODY_LIMIT = 1024 * 1024;
+
+/** Maximum number of mistakes that a refusal names. */
+const NAMED_MISTAKES = 5;
 
 const SnapshotInput = z.object({ feed: FeedName, epoch: Epoch, scopes: ScopeSet, seq: z.coerce.number().pipe(Seq) });
 type SnapshotCall = Call<z.output<typeof SnapshotInput>>;
@@ -55,8 +59,11 @@ function fileOf(call: SnapshotCall): string {
 
 /** Reads and parses the body. Throws request_invalid, body_too_large. */
 async function bodyOf<T extends z.ZodType>({ request }: SnapshotCall, schema: T): Promise<z.output<T>> {
-  const parsed = schema.safeParse(json(await readBody(request, BODY_LIMIT)));
+  const body = json(await readBody(request, BODY_LIMIT));
+  checkRanges(body);
+  const parsed = schema.safeParse(body);
   if (parsed.success) return parsed.data;
-  const detail = parsed.error.issues.map(({ path, message }) => `${path.join('.') || 'body'}: ${message}`).join('; ');
+  const named = parsed.error.issues.slice(0, NAMED_MISTAKES);
+  const detail = named.map(({ path, message }) => `${path.join('.') || 'body'}: ${message}`).join('; ');
   throw new TidemarkError('request_invalid', { detail });
 }
