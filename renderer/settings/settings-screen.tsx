@@ -52,8 +52,10 @@ function Connection() {
   const { test, testing, result } = useConnectionTest();
   const relayUrl = typed.relayUrl ?? settings.relayUrl;
   const feed = typed.feed ?? settings.feed;
+  // A test sends the stored key only to the server for which it was stored.
+  const needsKey = !settings.hasToken || !isSameServer(relayUrl, settings.relayUrl);
   const untestable =
-    relayAddressProblem(relayUrl) !== null || feedProblem(feed) !== null || (token.trim() === '' && !settings.hasToken);
+    relayAddressProblem(relayUrl) !== null || feedProblem(feed) !== null || (token.trim() === '' && needsKey);
   return (
     <Part title="Connection" text="Where this PC gets its data. Ask your administrator for these.">
       <TextSetting
@@ -83,6 +85,11 @@ function Connection() {
       </div>
     </Part>
   );
+}
+
+/** Reports whether two addresses are at the same server. An incomplete address is at none. */
+function isSameServer(a: string, b: string): boolean {
+  return URL.canParse(a) && URL.canParse(b) && new URL(a).origin === new URL(b).origin;
 }
 
 function Names() {

@@ -166,6 +166,16 @@ test('concurrent changes do not overwrite each other', async () => {
   expect((await open()).get()).toMatchObject({ feed: 'shop', theme: 'dark', branchName: 'Branch 7' });
 });
 
+test('gives the stored key for a test of the stored server only', async () => {
+  const settings = await open();
+  expect(() => settings.tokenFor('https://relay.example')).toThrow(expect.objectContaining({ code: 'not_configured' }));
+  await settings.change(SET);
+  expect(settings.tokenFor('https://relay.example')).toBe('secret-key');
+  expect(settings.tokenFor('https://relay.example/shop')).toBe('secret-key');
+  for (const other of ['http://relay.example', 'https://relay.example:8443', 'https://relay.example.evil.test'])
+    expect(() => settings.tokenFor(other), other).toThrow(expect.objectContaining({ code: 'settings_invalid' }));
+});
+
 describe('a preset', () => {
   const preset = () => path.join(folder, 'preset.json');
 

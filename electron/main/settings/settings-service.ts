@@ -90,8 +90,18 @@ export class SettingsService {
     return { ...stored, token: this.#token, databasePath: this.databasePath() };
   }
 
-  /** The current key. Only the connection test may use it. */
-  get token(): string | null {
+  /**
+   * Returns the stored key for a connection test. Throws settings_invalid if `relayUrl` is at another server than the
+   * stored address, because a test must not send the key to a server that was only typed. Throws not_configured if there
+   * is no key.
+   */
+  tokenFor(relayUrl: string): string {
+    if (this.#token === null) throw new TidemarkError('not_configured');
+    const { relayUrl: stored } = this.#stored;
+    if (stored === '' || new URL(stored).origin !== new URL(relayUrl).origin)
+      throw new TidemarkError('settings_invalid', {
+        detail: `enter the access key too: the stored key belongs to the server at ${stored === '' ? 'another address' : stored}, and a test does not send it elsewhere`,
+      });
     return this.#token;
   }
 

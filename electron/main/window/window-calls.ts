@@ -1,4 +1,3 @@
-import { TidemarkError } from '@tidemark/protocol/errors';
 import { app, clipboard } from 'electron';
 import type { CallHandlers } from '../../ipc/window-ipc.ts';
 import type { AgentProcess } from '../agent/agent-process.ts';
@@ -44,8 +43,7 @@ export function makeCalls({ agent, settings, state, restartApp, onFirstState }: 
     },
     'settings.set': (change) => settings.change(change),
     'connection.test': async ({ relayUrl, feed, token }) => {
-      const used = token ?? settings.token;
-      if (used === null) throw new TidemarkError('not_configured');
+      const used = token ?? settings.tokenFor(relayUrl);
       return agent.call('connection.test', { relayUrl, feed, token: used, version: app.getVersion() });
     },
     'clipboard.write': async ({ text }) => {
