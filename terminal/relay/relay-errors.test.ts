@@ -1,4 +1,5 @@
-import { type Problem, TidemarkError, toProblem } from '@tidemark/protocol/errors';
+import { ERRORS, type ErrorCode, type Problem, TidemarkError, toProblem } from '@tidemark/protocol/errors';
+import { mayRefuse } from '@tidemark/protocol/refusals';
 import { expect, test } from 'vitest';
 import { refused } from './relay-errors.ts';
 
@@ -28,5 +29,30 @@ test.each(['usage', 'config_invalid', 'cancelled', 'disk_full', 'db_damaged', 'i
     const problem = toProblem(new TidemarkError(code, { detail: 'x', file: 'x' }));
     expect(answer(500, problem)).toMatchObject({ code: 'relay_failed', params: { status: 500 } });
     expect(answer(409, problem)).toMatchObject({ code: 'relay_not_tidemark' });
+  },
+);
+
+test('cuts long params, removes control characters and ignores most of too many params', () => {
+  const params = {
+    feed: `\u001b[2Jshop\n${'x'.repeat(5_000)}`,
+    ...Object.fromEntries(Array.from({ length: 500 }, (_, n) => [`p${n}`, n])),
+  };
+  const error = answer(404, { ...known, params, requestId: `\u0007${'r'.repeat(5_000)}` });
+  expect(String(error.params.feed)).toMatch(/^ \[2Jshop x+$/);
+  expect(String(error.params.feed)).toHaveLength(1_000);
+  expect(Object.keys(error.params)).toHaveLength(20);
+  expect(error.requestId).toMatch(/^ r{999}$/);
+});
+
+test.each([200, 301, 400, 401, 403, 404, 407, 409, 418, 426, 429, 500, 502, 503, 504, 511])(
+  'S14: with status %i, no code makes the terminal report a fault that only this PC can have',
+  (status) => {
+    for (const code of Object.keys(ERRORS) as ErrorCode[]) {
+      const error = answer(status, { ...toProblem(new TidemarkError(code)), status });
+      expect(
+        mayRefuse('terminal', error.code) || error.code === 'relay_not_tidemark',
+        `${code} became ${error.code}`,
+      ).toBe(true);
+    }
   },
 );

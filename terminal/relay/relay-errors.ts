@@ -73,12 +73,34 @@ export function refused(relay: string, { status, headers, body }: RefusedAnswer)
   // A code that a relay does not send to terminals, such as `usage` or `config_invalid`, says nothing about this PC (S14).
   if (problem.success && mayRefuse('terminal', problem.data.code)) {
     const { code, params, requestId } = problem.data;
-    return new RelayError(code, params, { requestId, retryAfterMs });
+    return new RelayError(code, cleaned(params), {
+      requestId: requestId === undefined ? undefined : cleanText(requestId),
+      retryAfterMs,
+    });
   }
   if (status === 429 || (status === 503 && retryAfterMs !== null))
     return new RelayError('relay_busy', {}, { retryAfterMs });
   if (status >= 500) return new RelayError('relay_failed', { status }, { retryAfterMs });
   return new RelayError('relay_not_tidemark', { relay });
+}
+
+/** Largest number of params that a terminal reads from a refusal. No error has more. */
+const MOST_PARAMS = 20;
+/** Longest text of a param or a request id, in characters. */
+const TEXT_LENGTH = 1_000;
+
+/** Returns params that are safe to show and to store, whatever the relay, or a program in its place, has sent. */
+function cleaned(params: ErrorParams): ErrorParams {
+  return Object.fromEntries(
+    Object.entries(params)
+      .slice(0, MOST_PARAMS)
+      .map(([name, value]) => [cleanText(name), typeof value === 'string' ? cleanText(value) : value]),
+  );
+}
+
+/** Cuts a text, and replaces control characters, which could otherwise move the cursor of a console. */
+function cleanText(text: string): string {
+  return text.slice(0, TEXT_LENGTH).replace(/\p{Cc}/gu, ' ');
 }
 
 /**
