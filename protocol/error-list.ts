@@ -235,7 +235,12 @@ export const ERRORS = {
     'There is not enough disk space ({detail}). Nothing was lost.',
     'Free some disk space, then try again.',
   ),
-  db_in_use: info(409, true, 'Another program is writing to the local database {file}.', 'Close the other program.'),
+  db_in_use: info(
+    409,
+    true,
+    'Another program keeps the local database {file} in use.',
+    'Close the other program, or let it end its transaction.',
+  ),
   db_is_directory: info(400, false, 'The database {file} is a folder.', 'Name a file.'),
   db_not_sqlite: info(
     400,

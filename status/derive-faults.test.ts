@@ -220,7 +220,7 @@ const CASES: Case[] = [
       }),
     },
     headline: 'The local database is in use',
-    detail: 'Another program is writing to app.db. Close that program, then try again. Nothing was lost',
+    detail: 'Another program keeps app.db in use. Close that program, then try again. Nothing was lost',
     short: 'Database in use',
     primary: 'retry',
   },

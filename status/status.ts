@@ -94,7 +94,7 @@ export const StatusCode = z.enum([
   'failed',
   /** Not enough disk space. */
   'disk-full',
-  /** Another program is writing to the replica. */
+  /** Another program keeps the replica in use. */
   'db-locked',
   /** The replica is damaged. */
   'db-damaged',

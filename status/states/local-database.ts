@@ -72,7 +72,7 @@ export function databaseLocked(reading: Reading): State | null {
     {
       headline: 'The local database is in use',
       detail: sentences(
-        `Another program is writing to ${file ? String(file) : 'it'}`,
+        `Another program keeps ${file ? String(file) : 'it'} in use`,
         'Close that program, then try again',
         'Nothing was lost',
         retrying(reading),
