@@ -59,6 +59,20 @@ describe('the local database', () => {
     expect(rows()).toHaveLength(3);
   });
 
+  test('reader-blocks: reports a database that another program only reads as in use, not as being written', async () => {
+    await relay.base(3);
+    expect((await run('terminal', args('pull'))).code).toBe(0);
+    // Without WAL, as after a copy by another program, one reader keeps the terminal from opening the file.
+    const reader = new Database(database());
+    reader.pragma('journal_mode = DELETE');
+    reader.exec('BEGIN');
+    expect(reader.prepare('SELECT count(*) FROM item').pluck().get()).toBe(3);
+    const ended = await run('terminal', args('pull'));
+    reader.close();
+    expect(ended.stderr).toMatch(/^db_in_use: Another program keeps the local database .* in use/);
+    expect(await run('terminal', args('pull'))).toMatchObject({ code: 0, stderr: '' });
+  });
+
   test('reports a read-only file, whose data remains readable', async () => {
     await relay.base(3);
     expect((await run('terminal', args('pull'))).code).toBe(0);
