@@ -11,6 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { Replica } from '@tidemark/replica/replica';
 import { COMMANDS, run } from '@tidemark/testing/processes';
 import Database from 'better-sqlite3';
@@ -95,6 +96,35 @@ describe('the local database', () => {
     expect(code).toBe(1);
     expect(rows()).toHaveLength(3);
   });
+
+  test.skipIf(process.getuid?.() !== 0)(
+    'read-without-write: a user without write permission reads while a terminal runs, and afterwards with immutable=1 only',
+    async () => {
+      await relay.base(3);
+      expect((await run('terminal', args('pull'))).code).toBe(0);
+      chmodSync(folder, 0o755);
+      chmodSync(database(), 0o644);
+      const count = async (address: string) => {
+        const code = `const { DatabaseSync } = require('node:sqlite');
+          const db = new DatabaseSync(new URL(${JSON.stringify(address)}), { readOnly: true });
+          console.log(db.prepare('SELECT count(*) AS n FROM item').get().n);`;
+        const child = spawn(process.execPath, ['-e', code], { uid: 65_534, gid: 65_534, cwd: '/' });
+        let said = '';
+        for (const stream of [child.stdout, child.stderr])
+          stream.on('data', (chunk: Buffer) => {
+            said += chunk.toString();
+          });
+        await new Promise((resolve) => child.once('close', resolve));
+        return said;
+      };
+      const address = pathToFileURL(database()).href;
+      const held = Replica.open(database(), 'shop');
+      expect(await count(address)).toMatch(/^3\n/);
+      held.close();
+      expect(await count(address)).toContain('readonly database');
+      expect(await count(`${address}?immutable=1`)).toMatch(/^3\n/);
+    },
+  );
 
   test('leaves unchanged a table of the same name that another program created', async () => {
     await relay.base(3);
