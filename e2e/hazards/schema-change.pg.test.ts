@@ -199,7 +199,7 @@ test('no-slot-left: takes a base copy instead of a re-read when the master has n
   ]);
 });
 
-test('G6: reports a dropped filter column with file and line, and resumes when relay.yaml is corrected', async () => {
+test('G6: sets a table aside whose filter column is dropped, names file and line, and follows it when relay.yaml is corrected', async () => {
   await lab.begin(OTHER + ITEM, ['other', 'item']);
   const listed = await readFile(lab.system.config, 'utf8');
   await lab.system.relay?.stop('SIGTERM');
@@ -208,10 +208,12 @@ test('G6: reports a dropped filter column with file and line, and resumes when r
   await lab.system.settled();
   lab.forget();
   await lab.master.query('ALTER TABLE item DROP COLUMN note');
-  await lab.untilEvent('fault');
-  const [fault] = lab.events('fault');
-  expect(fault).toMatchObject({ code: 'filter_invalid' });
-  expect(String(fault?.message)).toMatch(/relay\.yaml line \d+: feeds\.shop\.tables\.item\.where\.note/);
+  const [aside] = await lab.untilEvent('set-aside');
+  expect(aside).toMatchObject({ table: 'item', reason: 'filter_invalid' });
+  expect(String(aside?.detail)).toMatch(/relay\.yaml line \d+: feeds\.shop\.tables\.item\.where\.note/);
+  // The other table follows meanwhile.
+  await lab.master.query("INSERT INTO other (body) VALUES ('still streams')");
+  await lab.system.settled();
   await lab.system.relay?.stop('SIGTERM');
   await writeFile(lab.system.config, listed);
   await lab.system.startRelay();
