@@ -184,7 +184,7 @@ test(
 /** Fails unless the numbers grow in several steps and never shrink. */
 function expectSteadyGrowth(numbers: number[]): void {
   expect(numbers).toEqual([...numbers].sort((a, b) => a - b));
-  expect(new Set(numbers).size).toBeGreaterThan(3);
+  expect(new Set(numbers).size).toBeGreaterThan(2);
 }
 
 /** Pulls with an agent in this process, which reports its progress until the transaction is applied. */

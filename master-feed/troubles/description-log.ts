@@ -20,9 +20,11 @@ export class DescriptionLog {
   }
 
   onTroubles(troubles: readonly SourceTrouble[]): void {
-    const detail = troubles.map(lineOf).join('\n');
-    if (detail !== this.#troubles && detail !== '') this.#log('not-ready', { detail });
-    this.#troubles = detail;
+    // Another table with the same name and trouble is logged too.
+    const state = JSON.stringify(troubles);
+    if (state !== this.#troubles && troubles.length > 0)
+      this.#log('not-ready', { detail: troubles.map(lineOf).join('\n') });
+    this.#troubles = state;
   }
 }
 
