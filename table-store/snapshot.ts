@@ -3,6 +3,7 @@ import { type Cursor, Epoch } from '@tidemark/protocol/cursor';
 import { TidemarkError } from '@tidemark/protocol/errors';
 import type { ScopeSet } from '@tidemark/protocol/page';
 import { TableSchema } from '@tidemark/protocol/schema';
+import { databaseError } from './database-error.ts';
 import { ensureFormat } from './format.ts';
 import { accepted, INTEGER, query, row, SEQ, TEXT, UNKNOWN } from './query.ts';
 import { ident, openWriter, type Writer } from './sqlite.ts';
@@ -21,6 +22,9 @@ import { saveTableList } from './table-list.ts';
 
 const CURSOR = row({ epoch: accepted('an epoch', Epoch), seq: SEQ, committed_at: TEXT });
 const MIRRORED = row({ id: INTEGER, name: TEXT, schema: UNKNOWN });
+
+/** The largest number of pages of a SQLite file. */
+const MOST_PAGES = 0xff_ff_ff_fe;
 
 /** The part of one table that a snapshot contains. */
 export interface SnapshotPart {
@@ -73,15 +77,17 @@ function projectedSchema(schema: TableSchema, columns: string[] | null, indexes:
 }
 
 /**
- * Writes a snapshot into a new file, checks it, and syncs it to disk. Throws `disk_full`, `db_*`, or `internal` when
- * the check fails.
+ * Writes a snapshot into a new file, checks it, and syncs it to disk. Throws `disk_full` if the disk is full or the file
+ * would exceed `maxBytes`, `db_*`, or `internal` when the check fails.
  */
-export function buildSnapshot(source: SnapshotSource, file: string): BuiltSnapshot {
+export function buildSnapshot(source: SnapshotSource, file: string, maxBytes = Number.MAX_SAFE_INTEGER): BuiltSnapshot {
   const db = openWriter(file, { synchronous: 'normal' });
   try {
     db.pragma('journal_mode = OFF');
     db.pragma('synchronous = OFF');
     ensureFormat(db, source.feed);
+    const pageBytes = Number(db.pragma('page_size', { simple: true }));
+    db.pragma(`max_page_count = ${Math.min(MOST_PAGES, Math.max(1, Math.floor(maxBytes / pageBytes)))}`);
     db.prepare('ATTACH ? AS mirror').run(source.mirror);
     db.exec('BEGIN');
     const { epoch, seq, committed_at: committedAt } = query(db, source.cursorSql, CURSOR).one();
@@ -110,6 +116,10 @@ export function buildSnapshot(source: SnapshotSource, file: string): BuiltSnapsh
       rows: tables.reduce((sum, table) => sum + table.rows, 0),
       tables,
     };
+  } catch (error) {
+    // Other errors may concern the mirror, so they do not name this file.
+    const coded = databaseError(file, error);
+    throw coded instanceof TidemarkError && coded.code === 'disk_full' ? coded : error;
   } finally {
     if (db.open) db.close();
   }

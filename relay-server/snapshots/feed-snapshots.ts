@@ -9,7 +9,8 @@ import type { FeedReader } from '../log/feed-reader.ts';
 import { MIRROR_CURSOR_SQL } from '../log/log-format.ts';
 import type { EntitledSet, Filters } from '../routing/filters.ts';
 import { Router } from '../routing/router.ts';
-import { type SnapshotFile, Snapshots } from './snapshots.ts';
+import type { SnapshotFile } from './snapshot-folder.ts';
+import { Snapshots } from './snapshots.ts';
 
 /**
  * Serves the snapshots of one feed. It determines the tables, columns and rows of a set, and whether a snapshot is
@@ -39,6 +40,7 @@ export class FeedSnapshots {
     this.#deps = deps;
     this.#snapshots = new Snapshots(deps.folder, {
       now: deps.now,
+      mirror: deps.mirror,
       source: (set) => this.#source(set),
       onFailure: (set, error) => {
         this.#faults.set(set, error);
@@ -66,6 +68,8 @@ export class FeedSnapshots {
     if (from > head) throw new TidemarkError('cursor_ahead');
     const fault = this.#faults.get(set.id);
     this.#faults.delete(set.id);
+    // A terminal's user would read disk_full as a message about their own disk.
+    if (fault?.code === 'disk_full') throw new TidemarkError('relay_busy', {}, fault);
     if (fault) throw fault;
     return this.#snapshots.current(
       set.id,
@@ -82,6 +86,18 @@ export class FeedSnapshots {
     const found = this.#snapshots.file(set.id, epoch, at, coding);
     if (!found) throw new TidemarkError('snapshot_gone');
     return found;
+  }
+
+  /** Runs a download of a snapshot, which is not removed meanwhile. Throws epoch_changed, snapshot_gone. */
+  async download(
+    set: EntitledSet,
+    epoch: string,
+    at: Seq,
+    coding: 'identity' | 'gzip' | 'zstd',
+    send: (file: SnapshotFile) => Promise<void>,
+  ): Promise<void> {
+    const file = this.file(set, epoch, at, coding);
+    await this.#snapshots.downloading(set.id, epoch, at, () => send(file));
   }
 
   close(): Promise<void> {

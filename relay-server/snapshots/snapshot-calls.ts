@@ -26,7 +26,11 @@ const LONGEST_MS = 6 * 3_600_000;
 export const SNAPSHOT_CALLS = {
   /**
    * Writes the snapshot to `file` and its compressed forms to the same folder, and syncs them to disk. Throws
-   * disk_full, db_*.
+   * db_*, and disk_full if the disk is full or the files would take more than `maxBytes` together.
    */
-  build: { in: z.object({ source: Source, file: z.string() }), out: SnapshotManifest, timeoutMs: LONGEST_MS },
+  build: {
+    in: z.object({ source: Source, file: z.string(), maxBytes: z.number() }),
+    out: SnapshotManifest,
+    timeoutMs: LONGEST_MS,
+  },
 } as const;

@@ -4,6 +4,7 @@ import { Transform, type TransformCallback } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { constants, createGzip, createZstdCompress } from 'node:zlib';
 import type { SnapshotManifest } from '@tidemark/protocol/api';
+import { TidemarkError } from '@tidemark/protocol/errors';
 import { buildSnapshot, type SnapshotSource } from '@tidemark/table-store/snapshot';
 import { serveBuild } from '../threads/builder-thread.ts';
 import { SNAPSHOT_CALLS } from './snapshot-calls.ts';
@@ -19,12 +20,25 @@ import { SNAPSHOT_CALLS } from './snapshot-calls.ts';
 /** Size of the chunks in which a file is read, in bytes. */
 const CHUNK_BYTES = 1 << 20;
 
-/** Hashes the bytes of a stream, so that the encoded file is not read a second time. */
-
+/**
+ * Hashes the bytes of a stream, so that the encoded file is not read a second time. Fails with disk_full after
+ * `maxBytes`.
+ */
 class Hash extends Transform {
   readonly #hash = createHash('sha256');
+  #roomBytes: number;
+
+  constructor(maxBytes: number) {
+    super();
+    this.#roomBytes = maxBytes;
+  }
 
   override _transform(chunk: Buffer, _encoding: string, done: TransformCallback): void {
+    this.#roomBytes -= chunk.length;
+    if (this.#roomBytes < 0) {
+      done(new TidemarkError('disk_full', { detail: 'compressing a snapshot' }));
+      return;
+    }
     this.#hash.update(chunk);
     done(null, chunk);
   }
@@ -41,9 +55,10 @@ class Hash extends Transform {
 async function encode(
   file: string,
   coding: 'zstd' | 'gzip',
+  maxBytes: number,
 ): Promise<{ coding: 'zstd' | 'gzip'; bytes: number; sha256: string }> {
   const target = `${file}.${coding}`;
-  const hash = new Hash();
+  const hash = new Hash(maxBytes);
   const encoder =
     coding === 'gzip'
       ? createGzip({ level: 1 })
@@ -61,15 +76,13 @@ async function plainHash(file: string): Promise<string> {
   return hash.digest('hex');
 }
 
-async function build(source: SnapshotSource, file: string): Promise<SnapshotManifest> {
-  const built = buildSnapshot(source, file);
+async function build(source: SnapshotSource, file: string, maxBytes: number): Promise<SnapshotManifest> {
+  const built = buildSnapshot(source, file, maxBytes);
   const sha256 = await plainHash(file);
-  const codings = [
-    { coding: 'identity' as const, bytes: built.bytes, sha256 },
-    await encode(file, 'zstd'),
-    await encode(file, 'gzip'),
-  ];
+  const zstd = await encode(file, 'zstd', maxBytes - built.bytes);
+  const gzip = await encode(file, 'gzip', maxBytes - built.bytes - zstd.bytes);
+  const codings = [{ coding: 'identity' as const, bytes: built.bytes, sha256 }, zstd, gzip];
   return { feed: source.feed, scopes: source.scopes, ...built, sha256, codings };
 }
 
-serveBuild(SNAPSHOT_CALLS, ({ source, file }) => build(source, file));
+serveBuild(SNAPSHOT_CALLS, ({ source, file, maxBytes }) => build(source, file, maxBytes));

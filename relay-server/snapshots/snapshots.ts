@@ -1,57 +1,54 @@
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  utimesSync,
-  writeFileSync,
-} from 'node:fs';
-import path from 'node:path';
-import { SnapshotManifest } from '@tidemark/protocol/api';
+import { statSync } from 'node:fs';
+import type { SnapshotManifest } from '@tidemark/protocol/api';
 import { TidemarkError } from '@tidemark/protocol/errors';
 import type { SnapshotSource } from '@tidemark/table-store/snapshot';
 import { BuilderThread } from '../threads/builder-thread.ts';
 import { FairQueue } from '../threads/fair-queue.ts';
 import { SNAPSHOT_CALLS } from './snapshot-calls.ts';
+import { type KeptSnapshot, nameOf, type SnapshotFile, SnapshotFolder, sizeOf } from './snapshot-folder.ts';
 
 /**
- * Manages the snapshot files of one feed. They are built on demand, one at a time, and reused for every terminal with
- * the same set of scopes. A snapshot is rebuilt when the log after it has grown, and removed after a day without
- * requests.
+ * Manages the snapshots of one feed. They are built on demand, one at a time, and reused for every terminal with the
+ * same set of scopes. A snapshot is rebuilt when the log after it has grown, and removed after a day without requests.
  *
- * The manifest, a `.json` file, is written last: a snapshot without one is incomplete. Removing a snapshot does not
- * interrupt downloads, which keep the file open.
+ * Their number and size are bounded, and a build leaves a part of the disk free (B14 and B15 in
+ * docs/protocol.md). To make room, the least recently requested snapshot is removed first. A snapshot that is being
+ * downloaded is never removed.
  */
 
 /** A snapshot is rebuilt when the log after it exceeds this fraction of the snapshot's download size. */
 const RENEW_AT = 0.25;
 /** A snapshot is removed after this time without requests, in ms. */
 const UNUSED_MS = 24 * 3_600_000;
-
-const SUFFIXES = { identity: '', gzip: '.gzip', zstd: '.zstd' } as const;
-
-/** An encoded snapshot file, with its size and SHA-256. */
-export interface SnapshotFile {
-  file: string;
-  bytes: number;
-  sha256: string;
-}
+/** Upper bound on the number of kept snapshots. */
+export const KEPT_MAX = 100;
+/**
+ * Upper bound on the size of the kept snapshots: this many bytes, or this multiple of the size of the feed's database if
+ * that is larger. All three forms of one snapshot fit, even if they cannot be compressed.
+ */
+const KEPT_BYTES = 1 << 30;
+const KEPT_DATABASES = 4;
+/** Least space for a build whose size is not known yet, in bytes. */
+const LEAST_BYTES = 1 << 20;
 
 interface SnapshotsDeps {
   now: () => number;
+  /** Path of the feed's database. */
+  mirror: string;
   /** Returns the source of a set's snapshot. */
   source: (set: string) => SnapshotSource;
   /** Called when a build fails. The next request for the set starts a new one. */
   onFailure: (set: string, error: TidemarkError) => void;
+  /** Returns the space that builds may use, in bytes. By default, the free space beyond the reserve. */
+  roomBytes?: () => number;
 }
 
 export class Snapshots {
-  readonly #folder: string;
+  readonly #folder: SnapshotFolder;
   readonly #deps: SnapshotsDeps;
   readonly #ready = new Map<string, SnapshotManifest>();
+  /** By set, the space that its next build needs, in bytes: the size of the last one, or more than it had room for. */
+  readonly #needs = new Map<string, number>();
   readonly #queue = new FairQueue();
   readonly #thread = new BuilderThread({
     module: new URL('./snapshot-worker.ts', import.meta.url),
@@ -61,14 +58,13 @@ export class Snapshots {
   #closed = false;
 
   constructor(feedFolder: string, deps: SnapshotsDeps) {
-    this.#folder = path.join(feedFolder, 'snapshots');
+    this.#folder = new SnapshotFolder(feedFolder, deps.now);
     this.#deps = deps;
-    mkdirSync(this.#folder, { recursive: true });
-    this.#removeUnfinished();
-    for (const manifest of this.#onDisk()) {
+    for (const { manifest } of this.#folder.kept()) {
       const other = this.#ready.get(manifest.scopes);
       if (!other || other.cursor.seq < manifest.cursor.seq) this.#ready.set(manifest.scopes, manifest);
     }
+    for (const [set, manifest] of this.#ready) this.#needs.set(set, sizeOf(manifest));
   }
 
   /** Returns the manifest of a set's snapshot, whatever its age, or null if none is ready. */
@@ -100,13 +96,18 @@ export class Snapshots {
   }
 
   /** Returns the file of a snapshot in a coding, or null if it no longer exists. */
-  file(set: string, epoch: string, seq: number, coding: keyof typeof SUFFIXES): SnapshotFile | null {
-    const name = nameOf(set, epoch, seq);
-    const manifest = this.#read(name);
-    const form = manifest?.codings.find((item) => item.coding === coding);
-    if (!form) return null;
-    this.#touch(path.join(this.#folder, name));
-    return { file: path.join(this.#folder, name) + SUFFIXES[coding], bytes: form.bytes, sha256: form.sha256 };
+  file(set: string, epoch: string, seq: number, coding: 'identity' | 'gzip' | 'zstd'): SnapshotFile | null {
+    return this.#folder.file(nameOf(set, epoch, seq), coding);
+  }
+
+  /** Runs a download of a snapshot, which is not removed meanwhile. */
+  async downloading<T>(set: string, epoch: string, seq: number, download: () => Promise<T>): Promise<T> {
+    try {
+      return await this.#folder.reading(nameOf(set, epoch, seq), download);
+    } finally {
+      // A newer snapshot of the set may have been built during the download.
+      if (!this.#closed && this.#isOld(set, seq)) this.#removeUnneeded();
+    }
   }
 
   async close(): Promise<void> {
@@ -124,10 +125,9 @@ export class Snapshots {
   async #renew(set: string): Promise<void> {
     try {
       const manifest = await this.#build(set);
-      const old = this.#ready.get(set);
       this.#ready.set(set, manifest);
-      if (old && old.cursor.seq !== manifest.cursor.seq) this.#remove(old);
-      this.#removeUnused();
+      this.#needs.set(set, sizeOf(manifest));
+      this.#removeUnneeded();
     } catch (error) {
       if (!this.#closed)
         this.#deps.onFailure(
@@ -138,79 +138,78 @@ export class Snapshots {
   }
 
   async #build(set: string): Promise<SnapshotManifest> {
-    const file = path.join(this.#folder, `building-${process.pid}.sqlite`);
-    this.#discard(file);
+    const source = this.#deps.source(set);
+    const maxBytes = this.#makeRoom(set);
+    const file = this.#folder.building();
     try {
-      return this.#admit(file, await this.#thread.run({ source: this.#deps.source(set), file }));
+      const manifest = await this.#thread.run({ source, file, maxBytes });
+      this.#folder.admit(file, manifest);
+      return manifest;
     } catch (error) {
-      this.#discard(file);
+      this.#folder.abandon();
+      if (error instanceof TidemarkError && error.code === 'disk_full') this.#needs.set(set, maxBytes + LEAST_BYTES);
       throw error;
     }
   }
 
-  #admit(file: string, manifest: SnapshotManifest): SnapshotManifest {
-    const target = path.join(this.#folder, nameOf(manifest.scopes, manifest.cursor.epoch, manifest.cursor.seq));
-    for (const suffix of Object.values(SUFFIXES)) renameSync(file + suffix, target + suffix);
-    writeFileSync(`${target}.json.part`, JSON.stringify(manifest));
-    renameSync(`${target}.json.part`, `${target}.json`);
-    this.#touch(target);
-    return manifest;
+  /**
+   * Removes snapshots until a build of this set has room, and returns how large it may become, in bytes. Throws
+   * disk_full, and relay_busy if the snapshots that are being downloaded leave no room.
+   */
+  #makeRoom(set: string): number {
+    const needs = Math.max(this.#needs.get(set) ?? 0, LEAST_BYTES);
+    const kept = this.#folder.kept();
+    this.#removeExcess(kept, KEPT_MAX - 1);
+    const roomBytes = () => this.#deps.roomBytes?.() ?? this.#folder.roomBytes();
+    for (const item of [...kept]) {
+      if (roomBytes() >= needs) break;
+      this.#remove(item, kept);
+    }
+    if (kept.length >= KEPT_MAX || totalOf(kept) > this.#mostBytes()) throw new TidemarkError('relay_busy');
+    const room = roomBytes();
+    if (room < needs)
+      throw new TidemarkError('disk_full', {
+        detail: `a snapshot needs ${needs} bytes, and may use ${Math.max(0, room)}`,
+      });
+    return room;
   }
 
-  /** Records the time of a request as the manifest's modification time. */
-  #touch(file: string): void {
-    const at = new Date(this.#deps.now());
-    utimesSync(`${file}.json`, at, at);
+  /** Removes replaced and unused snapshots, and then the least recently requested ones beyond the bounds. */
+  #removeUnneeded(): void {
+    const kept = this.#folder.kept();
+    for (const item of [...kept]) {
+      const { scopes, cursor } = item.manifest;
+      if (this.#isOld(scopes, cursor.seq) || this.#deps.now() - item.usedAtMs >= UNUSED_MS) this.#remove(item, kept);
+    }
+    this.#removeExcess(kept, KEPT_MAX);
   }
 
-  /** Removes every file that does not belong to a complete snapshot, such as those of an interrupted build. */
-  #removeUnfinished(): void {
-    const complete = this.#onDisk().flatMap(({ scopes, cursor }) => {
-      const name = nameOf(scopes, cursor.epoch, cursor.seq);
-      return [...Object.values(SUFFIXES), '.json'].map((suffix) => name + suffix);
-    });
-    const keep = new Set(complete);
-    for (const name of readdirSync(this.#folder))
-      if (!keep.has(name)) rmSync(path.join(this.#folder, name), { force: true, recursive: true });
-  }
-
-  #onDisk(): SnapshotManifest[] {
-    return readdirSync(this.#folder).flatMap((name) =>
-      name.endsWith('.json') ? (this.#read(name.slice(0, -'.json'.length)) ?? []) : [],
-    );
-  }
-
-  #removeUnused(): void {
-    for (const manifest of this.#onDisk()) {
-      const { scopes, cursor } = manifest;
-      const name = nameOf(scopes, cursor.epoch, cursor.seq);
-      if (this.#deps.now() - statSync(path.join(this.#folder, `${name}.json`)).mtimeMs < UNUSED_MS) continue;
-      if (this.#ready.get(scopes)?.cursor.seq === cursor.seq) this.#ready.delete(scopes);
-      this.#remove(manifest);
+  #removeExcess(kept: KeptSnapshot[], most: number): void {
+    // The newest one stays: a client is about to download it.
+    for (const item of kept.slice(0, -1)) {
+      if (kept.length <= most && totalOf(kept) <= this.#mostBytes()) return;
+      this.#remove(item, kept);
     }
   }
 
-  #read(name: string): SnapshotManifest | null {
-    const file = path.join(this.#folder, `${name}.json`);
-    if (!existsSync(file)) return null;
-    try {
-      return SnapshotManifest.parse(JSON.parse(readFileSync(file, 'utf8')));
-    } catch {
-      // The manifest is damaged or of another version. The snapshot is built again.
-      return null;
-    }
+  /** Removes a snapshot from the disk and from `kept`, unless it is being downloaded. */
+  #remove(item: KeptSnapshot, kept: KeptSnapshot[]): void {
+    if (this.#folder.isRead(item.name)) return;
+    this.#folder.remove(item.name);
+    kept.splice(kept.indexOf(item), 1);
+    const { scopes, cursor } = item.manifest;
+    const ready = this.#ready.get(scopes);
+    if (ready?.cursor.seq === cursor.seq && ready.cursor.epoch === cursor.epoch) this.#ready.delete(scopes);
   }
 
-  #remove({ scopes, cursor }: SnapshotManifest): void {
-    const file = path.join(this.#folder, nameOf(scopes, cursor.epoch, cursor.seq));
-    rmSync(`${file}.json`, { force: true });
-    this.#discard(file);
+  #mostBytes(): number {
+    return Math.max(KEPT_BYTES, KEPT_DATABASES * statSync(this.#deps.mirror).size);
   }
 
-  #discard(file: string): void {
-    for (const suffix of [...Object.values(SUFFIXES), '-wal', '-shm', '-journal'])
-      rmSync(file + suffix, { force: true });
+  #isOld(set: string, seq: number): boolean {
+    const ready = this.#ready.get(set);
+    return ready !== undefined && ready.cursor.seq !== seq;
   }
 }
 
-const nameOf = (set: string, epoch: string, seq: number) => `${epoch}-${set}-${seq}.sqlite`;
+const totalOf = (kept: readonly KeptSnapshot[]) => kept.reduce((sum, { bytes }) => sum + bytes, 0);

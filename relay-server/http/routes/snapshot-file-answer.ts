@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { TidemarkError } from '@tidemark/protocol/errors';
 import send from 'send';
-import type { SnapshotFile } from '../../snapshots/snapshots.ts';
+import type { SnapshotFile } from '../../snapshots/snapshot-folder.ts';
 import { FOREVER } from '../send.ts';
 import type { Call } from './route.ts';
 

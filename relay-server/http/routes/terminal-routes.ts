@@ -17,6 +17,7 @@ import { EVERYONE, ScopeSet } from '@tidemark/protocol/page';
 import { PATHS } from '@tidemark/protocol/paths';
 import { z } from 'zod';
 import type { PageName } from '../../pages/feed-pages.ts';
+import type { SnapshotFile } from '../../snapshots/snapshot-folder.ts';
 import { codingOf } from '../content-coding.ts';
 import { FOREVER, sendBytes } from '../send.ts';
 import { entitledSet } from './entitled-set.ts';
@@ -142,7 +143,8 @@ export const terminalRoutes = (relay: { name: string; version: string }): Route[
     summary: 'Returns the file of a snapshot in a coding. Supports the Range header.',
     async handle(call) {
       const { epoch, scopes, seq, coding } = call.input;
-      await sendSnapshotFile(call, call.feed.snapshots.file(entitledSet(call, scopes), epoch, seq, coding));
+      const send = (file: SnapshotFile) => sendSnapshotFile(call, file);
+      await call.feed.snapshots.download(entitledSet(call, scopes), epoch, seq, coding, send);
     },
   }),
 ];
