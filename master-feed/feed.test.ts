@@ -1,6 +1,7 @@
 import { TidemarkError } from '@tidemark/protocol/errors';
 import { isAfter } from '@tidemark/protocol/position';
-import { FakeMaster, FakeSource } from '@tidemark/testing/fake-master';
+import { FakeMaster } from '@tidemark/testing/fake-master';
+import { FakeSource } from '@tidemark/testing/fake-source';
 import { MemoryRelay } from '@tidemark/testing/memory-relay';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { runFeed } from './feed.ts';

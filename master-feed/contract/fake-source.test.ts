@@ -1,4 +1,5 @@
-import { type FakeChange, FakeMaster, FakeSource } from '@tidemark/testing/fake-master';
+import { type FakeChange, FakeMaster } from '@tidemark/testing/fake-master';
+import { FakeSource } from '@tidemark/testing/fake-source';
 import type { ContractChange, ContractMaster } from './contract-master.ts';
 import { describeSource } from './source-contract.ts';
 
