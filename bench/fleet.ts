@@ -6,8 +6,8 @@ import { FleetRelay, keyOf, noise } from './fleet-relay.ts';
 import { median, quantile, type Result, usage } from './lib.ts';
 
 /**
- * The fleet benchmark: the cost of many terminals, or of a hostile one, for the others. Relay, load and measurements are separate
- * processes on loopback. Relay and load need about 10,100 file descriptors each (`ulimit -n`).
+ * The fleet benchmark: the cost of many terminals, or of a hostile one, for the others. Relay, load and measurements are
+ * separate processes on loopback. Relay and load need about 10,100 file descriptors each (`ulimit -n`).
  */
 
 const PAGES = 1_000;

@@ -45,7 +45,10 @@ export class FaultReports {
     this.#progressedAt = now();
   }
 
-  /** An attempt has failed. */
+  /**
+   * An attempt has failed. A fault of the relay is reported when the next session opens: the relay does not answer, or
+   * may have asked for a wait.
+   */
   onFault(error: TidemarkError): void {
     this.#fault = {
       code: FeedFaultCode.parse(error.code),
@@ -53,7 +56,7 @@ export class FaultReports {
       since: this.#progressedAt,
       attempts: (this.#fault?.attempts ?? 0) + 1,
     };
-    this.#report();
+    if (!error.code.startsWith('relay_')) this.#report();
   }
 
   /** The relay has opened a session. It may have restarted, and then it has lost the earlier report. */

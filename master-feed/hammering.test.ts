@@ -1,8 +1,10 @@
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { PATHS } from '@tidemark/protocol/paths';
-import { FakeMaster, FakeSource } from '@tidemark/testing/fake-master';
+import { FakeMaster } from '@tidemark/testing/fake-master';
+import { FakeSource } from '@tidemark/testing/fake-source';
 import { expect, test } from 'vitest';
+import { FaultReports } from './fault-reports.ts';
 import { runFeed } from './feed.ts';
 import { RelayLink } from './relay-link.ts';
 
@@ -14,9 +16,9 @@ import { RelayLink } from './relay-link.ts';
 const WINDOW_MS = 2_000;
 /**
  * Upper bound on the requests within the window. The pauses are at least 125, 250, 500 and 1000 ms, and each attempt
- * sends a session request and a batch.
+ * sends a session request, a report and a batch.
  */
-const MOST_REQUESTS = 5 * 2;
+const MOST_REQUESTS = 5 * 3;
 
 const HTML = '<html>Sign in</html>';
 const session = (position: string | null) =>
@@ -47,10 +49,12 @@ async function count(answers: { session: Answer; batches: Answer }): Promise<{ r
   master.createTable('item', [{ op: 'insert', table: 'item', row: [1, 'one'] }]);
   const stop = new AbortController();
   const faults: unknown[] = [];
+  const relay = new RelayLink(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, 'shop', 'key');
   const ended = runFeed(
     {
       source: new FakeSource(master),
-      relay: new RelayLink(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, 'shop', 'key'),
+      relay,
+      reports: new FaultReports((report) => relay.report(report), Date.now),
       ...{ version: 'test', random: () => 0, now: Date.now },
       log: (event, { code } = {}) => {
         if (event === 'fault') faults.push(code);

@@ -85,7 +85,7 @@ export type SourceIdentity = SessionRequest['source'];
 export interface WantedTables {
   /** The tables that relay.yaml lists, each with its place (`relay.yaml line 9`). Null for all tables. */
   listed: readonly NamedTable[] | null;
-  /** With all tables: the tables to leave out. `*` in a name stands for any text. */
+  /** With all tables: the tables to leave out. `*` in a name matches any text. */
   except?: readonly NamedTable[];
   /** With all tables: the tables that relay.yaml filters. While one does not exist, no new table may be published. */
   filtered?: readonly NamedTable[];

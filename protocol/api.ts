@@ -83,7 +83,7 @@ export const SessionAnswer = z.object({
   /** Tables to publish, with their places in relay.yaml (`relay.yaml line 9`). Null: all tables. */
   publish: z.array(z.object({ name: z.string(), at: z.string() })).nullable(),
   /**
-   * Tables to leave out when `publish` is null, with their places in relay.yaml. `*` in a name stands for any text.
+   * Tables to leave out when `publish` is null, with their places in relay.yaml. `*` in a name matches any text.
    * Absent: none.
    */
   except: z.array(z.object({ name: z.string(), at: z.string() })).optional(),

@@ -26,7 +26,10 @@ export const LINE_BYTES = 32 * 1024;
  * text, or 24 MiB of binary values, which travel as base64.
  */
 export const ROW_BYTES = 32 * 1024 * 1024;
-/** Largest batch, in bytes. It holds two rows of the largest size (an update that replaces a row), and the lines before them. */
+/**
+ * Largest batch, in bytes. It holds two rows of the largest size, as an update of a table without a key sends them, and
+ * the lines before them.
+ */
 export const BATCH_BYTES = 72 * 1024 * 1024;
 
 /** First line of a page. Its fields are the page's name. */

@@ -1,9 +1,9 @@
 /**
- * Compares table names with names of relay.yaml in which `*` stands for any text. Relay and feed must agree on it: the
+ * Compares table names with names of relay.yaml in which `*` matches any text. Relay and feed must agree on it: the
  * relay refuses a filter for a table that the feed leaves out.
  */
 
-/** Reports whether `name` of relay.yaml stands for the table. */
+/** Reports whether `name` of relay.yaml matches the table. */
 export function isNamed(table: string, name: string): boolean {
   const [first = '', ...rest] = name.split('*');
   const last = rest.pop();

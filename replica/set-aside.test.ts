@@ -106,8 +106,8 @@ test('a page that fails leaves the mark unchanged', () => {
   const page = mirror.page(2).toString().replace('["c",3,2]', '["c",3,9]').split('\n').slice(0, -2);
   const body = `${page.join('\n')}\n`;
   const sha256 = createHash('sha256').update(body).digest('hex');
-  const spoilt = Buffer.from(`${body}${JSON.stringify({ next: { seq: 3, part: 0 }, changes: 2, sha256 })}\n`);
-  expect(() => replica.applyPage(verifyPage(spoilt))).toThrowError(expect.objectContaining({ code: 'page_invalid' }));
+  const invalid = Buffer.from(`${body}${JSON.stringify({ next: { seq: 3, part: 0 }, changes: 2, sha256 })}\n`);
+  expect(() => replica.applyPage(verifyPage(invalid))).toThrowError(expect.objectContaining({ code: 'page_invalid' }));
   expect(status()).toEqual(statusAt(2, 0));
   expect(tables()).toContainEqual(FOLLOWS);
 });

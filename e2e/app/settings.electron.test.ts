@@ -1,4 +1,6 @@
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import http from 'node:http';
+import type { AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { expect, test } from './fixtures.ts';
@@ -61,4 +63,23 @@ test('reports a preset that it refuses', async ({ launch }) => {
   const banner = app.page.getByTestId('settings-fault-preset-refused');
   await expect(banner).toContainText('none.token');
   await takePictures(app, '62-settings-preset-refused');
+});
+
+test('key-to-another-server: a test of a typed address does not send the stored key there', async ({ launch }) => {
+  const keys: unknown[] = [];
+  const other = http.createServer((request, response) => {
+    keys.push(request.headers.authorization);
+    response.writeHead(404).end();
+  });
+  await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+  const typed = `http://127.0.0.1:${(other.address() as AddressInfo).port}`;
+  const app = await launch(null);
+  await set(app, { relayUrl: 'http://127.0.0.1:9', feed: 'shop', token: 'stored-key' });
+  const testConnection = (input: object) =>
+    app.page.evaluate(`window.tidemark.call('connection.test', ${JSON.stringify(input)})`);
+  expect(JSON.stringify(await testConnection({ relayUrl: typed, feed: 'shop' }))).toContain('settings_invalid');
+  expect(keys).toEqual([]);
+  await testConnection({ relayUrl: typed, feed: 'shop', token: 'typed-key' });
+  expect(keys).toEqual(['Bearer typed-key']);
+  await new Promise((resolve) => other.close(resolve));
 });

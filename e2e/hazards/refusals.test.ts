@@ -9,7 +9,10 @@ import { Tokens } from '@tidemark/relay-server/tokens/tokens';
 import { TestRelay } from '@tidemark/testing/test-relay';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
-/** Refusals of the relay: the codes that each caller receives, the bounds of the log, and requests that were `internal`. */
+/**
+ * How the relay refuses requests: which code each caller receives, how many lines the log gets, and that no request of a
+ * caller is `internal`.
+ */
 
 let relay: TestRelay;
 beforeEach(async () => {

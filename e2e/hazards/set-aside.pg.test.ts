@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { FeedTroubles } from '@tidemark/protocol/trouble';
 import { connect, differences } from '@tidemark/testing/oracle';
@@ -107,7 +108,6 @@ async function untilEqual(it: Lab, table: string, columns: typeof GOOD | typeof 
 
 /** Returns the feed's report, which only an administrator may read. */
 async function troubles({ system }: Lab): Promise<FeedTroubles['report']> {
-  const { readFile } = await import('node:fs/promises');
   const token = (await readFile(system.tokenFile('office'), 'utf8')).trim();
   const answer = await fetch(`${system.url}/v1/feeds/shop/troubles`, { headers: { authorization: `Bearer ${token}` } });
   return FeedTroubles.parse(await answer.json()).report;

@@ -68,7 +68,7 @@ async function sql(source: string, work: (master: pg.Client) => Promise<unknown>
   }
 }
 
-/** Repairs the tables that a fault left without a key because its connection was ended: every table has its key again. */
+/** Gives every table its key again, because a fault whose connection was ended may have left a table without one. */
 export async function repairTables(source: string, tables: readonly string[]): Promise<void> {
   await sql(source, async (master) => {
     for (const table of tables) {

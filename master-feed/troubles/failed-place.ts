@@ -6,8 +6,9 @@ import { type SourceTrouble, TableFault } from '../source.ts';
  * Recognises a fault that belongs to one place of the log, or to one table, whatever its code (F17, F19).
  *
  * A fault that a few sessions meet at the same position, with no new durable position in between, is permanent: reading
- * that part of the log again does not help. A base copy then gets past the place. It reads one table after another, so it
- * finds the table that causes the fault, and the feed sets this table aside. A lost connection is not such a fault, however often it repeats.
+ * that part of the log again does not help. A base copy then gets past the place. It reads one table after another, so
+ * it finds the table that causes the fault, and the feed sets this table aside. A lost connection is not such a fault,
+ * however often it repeats.
  */
 
 /** Number of sessions that must fail at one position. */

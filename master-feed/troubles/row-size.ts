@@ -1,7 +1,7 @@
 import { ROW_BYTES } from '@tidemark/protocol/page';
 import { type SourceTable, TableFault } from '../source.ts';
 
-/** The limit on the size of a row (B of docs/protocol.md). A larger row sets its table aside. */
+/** The limit on the size of a row. The feed sets the table of a larger row aside (F17). */
 
 /** Upper bound on the UTF-8 bytes of one UTF-16 code unit. */
 const UNIT_BYTES = 3;

@@ -1,6 +1,7 @@
 import { isAfter } from '@tidemark/protocol/position';
 import type { FeedReport, SetAside } from '@tidemark/protocol/trouble';
-import { FakeMaster, FakeSource } from '@tidemark/testing/fake-master';
+import { FakeMaster } from '@tidemark/testing/fake-master';
+import { FakeSource } from '@tidemark/testing/fake-source';
 import { MemoryRelay } from '@tidemark/testing/memory-relay';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { FaultReports } from '../fault-reports.ts';

@@ -21,7 +21,8 @@ import { FairQueue } from '../threads/fair-queue.ts';
 import { COMPACTION_CALLS, Compacted, type CompactionRange } from './compaction-calls.ts';
 
 /**
- * The compacted pages of one feed. They are built on demand, one build at a time in turns between keys, and kept in files for every terminal
+ * The compacted pages of one feed. They are built on demand, one at a time in turns between keys, and kept in files for
+ * every terminal
  * with the same range. The class also remembers ranges that compaction does not make smaller. A file is complete before
  * its `.json` exists. The next start removes a file without a `.json`.
  */

@@ -24,7 +24,7 @@ type NamedTables = { name: string; at: string }[];
 export interface PublishConfig {
   /** Tables to publish. Null for all tables with a key. */
   publish: NamedTables | null;
-  /** With `publish.except`: names of tables to leave out, in which `*` stands for any text. Otherwise null. */
+  /** With `publish.except`: names of tables to leave out, in which `*` matches any text. Otherwise null. */
   except: NamedTables | null;
   /** With `publish.except`: the tables below `tables`. Otherwise empty. */
   filtered: NamedTables;

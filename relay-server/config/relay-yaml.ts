@@ -33,7 +33,7 @@ export function isAttribute(value: unknown): value is string {
   return typeof value === 'string' && /^\$[A-Za-z_]\w*$/.test(value);
 }
 
-/** Parses a constant to the text that filters compare, whatever the text is. Null stands for NULL. */
+/** Parses a constant to the text that filters compare, whatever the text is. Null means NULL. */
 const Verbatim = z
   .union([z.string(), z.boolean(), z.null(), z.number()])
   .transform((value) => (value === null ? null : String(value)));
@@ -119,7 +119,7 @@ const Publish = z.strictObject({
     )
     .min(1, 'names no table')
     .describe(
-      'Names of the tables to leave out (`schema.table` outside `public`). `*` in a name stands for any text: `archive.*` is the schema archive.',
+      'Names of the tables to leave out (`schema.table` outside `public`). `*` in a name matches any text: `archive.*` is the schema archive.',
     ),
 });
 

@@ -93,7 +93,7 @@ export class Tokens {
     return this.#bearers().map(({ bearer }) => bearer);
   }
 
-  /** Why the file cannot be used at present, with the place and the remedy. Null while it can. */
+  /** The mistake in the token file, with its line and the remedy. Null while the file is valid. */
   get fault(): string | null {
     return this.#fault;
   }

@@ -76,8 +76,8 @@ export interface PublicationRights {
 
 /**
  * Returns why the user cannot create or repair the publication for these tables, as a sentence that ends with the
- * statements to run. Returns null if the user can. Tables that are only missing from the publication are not its
- * concern: table-problems.ts names them one by one.
+ * statements to run. Returns null if the user can. It ignores tables that are only missing
+ * from the publication, because table-problems.ts names each of them.
  */
 export function publicationProblem(
   publication: string,

@@ -1,5 +1,4 @@
 import type { SetAsideReason } from '@tidemark/protocol/trouble';
-
 import type pg from 'pg';
 import { type Flow, TableFault } from '../../source.ts';
 import { type PostgresTable, qualified, readTables } from './catalog.ts';
@@ -83,7 +82,10 @@ export async function copyRows(
   return count;
 }
 
-/** Returns the error for a COPY that the master ended. A server that stops, or a connection that breaks, is not a fault of the table. */
+/**
+ * Returns the error for a COPY that the master ended. A server that stops, or a connection that breaks, is not a fault of
+ * the table.
+ */
 function copyFault(table: PostgresTable, error: Error): Error {
   const { code = '' } = error as { code?: string };
   if (!/^[0-9A-Z]{5}$/.test(code) || /^(08|57|40|53[13])/.test(code)) return streamError(error);
