@@ -28,7 +28,7 @@ const CASES: Case[] = [
     code: 'feed-fault',
     severity: 'warn',
     facts: faulty('source_unreachable'),
-    headline: 'No changes arrive from head office since 10:12',
+    headline: 'No changes have arrived from head office since 10:12',
     detail:
       "Head office's database cannot be reached. Newer data may exist there. It arrives when the fault is gone. Local data is safe. Tell head office",
     short: 'No changes from head office since 10:12',
@@ -39,7 +39,7 @@ const CASES: Case[] = [
     name: 'an old answer',
     severity: 'warn',
     facts: faulty('relay_failed', HOUR),
-    headline: 'No changes arrive from head office since 10:12',
+    headline: 'No changes have arrived from head office since 10:12',
     detail:
       'As of 09:42. HQ-1 fails to store the changes. Newer data may exist there. It arrives when the fault is gone. Local data is safe. Tell head office',
     short: 'No changes from head office since 10:12',

@@ -184,7 +184,7 @@ test('feed-fault: a fault of the feed is shown in words, and breaks the hop from
   await feed.report('source_unreachable');
   await app.page.keyboard.press('F5');
   await expect(app.card('feed-fault')).toBeVisible();
-  await expect(app.headline).toContainText('No changes arrive from head office since');
+  await expect(app.headline).toContainText('No changes have arrived from head office since');
   await expect(app.detail).toContainText("Head office's database cannot be reached");
   await expect(app.page.getByTestId('pipeline')).toContainText('Stopped since');
   await expect(app.page.getByText(/up to date/i)).toHaveCount(0);

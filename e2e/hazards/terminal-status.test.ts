@@ -122,7 +122,7 @@ test('feed-fault: pull, verify, recopy and status name the fault in words, and e
     const ended = await run('terminal', [...args(name), ...more]);
     expect([name, ended.code, ended.stderr]).toEqual([name, 3, '']);
     expect(ended.stdout).toMatch(
-      /No changes arrive from head office since .*\. The connection to head office's database/,
+      /No changes have arrived from head office since .*\. The connection to head office's database/,
     );
     expect(ended.stdout).not.toMatch(/up to date/i);
     expect(ended.stdout).not.toContain('secret');

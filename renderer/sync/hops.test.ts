@@ -57,7 +57,7 @@ describe('troubles of head office', () => {
     expect(own.text).toBe('Nothing waiting');
   });
 
-  test('the hop to this PC names the tables set aside here, and the hop from head office counts the others in trouble', () => {
+  test('the hop from head office counts every table in trouble, and the hop to this PC those set aside here', () => {
     const tables = [{ name: 'orders', reason: 'no_key' as const, asOf: at(0) }];
     const { source, own } = hops({
       replica: { ...replica, setAside: { count: 1, tables } },

@@ -44,7 +44,7 @@ export function feedFault({ facts, format, now, names, isOld, atHead, answeredAt
     'feed-fault',
     'warn',
     {
-      headline: `No changes arrive from head office since ${moment}`,
+      headline: `No changes have arrived from head office since ${moment}`,
       detail: sentences(
         isOld && answeredAt !== null ? `As of ${format.moment(answeredAt, now)}` : null,
         atStart(CAUSES[code](names.relay)),
