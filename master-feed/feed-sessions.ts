@@ -59,10 +59,6 @@ export class FeedSessions {
   readonly #descriptions: DescriptionLog;
   readonly #troubles: TableTroubles;
   readonly #place: FailedPlace;
-  /** Ids of the master's tables by name, as last described. */
-  #ids: ReadonlyMap<string, number> = new Map();
-  /** Ids of the tables in trouble. */
-  #ignored: ReadonlySet<number> = new Set();
 
   constructor(source: Source, log: Log, now: () => number, reports?: FaultReports) {
     this.#source = source;
@@ -95,7 +91,7 @@ export class FeedSessions {
       await this.#run(session, outbox, signal);
     } catch (error) {
       const cause = causeOf(error);
-      const fault = tableFaultOf(error) ?? refusedTable(error, session.tables, this.#ids);
+      const fault = tableFaultOf(error) ?? refusedTable(error, session.tables, this.#troubles.ids);
       if (cause instanceof BaseCopyNeeded) this.#needBaseCopy(cause.message);
       else if (fault !== null) this.#setAside(fault);
       else if (this.#place.isPermanent(error, outbox.durable))
@@ -164,11 +160,14 @@ export class FeedSessions {
 
   #choose(described: DescribedTables, session: SessionAnswer): ChosenTables {
     const chosen = this.#troubles.choose(described);
-    this.#ids = new Map([...described.tables].map(({ id, schema }) => [schema.name, id]));
-    this.#ignored = chosen.ignored;
-    this.#descriptions.onTroubles(chosen.troubles);
-    this.#reports?.onTables(chosen.troubles, namesOf(session));
+    this.#report(chosen, session);
     return chosen;
+  }
+
+  #report(chosen: ChosenTables, session: SessionAnswer): void {
+    const troubles = [...chosen.troubles, ...this.#troubles.retried(chosen)];
+    this.#descriptions.onTroubles(troubles);
+    this.#reports?.onTables(troubles, namesOf(session));
   }
 
   async #baseCopy(step: Step, why: string): Promise<{ tables: NumberedTable[]; ignored: ReadonlySet<number> }> {
@@ -176,12 +175,13 @@ export class FeedSessions {
     // During the base copy, the relay may hold any version of any table.
     await this.#remember([]);
     try {
-      const { tables, altered, ignored } = await sendBaseCopy(step, why);
+      const { tables, altered, chosen } = await sendBaseCopy(step, why);
       this.#obstacle = null;
       this.#suspects.clear();
-      this.#troubles.settle(tables.map(({ table }) => table));
+      this.#troubles.settle(chosen.tables);
+      this.#report(chosen, step.session);
       await this.#remember(tables.flatMap(({ table }) => (altered.includes(table) ? [] : [known(table)])));
-      return { tables, ignored };
+      return { tables, ignored: chosen.ignored };
     } catch (error) {
       // The relay discards an incomplete base copy, so the log that the master keeps from its position is useless.
       this.#obstacle ??= { why: 'the last base copy was not finished', setBack: false };
@@ -231,7 +231,9 @@ export class FeedSessions {
 
   async #remember(tables: KnownTable[]): Promise<void> {
     // The name of a table that is set aside must survive a rename at the master, because the relay keeps the old name.
-    const aside = (this.#known ?? []).filter(({ id }) => this.#ignored.has(id) && !tables.some((one) => one.id === id));
+    const aside = (this.#known ?? []).filter(
+      ({ id }) => this.#troubles.ignored.has(id) && !tables.some((one) => one.id === id),
+    );
     this.#known = [...tables, ...aside];
     if (!(await this.#source.remember(this.#known)))
       this.#log('state-not-stored', {

@@ -3,6 +3,7 @@ import { publishedOf, type Step } from '../session-step.ts';
 import type { NumberedTable, SourceTable } from '../source.ts';
 import { isNew, marksFor } from '../troubles/marks.ts';
 import { checkedRow } from '../troubles/row-size.ts';
+import type { ChosenTables } from '../troubles/table-troubles.ts';
 
 /**
  * Takes a base copy: sends all rows of all published tables at one position. Streaming later starts at that position.
@@ -18,14 +19,14 @@ import { checkedRow } from '../troubles/row-size.ts';
 export async function sendBaseCopy(
   step: Step,
   why: string,
-): Promise<{ tables: NumberedTable[]; altered: SourceTable[]; ignored: ReadonlySet<number> }> {
+): Promise<{ tables: NumberedTable[]; altered: SourceTable[]; chosen: ChosenTables }> {
   const { source, session, wanted, lines, outbox, log } = step;
   const copy = await source.copyTables('base');
   try {
-    const { tables: chosen, troubles, ignored } = publishedOf(await copy.describe(wanted), step);
-    const marks = marksFor(session, troubles, session.nextTableId);
+    const chosen = publishedOf(await copy.describe(wanted), step);
+    const marks = marksFor(session, chosen.troubles, session.nextTableId);
     let next = session.nextTableId + marks.filter(isNew).length;
-    const tables = chosen.map((table): NumberedTable => {
+    const tables = chosen.tables.map((table): NumberedTable => {
       const same = session.tables.find(({ schema }) => sameSchema(schema, table.schema));
       return { number: same?.id ?? next++, table };
     });
@@ -36,10 +37,10 @@ export async function sendBaseCopy(
       const rows = await copy.readRows(table, outbox, (json) => lines.row('i', number, checkedRow(table, json)));
       log('copied', { table: table.schema.name, rows });
     }
-    const altered = await copy.alteredSince(chosen);
+    const altered = await copy.alteredSince(chosen.tables);
     lines.commit();
     await outbox.drain();
-    return { tables, altered, ignored };
+    return { tables, altered, chosen };
   } finally {
     await copy.close();
   }

@@ -23,6 +23,8 @@ describe('a table that cannot be followed', { timeout: LIMIT_MS }, () => {
   let relay: MemoryRelay;
   /** Added to the feed's clock, in ms. */
   let aheadMs: number;
+  /** Number of times that the feed failed to read a table. */
+  let failures: number;
   let stop: AbortController;
   const reports: FeedReport[] = [];
   let ended: Promise<void>;
@@ -35,7 +37,9 @@ describe('a table that cannot be followed', { timeout: LIMIT_MS }, () => {
         relay,
         reports: new FaultReports(async (report) => void reports.push(report), Date.now),
         version: 'test',
-        log: () => undefined,
+        log: (event) => {
+          if (event === 'set-aside') failures++;
+        },
         random: () => 0,
         now: () => Date.now() + aheadMs,
       },
@@ -53,6 +57,8 @@ describe('a table that cannot be followed', { timeout: LIMIT_MS }, () => {
     master = new FakeMaster();
     relay = new MemoryRelay();
     aheadMs = 0;
+    failures = 0;
+    reports.length = 0;
     for (const table of ['item', 'other']) {
       master.createTable(table);
       insert(1, table);
@@ -121,6 +127,26 @@ describe('a table that cannot be followed', { timeout: LIMIT_MS }, () => {
     }, {});
     await poll(() => relay.rows('item'), [[...row(1), 'new']]);
     expect(relay.rows('other')).toEqual([row(1), row(2), row(3)]);
+  });
+
+  test('is named in every report while the feed tries it again in vain', async () => {
+    await settled();
+    master.setUnreadable('item', true);
+    master.addColumn('item', 'size');
+    await poll(reasons, { item: 'other' });
+    await poll(() => lastReport()?.tables.length, 1);
+    const from = reports.length;
+    await poll(() => {
+      aheadMs += HOUR_MS;
+      return failures >= 4;
+    }, true);
+    // A change of another table needs a session in which the feed reports again.
+    insert(2, 'other');
+    await settled();
+    expect(reports.length).toBeGreaterThan(from);
+    expect(reports.slice(from).map(({ tables }) => tables.map(({ table }) => table))).toEqual(
+      reports.slice(from).map(() => ['item']),
+    );
   });
 
   test('keeps its mark after a restart of the feed while the cause persists', async () => {

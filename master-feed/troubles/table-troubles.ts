@@ -39,6 +39,11 @@ export class TableTroubles {
   readonly #now: () => number;
   readonly #failures = new Map<number, Failure>();
 
+  /** Ids of the master's tables by name, as last described. */
+  ids: ReadonlyMap<string, number> = new Map();
+  /** Ids of the tables in trouble, as last chosen. */
+  ignored: ReadonlySet<number> = new Set();
+
   constructor(now: () => number) {
     this.#now = now;
   }
@@ -67,6 +72,14 @@ export class TableTroubles {
     return [...this.#failures.values()].some(({ retryAtMs }) => retryAtMs <= this.#now());
   }
 
+  /**
+   * Returns the troubles of the chosen tables that failed before and whose rows have not been read since. The feed tries
+   * these tables again, and they stay in trouble until it succeeds.
+   */
+  retried({ tables }: ChosenTables): SourceTrouble[] {
+    return tables.flatMap(({ id }) => this.#failures.get(id)?.trouble ?? []);
+  }
+
   /** Chooses the tables to follow from a description of the master's tables. */
   choose({ tables, troubles }: DescribedTables): ChosenTables {
     const waiting = tables.flatMap((table) => {
@@ -77,6 +90,8 @@ export class TableTroubles {
     for (const id of this.#failures.keys()) if (!described.has(id)) this.#failures.delete(id);
     const all = [...troubles, ...waiting];
     const ignored = new Set(all.flatMap(({ id }) => (id === null ? [] : [id])));
+    this.ids = new Map(tables.map(({ id, schema }) => [schema.name, id]));
+    this.ignored = ignored;
     return { tables: tables.filter(({ id }) => !ignored.has(id)), troubles: all, ignored };
   }
 
