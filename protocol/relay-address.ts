@@ -26,7 +26,7 @@ export function relayAddressProblem(text: string): string | null {
 }
 
 /**
- * Reports whether an address is at the machine that asks: localhost, 127.0.0.0/8 or ::1. What is sent there does not
+ * Reports whether an address is at the machine that asks: localhost, 127.0.0.0/8 or ::1. Data on its way there does not
  * cross a network. False for a text that is not an address.
  */
 export function isLoopback(address: string): boolean {

@@ -8,7 +8,7 @@
  * leaves terminals without rows, and nothing reports it. So the patterns err towards recognising too much.
  */
 
-/** What a value looks like, as it completes the sentence "… looks like …". */
+/** The resemblance of a value, as it completes the sentence "… looks like …". */
 export type Resemblance = 'NULL' | 'an operator' | 'a regular expression' | 'a pattern' | 'a range' | 'a list';
 
 const LOOKS_LIKE: readonly [pattern: RegExp, name: Resemblance][] = [
@@ -22,7 +22,7 @@ const LOOKS_LIKE: readonly [pattern: RegExp, name: Resemblance][] = [
 /** Year and month, which a range of numbers would otherwise include. */
 const YEAR_AND_MONTH = /^\d{4}-(?:0[1-9]|1[0-2])$/;
 
-/** Returns what a text looks like, or null if it is plain text. */
+/** Returns the resemblance of a text, or null if it is plain text. */
 export function resemblanceOf(text: string): Resemblance | null {
   if (YEAR_AND_MONTH.test(text)) return null;
   const trimmed = text.trim();

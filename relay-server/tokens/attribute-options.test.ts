@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { attributesOf, checkCombinations, checkName } from './attribute-options.ts';
 
-/** What token commands accept as names and attributes. A refusal names the option, the value and the remedy. */
+/** Names and attributes that token commands accept. A refusal names the option, the value and the remedy. */
 
 const set = (value: string) => attributesOf([`branch=${value}`], []).branch;
 const setText = (value: string) => attributesOf([], [`branch=${value}`]).branch;

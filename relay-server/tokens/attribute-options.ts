@@ -4,9 +4,10 @@ import { type Resemblance, resemblanceOf } from '../config/operator-like.ts';
 import { type Attributes, attributeConditions, type Filters, valuesOf } from '../routing/filters.ts';
 
 /**
- * Parses the options of token commands that name a holder and its attributes. It refuses what no filter would find, and
- * what a person cannot see: operators, lists in another notation, characters that look like others, control characters
- * and blanks. `--set` takes only values without any doubt about their meaning; `--set-text` takes one text as it is.
+ * Parses the options of token commands that name a holder and its attributes. It refuses values that no filter would
+ * find, and characters that a person cannot see: operators, lists in another notation, characters that look like others,
+ * control characters and blanks. `--set` takes only values of which the meaning is clear; `--set-text` takes one text
+ * verbatim.
  *
  * Nothing here knows the filters of the feed. token-commands.ts compares the attributes with them.
  */
@@ -103,7 +104,7 @@ const lengthMistake = (text: string, most: number) =>
 
 const blankAtEnd = (text: string) => (text.trim() === text ? null : 'begins or ends with a blank');
 
-/** Returns what a person cannot read in a text, or null. */
+/** Returns the reason why a person cannot read a text, or null. */
 function unreadable(text: string): string | null {
   const [found] = INVISIBLE.exec(text) ?? (text.includes('\ufffd') ? ['\ufffd'] : []);
   if (found !== undefined)
@@ -140,5 +141,5 @@ function lookAlike(text: string): string | null {
 
 const mixedScripts = (text: string) =>
   /\p{Script=Latin}/u.test(text) && /[\p{Script=Cyrillic}\p{Script=Greek}]/u.test(text)
-    ? 'mixes Latin letters with Cyrillic or Greek ones, which look alike'
+    ? 'mixes Latin letters with Cyrillic or Greek ones, which look the same'
     : null;
