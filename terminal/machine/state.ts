@@ -97,7 +97,8 @@ interface States {
   unconfigured: object;
   /** The replica is not open. `fault`: why it could not be opened. Null before the first attempt. */
   closed: { fault: Fault | null; attempt: number; retryAt: number | null };
-  opening: { attempt: number; after: RunRequest | 'start-up' | null };
+  /** `checked`: a damaged file is renamed before the replica is opened. */
+  opening: { attempt: number; after: RunRequest | 'start-up' | null; checked: boolean };
   idle: object;
   /** A long poll has been in flight since `since`. With `pollAt`, the next one starts at that time. */
   watching: { since: number; pollAt: number | null };
