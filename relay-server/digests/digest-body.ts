@@ -8,7 +8,7 @@ import { checkRanges } from './key-ranges.ts';
 /** Maximum number of mistakes that a refusal names. */
 const NAMED_MISTAKES = 5;
 
-/** Maximum number of parts in the answer to one request. It bounds the answer. Terminals ask for no more. */
+/** Maximum number of parts in the answer to one request. It bounds the answer. Terminals ask for at most as many. */
 const MAX_PARTS = 4096;
 
 /** Throws request_invalid. */

@@ -13,7 +13,7 @@ const LONGEST_MS = 3_600_000;
 /** Upper bound on the number of calls that the thread runs at the same time. */
 export const RUNNING_MAX = 32;
 
-/** What a request asks of a snapshot. */
+/** A digests or rows request for a snapshot. */
 export const DigestTask = z.object({
   kind: z.enum(['digests', 'rows']),
   /** Path of the snapshot. */

@@ -126,7 +126,7 @@ test('B17 large-inputs: the inputs of all jobs have a bound, and a job that ends
   expect(lab.ask('c', 'c', 60)).toBe(true);
 });
 
-test('B18 asker-gone: a job is told when its last client leaves, and a waiting one is dropped', async () => {
+test('B18 asker-gone: a job receives the signal when its last client leaves, and a waiting one is dropped', async () => {
   const lab = new Lab();
   lab.ask('running', 'a');
   lab.ask('running', 'b');
@@ -140,7 +140,7 @@ test('B18 asker-gone: a job is told when its last client leaves, and a waiting o
   expect(lab.queue.state).toMatchObject({ running: 0, waiting: 0, dropped: 2 });
 });
 
-test('B18 asker-does-not-return: a running job is told when nobody has asked for it for 90 s', () => {
+test('B18 asker-does-not-return: a running job receives the signal when nobody has asked for it for 90 s', () => {
   const lab = new Lab({ running: 2 });
   lab.ask('running', 'a');
   lab.nowMs = GONE_MS;

@@ -35,7 +35,7 @@ export const GONE_MS = 90_000;
 /** How often the queue looks for clients that are gone, in ms. */
 const SWEEP_MS = 10_000;
 
-/** The work of a job. `gone` is aborted when no client waits for the result any more. */
+/** The work of a job. `gone` is aborted when the last client that waits for the result is gone. */
 type Work<T> = (gone: AbortSignal) => Promise<T>;
 
 interface Job<T> {
