@@ -8,7 +8,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-test('W1: calls at once, and then every two minutes while requests come every second', () => {
+test('W1: calls at once, and then every two minutes while requests arrive every second', () => {
   const calls: number[] = [];
   const began = performance.now();
   const spaced = new SpacedCall(() => calls.push(Math.round(performance.now() - began)));
