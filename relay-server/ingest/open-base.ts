@@ -37,7 +37,7 @@ export class OpenBase {
     this.#load.declare(id, schema);
   }
 
-  /** Adds rows, or discards what the base holds of a table. Throws batch_invalid for any other change. */
+  /** Adds rows, or discards the rows of a table. Throws batch_invalid for any other change. */
   change(line: ChangeLine | PartialLine, number: number): void {
     const id = line[0] === 'x' ? 0 : line[1];
     applyingLine(this.#store.place(number, id), () => {

@@ -70,7 +70,7 @@ export class BaseLoad {
   }
 
   /**
-   * Discards what the base holds of a table. The table may then be declared as set aside. Throws page_invalid if the base
+   * Discards the rows of a table that the base holds. The table may then be declared as set aside. Throws page_invalid if the base
    * has not declared it.
    */
   discard(name: string): void {

@@ -54,7 +54,7 @@ export class TableLoad {
     this.#rows.upsert(rows);
   }
 
-  /** Drops the loaded rows, which leaves the mirror as it is. */
+  /** Drops the loaded rows. The mirror stays unchanged. */
   discard(): void {
     this.#db.exec(`DROP TABLE ${ident(this.#stage.name)}`);
   }
