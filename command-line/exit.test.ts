@@ -43,3 +43,10 @@ test.each(['postgres://tidemark:c4nary@db/shop', 'postgres:/tidemark:c4nary#@db'
     }
   },
 );
+
+test('a usage error shows control characters of an argument as escape sequences, in one line', () => {
+  const unknown = new CommanderError(1, 'commander.unknownOption', "error: unknown option '--\u001b[2J\n\u202ex'");
+  expect(exitAfter(unknown, false).line).toContain("unknown option '--\\u001b[2J\\u000a\\u202ex'");
+  const near = new CommanderError(1, 'commander.unknownOption', "error: unknown option '--st'\n(Did you mean --set?)");
+  expect(exitAfter(near, false).line).toContain("unknown option '--st' (Did you mean --set?)");
+});

@@ -1,4 +1,5 @@
 import { asTidemarkError, ERRORS, TidemarkError, toProblem } from '@tidemark/protocol/errors';
+import { visible } from './visible.ts';
 
 /**
  * The end of a command: its exit code, and the one line on stderr that states why it failed. The three commands share
@@ -29,16 +30,18 @@ export function exitAfter(thrown: unknown, json: boolean): Exit {
   const { code, exitCode, message } = thrown as { code?: unknown; exitCode?: number; message: string };
   const fromParser = typeof code === 'string' && code.startsWith('commander.');
   if (fromParser && exitCode === 0) return { line: null, exitCode: 0 };
-  const error = fromParser
-    ? new TidemarkError('usage', { detail: withoutAddresses(message.replace(/^error: /, '')) })
-    : asTidemarkError(thrown);
+  const error = fromParser ? new TidemarkError('usage', { detail: fromArguments(message) }) : asTidemarkError(thrown);
   return {
     line: json ? JSON.stringify(toProblem(error)) : `${error.code}: ${error.message} ${ERRORS[error.code].todo}`,
     exitCode: error.code === 'usage' ? 2 : error.code === 'config_invalid' ? 78 : 1,
   };
 }
 
-/** A usage error quotes arguments, and an address among them may contain a password. */
-function withoutAddresses(message: string): string {
-  return message.replace(/(postgres(ql)?:|[a-z][a-z0-9+.-]*:\/\/).*/is, '…');
+/**
+ * Returns the message of a usage error in one line. It quotes arguments, and an argument may contain control characters,
+ * or an address with a password.
+ */
+function fromArguments(message: string): string {
+  const line = message.replace(/^error: /, '').replace(/\n(?=\(Did you mean [^\n]*\)$)/, ' ');
+  return visible(line.replace(/(postgres(ql)?:|[a-z][a-z0-9+.-]*:\/\/).*/is, '…'));
 }

@@ -3,7 +3,7 @@ import { readKey } from '@tidemark/command-line/key';
 import { type ProgramOptions, runProgram, subcommand } from '@tidemark/command-line/program';
 import { FeedName } from '@tidemark/protocol/api';
 import { TidemarkError } from '@tidemark/protocol/errors';
-import { RelayAddress } from '@tidemark/protocol/relay-address';
+import { RelayAddress, unencryptedWarning } from '@tidemark/protocol/relay-address';
 import type { Command } from 'commander';
 import { pino } from 'pino';
 import { FaultReports } from './fault-reports.ts';
@@ -39,8 +39,8 @@ async function run(options: Options, stop: AbortSignal): Promise<void> {
 
   const logger = pino({ base: { program: 'tidemark-feed', feed: options.feed } });
   const log = (event: string, fields: Record<string, unknown> = {}) => logger.info({ event, ...fields });
-  const warning = encryptionWarning(source, process.env);
-  if (warning !== null) logger.warn({ event: 'not-encrypted', why: warning });
+  for (const why of [encryptionWarning(source, process.env), unencryptedWarning(relay.data)])
+    if (why !== null) logger.warn({ event: 'not-encrypted', why });
   // node-postgres ignores PGPASSFILE whenever PGPASSWORD exists, even if it is empty.
   if (process.env.PGPASSWORD === '') delete process.env.PGPASSWORD;
   const link = new RelayLink(relay.data, options.feed, token);

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { RelayAddress, relayAddressProblem } from './relay-address.ts';
+import { isLoopback, isUnencrypted, RelayAddress, relayAddressProblem, unencryptedWarning } from './relay-address.ts';
 
 test.each([
   ['', 'Enter the relay address'],
@@ -32,3 +32,45 @@ test.each([
   expect(RelayAddress.parse(text)).toBe(address);
   expect(RelayAddress.parse(address)).toBe(address);
 });
+
+test.each([
+  'http://localhost:4600',
+  'http://LOCALHOST',
+  'http://127.0.0.1:4600',
+  'http://127.1',
+  'http://127.255.255.254',
+  'http://0x7f000001',
+  'http://[::1]:4600/tidemark',
+  'http://[0:0:0:0:0:0:0:1]',
+  'http://[::ffff:127.0.0.1]',
+  ' http://localhost ',
+])('plain-http: %s is this machine, so nothing crosses a network', (address) => {
+  expect(isLoopback(address)).toBe(true);
+  expect(isUnencrypted(address)).toBe(false);
+  expect(unencryptedWarning(address)).toBeNull();
+});
+
+test.each([
+  'http://relay.example',
+  'HTTP://relay.example:4600',
+  ' http://10.0.0.7:4600/tidemark ',
+  'http://128.0.0.1',
+  'http://127.0.0.1.example',
+  'http://localhost.example',
+  'http://notlocalhost',
+  'http://[::2]',
+  'http://[::ffff:10.0.0.7]',
+  'http://0.0.0.0:4600',
+])('plain-http: %s sends the key in plain text', (address) => {
+  expect(isLoopback(address)).toBe(false);
+  expect(isUnencrypted(address)).toBe(true);
+  expect(unencryptedWarning(address)).toMatch(/^--relay: http:\/\/ sends the key and all data to \S+ in plain text/);
+});
+
+test.each(['https://relay.example', 'https://127.0.0.1', 'relay.example', 'http://', '', 'http://user:pw@relay'])(
+  'plain-http: %j causes no warning',
+  (address) => {
+    expect(isUnencrypted(address)).toBe(false);
+    expect(unencryptedWarning(address)).toBeNull();
+  },
+);

@@ -25,6 +25,30 @@ export function relayAddressProblem(text: string): string | null {
   return null;
 }
 
+/**
+ * Reports whether an address is at the machine that asks: localhost, 127.0.0.0/8 or ::1. Data on its way there does not
+ * cross a network. False for a text that is not an address.
+ */
+export function isLoopback(address: string): boolean {
+  const text = address.trim();
+  if (!URL.canParse(text)) return false;
+  const { hostname } = new URL(text);
+  return /^(localhost|\[::1\]|\[::ffff:7f[0-9a-f]{2}:[0-9a-f]{1,4}\]|127\.\d+\.\d+\.\d+)$/.test(hostname);
+}
+
+/**
+ * Reports whether an access key and data would cross a network in plain text on their way to this address: it is a valid
+ * http address of another machine.
+ */
+export const isUnencrypted = (address: string): boolean =>
+  relayAddressProblem(address) === null && /^http:/i.test(address.trim()) && !isLoopback(address);
+
+/** Returns the warning that a command prints about an unencrypted address, or null if there is no reason for one. */
+export function unencryptedWarning(address: string): string | null {
+  if (!isUnencrypted(address)) return null;
+  return `--relay: http:// sends the key and all data to ${new URL(address.trim()).host} in plain text, and others on the network can read them. Use an https:// address, or ask head office for one`;
+}
+
 /** Returns a relay address in its normal form: no trailing slash, scheme and host in lower case. */
 export const RelayAddress = z.string().transform((text, context) => {
   const problem = relayAddressProblem(text);

@@ -179,6 +179,7 @@ const agent: fc.Arbitrary<Facts['agent']> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ state: fc.constant('down' as const), restarts: count, since: time }) },
 );
 const facts: fc.Arbitrary<Facts> = fc.record({
+  unencrypted: fc.boolean(),
   configured: fc.boolean().chain((no) => (no ? fc.boolean() : fc.constant(true))),
   names: fc.record({
     central: fc.string(),

@@ -116,6 +116,8 @@ const factsOf = <T extends TimeSchema>(time: T) =>
   z.object({
     /** Whether the terminal has an address, a feed and a key. */
     configured: z.boolean(),
+    /** Whether the key and the data cross a network in plain text, because the relay's address is http. */
+    unencrypted: z.boolean(),
     /** Names to show to people. Empty when unknown. */
     names: z.object({
       /** The master: `Central database`. */

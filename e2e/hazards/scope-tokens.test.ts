@@ -1,3 +1,5 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { run } from '@tidemark/testing/processes';
 import Database from 'better-sqlite3';
 import { expect, test } from 'vitest';
@@ -67,4 +69,46 @@ test('G6 the relay starts although no terminal has an attribute that a filter in
   expect(added).toMatchObject({ code: 0, stdout: expect.stringMatching(/^tm_\S+\n$/) });
   expect(added.stderr).toContain('new has no attribute branch, which relay.yaml line 8');
   expect(await command('add', '--role', 'feed', '--name', 'office')).toMatchObject({ stderr: '' });
+});
+
+test('filter-operator: token commands refuse an operator as an attribute, and --set-text stores the text', async () => {
+  const { relay } = await world(11);
+  const command = (...args: string[]) => run('relay', ['token', ...args, '--config', relay.config, '--feed', 'shop']);
+  const file = () => readFileSync(path.join(relay.folder, 'relay.tokens.json'), 'utf8');
+  const before = file();
+  const add = (...args: string[]) => command('add', '--role', 'terminal', '--name', 'new', ...args);
+  const set = (...args: string[]) => command('set', '--name', 'nine', ...args);
+  for (const pair of ['branch=!7', 'branch=>5', 'branch=a*', 'branch=7;8', 'branch='])
+    for (const refused of [await add('--set', pair), await set('--set', pair)])
+      expect(refused).toMatchObject({ code: 2, stdout: '', stderr: expect.stringMatching(/^usage: .*--set branch: /) });
+  expect(file()).toBe(before);
+  expect(await set('--set', 'branch=7,8', '--set-text', 'region=!7')).toMatchObject({
+    code: 0,
+    stdout: 'nine now has {"branch":"7,8","region":"!7"}.\n',
+    stderr: '',
+  });
+});
+
+test('token commands show control characters of the token file and of their arguments as escape sequences', async () => {
+  const { relay } = await world(12);
+  const command = (...args: string[]) => run('relay', ['token', ...args, '--config', relay.config]);
+  const file = path.join(relay.folder, 'relay.tokens.json');
+  const hostile = 'x\u001b[2J\u009b31m\u202e';
+  const content = JSON.parse(readFileSync(file, 'utf8')) as { tokens: { name: string; attributes: object }[] };
+  for (const token of content.tokens) if (token.name === 'nine') token.name = hostile;
+  for (const token of content.tokens) if (token.name === 'some') token.attributes = { branch: hostile };
+  writeFileSync(file, JSON.stringify(content));
+  const list = await command('list');
+  expect(list.stdout.match(/x\\+u001b\[2J\\+u009b31m\\+u202e/g)).toHaveLength(2);
+  const json = await command('list', '--json');
+  expect((JSON.parse(json.stdout) as { name: string }[]).map(({ name }) => name)).toContain(hostile);
+  const refused = await command('add', '--role', 'terminal', '--feed', hostile, '--name', 'x');
+  expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining('--feed: "x\\u001b[2J') });
+  const changed = await command('set', '--feed', 'shop', '--name', hostile, '--set', 'branch=7');
+  expect(changed).toMatchObject({ code: 0, stdout: expect.stringMatching(/^x\\u001b\[2J\\u009b31m\\u202e now has/) });
+  const option = await command('list', `--${hostile}`);
+  expect(option).toMatchObject({ code: 2, stderr: expect.stringContaining('--x\\u001b[2J') });
+  for (const { stdout, stderr } of [list, json, refused, changed, option])
+    expect(`${stdout}${stderr}`).not.toMatch(/[^\P{C}\n]/u);
+  expect(await command('revoke', '--name', hostile)).toMatchObject({ code: 0, stdout: 'Revoked 1.\n' });
 });

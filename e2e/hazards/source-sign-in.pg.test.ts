@@ -92,6 +92,15 @@ test('warns once that the connection to another host is not encrypted', async ()
   expect((await feed(address())).stdout).not.toContain('not-encrypted');
 });
 
+test('plain-http: warns once that the key and the data go to the relay in plain text', async () => {
+  const source = `${address('feed:right')}?options=-c%20no_such_setting%3D1`;
+  const ended = await feed(source, {}, ['--relay', 'http://relay.invalid:4600']);
+  expect(ended.stdout.match(/"event":"not-encrypted"/g)).toHaveLength(1);
+  expect(ended.stdout).toMatch(/"level":40.*--relay: http:\/\/ sends the key and all data to relay.invalid:4600/);
+  for (const relay of ['https://relay.invalid', 'http://localhost:9'])
+    expect((await feed(source, {}, ['--relay', relay])).stdout).not.toContain('not-encrypted');
+});
+
 test.each(['#', '/', '@', '%', '?', ' ', '\\'])(
   'a password with %s in the address: reports the part of the address and the encoding',
   async (character) => {

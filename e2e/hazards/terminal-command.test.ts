@@ -32,6 +32,26 @@ describe('tidemark-terminal', () => {
     expect(denied.stdout + denied.stderr).not.toContain('a-secret-that-is-wrong');
   });
 
+  test('plain-http: warns once on stderr that the key crosses the network in plain text', async () => {
+    const other = { relay: 'http://relay.invalid:4600' };
+    const words = 'http:// sends the key and all data to relay.invalid:4600 in plain text';
+    const status = await run('terminal', [...args('status', other), '--json']);
+    const [warning = '', ...rest] = status.stderr.trim().split('\n');
+    expect(JSON.parse(warning)).toEqual({ warning: expect.stringContaining(words) });
+    expect(rest.join('\n')).not.toContain('plain text');
+    expect(JSON.parse(status.stdout)).toMatchObject({ facts: { unencrypted: true } });
+    const pull = await run('terminal', [...args('status', other)]);
+    expect(pull.stderr.match(/plain text/g)).toHaveLength(1);
+    expect(pull.stderr).toMatch(/^warning: --relay: http:/);
+    const https = await run('terminal', [...args('status', { relay: 'https://relay.invalid' }), '--json']);
+    expect(https.stderr).not.toContain('plain text');
+    expect(JSON.parse(https.stdout)).toMatchObject({ facts: { unencrypted: false } });
+    await relay.base(1);
+    const here = await run('terminal', [...args('status'), '--json']);
+    expect(here).toMatchObject({ code: 0, stderr: '' });
+    expect(JSON.parse(here.stdout)).toMatchObject({ facts: { unencrypted: false } });
+  });
+
   test('lets another feed use the file after the relay rejects the first feed', async () => {
     await relay.base(3);
     const wrong = (command: string) => args(command).map((word) => (word === 'shop' ? 'nope' : word));

@@ -1,3 +1,4 @@
+import { isUnencrypted } from '@tidemark/protocol/relay-address';
 import { deriveStatus } from '@tidemark/status/derive';
 import { DEFAULT_THRESHOLDS, type Facts } from '@tidemark/status/facts';
 import type { Status } from '@tidemark/status/status';
@@ -77,6 +78,7 @@ export class AppStateHolder {
     const { centralName, branchName, relayUrl } = this.#deps.settings.get();
     return {
       configured,
+      unencrypted: isUnencrypted(relayUrl),
       names: { central: centralName, relay: relayUrl === '' ? '' : new URL(relayUrl).host, terminal: branchName },
       phase: configured ? { kind: 'starting' } : { kind: 'idle' },
       paused: null,

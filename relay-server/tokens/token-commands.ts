@@ -1,4 +1,5 @@
 import { closeSync, fsyncSync, openSync, rmSync, writeSync } from 'node:fs';
+import { quoted, visible } from '@tidemark/command-line/visible';
 import { Role } from '@tidemark/protocol/api';
 import { TidemarkError } from '@tidemark/protocol/errors';
 import type { Command } from 'commander';
@@ -6,6 +7,7 @@ import { command } from '../config/config-command.ts';
 import { type Config, readConfig } from '../config/relay-config.ts';
 import { shortDecimal } from '../routing/constants.ts';
 import { namedAttributes, valuesOf } from '../routing/filters.ts';
+import { attributesOf, checkCombinations, checkName } from './attribute-options.ts';
 import { type Bearer, Tokens } from './tokens.ts';
 
 /**
@@ -19,6 +21,7 @@ interface TokenOptions {
   feed?: string;
   name: string;
   set: string[];
+  setText: string[];
   unset: string[];
   /** Option of `add`: the file to which to write the token. */
   out?: string;
@@ -34,18 +37,6 @@ function withTokens<T>(file: string, work: (tokens: Tokens, config: Config) => T
   } finally {
     tokens.close();
   }
-}
-
-/** Parses the attributes of `--set` options. `branch=7` and `branch=8` together become `branch=7,8`. Throws usage. */
-function attributesOf(pairs: string[]): Record<string, string> {
-  const attributes = new Map<string, string[]>();
-  for (const pair of pairs) {
-    const [, key, value] = /^([A-Za-z_]\w*)=(.*)$/s.exec(pair) ?? [];
-    if (key === undefined || value === undefined)
-      throw new TidemarkError('usage', { detail: `--set: ${pair} is not written as name=value` });
-    attributes.set(key, [...(attributes.get(key) ?? []), value]);
-  }
-  return Object.fromEntries([...attributes].map(([key, values]) => [key, values.join(',')]));
 }
 
 /**
@@ -67,7 +58,7 @@ function warn(
             : [`${attribute}=${value} is compared as a text: for a column of decimals write ${short}`];
         })
       : [
-          `${name} has no attribute ${attribute}, which ${at} asks for: it gets no rows there. Give it with token set --set ${attribute}=…`,
+          `${visible(name)} has no attribute ${attribute}, which ${at} asks for: it gets no rows there. Give it with token set --set ${attribute}=…`,
         ],
   );
   for (const warning of warnings) console.error(json ? JSON.stringify({ warning }) : `warning: ${warning}`);
@@ -76,32 +67,39 @@ function warn(
 /** `token set`. Prints the new attributes. */
 function setToken(options: TokenOptions): void {
   const { config: file, name, feed = '', json } = options;
-  const set = attributesOf(options.set);
+  const set = attributesOf(options.set, options.setText);
   const both = options.unset.find((attribute) => Object.hasOwn(set, attribute));
   if (both !== undefined) throw new TidemarkError('usage', { detail: `--unset: ${both} is also set` });
-  if (options.set.length + options.unset.length === 0)
-    throw new TidemarkError('usage', { detail: '--set or --unset must name an attribute to change' });
+  if (options.set.length + options.setText.length + options.unset.length === 0)
+    throw new TidemarkError('usage', { detail: '--set, --set-text or --unset must name an attribute to change' });
   const attributes = withTokens(file, (tokens, config) => {
-    const changed = tokens.set(name, feed, { set, unset: options.unset });
-    if (!changed) throw new TidemarkError('usage', { detail: `--name: there is no token named ${name} for ${feed}` });
+    const changed = tokens.set(name, feed, { set, unset: options.unset }, (next) =>
+      checkCombinations(config.feeds[feed]?.filters ?? {}, next),
+    );
+    if (!changed)
+      throw new TidemarkError('usage', {
+        detail: `--name: there is no token named ${quoted(name)} for ${quoted(feed)}`,
+      });
     warn(options, config, changed);
     return changed.attributes;
   });
-  console.log(json ? JSON.stringify({ name, feed, attributes }) : `${name} now has ${JSON.stringify(attributes)}.`);
+  const shown = JSON.stringify(json ? { name, feed, attributes } : attributes);
+  console.log(visible(json ? shown : `${name} now has ${shown}.`));
 }
 
 /** `token add`. Prints the token, which cannot be shown again, or writes it to a file that only its owner can read. */
 function addToken(options: TokenOptions): void {
   const role = Role.safeParse(options.role);
   if (!role.success)
-    throw new TidemarkError('usage', { detail: `--role: ${options.role} is none of feed, terminal, admin` });
-  const attributes = attributesOf(options.set);
+    throw new TidemarkError('usage', { detail: `--role: ${quoted(options.role)} is none of feed, terminal, admin` });
+  checkName(options.name);
+  const attributes = attributesOf(options.set, options.setText);
   const { out } = options;
   const add = () => addedToken(options, role.data, attributes);
   const token = out === undefined ? add() : writtenTo(out, add);
   const added = { name: options.name, role: role.data, feed: options.feed, attributes };
-  if (out === undefined) console.log(options.json ? JSON.stringify({ token, ...added }) : token);
-  else console.log(options.json ? JSON.stringify({ out, ...added }) : `Wrote the key of ${options.name} to ${out}.`);
+  if (options.json) console.log(visible(JSON.stringify(out === undefined ? { token, ...added } : { out, ...added })));
+  else console.log(out === undefined ? token : visible(`Wrote the key of ${options.name} to ${out}.`));
 }
 
 function addedToken(options: TokenOptions, role: Role, attributes: Record<string, string>): string {
@@ -110,8 +108,9 @@ function addedToken(options: TokenOptions, role: Role, attributes: Record<string
     const feed = options.feed ?? '';
     if (!feeds.includes(feed))
       throw new TidemarkError('usage', {
-        detail: `--feed: ${feed || 'nothing'} is not a feed of the config (${feeds.join(', ')})`,
+        detail: `--feed: ${quoted(feed)} is not a feed of the config (${feeds.join(', ')})`,
       });
+    if (role === 'terminal') checkCombinations(config.feeds[feed]?.filters ?? {}, attributes);
     const added = tokens.add({ name: options.name, role, feed, attributes }, new Date());
     warn(options, config, { role, attributes });
     return added;
@@ -129,7 +128,7 @@ function writtenTo(file: string, add: () => string): string {
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     throw new TidemarkError('usage', {
-      detail: `--out: ${file}: ${code === 'EEXIST' ? 'it exists already' : message}`,
+      detail: `--out: ${visible(file)}: ${code === 'EEXIST' ? 'it exists already' : message}`,
     });
   }
   try {
@@ -148,15 +147,19 @@ function writtenTo(file: string, add: () => string): string {
 /** `token list`. Prints a table, or JSON with `--json`. */
 function listTokens({ config, json }: TokenOptions): void {
   const list = withTokens(config, (tokens) => tokens.list());
-  if (json) console.log(JSON.stringify(list));
+  if (json) console.log(visible(JSON.stringify(list)));
   else if (list.length === 0) console.error('No tokens yet.');
   else
     console.table(
       list.map(({ attributes, ...row }) => ({
         ...row,
-        attributes: Object.entries(attributes)
-          .map(([key, value]) => `${key}=${value}`)
-          .join(' '),
+        name: visible(row.name),
+        feed: visible(row.feed),
+        attributes: visible(
+          Object.entries(attributes)
+            .map(([key, value]) => `${key}=${value}`)
+            .join(' '),
+        ),
       })),
     );
 }
@@ -164,9 +167,14 @@ function listTokens({ config, json }: TokenOptions): void {
 /** `token revoke`. Running relays reject the token from its next request on. */
 function revokeToken({ config, name, feed, json }: TokenOptions): void {
   const revoked = withTokens(config, (tokens) => tokens.revoke(name, feed));
-  if (revoked === 0) throw new TidemarkError('usage', { detail: `--name: there is no token named ${name}` });
+  if (revoked === 0) throw new TidemarkError('usage', { detail: `--name: there is no token named ${quoted(name)}` });
   console.log(json ? JSON.stringify({ revoked }) : `Revoked ${revoked}.`);
 }
+
+const SET_TEXT =
+  'attribute with one value that --set refuses because it looks like an operator, such as kind=!x; may be repeated';
+
+const repeatable = (value: string, all: string[]): string[] => [...all, value];
 
 export function addTokenCommands(program: Command): void {
   const token = program
@@ -180,26 +188,18 @@ export function addTokenCommands(program: Command): void {
     .option('--out <file>', 'new file to write the key to, readable by its owner only; the key is not printed')
     .option(
       '--set <name=value>',
-      'attribute of the terminal, such as branch=7; may be repeated',
-      (pair: string, all: string[]) => [...all, pair],
+      'attribute of the terminal, such as branch=7 or branch=7,8; may be repeated',
+      repeatable,
       [],
     )
+    .option('--set-text <name=value>', SET_TEXT, repeatable, [])
     .action(addToken);
   command(token, 'set', 'Change attributes of a terminal and keep the others. The next sync fetches the difference.')
     .requiredOption('--feed <feed>', 'feed of the key')
     .requiredOption('--name <name>', 'name of the holder')
-    .option(
-      '--set <name=value>',
-      'attribute to change, such as branch=7,8; may be repeated',
-      (pair: string, all: string[]) => [...all, pair],
-      [],
-    )
-    .option(
-      '--unset <attribute>',
-      'attribute to remove; may be repeated',
-      (name: string, all: string[]) => [...all, name],
-      [],
-    )
+    .option('--set <name=value>', 'attribute to change, such as branch=7,8; may be repeated', repeatable, [])
+    .option('--set-text <name=value>', SET_TEXT, repeatable, [])
+    .option('--unset <attribute>', 'attribute to remove; may be repeated', repeatable, [])
     .action(setToken);
   command(token, 'list', 'List the keys with their names, roles, attributes and times of last use.').action(listTokens);
   command(token, 'revoke', 'Revoke all keys with this name immediately.')

@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
+import { visible } from '@tidemark/command-line/visible';
 import { asTidemarkError, ERRORS, TidemarkError } from '@tidemark/protocol/errors';
 import { exists, query, row, TEXT, value } from '@tidemark/table-store/query';
 import { openWriter, prepared, transaction, type Writer } from '@tidemark/table-store/sqlite';
@@ -65,18 +66,20 @@ export class Tokens {
 
   /**
    * Changes some attributes of a holder and keeps its token. Returns the new state, or null if there is no holder with
-   * this name. Throws usage if an attribute to unset does not exist.
+   * this name. Throws usage if an attribute to unset does not exist, and what `check` throws for the new attributes.
    */
   set(
     name: string,
     feed: string,
     change: { set: Bearer['attributes']; unset?: string[] },
+    check: (attributes: Bearer['attributes']) => void = () => undefined,
   ): Pick<Bearer, 'role' | 'attributes'> | null {
     return this.#file.change((tokens) => {
       const at = tokens.findIndex(isOf(name, feed));
       const found = tokens[at];
       if (!found) return { tokens, result: null };
       const next = { ...found, attributes: changedAttributes(found, change) };
+      check(next.attributes);
       return { tokens: tokens.with(at, next), result: next };
     });
   }
@@ -173,7 +176,7 @@ function changedAttributes(
   for (const attribute of unset)
     if (!Object.hasOwn(attributes, attribute))
       throw new TidemarkError('usage', {
-        detail: `--unset: ${name} has no attribute ${attribute} (it has: ${Object.keys(attributes).join(', ') || 'none'})`,
+        detail: `--unset: ${visible(name)} has no attribute ${visible(attribute)} (it has: ${Object.keys(attributes).join(', ') || 'none'})`,
       });
   return Object.fromEntries(Object.entries({ ...attributes, ...set }).filter(([key]) => !unset.includes(key)));
 }

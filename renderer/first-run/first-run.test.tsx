@@ -97,3 +97,11 @@ test('a PC that lost only its key starts at the key step, with its connection fi
     { relayUrl: 'https://relay.hq.example', feed: 'shop', token: 'secret-key' },
   ]);
 });
+
+test('plain-http: warns in the address step, and lets the person continue', async () => {
+  renderApp(<FirstRun />, { facts: { configured: false }, settings: EMPTY });
+  await userEvent.type(screen.getByLabelText('Server address'), 'http://10.0.0.7:4600');
+  expect(screen.getByTestId('unencrypted').textContent).toContain('others on the network can read the key');
+  await userEvent.type(screen.getByLabelText('Data set'), 'shop{Enter}');
+  expect(screen.getByLabelText('Key')).toBeTruthy();
+});

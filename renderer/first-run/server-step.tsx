@@ -2,6 +2,7 @@ import { Button, Group, TextInput } from '@mantine/core';
 import { relayAddressProblem } from '@tidemark/protocol/relay-address';
 import { useState } from 'react';
 import { feedProblem } from '../settings/check-input.ts';
+import { UnencryptedNote } from '../settings/unencrypted-note.tsx';
 import { StepForm, type StepProps } from './step-form.tsx';
 
 /** Step 1: asks for the server and its data set. */
@@ -26,6 +27,7 @@ export function ServerStep({ draft, change }: StepProps) {
         onChange={(event) => change({ relayUrl: event.currentTarget.value, found: null })}
         spellCheck={false}
       />
+      <UnencryptedNote address={draft.relayUrl} />
       <TextInput
         label="Data set"
         placeholder="shop"

@@ -112,3 +112,17 @@ test('rejects a pasted key that contains a line break', () => {
   expect(tokenProblem('abc\ndef')).toContain('no spaces');
   expect(tokenProblem(' abc\n')).toBeNull();
 });
+
+test('plain-http: warns beside an address that sends the key in plain text, while it is typed', async () => {
+  renderApp(<SettingsScreen />, { settings: { relayUrl: 'http://127.0.0.1:4600' } });
+  expect(screen.queryByTestId('unencrypted')).toBeNull();
+  await retype('Server address', 'http://relay.hq.example');
+  expect(screen.getByTestId('unencrypted').textContent).toContain('Use an address that begins with https://');
+  await retype('Server address', 'https://relay.hq.example');
+  expect(screen.queryByTestId('unencrypted')).toBeNull();
+});
+
+test('plain-http: warns about the address in use', () => {
+  renderApp(<SettingsScreen />, { settings: { relayUrl: 'http://relay.hq.example' } });
+  expect(screen.getByTestId('unencrypted')).toBeTruthy();
+});

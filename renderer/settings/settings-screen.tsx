@@ -13,6 +13,7 @@ import { KeySetting } from './key-setting.tsx';
 import classes from './settings.module.css';
 import { SettingsFaults } from './settings-faults.tsx';
 import { TextSetting } from './text-setting.tsx';
+import { UnencryptedNote } from './unencrypted-note.tsx';
 import { useSave } from './use-save.ts';
 
 /** The settings screen. It applies each change immediately. */
@@ -66,6 +67,7 @@ function Connection() {
         problem={relayAddressProblem}
         onType={(text) => setTyped((old) => ({ ...old, relayUrl: text }))}
       />
+      <UnencryptedNote address={relayUrl} />
       <TextSetting
         label="Data set"
         placeholder="shop"

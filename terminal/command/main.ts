@@ -5,7 +5,7 @@ import { readKey } from '@tidemark/command-line/key';
 import { type ProgramOptions, runProgram, subcommand } from '@tidemark/command-line/program';
 import { FeedName } from '@tidemark/protocol/api';
 import { TidemarkError } from '@tidemark/protocol/errors';
-import { RelayAddress } from '@tidemark/protocol/relay-address';
+import { RelayAddress, unencryptedWarning } from '@tidemark/protocol/relay-address';
 import type { Command } from 'commander';
 import { pino } from 'pino';
 import { Secret } from '../relay/secret.ts';
@@ -90,7 +90,10 @@ export function define(program: Command, stop: AbortSignal): void {
       .option('--json', 'print results and errors as JSON')
       .option('--verbose', 'log to stderr')
       .action(async (options: Options) => {
-        process.exitCode = await work(callOf(options, stop), options);
+        const call = callOf(options, stop);
+        const warning = unencryptedWarning(options.relay);
+        if (warning !== null) console.error(call.json ? JSON.stringify({ warning }) : `warning: ${warning}`);
+        process.exitCode = await work(call, options);
       });
   add('pull', 'Bring the replica up to date, once.', pull);
   add('status', 'Show how far behind the replica is. Writes nothing.', status);

@@ -1,6 +1,7 @@
 import type { RelayStatus } from '@tidemark/protocol/api';
 import type { Cursor } from '@tidemark/protocol/cursor';
 import type { Fault } from '@tidemark/protocol/fault';
+import { isUnencrypted } from '@tidemark/protocol/relay-address';
 import type { Run } from '@tidemark/protocol/run';
 import { type LagSample, succeeded } from '@tidemark/replica/history';
 import type { AppliedPage } from '@tidemark/replica/page-transaction';
@@ -174,6 +175,7 @@ export class FactBook {
     const relayName = this.#probe?.status.relay.name ?? '';
     return {
       configured: state.configured,
+      unencrypted: isUnencrypted(settings?.relayUrl ?? ''),
       names: {
         central: settings?.centralName ?? '',
         relay: relayName === '' ? hostOf(settings?.relayUrl ?? '') : relayName,

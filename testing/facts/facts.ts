@@ -72,6 +72,7 @@ export function probe(change: Partial<Probe['status']> = {}, msAgo = 60_000): Pr
 export function facts(change: Partial<Facts> = {}): Facts {
   return {
     configured: true,
+    unencrypted: false,
     names: { central: 'Central database', relay: 'HQ-1', terminal: 'Branch 7' },
     agent: { state: 'alive' },
     phase: { kind: 'idle' },

@@ -1,4 +1,4 @@
-import { parseUrl } from '../../ipc/parse-url.ts';
+import { isLoopback } from '@tidemark/protocol/relay-address';
 
 /** Interval of the poll. Electron's main process has no event for network changes. */
 const POLL_MS = 5_000;
@@ -28,10 +28,4 @@ export function watchNetwork({ isOnline, relayUrl, report }: NetworkWatchDeps): 
     last = undefined;
     poll();
   };
-}
-
-/** Reports whether an address is a loopback address. */
-function isLoopback(address: string): boolean {
-  const host = parseUrl(address)?.hostname ?? '';
-  return host === 'localhost' || host === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(host);
 }
