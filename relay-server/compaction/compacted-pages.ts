@@ -17,13 +17,13 @@ import { asTidemarkError, TidemarkError } from '@tidemark/protocol/errors';
 import { z } from 'zod';
 import type { Filters } from '../routing/filters.ts';
 import { BuilderThread } from '../threads/builder-thread.ts';
-import { FairQueue } from '../threads/fair-queue.ts';
+import type { FeedQueue } from '../threads/feed-queue.ts';
+import { RetryLater } from '../threads/retry-later.ts';
 import { COMPACTION_CALLS, Compacted, type CompactionRange } from './compaction-calls.ts';
 
 /**
- * The compacted pages of one feed. They are built on demand, one at a time in turns between keys, and kept in files for
- * every terminal
- * with the same range. The class also remembers ranges that compaction does not make smaller. A file is complete before
+ * The compacted pages of one feed. They are built on demand, in turns between the keys of all feeds, and kept in files
+ * for every terminal with the same range. The class also remembers ranges that compaction does not make smaller. A file is complete before
  * its `.json` exists. The next start removes a file without a `.json`.
  */
 
@@ -57,6 +57,7 @@ interface CompactedPagesDeps {
   folder: string;
   file: string;
   filters: Filters;
+  queue: FeedQueue;
   now: () => number;
   onFailure: (error: TidemarkError) => void;
 }
@@ -73,7 +74,6 @@ export class CompactedPages {
     name: 'the compaction thread',
     methods: COMPACTION_CALLS,
   });
-  readonly #queue = new FairQueue();
 
   constructor(deps: CompactedPagesDeps) {
     this.#deps = deps;
@@ -95,8 +95,8 @@ export class CompactedPages {
       const failedAtMs = this.#failedAtMs.get(name);
       if (failedAtMs !== undefined && this.#deps.now() - failedAtMs < FAILED_MS)
         throw new TidemarkError('squash_larger');
-      const accepted = this.#queue.ask(name, key, () => this.#build(name, range));
-      throw new TidemarkError(accepted ? 'squash_building' : 'relay_busy');
+      const accepted = this.#deps.queue.ask(name, key, () => this.#build(name, range));
+      throw new RetryLater(accepted ? 'squash_building' : 'relay_busy', this.#deps.queue.retryAfterS(name, key));
     }
     this.#use(name, kept);
     if (kept === null) throw new TidemarkError('squash_larger');
@@ -113,7 +113,7 @@ export class CompactedPages {
   }
 
   async close(): Promise<void> {
-    this.#queue.close();
+    this.#deps.queue.close();
     await this.#thread.end();
   }
 

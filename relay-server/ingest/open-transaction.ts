@@ -7,7 +7,8 @@ import { TableLoad } from './loads/table-load.ts';
 
 /**
  * A transaction of the master that has begun and not ended. Changes go to the mirror and the log as they arrive. A load
- * replaces all rows of one table; until it ends, only inserts of that table may arrive.
+ * replaces all rows of one table; until it ends, only inserts of that table may arrive, or an `x` line with its name, which
+ * discards the load.
  */
 export class OpenTransaction {
   readonly #store: IngestStore;
@@ -33,6 +34,11 @@ export class OpenTransaction {
     applyingLine(this.#store.place(number, id), () => {
       this.#changes += changesIn(line);
       if (this.#load) {
+        if (line[0] === 'x' && line[1] === this.#load.table.name) {
+          this.#load.table.discard();
+          this.#load = null;
+          return;
+        }
         if (line[0] !== 'i' || line[1] !== this.#load.id)
           throw invalidLine(number, 'a load holds the inserts of its table only');
         this.#load.table.insert(line[2]);

@@ -85,7 +85,7 @@ function NewServerDialog({ address, keyServer, drop, close }: DialogProps) {
       <Stack gap="md">
         <Text size="sm">
           The key of this PC was stored for {keyServer === '' ? 'another server' : <b>{keyServer}</b>}. With the new
-          address, Tidemark sends it to <b>{server}</b>. Whoever receives the key can read the data of this PC. Send it
+          address, Tidemark sends it to <b>{server}</b>. A server that has the key can read the data of this PC. Send it
           only if head office gave you this address.
         </Text>
         <UnencryptedNote address={address} />

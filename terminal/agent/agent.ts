@@ -26,6 +26,7 @@ import type { Agent, AgentOptions, AgentSettings, Log } from './agent-api.ts';
 import type { Sample, TableRow } from './contract.ts';
 import { Journal, lastScheduledRunAt } from './journal.ts';
 import { MachineRunner } from './machine-runner.ts';
+import { SpacedCall } from './spaced-call.ts';
 import { tableRows } from './table-rows.ts';
 
 /**
@@ -45,6 +46,8 @@ class SyncAgent implements Agent {
   readonly #runner: MachineRunner;
   readonly #runListeners = new Set<(run: Run) => void>();
   readonly #stopped = Promise.withResolvers<void>();
+  readonly #networkReturned = new SpacedCall(() => this.#runner.dispatch({ type: 'online' }));
+  readonly #wokeUp = new SpacedCall(() => this.#runner.dispatch({ type: 'woke' }));
   #settings: AgentSettings | null = null;
   #relay: RelayClient | null = null;
   #replica: Replica | null = null;
@@ -95,6 +98,8 @@ class SyncAgent implements Agent {
 
   async stop(): Promise<void> {
     this.#journal.stop();
+    this.#networkReturned.cancel();
+    this.#wokeUp.cancel();
     this.#runner.dispatch({ type: 'stop' });
     await this.#stopped.promise;
     await this.#runner.settled();
@@ -119,11 +124,13 @@ class SyncAgent implements Agent {
 
   setOnline(online: boolean | null): void {
     this.#book.setOnline(online);
-    this.#runner.dispatch({ type: 'online', online });
+    this.#publisher.publishSoon();
+    if (online) this.#networkReturned.request();
+    else this.#networkReturned.cancel();
   }
 
   woke(): void {
-    this.#runner.dispatch({ type: 'woke' });
+    this.#wokeUp.request();
   }
 
   facts(): Facts {

@@ -40,6 +40,8 @@ export type Effect =
 export interface Context {
   /** The current time, ms since 1970. */
   now: number;
+  /** A clock that is never set, ms since an arbitrary time. */
+  uptimeMs: number;
   /** Uniform in [0, 1). */
   random(): number;
   newId(): string;

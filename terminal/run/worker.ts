@@ -69,7 +69,9 @@ export class Worker {
       case 'poll': {
         // The first poll must be answered at once, so that the terminal can show its state.
         const waitS = site.state.cursor === null || this.#deps.book.probe === null ? 0 : POLL_S;
-        return { type: 'polled', status: await this.#askStatus(waitS, site) };
+        const askedMs = performance.now();
+        const status = await this.#askStatus(waitS, site);
+        return { type: 'polled', status, heldMs: performance.now() - askedMs };
       }
       case 'fetch':
         return fetchPage(effect, site);

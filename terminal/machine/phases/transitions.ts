@@ -34,9 +34,14 @@ export function rest(state: Shared, context: Context, after: 'anything' | 'failu
  * Polls the relay at once. After polls that returned too early, first waits for a time that grows with their number.
  */
 export function watch(state: Shared, context: Context): Step {
-  const watching = { ...shared(state), at: 'watching' as const, since: context.now };
-  if (state.fruitlessPolls === 0) return step({ ...watching, pollAt: null }, { do: 'poll' });
+  const watching = { ...shared(state), at: 'watching' as const };
+  if (state.fruitlessPolls === 0) return poll(state);
   return step({ ...watching, pollAt: context.now + waitMs(state.fruitlessPolls, null, context.random()) });
+}
+
+/** Polls the relay at once. */
+export function poll(state: Shared): Step {
+  return step({ ...shared(state), at: 'watching', pollAt: null }, { do: 'poll' });
 }
 
 export function open(state: Shared, after: StateOf<'opening'>['after'], attempt: number, setAside = false): Step {
