@@ -4,7 +4,7 @@ import type { Worker } from 'node:worker_threads';
 import { TestRelay } from '@tidemark/testing/test-relay';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 
-/** What one terminal that asks for many pages, or does not read them, does to the others. */
+/** The relay bounds the effect of a terminal that asks for many pages, or does not read them, on other terminals. */
 
 /** Number of transactions of about 1 MB, and so of different pages. */
 const PAGES = 64;
@@ -40,7 +40,7 @@ test('B3 pipelined-pages: a key that never reads fills only its own part of the 
     expect(answer.status).toBe(503);
     expect(answer.headers.get('retry-after')).toBe('1');
     expect(await answer.json()).toMatchObject({ code: 'relay_busy' });
-    // Another key waits for nothing of this, whether a page is ready or not.
+    // Another key does not wait for these requests, whether a page is ready or not.
     for (const start of [1, PAGES]) {
       const beginMs = performance.now();
       const other = await relay.get(page(start));

@@ -7,14 +7,14 @@ const SIZE = 1000 + 1 + ENTRY_BYTES;
 
 test('evicts the least recently used pages above the size limit', () => {
   const pages = new ReadyPages(3 * SIZE);
-  const made: string[] = [];
+  const built: string[] = [];
   for (const name of ['a', 'b', 'c', 'a', 'd', 'a', 'c', 'b']) {
     if (pages.get(name)) continue;
-    made.push(name);
+    built.push(name);
     pages.set(name, pageOf(1000));
   }
   // d evicts b, the least recently used; then b evicts d.
-  expect(made).toEqual(['a', 'b', 'c', 'd', 'b']);
+  expect(built).toEqual(['a', 'b', 'c', 'd', 'b']);
 });
 
 test('does not keep a page that is larger than the limit, and keeps the others', () => {

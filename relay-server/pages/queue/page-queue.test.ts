@@ -11,8 +11,8 @@ const pageOf = (sizeBytes: number): ReadyPage => ({ bytes: Buffer.alloc(sizeByte
 /** A queue whose pages the test completes one at a time. */
 class Lab {
   readonly queue: PageQueue;
-  /** Names of the pages in the order in which the queue had them made. */
-  readonly made: string[] = [];
+  /** Names of the pages in the order in which the queue built them. */
+  readonly built: string[] = [];
   /** Keys of the requests that received a page, in order. */
   readonly served: string[] = [];
   #complete: ((result: ReadyPage | Error) => void) | null = null;
@@ -23,7 +23,7 @@ class Lab {
 
   ask(name: string, key: string, signal = new AbortController().signal): Promise<HeldPage | null> {
     const held = this.queue.get(name, { key, signal: () => signal }, () => {
-      this.made.push(name);
+      this.built.push(name);
       return new Promise((resolve, reject) => {
         this.#complete = (result) => (result instanceof Error ? reject(result) : resolve(result));
       });
@@ -35,7 +35,7 @@ class Lab {
     return held;
   }
 
-  /** Completes the page that is being made. Returns whether there was one. */
+  /** Completes the page that the queue builds. Returns whether there was one. */
   async complete(result: ReadyPage | Error): Promise<boolean> {
     const complete = this.#complete;
     this.#complete = null;
@@ -65,11 +65,11 @@ test('B2 hostile-key: a key with many requests delays each other key by one page
   for (let n = 0; n < 6; n++) void lab.ask(`hostile ${n}`, 'hostile');
   for (const key of ['a', 'b', 'c']) void lab.ask(key, key);
   await lab.completeAll(pageOf(10));
-  expect(lab.made.slice(0, 5)).toEqual(['hostile 0', 'a', 'b', 'c', 'hostile 1']);
+  expect(lab.built.slice(0, 5)).toEqual(['hostile 0', 'a', 'b', 'c', 'hostile 1']);
   expect(lab.served.filter((key) => key === 'hostile')).toHaveLength(6);
 });
 
-test('B2 same-page: requests for one page share it, while it waits and while it is made', async () => {
+test('B2 same-page: requests for one page share it, before and during its build', async () => {
   const lab = new Lab();
   void lab.ask('first', 'a');
   const shared = ['a', 'b', 'c'].map((key) => lab.ask('shared', key));
@@ -78,10 +78,10 @@ test('B2 same-page: requests for one page share it, while it waits and while it 
   await lab.complete(pageOf(10));
   const pages = await Promise.all(shared);
   expect(new Set(pages.map((held) => held?.page.bytes)).size).toBe(1);
-  expect(lab.made).toEqual(['first', 'shared']);
+  expect(lab.built).toEqual(['first', 'shared']);
 });
 
-test('B2 failed-page: an error rejects all requests for the page, and the next request makes it again', async () => {
+test('B2 failed-page: an error rejects all requests for the page, and the next request builds it again', async () => {
   const lab = new Lab();
   const failing = ['a', 'b'].map((key) => lab.ask('broken', key));
   const other = lab.ask('other', 'c');
@@ -101,7 +101,7 @@ test('B2 same-page-for-everyone: other work of the event loop runs between the a
   await lab.complete(pageOf(10));
   expect(lab.served.length).toBeLessThan(100);
   await Promise.all(all);
-  expect(lab.made).toEqual(['news']);
+  expect(lab.built).toEqual(['news']);
 });
 
 test('B6 many-pages-at-once: pages that wait do not evict ready ones; the newest pages are ready', async () => {
@@ -112,10 +112,10 @@ test('B6 many-pages-at-once: pages that wait do not evict ready ones; the newest
   await lab.completeAll(pageOf(sizeBytes));
   for (const held of await Promise.all(asked)) held?.release();
   for (const name of ['c', 'd', 'e']) await lab.ask(name, name);
-  expect(lab.made).toEqual(names);
+  expect(lab.built).toEqual(names);
   for (const name of ['a', 'b']) void lab.ask(name, name);
   await lab.completeAll(pageOf(sizeBytes));
-  expect(lab.made).toEqual([...names, 'a', 'b']);
+  expect(lab.built).toEqual([...names, 'a', 'b']);
 });
 
 test('B3 full-queue: the 33rd waiting request of a key and the 2,001st in all get relay_busy', async () => {
@@ -133,26 +133,26 @@ test('B3 full-queue: the 33rd waiting request of a key and the 2,001st in all ge
   await lab.complete(pageOf(10));
   void lab.ask('one more', 'hostile');
   await lab.completeAll(pageOf(10));
-  expect(lab.made).toContain('one more');
+  expect(lab.built).toContain('one more');
 });
 
-test('B3 long-wait: a request gets relay_busy after 8 s, also while its page is made', async () => {
+test('B3 long-wait: a request gets relay_busy after 8 s, even during the build of its page', async () => {
   const lab = new Lab(MIB);
-  const made = lab.ask('made', 'a');
+  const building = lab.ask('building', 'a');
   const waiting = lab.ask('waiting', 'b');
-  const settled = Promise.allSettled([made, waiting]);
+  const settled = Promise.allSettled([building, waiting]);
   vi.advanceTimersByTime(PATIENCE_MS - 1);
   const later = lab.ask('later', 'c');
   vi.advanceTimersByTime(1);
   for (const result of await settled) expect(result).toMatchObject({ reason: { code: 'relay_busy' } });
   await lab.completeAll(pageOf(10));
   expect((await later)?.page.bytes.length).toBe(10);
-  // The page that was being made is ready for the next request. The other one was never made.
-  expect((await lab.ask('made', 'a'))?.page.bytes.length).toBe(10);
-  expect(lab.made).toEqual(['made', 'later']);
+  // The page whose build was in progress is ready for the next request. The other one was never built.
+  expect((await lab.ask('building', 'a'))?.page.bytes.length).toBe(10);
+  expect(lab.built).toEqual(['building', 'later']);
 });
 
-test('B3 asker-gone: a request leaves the queue when its client has gone, and its page is not made', async () => {
+test('B3 asker-gone: a request leaves the queue when its client has gone, and the relay does not build its page', async () => {
   const lab = new Lab();
   const gone = new AbortController();
   void lab.ask('first', 'a');
@@ -163,7 +163,7 @@ test('B3 asker-gone: a request leaves the queue when its client has gone, and it
   expect(await lab.ask('too late', 'b', gone.signal)).toBeNull();
   await lab.completeAll(pageOf(10));
   expect((await wanted)?.page.bytes.length).toBe(10);
-  expect(lab.made).toEqual(['first', 'wanted']);
+  expect(lab.built).toEqual(['first', 'wanted']);
 });
 
 test('B4 unread-pages: a key with 8 MiB unread waits until it has read, and other keys continue', async () => {
@@ -179,13 +179,13 @@ test('B4 unread-pages: a key with 8 MiB unread waits until it has read, and othe
   const other = lab.ask('other', 'other');
   await lab.complete(pageOf(10));
   expect((await other)?.page.bytes.length).toBe(10);
-  expect(lab.made).not.toContain('one more');
+  expect(lab.built).not.toContain('one more');
   held[0]?.release();
   await turn();
-  expect(lab.made).toContain('one more');
+  expect(lab.built).toContain('one more');
 });
 
-test('B4 unread-pages: with 64 MiB unread in all, no page is made until one is read', async () => {
+test('B4 unread-pages: with 64 MiB unread in all, the relay builds no page until a client reads one', async () => {
   const lab = new Lab();
   const most = fitting(UNREAD_BYTES, MIB);
   const held: (HeldPage | null)[] = [];
@@ -197,7 +197,7 @@ test('B4 unread-pages: with 64 MiB unread in all, no page is made until one is r
   expect(held.every((page) => page !== null)).toBe(true);
   const other = lab.ask('one more', 'other');
   await turn();
-  expect(lab.made).not.toContain('one more');
+  expect(lab.built).not.toContain('one more');
   held[0]?.release();
   await lab.complete(pageOf(10));
   expect((await other)?.page.bytes.length).toBe(10);
@@ -218,17 +218,17 @@ test('B4 unread-pages: a ready page counts while an answer holds it, once for al
   expect(lab.served.filter((key) => key === 'b')).toHaveLength(ofOneKey.length);
   (await ofOneKey[0])?.release();
   expect((await waiting)?.page.bytes.length).toBe(MIB);
-  expect(lab.made).toEqual(['shared']);
+  expect(lab.built).toEqual(['shared']);
 });
 
-test('B4 large-row: a page that is larger than the bounds is served, and nothing else until it is read', async () => {
+test('B4 large-row: a page that is larger than the bounds is served, and no other page until a client has read it', async () => {
   const lab = new Lab();
   const large = lab.ask('large', 'a');
   const other = lab.ask('other', 'b');
   await lab.complete(pageOf(UNREAD_BYTES + MIB));
   const held = await large;
   expect(held?.page.bytes.length).toBe(UNREAD_BYTES + MIB);
-  expect(lab.made).toEqual(['large']);
+  expect(lab.built).toEqual(['large']);
   held?.release();
   await lab.complete(pageOf(10));
   expect((await other)?.page.bytes.length).toBe(10);

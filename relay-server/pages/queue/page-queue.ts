@@ -6,7 +6,7 @@ import { type HeldPage, UnreadAnswers } from './unread-answers.ts';
 /**
  * Decides which request for a page is served next.
  *
- * One page is made at a time. Keys take turns, and the requests of one key are served in the order of their arrival. A
+ * The queue builds one page at a time. Keys take turns, and the requests of one key are served in the order of their arrival. A
  * request has its turn when there is room for its answer. Requests for the same page share it. A request leaves the queue
  * when its client has gone, and after {@link PATIENCE_MS}. A page that is ready is served at once, without a turn, if there
  * is room. See B2 to B4 in docs/protocol.md.
@@ -53,7 +53,7 @@ export class PageQueue {
   }
 
   /**
-   * Returns the page with this name, or null if `asker.signal` is aborted first. `build` makes the page; its
+   * Returns the page with this name, or null if `asker.signal` is aborted first. `build` returns the page; its
    * error rejects all requests for the page. Throws relay_busy if the queue is full or the request has waited too long.
    */
   get(name: string, asker: Asker, build: () => Promise<ReadyPage>): Promise<HeldPage | null> {
@@ -92,7 +92,7 @@ export class PageQueue {
     });
   }
 
-  /** Serves the requests that have their turn, until one of them needs a page that has to be made. */
+  /** Serves the requests that have their turn, until one of them needs a page that is not ready. */
   #work(): void {
     for (let served = 0; !this.#building && !this.#pausing; served++) {
       const next = this.#next();

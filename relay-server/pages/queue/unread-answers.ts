@@ -1,9 +1,9 @@
 import type { ReadyPage } from '../compression.ts';
 
 /**
- * Counts the bytes of pages that the relay has handed to answers and that clients have not taken.
+ * Counts the bytes of pages in answers that clients have not taken.
  *
- * A page is handed out only while there is room: while all unread answers have less than {@link UNREAD_BYTES}, and those
+ * A page is served only while there is room: while all unread answers have less than {@link UNREAD_BYTES}, and those
  * of the key less than {@link UNREAD_BYTES_OF_KEY}. A single page may exceed a bound. Answers that share a page hold its
  * bytes once; each of their keys counts them in full. See B4 in docs/protocol.md.
  */

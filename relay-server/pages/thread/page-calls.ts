@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { FiltersSchema } from '../../routing/filter-schema.ts';
 import { CODINGS } from '../compression.ts';
 
-/** Calls to the thread that makes the pages of one feed. */
+/** Calls to the thread that builds the pages of one feed. */
 
 /** The thread's `workerData`. `file` is the path of the feed's database. */
 export const PageData = z.object({ file: z.string(), feed: z.string(), filters: FiltersSchema });

@@ -58,7 +58,7 @@ test('S3: the thread returns the same bytes as a reader in this thread, in each 
       const plain = reader.page(epoch, set, { seq: seq(start), part: 0 }, seq(41));
       expect(decoded[page.coding](page.bytes).equals(plain)).toBe(true);
       expect(page.coding).toBe(plain.length < 1024 ? 'identity' : coding);
-      // A page keeps no more memory than its bytes.
+      // The buffer holds only the page.
       expect(page.bytes.buffer.byteLength).toBe(page.bytes.length);
     }
 });

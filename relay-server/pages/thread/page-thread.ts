@@ -7,7 +7,7 @@ import { type Encoded, PAGE_CALLS, type PageRequest } from './page-calls.ts';
 const YOUNG_HEAP_MIB = 12;
 
 /**
- * Calls the thread that makes the pages of one feed. The first call starts the thread. If it dies, its pending calls are
+ * Calls the thread that builds the pages of one feed. The first call starts the thread. If it dies, its pending calls are
  * rejected, and the next call starts a new thread.
  */
 export class PageThread {

@@ -6,7 +6,7 @@ import { type Encoded, PAGE_CALLS, PageData } from './page-calls.ts';
 import { PageReader } from './page-reader.ts';
 
 /**
- * The thread that reads and compresses pages, off the relay's event loop. Handlers are synchronous, so the thread makes
+ * The thread that reads and compresses pages, off the relay's event loop. Handlers are synchronous, so the thread builds
  * one page at a time and uses one core. It reads over its own connection and never writes.
  */
 
