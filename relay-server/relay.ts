@@ -5,7 +5,7 @@ import path from 'node:path';
 import { TidemarkError } from '@tidemark/protocol/errors';
 import { makePrivate } from './config/private-data.ts';
 import type { Config, FeedConfig } from './config/relay-config.ts';
-import { Feed } from './feed/feed.ts';
+import { Feed, type FeedDeps } from './feed/feed.ts';
 import { createApp } from './http/app.ts';
 import { metricsServer } from './http/operations/metrics-server.ts';
 import { readinessOf } from './http/operations/readiness.ts';
@@ -13,6 +13,7 @@ import { answerMalformed } from './http/refusals/malformed.ts';
 import { RefusalLog } from './http/refusals/refusal-log.ts';
 import { isRoutedBy } from './ingest/scope-counts.ts';
 import { namedAttributes } from './routing/filters.ts';
+import { RelayWork } from './threads/relay-work.ts';
 import { type Bearer, Tokens } from './tokens/tokens.ts';
 
 /**
@@ -48,7 +49,9 @@ export async function startRelay(config: Config, deps: RelayDeps): Promise<Relay
   const tokens = new Tokens(config, deps.log);
   const refusals = new RefusalLog(deps.log);
   const feeds = new Map<string, Feed>();
+  const work = new RelayWork();
   const closeAll = async () => {
+    await work.digester.close();
     for (const feed of feeds.values()) await feed.close();
     tokens.close();
     refusals.close();
@@ -58,6 +61,7 @@ export async function startRelay(config: Config, deps: RelayDeps): Promise<Relay
     ...deps,
     name: config.name,
     feeds,
+    work,
     tokens,
     refusals,
     trustedProxies: config.trustedProxies,
@@ -66,12 +70,12 @@ export async function startRelay(config: Config, deps: RelayDeps): Promise<Relay
   });
   const server = createServer(app);
   answerMalformed(server, refusals);
-  const metrics = config.metrics && metricsServer({ feeds, now: deps.now });
+  const metrics = config.metrics && metricsServer({ feeds, work, now: deps.now });
   server.requestTimeout = REQUEST_MS;
   server.keepAliveTimeout = 75_000;
   try {
     for (const [name, feed] of Object.entries(config.feeds))
-      feeds.set(name, await openFeed(name, feed, config, tokens, deps));
+      feeds.set(name, await openFeed(name, feed, config, tokens, { ...deps, work }));
     if (metrics && config.metrics) await listen(metrics, config.metrics, config.places.metrics);
     await listen(server, config.listen, config.places.listen);
   } catch (error) {
@@ -96,6 +100,7 @@ export async function startRelay(config: Config, deps: RelayDeps): Promise<Relay
       for (const feed of feeds.values()) feed.release();
       await Promise.all([closeServer(server), ...(metrics ? [closeServer(metrics)] : [])]);
       clearInterval(seen);
+      await work.digester.close();
       for (const feed of feeds.values()) await feed.close();
       writeSeen();
       tokens.close();
@@ -108,13 +113,7 @@ export async function startRelay(config: Config, deps: RelayDeps): Promise<Relay
  * Opens a feed. First checks that terminals have the attributes that its filters name. Throws config_invalid, db_*,
  * disk_full.
  */
-async function openFeed(
-  name: string,
-  feed: FeedConfig,
-  config: Config,
-  tokens: Tokens,
-  deps: RelayDeps,
-): Promise<Feed> {
+async function openFeed(name: string, feed: FeedConfig, config: Config, tokens: Tokens, deps: FeedDeps): Promise<Feed> {
   const terminals = tokens.list().filter((bearer) => bearer.feed === name && bearer.role === 'terminal');
   const unused = unusedAttributes(feed, terminals);
   // Filters in use may name attributes of removed terminals. That must not prevent the relay from starting for the

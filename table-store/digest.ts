@@ -24,6 +24,8 @@ import { ident, type Reader, type Writer } from './sqlite.ts';
  */
 const CHUNK_ROWS = 1000;
 const FIRST_ROWS = 100;
+/** The number of rows to count at once. */
+const COUNT_ROWS = 20_000;
 /** The approximate number of bytes to encode at once. */
 const CHUNK_BYTES = 1024 * 1024;
 /** Number of hex characters in a digest. SHA-256 has 64; the rest are cut off. */
@@ -73,12 +75,14 @@ export class TableRanges {
 
   /**
    * Cuts a range into at most `parts` parts of `total / parts` rows, rounded up. The last part ends where the range
-   * ends. `total`: the number of rows to assume, so that relay and terminal cut at the same keys.
+   * ends. `total`: the number of rows to assume, so that relay and terminal cut at the same keys. By default, the rows
+   * of the range.
    */
-  *split(range: KeyRange, parts: number, total = this.count(range)): CooperativeTask<DigestPart[]> {
+  *split(range: KeyRange, parts: number, total?: number): CooperativeTask<DigestPart[]> {
     if (this.#key.isEmpty) return [yield* this.#keylessDigest()];
-    const rowsPerPart = Math.max(1, Math.ceil(total / parts));
-    const count = Math.max(1, Math.ceil(total / rowsPerPart));
+    const rows = total ?? (yield* this.#countInSteps(range));
+    const rowsPerPart = Math.max(1, Math.ceil(rows / parts));
+    const count = Math.max(1, Math.ceil(rows / rowsPerPart));
     const all: DigestPart[] = [];
     const pace = { rows: FIRST_ROWS };
     let { after } = range;
@@ -91,6 +95,20 @@ export class TableRanges {
       after = part.upto;
     }
     return all;
+  }
+
+  *#countInSteps(range: KeyRange): CooperativeTask<number> {
+    // SQLite counts a complete table fast, because it reads no keys.
+    if (range.after === null && range.upto === null) return this.count(range);
+    let rows = 0;
+    let { after } = range;
+    for (;;) {
+      const upto = this.#keyAt({ after, upto: range.upto }, COUNT_ROWS - 1);
+      if (upto === null) return rows + this.count({ after, upto: range.upto });
+      rows += COUNT_ROWS;
+      after = upto;
+      yield 0;
+    }
   }
 
   /**

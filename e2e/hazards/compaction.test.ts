@@ -443,7 +443,7 @@ test('B10 B11 hostile-key: one key that asks for every range is refused beyond i
   const ask = async (from: number, key: string) => {
     const answer = await relay.get(PATHS.squashed('shop', epoch, 'all', String(from), target), relay.token(key));
     const said = answer.ok ? 'ready' : ((await answer.json()) as { code: string }).code;
-    if (answer.status === 503) expect(answer.headers.get('retry-after')).toBe('1');
+    if (answer.status === 503) expect(answer.headers.get('retry-after')).toMatch(/^([1-9]|[12]\d|30)$/);
     return said;
   };
   const starts = Array.from({ length: 20 }, (_, i) => i + 2);

@@ -17,13 +17,13 @@ import { asTidemarkError, TidemarkError } from '@tidemark/protocol/errors';
 import { z } from 'zod';
 import type { Filters } from '../routing/filters.ts';
 import { BuilderThread } from '../threads/builder-thread.ts';
-import { FairQueue } from '../threads/fair-queue.ts';
+import type { FeedQueue } from '../threads/feed-queue.ts';
+import { RetryLater } from '../threads/retry-later.ts';
 import { COMPACTION_CALLS, Compacted, type CompactionRange } from './compaction-calls.ts';
 
 /**
- * The compacted pages of one feed. They are built on demand, one at a time in turns between keys, and kept in files for
- * every terminal
- * with the same range. The class also remembers ranges that compaction does not make smaller. A file is complete before
+ * The compacted pages of one feed. They are built on demand, in turns between the keys of all feeds, and kept in files
+ * for every terminal with the same range. The class also remembers ranges that compaction does not make smaller. A file is complete before
  * its `.json` exists. The next start removes a file without a `.json`.
  */
 
@@ -46,7 +46,8 @@ const KeptFile = z.object({ squash: Compacted.nullable() });
 
 /** One page, with the number of changes and bytes of all pages of its range. */
 interface CompactedPage {
-  read(): Buffer;
+  /** Returns the page's bytes, in a buffer that holds nothing else. */
+  read(): Uint8Array<ArrayBuffer>;
   changes: number;
   bytes: number;
 }
@@ -57,6 +58,7 @@ interface CompactedPagesDeps {
   folder: string;
   file: string;
   filters: Filters;
+  queue: FeedQueue;
   now: () => number;
   onFailure: (error: TidemarkError) => void;
 }
@@ -73,7 +75,6 @@ export class CompactedPages {
     name: 'the compaction thread',
     methods: COMPACTION_CALLS,
   });
-  readonly #queue = new FairQueue();
 
   constructor(deps: CompactedPagesDeps) {
     this.#deps = deps;
@@ -95,8 +96,8 @@ export class CompactedPages {
       const failedAtMs = this.#failedAtMs.get(name);
       if (failedAtMs !== undefined && this.#deps.now() - failedAtMs < FAILED_MS)
         throw new TidemarkError('squash_larger');
-      const accepted = this.#queue.ask(name, key, () => this.#build(name, range));
-      throw new TidemarkError(accepted ? 'squash_building' : 'relay_busy');
+      const accepted = this.#deps.queue.ask(name, key, () => this.#build(name, range));
+      throw new RetryLater(accepted ? 'squash_building' : 'relay_busy', this.#deps.queue.retryAfterS(name, key));
     }
     this.#use(name, kept);
     if (kept === null) throw new TidemarkError('squash_larger');
@@ -113,7 +114,7 @@ export class CompactedPages {
   }
 
   async close(): Promise<void> {
-    this.#queue.close();
+    this.#deps.queue.close();
     await this.#thread.end();
   }
 
@@ -182,8 +183,8 @@ export class CompactedPages {
 const nameOf = ({ epoch, set, start, target }: Omit<CompactionRange, 'scopes'>) =>
   `${epoch}-${set}-${start}-${target}-${FORMAT}`;
 
-function readRange(file: string, from: number, to: number): Buffer {
-  const bytes = Buffer.alloc(to - from);
+function readRange(file: string, from: number, to: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(to - from);
   const handle = openSync(file, 'r');
   try {
     if (readSync(handle, bytes, 0, bytes.length, from) !== bytes.length)

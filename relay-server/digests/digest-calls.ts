@@ -1,25 +1,42 @@
 import { Bytes } from '@tidemark/calls/port';
-import { DigestRequest, RowsRequest } from '@tidemark/protocol/api';
 import { z } from 'zod';
+import { CODINGS } from '../pages/compression.ts';
 
-/** Calls to the thread that reads snapshots for terminals. In each, `file` is the path of the snapshot. */
+/** Calls to the thread that reads snapshots for terminals. */
 
-/** Time limit of a call. A request names at most 256 ranges, and digests of the largest ranges take minutes. */
-const LONGEST_MS = 600_000;
+/**
+ * Time limit of a call, in ms. Digests of the largest ranges take minutes, and up to {@link RUNNING_MAX} calls share the
+ * thread.
+ */
+const LONGEST_MS = 3_600_000;
+
+/** Upper bound on the number of calls that the thread runs at the same time. */
+export const RUNNING_MAX = 32;
+
+/** A digests or rows request for a snapshot. */
+export const DigestTask = z.object({
+  kind: z.enum(['digests', 'rows']),
+  /** Path of the snapshot. */
+  file: z.string(),
+  /** The body of the request, which the thread parses and checks. */
+  body: Bytes,
+  /** The coding of the answer, if it is large enough to be compressed. */
+  coding: z.enum(CODINGS),
+});
+export type DigestTask = z.output<typeof DigestTask>;
 
 export const DIGEST_CALLS = {
-  /** Returns the body of a DigestAnswer. Throws request_invalid, snapshot_gone, cancelled. */
-  digests: {
-    in: z.object({ file: z.string(), asks: DigestRequest.shape.asks }),
-    out: z.object({ bytes: Bytes }),
+  /**
+   * Returns the body of the answer. `id` is unique among the calls that run. Throws request_invalid, snapshot_gone,
+   * cancelled.
+   */
+  answer: {
+    in: DigestTask.extend({ id: z.int() }),
+    out: z.object({ bytes: Bytes, coding: z.enum(CODINGS) }),
     timeoutMs: LONGEST_MS,
   },
-  /** Returns the body of the answer to a request for rows. Throws request_invalid, snapshot_gone, cancelled. */
-  rows: {
-    in: z.object({ file: z.string(), asks: RowsRequest.shape.asks }),
-    out: z.object({ bytes: Bytes }),
-    timeoutMs: LONGEST_MS,
-  },
-  /** Ends the thread. Its pending requests fail with `cancelled` at their next step. */
+  /** Ends a call, which fails with `cancelled` at its next step. Ignores a call that has ended. */
+  cancel: { in: z.object({ id: z.int() }), out: z.object({}), timeoutMs: LONGEST_MS },
+  /** Ends the thread. Its pending calls fail with `cancelled` at their next step. */
   close: { in: z.object({}), out: z.object({}), timeoutMs: LONGEST_MS },
 } as const;

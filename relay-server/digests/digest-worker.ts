@@ -1,25 +1,34 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import type { DigestAnswer, DigestPart, DigestRequest, RowsRequest, RowsTrailer } from '@tidemark/protocol/api';
+import { constants, gzipSync, zstdCompressSync } from 'node:zlib';
+import type { DigestAnswer, DigestPart, RowsRequest, RowsTrailer } from '@tidemark/protocol/api';
 import { TidemarkError } from '@tidemark/protocol/errors';
 import { LINE_BYTES, PAGE_BYTES } from '@tidemark/protocol/page';
-import { runCooperatively } from '@tidemark/table-store/cooperative-task';
+import { type CooperativeTask, runCooperatively } from '@tidemark/table-store/cooperative-task';
 import { TableRanges } from '@tidemark/table-store/digest';
 import { INTEGER, query, row, TEXT } from '@tidemark/table-store/query';
 import { openReader, type Reader } from '@tidemark/table-store/sqlite';
 import { requireStoredSchema } from '@tidemark/table-store/stored-schema';
 import type { z } from 'zod';
+import type { Coding } from '../pages/compression.ts';
 import { serveThread } from '../threads/worker-thread.ts';
-import { DIGEST_CALLS } from './digest-calls.ts';
+import { digestAsks, rowsAsks } from './digest-body.ts';
+import { DIGEST_CALLS, type DigestTask } from './digest-calls.ts';
 
 /**
- * A thread that reads snapshots for terminals that verify their replica. Concurrent digest requests advance in turns. A
- * request for rows runs without a break, because the size of its answer is limited. The thread closes a snapshot only
- * when no request uses it.
+ * A thread that reads snapshots for terminals that verify their replica. The caller runs at most one call of each key,
+ * and the calls advance in turns of one step, so a long call delays a short one by one step for each call in progress. A
+ * step reads at most 1,000 rows or about 1 MiB. Sorting a table without a key is one longer step, so its digest is kept
+ * while the snapshot is open. A call ends at its next step when it is cancelled. The thread closes a snapshot only when
+ * no call uses it.
  */
 
 /** Number of open snapshots at which the thread closes unused ones before it opens another. */
 const FILES = 8;
+/** Memory for the pages of an open snapshot, in KiB. Calls read ranges from start to end, so more helps little. */
+const CACHE_KIB = 1024;
+/** Answers smaller than this, in bytes, are not compressed. */
+const SMALL_BYTES = 1024;
 
 const STORED_SCHEMA = row({ id: INTEGER, schema: TEXT });
 
@@ -27,13 +36,15 @@ interface OpenSnapshot {
   db: Reader;
   /** The snapshot's tables by id. */
   tables: Map<number, TableRanges>;
-  /** Number of requests that use the snapshot. */
+  /** Digests of tables without a key, by table id. */
+  keyless: Map<number, DigestPart[]>;
+  /** Number of calls that use the snapshot. */
   users: number;
 }
 
 /** Open snapshots by file, least recently used first. */
 const open = new Map<string, OpenSnapshot>();
-/** Whether the relay is stopping. If so, requests fail at their next step. */
+/** Whether the relay is stopping. If so, calls fail at their next step. */
 let closing = false;
 
 /** Returns an open snapshot, and opens it if necessary. Throws snapshot_gone. */
@@ -52,11 +63,12 @@ function snapshot(file: string): OpenSnapshot {
   }
   if (!existsSync(file)) throw new TidemarkError('snapshot_gone');
   const db = openReader(file);
+  db.pragma(`cache_size = -${CACHE_KIB}`);
   const rows = query(db, 'SELECT id, schema FROM tidemark_table', STORED_SCHEMA).all();
   const tables = new Map(
     rows.map(({ id, schema }) => [id, new TableRanges(db, requireStoredSchema(db, schema))] as const),
   );
-  const opened = { db, tables, users: 0 };
+  const opened = { db, tables, keyless: new Map(), users: 0 };
   open.set(file, opened);
   return opened;
 }
@@ -69,21 +81,33 @@ function tableOf({ tables }: OpenSnapshot, { table: id, range }: RowsRequest['as
   return table;
 }
 
-/** Throws cancelled if the relay is stopping. */
-function requireOpen(): void {
-  if (closing) throw new TidemarkError('cancelled');
+/** A call in progress. */
+interface Running {
+  cancelled: boolean;
 }
 
-/** Returns the body of a DigestAnswer. Other requests run between two steps of the computation. */
-async function digests(at: OpenSnapshot, asks: DigestRequest['asks']): Promise<string> {
+/** Calls in progress, by id. */
+const running = new Map<number, Running>();
+
+/** Throws cancelled if the asker is gone or the relay is stopping. */
+const requireWanted = (call: Running) => () => {
+  if (closing || call.cancelled) throw new TidemarkError('cancelled');
+};
+
+/** Computes the body of a DigestAnswer. */
+async function digests(at: OpenSnapshot, body: Uint8Array, onStep: () => void): Promise<Buffer> {
   const answers: DigestPart[][] = [];
-  for (const ask of asks)
-    answers.push(await runCooperatively(tableOf(at, ask).split(ask.range, ask.parts), requireOpen));
-  return JSON.stringify({ answers } satisfies z.input<typeof DigestAnswer>);
+  for (const ask of digestAsks(body)) {
+    const table = tableOf(at, ask);
+    const parts = at.keyless.get(ask.table) ?? (await runCooperatively(table.split(ask.range, ask.parts), onStep));
+    if (table.schema.key.length === 0) at.keyless.set(ask.table, parts);
+    answers.push(parts);
+  }
+  return Buffer.from(JSON.stringify({ answers } satisfies z.input<typeof DigestAnswer>));
 }
 
-/** Returns as many rows as fit in one answer, with the position at which the next request must continue. */
-function rows(at: OpenSnapshot, asks: RowsRequest['asks']): Buffer {
+/** Yields after each range. Returns as many rows as fit in one answer, with the position at which the next one begins. */
+function* rows(at: OpenSnapshot, asks: RowsRequest['asks']): CooperativeTask<Buffer> {
   const body: string[] = [];
   let size = 0;
   let line: string[] = [];
@@ -111,37 +135,54 @@ function rows(at: OpenSnapshot, asks: RowsRequest['asks']): Buffer {
       return ended({ done, after: key });
     }
     endLine(ask.table);
+    yield 0;
   }
   return ended({ done: asks.length, after: null });
 }
 
-/** Runs `read` on a snapshot, which remains open meanwhile. */
-async function using(
-  file: string,
-  read: (at: OpenSnapshot) => Buffer | Promise<Buffer>,
-): Promise<{ bytes: Uint8Array<ArrayBuffer> }> {
-  requireOpen();
+/** Compresses an answer in this thread, because the thread pool of the process also serves the event loop. */
+function encode(bytes: Buffer, coding: Coding): { bytes: Uint8Array<ArrayBuffer>; coding: Coding } {
+  if (coding === 'identity' || bytes.length < SMALL_BYTES) return { bytes: new Uint8Array(bytes), coding: 'identity' };
+  const encoded =
+    coding === 'gzip'
+      ? gzipSync(bytes, { level: 1 })
+      : zstdCompressSync(bytes, { params: { [constants.ZSTD_c_compressionLevel]: 1 } });
+  return { bytes: new Uint8Array(encoded), coding };
+}
+
+async function answer({ id, kind, file, body, coding }: DigestTask & { id: number }) {
+  const call: Running = { cancelled: false };
+  const onStep = requireWanted(call);
+  onStep();
   const at = snapshot(file);
+  running.set(id, call);
   at.users++;
   try {
-    return { bytes: new Uint8Array(await read(at)) };
+    const found =
+      kind === 'digests' ? await digests(at, body, onStep) : await runCooperatively(rows(at, rowsAsks(body)), onStep);
+    return encode(found, coding);
   } finally {
     at.users--;
+    running.delete(id);
     endIfDone();
   }
 }
 
-/** Ends the thread if the relay is stopping and no request uses a snapshot. */
+/** Ends the thread if the relay is stopping and no call uses a snapshot. */
 function endIfDone(): void {
-  if (!closing || [...open.values()].some(({ users }) => users > 0)) return;
+  if (!closing || running.size > 0) return;
   for (const { db } of open.values()) db.close();
   open.clear();
   port.close();
 }
 
 const port = serveThread(DIGEST_CALLS, {
-  digests: ({ file, asks }) => using(file, async (at) => Buffer.from(await digests(at, asks))),
-  rows: ({ file, asks }) => using(file, (at) => rows(at, asks)),
+  answer,
+  cancel: ({ id }) => {
+    const call = running.get(id);
+    if (call) call.cancelled = true;
+    return {};
+  },
   close: () => {
     closing = true;
     endIfDone();

@@ -5,7 +5,6 @@ import type { Cursor, Seq } from '@tidemark/protocol/cursor';
 import type { ScopeSet } from '@tidemark/protocol/page';
 import { CompactedPages } from '../compaction/compacted-pages.ts';
 import type { FeedConfig } from '../config/relay-config.ts';
-import { Digester } from '../digests/digester.ts';
 import { type Moment, momentsOf } from '../freshness/moment.ts';
 import { SourceLag } from '../freshness/source-lag.ts';
 import { Troubles } from '../freshness/troubles.ts';
@@ -17,6 +16,8 @@ import type { LogSource } from '../log/log-source.ts';
 import { FeedPages } from '../pages/feed-pages.ts';
 import type { Attributes, EntitledSet } from '../routing/filters.ts';
 import { FeedSnapshots } from '../snapshots/feed-snapshots.ts';
+import { FeedQueue } from '../threads/feed-queue.ts';
+import type { RelayWork } from '../threads/relay-work.ts';
 import { Entitlements } from './entitlements.ts';
 import { FeedStore } from './feed-store.ts';
 import { keepsUntilMs } from './keeping-time.ts';
@@ -40,6 +41,7 @@ import { RetentionSchedule } from './retention-schedule.ts';
 export interface FeedDeps {
   now: () => number;
   log: (event: string, fields: Record<string, unknown>) => void;
+  work: RelayWork;
 }
 
 /** The facts of a status answer about the feed and one terminal. Times are in ms, except for the master's own texts. */
@@ -66,7 +68,6 @@ export class Feed {
   readonly troubles: Troubles;
   readonly pages: FeedPages;
   readonly snapshots: FeedSnapshots;
-  readonly digester = new Digester();
   readonly #deps: FeedDeps;
   readonly #config: FeedConfig;
   readonly #store: FeedStore;
@@ -85,7 +86,7 @@ export class Feed {
     this.#config = config;
     this.moment = momentsOf(deps.now);
     this.lag = new SourceLag(this.moment);
-    this.#reader = new FeedReader(file, name, filters);
+    this.#reader = new FeedReader(file, filters);
     this.#entitlements = new Entitlements(filters);
     const store = new FeedStore(writer, this.#reader.feed(), ({ current, scopes }, moved, sampledAt) => {
       this.lag.onBatch(current ? sampledAt : null);
@@ -108,10 +109,11 @@ export class Feed {
       folder,
       file,
       filters,
+      queue: new FeedQueue(deps.work.compactions, name),
       now: deps.now,
       onFailure: failed('squash-failed'),
     });
-    this.pages = new FeedPages({ store, reader: this.#reader.pages, compacted });
+    this.pages = new FeedPages({ feed: name, file, filters, store, compacted });
     this.snapshots = new FeedSnapshots({
       feed: name,
       folder,
@@ -120,6 +122,7 @@ export class Feed {
       store,
       reader: this.#reader,
       entitlements: this.#entitlements,
+      queue: new FeedQueue(deps.work.snapshots, name),
       now: deps.now,
       onFailure: failed('snapshot-failed'),
     });
@@ -152,7 +155,6 @@ export class Feed {
   async close(): Promise<void> {
     this.release();
     this.#retention.stop();
-    await this.digester.close();
     await this.snapshots.close();
     await this.pages.close();
     this.#reader.close();

@@ -4,13 +4,15 @@ import { HEADERS, type Role } from '@tidemark/protocol/api';
 import { TidemarkError, toProblem } from '@tidemark/protocol/errors';
 import { PROTOCOL_VERSION } from '@tidemark/protocol/page';
 import express, { type Express, type NextFunction, type Request, type Response } from 'express';
+import type { RelayWork } from '../threads/relay-work.ts';
+import { RetryLater } from '../threads/retry-later.ts';
 import type { Bearer, Tokens } from '../tokens/tokens.ts';
 import { addOperations, type OperationsDeps } from './operations/operations.ts';
 import { BadKeys } from './refusals/bad-keys.ts';
 import { clientAddress } from './refusals/client-address.ts';
 import { refusalFor, thrownError } from './refusals/refusal.ts';
 import type { RefusalLog } from './refusals/refusal-log.ts';
-import { DIGEST_ROUTES } from './routes/digest-routes.ts';
+import { digestRoutes } from './routes/digest-routes.ts';
 import { FEED_ROUTES } from './routes/feed-routes.ts';
 import type { Route } from './routes/route.ts';
 import { terminalRoutes } from './routes/terminal-routes.ts';
@@ -23,6 +25,7 @@ import { NEVER_CACHED, sendBytes, sendJson } from './send.ts';
  */
 
 interface AppDeps extends OperationsDeps {
+  work: RelayWork;
   /** The relay's display name. */
   name: string;
   tokens: Tokens;
@@ -53,7 +56,11 @@ export function createApp(deps: AppDeps): Express {
   });
   app.set('trust proxy', deps.trustedProxies);
   const badKeys = new BadKeys();
-  const routes = [...FEED_ROUTES, ...terminalRoutes({ name: deps.name, version: deps.version }), ...DIGEST_ROUTES];
+  const routes = [
+    ...FEED_ROUTES,
+    ...terminalRoutes({ name: deps.name, version: deps.version }),
+    ...digestRoutes(deps.work.digester),
+  ];
   for (const route of routes) {
     const method = route.method === 'GET' ? 'get' : 'post';
     app[method](route.path.pattern, (request: Request, response: Response, next: NextFunction) => {
@@ -158,11 +165,12 @@ function answerError(
     response.destroy();
     return;
   }
+  const retryAfter = error instanceof RetryLater ? String(error.retryAfterS) : '1';
   const bytes = Buffer.from(JSON.stringify({ ...toProblem(sent, requestId), status }));
   const headers = {
     ...NEVER_CACHED,
     [HEADERS.request]: requestId,
-    ...(status === 503 || status === 429 ? { 'retry-after': '1' } : {}),
+    ...(status === 503 || status === 429 ? { 'retry-after': retryAfter } : {}),
     // The rest of the body is unread, so the connection cannot be reused.
     ...(status === 413 ? { connection: 'close' } : {}),
   };

@@ -9,6 +9,7 @@ import type { FeedReader } from '../log/feed-reader.ts';
 import { MIRROR_CURSOR_SQL } from '../log/log-format.ts';
 import type { EntitledSet, Filters } from '../routing/filters.ts';
 import { Router } from '../routing/router.ts';
+import type { FeedQueue } from '../threads/feed-queue.ts';
 import type { SnapshotFile } from './snapshot-folder.ts';
 import { Snapshots } from './snapshots.ts';
 
@@ -26,6 +27,7 @@ interface FeedSnapshotsDeps {
   store: FeedStore;
   reader: FeedReader;
   entitlements: Entitlements;
+  queue: FeedQueue;
   now: () => number;
   onFailure: (error: TidemarkError) => void;
 }
@@ -41,6 +43,7 @@ export class FeedSnapshots {
     this.#snapshots = new Snapshots(deps.folder, {
       now: deps.now,
       mirror: deps.mirror,
+      queue: deps.queue,
       source: (set) => this.#source(set),
       onFailure: (set, error) => {
         this.#faults.set(set, error);

@@ -4,6 +4,8 @@ import type { TidemarkError } from '@tidemark/protocol/errors';
 import { temporaryFolder } from '@tidemark/testing/temporary-folder';
 import { EPOCH, schemaOf, TestMirror } from '@tidemark/testing/test-mirror';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { FairQueue } from '../threads/fair-queue.ts';
+import { FeedQueue } from '../threads/feed-queue.ts';
 import { KEPT_MAX, Snapshots } from './snapshots.ts';
 
 /** Real snapshots of one feed, on a disk whose room the test determines. */
@@ -27,6 +29,7 @@ class Lab {
     return new Snapshots(this.folder, {
       now: () => this.nowMs++,
       mirror: this.mirror.db.name,
+      queue: new FeedQueue(new FairQueue(), 'shop'),
       source: (scopes) => ({
         mirror: this.mirror.db.name,
         feed: 'shop',

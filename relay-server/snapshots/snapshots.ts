@@ -3,7 +3,8 @@ import type { SnapshotManifest } from '@tidemark/protocol/api';
 import { TidemarkError } from '@tidemark/protocol/errors';
 import type { SnapshotSource } from '@tidemark/table-store/snapshot';
 import { BuilderThread } from '../threads/builder-thread.ts';
-import { FairQueue } from '../threads/fair-queue.ts';
+import type { FeedQueue } from '../threads/feed-queue.ts';
+import { RetryLater } from '../threads/retry-later.ts';
 import { SNAPSHOT_CALLS } from './snapshot-calls.ts';
 import { type KeptSnapshot, nameOf, type SnapshotFile, SnapshotFolder, sizeOf } from './snapshot-folder.ts';
 
@@ -35,6 +36,7 @@ interface SnapshotsDeps {
   now: () => number;
   /** Path of the feed's database. */
   mirror: string;
+  queue: FeedQueue;
   /** Returns the source of a set's snapshot. */
   source: (set: string) => SnapshotSource;
   /** Called when a build fails. The next request for the set starts a new one. */
@@ -49,7 +51,6 @@ export class Snapshots {
   readonly #ready = new Map<string, SnapshotManifest>();
   /** By set, the space that its next build needs, in bytes: the size of the last one, or more than it had room for. */
   readonly #needs = new Map<string, number>();
-  readonly #queue = new FairQueue();
   readonly #thread = new BuilderThread({
     module: new URL('./snapshot-worker.ts', import.meta.url),
     name: 'the snapshot thread',
@@ -92,7 +93,8 @@ export class Snapshots {
       // Serve the old snapshot until the new one is ready, unless the log after it is larger than the snapshot.
       if (since <= ready.bytes) return ready;
     }
-    throw new TidemarkError(this.#want(set, key) ? 'snapshot_building' : 'relay_busy');
+    const accepted = this.#want(set, key);
+    throw new RetryLater(accepted ? 'snapshot_building' : 'relay_busy', this.#deps.queue.retryAfterS(set, key));
   }
 
   /** Returns the file of a snapshot in a coding, or null if it no longer exists. */
@@ -112,13 +114,13 @@ export class Snapshots {
 
   async close(): Promise<void> {
     this.#closed = true;
-    this.#queue.close();
+    this.#deps.queue.close();
     await this.#thread.end();
   }
 
   /** Requests a build. Returns false if the queue is full. */
   #want(set: string, key: string): boolean {
-    return this.#queue.ask(set, key, () => this.#renew(set));
+    return this.#deps.queue.ask(set, key, () => this.#renew(set));
   }
 
   /** Builds the snapshot of a set and replaces the old one. */

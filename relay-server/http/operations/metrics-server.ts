@@ -6,7 +6,7 @@ import type { OperationsDeps } from './operations.ts';
  * The listener of `metrics` in relay.yaml. It serves `GET /metrics` without a key, and nothing else. The administrator
  * chooses an address that only the monitoring reaches.
  */
-export function metricsServer(deps: Pick<OperationsDeps, 'feeds' | 'now'>): Server {
+export function metricsServer(deps: Pick<OperationsDeps, 'feeds' | 'work' | 'now'>): Server {
   return createServer((request, response) => {
     if (request.method !== 'GET' || request.url?.split('?')[0] !== '/metrics') {
       response.writeHead(404).end();

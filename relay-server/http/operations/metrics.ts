@@ -1,11 +1,15 @@
-import { Gauge, Registry } from 'prom-client';
+import { Counter, Gauge, Registry } from 'prom-client';
 import type { OperationsDeps } from './operations.ts';
 
 /**
  * Returns the current metrics in the text format of Prometheus. docs/reference/metrics.md is generated from the help
  * texts. A gauge omits a feed for which the value is unknown.
  */
-export async function metricsText({ feeds, now }: Pick<OperationsDeps, 'feeds' | 'now'>): Promise<string> {
+export async function metricsText({
+  feeds,
+  work,
+  now,
+}: Pick<OperationsDeps, 'feeds' | 'work' | 'now'>): Promise<string> {
   const registry = new Registry();
   const gauge = <L extends string = never>(name: string, help: string, ...labels: L[]) =>
     new Gauge<'feed' | L>({ name, help, labelNames: ['feed', ...labels], registers: [registry] });
@@ -39,6 +43,29 @@ export async function metricsText({ feeds, now }: Pick<OperationsDeps, 'feeds' |
     for (const [table, reason] of feed.troubles.byTable()) trouble.set({ feed: name, table, reason }, 1);
     if (feed.row.committedAt !== null)
       age.set({ feed: name }, Math.max(0, now() - Date.parse(feed.row.committedAt)) / 1000);
+  }
+  const labels = { labelNames: ['queue'], registers: [registry] };
+  const waiting = new Gauge({
+    ...labels,
+    name: 'relay_queue_waiting',
+    help: 'Number of jobs that wait in this queue.',
+  });
+  const running = new Gauge({ ...labels, name: 'relay_queue_running', help: 'Number of jobs of this queue that run.' });
+  const refused = new Counter({
+    ...labels,
+    name: 'relay_queue_refused_total',
+    help: 'Requests that this queue refused because it was full, since the start of the relay.',
+  });
+  const dropped = new Counter({
+    ...labels,
+    name: 'relay_queue_dropped_total',
+    help: 'Jobs of this queue that ended early because nobody waited for them, since the start of the relay.',
+  });
+  for (const [queue, { state }] of work.queues) {
+    waiting.set({ queue }, state.waiting);
+    running.set({ queue }, state.running);
+    refused.inc({ queue }, state.refused);
+    dropped.inc({ queue }, state.dropped);
   }
   return registry.metrics();
 }

@@ -1,6 +1,7 @@
 import { PROTOCOL_VERSION } from '@tidemark/protocol/page';
 import type { Express, Request } from 'express';
 import type { Feed } from '../../feed/feed.ts';
+import type { RelayWork } from '../../threads/relay-work.ts';
 import type { Route } from '../routes/route.ts';
 import { sendJson } from '../send.ts';
 import { metricsText } from './metrics.ts';
@@ -12,6 +13,7 @@ import type { Readiness } from './readiness.ts';
 export interface OperationsDeps {
   feeds: ReadonlyMap<string, Feed>;
   version: string;
+  work: Pick<RelayWork, 'queues'>;
   now: () => number;
   readiness: () => Readiness;
 }

@@ -1,28 +1,26 @@
-import { DigestAnswer, DigestRequest, FeedName, RowsRequest } from '@tidemark/protocol/api';
+import { DigestAnswer, FeedName } from '@tidemark/protocol/api';
 import { Epoch, Seq } from '@tidemark/protocol/cursor';
 import { TidemarkError } from '@tidemark/protocol/errors';
 import { ScopeSet } from '@tidemark/protocol/page';
 import { PATHS } from '@tidemark/protocol/paths';
 import { z } from 'zod';
-import { json, readBody } from '../body.ts';
+import type { DigestTask } from '../../digests/digest-calls.ts';
+import type { Digester } from '../../digests/digester.ts';
+import { readBody } from '../body.ts';
 import { codingOf } from '../content-coding.ts';
-import { checkRanges } from '../key-ranges.ts';
 import { NEVER_CACHED, sendBytes } from '../send.ts';
 import { entitledSet } from './entitled-set.ts';
-import { bytesRoute, type Call } from './route.ts';
+import { bytesRoute, type Call, type Route } from './route.ts';
 
-/** Routes for a terminal that verifies its replica against a snapshot. */
+/** Routes for a terminal that verifies its replica against a snapshot. The digester parses the bodies. */
 
 /** Maximum size of a request body, in bytes: enough for 256 ranges with long keys. */
 const BODY_LIMIT = 1024 * 1024;
 
-/** Maximum number of mistakes that a refusal names. */
-const NAMED_MISTAKES = 5;
-
 const SnapshotInput = z.object({ feed: FeedName, epoch: Epoch, scopes: ScopeSet, seq: z.coerce.number().pipe(Seq) });
 type SnapshotCall = Call<z.output<typeof SnapshotInput>>;
 
-export const DIGEST_ROUTES = [
+export const digestRoutes = (digester: Digester): Route[] => [
   bytesRoute({
     method: 'POST',
     path: PATHS.digests,
@@ -30,11 +28,7 @@ export const DIGEST_ROUTES = [
     input: SnapshotInput,
     output: { type: 'application/json', schema: DigestAnswer },
     summary: 'Returns digests of row ranges of a snapshot. Answers 503 relay_busy during a long computation.',
-    async handle(call) {
-      const request = await bodyOf(call, DigestRequest);
-      const answer = await call.feed.digester.digests(fileOf(call), request, codingOf(call.request));
-      sendBytes(call.response, 'application/json', answer, NEVER_CACHED);
-    },
+    handle: (call) => answer(digester, 'digests', 'application/json', call),
   }),
   bytesRoute({
     method: 'POST',
@@ -43,27 +37,26 @@ export const DIGEST_ROUTES = [
     input: SnapshotInput,
     output: { type: 'application/x-ndjson' },
     summary: 'Returns the rows in ranges of a snapshot as NDJSON. See docs/protocol.md.',
-    async handle(call) {
-      const request = await bodyOf(call, RowsRequest);
-      const answer = await call.feed.digester.rows(fileOf(call), request, codingOf(call.request));
-      sendBytes(call.response, 'application/x-ndjson', answer, NEVER_CACHED);
-    },
+    handle: (call) => answer(digester, 'rows', 'application/x-ndjson', call),
   }),
 ];
+
+/**
+ * Sends the answer of the digester, or nothing if the caller has disconnected. Throws body_too_large, scope_denied,
+ * epoch_changed, snapshot_gone, request_invalid, relay_busy.
+ */
+async function answer(digester: Digester, kind: DigestTask['kind'], type: string, call: SnapshotCall): Promise<void> {
+  const { request, response, bearer, signal } = call;
+  const body = await readBody(request, BODY_LIMIT);
+  const task = { kind, file: fileOf(call), body, coding: codingOf(request) };
+  const found = await digester.answer(task, `${bearer.feed}/${bearer.name}`, signal);
+  if (found) sendBytes(response, type, found, NEVER_CACHED);
+  // The relay is stopping.
+  else if (!response.destroyed) throw new TidemarkError('relay_busy');
+}
 
 /** Returns the file of the requested snapshot. Throws scope_denied, epoch_changed, snapshot_gone. */
 function fileOf(call: SnapshotCall): string {
   const { epoch, scopes, seq } = call.input;
   return call.feed.snapshots.file(entitledSet(call, scopes), epoch, seq, 'identity').file;
-}
-
-/** Reads and parses the body. Throws request_invalid, body_too_large. */
-async function bodyOf<T extends z.ZodType>({ request }: SnapshotCall, schema: T): Promise<z.output<T>> {
-  const body = json(await readBody(request, BODY_LIMIT));
-  checkRanges(body);
-  const parsed = schema.safeParse(body);
-  if (parsed.success) return parsed.data;
-  const named = parsed.error.issues.slice(0, NAMED_MISTAKES);
-  const detail = named.map(({ path, message }) => `${path.join('.') || 'body'}: ${message}`).join('; ');
-  throw new TidemarkError('request_invalid', { detail });
 }
