@@ -21,7 +21,7 @@ export const SHOWN_BLOB_BYTES = 32;
 /** Largest piece of a value: characters of a text, or bytes of a blob. */
 export const MAX_PIECE = 65_536;
 /** Time limit of one query, ms. The desktop shell ends a reader process that exceeds it. */
-export const QUERY_LIMIT_MS = 10_000;
+export const QUERY_LIMIT_MS = 30_000;
 /** The process that runs a query cannot answer meanwhile, so the limit of the call is only a second safeguard. */
 const CALL_LIMIT_MS = 3 * QUERY_LIMIT_MS;
 

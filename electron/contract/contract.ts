@@ -1,4 +1,14 @@
-import { WINDOW_METHODS } from '@tidemark/data-reader/contract';
+import {
+  type Cell,
+  type Column,
+  type Filter,
+  type FilterOperator,
+  MAX_FILTERS,
+  type RowPage,
+  type RowSet,
+  type TableInfo,
+  WINDOW_METHODS,
+} from '@tidemark/data-reader/contract';
 import type { Fault } from '@tidemark/protocol/fault';
 import { Facts } from '@tidemark/status/facts';
 import { Status } from '@tidemark/status/status';
@@ -26,7 +36,8 @@ export const AppState = z.object({
 });
 export type AppState = z.infer<typeof AppState>;
 
-export type { Sample, TableRow };
+export type { Cell, Column, Filter, FilterOperator, RowPage, RowSet, Sample, TableInfo, TableRow };
+export { MAX_FILTERS };
 
 const nothing = z.object({});
 
