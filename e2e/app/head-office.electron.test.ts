@@ -25,7 +25,7 @@ const schemaOf = (name: string): TableSchema => ({
 const HEARTBEAT_MS = 5_000;
 
 /**
- * A feed that the test drives by hand, on a real relay. After the base copy it sends heartbeats by itself, so that the
+ * A feed that the test drives by hand, on a real relay. After the base copy it sends heartbeats, so that the
  * app finds it connected however slowly the test runs.
  */
 class HandFeed {
