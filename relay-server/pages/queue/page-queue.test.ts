@@ -153,6 +153,21 @@ test('B3 long-wait: a request gets relay_busy after 8 s, even during the build o
   expect(lab.built).toEqual(['building', 'later']);
 });
 
+test('B3 long-wait-for-everyone: other work of the event loop runs between the refusals', async () => {
+  const lab = new Lab();
+  let refused = 0;
+  const all = Array.from({ length: 1000 }, (_, n) =>
+    lab.ask(`page ${n}`, `key ${n}`).catch(() => {
+      refused++;
+    }),
+  );
+  vi.advanceTimersByTime(PATIENCE_MS);
+  await turn();
+  expect(refused).toBeLessThan(100);
+  await Promise.all(all);
+  expect(refused).toBe(1000);
+});
+
 test('B3 asker-gone: a request leaves the queue when its client has gone, and the relay does not build its page', async () => {
   const lab = new Lab();
   const gone = new AbortController();

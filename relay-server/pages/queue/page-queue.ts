@@ -46,6 +46,8 @@ export class PageQueue {
   readonly #byKey = new Map<string, Set<Waiting>>();
   /** Waiting requests by the name of the page. */
   readonly #byPage = new Map<string, Set<Waiting>>();
+  /** Waiting requests that have waited too long. */
+  readonly #expired = new Set<Waiting>();
   readonly #count = { waiting: 0, refused: 0, dropped: 0 };
   #building = false;
   #pausing = false;
@@ -92,7 +94,7 @@ export class PageQueue {
           reject(error);
         },
       };
-      const timer = setTimeout(() => waiting.fail(this.#refusal()), PATIENCE_MS);
+      const timer = setTimeout(() => this.#expire(waiting), PATIENCE_MS);
       signal.addEventListener('abort', onAbort);
       this.#add(waiting);
       this.#work();
@@ -102,6 +104,17 @@ export class PageQueue {
   #refusal(): TidemarkError {
     this.#count.refused++;
     return new TidemarkError('relay_busy');
+  }
+
+  /** Refuses a request, in the event loop's next turn or later, so that many refusals do not delay other work. */
+  #expire(waiting: Waiting): void {
+    if (this.#expired.size === 0) setImmediate(() => this.#refuseExpired());
+    this.#expired.add(waiting);
+  }
+
+  #refuseExpired(): void {
+    for (const each of [...this.#expired].slice(0, SLICE)) each.fail(this.#refusal());
+    if (this.#expired.size > 0) setImmediate(() => this.#refuseExpired());
   }
 
   /** Serves the requests that have their turn, until one of them needs a page that is not ready. */
@@ -176,6 +189,7 @@ export class PageQueue {
 
   #remove(waiting: Waiting): void {
     this.#count.waiting--;
+    this.#expired.delete(waiting);
     removeFrom(this.#byKey, waiting.key, waiting);
     removeFrom(this.#byPage, waiting.name, waiting);
   }
