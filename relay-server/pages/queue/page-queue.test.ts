@@ -183,7 +183,7 @@ test('B3 asker-gone: a request leaves the queue when its client has gone, and th
   expect(lab.built).toEqual(['first', 'wanted']);
 });
 
-test('B4 unread-pages: a key with 8 MiB unread waits until it has read, and other keys continue', async () => {
+test('B4 unread-pages: a key with 4 MiB unread waits until it has read, and other keys continue', async () => {
   const lab = new Lab();
   const most = fitting(UNREAD_BYTES_OF_KEY, MIB);
   const held: (HeldPage | null)[] = [];
@@ -202,7 +202,7 @@ test('B4 unread-pages: a key with 8 MiB unread waits until it has read, and othe
   expect(lab.built).toContain('one more');
 });
 
-test('B4 unread-pages: with 64 MiB unread in all, the relay builds no page until a client reads one', async () => {
+test('B4 unread-pages: with 32 MiB unread in all, the relay builds no page until a client reads one', async () => {
   const lab = new Lab();
   const most = fitting(UNREAD_BYTES, MIB);
   const held: (HeldPage | null)[] = [];
