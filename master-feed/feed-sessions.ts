@@ -42,8 +42,8 @@ export class FeedSessions {
   readonly #suspects = new Set<number>();
   readonly #known: RememberedTables;
   /**
-   * A base copy or a re-read whose last batch was sent, and the call to make when the relay has it. The answer may be lost, or
-   * arrive too late at a proxy, and must not make the feed send everything again.
+   * A base copy or a re-read whose last batch was sent, and the call to make when the relay has it. The answer may be
+   * lost, or arrive too late at a proxy. The feed must not send everything again then.
    */
   #sent: { position: SourcePosition; onHeld: () => Promise<void> } | null = null;
   readonly #troubles: ReportedTroubles;
