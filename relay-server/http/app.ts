@@ -7,6 +7,7 @@ import express, { type Express, type NextFunction, type Request, type Response }
 import type { RelayWork } from '../threads/relay-work.ts';
 import { RetryLater } from '../threads/retry-later.ts';
 import type { Bearer, Tokens } from '../tokens/tokens.ts';
+import { KeyTurns } from './key-turns.ts';
 import { addOperations, type OperationsDeps } from './operations/operations.ts';
 import { BadKeys } from './refusals/bad-keys.ts';
 import { clientAddress } from './refusals/client-address.ts';
@@ -56,6 +57,7 @@ export function createApp(deps: AppDeps): Express {
   });
   app.set('trust proxy', deps.trustedProxies);
   const badKeys = new BadKeys();
+  const turns = new KeyTurns();
   const routes = [
     ...FEED_ROUTES,
     ...terminalRoutes({ name: deps.name, version: deps.version }),
@@ -65,7 +67,7 @@ export function createApp(deps: AppDeps): Express {
     const method = route.method === 'GET' ? 'get' : 'post';
     app[method](route.path.pattern, (request: Request, response: Response, next: NextFunction) => {
       response.locals.role = route.role;
-      serve(route, deps, request, response).catch(next);
+      serve(route, deps, turns, request, response).catch(next);
     });
   }
   addOperations(app, routes, deps, (request) => {
@@ -84,8 +86,17 @@ export function createApp(deps: AppDeps): Express {
 /**
  * Runs the checks in the order that the module's header lists, then the handler. Throws the error with which to answer.
  */
-async function serve(route: Route, deps: AppDeps, request: Request, response: Response): Promise<void> {
+async function serve(
+  route: Route,
+  deps: AppDeps,
+  turns: KeyTurns,
+  request: Request,
+  response: Response,
+): Promise<void> {
   const bearer = authenticate(deps, request);
+  const turn = turns.take(`${bearer.feed}/${bearer.name}`);
+  // Most requests have their turn at once, and awaiting it would cost a turn of the event loop.
+  if (turn) await turn;
   if (bearer.role !== route.role) throw new TidemarkError('role_denied', { need: route.role });
   const named = String(request.params.feed);
   if (bearer.feed !== named) throw new TidemarkError('feed_denied', { feed: named });
