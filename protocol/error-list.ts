@@ -275,8 +275,8 @@ export const ERRORS = {
   db_unavailable: info(
     400,
     false,
-    'The database {file} cannot be opened: {detail}.',
-    'Check the path and its permissions.',
+    'The database {file} cannot be used: {detail}.',
+    'Check the path, its permissions and the disk.',
   ),
   source_unreachable: info(
     502,

@@ -96,9 +96,39 @@ const CHECK_CACHE_KIB = 256;
 /** Checks every page of a database with SQLite's quick check. Returns the first damage that it finds, or null. */
 export function pageDamage(db: Reader): string | null {
   db.pragma(`cache_size = -${CHECK_CACHE_KIB}`);
-  const found = String(db.pragma('quick_check(1)', { simple: true }));
-  return found === 'ok' ? null : found;
+  // A row that violates a constraint of another program is not damage.
+  db.pragma('ignore_check_constraints = ON');
+  try {
+    return quickCheck(db, '1');
+  } catch (error) {
+    if (!needsCollation(error)) throw error;
+    return tableDamage(db);
+  }
 }
+
+/**
+ * Checks the pages of each table. An index of another program may use a collation that only that program defines, and
+ * SQLite cannot check the table of such an index.
+ */
+function tableDamage(db: Reader): string | null {
+  const tables = db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").pluck().all();
+  for (const table of tables) {
+    try {
+      const found = quickCheck(db, ident(String(table)));
+      if (found !== null) return found;
+    } catch (error) {
+      if (!needsCollation(error)) throw error;
+    }
+  }
+  return null;
+}
+
+function quickCheck(db: Reader, argument: string): string | null {
+  const found = String(db.pragma(`quick_check(${argument})`, { simple: true }));
+  return found === 'ok' ? null : found.replace(/^\*\*\* in database \w+ \*\*\*\s*/, '').replaceAll(/\s+/g, ' ');
+}
+
+const needsCollation = (error: unknown) => (error as { code?: unknown }).code === 'SQLITE_ERROR_MISSING_COLLSEQ';
 
 /**
  * Takes an exclusive lock on a small SQLite file and returns the function that releases it. The operating system

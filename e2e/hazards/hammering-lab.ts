@@ -5,7 +5,9 @@ import path from 'node:path';
 import { PATHS } from '@tidemark/protocol/paths';
 import type { Mode, Run } from '@tidemark/protocol/run';
 import { createAgent } from '@tidemark/terminal/agent/agent';
+import type { Agent, AgentSettings } from '@tidemark/terminal/agent/agent-api';
 import { Secret } from '@tidemark/terminal/relay/secret';
+import { until } from '@tidemark/testing/processes';
 import { temporaryFolder } from '@tidemark/testing/temporary-folder';
 import { TestRelay } from '@tidemark/testing/test-relay';
 import Database from 'better-sqlite3';
@@ -138,6 +140,10 @@ export const SITUATIONS: Record<Kind, Situation> = {
   rows: { mode: 'verify', replica: 'differs' },
 };
 
+/** An event at the PC that concerns the agent. */
+export type Disturb = (agent: Agent, settings: AgentSettings) => void;
+const DISTURB_MS = 20;
+
 const ROWS = 300;
 /** Returns a name that hardly compresses. */
 const noise = (n: number) =>
@@ -217,31 +223,48 @@ export class HammeringLab {
     const ended = new Promise<Run>((resolve) => {
       agent.onRun(resolve);
     });
-    agent.start({
+    const settings: AgentSettings = {
       ...{ relayUrl, feed: 'shop', token: new Secret(this.relay.token('terminal')) },
       ...{ centralName: '', terminalName: '', everyMs: null, automatic: 'check' },
-    });
+    };
+    agent.start(settings);
     if (mode !== null) agent.run(mode, 'manual');
-    return { agent, codes, ended };
+    return { agent, settings, codes, ended };
   }
 
-  /** Counts the requests of an agent within a time while one kind of request gets invalid answers. */
-  async ask(kind: Kind, nonsense: Nonsense, windowMs: number): Promise<Asked> {
+  /**
+   * Counts the requests of an agent within a time while one kind of request gets invalid answers. The time begins with
+   * the first request of this kind. `disturb` is called every {@link DISTURB_MS}.
+   */
+  async ask(kind: Kind, nonsense: Nonsense, windowMs: number, disturb: Disturb = () => undefined): Promise<Asked> {
     const { mode, replica } = SITUATIONS[kind];
     const file = this.#file(`agent-${++this.#agents}.sqlite`);
     if (replica !== 'none') copyFileSync(this.#file(`${replica}.sqlite`), file);
-    return this.#count(withNonsense(this.relay.url, kind, nonsense), file, mode, windowMs);
+    return this.#count(withNonsense(this.relay.url, kind, nonsense), file, mode, { from: kind, windowMs, disturb });
   }
 
   /** Counts the requests of an agent that follows several relays behind one address. The agent begins without data. */
   async askRelays(choose: (kind: string, n: number) => TestRelay, windowMs: number): Promise<Asked> {
-    return this.#count(between(choose), this.#file(`agent-${++this.#agents}.sqlite`), null, windowMs);
+    const file = this.#file(`agent-${++this.#agents}.sqlite`);
+    return this.#count(between(choose), file, null, { from: 'status', windowMs, disturb: () => undefined });
   }
 
-  async #count(answer: Answer, file: string, mode: Mode | null, windowMs: number): Promise<Asked> {
+  /** `from`: the kind of request with which the time begins. */
+  async #count(
+    answer: Answer,
+    file: string,
+    mode: Mode | null,
+    { from, windowMs, disturb }: { from: Kind; windowMs: number; disturb: Disturb },
+  ): Promise<Asked> {
     const server = await CountingServer.start(answer);
-    const { agent, codes } = this.#agent(server.url, file, mode);
+    const { agent, settings, codes } = this.#agent(server.url, file, mode);
+    const timer = setInterval(() => disturb(agent, settings), DISTURB_MS);
+    await until(
+      async () => server.asked.includes(from),
+      () => `the agent sent no request for ${from}, but ${server.asked.join(', ')}`,
+    );
     await new Promise((resolve) => setTimeout(resolve, windowMs));
+    clearInterval(timer);
     const asked = [...server.asked];
     await agent.stop();
     await server.stop();

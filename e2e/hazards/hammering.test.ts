@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { TestRelay } from '@tidemark/testing/test-relay';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { HammeringLab, type Kind, type Nonsense, SITUATIONS } from './hammering-lab.ts';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { type Disturb, HammeringLab, type Kind, type Nonsense, SITUATIONS } from './hammering-lab.ts';
 
 /**
  * Rules W: an agent never repeats a request without a growing pause, whatever the relay or a proxy in front of it
@@ -81,6 +81,25 @@ function undivided(answer: Buffer): Buffer {
   return Buffer.from(JSON.stringify({ answers: answers.map(one) }));
 }
 
+/** The time, from a clock that `vi.setSystemTime` does not set, ms since 1970. */
+const realNow = () => performance.timeOrigin + performance.now();
+
+/** Events at the PC that occur 50 times a second. None of them is a person's request to try again. */
+const DISTURBANCES: Record<string, Disturb> = {
+  'changes of the network': (agent) => {
+    agent.setOnline(false);
+    agent.setOnline(true);
+  },
+  'repeated waking from sleep': (agent) => agent.woke(),
+  'a series of saves of unchanged settings': (agent, settings) => agent.changeSettings({ ...settings }),
+  'a series of changes of a display name': (agent, settings) =>
+    agent.changeSettings({ ...settings, centralName: String(Math.random()) }),
+  'jumps of the clock by hours, with a save after each': (agent, settings) => {
+    vi.setSystemTime(realNow() + Math.random() * 8 * 3_600_000);
+    agent.changeSettings({ ...settings });
+  },
+};
+
 describe('a relay with invalid answers', () => {
   let lab: HammeringLab;
   beforeAll(async () => {
@@ -104,6 +123,26 @@ describe('a relay with invalid answers', () => {
       expect(counted.filter(({ requests }) => requests > MOST_ATTEMPTS * REQUESTS_OF_ATTEMPT)).toEqual([]);
     },
   );
+
+  test.each(Object.entries(DISTURBANCES))('W1: an agent limits its requests during %s', async (_, disturb) => {
+    vi.useFakeTimers({ toFake: ['Date'], now: realNow() });
+    try {
+      const cases = (['status', 'snapshot', 'page'] as const).flatMap((kind) =>
+        ['Retry-After: 0', 'a cut connection', 'snapshot_building'].map((name) => ({ kind, name })),
+      );
+      const counted = await Promise.all(
+        cases.map(async ({ kind, name }) => {
+          const { requests } = await lab.ask(kind, NONSENSE[name] ?? 'cut', WINDOW_MS, disturb);
+          return { kind, name, requests };
+        }),
+      );
+      // The first of these events may cause one attempt more.
+      const most = (MOST_ATTEMPTS + 1) * REQUESTS_OF_ATTEMPT;
+      expect(counted.filter(({ requests }) => requests > most)).toEqual([]);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
 
   test.each<[string, Kind, (answer: Buffer) => Buffer, string]>([
     ['a page that leads back to its start', 'page', leadingBack, 'relay_no_progress'],

@@ -49,6 +49,8 @@ export interface AgentOptions {
   repair?: boolean;
   /** A pause that began in an earlier process and has not ended. */
   paused: Facts['paused'];
+  /** Called when a fresh copy replaces a damaged file, with the name under which that file is kept. */
+  onSetAside?: (file: string) => void;
 }
 
 /** One line of the log: an event with fields, never a secret. */
@@ -89,9 +91,15 @@ export interface Agent {
   /** Stops automatic runs, and the run under way, until the given time. Null: until a person resumes. */
   pause(until: number | null, by: string): void;
   resume(): void;
-  /** Reports whether the PC has a network. Null: the operating system does not report it. */
+  /**
+   * Reports whether the PC has a network. Null: the operating system does not report it. The return of the network ends
+   * a wait at most once every two minutes (W1).
+   */
   setOnline(online: boolean | null): void;
-  /** Reports that the PC woke from sleep, so that earlier connections are dead. */
+  /**
+   * Reports that the PC woke from sleep, so that earlier connections are dead. Takes effect at most once every two
+   * minutes (W1).
+   */
   woke(): void;
   /** Applies settings at once. A change of relay, feed or key ends the run under way. */
   changeSettings(settings: AgentSettings): void;

@@ -1,9 +1,12 @@
 import { asTidemarkError } from '@tidemark/protocol/errors';
+import type { Fault } from '@tidemark/protocol/fault';
 import type { Run } from '@tidemark/protocol/run';
 import type { Replica } from '@tidemark/replica/replica';
 import { deriveStatus } from '@tidemark/status/derive';
 import type { Facts } from '@tidemark/status/facts';
+import { databaseError } from '@tidemark/table-store/database-error';
 import type { FactBook } from '../facts/fact-book.ts';
+import { failureOf } from '../relay/relay-errors.ts';
 import { joinRuns } from '../run/join-runs.ts';
 import type { Log } from './agent-api.ts';
 
@@ -18,13 +21,15 @@ export interface JournalDeps {
   book: FactBook;
   facts(): Facts;
   log: Log;
+  /** Called with the fault of each failed write. */
+  onFault(fault: Fault): void;
 }
 
 /**
  * Writes runs, lag samples and the status row into the replica, where reports read them. A terminal that follows the
  * relay may go without a run for days, so the row also follows its polls, its failed attempts and the time.
  *
- * A failure to write is only logged, because the run that cannot write to the file reports that fault itself.
+ * A failure to write does not fail the run. Damage that it reveals becomes a fact, and others are only logged.
  */
 export class Journal {
   readonly #deps: JournalDeps;
@@ -99,7 +104,9 @@ export class Journal {
     try {
       work(replica.history);
     } catch (error) {
-      this.#deps.log('error', 'history.not_written', { detail: asTidemarkError(error).message });
+      const fault = asTidemarkError(databaseError(replica.file, error));
+      this.#deps.onFault(failureOf(fault, false).fault);
+      this.#deps.log('error', 'history.not_written', { detail: fault.message });
     }
   }
 }

@@ -32,6 +32,8 @@ export class MachineRunner {
   #stepping = false;
   #abort = new AbortController();
   #timer: ReturnType<typeof setTimeout> | undefined;
+  /** The due time for which the timer is set, ms since 1970. Null: no timer is set. */
+  #timerFor: number | null = null;
 
   constructor(initial: State, deps: RunnerDeps) {
     this.#state = initial;
@@ -77,7 +79,12 @@ export class MachineRunner {
 
   #step(event: Event): void {
     const before = this.#state;
-    const { state, effects } = next(before, event, { now: Date.now(), random: Math.random, newId: randomUUID });
+    const { state, effects } = next(before, event, {
+      now: Date.now(),
+      uptimeMs: performance.now(),
+      random: Math.random,
+      newId: randomUUID,
+    });
     this.#state = state;
     for (const effect of effects) {
       if (effect.do === 'abort') this.#abortAll();
@@ -95,10 +102,20 @@ export class MachineRunner {
     });
   }
 
+  /**
+   * Sets the timer for the machine's due time. A timer that is set for this time stays: if every event looked at the
+   * clock again, a clock that jumps would end each wait (W1).
+   */
   #setTimer(): void {
-    clearTimeout(this.#timer);
     const at = this.#state.at === 'stopped' ? null : dueAt(this.#state);
+    if (at === this.#timerFor) return;
+    clearTimeout(this.#timer);
+    this.#timerFor = at;
     if (at === null) return;
-    this.#timer = setTimeout(() => this.dispatch({ type: 'tick' }), Math.min(TIMER_MS, Math.max(0, at - Date.now())));
+    const tick = () => {
+      this.#timerFor = null;
+      this.dispatch({ type: 'tick' });
+    };
+    this.#timer = setTimeout(tick, Math.min(TIMER_MS, Math.max(0, at - Date.now())));
   }
 }

@@ -1,5 +1,6 @@
 import type { RelayStatus } from '@tidemark/protocol/api';
 import type { Cursor } from '@tidemark/protocol/cursor';
+import type { Fault } from '@tidemark/protocol/fault';
 import { isUnencrypted } from '@tidemark/protocol/relay-address';
 import type { Run } from '@tidemark/protocol/run';
 import { type LagSample, succeeded } from '@tidemark/replica/history';
@@ -39,11 +40,14 @@ export class FactBook {
   #replica: Omit<Facts['replica'], 'fault'> = EMPTY;
   #tables: readonly TableCount[] = [];
   #clockSkewMs: number | null = null;
+  /** The damage that was found in the open replica. Null: none. */
+  #damage: Fault | null = null;
   #online: boolean | null = null;
   /** The run that waits for its next attempt, recorded as if it had ended now. */
   #failing: Run | null = null;
 
   openReplica(summary: ReplicaSummary): void {
+    this.#damage = null;
     this.#setPosition(summary);
     this.#lastRun = summary.lastRun;
     this.#lastSuccess = summary.lastSuccess;
@@ -106,6 +110,14 @@ export class FactBook {
     this.#waiting = this.#isAtHead() ? NOTHING_WAITING : null;
   }
 
+  /**
+   * Adds damage of the replica's file. It stays until the replica is opened again: a later run that does not read the
+   * damaged pages proves nothing.
+   */
+  addDamage(fault: Fault): void {
+    this.#damage = fault;
+  }
+
   /** Adds a run that waits for its next attempt. */
   setFailing(run: Run): void {
     this.#failing = run;
@@ -130,6 +142,10 @@ export class FactBook {
   /** The tables of the replica after its last change. */
   get tables(): readonly TableCount[] {
     return this.#tables;
+  }
+
+  get isDamaged(): boolean {
+    return this.#damage !== null;
   }
 
   get probe(): Facts['probe'] {
@@ -169,7 +185,7 @@ export class FactBook {
       phase: phaseOf(state, record, now),
       paused: state.paused && { since: state.paused.since, until: state.paused.until, by: state.paused.by },
       online: this.#online,
-      replica: { ...this.#replica, fault: replicaFaultOf(state) },
+      replica: { ...this.#replica, fault: replicaFaultOf(state) ?? this.#damage },
       probe: this.#probe,
       waiting: this.#waiting,
       lastSuccess: this.#lastSuccess,

@@ -42,8 +42,8 @@ interface Events {
   resume: object;
   /** Time has passed. The machine checks whether a time that it waits for has come. */
   tick: object;
-  /** Whether the PC has a network. Null: the operating system does not report it. */
-  online: { online: boolean | null };
+  /** The PC has a network again. The agent sends this event, and `woke`, at most once every two minutes each (W1). */
+  online: object;
   /** The PC woke from sleep, so earlier requests are dead. */
   woke: object;
   /**
@@ -56,7 +56,8 @@ interface Events {
   opened: { cursor: Cursor | null; start: Start; lastRunAt: number | null };
   /** `altered`: another program changed the structure of the feed's tables. */
   probed: { status: RelayStatus; altered: boolean };
-  polled: { status: RelayStatus };
+  /** `heldMs`: how long the answer took, by a clock that is never set. */
+  polled: { status: RelayStatus; heldMs: number };
   fetched: { page: ArrivedPage };
   /** The replica has written a page, or dropped kept parts. */
   applied: { cursor: Cursor; start: Start };

@@ -48,7 +48,7 @@ describe('after any sequence of events', () => {
       { type: 'woke' },
       { type: 'aborted' },
       { type: 'downloaded' },
-      { type: 'online', online: true },
+      { type: 'online' },
       { type: 'pause', until: null, by: 'you' },
     ),
     fc

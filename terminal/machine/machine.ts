@@ -46,6 +46,7 @@ export function initial(policy: Policy, paused: Omit<Pause, 'interrupted'> | nul
     paused: paused && { ...paused, interrupted: null },
     nextAt: null,
     fruitlessPolls: 0,
+    replacements: null,
     fault: null,
     attempt: 0,
     retryAt: null,

@@ -6,7 +6,7 @@ import type { VerifiedPage } from '@tidemark/replica/page-reader';
 import type { EventOf, Failure } from './event.ts';
 import type { PreparingRun, RunRequest, RunState } from './run-state.ts';
 
-/** The states of the sync machine. All times are ms since 1970. */
+/** The states of the sync machine. All times are ms since 1970, except uptimes. */
 
 /**
  * Where the next page starts. `compactedTo`: the replica keeps parts of a compacted transaction that ends at this seq,
@@ -51,10 +51,17 @@ export interface Shared {
   /** When the next automatic run is due; null: never. */
   nextAt: number | null;
   /**
-   * Number of consecutive polls that failed, returned at once without changes, or led to a run that failed or replaced
-   * the data. The waits between polls grow with it.
+   * Number of consecutive polls that failed, returned too early without changes, or led to a run that failed or replaced
+   * the data. The waits between polls grow with it. A poll that the relay held halves it, because a held poll alone is no
+   * progress.
    */
   fruitlessPolls: number;
+  /**
+   * Number of runs, started by polls, that replaced or repaired the data, each within an hour of the one before, and when
+   * the last one ended. Neither a held poll nor a page resets it: relays of different epochs behind one address answer
+   * with both.
+   */
+  replacements: { count: number; endedUptimeMs: number } | null;
 }
 
 /** The pages of one pull. `compacted`: they form one transaction that contains each row once. */
@@ -97,10 +104,11 @@ interface States {
   unconfigured: object;
   /** The replica is not open. `fault`: why it could not be opened. Null before the first attempt. */
   closed: { fault: Fault | null; attempt: number; retryAt: number | null };
-  opening: { attempt: number; after: RunRequest | 'start-up' | null };
+  /** `checked`: a damaged file is renamed before the replica is opened. */
+  opening: { attempt: number; after: RunRequest | 'start-up' | null; checked: boolean };
   idle: object;
-  /** A long poll has been in flight since `since`. With `pollAt`, the next one starts at that time. */
-  watching: { since: number; pollAt: number | null };
+  /** A long poll is in flight. With `pollAt`, the next one starts at that time. */
+  watching: { pollAt: number | null };
   checking: { run: RunState };
   /**
    * The manifest is requested. With `askAt`, the relay is preparing the snapshot, and the machine asks again at that
@@ -135,6 +143,7 @@ export type State = { [S in StateName]: StateOf<S> }[StateName];
 export type RunningState = Extract<State, { run: RunState }>;
 
 /** Returns only the fields that every state has. */
-export function shared({ configured, policy, cursor, start, paused, nextAt, fruitlessPolls }: Shared): Shared {
-  return { configured, policy, cursor, start, paused, nextAt, fruitlessPolls };
+export function shared(state: Shared): Shared {
+  const { configured, policy, cursor, start, paused, nextAt, fruitlessPolls, replacements } = state;
+  return { configured, policy, cursor, start, paused, nextAt, fruitlessPolls, replacements };
 }

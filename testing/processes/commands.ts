@@ -86,11 +86,11 @@ export async function until<T>(
   explain: () => string,
   timeoutMs = 180_000,
 ): Promise<T> {
-  const end = Date.now() + timeoutMs;
+  const end = performance.now() + timeoutMs;
   for (;;) {
     const value = await check();
     if (value !== undefined && value !== false) return value;
-    if (Date.now() > end) throw new Error(explain());
+    if (performance.now() > end) throw new Error(explain());
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
 }

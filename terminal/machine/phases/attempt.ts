@@ -8,13 +8,18 @@ import { rest } from './transitions.ts';
 
 /** How an attempt ends: the run ends too, or waits for its next attempt. */
 
+/** After this time without a run that replaced or repaired the data, such runs count from 1 again, ms. */
+const FORGOTTEN_MS = 60 * 60_000;
+
 type Outcome = 'done' | 'nothing-new' | 'cancelled' | 'failed';
 
 export function endRun(state: Shared, run: RunState, outcome: Outcome, context: Context, failure?: Failure): Step {
+  const replacements = replacementsAfter(state, run, context);
   const ended = {
     ...shared(state),
     nextAt: nextAutomaticRun(state, run, context),
-    fruitlessPolls: fruitlessPollsAfter(state, run, outcome),
+    replacements,
+    fruitlessPolls: fruitlessPollsAfter({ ...state, replacements }, run, outcome),
   };
   const fault = failure?.fault ?? null;
   // After a failure that another run may avoid, the machine continues to follow the relay.
@@ -30,10 +35,26 @@ export function endRun(state: Shared, run: RunState, outcome: Outcome, context: 
  * run does: relays that disagree would otherwise make one such run follow another. So does a run that a poll started and
  * that found nothing.
  */
-function fruitlessPollsAfter({ fruitlessPolls }: Shared, { basis, request }: RunState, outcome: Outcome): number {
-  if (outcome === 'done') return basis.by === 'replica' ? 0 : fruitlessPolls + 1;
+function fruitlessPollsAfter(
+  { fruitlessPolls, replacements }: Shared,
+  { basis, request }: RunState,
+  outcome: Outcome,
+): number {
+  if (basis.by !== 'replica') return Math.max(fruitlessPolls + 1, replacements?.count ?? 0);
+  if (outcome === 'done') return 0;
   const counts = outcome === 'failed' || (outcome === 'nothing-new' && request.trigger === 'watch');
   return counts ? fruitlessPolls + 1 : fruitlessPolls;
+}
+
+/** Counts runs that replaced or repaired the data without a person's request. */
+function replacementsAfter(
+  { replacements }: Shared,
+  { basis, request }: RunState,
+  { uptimeMs }: Context,
+): Shared['replacements'] {
+  if (basis.by === 'replica' || request.trigger !== 'watch') return replacements;
+  const isRecent = replacements !== null && uptimeMs - replacements.endedUptimeMs < FORGOTTEN_MS;
+  return { count: (isRecent ? replacements.count : 0) + 1, endedUptimeMs: uptimeMs };
 }
 
 /** The interval counts from the end of this run. A manual check does not postpone a sync that is due. */

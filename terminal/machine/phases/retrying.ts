@@ -22,7 +22,7 @@ export const waitingToRetry: Handlers<'waiting-to-retry'> = {
     isDue(state.retryAt, context.now, LONGEST_ASKED_MS + LONGEST_MS)
       ? check(state, state.run)
       : pauseTick(state, context),
-  online: (state, { online }) => (online ? check(state, state.run) : ignore(state)),
+  online: (state) => check(state, state.run),
   settings: changeSettings,
   stop: (state) => {
     const { run, failure } = state;

@@ -9,16 +9,16 @@ import { failAttempt, failRun } from './attempt.ts';
 import { followPlan } from './checking.ts';
 import { NO_RESULTS, stopAtRest } from './during-run.ts';
 import { pauseFrom, settingsAtRest } from './settings-and-pause.ts';
-import { startRun, watch } from './transitions.ts';
+import { poll, startRun, watch } from './transitions.ts';
 
 /** The machine follows the relay with long polls. An answer with changes starts a run, and so does a failure. */
 
 /**
  * When a poll returns without changes before this time, ms, the relay did not hold it. A proxy may be answering in its
- * place.
+ * place. A poll asks the relay to hold it for 30 s.
  */
-const HELD_MS = 1_000;
-/** So many fruitless polls in a row are a fault, if the last one was not held. */
+const HELD_MS = 20_000;
+/** This number of fruitless polls is a fault, if the relay did not hold the last one. */
 const MOST_FRUITLESS = 8;
 
 export const watching: Handlers<'watching'> = {
@@ -29,8 +29,8 @@ export const watching: Handlers<'watching'> = {
     step({ ...shared(state), at: 'idle', paused: pauseFrom(state, event, context) }, { do: 'abort' }),
   resume: ignore,
   tick,
-  online: (state, { online }, context) => (online ? pollAgain(state, context) : ignore(state)),
-  woke: (state, _, context) => pollAgain(state, context),
+  online: pollAgain,
+  woke: pollAgain,
   settings: (state, event, context) => settingsAtRest(state, event, context, true),
   stop: stopAtRest,
   polled: pullWhatCame,
@@ -44,20 +44,20 @@ function tick(state: StateOf<'watching'>, _: object, context: Context): Step {
   const due = scheduleTick(state, context);
   if (due) return due;
   if (!isDue(state.pollAt, context.now, LONGEST_MS)) return ignore(state);
-  return step({ ...state, since: context.now, pollAt: null }, { do: 'poll' });
+  return poll(state);
 }
 
 /** Replaces a poll whose connection may be dead. */
-function pollAgain(state: StateOf<'watching'>, context: Context): Step {
-  return step({ ...state, since: context.now, pollAt: null }, { do: 'abort' }, { do: 'poll' });
+function pollAgain(state: StateOf<'watching'>): Step {
+  return precede([{ do: 'abort' }], poll(state));
 }
 
-function pullWhatCame(state: StateOf<'watching'>, { status }: EventOf<'polled'>, context: Context): Step {
+function pullWhatCame(state: StateOf<'watching'>, { status, heldMs }: EventOf<'polled'>, context: Context): Step {
   const run = runOf(state, context);
   if (decide(status, run, state).by !== 'nothing')
     return precede([{ do: 'began', run }], followPlan(state, run, status, context));
-  const held = context.now - state.since >= HELD_MS;
-  const fruitlessPolls = held ? 0 : state.fruitlessPolls + 1;
+  if (heldMs >= HELD_MS) return poll({ ...state, fruitlessPolls: Math.floor(state.fruitlessPolls / 2) });
+  const fruitlessPolls = state.fruitlessPolls + 1;
   if (fruitlessPolls < MOST_FRUITLESS) return watch({ ...state, fruitlessPolls }, context);
   const fault = { code: 'relay_no_progress' as const, params: {} };
   return precede(

@@ -8,6 +8,7 @@ import {
   keptOf,
   NOW,
   PLANS,
+  polled,
   probed,
   Rig,
   start,
@@ -104,7 +105,7 @@ test.each([
 ])('a terminal that follows the relay pulls %s pages when its backlog is %s', (kind, _, oldestAt) => {
   const rig = new Rig({ watch: true });
   const behind = { transactions: 9, changes: 9, bytes: 9e6, oldestAt };
-  rig.send({ type: 'polled', status: { ...status(50, PLANS.compacted), behind } });
+  rig.send(polled({ ...status(50, PLANS.compacted), behind }));
   expect(rig.state).toMatchObject({ at: 'pulling', plan: { kind } });
 });
 

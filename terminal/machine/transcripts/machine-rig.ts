@@ -61,6 +61,8 @@ export function status(head: number, plan: Plan): RelayStatus {
 }
 
 // Events.
+/** `heldMs`: how long the relay held the poll. */
+export const polled = (status: RelayStatus, heldMs = 0): EventOf<'polled'> => ({ type: 'polled', status, heldMs });
 export const start = (mode: Mode = 'now', upTo: number | null = null): EventOf<'start'> => ({
   type: 'start',
   mode,
@@ -106,6 +108,8 @@ export class Rig {
   state: State;
   readonly effects: Effect[] = [];
   now = NOW;
+  /** By how much the PC's clock was set since the start, ms. */
+  clockSetByMs = 0;
   /** Random number for the jitter of waits. The default gives the longest wait. */
   random = 1 - Number.EPSILON;
   #runs = 0;
@@ -119,7 +123,12 @@ export class Rig {
   }
 
   send(event: Event): Effect[] {
-    const context: Context = { now: this.now, random: () => this.random, newId: () => `run-${++this.#runs}` };
+    const context: Context = {
+      now: this.now,
+      uptimeMs: this.now - this.clockSetByMs,
+      random: () => this.random,
+      newId: () => `run-${++this.#runs}`,
+    };
     const step = next(this.state, event, context);
     this.state = step.state;
     this.effects.push(...step.effects);
@@ -159,6 +168,9 @@ function textOf(effect: Effect): string {
       break;
     case 'compare':
       words.push(!effect.mayCopy && 'without copy');
+      break;
+    case 'open':
+      words.push(effect.checked && 'checked');
       break;
     case 'repair':
       words.push(effect.strict && 'strictly');

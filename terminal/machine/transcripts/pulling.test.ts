@@ -10,9 +10,11 @@ import {
   installed,
   manifest,
   PLANS,
+  polled,
   probed,
   Rig,
   start,
+  status,
 } from './machine-rig.ts';
 
 describe('a pull', () => {
@@ -109,7 +111,7 @@ describe('W5: relays of different epochs behind one address', () => {
     const rig = new Rig({ freshCopy: 'take', watch: true });
     const waits: number[] = [];
     for (let n = 0; n < 10; n++) {
-      rig.on({ type: 'polled', status: changed.status }, 'began now watch', 'manifest');
+      rig.on(polled(changed.status), 'began now watch', 'manifest');
       takeCopy(rig);
       rig.on(changed, 'abort', 'ended failed: epoch_unstable');
       waits.push(Math.round(rig.waitMs / 1000));
@@ -122,7 +124,7 @@ describe('W5: relays of different epochs behind one address', () => {
     const rig = new Rig({ freshCopy: 'take', watch: true });
     const waits: number[] = [];
     for (let n = 0; n < 3; n++) {
-      rig.send({ type: 'polled', status: changed.status });
+      rig.send(polled(changed.status));
       rig.send(manifest(8));
       rig.send({ type: 'downloaded' });
       rig.on(installed(8), 'ended done');
@@ -130,6 +132,62 @@ describe('W5: relays of different epochs behind one address', () => {
       rig.tickWhenDue('poll');
     }
     expect(waits).toEqual([2, 4, 8]);
+  });
+
+  /** One poll finds another epoch, and the run takes a copy. */
+  function pollAndCopy(rig: Rig): void {
+    rig.send(polled(changed.status));
+    rig.send(manifest(8));
+    rig.send({ type: 'downloaded' });
+    rig.on(installed(8), 'ended done');
+  }
+
+  // The relay that was copied last holds the next polls, as a healthy relay does, until the other one answers.
+  test('polls that one of the relays holds do not shorten the waits between copies', () => {
+    const rig = new Rig({ freshCopy: 'take', watch: true });
+    const waits: number[] = [];
+    for (let n = 0; n < 10; n++) {
+      pollAndCopy(rig);
+      waits.push(Math.round(rig.waitMs / 1000));
+      rig.tickWhenDue('poll');
+      for (let held = 0; held < 4; held++) {
+        rig.now += 30_000;
+        rig.on(polled(status(8, PLANS.none), 30_000), 'poll');
+      }
+    }
+    expect(waits).toEqual([2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
+  });
+
+  test('pages of one of the relays do not shorten the waits between copies', () => {
+    const rig = new Rig({ freshCopy: 'take', watch: true });
+    const waits: number[] = [];
+    for (let n = 0; n < 10; n++) {
+      pollAndCopy(rig);
+      waits.push(Math.round(rig.waitMs / 1000));
+      rig.tickWhenDue('poll');
+      rig.on(polled(status(9, PLANS.pages)), 'began now watch', 'fetch 8');
+      rig.send(fetched(at(8), at(9)));
+      rig.on(applied(9), 'ended done', 'poll');
+    }
+    expect(waits).toEqual([2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
+  });
+
+  test('the waits between copies are short again after an hour without one, but not because the clock is set', () => {
+    const rig = new Rig({ freshCopy: 'take', watch: true });
+    const wait = () => Math.round(rig.waitMs / 1000);
+    pollAndCopy(rig);
+    rig.tickWhenDue('poll');
+    rig.now += 7_200_000;
+    rig.clockSetByMs += 7_200_000;
+    pollAndCopy(rig);
+    expect(wait()).toBe(4);
+    rig.tickWhenDue('poll');
+    for (let held = 0; held < 120; held++) {
+      rig.now += 30_000;
+      rig.on(polled(status(8, PLANS.none), 30_000), 'poll');
+    }
+    pollAndCopy(rig);
+    expect(wait()).toBe(2);
   });
 
   test('a run that took a fresh copy pulls the backlog by pages, even when another copy would be cheaper', () => {
@@ -180,7 +238,7 @@ describe('waits between attempts', () => {
   });
 
   test('end when the network returns or a person repeats the request', () => {
-    for (const event of [{ type: 'online', online: true } as const, start()]) {
+    for (const event of [{ type: 'online' } as const, start()]) {
       const rig = new Rig();
       rig.send(start());
       rig.send(failed('probe', 'relay_unreachable'));

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { bySnapshot, PAUSE, PLANS, probed, Rig, start, status } from './machine-rig.ts';
+import { at, bySnapshot, failed, PAUSE, PLANS, polled, probed, Rig, start, status } from './machine-rig.ts';
 
 const EVERY_MINUTE = { everyMs: 60_000, automatic: 'sync' } as const;
 
@@ -48,6 +48,35 @@ test('a pause ends the run under way, and resume starts it again', () => {
   rig.on({ type: 'resume' }, 'began now manual', 'probe');
 });
 
+describe('a fresh copy', () => {
+  const OPENED = { type: 'opened', cursor: null, start: at(0), lastRunAt: null } as const;
+
+  // A damaged file cannot store the copy.
+  test('starts after the file was closed, checked and opened again', () => {
+    const rig = new Rig();
+    rig.on(start('recopy'), 'close', 'open checked');
+    rig.on(OPENED, 'began recopy manual', 'probe');
+    rig.on(probed(8, PLANS.pages), 'manifest');
+  });
+
+  test('ends the poll of a machine that follows the relay, and a check', () => {
+    const watching = new Rig({ watch: true });
+    watching.on(start('recopy'), 'abort', 'close', 'open checked');
+    const checking = new Rig();
+    checking.send(start('check'));
+    checking.on(start('recopy'), 'abort');
+    checking.on({ type: 'aborted' }, 'ended cancelled', 'close', 'open checked');
+  });
+
+  test('opens a file that could not be opened, with the check', () => {
+    const rig = new Rig();
+    rig.on(start('recopy'), 'close', 'open checked');
+    rig.on(failed('open', 'db_in_use'));
+    rig.on(start('recopy'), 'open checked');
+    rig.on(OPENED, 'began recopy manual', 'probe');
+  });
+});
+
 test('a change of feed ends the run, opens the other replica and checks', () => {
   const rig = new Rig();
   rig.send(start());
@@ -56,14 +85,14 @@ test('a change of feed ends the run, opens the other replica and checks', () => 
 });
 
 describe('W6: a long poll that the relay does not hold', () => {
-  const NOTHING = { type: 'polled', status: status(5, PLANS.none) } as const;
+  const NOTHING = status(5, PLANS.none);
 
   test('is a fault after eight in a row, and the waits between polls grow to 5 minutes', () => {
     const rig = new Rig({ watch: true });
     const waits: number[] = [];
     for (let n = 1; n <= 10; n++) {
-      if (n < 8) rig.on(NOTHING);
-      else rig.on(NOTHING, 'began now watch', 'abort', 'ended failed: relay_no_progress');
+      if (n < 8) rig.on(polled(NOTHING));
+      else rig.on(polled(NOTHING, 19_999), 'began now watch', 'abort', 'ended failed: relay_no_progress');
       waits.push(Math.round(rig.waitMs / 1000));
       rig.tickWhenDue('poll');
     }
@@ -73,8 +102,8 @@ describe('W6: a long poll that the relay does not hold', () => {
   test('is no fault when one of them was held', () => {
     const rig = new Rig({ watch: true });
     for (let n = 0; n < 30; n++) {
-      if (n % 5 === 0) rig.now += 30_000;
-      expect(rig.send(NOTHING).map((effect) => effect.do)).toEqual(n % 5 === 0 ? ['poll'] : []);
+      const heldMs = n % 5 === 0 ? 20_000 : 0;
+      expect(rig.send(polled(NOTHING, heldMs)).map((effect) => effect.do)).toEqual(n % 5 === 0 ? ['poll'] : []);
       if (n % 5 !== 0) rig.tickWhenDue('poll');
     }
   });
