@@ -139,7 +139,7 @@ async function rounds({ port, terminals, pauseMs, forMs }: Extract<Job, { kind: 
       }
       roundsMs.push(nowMs() - begin);
       // At random, so that the terminals do not ask at the same moment.
-      await new Promise((resolve) => setTimeout(resolve, pauseMs * (0.5 + Math.random())));
+      if (pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs * (0.5 + Math.random())));
     }
     socket.destroy();
   };
