@@ -9,6 +9,7 @@ import { isRejection } from '@tidemark/table-store/third-party-objects';
 import type { CheckedSnapshot } from './checked-snapshot.ts';
 import { openingError, refuseKnownDamage, requireIntactPages } from './files/damaged-file.ts';
 import { linkTarget } from './files/link-target.ts';
+import { type LargeLog, WriteAheadLog } from './files/write-ahead-log.ts';
 import { WriterLock } from './files/writer-lock.ts';
 import { History, lastRuns } from './history.ts';
 import { installSnapshot } from './install-snapshot.ts';
@@ -33,6 +34,7 @@ export class Replica {
   readonly file: string;
   readonly feed: string;
   readonly #lock: WriterLock;
+  readonly #log = new WriteAheadLog();
   #db: Writer;
   #tables: FeedTables;
   #history: History;
@@ -74,6 +76,14 @@ export class Replica {
   /** Checks every page of the file. Blocks for the time that reading the file takes. Throws `db_damaged`. */
   requireIntactPages(): void {
     requireIntactPages(this.file);
+  }
+
+  /**
+   * Empties the write-ahead log if it is large. Returns the log if another program's read transaction prevents it. `now`:
+   * ms since 1970.
+   */
+  checkLog(now: number): LargeLog | null {
+    return this.#log.check(this.#db, now);
   }
 
   /** Marks the file as damaged, so that no later process uses it. */

@@ -1,6 +1,6 @@
 import { setImmediate as nextIteration } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { KeyTurns } from './key-turns.ts';
+import { KeyTurns, WAITING_MAX } from './key-turns.ts';
 
 test('B19 many-requests-of-one-key: each iteration of the event loop serves one request of each key, in order', async () => {
   const turns = new KeyTurns();
@@ -25,4 +25,12 @@ test('B19 idle-key: a key has its turn at once when it has no other request in t
   expect(turns.take('b')).toBeNull();
   await nextIteration();
   expect(turns.take('a')).toBeNull();
+});
+
+test('B19 full-queue: a key with 256 waiting requests is refused, and another key has its turn', () => {
+  const turns = new KeyTurns();
+  turns.take('a');
+  for (let n = 0; n < WAITING_MAX; n++) expect(turns.take('a')).toBeInstanceOf(Promise);
+  expect(() => turns.take('a')).toThrow(expect.objectContaining({ code: 'relay_busy' }));
+  expect(turns.take('b')).toBeNull();
 });

@@ -1,7 +1,8 @@
-import { setPriority } from 'node:os';
+import { getPriority, setPriority } from 'node:os';
 
-/** Priority of a thread that builds or compares, from -20 (highest) to 19. */
-const BACKGROUND = 10;
+/** Difference between the priority of a background thread and the process's, which is from -20 (highest) to 19. */
+export const BACKGROUND = 10;
+const LOWEST = 19;
 
 /**
  * Lowers the priority of the calling thread, so that the event loop and the writer have the processor first: snapshots,
@@ -10,5 +11,10 @@ const BACKGROUND = 10;
  * of the process does not, because loading a module has started it before.
  */
 export function runInBackground(): void {
-  if (process.platform === 'linux') setPriority(BACKGROUND);
+  if (process.platform !== 'linux') return;
+  try {
+    setPriority(Math.min(LOWEST, getPriority() + BACKGROUND));
+  } catch {
+    // A sandbox may forbid the call. The thread then does its work at the priority of the process.
+  }
 }

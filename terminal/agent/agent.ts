@@ -61,6 +61,7 @@ class SyncAgent implements Agent {
       facts: () => this.facts(),
       log,
       onFault: (fault) => this.#keepDamage(fault),
+      onFact: () => this.#publisher.publishSoon(),
     });
     this.#workDeps = {
       book: this.#book,

@@ -26,6 +26,7 @@ beforeEach(() => {
     facts: () => known,
     log: (_, event) => expect.fail(event),
     onFault: ({ code }) => expect.fail(code),
+    onFact: () => undefined,
   });
 });
 

@@ -23,6 +23,8 @@ export interface JournalDeps {
   log: Log;
   /** Called with the fault of each failed write. */
   onFault(fault: Fault): void;
+  /** Called when a fact has changed without a run. */
+  onFact(): void;
 }
 
 /**
@@ -51,8 +53,9 @@ export class Journal {
     clearInterval(this.#timer);
   }
 
-  /** Writes the status row if the status differs from the one last written. */
+  /** Checks the write-ahead log, and writes the status row if the status differs from the one last written. */
   refresh(replica: Replica | null): void {
+    this.#checkLog(replica);
     const { code, headline } = deriveStatus(this.#deps.facts(), Date.now());
     if (JSON.stringify([code, headline]) !== this.#written) this.writeStatus(replica);
   }
@@ -66,6 +69,7 @@ export class Journal {
     if (run.trigger !== 'watch') this.#sampledAt = 0;
     this.addSample(replica, Date.now());
     this.#write(replica, (history) => history.recordRun(kept));
+    this.#checkLog(replica);
     this.writeStatus(replica);
   }
 
@@ -100,9 +104,21 @@ export class Journal {
     );
   }
 
+  /** Checks the write-ahead log at rest. During a run, the terminal's own reads can hold the log. */
+  #checkLog(replica: Replica | null): void {
+    if (!replica || this.#deps.facts().phase.kind !== 'idle') return;
+    this.#try(replica, () => {
+      if (this.#deps.book.setLog(replica.checkLog(Date.now()))) this.#deps.onFact();
+    });
+  }
+
   #write(replica: Replica, work: (history: Replica['history']) => void): void {
+    this.#try(replica, () => work(replica.history));
+  }
+
+  #try(replica: Replica, work: () => void): void {
     try {
-      work(replica.history);
+      work();
     } catch (error) {
       const fault = asTidemarkError(databaseError(replica.file, error));
       this.#deps.onFault(failureOf(fault, false).fault);

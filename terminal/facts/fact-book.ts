@@ -37,7 +37,8 @@ export class FactBook {
   #trend: Facts['trend'] = [];
   #lastRun: Run | null = null;
   #lastSuccess: Run | null = null;
-  #replica: Omit<Facts['replica'], 'fault'> = EMPTY;
+  #replica: Omit<Facts['replica'], 'fault' | 'log'> = EMPTY;
+  #log: Facts['replica']['log'] = null;
   #tables: readonly TableCount[] = [];
   #clockSkewMs: number | null = null;
   /** The damage that was found in the open replica. Null: none. */
@@ -54,6 +55,7 @@ export class FactBook {
   }
 
   closeReplica(): void {
+    this.#log = null;
     this.#replica = EMPTY;
     this.#tables = [];
     this.#lastRun = null;
@@ -116,6 +118,13 @@ export class FactBook {
    */
   addDamage(fault: Fault): void {
     this.#damage = fault;
+  }
+
+  /** Sets the replica's write-ahead log. Null: it is not large. Returns whether the fact changed. */
+  setLog(log: Facts['replica']['log']): boolean {
+    const isNew = JSON.stringify(log) !== JSON.stringify(this.#log);
+    this.#log = log;
+    return isNew;
   }
 
   /** Adds a run that waits for its next attempt. */
@@ -185,7 +194,7 @@ export class FactBook {
       phase: phaseOf(state, record, now),
       paused: state.paused && { since: state.paused.since, until: state.paused.until, by: state.paused.by },
       online: this.#online,
-      replica: { ...this.#replica, fault: replicaFaultOf(state) ?? this.#damage },
+      replica: { ...this.#replica, log: this.#log, fault: replicaFaultOf(state) ?? this.#damage },
       probe: this.#probe,
       waiting: this.#waiting,
       lastSuccess: this.#lastSuccess,
