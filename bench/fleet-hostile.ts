@@ -11,7 +11,7 @@ import { median, quantile, type Result, usage } from './lib.ts';
 
 const TERMINALS = 20;
 const PAUSE_MS = 100;
-const WINDOW_MS = Number(process.env.W ?? 4_000);
+const WINDOW_MS = 4_000;
 const ROUNDS = Number(process.env.BENCH_RUNS ?? 5);
 const REACH = 1.25;
 

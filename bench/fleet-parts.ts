@@ -3,7 +3,7 @@ import path from 'node:path';
 import type { Job, Outcome } from './fleet-load.ts';
 import { type FleetRelay, keyOf, noise } from './fleet-relay.ts';
 
-/** What the fleet benchmarks share: processes that send load, and requests and data of a relay. */
+/** The shared parts of the fleet benchmarks: processes that send load, and requests and data of a relay. */
 
 /** A process that sends load. */
 export class Load {
