@@ -15,6 +15,7 @@ import {
   type NumberedTable,
   type Obstacle,
   type Source,
+  type SourceTable,
   TableFault,
   type WantedTables,
 } from './source.ts';
@@ -22,7 +23,7 @@ import { stream } from './streaming/streaming.ts';
 import { SchemaChanged } from './streaming/transaction-sink.ts';
 import { DescriptionLog } from './troubles/description-log.ts';
 import { FailedPlace, refusedTable } from './troubles/failed-place.ts';
-import { isNew } from './troubles/marks.ts';
+import { isNew, marksFor } from './troubles/marks.ts';
 import { type ChosenTables, TableTroubles } from './troubles/table-troubles.ts';
 
 /** Fields of the relay's answer that an older feed would ignore. */
@@ -134,12 +135,12 @@ export class FeedSessions {
       signal,
       log: this.#log,
     };
+    this.#known = (await source.recall()) ?? this.#known;
     if (obstacle !== null) {
-      const { tables, ignored } = await this.#baseCopy(step, obstacle.why);
+      const { tables, ignored } = await this.#baseCopy(step, chosen.tables, obstacle.why);
       await this.#stream({ ...step, mark, tables, ignored });
       return;
     }
-    this.#known = (await source.recall()) ?? this.#known;
     const plan = this.#plan(chosen, session);
     const isUnmarked = plan.marks.some(isNew);
     if (plan.loads.length > 0 || plan.gone.length > 0 || isUnmarked || this.#suspects.size > 0)
@@ -170,17 +171,27 @@ export class FeedSessions {
     this.#reports?.onTables(troubles, namesOf(session));
   }
 
-  async #baseCopy(step: Step, why: string): Promise<{ tables: NumberedTable[]; ignored: ReadonlySet<number> }> {
-    this.#log('base-copy', { why });
+  async #baseCopy(
+    step: Step,
+    described: readonly SourceTable[],
+    why: string,
+  ): Promise<{ tables: NumberedTable[]; ignored: ReadonlySet<number> }> {
+    const before = this.#known ?? [];
     // During the base copy, the relay may hold any version of any table.
     await this.#remember([]);
     try {
-      const { tables, altered, chosen } = await sendBaseCopy(step, why);
+      const { tables, altered, chosen } = await sendBaseCopy(
+        { ...step, described, known: before, onFault: (fault) => this.#setAside(fault) },
+        why,
+      );
       this.#obstacle = null;
       this.#suspects.clear();
       this.#troubles.settle(chosen.tables);
       this.#report(chosen, step.session);
-      await this.#remember(tables.flatMap(({ table }) => (altered.includes(table) ? [] : [known(table)])));
+      await this.#remember([
+        ...tables.flatMap(({ table }) => (altered.includes(table) ? [] : [known(table)])),
+        ...before.filter(({ id }) => chosen.ignored.has(id)),
+      ]);
       return { tables, ignored: chosen.ignored };
     } catch (error) {
       // The relay discards an incomplete base copy, so the log that the master keeps from its position is useless.
@@ -190,17 +201,22 @@ export class FeedSessions {
   }
 
   async #reread(step: Step, session: SessionAnswer): Promise<void> {
+    const before = this.#known ?? [];
     const tables = await reread({
       ...step,
       plan: (found) => this.#plan(found, session),
       // Store the descriptions before the relay can hold the new tables, so that a feed killed in between re-reads
       // these.
       beforeWriting: ({ kept }) => this.#remember(kept.map(({ table }) => known(table))),
+      onFault: (fault, firstFree) => {
+        this.#setAside(fault);
+        return marksFor(session, [fault.trouble], firstFree, before);
+      },
     });
     if (tables === null) return;
     this.#suspects.clear();
     this.#troubles.settle(tables);
-    await this.#remember(tables.map(known));
+    await this.#remember([...tables.map(known), ...before.filter(({ id }) => this.#troubles.ignored.has(id))]);
   }
 
   async #stream(step: Step & { mark: string; tables: NumberedTable[]; ignored: ReadonlySet<number> }): Promise<void> {

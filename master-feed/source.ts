@@ -169,7 +169,8 @@ export interface TableCopy {
   describe(wanted: WantedTables): Promise<DescribedTables>;
   /**
    * Reads all rows of a table, each as the JSON text of a wire row, and pauses while `flow` is full. Returns the number
-   * of rows. Throws source_lost, and {@link TableFault} if only this table cannot be read.
+   * of rows. Throws source_lost, and {@link TableFault} if only this table cannot be read; the other tables can
+   * still be copied, even when `onRow` throws it.
    */
   readRows(table: SourceTable, flow: Flow, onRow: (json: string) => void): Promise<number>;
   /**

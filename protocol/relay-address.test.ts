@@ -1,5 +1,13 @@
 import { expect, test } from 'vitest';
-import { isLoopback, isUnencrypted, RelayAddress, relayAddressProblem, unencryptedWarning } from './relay-address.ts';
+import {
+  isKeyOf,
+  isLoopback,
+  isUnencrypted,
+  RelayAddress,
+  relayAddressProblem,
+  serverOf,
+  unencryptedWarning,
+} from './relay-address.ts';
 
 test.each([
   ['', 'Enter the relay address'],
@@ -74,3 +82,30 @@ test.each(['https://relay.example', 'https://127.0.0.1', 'relay.example', 'http:
     expect(unencryptedWarning(address)).toBeNull();
   },
 );
+
+test.each([
+  ['https://relay.example', 'https://relay.example/tidemark'],
+  ['https://relay.example', 'HTTPS://Relay.example:443'],
+  ['http://10.0.0.7:4600', ' http://10.0.0.7:4600/ '],
+  ['http://relay.example', 'https://relay.example'],
+])('key-to-another-server: a key stored for %s belongs to %s', (server, address) => {
+  expect(serverOf(server)).toBe(server);
+  expect(isKeyOf(server, address)).toBe(true);
+});
+
+test.each([
+  ['https://relay.example', 'http://relay.example'],
+  ['https://relay.example', 'https://relay.example:8443'],
+  ['https://relay.example', 'https://relay.example.evil.test'],
+  ['https://relay.example', 'https://other.example'],
+  ['http://relay.example:4600', 'https://relay.example'],
+  ['http://relay.example:4600', 'https://relay.example:4600'],
+  ['http://relay.example', 'https://relay.example:8443'],
+  ['http://relay.example', 'https://www.relay.example'],
+  ['http://127.0.0.1:4600', 'http://localhost:4600'],
+  ['', 'https://relay.example'],
+  ['https://relay.example', ''],
+  ['https://relay.example', 'https://user@relay.example'],
+])('key-to-another-server: a key stored for %j does not belong to %j', (server, address) => {
+  expect(isKeyOf(server, address)).toBe(false);
+});

@@ -36,6 +36,29 @@ export function isLoopback(address: string): boolean {
   return /^(localhost|\[::1\]|\[::ffff:7f[0-9a-f]{2}:[0-9a-f]{1,4}\]|127\.\d+\.\d+\.\d+)$/.test(hostname);
 }
 
+/** Returns the server of an address as scheme, host and port. '' for a text that is not a relay address. */
+export const serverOf = (address: string): string =>
+  relayAddressProblem(address) === null ? new URL(address.trim()).origin : '';
+
+/**
+ * Reports whether a key that was stored for `server` belongs to the server of an address, so that it may be sent there
+ * without a person's confirmation. Scheme, host and port must be equal. The one exception is the change from http to
+ * https of the same host, both without a port: it adds encryption and an identity, and reaches no other machine.
+ */
+export function isKeyOf(server: string, address: string): boolean {
+  const other = serverOf(address);
+  if (server === '' || other === '') return false;
+  if (server === other) return true;
+  const [from, to] = [new URL(server), new URL(other)];
+  return (
+    from.protocol === 'http:' &&
+    to.protocol === 'https:' &&
+    from.hostname === to.hostname &&
+    from.port === '' &&
+    to.port === ''
+  );
+}
+
 /**
  * Reports whether an access key and data would cross a network in plain text on their way to this address: it is a valid
  * http address of another machine.

@@ -27,6 +27,7 @@ export const SETTINGS: Settings = {
   feed: 'shop',
   hasToken: true,
   tokenStore: 'os',
+  keyServer: 'https://relay.hq.example',
   centralName: 'Central database',
   branchName: 'Branch 7',
   everyMinutes: 5,

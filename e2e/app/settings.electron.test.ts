@@ -65,6 +65,73 @@ test('reports a preset that it refuses', async ({ launch }) => {
   await takePictures(app, '62-settings-preset-refused');
 });
 
+test('key-to-another-server: a new address receives the stored key only after a confirmation', async ({ launch }) => {
+  const keys: unknown[] = [];
+  const other = http.createServer((request, response) => {
+    keys.push(request.headers.authorization);
+    response.writeHead(404).end();
+  });
+  await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+  const address = `http://127.0.0.1:${(other.address() as AddressInfo).port}`;
+  const app = await launch(null);
+  await set(app, { relayUrl: 'http://127.0.0.1:9', feed: 'shop', token: 'stored-key' });
+  const { page } = app;
+
+  // A call from the page without the confirmation is refused in the main process.
+  const reply = await page.evaluate(`window.tidemark.call('settings.set', { relayUrl: ${JSON.stringify(address)} })`);
+  expect(JSON.stringify(reply)).toContain('settings_invalid');
+
+  await page.getByRole('button', { name: 'Settings' }).click();
+  const field = page.getByLabel('Server address');
+  await field.fill(address);
+  await field.press('Enter');
+  const dialog = page.getByRole('dialog', { name: 'Send the stored key to' });
+  await expect(dialog).toContainText('The key of this PC was stored for http://127.0.0.1:9');
+  await takePictures(app, '63-settings-new-server');
+  await dialog.getByRole('button', { name: 'Keep the old address' }).click();
+  await expect(field).toHaveValue('http://127.0.0.1:9');
+  // These requests go to the old address, so an answer of the new one would show a key that was sent without consent.
+  const check = () => page.evaluate("window.tidemark.call('sync.start', { mode: 'check' })");
+  const lastRun = () => page.evaluate("window.tidemark.call('state.get', {}).then((state) => state.value.facts.retry)");
+  await check();
+  await expect.poll(lastRun).not.toBeNull();
+  expect(keys).toEqual([]);
+
+  await field.fill(address);
+  await field.press('Enter');
+  expect(keys).toEqual([]);
+  await dialog.getByRole('button', { name: 'Send the stored key' }).click();
+  await expect(dialog).toHaveCount(0);
+  await check();
+  await expect.poll(() => keys[0]).toBe('Bearer stored-key');
+  await new Promise((resolve) => other.close(resolve));
+});
+
+test('key-to-another-server: an address that was written into the settings file receives no key', async ({
+  launch,
+}) => {
+  const settings = {
+    ...{ relayUrl: 'http://127.0.0.1:10', keyServer: 'http://127.0.0.1:9', feed: 'shop', centralName: '' },
+    ...{ branchName: 'Branch 7', everyMinutes: 0, automatic: 'sync', theme: 'light', paused: null },
+    token: { store: 'file', value: 'stored-key' },
+  };
+  const app = await launch(null, folderWith(JSON.stringify(settings)));
+  await expect(app.page.getByTestId('settings-fault-key-elsewhere')).toContainText('belongs to another server');
+  await expect(app.page.getByRole('textbox', { name: 'Key' })).toBeVisible();
+  await takePictures(app, '64-settings-key-elsewhere');
+});
+
+test('plain-http: warns about an address that sends the key in plain text', async ({ launch }) => {
+  const app = await launch(null);
+  await app.page.getByLabel('Server address').fill('http://relay.hq.example:4600');
+  await expect(app.page.getByTestId('unencrypted')).toContainText('others on the network can read the key');
+  await takePictures(app, '65-first-run-unencrypted');
+  await set(app, { relayUrl: 'http://relay.invalid:4600', feed: 'shop', token: 'stored-key' });
+  await app.page.getByRole('button', { name: 'Settings' }).click();
+  await expect(app.page.getByTestId('unencrypted')).toBeVisible();
+  await takePictures(app, '66-settings-unencrypted');
+});
+
 test('key-to-another-server: a test of a typed address does not send the stored key there', async ({ launch }) => {
   const keys: unknown[] = [];
   const other = http.createServer((request, response) => {

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
+import { isDeepStrictEqual } from 'node:util';
 import { FeedTroubles } from '@tidemark/protocol/trouble';
 import { connect, differences } from '@tidemark/testing/oracle';
 import { startPostgres } from '@tidemark/testing/postgres/embedded';
@@ -28,6 +29,8 @@ const BAD = [
   { name: 'note', rule: 'text' as const },
 ];
 
+const WIN1252 = "CREATE DATABASE other_encoding ENCODING 'WIN1252' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'";
+
 const cleanup: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
   for (const stop of cleanup.splice(0).reverse()) await stop();
@@ -40,7 +43,7 @@ interface Lab {
 }
 
 /** Starts a master with these tables, and relay and feed, in which a table that failed is tried again after a second. */
-async function lab(sql: string, database?: string): Promise<Lab> {
+async function lab(sql: string, database?: string, feed?: string): Promise<Lab> {
   process.env.TIDEMARK_TABLE_RETRY_MS = '1000';
   const postgres = await startPostgres({ walLevel: 'logical' });
   cleanup.push(() => postgres.stop());
@@ -56,7 +59,7 @@ async function lab(sql: string, database?: string): Promise<Lab> {
   const master = await connect(url);
   cleanup.push(() => master.end());
   await master.query(sql);
-  const system = await System.start(url);
+  const system = await System.start(url, null, feed === undefined ? {} : { feed });
   cleanup.push(() => system.stop());
   await system.addToken('admin', 'office');
   return { master, system, url };
@@ -85,7 +88,7 @@ async function untilStates(it: Lab, expected: Record<string, string>): Promise<v
   await until(
     async () => {
       found = await states(it);
-      return JSON.stringify(found) === JSON.stringify(expected);
+      return isDeepStrictEqual(found, expected);
     },
     () => `${JSON.stringify(found)} instead of ${JSON.stringify(expected)}: ${it.system.feed?.stdout.slice(-3000)}`,
     180_000,
@@ -156,11 +159,32 @@ test('largest-row: a row just below the limit arrives, in the stream and in the 
   expect(await states(it)).toEqual(CURRENT);
 });
 
+test('grown-row: a row that grows past the limit by updates of one column each sets its table aside until it is smaller', async () => {
+  const value = (text: string) => `decode(repeat('${text}', 12 * 1024 * 1024), 'hex')`;
+  const it = await lab(`${TABLES} ALTER TABLE bad ADD second bytea, ADD third bytea;
+    ALTER TABLE bad ALTER body SET STORAGE EXTERNAL, ALTER second SET STORAGE EXTERNAL, ALTER third SET STORAGE EXTERNAL;`);
+  await untilStates(it, CURRENT);
+  await it.master.query(`UPDATE bad SET body = ${value('ab')}`);
+  await untilEqual(it, 'bad', BAD);
+  await it.master.query(`UPDATE bad SET second = ${value('cd')}`);
+  await it.master.query("INSERT INTO good VALUES (2, 'two')");
+  await untilStates(it, SET_ASIDE('row_too_large'));
+  await untilEqual(it, 'good', GOOD);
+  const report = await troubles(it);
+  expect(report?.tables).toMatchObject([{ table: 'bad', reason: 'row_too_large', held: true }]);
+  expect(report?.tables[0]?.detail).toContain('33,554,');
+  await it.master.query(`UPDATE bad SET third = ${value('ef')}`);
+  await it.master.query("INSERT INTO good VALUES (3, 'three')");
+  await untilEqual(it, 'good', GOOD);
+  expect(await states(it)).toEqual(SET_ASIDE('row_too_large'));
+  expect(it.system.events('base-copy')).toHaveLength(1);
+  await it.master.query('UPDATE bad SET body = NULL, second = NULL');
+  await untilStates(it, CURRENT);
+  await untilEqual(it, 'bad', BAD);
+});
+
 test('value-not-unicode: a value that the master cannot convert sets its table aside until it is corrected', async () => {
-  const it = await lab(
-    TABLES,
-    "CREATE DATABASE other_encoding ENCODING 'WIN1252' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'",
-  );
+  const it = await lab(TABLES, WIN1252);
   await untilStates(it, CURRENT);
   await it.master.query("INSERT INTO bad VALUES (2, NULL, convert_from('\\x81', 'WIN1252'))");
   await it.master.query("INSERT INTO good VALUES (2, 'two')");
@@ -237,4 +261,44 @@ test('dropped-while-aside: a table that is dropped while it is set aside leaves 
   await untilStates(it, SET_ASIDE('no_key'));
   await it.master.query('DROP TABLE bad');
   await untilStates(it, { good: 'current' });
+});
+
+test('five-bad-tables: tables that fail for five reasons cost one base copy, and the others follow', async () => {
+  const names = ['filtered', 'keyless', 'large', 'mood', 'not_unicode'];
+  const it = await lab(
+    `${TABLES} CREATE TYPE temper AS ENUM ('calm', 'glad');
+    ${names.map((name) => `CREATE TABLE ${name} (id int PRIMARY KEY, body bytea, note text, mood temper); INSERT INTO ${name} VALUES (1);`).join(' ')}`,
+    WIN1252,
+    'shop: { publish: { except: ["nothing*"] }, tables: { filtered: { where: { note: [a, null] } } } }',
+  );
+  await untilStates(it, { ...CURRENT, ...Object.fromEntries(names.map((name) => [name, 'current'])) });
+  const before = (await it.system.status()).head;
+  await it.system.feed?.stop('SIGTERM');
+  await it.master.query(`ALTER TABLE filtered RENAME COLUMN note TO remark;
+    ALTER TABLE keyless DROP CONSTRAINT keyless_pkey;
+    INSERT INTO large SELECT 2, decode(repeat('ab', 26 * 1024 * 1024), 'hex');
+    INSERT INTO mood VALUES (2, NULL, NULL, 'glad');
+    INSERT INTO not_unicode VALUES (2, NULL, convert_from('\\x81', 'WIN1252'));
+    INSERT INTO good VALUES (2, 'two');
+    SET allow_system_table_mods = on; DELETE FROM pg_enum WHERE enumlabel = 'glad'`);
+  await it.master.query("SELECT pg_drop_replication_slot('tidemark_shop')");
+  it.system.startFeed();
+  await untilEqual(it, 'good', GOOD);
+  await untilStates(it, {
+    ...CURRENT,
+    filtered: 'set aside: filter_invalid',
+    keyless: 'set aside: no_key',
+    large: 'set aside: row_too_large',
+    mood: 'set aside: other',
+    not_unicode: 'set aside: value_unconvertible',
+  });
+  expect((await troubles(it))?.tables.map(({ table, held }) => [table, held]).sort()).toEqual(
+    names.map((name) => [name, true]),
+  );
+  expect(it.system.events('base-copy')).toHaveLength(1);
+  expect((await it.system.status()).head?.epoch).toBe(before?.epoch);
+  await it.master.query(`DELETE FROM large WHERE id = 2; DELETE FROM mood WHERE id = 2; DELETE FROM not_unicode WHERE id = 2;
+    ALTER TABLE keyless ADD PRIMARY KEY (id); ALTER TABLE filtered RENAME COLUMN remark TO note`);
+  await untilStates(it, { ...CURRENT, ...Object.fromEntries(names.map((name) => [name, 'current'])) });
+  expect(it.system.events('base-copy')).toHaveLength(1);
 });

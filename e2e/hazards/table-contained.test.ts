@@ -234,6 +234,66 @@ describe('F17: the mark of a table', () => {
     await expect(send(relay)).rejects.toMatchObject({ code: 'batch_invalid', params: { table: expect.any(String) } });
   });
 
+  test('F21: a base copy and a load discard the rows of a table whose copy failed', async () => {
+    const branch = await world();
+    const { relay } = branch;
+    await relay.session();
+    await relay.baseOf([
+      ['s', 1, ITEM],
+      ['i', 1, [[1, 'partly copied']]],
+      ['x', 'item'],
+      ['s', 3, marked(ITEM)],
+      ['s', 2, WIDE],
+      ['i', 2, [[2, 'b', 'x']]],
+    ]);
+    const { item, wide } = await branch.synced();
+    expect([item?.length, wide]).toEqual([ROWS, [[2, 'b']]]);
+    expect(marks(branch).map(String)).toEqual([`item,1,no_key,${AS_OF}`, 'wide,0,,']);
+    await relay.transaction([
+      ['L', 2, 2, ['id', 'name', 'secret']],
+      ['i', 2, [[3, 'partly copied', 'x']]],
+      ['x', 'wide'],
+      ['s', 4, marked(WIDE)],
+      ['a', 4, 2, ['id', 'name', 'secret']],
+    ]);
+    expect((await branch.synced()).wide).toEqual([[2, 'b']]);
+    expect(marks(branch).map(String)).toEqual([`item,1,no_key,${AS_OF}`, `wide,1,no_key,${AS_OF}`]);
+    await relay.session();
+    await relay.baseOf([
+      ['s', 5, ITEM],
+      ['i', 5, [[1, 'only']]],
+      ['s', 2, WIDE],
+      ['i', 2, [[3, 'c', 'x']]],
+      ['x', 'wide'],
+    ]);
+    expect(await branch.synced()).toEqual({ item: [[1, 'only']] });
+  });
+
+  test('F21: the first base copy leaves out a table whose copy failed', async () => {
+    const relay = await TestRelay.start();
+    cleanup.push(() => relay.stop());
+    await relay.session();
+    await relay.baseOf([
+      ['s', 1, ITEM],
+      ['i', 1, [[1, 'partly copied']]],
+      ['x', 'item'],
+      ['s', 2, OTHER],
+      ['i', 2, [[1, 'a']]],
+    ]);
+    const { tables } = await relay.link.session({
+      protocol: 1,
+      source: { kind: 'postgres', id: 'test' },
+      version: 'test',
+    });
+    expect(tables.map(({ schema }) => schema.name)).toEqual(['other']);
+    await relay.session();
+    const unknown = relay.baseOf([
+      ['s', 2, OTHER],
+      ['x', 'item'],
+    ]);
+    await expect(unknown).rejects.toMatchObject({ code: 'batch_invalid' });
+  });
+
   test('a fresh copy, another copy after a restart of the relay, and a re-read carry the mark and its end', async () => {
     const branch = await world();
     await setAside(branch);

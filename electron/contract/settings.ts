@@ -15,6 +15,8 @@ export const Settings = z.object({
    * protect.
    */
   tokenStore: z.enum(['os', 'file', 'none']),
+  /** The server for which the key was stored, as scheme, host and port; '' before a key is stored. */
+  keyServer: z.string(),
   centralName: z.string().max(60),
   branchName: z.string().max(60),
   /** Minutes between automatic runs. 0 turns them off. */
@@ -37,7 +39,14 @@ export const SettingsChange = Settings.pick({
   automatic: true,
   theme: true,
 })
-  .extend({ token: z.string().trim().min(1).max(500) })
+  .extend({
+    token: z.string().trim().min(1).max(500),
+    /**
+     * The person's confirmation that the stored key may be sent to this server (scheme, host and port). Required for a
+     * change of `relayUrl` to another server that brings no new key.
+     */
+    sendKeyTo: z.string(),
+  })
   .partial();
 export type SettingsChange = z.infer<typeof SettingsChange>;
 
@@ -49,9 +58,10 @@ export type SettingsChange = z.infer<typeof SettingsChange>;
  * - `fields-invalid`: some settings are not valid and have their defaults; the others are in use.
  * - `preset-refused`: the app rejected the preset file for this PC and changed no setting.
  * - `key-lost`: the operating system's key store did not return the key.
+ * - `key-elsewhere`: the key was stored for another server than that of the stored address, so it is not used.
  */
 export const SettingsFault = z.object({
-  kind: z.enum(['file-damaged', 'fields-invalid', 'preset-refused', 'key-lost']),
+  kind: z.enum(['file-damaged', 'fields-invalid', 'preset-refused', 'key-lost', 'key-elsewhere']),
   /** Path of the file with the fault. */
   file: z.string(),
   /** The cause, for the details and for support. Contains no secret. */

@@ -9,6 +9,7 @@ const SETTINGS: Settings = {
   feed: 'shop',
   hasToken: true,
   tokenStore: 'os',
+  keyServer: 'https://relay.hq.example',
   centralName: 'Central database',
   branchName: 'Branch 7',
   everyMinutes: 0,

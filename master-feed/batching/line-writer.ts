@@ -68,6 +68,7 @@ export class LineWriter {
     this.#outbox.write(`${JSON.stringify(['a', id, from, columns])}\n`);
   }
 
+  /** Drops a table. In a base copy or in the load of the table, discards the rows sent so far. */
   drop(name: string): void {
     this.#endLine();
     this.#changes++;

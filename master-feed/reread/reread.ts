@@ -1,9 +1,9 @@
 import { TidemarkError } from '@tidemark/protocol/errors';
 import { publishedOf, type Step } from '../session-step.ts';
-import type { NumberedTable, SourceTable, TableCopy } from '../source.ts';
-import { writeMarks } from '../troubles/marks.ts';
+import { type NumberedTable, type SourceTable, type TableCopy, TableFault } from '../source.ts';
+import { type Mark, writeMarks } from '../troubles/marks.ts';
 import { checkedRow } from '../troubles/row-size.ts';
-import type { ChosenTables } from '../troubles/table-troubles.ts';
+import { type ChosenTables, setAside } from '../troubles/table-troubles.ts';
 import { MergeSink } from './merge-sink.ts';
 import type { Load, RereadPlan } from './reread-plan.ts';
 
@@ -15,6 +15,8 @@ export interface RereadStep extends Step {
   plan(chosen: ChosenTables): RereadPlan;
   /** Called after planning, before the first line is written. */
   beforeWriting(plan: RereadPlan): Promise<void>;
+  /** Returns the marks of a table that cannot be read, as the relay holds it. Their ids begin at `firstFree`. */
+  onFault(fault: TableFault, firstFree: number): Mark[];
 }
 
 /**
@@ -22,9 +24,10 @@ export interface RereadStep extends Step {
  * docs/decisions/2026-11-23-reread-altered-tables.md. The transaction contains:
  * 1. the changes of unaltered tables up to that position, from the log,
  * 2. the names of dropped tables, and the marks of tables that are set aside,
- * 3. all rows of the altered tables, which the relay compares with its mirror to log the difference.
+ * 3. all rows of the altered tables, which the relay compares with its mirror to log the difference. A table that cannot
+ *    be read is set aside instead.
  *
- * Returns the tables at that position. Returns null when `signal` was aborted; the relay then discards the unfinished
+ * Returns the tables at that position that follow the master. Returns null when `signal` was aborted; the relay then discards the unfinished
  * transaction. Throws source_not_ready, source_lost, slot_in_use, and the error of a failed batch.
  */
 export async function reread(step: RereadStep): Promise<SourceTable[] | null> {
@@ -40,26 +43,51 @@ export async function reread(step: RereadStep): Promise<SourceTable[] | null> {
     if (alteredMeanwhile === null) return null;
     for (const name of plan.gone) lines.drop(name);
     writeMarks(lines, plan.marks);
-    await loadTables(step, copy, [...alteredMeanwhile.map(sameTable), ...plan.loads]);
+    const merged = alteredMeanwhile.map(sameTable);
+    const faults = await loadTables(step, copy, [...merged, ...plan.loads], plan);
     lines.commit();
     await outbox.drain();
-    return chosen.tables;
+    return setAside(chosen, faults).tables;
   } finally {
     await copy.close();
   }
 }
 
-async function loadTables({ lines, outbox, log }: Step, copy: TableCopy, loads: readonly Load[]): Promise<void> {
-  for (const { number, table, from, columns } of loads) {
+/**
+ * Sends the rows of the tables, and the marks of those that cannot be read. Returns their faults. Throws the fault of a
+ * kept table, because the transaction already contains some of its changes.
+ */
+async function loadTables(
+  { session, lines, outbox, log, onFault }: RereadStep,
+  copy: TableCopy,
+  loads: readonly Load[],
+  plan: RereadPlan,
+): Promise<TableFault[]> {
+  const faults: TableFault[] = [];
+  let next = Math.max(session.nextTableId, ...[...plan.loads, ...plan.marks].map(({ number }) => number + 1));
+  for (const load of loads) {
+    const { number, table, from, columns } = load;
     lines.declare(number, table.schema);
     lines.load(number, from, columns);
-    const rows = await copy.readRows(table, outbox, (json) => lines.row('i', number, checkedRow(table, json)));
-    lines.endLoad(number);
-    log('copied', { table: table.schema.name, rows });
+    try {
+      const rows = await copy.readRows(table, outbox, (json) => lines.row('i', number, checkedRow(table, json)));
+      lines.endLoad(number);
+      log('copied', { table: table.schema.name, rows });
+    } catch (error) {
+      const isOfTable = error instanceof TableFault && error.trouble.id === table.id && plan.loads.includes(load);
+      if (!isOfTable) throw error;
+      faults.push(error);
+      lines.drop(table.schema.name);
+      const marks = onFault(error, next);
+      writeMarks(lines, marks);
+      next += marks.length;
+    }
   }
-  const [changed] = await copy.alteredSince(loads.map(({ table }) => table));
+  const failed = new Set(faults.map(({ trouble }) => trouble.id));
+  const [changed] = await copy.alteredSince(loads.flatMap(({ table }) => (failed.has(table.id) ? [] : [table])));
   if (changed)
     throw new TidemarkError('source_lost', { detail: `${changed.schema.name} was altered while it was being read` });
+  return faults;
 }
 
 /** Returns a load of a table whose schema is unchanged. */

@@ -23,8 +23,8 @@ describe('a table that cannot be followed', { timeout: LIMIT_MS }, () => {
   let relay: MemoryRelay;
   /** Added to the feed's clock, in ms. */
   let aheadMs: number;
-  /** Number of times that the feed failed to read a table. */
-  let failures: number;
+  /** The names of the feed's log events. */
+  let events: string[];
   let stop: AbortController;
   const reports: FeedReport[] = [];
   let ended: Promise<void>;
@@ -37,9 +37,7 @@ describe('a table that cannot be followed', { timeout: LIMIT_MS }, () => {
         relay,
         reports: new FaultReports(async (report) => void reports.push(report), Date.now),
         version: 'test',
-        log: (event) => {
-          if (event === 'set-aside') failures++;
-        },
+        log: (event) => void events.push(event),
         random: () => 0,
         now: () => Date.now() + aheadMs,
       },
@@ -57,7 +55,7 @@ describe('a table that cannot be followed', { timeout: LIMIT_MS }, () => {
     master = new FakeMaster();
     relay = new MemoryRelay();
     aheadMs = 0;
-    failures = 0;
+    events = [];
     reports.length = 0;
     for (const table of ['item', 'other']) {
       master.createTable(table);
@@ -84,6 +82,7 @@ describe('a table that cannot be followed', { timeout: LIMIT_MS }, () => {
   }
 
   const reasons = () => Object.fromEntries(Object.entries(relay.marks()).map(([name, { reason }]) => [name, reason]));
+  const times = (event: string) => events.filter((each) => each === event).length;
   const lastReport = () => reports.at(-1);
 
   test('keeps its rows and a mark while the others continue, and follows again when the cause is gone', async () => {
@@ -138,7 +137,7 @@ describe('a table that cannot be followed', { timeout: LIMIT_MS }, () => {
     const from = reports.length;
     await poll(() => {
       aheadMs += HOUR_MS;
-      return failures >= 4;
+      return times('set-aside') >= 4;
     }, true);
     // A change of another table needs a session in which the feed reports again.
     insert(2, 'other');
@@ -199,6 +198,80 @@ describe('a table that cannot be followed', { timeout: LIMIT_MS }, () => {
     await poll(() => relay.rows('item'), [row(1)]);
   });
 
+  describe('five such tables', () => {
+    const BAD = ['bad 1', 'bad 2', 'bad 3', 'bad 4', 'bad 5'];
+    const ASIDE = Object.fromEntries(BAD.map((table) => [table, 'other']));
+
+    function createBad(): void {
+      for (const table of BAD) {
+        master.createTable(table);
+        insert(1, table);
+      }
+    }
+
+    const setUnreadable = (unreadable: boolean) => {
+      for (const table of BAD) master.setUnreadable(table, unreadable);
+    };
+
+    async function untilAllFollow(rows: unknown[][]): Promise<void> {
+      setUnreadable(false);
+      await poll(() => {
+        aheadMs += HOUR_MS;
+        return relay.tables().length === 7 && Object.keys(reasons()).length === 0;
+      }, true);
+      for (const table of BAD) expect(relay.rows(table)).toEqual(rows);
+    }
+
+    test('are left out of the first base copy, which is the only one', async () => {
+      await end();
+      relay.close();
+      relay = new MemoryRelay();
+      master.keptAfter = null;
+      createBad();
+      setUnreadable(true);
+      events = [];
+      start();
+      await poll(() => relay.tables(), ['item', 'other']);
+      insert(2, 'other');
+      await settled();
+      expect(relay.rows('other')).toEqual([row(1), row(2)]);
+      await poll(() => lastReport()?.tables.map(({ table }) => table), BAD);
+      await untilAllFollow([row(1)]);
+      expect(times('base-copy')).toBe(1);
+    });
+
+    test('keep their rows and get their marks in a later base copy, which is the only one', async () => {
+      createBad();
+      await poll(() => relay.tables().length, 7);
+      await settled();
+      await end();
+      for (const table of ['other', ...BAD]) insert(2, table);
+      setUnreadable(true);
+      master.keptAfter = null;
+      events = [];
+      start();
+      await poll(() => relay.rows('other'), [row(1), row(2)]);
+      expect(reasons()).toEqual(ASIDE);
+      for (const table of BAD) expect(relay.rows(table)).toEqual([row(1)]);
+      await untilAllFollow([row(1), row(2)]);
+      expect(times('base-copy')).toBe(1);
+    });
+
+    test('are set aside in one re-read, in which another table is read', async () => {
+      createBad();
+      await poll(() => relay.tables().length, 7);
+      await settled();
+      setUnreadable(true);
+      events = [];
+      for (const table of ['other', ...BAD]) master.addColumn(table, 'size');
+      await poll(reasons, ASIDE);
+      expect(relay.rows('other')).toEqual([[...row(1), 'new']]);
+      for (const table of BAD) expect(relay.rows(table)).toEqual([row(1)]);
+      expect([times('re-read'), times('base-copy')]).toEqual([1, 0]);
+      await untilAllFollow([[...row(1), 'new']]);
+    });
+  });
+
   test('two tables are set aside and recover independently', async () => {
     master.createTable('third');
     insert(1, 'third');
@@ -235,6 +308,41 @@ describe('a table that cannot be followed', { timeout: LIMIT_MS }, () => {
     master.mark++;
     await poll(() => relay.tables(), ['article', 'other']);
     expect(relay.rows('article')).toEqual([row(1), row(2)]);
+    expect(reasons()).toEqual({});
+  });
+
+  test.each<[string, SetAside['reason']]>([
+    ['whose description has a problem', 'no_key'],
+    ['that cannot be read', 'other'],
+  ])('keeps its rows in a base copy after a rename: a table %s', async (_, reason) => {
+    await settled();
+    const spoil = (name: string) => {
+      if (reason === 'no_key') master.keyless = [name];
+      else master.setUnreadable(name, true);
+    };
+    spoil('item');
+    if (reason === 'no_key') master.mark++;
+    else master.addColumn('item', 'size');
+    await poll(reasons, { item: reason });
+    await end();
+    master.renameTable('item', 'article');
+    spoil('article');
+    insert(2, 'article');
+    insert(2, 'other');
+    master.keptAfter = null;
+    start();
+    await poll(() => relay.rows('other'), [row(1), row(2)]);
+    expect(reasons()).toEqual({ item: reason });
+    expect(relay.rows('item')).toEqual([row(1)]);
+    expect(times('base-copy')).toBe(2);
+    master.keyless = [];
+    master.setUnreadable('article', false);
+    master.mark++;
+    await poll(() => {
+      aheadMs += HOUR_MS;
+      return relay.tables();
+    }, ['article', 'other']);
+    expect(relay.rows('article').map(([id]) => id)).toEqual([1, 2]);
     expect(reasons()).toEqual({});
   });
 

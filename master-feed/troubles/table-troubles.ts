@@ -54,6 +54,7 @@ export class TableTroubles {
     const before = this.#failures.get(trouble.id);
     const waitMs = before ? Math.min(2 * before.waitMs, LONGEST_WAIT_MS) : FIRST_WAIT_MS;
     this.#failures.set(trouble.id, { trouble, description: null, waitMs, retryAtMs: Number.POSITIVE_INFINITY });
+    this.ignored = new Set([...this.ignored, trouble.id]);
   }
 
   /** Starts the waits of failed tables. Called when a session streams the other tables. */
@@ -103,6 +104,17 @@ export class TableTroubles {
     failure.description ??= description;
     return failure.description === description && this.#now() < failure.retryAtMs;
   }
+}
+
+/** Returns the chosen tables without those that have failed since. */
+export function setAside(chosen: ChosenTables, faults: readonly TableFault[]): ChosenTables {
+  const troubles = faults.map(({ trouble }) => trouble);
+  const ids = new Set(troubles.flatMap(({ id }) => id ?? []));
+  return {
+    tables: chosen.tables.filter(({ id }) => !ids.has(id)),
+    troubles: [...chosen.troubles, ...troubles],
+    ignored: new Set([...chosen.ignored, ...ids]),
+  };
 }
 
 /**

@@ -19,13 +19,13 @@ type Open = OpenTransaction | OpenBase | 'skipped' | null;
 /**
  * Applies batches to one feed's store. The table lists the lines that each state allows, and the next state:
  *
- * | open        | s | b             | B      | i u d t r x a p | L       | E       | c      | h |
- * | ---         | - | ---           | ---    | ---             | ---     | ---     | ---    | - |
- * | nothing     | ✓ | → transaction | → base | –               | –       | –       | –      | ✓ |
- * | transaction | ✓ | –             | –      | ✓               | → load  | –       | → none | – |
- * | its load    | ✓ | –             | –      | i of its table  | –       | → ended | –      | – |
- * | base        | ✓ | –             | –      | i               | –       | –       | → none | – |
- * | skipped     | ✓ | –             | –      | ignored         | ignored | ignored | → none | – |
+ * | open        | s | b             | B      | i u d t r x a p           | L       | E       | c      | h |
+ * | ---         | - | ---           | ---    | ---                       | ---     | ---     | ---    | - |
+ * | nothing     | ✓ | → transaction | → base | –                         | –       | –       | –      | ✓ |
+ * | transaction | ✓ | –             | –      | ✓                         | → load  | –       | → none | – |
+ * | its load    | ✓ | –             | –      | i of its table; x → ended | –       | → ended | –      | – |
+ * | base        | ✓ | –             | –      | i x                       | –       | –       | → none | – |
+ * | skipped     | ✓ | –             | –      | ignored                   | ignored | ignored | → none | – |
  *
  * All transactions that end in a batch are committed together after the batch. A transaction that continues in the next
  * batch stays open in SQLite, where readers do not see it; the transactions before it are committed first. An error

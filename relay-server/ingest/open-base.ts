@@ -7,7 +7,8 @@ import type { IngestStore } from './ingest-store.ts';
 import { BaseLoad } from './loads/base-load.ts';
 
 /**
- * A base that has begun and not ended. It contains all rows of all tables as inserts. The feed's first base becomes the
+ * A base that has begun and not ended. It contains all rows of all tables as inserts. An `x` line discards a table whose
+ * copy failed after some rows. The feed's first base becomes the
  * mirror. A later base is compared with the mirror at its end, and the difference enters the log as one transaction, so
  * that cursors stay valid.
  */
@@ -36,12 +37,17 @@ export class OpenBase {
     this.#load.declare(id, schema);
   }
 
-  /** Adds rows. Throws batch_invalid for any other change. */
+  /** Adds rows, or discards the rows of a table. Throws batch_invalid for any other change. */
   change(line: ChangeLine | PartialLine, number: number): void {
     const id = line[0] === 'x' ? 0 : line[1];
     applyingLine(this.#store.place(number, id), () => {
+      if (line[0] === 'x') {
+        this.#load.discard(line[1]);
+        this.#rows++;
+        return;
+      }
       const schema = line[0] === 'i' ? this.#store.schema(line[1]) : undefined;
-      if (line[0] !== 'i' || !schema) throw invalidLine(number, 'a base holds inserts only');
+      if (line[0] !== 'i' || !schema) throw invalidLine(number, 'a base holds inserts and discarded tables only');
       this.#load.declare(line[1], schema);
       this.#load.insert(line[1], line[2]);
       this.#rows += line[2].length;
@@ -49,8 +55,8 @@ export class OpenBase {
   }
 
   /**
-   * Ends the base. Returns the scopes in which its difference changed rows. `rows` is the number of rows that the feed
-   * sent.
+   * Ends the base. Returns the scopes in which its difference changed rows. `rows` is the number of rows and discarded
+   * tables that the feed sent.
    */
   end(rows: number, number: number): Iterable<string> {
     if (rows !== this.#rows) throw invalidLine(number, `the base has ${this.#rows} rows instead of ${rows}`);

@@ -105,3 +105,16 @@ test('plain-http: warns in the address step, and lets the person continue', asyn
   await userEvent.type(screen.getByLabelText('Data set'), 'shop{Enter}');
   expect(screen.getByLabelText('Key')).toBeTruthy();
 });
+
+test('key-to-another-server: the key step asks for a key if the stored one belongs to another server', async () => {
+  const { called } = renderApp(<FirstRun />, {
+    facts: { configured: false },
+    settings: { relayUrl: '', feed: '' },
+    answers: { 'connection.test': () => found },
+  });
+  await userEvent.type(screen.getByLabelText('Server address'), 'https://other.example');
+  await userEvent.type(screen.getByLabelText('Data set'), 'shop{Enter}');
+  await userEvent.click(screen.getByRole('button', { name: 'Test and continue' }));
+  expect(screen.getByText('Paste the key you got from your administrator')).toBeTruthy();
+  expect(called('connection.test')).toEqual([]);
+});

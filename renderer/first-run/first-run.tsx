@@ -15,10 +15,10 @@ const STEPS = [ServerStep, KeyStep, StartStep];
 
 const NO_FAULTS: readonly SettingsFault[] = [];
 
-/** Returns the initial entries, with known settings filled in. A PC that lost only its key starts at the key step. */
+/** Returns the initial entries, with known settings filled in. A PC without a usable key starts at the key step. */
 function firstDraft({ relayUrl, feed }: Settings, faults: readonly SettingsFault[]): SetupDraft {
   const connected = relayAddressProblem(relayUrl) === null && feedProblem(feed) === null;
-  const lostKey = faults.some(({ kind }) => kind === 'key-lost');
+  const lostKey = faults.some(({ kind }) => kind === 'key-lost' || kind === 'key-elsewhere');
   return { step: connected && lostKey ? 1 : 0, relayUrl, feed, token: '', found: null };
 }
 

@@ -1,4 +1,5 @@
 import { Button, Group, PasswordInput } from '@mantine/core';
+import { isKeyOf } from '@tidemark/protocol/relay-address';
 import { useState } from 'react';
 import { tokenProblem } from '../settings/check-input.ts';
 import { ConnectionResult, useConnectionTest } from '../settings/connection-test.tsx';
@@ -7,10 +8,11 @@ import { StepForm, type StepProps } from './step-form.tsx';
 
 /** Step 2: asks for the key and tests the connection with it. */
 export function KeyStep({ draft, change }: StepProps) {
-  const { hasToken } = useSettings();
+  const { hasToken, keyServer } = useSettings();
+  const hasKey = hasToken && isKeyOf(keyServer, draft.relayUrl);
   const [tried, setTried] = useState(false);
   const { test, testing, result, clear } = useConnectionTest();
-  const why = draft.token.trim() === '' && hasToken ? null : tokenProblem(draft.token);
+  const why = draft.token.trim() === '' && hasKey ? null : tokenProblem(draft.token);
   const submit = async () => {
     setTried(true);
     if (why !== null) return;
@@ -26,7 +28,7 @@ export function KeyStep({ draft, change }: StepProps) {
     >
       <PasswordInput
         label="Key"
-        placeholder={hasToken ? 'A key is stored; leave empty to use it' : 'Paste the key here'}
+        placeholder={hasKey ? 'A key is stored; leave empty to use it' : 'Paste the key here'}
         value={draft.token}
         error={tried ? why : null}
         onChange={(event) => {

@@ -27,6 +27,11 @@ const WORDS: Record<SettingsFault['kind'], { title: string; text: string; Icon: 
     text: 'The key store of this computer did not return it. This happens after a change of user account or password. All other settings and the data on this PC are safe. Enter the key again.',
     Icon: IconKeyOff,
   },
+  'key-elsewhere': {
+    title: 'The key of this PC belongs to another server',
+    text: 'The server address was changed outside this app. Tidemark does not send the key to the new address. All other settings and the data on this PC are safe. If head office gave you the new address, enter the key again.',
+    Icon: IconKeyOff,
+  },
 };
 
 /** Formats a fault as text to send to an administrator. */

@@ -1,5 +1,5 @@
 // @vitest-environment happy-dom
-import { screen, waitFor } from '@testing-library/react';
+import { screen, waitFor, within } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
 import { probe } from '@tidemark/testing/facts';
 import { expect, test } from 'vitest';
@@ -125,4 +125,46 @@ test('plain-http: warns beside an address that sends the key in plain text, whil
 test('plain-http: warns about the address in use', () => {
   renderApp(<SettingsScreen />, { settings: { relayUrl: 'http://relay.hq.example' } });
   expect(screen.getByTestId('unencrypted')).toBeTruthy();
+});
+
+test('key-to-another-server: asks before an address is saved to which the stored key would be sent', async () => {
+  const { called } = renderApp(<SettingsScreen />);
+  await retype('Server address', 'https://other.example/path{Enter}');
+  const dialog = within(await screen.findByRole('dialog', { name: 'Send the stored key to other.example?' }));
+  expect(called('settings.set')).toEqual([]);
+  await userEvent.click(dialog.getByRole('button', { name: 'Keep the old address' }));
+  expect(screen.queryByRole('dialog')).toBeNull();
+  expect(screen.getByLabelText('Server address')).toHaveProperty('value', 'https://relay.hq.example');
+  expect(called('settings.set')).toEqual([]);
+
+  await retype('Server address', 'https://other.example/path{Enter}');
+  await userEvent.click(await screen.findByRole('button', { name: 'Send the stored key' }));
+  expect(called('settings.set')).toEqual([
+    { relayUrl: 'https://other.example/path', sendKeyTo: 'https://other.example' },
+  ]);
+  await waitFor(() => expect(screen.queryByRole('dialog')).toBeNull());
+});
+
+test('key-to-another-server: saves the address with the key that the person enters for it', async () => {
+  const { called } = renderApp(<SettingsScreen />);
+  await retype('Server address', 'http://other.example{Enter}');
+  const dialog = within(await screen.findByRole('dialog'));
+  expect(dialog.getByTestId('unencrypted')).toBeTruthy();
+  await userEvent.type(dialog.getByLabelText('Key for other.example'), 'its-key');
+  await userEvent.click(dialog.getByRole('button', { name: 'Use this key' }));
+  expect(called('settings.set')).toEqual([{ relayUrl: 'http://other.example', token: 'its-key' }]);
+});
+
+test('key-to-another-server: a key that was entered before the address is saved with it, without a question', async () => {
+  const { called } = renderApp(<SettingsScreen />);
+  await userEvent.type(screen.getByLabelText('Key'), 'its-key');
+  await retype('Server address', 'https://other.example{Enter}');
+  expect(called('settings.set')).toEqual([{ relayUrl: 'https://other.example', token: 'its-key' }]);
+  await waitFor(() => expect(screen.getByLabelText('Key')).toHaveProperty('value', ''));
+});
+
+test('another path of the same server is saved without a question', async () => {
+  const { called } = renderApp(<SettingsScreen />);
+  await retype('Server address', 'https://relay.hq.example/tidemark{Enter}');
+  expect(called('settings.set')).toEqual([{ relayUrl: 'https://relay.hq.example/tidemark' }]);
 });

@@ -1,19 +1,19 @@
 import { Button, SegmentedControl, Text, Title } from '@mantine/core';
 import { IconCopy } from '@tabler/icons-react';
 import type { Settings } from '@tidemark/electron/contract/settings';
-import { relayAddressProblem } from '@tidemark/protocol/relay-address';
+import { isKeyOf, relayAddressProblem } from '@tidemark/protocol/relay-address';
 import { type ReactNode, useId, useState } from 'react';
 import { Problem } from '../shell/problem.tsx';
 import { useSettings } from '../state/context.tsx';
 import { useActions } from '../state/use-actions.ts';
 import { useAnswer } from '../state/use-answer.ts';
+import { AddressSetting } from './address-setting.tsx';
 import { feedProblem, nameProblem } from './check-input.ts';
 import { ConnectionResult, TestButton, useConnectionTest } from './connection-test.tsx';
 import { KeySetting } from './key-setting.tsx';
 import classes from './settings.module.css';
 import { SettingsFaults } from './settings-faults.tsx';
 import { TextSetting } from './text-setting.tsx';
-import { UnencryptedNote } from './unencrypted-note.tsx';
 import { useSave } from './use-save.ts';
 
 /** The settings screen. It applies each change immediately. */
@@ -54,20 +54,18 @@ function Connection() {
   const relayUrl = typed.relayUrl ?? settings.relayUrl;
   const feed = typed.feed ?? settings.feed;
   // A test sends the stored key only to the server for which it was stored.
-  const needsKey = !settings.hasToken || !isSameServer(relayUrl, settings.relayUrl);
+  const needsKey = !settings.hasToken || !isKeyOf(settings.keyServer, relayUrl);
   const untestable =
     relayAddressProblem(relayUrl) !== null || feedProblem(feed) !== null || (token.trim() === '' && needsKey);
   return (
     <Part title="Connection" text="Where this PC gets its data. Ask your administrator for these.">
-      <TextSetting
-        label="Server address"
-        placeholder="https://relay.example.com"
-        setting="relayUrl"
-        value={settings.relayUrl}
-        problem={relayAddressProblem}
+      <AddressSetting
+        settings={settings}
+        typed={relayUrl}
+        token={token}
+        setToken={setToken}
         onType={(text) => setTyped((old) => ({ ...old, relayUrl: text }))}
       />
-      <UnencryptedNote address={relayUrl} />
       <TextSetting
         label="Data set"
         placeholder="shop"
@@ -87,11 +85,6 @@ function Connection() {
       </div>
     </Part>
   );
-}
-
-/** Reports whether two addresses are at the same server. An incomplete address is at none. */
-function isSameServer(a: string, b: string): boolean {
-  return URL.canParse(a) && URL.canParse(b) && new URL(a).origin === new URL(b).origin;
 }
 
 function Names() {

@@ -1,4 +1,5 @@
 import { TextInput } from '@mantine/core';
+import type { SettingsChange } from '@tidemark/electron/contract/settings';
 import { useEffect, useState } from 'react';
 import { describeFault } from '../bridge.ts';
 import { useSave } from './use-save.ts';
@@ -13,6 +14,10 @@ interface Props {
   value: string;
   /** Returns why a text is invalid, or null if it is valid. */
   problem: (text: string) => string | null;
+  /** Returns the change that saves a text. Null: the text is not saved now. Default: the setting alone. */
+  changeFor?: (text: string) => SettingsChange | null;
+  /** Called after a text was saved. */
+  onSaved?: (change: SettingsChange) => void;
   /** Called with the text at each keystroke, so that a connection test can use it before it is saved. */
   onType?: (text: string) => void;
 }
@@ -21,7 +26,17 @@ interface Props {
  * A text field that saves on Enter or when it loses the focus. It does not save an invalid text; instead it shows the
  * reason and the current value.
  */
-export function TextSetting({ label, description, placeholder, setting, value, problem, onType }: Props) {
+export function TextSetting({
+  label,
+  description,
+  placeholder,
+  setting,
+  value,
+  problem,
+  changeFor,
+  onSaved,
+  onType,
+}: Props) {
   const [text, setText] = useState(value);
   const [tried, setTried] = useState(false);
   const { save, fault } = useSave();
@@ -39,7 +54,9 @@ export function TextSetting({ label, description, placeholder, setting, value, p
       return;
     }
     setTried(true);
-    if (problem(next) === null) void save({ [setting]: next });
+    if (problem(next) !== null) return;
+    const change = changeFor ? changeFor(next) : { [setting]: next };
+    if (change !== null) void save(change).then((saved) => saved && onSaved?.(change));
   };
   const why = tried ? (problem(text.trim()) ?? (fault ? describeFault(fault).means : null)) : null;
 

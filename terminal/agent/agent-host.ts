@@ -1,4 +1,5 @@
 import { TidemarkError } from '@tidemark/protocol/errors';
+import { isKeyOf } from '@tidemark/protocol/relay-address';
 import type { Facts } from '@tidemark/status/facts';
 import { Secret } from '../relay/secret.ts';
 import { createAgent } from './agent.ts';
@@ -80,7 +81,8 @@ function settingsOf(config: AgentConfig): AgentSettings {
   return {
     relayUrl: config.relayUrl,
     feed: config.feed,
-    token: new Secret(config.token),
+    // Without a key, the agent sends no request.
+    token: isKeyOf(config.keyServer, config.relayUrl) ? new Secret(config.token) : null,
     centralName: config.centralName,
     terminalName: config.branchName,
     everyMs: config.everyMinutes === 0 ? null : config.everyMinutes * 60_000,

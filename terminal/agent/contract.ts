@@ -53,6 +53,8 @@ export const AgentConfig = z.object({
   relayUrl: z.string(),
   feed: z.string(),
   token: z.string(),
+  /** The server for which the key was stored. The agent sends the key to no other server. */
+  keyServer: z.string(),
   centralName: z.string(),
   branchName: z.string(),
   everyMinutes: EveryMinutes,

@@ -126,8 +126,7 @@ export class TestRelay {
 
   /** Sends a base copy of these lines. Adds the lines `B` and `c`. */
   async baseOf(lines: BatchLine[]): Promise<void> {
-    const rows = lines.reduce((sum, line) => sum + (line[0] === 'i' ? line[2].length : 0), 0);
-    await this.send(batchOf([['B', position(++this.#at), AT, 'test'], ...lines, ['c', rows]]));
+    await this.send(batchOf([['B', position(++this.#at), AT, 'test'], ...lines, ['c', changesOf(lines)]]));
   }
 
   /** Begins a session, and sends a base copy of this many rows and a heartbeat from the end of the master's log. */
@@ -155,8 +154,7 @@ export class TestRelay {
 
   /** Sends one transaction of these lines, committed at `at`. Adds the lines `b` and `c`. */
   async transaction(lines: BatchLine[], at = AT): Promise<void> {
-    const changes = lines.reduce((sum, line) => sum + (isChange(line) ? changesIn(line) : 0), 0);
-    await this.send(batchOf([['b', position(++this.#at), at], ...lines, ['c', changes]]));
+    await this.send(batchOf([['b', position(++this.#at), at], ...lines, ['c', changesOf(lines)]]));
   }
 
   /** Sends one transaction that inserts or updates rows. */
@@ -186,6 +184,9 @@ export class TestRelay {
 }
 
 const isChange = (line: BatchLine): line is ChangeLine | PartialLine => 'iudtrxap'.includes(line[0]);
+
+const changesOf = (lines: BatchLine[]): number =>
+  lines.reduce((sum, line) => sum + (isChange(line) ? changesIn(line) : 0), 0);
 
 /** Returns the key in a token file. */
 export const readToken = (file: string): string => readFileSync(file, 'utf8').trim();

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { SettingsChange } from '../../contract/settings.ts';
 
 /** A preset file: settings that an administrator prepared for a PC that has none yet. */
-const Preset = SettingsChange.omit({ token: true })
+const Preset = SettingsChange.omit({ token: true, sendKeyTo: true })
   .extend({
     /** Path of a file with the key, relative to the preset file. */
     tokenFile: z.string().optional(),

@@ -23,6 +23,8 @@ const FIELDS = {
   automatic: Settings.shape.automatic,
   theme: Settings.shape.theme,
   token: SealedToken.nullable(),
+  /** The server for which the key was stored. Absent in a file of an older version: that of `relayUrl`. */
+  keyServer: z.string().optional(),
   /** The current pause, which outlives the app; null if there is none. */
   paused: PauseJson.nullable(),
 };

@@ -176,6 +176,100 @@ test('gives the stored key for a test of the stored server only', async () => {
     expect(() => settings.tokenFor(other), other).toThrow(expect.objectContaining({ code: 'settings_invalid' }));
 });
 
+describe('key-to-another-server', () => {
+  const OTHER = { relayUrl: 'https://other.example' };
+  const refused = { code: 'settings_invalid', params: { detail: expect.stringContaining('https://relay.example') } };
+
+  test('a new address without a new key or a confirmation is refused and changes nothing', async () => {
+    const settings = await open();
+    await settings.change(SET);
+    const before = await readFile(file(), 'utf8');
+    for (const change of [
+      OTHER,
+      { ...OTHER, sendKeyTo: 'https://relay.example' },
+      { ...OTHER, sendKeyTo: 'https://other.example:8443' },
+      { ...OTHER, sendKeyTo: '' },
+      { ...OTHER, feed: 'shop', sendKeyTo: 'http://other.example' },
+      { relayUrl: 'https://relay.example:8443' },
+      { relayUrl: 'http://relay.example' },
+    ])
+      await expect(settings.change(change), JSON.stringify(change)).rejects.toMatchObject(refused);
+    expect(settings.agentConfig()).toMatchObject({ relayUrl: 'https://relay.example', token: 'secret-key' });
+    expect(await readFile(file(), 'utf8')).toBe(before);
+  });
+
+  test('a confirmation for the new server, or a new key, saves the address and outlives a restart', async () => {
+    const settings = await open();
+    await settings.change(SET);
+    await settings.change({ ...OTHER, sendKeyTo: 'https://other.example' });
+    expect((await open()).agentConfig()).toMatchObject({
+      ...OTHER,
+      keyServer: 'https://other.example',
+      token: 'secret-key',
+    });
+    expect(settings.tokenFor('https://other.example')).toBe('secret-key');
+    expect(() => settings.tokenFor('https://relay.example')).toThrow(
+      expect.objectContaining({ code: 'settings_invalid' }),
+    );
+    await settings.change({ relayUrl: 'https://third.example', token: 'third-key' });
+    expect((await open()).agentConfig()).toMatchObject({ keyServer: 'https://third.example', token: 'third-key' });
+  });
+
+  test('a detour over an empty address does not move the key', async () => {
+    const settings = await open();
+    await settings.change(SET);
+    await settings.change({ relayUrl: '' });
+    expect(settings.agentConfig()).toBeNull();
+    await expect(settings.change(OTHER)).rejects.toMatchObject(refused);
+    await settings.change({ relayUrl: 'https://relay.example/path' });
+    expect(settings.agentConfig()).toMatchObject({ token: 'secret-key' });
+  });
+
+  test('another path, and https instead of http without a port, need no confirmation', async () => {
+    const settings = await open();
+    await settings.change({ ...SET, relayUrl: 'http://relay.example' });
+    for (const relayUrl of ['http://relay.example/path', 'https://relay.example/path']) {
+      await settings.change({ relayUrl });
+      expect(settings.agentConfig()).toMatchObject({ relayUrl, keyServer: new URL(relayUrl).origin });
+    }
+    await expect(settings.change({ relayUrl: 'http://relay.example' })).rejects.toMatchObject(refused);
+  });
+
+  test('an address that another program wrote into the settings file does not receive the key', async () => {
+    await (await open()).change(SET);
+    const stored = JSON.parse(await readFile(file(), 'utf8'));
+    await writeFile(file(), JSON.stringify({ ...stored, ...OTHER }));
+    const settings = await open();
+    expect(settings.faults).toMatchObject([{ kind: 'key-elsewhere', file: file() }]);
+    expect(settings.get()).toMatchObject({ ...OTHER, hasToken: false });
+    expect(settings.agentConfig()).toBeNull();
+    await settings.change({ theme: 'dark' });
+    expect(settings.faults).toHaveLength(1);
+    await settings.change({ token: 'other-key' });
+    expect(settings.faults).toEqual([]);
+    expect(settings.agentConfig()).toMatchObject({ ...OTHER, token: 'other-key' });
+  });
+
+  test('a settings file of an older version, without the server of its key, stays valid', async () => {
+    await (await open()).change(SET);
+    const { keyServer, ...older } = JSON.parse(await readFile(file(), 'utf8'));
+    expect(keyServer).toBe('https://relay.example');
+    await writeFile(file(), JSON.stringify(older));
+    const settings = await open();
+    expect(settings.faults).toEqual([]);
+    expect(settings.agentConfig()).toMatchObject({ token: 'secret-key', keyServer: 'https://relay.example' });
+    await expect(settings.change(OTHER)).rejects.toMatchObject(refused);
+  });
+
+  test('a preset cannot confirm another server', async () => {
+    const preset = path.join(folder, 'preset.json');
+    await writeFile(preset, JSON.stringify({ ...OTHER, feed: 'shop', sendKeyTo: 'https://other.example' }));
+    const settings = await open();
+    await settings.applyPreset(preset);
+    expect(settings.faults).toMatchObject([{ kind: 'preset-refused', reason: expect.stringContaining('sendKeyTo') }]);
+  });
+});
+
 describe('a preset', () => {
   const preset = () => path.join(folder, 'preset.json');
 

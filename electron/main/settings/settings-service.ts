@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { problems } from '@tidemark/calls/problems';
 import { TidemarkError } from '@tidemark/protocol/errors';
+import { isKeyOf, serverOf } from '@tidemark/protocol/relay-address';
 import type { AgentConfig } from '@tidemark/terminal/agent/contract';
 import type { Settings, SettingsChange, SettingsFault } from '../../contract/settings.ts';
 import { readPreset } from './preset.ts';
@@ -20,7 +21,8 @@ interface SettingsDeps {
 /**
  * Holds the app's settings and the relay's key, and passes the key only to the agent. Order at start: read the file,
  * decrypt the key, apply the preset. {@link faults} lists the unusable parts. The service must never treat an unusable
- * file as "not set up", and must never overwrite it without preserving it.
+ * file as "not set up", and must never overwrite it without preserving it. It must never combine a key with the address
+ * of a server for which neither the key was entered nor a person confirmed it.
  */
 export class SettingsService {
   readonly #deps: SettingsDeps;
@@ -52,6 +54,12 @@ export class SettingsService {
     } catch (error) {
       faults.push({ kind: 'key-lost', file, reason: (error as Error).message });
     }
+    const { relayUrl } = stored;
+    const keyServer = keyServerOf(stored);
+    if (token !== null && relayUrl !== '' && !isKeyOf(keyServer, relayUrl)) {
+      token = null;
+      faults.push({ kind: 'key-elsewhere', file, reason: `the key was stored for ${keyServer}, not for ${relayUrl}` });
+    }
     return new SettingsService(deps, stored, token, faults);
   }
 
@@ -68,6 +76,7 @@ export class SettingsService {
     const { token, paused, ...stored } = this.#stored;
     return {
       ...stored,
+      keyServer: keyServerOf(this.#stored),
       hasToken: this.#token !== null,
       tokenStore: token?.store ?? 'none',
       databasePath: this.databasePath(),
@@ -87,20 +96,19 @@ export class SettingsService {
   agentConfig(): Omit<AgentConfig, 'version'> | null {
     const { token, theme, ...stored } = this.#stored;
     if (stored.relayUrl === '' || stored.feed === '' || this.#token === null) return null;
-    return { ...stored, token: this.#token, databasePath: this.databasePath() };
+    return { ...stored, keyServer: keyServerOf(this.#stored), token: this.#token, databasePath: this.databasePath() };
   }
 
   /**
-   * Returns the stored key for a connection test. Throws settings_invalid if `relayUrl` is at another server than the
-   * stored address, because a test must not send the key to a server that was only typed. Throws not_configured if there
-   * is no key.
+   * Returns the stored key for a connection test. Throws settings_invalid if the key was stored for another server,
+   * because a test must not send the key to a server that was only typed. Throws not_configured if there is no key.
    */
   tokenFor(relayUrl: string): string {
     if (this.#token === null) throw new TidemarkError('not_configured');
-    const { relayUrl: stored } = this.#stored;
-    if (stored === '' || new URL(stored).origin !== new URL(relayUrl).origin)
+    const server = keyServerOf(this.#stored);
+    if (!isKeyOf(server, relayUrl))
       throw new TidemarkError('settings_invalid', {
-        detail: `enter the access key too: the stored key belongs to the server at ${stored === '' ? 'another address' : stored}, and a test does not send it elsewhere`,
+        detail: `enter the access key too: the stored key belongs to the server at ${server || 'another address'}, and a test does not send it elsewhere`,
       });
     return this.#token;
   }
@@ -111,7 +119,10 @@ export class SettingsService {
     return this.#enqueue(() => this.#store({ ...this.#stored, paused }));
   }
 
-  /** Saves a change. Throws `settings_invalid`, which names every invalid field, and then changes nothing. */
+  /**
+   * Saves a change. Throws `settings_invalid`, which names every invalid field, and then changes nothing. A change to
+   * another server needs a new key, or `sendKeyTo` with this server.
+   */
   change(change: SettingsChange): Promise<Settings> {
     return this.#enqueue(() => this.#apply(change));
   }
@@ -123,11 +134,13 @@ export class SettingsService {
     return done;
   }
 
-  async #apply({ token, ...fields }: SettingsChange): Promise<Settings> {
+  async #apply({ token, sendKeyTo, ...fields }: SettingsChange): Promise<Settings> {
     const next = StoredSettings.omit({ paused: true }).safeParse({ ...this.#stored, ...fields });
     if (!next.success) throw new TidemarkError('settings_invalid', { detail: problems(next.error) });
+    const keyServer = this.#newKeyServer(next.data.relayUrl, token !== undefined, sendKeyTo);
     const stored = {
       ...next.data,
+      keyServer,
       paused: this.#stored.paused,
       token: token === undefined ? this.#stored.token : await this.#deps.tokens.seal(token),
     };
@@ -138,12 +151,24 @@ export class SettingsService {
     return this.get();
   }
 
+  /** Returns the server that may receive the key after a change. Throws settings_invalid if nothing allows it. */
+  #newKeyServer(relayUrl: string, newToken: boolean, sendKeyTo: string | undefined): string {
+    const server = serverOf(relayUrl);
+    const keyServer = keyServerOf(this.#stored);
+    if (newToken || (server !== '' && (sendKeyTo === server || isKeyOf(keyServer, relayUrl)))) return server;
+    const moves = relayUrl !== this.#stored.relayUrl;
+    if (!moves || server === '' || this.#stored.token === null) return keyServer;
+    throw new TidemarkError('settings_invalid', {
+      detail: `relayUrl: the stored key belongs to the server at ${keyServer || 'another address'}. Enter the key for ${server}, or confirm with sendKeyTo that the stored key may be sent there`,
+    });
+  }
+
   /**
    * Reports whether a change resolves a fault: only a new key resolves a lost one; connecting the PC again resolves
    * every other fault.
    */
   #isResolved({ kind }: SettingsFault, newToken: boolean): boolean {
-    return kind === 'key-lost' ? newToken : this.agentConfig() !== null;
+    return kind === 'key-lost' || kind === 'key-elsewhere' ? newToken : this.agentConfig() !== null;
   }
 
   async #store(stored: StoredSettings): Promise<void> {
@@ -168,5 +193,8 @@ export class SettingsService {
     }
   }
 }
+
+/** Returns the server for which the key was stored. '' if there is none. */
+const keyServerOf = ({ keyServer, relayUrl }: StoredSettings) => keyServer ?? serverOf(relayUrl);
 
 const fileIn = ({ folder }: SettingsDeps) => path.join(folder, 'settings.json');

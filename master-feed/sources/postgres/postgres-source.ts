@@ -181,14 +181,26 @@ export class PostgresSource implements Source {
 
   /** Opens the copy at the slot's snapshot. `others` are connections to close with the copy. */
   async #copyAt(slot: Slot, others: readonly Connection[]): Promise<TableCopy> {
-    const copy = await connectInSnapshot(this.#url, slot.snapshot);
+    let copy = await connectInSnapshot(this.#url, slot.snapshot);
+    // A COPY that fails ends its transaction or its connection. The next table is read in another one.
+    let hasFailed = false;
+    const reconnect = async () => {
+      await copy.end();
+      copy = await connectInSnapshot(this.#url, slot.snapshot);
+      hasFailed = false;
+    };
     try {
       return {
         position: toPosition(slot.start - 1n),
         takenAt: (await logEnd(copy)).at,
         describe: (wanted: WantedTables) => atMaster(() => describeTables(copy.client, wanted, this.#name)),
-        readRows: (table: PostgresTable, flow: Flow, onRow: (json: string) => void) =>
-          copyRows(copy.client, table, flow, onRow),
+        readRows: async (table: PostgresTable, flow: Flow, onRow: (json: string) => void) => {
+          if (hasFailed) await atMaster(reconnect);
+          hasFailed = true;
+          const rows = await copyRows(copy.client, table, flow, onRow);
+          hasFailed = false;
+          return rows;
+        },
         alteredSince: (tables: readonly PostgresTable[]) =>
           atMaster(() => alteredSince(this.#client, tables, this.#serverVersion >= PUBLISHES_GENERATED)),
         close: async () => {

@@ -69,6 +69,25 @@ export class BaseLoad {
     else this.#tables.apply(['i', id, rows]);
   }
 
+  /**
+   * Discards the rows of a table that the base holds. The table may then be declared as set aside. Throws page_invalid if the base
+   * has not declared it.
+   */
+  discard(name: string): void {
+    if (this.#first) {
+      this.#tables.apply(['x', name]);
+      return;
+    }
+    for (const [id, load] of this.#loads) {
+      if (load.name !== name) continue;
+      load.discard();
+      this.#loads.delete(id);
+      this.#names.delete(name.toLowerCase());
+      return;
+    }
+    throw new TidemarkError('page_invalid', { detail: `table ${name} is discarded but not in the base` });
+  }
+
   /** Ends the first base of a feed. */
   finishFirst(): void {
     this.#tables.saveCounts();

@@ -45,8 +45,18 @@ export class TableLoad {
     this.#rows = new RowStatements(db, this.#stage);
   }
 
+  /** The name of the loaded table. */
+  get name(): string {
+    return this.#loaded.schema.name;
+  }
+
   insert(rows: WireRow[]): void {
     this.#rows.upsert(rows);
+  }
+
+  /** Drops the loaded rows. The mirror stays unchanged. */
+  discard(): void {
+    this.#db.exec(`DROP TABLE ${ident(this.#stage.name)}`);
   }
 
   /** Ends the load. Passes the lines of the difference in order to `write`, which applies and logs them. */
@@ -69,7 +79,7 @@ export class TableLoad {
         write(['i', id, rows]),
       );
     }
-    this.#db.exec(`DROP TABLE ${ident(this.#stage.name)}`);
+    this.discard();
   }
 
   /** Reports whether mirror and terminals can keep the rows of `old` when it becomes the loaded table. */
