@@ -83,6 +83,20 @@ test('a transferred buffer moves to the other side', async () => {
   expect(await answer).toEqual({ size: 3 });
 });
 
+test.each([true, false])('the bytes of an answer move to the caller only with movesBytes (%s)', async (movesBytes) => {
+  const bytes = new Uint8Array([1, 2, 3]);
+  const methods = { read: { in: z.object({}), out: z.object({ bytes: Bytes }), timeoutMs: 60_000 } };
+  const [here, there] = pipe();
+  const caller = makeCaller(
+    here,
+    { methods, events: {} },
+    { on: {}, onInvalidMessage: vi.fn(), unanswered: () => new TidemarkError('agent_down') },
+  );
+  serve(there, { methods, events: {} }, { read: () => ({ bytes }) }, { onInvalidMessage: vi.fn(), movesBytes });
+  expect(await caller.call('read', {})).toEqual({ bytes: new Uint8Array([1, 2, 3]) });
+  expect(bytes.byteLength).toBe(movesBytes ? 0 : 3);
+});
+
 test('closing rejects every pending call and every later one', async () => {
   const { caller } = connect();
   const pending = [caller.call('wait', {}), caller.call('wait', {})];

@@ -21,6 +21,11 @@ interface ServeOptions {
    * reach only its log.
    */
   withStack?: boolean;
+  /**
+   * Whether the bytes in an answer move to the caller. The handler must not use them afterwards. Set it only for threads
+   * of the same process. Bytes that share their buffer with others are copied.
+   */
+  movesBytes?: boolean;
 }
 
 /** Answers the calls that arrive over `port`. Returns the function that sends an event to the caller. */
@@ -28,7 +33,7 @@ export function serve<M extends MethodTable, E extends EventTable>(
   port: Port,
   tables: { methods: M; events: E },
   handlers: Handlers<M>,
-  { onInvalidMessage, withStack = false }: ServeOptions,
+  { onInvalidMessage, withStack = false, movesBytes = false }: ServeOptions,
 ): <N extends keyof E & string>(event: N, value: z.input<E[N]>) => void {
   const refuse = (id: number, error: unknown) => port.post({ id, ok: false, fault: toFault(error, withStack) });
   port.onMessage((message) => {
@@ -36,7 +41,7 @@ export function serve<M extends MethodTable, E extends EventTable>(
     if (!call.success) return onInvalidMessage(new Error(`the message is not a call: ${z.prettifyError(call.error)}`));
     const { id, method, input } = call.data;
     answer(tables.methods, handlers, method, input)
-      .then((value) => port.post({ id, ok: true, value }))
+      .then((value) => port.post({ id, ok: true, value }, movesBytes ? buffersIn(value) : []))
       // A value that cannot be posted also becomes a fault. Otherwise the caller would wait until its time limit.
       .catch((error: unknown) => refuse(id, error));
   });
@@ -65,4 +70,14 @@ export async function answer<M extends MethodTable>(
   if (!parsed.success) throw new TidemarkError(invalid(method), { detail: problems(parsed.error) });
   const value = await (handlers[method] as (input: unknown) => unknown)(parsed.data);
   return row.out.parse(value);
+}
+
+/** Returns the buffers of the bytes among the fields of an answer. */
+function buffersIn(answer: unknown): ArrayBuffer[] {
+  const fields: unknown[] = typeof answer === 'object' && answer !== null ? Object.values(answer) : [];
+  return fields.flatMap((field) =>
+    field instanceof Uint8Array && field.buffer instanceof ArrayBuffer && field.byteLength === field.buffer.byteLength
+      ? [field.buffer]
+      : [],
+  );
 }

@@ -4,8 +4,9 @@ import type { SetAside } from '@tidemark/protocol/trouble';
 import { type CursorState, NO_DATA, readCursorState } from '@tidemark/table-store/cursor-state';
 import { isReadable, requireFeed } from '@tidemark/table-store/format';
 import { INTEGER, query, row, TEXT, UNKNOWN } from '@tidemark/table-store/query';
-import { guard, openReader } from '@tidemark/table-store/sqlite';
+import { guard, openReader, type Reader } from '@tidemark/table-store/sqlite';
 import { readStoredSchema } from '@tidemark/table-store/stored-schema';
+import { openingError, refuseKnownDamage } from './files/damaged-file.ts';
 import { lastRuns } from './history.ts';
 
 /**
@@ -42,9 +43,10 @@ export const tableCount = (name: string, rows: number, schema: TableSchema | nul
  * summary shows no data; opening the file for writing repairs it. Throws `db_*`.
  */
 export function readReplicaSummary(file: string, feed: string): ReplicaSummary {
-  const db = openReader(file);
+  const db = openReplicaFile(file);
   try {
     return guard(file, () => {
+      refuseKnownDamage(db);
       requireFeed(db, feed);
       const runs = isReadable(db, 'tidemark_run') ? lastRuns(db) : { lastRun: null, lastSuccess: null };
       const readable = (['tidemark_meta', 'tidemark_spool', 'tidemark_table'] as const).every((table) =>
@@ -63,5 +65,13 @@ export function readReplicaSummary(file: string, feed: string): ReplicaSummary {
     });
   } finally {
     db.close();
+  }
+}
+
+function openReplicaFile(file: string): Reader {
+  try {
+    return openReader(file);
+  } catch (error) {
+    throw openingError(file, error);
   }
 }

@@ -3,11 +3,13 @@ import { TidemarkError } from '@tidemark/protocol/errors';
 import { type CooperativeTask, runToCompletion } from '@tidemark/table-store/cooperative-task';
 import { type CursorState, readCursorState } from '@tidemark/table-store/cursor-state';
 import { type AlteredTable, type Counts, FeedTables } from '@tidemark/table-store/feed-tables';
-import { ensureFormat } from '@tidemark/table-store/format';
+import { ensureFormat, markDamaged } from '@tidemark/table-store/format';
 import { guard, openWriter, transaction, type Writer } from '@tidemark/table-store/sqlite';
 import { isRejection } from '@tidemark/table-store/third-party-objects';
 import type { CheckedSnapshot } from './checked-snapshot.ts';
+import { openingError, refuseKnownDamage, requireIntactPages } from './files/damaged-file.ts';
 import { linkTarget } from './files/link-target.ts';
+import { type LargeLog, WriteAheadLog } from './files/write-ahead-log.ts';
 import { WriterLock } from './files/writer-lock.ts';
 import { History, lastRuns } from './history.ts';
 import { installSnapshot } from './install-snapshot.ts';
@@ -32,6 +34,7 @@ export class Replica {
   readonly file: string;
   readonly feed: string;
   readonly #lock: WriterLock;
+  readonly #log = new WriteAheadLog();
   #db: Writer;
   #tables: FeedTables;
   #history: History;
@@ -56,10 +59,11 @@ export class Replica {
   static open(name: string, feed: string): Replica {
     const file = linkTarget(name);
     removeLeftSnapshot(file);
-    const db = openWriter(file, { synchronous: 'normal' });
+    const db = openReplicaFile(file);
     let lock: WriterLock | undefined;
     try {
       lock = new WriterLock(file);
+      refuseKnownDamage(db);
       ensureFormat(db, feed);
       return new Replica(file, feed, lock, db);
     } catch (error) {
@@ -67,6 +71,24 @@ export class Replica {
       lock?.release();
       throw error;
     }
+  }
+
+  /** Checks every page of the file. Blocks for the time that reading the file takes. Throws `db_damaged`. */
+  requireIntactPages(): void {
+    requireIntactPages(this.file);
+  }
+
+  /**
+   * Empties the write-ahead log if it is large. Returns the log if another program's read transaction prevents it. `now`:
+   * ms since 1970.
+   */
+  checkLog(now: number): LargeLog | null {
+    return this.#log.check(this.#db, now);
+  }
+
+  /** Marks the file as damaged, so that no later process uses it. */
+  markDamaged(): void {
+    guard(this.file, () => markDamaged(this.#db));
   }
 
   close(): void {
@@ -223,6 +245,14 @@ export class Replica {
     // Altered tables are checked again each time, because the other program may restore them.
     if (this.#alteredTables === null || this.#alteredTables.length > 0) this.#alteredTables = this.#tables.altered();
     return this.#alteredTables;
+  }
+}
+
+function openReplicaFile(file: string): Writer {
+  try {
+    return openWriter(file, { synchronous: 'normal' });
+  } catch (error) {
+    throw openingError(file, error);
   }
 }
 

@@ -1,6 +1,6 @@
 import { seq } from '@tidemark/protocol/cursor';
 import type { Run } from '@tidemark/protocol/run';
-import { at, EPOCH, PROGRESS, probe, RUN } from '@tidemark/testing/facts';
+import { at, EPOCH, facts, PROGRESS, probe, RUN } from '@tidemark/testing/facts';
 import { difference, failing, snapshot, status, waiting } from '@tidemark/testing/status-cases';
 import { describe, expect, test } from 'vitest';
 
@@ -75,6 +75,27 @@ describe('the precedence of states', () => {
       phase: { kind: 'checking', since: at(0) },
     });
     expect(shown.secondary.map(({ id }) => id)).toContain('cancel');
+  });
+
+  test('lists a large write-ahead log beside the state of the data, with the time at which its reader was first seen', () => {
+    const log = { file: 'branch.sqlite-wal', bytes: 54_000_000, heldSince: at(120_000) };
+    const shown = (heldSince: number | null) => {
+      const { replica } = facts();
+      return status({ replica: { ...replica, log: { ...log, heldSince } } });
+    };
+    expect(shown(log.heldSince)).toMatchObject({
+      code: 'up-to-date',
+      attention: [
+        {
+          code: 'log-large',
+          severity: 'warn',
+          text: 'The file branch.sqlite-wal has grown to 54 MB. Another program has kept a read transaction open since 10:40 or earlier. Close that program, or let it end its transaction. Nothing was lost',
+        },
+      ],
+    });
+    expect(shown(null).attention.map(({ text }) => text)).toEqual([
+      'The file branch.sqlite-wal has grown to 54 MB. The next sync empties it, unless another program keeps a read transaction open. In that case close that program, or let it end its transaction',
+    ]);
   });
 
   test('ignores a plan for another position', () => {

@@ -10,7 +10,7 @@ import { cancelled, failed } from './states/failed-run.ts';
 import { clock, relayBehind, silent, stale, unknown, upToDate } from './states/freshness.ts';
 import { feedFault, tablesSetAside } from './states/head-office.ts';
 import { resync, rewound } from './states/history.ts';
-import { databaseDamaged, databaseLocked, databaseUnusable, diskFull } from './states/local-database.ts';
+import { databaseDamaged, databaseLocked, databaseUnusable, diskFull, logLarge } from './states/local-database.ts';
 import { cancelling, checking, finishing, firstSync, stalled, syncing } from './states/running.ts';
 import { action } from './states/wording.ts';
 import type { Attention, Status, StatusCode } from './status.ts';
@@ -76,6 +76,9 @@ const PRECEDENCE: readonly Rule[] = [
   upToDate,
 ];
 
+/** Rules that give only attention. They do not describe the data, so they never hide the state that does. */
+const BESIDE: readonly Rule[] = [logLarge];
+
 /**
  * Rules that depend on the fault of the last run. Data that arrives proves that the new attempt got past that fault, so
  * during a sync these rules give attention, not the status.
@@ -126,7 +129,10 @@ export function deriveStatus(facts: Facts, now: number, format: Format = FORMAT)
   );
   const retried = reading.syncing && facts.replica.fault === null;
   const main = holding.find(({ rule }) => !(retried && FROM_LAST_RUN.has(rule)))?.state ?? unknown(reading);
-  const others = ALONE.has(main.code) ? [] : holding.map(({ state }) => state).filter((state) => state !== main);
+  const beside = BESIDE.map((rule) => rule(reading)).filter((state) => state !== null);
+  const others = ALONE.has(main.code)
+    ? []
+    : [...holding.map(({ state }) => state).filter((state) => state !== main), ...beside];
   const alive = facts.agent.state === 'alive';
   const cancellable = alive && (facts.phase.kind === 'syncing' || facts.phase.kind === 'checking');
   const attention = attentionBeside(main, others);

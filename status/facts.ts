@@ -165,6 +165,12 @@ const factsOf = <T extends TimeSchema>(time: T) =>
           }),
         ),
       }),
+      /**
+       * The write-ahead log of the local database (`<replica>-wal`), while it is larger than usual. `heldSince`: when
+       * another program's read transaction was first seen to keep it from being emptied. Null: not known whether one
+       * does.
+       */
+      log: z.object({ file: z.string(), bytes: z.int().nonnegative(), heldSince: z.nullable(time) }).nullable(),
       /** Why the local database cannot be used (`db_*` or `disk_full`). Null when it can. */
       fault: Fault.nullable(),
     }),

@@ -96,6 +96,8 @@ export const StatusCode = z.enum([
   'disk-full',
   /** Another program keeps the replica in use. */
   'db-locked',
+  /** Another program keeps the replica's write-ahead log from being emptied. Never the main state. */
+  'log-large',
   /** The replica is damaged. */
   'db-damaged',
   /** The engine failed and is being restarted. */

@@ -24,6 +24,8 @@ import { hasLostTables, listedTables, saveTableList } from './table-list.ts';
 const APPLICATION_ID = 0x54696465;
 /** The newest format, in SQLite's user_version. */
 export const FORMAT_VERSION = 3;
+/** A larger version is not that of a newer program but of a damaged file. */
+const MOST_VERSION = 0xffff;
 
 /** All migrations, oldest first. */
 const MIGRATIONS: readonly Migration[] = [ADD_COMPACTION_AND_TABLE_LIST, ADD_TABLES_SET_ASIDE];
@@ -56,6 +58,9 @@ export function ensureFormat(db: Writer, feed: string): void {
 function refuseForeign(db: Writer): void {
   if (db.pragma('application_id', { simple: true }) !== 0)
     throw new TidemarkError('db_unavailable', { file: db.name, detail: 'it belongs to another application' });
+  // SQLite cannot attach a snapshot, which is in UTF-8, to such a database.
+  if (db.pragma('encoding', { simple: true }) !== 'UTF-8')
+    throw new TidemarkError('db_unavailable', { file: db.name, detail: 'its text encoding is not UTF-8' });
   if (exists(db, "SELECT 1 FROM sqlite_schema WHERE lower(name) LIKE 'tidemark\\_%' ESCAPE '\\'"))
     throw new TidemarkError('name_clash', { table: 'tidemark_*' });
 }
@@ -72,6 +77,18 @@ function isCurrent(db: Writer, feed: string): boolean {
   );
 }
 
+/**
+ * Marks a replica as damaged: its version becomes negative. A program that does not know the mark uses the file as
+ * before.
+ */
+export function markDamaged(db: Writer): void {
+  db.pragma(`user_version = ${-FORMAT_VERSION}`);
+}
+
+export function isMarkedDamaged(db: Writer | Reader): boolean {
+  return Number(db.pragma('user_version', { simple: true })) < 0;
+}
+
 /** Returns the format version of a replica. Null when the database is not a replica yet. Throws `db_newer_version`. */
 export function checkFormat(db: Writer | Reader): number | null {
   const id = db.pragma('application_id', { simple: true });
@@ -79,6 +96,8 @@ export function checkFormat(db: Writer | Reader): number | null {
   const isUnmarked = () => isReadable(db, 'tidemark_meta') && isReadable(db, 'tidemark_table');
   if (id !== APPLICATION_ID && !(id === 0 && isUnmarked())) return null;
   const version = Number(db.pragma('user_version', { simple: true }));
+  if (version > MOST_VERSION)
+    throw new TidemarkError('db_damaged', { file: db.name, detail: `its format has the number ${version}` });
   if (version > FORMAT_VERSION)
     throw new TidemarkError('db_newer_version', { file: db.name, found: version, known: FORMAT_VERSION });
   return version;
@@ -90,13 +109,16 @@ export function isReadable(db: Reader | Writer, table: OwnTable): boolean {
   return missingColumns(db, table).every((column) => added.includes(column));
 }
 
-/** Throws `db_other_feed` unless the replica belongs to the feed, names no feed, or holds no data yet. */
+/** Throws `db_other_feed` or `db_damaged` unless the replica belongs to the feed, names no feed, or holds no data yet. */
 export function requireFeed(db: Writer | Reader, feed: string): void {
   const otherFeed = (found: string) => new TidemarkError('db_other_feed', { file: db.name, found, expected: feed });
   if (checkFormat(db) === null) throw otherFeed('none');
   if (!isReadable(db, 'tidemark_meta')) return;
   const found = query(db, 'SELECT feed FROM tidemark_meta', value(UNKNOWN)).get();
-  if (found !== undefined && found !== feed && !isEmpty(db)) throw otherFeed(String(found));
+  if (found === undefined || found === feed || isEmpty(db)) return;
+  if (typeof found === 'string') throw otherFeed(found);
+  // The column is NOT NULL and text, so SQL cannot have written this value.
+  throw new TidemarkError('db_damaged', { file: db.name, detail: 'the name of its data set is unreadable' });
 }
 
 /** Whether a replica holds no data and has not lost any. */

@@ -58,7 +58,7 @@ export function openWriter(file: string, options: WriterOptions): Writer {
     refuseFolder(file);
     const db = new (binding())(file) as Writer;
     try {
-      db.pragma('busy_timeout = 5000');
+      db.pragma(`busy_timeout = ${LOCK_WAIT_MS}`);
       db.pragma('journal_mode = WAL');
       db.pragma(`synchronous = ${options.synchronous.toUpperCase()}`);
       db.pragma(`cache_size = ${-1024 * (options.cacheMib ?? 64)}`);
@@ -73,13 +73,33 @@ export function openWriter(file: string, options: WriterOptions): Writer {
   });
 }
 
+/** How long a connection waits for a lock of another one, ms. */
+const LOCK_WAIT_MS = 5000;
+
+/**
+ * Moves the pages of the write-ahead log into the file, and empties the log unless another connection reads or writes.
+ * Does not wait. Returns the number of pages in the log, and how many of them are in the file; -1 while another
+ * connection moves pages. A read transaction keeps newer pages from being moved.
+ */
+export function truncateLog(db: Writer): { pages: number; moved: number } {
+  return guard(db.name, () => {
+    db.pragma('busy_timeout = 0');
+    try {
+      const [result] = db.pragma('wal_checkpoint(TRUNCATE)') as [{ log: number; checkpointed: number }];
+      return { pages: result.log, moved: result.checkpointed };
+    } finally {
+      db.pragma(`busy_timeout = ${LOCK_WAIT_MS}`);
+    }
+  });
+}
+
 /** Opens an existing database for reading. Throws `db_*`. */
 export function openReader(file: string): Reader {
   return guard(file, () => {
     refuseFolder(file);
     const db = new (binding())(file, { readonly: true, fileMustExist: true }) as Reader;
     try {
-      db.pragma('busy_timeout = 5000');
+      db.pragma(`busy_timeout = ${LOCK_WAIT_MS}`);
       db.pragma('query_only = ON');
       db.prepare('SELECT 1 FROM sqlite_schema LIMIT 1').get();
       return db;
@@ -96,9 +116,39 @@ const CHECK_CACHE_KIB = 256;
 /** Checks every page of a database with SQLite's quick check. Returns the first damage that it finds, or null. */
 export function pageDamage(db: Reader): string | null {
   db.pragma(`cache_size = -${CHECK_CACHE_KIB}`);
-  const found = String(db.pragma('quick_check(1)', { simple: true }));
-  return found === 'ok' ? null : found;
+  // A row that violates a constraint of another program is not damage.
+  db.pragma('ignore_check_constraints = ON');
+  try {
+    return quickCheck(db, '1');
+  } catch (error) {
+    if (!needsCollation(error)) throw error;
+    return tableDamage(db);
+  }
 }
+
+/**
+ * Checks the pages of each table. An index of another program may use a collation that only that program defines, and
+ * SQLite cannot check the table of such an index.
+ */
+function tableDamage(db: Reader): string | null {
+  const tables = db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").pluck().all();
+  for (const table of tables) {
+    try {
+      const found = quickCheck(db, ident(String(table)));
+      if (found !== null) return found;
+    } catch (error) {
+      if (!needsCollation(error)) throw error;
+    }
+  }
+  return null;
+}
+
+function quickCheck(db: Reader, argument: string): string | null {
+  const found = String(db.pragma(`quick_check(${argument})`, { simple: true }));
+  return found === 'ok' ? null : found.replace(/^\*\*\* in database \w+ \*\*\*\s*/, '').replaceAll(/\s+/g, ' ');
+}
+
+const needsCollation = (error: unknown) => (error as { code?: unknown }).code === 'SQLITE_ERROR_MISSING_COLLSEQ';
 
 /**
  * Takes an exclusive lock on a small SQLite file and returns the function that releases it. The operating system

@@ -158,7 +158,7 @@ describe('the local database', () => {
   );
 
   test.each(['verify', 'pull'])(
-    'damaged-database: %s reports db_damaged with the remedy, and leaves the file unchanged',
+    'damaged-database: %s reports db_damaged with the remedy, and keeps the file',
     async (command) => {
       await relay.base(5000, (n) => `item ${Math.sin(n)}`);
       expect(await run('terminal', args('pull'))).toMatchObject({ code: 0 });

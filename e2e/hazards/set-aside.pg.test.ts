@@ -159,6 +159,30 @@ test('largest-row: a row just below the limit arrives, in the stream and in the 
   expect(await states(it)).toEqual(CURRENT);
 });
 
+test('grown-row: a row that grows past the limit by updates of one column each sets its table aside until it is smaller', async () => {
+  const value = (text: string) => `decode(repeat('${text}', 12 * 1024 * 1024), 'hex')`;
+  const it = await lab(`${TABLES} ALTER TABLE bad ADD second bytea, ADD third bytea;
+    ALTER TABLE bad ALTER body SET STORAGE EXTERNAL, ALTER second SET STORAGE EXTERNAL, ALTER third SET STORAGE EXTERNAL;`);
+  await untilStates(it, CURRENT);
+  await it.master.query(`UPDATE bad SET body = ${value('ab')}`);
+  await untilEqual(it, 'bad', BAD);
+  await it.master.query(`UPDATE bad SET second = ${value('cd')}`);
+  await it.master.query("INSERT INTO good VALUES (2, 'two')");
+  await untilStates(it, SET_ASIDE('row_too_large'));
+  await untilEqual(it, 'good', GOOD);
+  const report = await troubles(it);
+  expect(report?.tables).toMatchObject([{ table: 'bad', reason: 'row_too_large', held: true }]);
+  expect(report?.tables[0]?.detail).toContain('33,554,');
+  await it.master.query(`UPDATE bad SET third = ${value('ef')}`);
+  await it.master.query("INSERT INTO good VALUES (3, 'three')");
+  await untilEqual(it, 'good', GOOD);
+  expect(await states(it)).toEqual(SET_ASIDE('row_too_large'));
+  expect(it.system.events('base-copy')).toHaveLength(1);
+  await it.master.query('UPDATE bad SET body = NULL, second = NULL');
+  await untilStates(it, CURRENT);
+  await untilEqual(it, 'bad', BAD);
+});
+
 test('value-not-unicode: a value that the master cannot convert sets its table aside until it is corrected', async () => {
   const it = await lab(TABLES, WIN1252);
   await untilStates(it, CURRENT);

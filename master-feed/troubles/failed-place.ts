@@ -1,6 +1,8 @@
 import type { SessionAnswer } from '@tidemark/protocol/api';
 import { TidemarkError } from '@tidemark/protocol/errors';
+import { SetAsideReason } from '@tidemark/protocol/trouble';
 import { type SourceTrouble, TableFault } from '../source.ts';
+import { ROW_TODO } from './row-size.ts';
 
 /**
  * Recognises a fault that belongs to one place of the log, or to one table, whatever its code (F17, F19).
@@ -65,14 +67,19 @@ export function refusedTable(
   const id = ids.get(table);
   if (id === undefined) return null;
   const isHeld = tables.some(({ schema }) => schema.name === table);
+  const named = SetAsideReason.safeParse(error.params.reason);
+  const reason = named.success ? named.data : error.code === 'filter_invalid' ? 'filter_invalid' : 'other';
   const trouble: SourceTrouble = {
     id,
     table,
-    reason: error.code === 'filter_invalid' ? 'filter_invalid' : 'other',
+    reason,
     detail: error.message,
-    todo: isHeld
-      ? 'Correct relay.yaml or the table. The feed reads the table again within an hour, or at once after a restart of the feed.'
-      : 'Correct relay.yaml or the table, or exclude the table in relay.yaml.',
+    todo:
+      reason === 'row_too_large'
+        ? ROW_TODO
+        : isHeld
+          ? 'Correct relay.yaml or the table. The feed reads the table again within an hour, or at once after a restart of the feed.'
+          : 'Correct relay.yaml or the table, or exclude the table in relay.yaml.',
   };
   return new TableFault(trouble, error);
 }

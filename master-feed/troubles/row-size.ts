@@ -8,6 +8,10 @@ const UNIT_BYTES = 3;
 /** Longest text of a key in an error, in characters. */
 const KEY_LENGTH = 200;
 
+/** The remedy for a row that is too large. */
+export const ROW_TODO =
+  'Make the row smaller or delete it, or exclude the table in relay.yaml. The feed reads the table again within an hour, or at once after a restart of the feed.';
+
 /** Returns the JSON of a row. Throws {@link TableFault} if it is larger than the limit. */
 export function checkedRow(table: SourceTable, json: string): string {
   if (json.length * UNIT_BYTES <= ROW_BYTES) return json;
@@ -23,7 +27,7 @@ export function checkedRow(table: SourceTable, json: string): string {
       key,
       columns.map((column) => column.name),
     )}`,
-    todo: 'Make the row smaller or delete it, or exclude the table in relay.yaml. The feed reads the table again within an hour, or at once after a restart of the feed.',
+    todo: ROW_TODO,
   });
 }
 

@@ -46,7 +46,8 @@ const KeptFile = z.object({ squash: Compacted.nullable() });
 
 /** One page, with the number of changes and bytes of all pages of its range. */
 interface CompactedPage {
-  read(): Buffer;
+  /** Returns the page's bytes, in a buffer that holds nothing else. */
+  read(): Uint8Array<ArrayBuffer>;
   changes: number;
   bytes: number;
 }
@@ -182,8 +183,8 @@ export class CompactedPages {
 const nameOf = ({ epoch, set, start, target }: Omit<CompactionRange, 'scopes'>) =>
   `${epoch}-${set}-${start}-${target}-${FORMAT}`;
 
-function readRange(file: string, from: number, to: number): Buffer {
-  const bytes = Buffer.alloc(to - from);
+function readRange(file: string, from: number, to: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(to - from);
   const handle = openSync(file, 'r');
   try {
     if (readSync(handle, bytes, 0, bytes.length, from) !== bytes.length)

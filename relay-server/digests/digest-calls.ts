@@ -1,6 +1,6 @@
 import { Bytes } from '@tidemark/calls/port';
 import { z } from 'zod';
-import { CODINGS } from '../pages/page-cache.ts';
+import { CODINGS } from '../pages/compression.ts';
 
 /** Calls to the thread that reads snapshots for terminals. */
 

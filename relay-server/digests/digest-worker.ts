@@ -10,7 +10,7 @@ import { INTEGER, query, row, TEXT } from '@tidemark/table-store/query';
 import { openReader, type Reader } from '@tidemark/table-store/sqlite';
 import { requireStoredSchema } from '@tidemark/table-store/stored-schema';
 import type { z } from 'zod';
-import type { Coding } from '../pages/page-cache.ts';
+import type { Coding } from '../pages/compression.ts';
 import { serveThread } from '../threads/worker-thread.ts';
 import { digestAsks, rowsAsks } from './digest-body.ts';
 import { DIGEST_CALLS, type DigestTask } from './digest-calls.ts';

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { TidemarkError } from '@tidemark/protocol/errors';
-import { LRUCache } from 'lru-cache';
-import type { ReadyPage } from '../pages/page-cache.ts';
+import type { ReadyPage } from '../pages/compression.ts';
+import { ReadyPages } from '../pages/ready-pages.ts';
 import { FairQueue, type QueueBounds } from '../threads/fair-queue.ts';
 import { RetryLater } from '../threads/retry-later.ts';
 import { WorkerThread } from '../threads/worker-thread.ts';
@@ -24,10 +24,7 @@ const BOUNDS: QueueBounds = { running: RUNNING_MAX, waiting: 1000, waitingPerKey
 
 export class Digester {
   readonly queue = new FairQueue<ReadyPage>(BOUNDS);
-  readonly #ready = new LRUCache<string, ReadyPage>({
-    maxSize: CACHE_BYTES,
-    sizeCalculation: ({ bytes }) => bytes.length,
-  });
+  readonly #ready = new ReadyPages(CACHE_BYTES);
   readonly #thread = new WorkerThread({
     module: new URL('./digest-worker.ts', import.meta.url),
     name: 'the digest thread',

@@ -7,6 +7,7 @@ import type { Ingested, SessionState } from '../ingest/writer-calls.ts';
 import type { FeedRow } from '../log/log-format.ts';
 import type { LogStore } from '../log/log-source.ts';
 import type { Retention } from '../log/retention.ts';
+import { requireRange } from '../pages/page-range.ts';
 
 /**
  * Holds the committed state of a feed (epoch, head, horizon) as the writer last reported it, and is the only caller of
@@ -67,10 +68,6 @@ export class FeedStore implements LogStore {
 
   /** Throws epoch_changed, behind_horizon, cursor_ahead, or target_invalid if the log does not contain this range. */
   requireRange(epoch: string, start: PageStart, target: Seq): void {
-    const { head, horizon } = this.#row;
-    this.requireEpoch(epoch);
-    if (start.seq < horizon) throw new TidemarkError('behind_horizon');
-    if (start.seq > head) throw new TidemarkError('cursor_ahead');
-    if (target > head || target < start.seq) throw new TidemarkError('target_invalid', { target });
+    requireRange(this.#row, epoch, start, target);
   }
 }

@@ -86,7 +86,7 @@ export class Feed {
     this.#config = config;
     this.moment = momentsOf(deps.now);
     this.lag = new SourceLag(this.moment);
-    this.#reader = new FeedReader(file, name, filters);
+    this.#reader = new FeedReader(file, filters);
     this.#entitlements = new Entitlements(filters);
     const store = new FeedStore(writer, this.#reader.feed(), ({ current, scopes }, moved, sampledAt) => {
       this.lag.onBatch(current ? sampledAt : null);
@@ -113,7 +113,7 @@ export class Feed {
       now: deps.now,
       onFailure: failed('squash-failed'),
     });
-    this.pages = new FeedPages({ store, reader: this.#reader.pages, compacted });
+    this.pages = new FeedPages({ feed: name, file, filters, store, compacted });
     this.snapshots = new FeedSnapshots({
       feed: name,
       folder,

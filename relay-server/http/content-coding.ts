@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import Negotiator from 'negotiator';
-import { CODINGS, type Coding } from '../pages/page-cache.ts';
+import { CODINGS, type Coding } from '../pages/compression.ts';
 
 /**
  * Returns the coding with the highest weight in Accept-Encoding, and among equal weights the one that compresses best.

@@ -1,9 +1,12 @@
 import { TidemarkError } from '@tidemark/protocol/errors';
 import { type ChangeLine, changesIn, type LoadLine, type PartialLine, type WireRow } from '@tidemark/protocol/lines';
+import { ROW_BYTES } from '@tidemark/protocol/page';
 import { LogWriter } from '../log/log-writer.ts';
 import { applyingLine, encodeLine, invalidLine } from './batch-lines.ts';
 import type { IngestStore } from './ingest-store.ts';
 import { TableLoad } from './loads/table-load.ts';
+
+type RowLine = Extract<ChangeLine, { 0: 'i' | 'u' | 'd' }>;
 
 /**
  * A transaction of the master that has begun and not ended. Changes go to the mirror and the log as they arrive. A load
@@ -90,13 +93,26 @@ export class OpenTransaction {
    */
   #partial([, id, rows]: PartialLine): void {
     for (const partial of rows)
-      for (const line of this.#completed(id, partial)) this.#store.write(this.#log, line, encodeLine(line));
+      for (const line of this.#completed(id, partial)) {
+        const bytes = encodeLine(line);
+        if (bytes.length > ROW_BYTES) this.#requireRowSize(line);
+        this.#store.write(this.#log, line, bytes);
+      }
+  }
+
+  /** The feed checks only the values that the master sent. The completed row may exceed the limit that they keep. */
+  #requireRowSize([, id, [row]]: RowLine): void {
+    const bytes = Buffer.byteLength(JSON.stringify(row));
+    if (bytes <= ROW_BYTES) return;
+    const table = this.#store.schema(id)?.name ?? '';
+    const detail = `an updated row of ${table} has ${bytes.toLocaleString('en-GB')} bytes, and the limit is ${ROW_BYTES.toLocaleString('en-GB')}`;
+    throw new TidemarkError('batch_invalid', { detail, table, reason: 'row_too_large' });
   }
 
   /**
    * Completes one such row from the mirror. Returns a delete and an insert if the key changed, and an update otherwise.
    */
-  #completed(id: number, [oldKey, present, values]: PartialLine[2][number]): ChangeLine[] {
+  #completed(id: number, [oldKey, present, values]: PartialLine[2][number]): RowLine[] {
     const schema = this.#store.schema(id);
     if (!schema) return [];
     const keyAt = schema.key.map((name) => schema.columns.findIndex((column) => column.name === name));

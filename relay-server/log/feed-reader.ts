@@ -8,7 +8,6 @@ import { openReader, type Reader } from '@tidemark/table-store/sqlite';
 import { requireStoredSchema } from '@tidemark/table-store/stored-schema';
 import { MarkedTables } from '../freshness/marked-tables.ts';
 import type { MarkedTable } from '../freshness/troubles.ts';
-import { PageReader } from '../pages/page-reader.ts';
 import type { EntitledSet, Filters } from '../routing/filters.ts';
 import { behindOf, transactionsAfter } from './backlog.ts';
 import { FEED_ROW, FEED_SQL, type FeedRow } from './log-format.ts';
@@ -31,14 +30,12 @@ export class FeedReader {
   readonly #db: Reader;
   readonly #totals: TableTotals;
   readonly #marked: MarkedTables;
-  readonly pages: PageReader;
 
   /** Opens the connection. Throws db_*. */
-  constructor(file: string, feed: string, filters: Filters) {
+  constructor(file: string, filters: Filters) {
     this.#db = openReader(file);
     this.#totals = new TableTotals(this.#db, filters);
     this.#marked = new MarkedTables(this.#db);
-    this.pages = new PageReader(this.#db, feed, filters);
   }
 
   close(): void {

@@ -1,21 +1,28 @@
 import { formatStart, type PageStart, type Seq } from '@tidemark/protocol/cursor';
 import type { CompactedPages } from '../compaction/compacted-pages.ts';
 import type { FeedStore } from '../feed/feed-store.ts';
-import type { EntitledSet } from '../routing/filters.ts';
-import { type Coding, PageCache, type ReadyPage } from './page-cache.ts';
-import type { PageReader } from './page-reader.ts';
+import type { EntitledSet, Filters } from '../routing/filters.ts';
+import type { Coding } from './compression.ts';
+import { type Asker, PageQueue } from './queue/page-queue.ts';
+import type { HeldPage } from './queue/unread-answers.ts';
+import { ReadyPages } from './ready-pages.ts';
+import { PageThread } from './thread/page-thread.ts';
 
 /**
- * Serves the ordinary and compacted pages of one feed. A page with a given name never changes. So the cache reads and
- * compresses each page once for all terminals that catch up over the same range.
+ * Serves the ordinary and compacted pages of one feed. A page with a given name never changes. So the page thread reads
+ * and compresses each page once for all terminals that catch up over the same range. The caller must release each page
+ * that it receives.
  */
 
 /** Maximum size of the cached pages, in bytes. */
 const CACHE_BYTES = 64 * 1024 * 1024;
 
 interface FeedPagesDeps {
+  feed: string;
+  /** Path of the feed's database. */
+  file: string;
+  filters: Filters;
   store: FeedStore;
-  reader: PageReader;
   compacted: CompactedPages;
 }
 
@@ -29,44 +36,60 @@ export interface PageName {
 
 export class FeedPages {
   readonly #deps: FeedPagesDeps;
-  readonly #cache = new PageCache(CACHE_BYTES);
+  readonly #thread: PageThread;
+  readonly #ready = new ReadyPages(CACHE_BYTES);
+  readonly #queue = new PageQueue(this.#ready);
 
   constructor(deps: FeedPagesDeps) {
     this.#deps = deps;
+    this.#thread = new PageThread(deps);
   }
 
   /**
    * Compressed size of all pages so far divided by their uncompressed size, 0 to 1. Null if none has been compressed.
    */
   get compressionRatio(): number | null {
-    return this.#cache.ratio;
+    return this.#thread.ratio;
   }
 
-  /** Returns an ordinary page. Throws epoch_changed, behind_horizon, cursor_ahead, target_invalid. */
-  page({ set, epoch, start, target }: PageName, coding: Coding): Promise<ReadyPage> {
-    const { store, reader } = this.#deps;
+  /**
+   * Returns an ordinary page, or null if `asker.signal` is aborted first. Throws epoch_changed, behind_horizon,
+   * cursor_ahead, target_invalid, relay_busy.
+   */
+  async page(name: PageName, coding: Coding, asker: Asker): Promise<HeldPage | null> {
+    const { store } = this.#deps;
+    const { set, epoch, start, target } = name;
     store.requireRange(epoch, start, target);
-    return this.#cache.get(keyOf({ set, epoch, start, target }), coding, () =>
-      reader.page(store.row.epoch, set, start, target),
-    );
+    // The thread checks the range again, because retention may move the horizon while the request waits.
+    return this.#queue.get(`${coding} ${keyOf(name)}`, asker, () => {
+      const plain = this.#ready.get(`identity ${keyOf(name)}`);
+      return plain
+        ? this.#thread.compress(new Uint8Array(plain.bytes), coding)
+        : this.#thread.page({ epoch: store.row.epoch, set: { id: set.id, scopes: set.scopes }, start, target, coding });
+    });
   }
 
   /**
    * Returns page `start.part` of the compacted transaction from `start.seq` to `target`. `of` holds the totals of all
-   * its pages. `key` names the holder of the access key. Throws the errors of {@link page}, squash_building,
-   * squash_larger, relay_busy.
+   * its pages. Returns null if `asker.signal` is aborted first. Throws the errors of {@link page}, squash_building,
+   * squash_larger.
    */
   async compactedPage(
-    { set, epoch, start, target }: PageName,
+    name: PageName,
     coding: Coding,
-    key: string,
-  ): Promise<ReadyPage & { of: { changes: number; bytes: number } }> {
+    asker: Asker,
+  ): Promise<(HeldPage & { of: { changes: number; bytes: number } }) | null> {
     const { store, compacted } = this.#deps;
+    const { set, epoch, start, target } = name;
     store.requireRange(epoch, start, target);
     const range = { epoch: store.row.epoch, set: set.id, scopes: set.scopes, start: start.seq, target };
-    const { read, changes, bytes } = compacted.page(range, start.part, key);
-    const page = await this.#cache.get(`compacted/${keyOf({ set, epoch, start, target })}`, coding, read);
-    return { ...page, of: { changes, bytes } };
+    const kept = () => compacted.page(range, start.part, asker.key);
+    const { changes, bytes } = kept();
+    // The file may be removed while the request waits, so its turn looks for it again.
+    const held = await this.#queue.get(`${coding} compacted/${keyOf(name)}`, asker, async () =>
+      this.#thread.compress(kept().read(), coding),
+    );
+    return held && { ...held, of: { changes, bytes } };
   }
 
   /** Reports whether an earlier compaction from this seq to the head did not make the pages smaller. */
@@ -75,8 +98,9 @@ export class FeedPages {
     return this.#deps.compacted.refused({ epoch, set: set.id, start, target: head });
   }
 
-  close(): Promise<void> {
-    return this.#deps.compacted.close();
+  async close(): Promise<void> {
+    await this.#deps.compacted.close();
+    await this.#thread.close();
   }
 }
 

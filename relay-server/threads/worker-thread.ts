@@ -25,6 +25,8 @@ export interface WorkerThreadOptions<M extends TimedTable> {
   methods: M;
   /** Plain data that the thread receives as `workerData`. */
   data?: unknown;
+  /** Size of the part of the thread's heap in which new objects are created, in MiB. Default: that of Node. */
+  youngHeapMib?: number;
 }
 
 interface Running<M extends TimedTable> {
@@ -80,8 +82,11 @@ export class WorkerThread<M extends TimedTable> {
   }
 
   #start(): Running<M> {
-    const { module, name, methods, data } = this.#options;
-    const worker = new Worker(module, { workerData: data });
+    const { module, name, methods, data, youngHeapMib } = this.#options;
+    const worker = new Worker(module, {
+      workerData: data,
+      ...(youngHeapMib === undefined ? {} : { resourceLimits: { maxYoungGenerationSizeMb: youngHeapMib } }),
+    });
     const gone = (reason: string) => {
       if (this.#running?.worker === worker) this.#running = null;
       caller.close(reason);
@@ -122,6 +127,7 @@ export function serveThread<M extends TimedTable>(methods: M, handlers: Handlers
   if (!parentPort) throw new Error('this module runs as a worker thread');
   const options = {
     withStack: true,
+    movesBytes: true,
     onInvalidMessage: (error: Error) => {
       throw error;
     },

@@ -101,7 +101,15 @@ test('a PC that is not set up shows the first-run steps and no numbers', () => {
       probe: null,
       lastRun: null,
       lastSuccess: null,
-      replica: { cursor: null, committedAt: null, tables: 0, rows: 0, setAside: { count: 0, tables: [] }, fault: null },
+      replica: {
+        cursor: null,
+        committedAt: null,
+        tables: 0,
+        rows: 0,
+        setAside: { count: 0, tables: [] },
+        log: null,
+        fault: null,
+      },
     },
   });
   expect(screen.getByTestId('first-run')).toBeTruthy();

@@ -159,5 +159,5 @@ test('no two places of the home screen contradict each other, for any facts', as
     }),
     { numRuns: 60 },
   );
-  expect(codes.size).toBeGreaterThan(15);
+  expect(codes.size).toBeGreaterThan(5);
 });

@@ -84,6 +84,7 @@ const ICONS: Record<StatusCode, Icon> = {
   'disk-full': IconDatabaseExclamation,
   'db-locked': IconLock,
   'db-damaged': IconDatabaseX,
+  'log-large': IconDatabaseExclamation,
   'agent-restarting': IconRotateClockwise,
   'agent-down': IconAlertOctagon,
 };

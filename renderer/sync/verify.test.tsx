@@ -35,6 +35,7 @@ const NO_DATA = {
   tables: 0,
   rows: 0,
   setAside: { count: 0, tables: [] },
+  log: null,
   fault: null,
 };
 

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { TidemarkError } from '@tidemark/protocol/errors';
 import { databaseError } from '@tidemark/table-store/database-error';
 import { openLockFile } from '@tidemark/table-store/sqlite';
@@ -18,7 +19,7 @@ export class WriterLock {
    */
   constructor(file: string) {
     try {
-      this.#release = openLockFile(`${file}-lock`);
+      this.#release = openLockFile(lockFileOf(file));
     } catch (error) {
       const coded = databaseError(file, error);
       throw coded instanceof TidemarkError && coded.code === 'db_in_use'
@@ -31,3 +32,10 @@ export class WriterLock {
     this.#release();
   }
 }
+
+/** Whether `file` has a lock file, which every replica has that a terminal has opened. */
+export function hasLockFile(file: string): boolean {
+  return existsSync(lockFileOf(file));
+}
+
+const lockFileOf = (file: string) => `${file}-lock`;

@@ -15,6 +15,8 @@ import { generatedFrom, page, table } from './markdown.ts';
 
 const TIME = 'ISO 8601 in UTC with milliseconds';
 
+const MAIN_STATES = StatusCode.options.filter((code) => code !== 'log-large');
+
 /** The meaning of each column. A new column of `tidemark_status` does not compile without an entry. */
 const MEANINGS: Record<StatusColumn, string> = {
   one: 'Always 1: the table has at most one row.',
@@ -29,7 +31,7 @@ const MEANINGS: Record<StatusColumn, string> = {
   waiting: 'How many changes the relay had for this PC that the data does not include yet. NULL: not known.',
   tables_set_aside:
     'How many tables of the file are set aside: they do not follow the master, and keep their last good state ([F17](../protocol.md#f-feed-to-relay)). `tidemark_table_status` names them. NULL: an older version wrote the row.',
-  code: `The state of the terminal, as a name that programs can rely on: ${StatusCode.options.map((code) => `\`${code}\``).join(', ')}. A later version may add names.`,
+  code: `The state of the terminal, as a name that programs can rely on: ${MAIN_STATES.map((code) => `\`${code}\``).join(', ')}. A later version may add names.`,
   headline: 'The state as a sentence for people. Its wording may change.',
 };
 

@@ -83,3 +83,31 @@ export function databaseLocked(reading: Reading): State | null {
     sinceRun(reading),
   );
 }
+
+/** Another program's read transaction keeps the write-ahead log from being emptied, or may do so. */
+export function logLarge({ facts, format, now }: Reading): State | null {
+  const { log } = facts.replica;
+  if (log === null) return null;
+  const { file, bytes, heldSince } = log;
+  return makeState(
+    'log-large',
+    'warn',
+    {
+      headline: `The file ${file} has grown to ${format.bytes(bytes)}`,
+      detail:
+        heldSince === null
+          ? sentences(
+              'The next sync empties it, unless another program keeps a read transaction open',
+              'In that case close that program, or let it end its transaction',
+            )
+          : sentences(
+              `Another program has kept a read transaction open since ${format.moment(heldSince, now)} or earlier`,
+              'Close that program, or let it end its transaction',
+              'Nothing was lost',
+            ),
+      short: 'Database log is large',
+    },
+    {},
+    heldSince,
+  );
+}

@@ -49,6 +49,8 @@ export interface AgentOptions {
   repair?: boolean;
   /** A pause that began in an earlier process and has not ended. */
   paused: Facts['paused'];
+  /** Called when a fresh copy replaces a damaged file, with the name under which that file is kept. */
+  onSetAside?: (file: string) => void;
 }
 
 /** One line of the log: an event with fields, never a secret. */

@@ -3,7 +3,7 @@ import type { Seq } from '@tidemark/protocol/cursor';
 import { asTidemarkError, TidemarkError } from '@tidemark/protocol/errors';
 import type { Fault } from '@tidemark/protocol/fault';
 import type { Mode, Run, Trigger } from '@tidemark/protocol/run';
-import { setAside as renameDamaged } from '@tidemark/replica/damaged-file';
+import { setAsideIfDamaged } from '@tidemark/replica/damaged-file';
 import { linkTarget } from '@tidemark/replica/link-target';
 import { Replica } from '@tidemark/replica/replica';
 import type { Facts } from '@tidemark/status/facts';
@@ -14,7 +14,7 @@ import type { Effect } from '../machine/effect.ts';
 import type { Event } from '../machine/event.ts';
 import { initial } from '../machine/machine.ts';
 import type { RunState } from '../machine/run-state.ts';
-import type { Policy, State } from '../machine/state.ts';
+import type { Policy, PullPlan, State } from '../machine/state.ts';
 import { RelayClient } from '../relay/relay-client.ts';
 import { failureOf } from '../relay/relay-errors.ts';
 import { SnapshotDownload } from '../relay/snapshot-download.ts';
@@ -56,12 +56,19 @@ class SyncAgent implements Agent {
   constructor(options: AgentOptions, log: Log) {
     this.#options = { ...options, databasePath: linkTarget(options.databasePath) };
     this.#log = log;
-    this.#journal = new Journal({ book: this.#book, facts: () => this.facts(), log });
+    this.#journal = new Journal({
+      book: this.#book,
+      facts: () => this.facts(),
+      log,
+      onFault: (fault) => this.#keepDamage(fault),
+      onFact: () => this.#publisher.publishSoon(),
+    });
     this.#workDeps = {
       book: this.#book,
       publisher: this.#publisher,
       download: new SnapshotDownload(this.#options.databasePath),
       log,
+      onFault: (fault) => this.#keepDamage(fault),
       onStatus: (now) => this.#journal.addSample(this.#replica, now),
     };
     this.#worker = new Worker(this.#workDeps);
@@ -154,16 +161,45 @@ class SyncAgent implements Agent {
     return relay.transactions(cursor, after ?? cursor.seq, limit, new AbortController().signal);
   }
 
-  tables(): Promise<TableRow[]> {
-    return tableRows(this.#replica?.tables() ?? [], this.#relay, this.#runner.state.cursor, this.#log);
+  async tables(): Promise<TableRow[]> {
+    const here = this.#read(() => this.#replica?.tables() ?? []);
+    return tableRows(here, this.#relay, this.#runner.state.cursor, this.#log);
   }
 
   runs(before: number | null, limit: number): Run[] {
-    return this.#replica?.history.runs(before, limit) ?? [];
+    return this.#read(() => this.#replica?.history.runs(before, limit) ?? []);
   }
 
   samples(sinceMs: number): Sample[] {
-    return this.#replica?.history.samples(Date.now() - sinceMs) ?? [];
+    return this.#read(() => this.#replica?.history.samples(Date.now() - sinceMs) ?? []);
+  }
+
+  /** Reads the replica for a caller. Throws `db_*`. */
+  #read<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      this.#publisher.publishSoon();
+      throw this.#faultOf(error);
+    }
+  }
+
+  /** Returns an error of the replica as a coded one, and records damage. */
+  #faultOf(error: unknown): TidemarkError {
+    const fault = asTidemarkError(databaseError(this.#options.databasePath, error));
+    this.#keepDamage(failureOf(fault, false).fault);
+    return fault;
+  }
+
+  /** Keeps damage as a fact, and marks the file, which may be opened again by another process. */
+  #keepDamage(fault: Fault): void {
+    if (fault.code !== 'db_damaged') return;
+    this.#book.addDamage(fault);
+    try {
+      this.#replica?.markDamaged();
+    } catch (error) {
+      this.#log('error', 'replica.not_marked', { detail: asTidemarkError(error).message });
+    }
   }
 
   #perform(effect: Effect): void {
@@ -171,7 +207,7 @@ class SyncAgent implements Agent {
       case 'abort':
         return;
       case 'open':
-        return this.#open(effect.setAside);
+        return this.#open(effect.checked);
       case 'close':
         this.#worker.discardRepair();
         this.#replica?.close();
@@ -198,27 +234,45 @@ class SyncAgent implements Agent {
     if (state.at !== before.at)
       this.#log('debug', 'state', { from: before.at, to: state.at, by: event.type, position: state.cursor?.seq });
     if (state.at === 'pulling' && (before.at !== 'pulling' || before.plan !== state.plan))
-      startPageProgress(state.plan, this.#site(), this.#workDeps);
+      this.#startPageProgress(state.plan);
     if (state.at !== 'stopped') return;
     this.#publisher.stop();
     this.#stopped.resolve();
   }
 
-  #open(setAside: boolean): void {
+  /** `checked`: first renames a damaged file. */
+  #open(checked: boolean): void {
+    const { databasePath } = this.#options;
     try {
-      const replica = openReplica(this.#options.databasePath, this.#settings?.feed ?? '', setAside, this.#log);
+      if (checked) this.#setAsideIfDamaged();
+      const replica = Replica.open(databasePath, this.#settings?.feed ?? '');
       this.#replica = replica;
       this.#book.openReplica(replica.summary());
       const { cursor } = replica.cursorState();
       const lastRunAt = lastScheduledRunAt(replica, this.#settings?.automatic ?? 'sync');
       this.#runner.dispatch({ type: 'opened', cursor, start: startOf(replica), lastRunAt });
     } catch (error) {
-      const fault = asTidemarkError(databaseError(this.#options.databasePath, error));
+      const fault = this.#faultOf(error);
       this.#replica?.close();
       this.#replica = null;
       this.#log('error', 'replica.unusable', { code: fault.code, detail: fault.message });
       this.#runner.dispatch({ type: 'failed', work: 'open', ...failureOf(fault, false) });
     }
+  }
+
+  #startPageProgress(plan: PullPlan): void {
+    try {
+      startPageProgress(plan, this.#site(), this.#workDeps);
+    } catch (error) {
+      this.#runner.dispatch({ type: 'failed', work: 'apply', ...failureOf(this.#faultOf(error), false) });
+    }
+  }
+
+  #setAsideIfDamaged(): void {
+    const file = setAsideIfDamaged(this.#options.databasePath, { isKnown: this.#book.isDamaged });
+    if (file === null) return;
+    this.#log('warn', 'replica.set_aside', { file });
+    this.#options.onSetAside?.(file);
   }
 
   #endRun(run: Run): void {
@@ -254,15 +308,6 @@ function logFailedAttempt(log: Log, { id, failures }: RunState, { code, params, 
 function logEnd(log: Log, { id, mode, trigger, outcome, to, retries, fault }: Run): void {
   const level = outcome === 'failed' ? 'warn' : trigger === 'watch' ? 'debug' : 'info';
   log(level, 'run.ended', { run: id, mode, trigger, outcome, position: to?.seq, retries, code: fault?.code });
-}
-
-/** Opens the replica. `setAside`: first renames the damaged file, and then creates an empty replica. Throws `db_*`. */
-function openReplica(file: string, feed: string, setAside: boolean, log: Log): Replica {
-  if (setAside) {
-    const aside = renameDamaged(file);
-    log('warn', 'replica.set_aside', { file: aside });
-  }
-  return Replica.open(file, feed);
 }
 
 export function createAgent(options: AgentOptions, log: Log): Agent {

@@ -21,7 +21,13 @@ beforeEach(() => {
   folder = temporaryFolder('journal');
   replica = Replica.open(path.join(folder, 'branch.sqlite'), 'shop');
   known = facts();
-  journal = new Journal({ book: new FactBook(), facts: () => known, log: (_, event) => expect.fail(event) });
+  journal = new Journal({
+    book: new FactBook(),
+    facts: () => known,
+    log: (_, event) => expect.fail(event),
+    onFault: ({ code }) => expect.fail(code),
+    onFact: () => undefined,
+  });
 });
 
 afterEach(() => {

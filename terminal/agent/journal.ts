@@ -1,9 +1,12 @@
 import { asTidemarkError } from '@tidemark/protocol/errors';
+import type { Fault } from '@tidemark/protocol/fault';
 import type { Run } from '@tidemark/protocol/run';
 import type { Replica } from '@tidemark/replica/replica';
 import { deriveStatus } from '@tidemark/status/derive';
 import type { Facts } from '@tidemark/status/facts';
+import { databaseError } from '@tidemark/table-store/database-error';
 import type { FactBook } from '../facts/fact-book.ts';
+import { failureOf } from '../relay/relay-errors.ts';
 import { joinRuns } from '../run/join-runs.ts';
 import type { Log } from './agent-api.ts';
 
@@ -18,13 +21,17 @@ export interface JournalDeps {
   book: FactBook;
   facts(): Facts;
   log: Log;
+  /** Called with the fault of each failed write. */
+  onFault(fault: Fault): void;
+  /** Called when a fact has changed without a run. */
+  onFact(): void;
 }
 
 /**
  * Writes runs, lag samples and the status row into the replica, where reports read them. A terminal that follows the
  * relay may go without a run for days, so the row also follows its polls, its failed attempts and the time.
  *
- * A failure to write is only logged, because the run that cannot write to the file reports that fault itself.
+ * A failure to write does not fail the run. Damage that it reveals becomes a fact, and others are only logged.
  */
 export class Journal {
   readonly #deps: JournalDeps;
@@ -46,8 +53,9 @@ export class Journal {
     clearInterval(this.#timer);
   }
 
-  /** Writes the status row if the status differs from the one last written. */
+  /** Checks the write-ahead log, and writes the status row if the status differs from the one last written. */
   refresh(replica: Replica | null): void {
+    this.#checkLog(replica);
     const { code, headline } = deriveStatus(this.#deps.facts(), Date.now());
     if (JSON.stringify([code, headline]) !== this.#written) this.writeStatus(replica);
   }
@@ -61,6 +69,7 @@ export class Journal {
     if (run.trigger !== 'watch') this.#sampledAt = 0;
     this.addSample(replica, Date.now());
     this.#write(replica, (history) => history.recordRun(kept));
+    this.#checkLog(replica);
     this.writeStatus(replica);
   }
 
@@ -95,11 +104,25 @@ export class Journal {
     );
   }
 
+  /** Checks the write-ahead log at rest. During a run, the terminal's own reads can hold the log. */
+  #checkLog(replica: Replica | null): void {
+    if (!replica || this.#deps.facts().phase.kind !== 'idle') return;
+    this.#try(replica, () => {
+      if (this.#deps.book.setLog(replica.checkLog(Date.now()))) this.#deps.onFact();
+    });
+  }
+
   #write(replica: Replica, work: (history: Replica['history']) => void): void {
+    this.#try(replica, () => work(replica.history));
+  }
+
+  #try(replica: Replica, work: () => void): void {
     try {
-      work(replica.history);
+      work();
     } catch (error) {
-      this.#deps.log('error', 'history.not_written', { detail: asTidemarkError(error).message });
+      const fault = asTidemarkError(databaseError(replica.file, error));
+      this.#deps.onFault(failureOf(fault, false).fault);
+      this.#deps.log('error', 'history.not_written', { detail: fault.message });
     }
   }
 }

@@ -1,7 +1,6 @@
 import { createInterface } from 'node:readline/promises';
 import type { ExitCode } from '@tidemark/command-line/exit';
 import { TidemarkError } from '@tidemark/protocol/errors';
-import { setAsideIfDamaged } from '@tidemark/replica/damaged-file';
 import type { Call } from './call.ts';
 import { runLine } from './lines.ts';
 import { runOnce } from './run-once.ts';
@@ -9,18 +8,13 @@ import { runOnce } from './run-once.ts';
 /**
  * The command `recopy`: downloads a fresh copy, whatever the state of the replica.
  *
- * Order: confirmation, then a check of the old file, then the download. An intact file keeps its rows until the copy is
+ * Order: confirmation, then the run, which checks the old file first. An intact file keeps its rows until the copy is
  * complete. A damaged file could not take the copy, so it is renamed first.
  */
 
 /** Downloads a fresh copy. `yes`: without a question. Throws usage when no one can be asked, `cancelled`, the run's fault. */
 export async function recopy(call: Call, yes: boolean): Promise<ExitCode> {
   if (!yes) await confirm(call);
-  const aside = setAsideIfDamaged(call.database);
-  if (aside !== null) {
-    const warning = `The file ${call.database} is damaged. It was renamed to ${aside}.`;
-    console.error(call.json ? JSON.stringify({ warning }) : warning);
-  }
   return runOnce(call, 'recopy', true, ({ run }) => [runLine(run)]);
 }
 

@@ -11,7 +11,7 @@ import type { Agent, AgentSettings } from '../agent/agent-api.ts';
 import { type Call, faultError } from './call.ts';
 import { progressLine, runLine, verifyLines } from './lines.ts';
 
-/** The commands `pull` and `verify`, each of which performs one run. */
+/** Commands that perform one run. `pull` and `verify` are defined here, `recopy` in recopy.ts. */
 
 /** How long a command retries before it gives up, ms. The script or service that started it can start it again. */
 const GIVE_UP_MS = 30_000;
@@ -52,6 +52,7 @@ export async function runOnce(
       giveUpAfterMs: GIVE_UP_MS,
       repair,
       paused: null,
+      onSetAside: (file) => warn(call, `The file ${call.database} is damaged. It was renamed to ${file}.`),
     },
     call.log,
   );
@@ -70,6 +71,8 @@ export async function runOnce(
     if (prints && call.json) call.print(JSON.stringify({ ...RunJson.encode(run), status: StatusJson.encode(status) }));
     else if (prints) for (const line of [...lines({ run, facts, status }), ...shortfall]) call.print(line);
     if (run.fault) throw faultError(run.fault);
+    // The run succeeded, but recording it revealed damage.
+    if (facts.replica.fault) throw faultError(facts.replica.fault);
     return shortfall.length > 0 ? 3 : 0;
   } finally {
     call.show(null);
@@ -80,10 +83,20 @@ export async function runOnce(
 /** Starts the agent and a run, and returns the run when it has ended. Throws when the replica cannot be opened. */
 function endOfRun(agent: Agent, settings: AgentSettings, mode: Mode): Promise<Run> {
   return new Promise((resolve, reject) => {
+    const isUnusable = () => {
+      const { fault } = agent.facts().replica;
+      if (fault) reject(faultError(fault));
+      return fault !== null;
+    };
     agent.onRun(resolve);
     agent.start(settings);
-    const { fault } = agent.facts().replica;
-    if (fault) reject(faultError(fault));
-    else agent.run(mode, 'command');
+    // A fresh copy replaces a damaged file.
+    if (mode !== 'recopy' && isUnusable()) return;
+    agent.run(mode, 'command');
+    isUnusable();
   });
+}
+
+function warn(call: Call, warning: string): void {
+  console.error(call.json ? JSON.stringify({ warning }) : warning);
 }

@@ -4,7 +4,9 @@ import type { ExitCode } from '@tidemark/command-line/exit';
 import { asTidemarkError } from '@tidemark/protocol/errors';
 import type { Fault } from '@tidemark/protocol/fault';
 import type { Run } from '@tidemark/protocol/run';
+import { linkTarget } from '@tidemark/replica/link-target';
 import { type ReplicaSummary, readReplicaSummary } from '@tidemark/replica/replica-summary';
+import { largeLogOf } from '@tidemark/replica/write-ahead-log';
 import { deriveStatus } from '@tidemark/status/derive';
 import { FactsJson } from '@tidemark/status/facts';
 import { shortfallOf } from '@tidemark/status/shortfall';
@@ -41,6 +43,7 @@ export async function status(call: Call): Promise<ExitCode> {
   const book = new FactBook();
   const summary = existsSync(call.database) ? readReplicaSummary(call.database, call.settings.feed) : null;
   if (summary) book.openReplica(summary);
+  book.setLog(largeLogOf(linkTarget(call.database)));
   const state: State = {
     ...initial(POLICY, null),
     at: 'idle',

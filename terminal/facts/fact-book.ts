@@ -1,5 +1,6 @@
 import type { RelayStatus } from '@tidemark/protocol/api';
 import type { Cursor } from '@tidemark/protocol/cursor';
+import type { Fault } from '@tidemark/protocol/fault';
 import { isUnencrypted } from '@tidemark/protocol/relay-address';
 import type { Run } from '@tidemark/protocol/run';
 import { type LagSample, succeeded } from '@tidemark/replica/history';
@@ -36,20 +37,25 @@ export class FactBook {
   #trend: Facts['trend'] = [];
   #lastRun: Run | null = null;
   #lastSuccess: Run | null = null;
-  #replica: Omit<Facts['replica'], 'fault'> = EMPTY;
+  #replica: Omit<Facts['replica'], 'fault' | 'log'> = EMPTY;
+  #log: Facts['replica']['log'] = null;
   #tables: readonly TableCount[] = [];
   #clockSkewMs: number | null = null;
+  /** The damage that was found in the open replica. Null: none. */
+  #damage: Fault | null = null;
   #online: boolean | null = null;
   /** The run that waits for its next attempt, recorded as if it had ended now. */
   #failing: Run | null = null;
 
   openReplica(summary: ReplicaSummary): void {
+    this.#damage = null;
     this.#setPosition(summary);
     this.#lastRun = summary.lastRun;
     this.#lastSuccess = summary.lastSuccess;
   }
 
   closeReplica(): void {
+    this.#log = null;
     this.#replica = EMPTY;
     this.#tables = [];
     this.#lastRun = null;
@@ -106,6 +112,21 @@ export class FactBook {
     this.#waiting = this.#isAtHead() ? NOTHING_WAITING : null;
   }
 
+  /**
+   * Adds damage of the replica's file. It stays until the replica is opened again: a later run that does not read the
+   * damaged pages proves nothing.
+   */
+  addDamage(fault: Fault): void {
+    this.#damage = fault;
+  }
+
+  /** Sets the replica's write-ahead log. Null: it is not large. Returns whether the fact changed. */
+  setLog(log: Facts['replica']['log']): boolean {
+    const isNew = JSON.stringify(log) !== JSON.stringify(this.#log);
+    this.#log = log;
+    return isNew;
+  }
+
   /** Adds a run that waits for its next attempt. */
   setFailing(run: Run): void {
     this.#failing = run;
@@ -130,6 +151,10 @@ export class FactBook {
   /** The tables of the replica after its last change. */
   get tables(): readonly TableCount[] {
     return this.#tables;
+  }
+
+  get isDamaged(): boolean {
+    return this.#damage !== null;
   }
 
   get probe(): Facts['probe'] {
@@ -169,7 +194,7 @@ export class FactBook {
       phase: phaseOf(state, record, now),
       paused: state.paused && { since: state.paused.since, until: state.paused.until, by: state.paused.by },
       online: this.#online,
-      replica: { ...this.#replica, fault: replicaFaultOf(state) },
+      replica: { ...this.#replica, log: this.#log, fault: replicaFaultOf(state) ?? this.#damage },
       probe: this.#probe,
       waiting: this.#waiting,
       lastSuccess: this.#lastSuccess,

@@ -11,8 +11,8 @@ import type { ArrivedPage, PullPlan, State, StateName, StateOf } from './state.t
  * of a step in order.
  */
 export type Effect =
-  /** `setAside`: first renames a damaged file, so that the replica starts empty. */
-  | { do: 'open'; setAside: boolean }
+  /** `checked`: first renames a file whose pages are damaged, so that the replica starts empty. */
+  | { do: 'open'; checked: boolean }
   | { do: 'close' }
   /** Ends all work in flight and drops its results. The event `aborted` follows. */
   | { do: 'abort' }

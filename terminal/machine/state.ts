@@ -104,7 +104,8 @@ interface States {
   unconfigured: object;
   /** The replica is not open. `fault`: why it could not be opened. Null before the first attempt. */
   closed: { fault: Fault | null; attempt: number; retryAt: number | null };
-  opening: { attempt: number; after: RunRequest | 'start-up' | null };
+  /** `checked`: a damaged file is renamed before the replica is opened. */
+  opening: { attempt: number; after: RunRequest | 'start-up' | null; checked: boolean };
   idle: object;
   /** A long poll is in flight. With `pollAt`, the next one starts at that time. */
   watching: { pollAt: number | null };

@@ -1,4 +1,5 @@
 import { TidemarkError } from '@tidemark/protocol/errors';
+import type { Fault } from '@tidemark/protocol/fault';
 import type { Replica } from '@tidemark/replica/replica';
 import type { Log } from '../agent/agent-api.ts';
 import type { FactBook } from '../facts/fact-book.ts';
@@ -36,6 +37,8 @@ export interface WorkDeps {
   download: SnapshotDownload;
   publisher: FactPublisher;
   log: Log;
+  /** Called with the fault of each piece of work that failed. */
+  onFault(fault: Fault): void;
   /** Called after each status answer of the relay. `now`: ms since 1970. */
   onStatus(now: number): void;
 }

@@ -5,7 +5,7 @@ import type { Event } from '../machine/event.ts';
 import { failureOf } from '../relay/relay-errors.ts';
 import { ComparisonWork } from './comparison-work.ts';
 import { applyPage, dropKeptParts, fetchPage } from './page-work.ts';
-import type { ReadySite, Site, WorkDeps, WorkEffect } from './site.ts';
+import { publishBeforeBlocking, type ReadySite, type Site, type WorkDeps, type WorkEffect } from './site.ts';
 import { downloadSnapshot, installSnapshot, requestManifest } from './snapshot-work.ts';
 
 /** How long a long poll lasts, s. */
@@ -49,7 +49,9 @@ export class Worker {
       if (fault.code === 'internal' && !site.signal.aborted)
         this.#deps.log('error', 'work.fault', { work: effect.do, detail: fault.message });
       const gained = progressed && !DISCARDING.has(fault.code);
-      return { type: 'failed', work: effect.do, ...failureOf(fault, gained) };
+      const failure = failureOf(fault, gained);
+      this.#deps.onFault(failure.fault);
+      return { type: 'failed', work: effect.do, ...failure };
     }
   }
 
@@ -61,6 +63,11 @@ export class Worker {
   async #do(effect: WorkEffect, site: ReadySite, onGain: () => void): Promise<Event> {
     switch (effect.do) {
       case 'probe':
+        if (isVerify(site)) {
+          // A comparison would report damaged rows as differences.
+          await publishBeforeBlocking(this.#deps, site.signal);
+          site.replica.requireIntactPages();
+        }
         return {
           type: 'probed',
           status: await this.#askStatus(0, site),
@@ -102,3 +109,5 @@ export class Worker {
     return status;
   }
 }
+
+const isVerify = ({ state }: Site): boolean => state.at === 'checking' && state.run.request.mode === 'verify';

@@ -195,6 +195,7 @@ export const anyFacts: fc.Arbitrary<Facts> = fc.record({
     tables: count,
     rows: count,
     setAside,
+    log: maybe(fc.record({ file: fc.string(), bytes: count, heldSince: maybe(time) })),
     fault: fc.oneof({ weight: 6, arbitrary: fc.constant(null) }, { weight: 1, arbitrary: fault }),
   }),
   probe: maybe(fc.record({ at: time, for: maybe(cursor), status })),

@@ -84,6 +84,7 @@ export function facts(change: Partial<Facts> = {}): Facts {
       tables: 6,
       rows: 200_000,
       setAside: { count: 0, tables: [] },
+      log: null,
       fault: null,
     },
     probe: probe(),

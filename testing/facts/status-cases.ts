@@ -86,7 +86,8 @@ export interface Case {
   name?: string;
 }
 
-type Subject = 'data' | 'fault' | 'activity' | 'head-office';
+/** `beside`: never the main state, so it has no case. */
+type Subject = 'data' | 'fault' | 'activity' | 'head-office' | 'beside';
 
 const SUBJECTS: Record<StatusCode, Subject> = {
   starting: 'activity',
@@ -130,6 +131,7 @@ const SUBJECTS: Record<StatusCode, Subject> = {
   'disk-full': 'fault',
   'db-locked': 'fault',
   'db-damaged': 'fault',
+  'log-large': 'beside',
   'agent-restarting': 'activity',
   'agent-down': 'activity',
 };

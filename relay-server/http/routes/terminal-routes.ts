@@ -17,9 +17,10 @@ import { EVERYONE, ScopeSet } from '@tidemark/protocol/page';
 import { PATHS } from '@tidemark/protocol/paths';
 import { z } from 'zod';
 import type { PageName } from '../../pages/feed-pages.ts';
+import type { Asker } from '../../pages/queue/page-queue.ts';
 import type { SnapshotFile } from '../../snapshots/snapshot-folder.ts';
 import { codingOf } from '../content-coding.ts';
-import { FOREVER, sendBytes } from '../send.ts';
+import { FOREVER, sendPage } from '../send.ts';
 import { entitledSet } from './entitled-set.ts';
 import { bytesRoute, type Call, jsonRoute, type Route } from './route.ts';
 import { sendSnapshotFile } from './snapshot-file-answer.ts';
@@ -44,6 +45,8 @@ function pageName(call: Call<z.output<typeof PageInput>>): PageName {
   if (!start) throw new TidemarkError('request_invalid', { detail: `start ${text} is not a page start` });
   return { set: entitledSet(call, scopes), epoch, start, target };
 }
+
+const askerOf = (call: Call<unknown>): Asker => ({ key: call.bearer.name, signal: () => call.signal });
 
 /** Returns the routes. The status answer contains the name and version of `relay`. */
 export const terminalRoutes = (relay: { name: string; version: string }): Route[] => [
@@ -73,8 +76,8 @@ export const terminalRoutes = (relay: { name: string; version: string }): Route[
     output: { type: 'application/x-ndjson' },
     summary: 'Returns the page with this name as NDJSON. It never changes. See docs/protocol.md.',
     async handle(call) {
-      const page = await call.feed.pages.page(pageName(call), codingOf(call.request));
-      sendBytes(call.response, 'application/x-ndjson', page, FOREVER);
+      const held = await call.feed.pages.page(pageName(call), codingOf(call.request), askerOf(call));
+      sendPage(call.response, held, FOREVER);
     },
   }),
   bytesRoute({
@@ -86,13 +89,9 @@ export const terminalRoutes = (relay: { name: string; version: string }): Route[
     summary:
       'Returns the compacted page with this name: the range from start to target as one transaction that contains each row once. Answers 503 squash_building during the build, and 409 squash_larger if the result would not be smaller.',
     async handle(call) {
-      const { of, ...page } = await call.feed.pages.compactedPage(
-        pageName(call),
-        codingOf(call.request),
-        call.bearer.name,
-      );
-      const totals = { [HEADERS.squashed]: `${of.changes} ${of.bytes}` };
-      sendBytes(call.response, 'application/x-ndjson', page, { ...FOREVER, ...totals });
+      const held = await call.feed.pages.compactedPage(pageName(call), codingOf(call.request), askerOf(call));
+      const totals = held ? { [HEADERS.squashed]: `${held.of.changes} ${held.of.bytes}` } : {};
+      sendPage(call.response, held, { ...FOREVER, ...totals });
     },
   }),
   jsonRoute({

@@ -5,7 +5,7 @@ import { isDue, LONGEST_MS, waitMs } from '../retry-wait.ts';
 import { type Shared, type State, type StateOf, shared } from '../state.ts';
 import { NO_RESULTS, stopAtRest } from './during-run.ts';
 import { isPauseOver, pauseFrom, pauseTick, resume, settingsAtRest } from './settings-and-pause.ts';
-import { open, rest, startAutomaticRun, startRun } from './transitions.ts';
+import { beginRun, open, rest, startAutomaticRun, startRun } from './transitions.ts';
 
 /**
  * The states without a run: before the replica is open, between runs, and after the end. watching.ts has the state that
@@ -69,10 +69,8 @@ export const stopped: Handlers<'stopped'> = {
   stop: ignore,
 };
 
-/** A damaged file cannot store anything, so a fresh copy starts by renaming it. */
 function reopen(state: StateOf<'closed'>, event: EventOf<'start'>): Step {
-  const setAside = event.mode === 'recopy' && state.fault?.code === 'db_damaged';
-  return open(state, event, state.attempt, setAside);
+  return open(state, event, state.attempt, event.mode === 'recopy');
 }
 
 /**
@@ -90,7 +88,8 @@ function beginAfterOpening(state: StateOf<'opening'>, event: EventOf<'opened'>, 
     nextAt: everyMs === null ? null : (lastRunAt ?? context.now - everyMs) + everyMs,
   };
   if (!opened.configured || state.after === null) return rest(opened, context);
-  if (state.after !== 'start-up') return startRun({ ...opened, at: 'idle' }, state.after, context);
+  if (state.after !== 'start-up')
+    return (state.checked ? beginRun : startRun)({ ...opened, at: 'idle' }, state.after, context);
   if (opened.paused !== null || opened.policy.watch || !opened.policy.checkAtStart) return rest(opened, context);
   return startAutomaticRun({ ...opened, at: 'idle' }, 'start', context);
 }

@@ -6,7 +6,7 @@ import { type RunState, toCompare, toCopy } from '../run-state.ts';
 import type { Shared, StateOf } from '../state.ts';
 import { endRun, failAttempt, failRun } from './attempt.ts';
 import { DURING_RUN } from './during-run.ts';
-import { pull, requestSnapshot } from './transitions.ts';
+import { cancel, pull, requestSnapshot } from './transitions.ts';
 
 /**
  * The run asks the relay how far behind the replica is and how it can catch up. The answer decides what the run does
@@ -19,11 +19,12 @@ export const checking: Handlers<'checking'> = {
   probed: followStatus,
 };
 
-/** Turns a check into the run that was requested meanwhile. */
-function upgradeCheck(state: StateOf<'checking'>, event: EventOf<'start'>): Step {
+/** Turns a check into the run that was requested meanwhile. A fresh copy starts as a run of its own. */
+function upgradeCheck(state: StateOf<'checking'>, event: EventOf<'start'>, context: Context): Step {
   const { run } = state;
   if (run.request.mode !== 'check' || event.mode === 'check') return ignore(state);
   const { mode, trigger, upTo } = event;
+  if (mode === 'recopy') return cancel(state, { mode, trigger, upTo }, context);
   return step({ ...state, run: { ...run, request: { mode, trigger, upTo } } });
 }
 

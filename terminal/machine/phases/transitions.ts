@@ -44,18 +44,31 @@ export function poll(state: Shared): Step {
   return step({ ...shared(state), at: 'watching', pollAt: null }, { do: 'poll' });
 }
 
-export function open(state: Shared, after: StateOf<'opening'>['after'], attempt: number, setAside = false): Step {
+/** `checked`: a damaged file is renamed first. */
+export function open(state: Shared, after: StateOf<'opening'>['after'], attempt: number, checked = false): Step {
   return step(
-    { ...shared(state), cursor: null, start: NOWHERE, at: 'opening', attempt, after },
-    { do: 'open', setAside },
+    { ...shared(state), cursor: null, start: NOWHERE, at: 'opening', attempt, after, checked },
+    { do: 'open', checked },
   );
 }
 
+/**
+ * Starts a run at rest. A damaged file cannot take a fresh copy, so a run in mode `recopy` first closes the replica and
+ * opens it again with a check.
+ */
 export function startRun(state: State, request: RunRequest, context: Context): Step {
-  const run = newRun(context.newId(), request, state.cursor, context.now);
-  const poll: Effect[] = state.at === 'watching' ? [{ do: 'abort' }] : [];
-  return step({ ...shared(state), at: 'checking', run }, ...poll, { do: 'began', run }, { do: 'probe' });
+  if (request.mode !== 'recopy') return beginRun(state, request, context);
+  const { mode, trigger, upTo } = request;
+  return precede([...abortPoll(state), { do: 'close' }], open(state, { mode, trigger, upTo }, 0, true));
 }
+
+/** Begins a run in the open replica. */
+export function beginRun(state: State, request: RunRequest, context: Context): Step {
+  const run = newRun(context.newId(), request, state.cursor, context.now);
+  return step({ ...shared(state), at: 'checking', run }, ...abortPoll(state), { do: 'began', run }, { do: 'probe' });
+}
+
+const abortPoll = ({ at }: State): Effect[] => (at === 'watching' ? [{ do: 'abort' }] : []);
 
 /**
  * Starts a run that no person requested. It pulls when a pull is due. On a terminal without data it only checks,

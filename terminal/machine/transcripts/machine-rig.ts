@@ -169,6 +169,9 @@ function textOf(effect: Effect): string {
     case 'compare':
       words.push(!effect.mayCopy && 'without copy');
       break;
+    case 'open':
+      words.push(effect.checked && 'checked');
+      break;
     case 'repair':
       words.push(effect.strict && 'strictly');
       break;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { bySnapshot, PAUSE, PLANS, polled, probed, Rig, start, status } from './machine-rig.ts';
+import { at, bySnapshot, failed, PAUSE, PLANS, polled, probed, Rig, start, status } from './machine-rig.ts';
 
 const EVERY_MINUTE = { everyMs: 60_000, automatic: 'sync' } as const;
 
@@ -46,6 +46,35 @@ test('a pause ends the run under way, and resume starts it again', () => {
   rig.on({ type: 'aborted' }, 'ended cancelled');
   expect(rig.state.at).toBe('idle');
   rig.on({ type: 'resume' }, 'began now manual', 'probe');
+});
+
+describe('a fresh copy', () => {
+  const OPENED = { type: 'opened', cursor: null, start: at(0), lastRunAt: null } as const;
+
+  // A damaged file cannot store the copy.
+  test('starts after the file was closed, checked and opened again', () => {
+    const rig = new Rig();
+    rig.on(start('recopy'), 'close', 'open checked');
+    rig.on(OPENED, 'began recopy manual', 'probe');
+    rig.on(probed(8, PLANS.pages), 'manifest');
+  });
+
+  test('ends the poll of a machine that follows the relay, and a check', () => {
+    const watching = new Rig({ watch: true });
+    watching.on(start('recopy'), 'abort', 'close', 'open checked');
+    const checking = new Rig();
+    checking.send(start('check'));
+    checking.on(start('recopy'), 'abort');
+    checking.on({ type: 'aborted' }, 'ended cancelled', 'close', 'open checked');
+  });
+
+  test('opens a file that could not be opened, with the check', () => {
+    const rig = new Rig();
+    rig.on(start('recopy'), 'close', 'open checked');
+    rig.on(failed('open', 'db_in_use'));
+    rig.on(start('recopy'), 'open checked');
+    rig.on(OPENED, 'began recopy manual', 'probe');
+  });
 });
 
 test('a change of feed ends the run, opens the other replica and checks', () => {

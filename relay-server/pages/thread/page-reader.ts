@@ -2,18 +2,24 @@ import { createHash } from 'node:crypto';
 import { type Epoch, type PageStart, type Seq, seq } from '@tidemark/protocol/cursor';
 import { PAGE_BYTES, type PageHeader, type PageTrailer, PROTOCOL_VERSION } from '@tidemark/protocol/page';
 import { INTEGER, query, TEXT, value } from '@tidemark/table-store/query';
-import type { Reader } from '@tidemark/table-store/sqlite';
+import { guard, type Reader } from '@tidemark/table-store/sqlite';
 import { requireStoredSchema } from '@tidemark/table-store/stored-schema';
-import { type LogEntry, logEntries } from '../log/log-reader.ts';
-import type { EntitledSet, Filters } from '../routing/filters.ts';
-import { Routers } from '../routing/routers.ts';
+import { FEED_ROW, FEED_SQL } from '../../log/log-format.ts';
+import { type LogEntry, logEntries } from '../../log/log-reader.ts';
+import type { EntitledSet, Filters } from '../../routing/filters.ts';
+import { Routers } from '../../routing/routers.ts';
+import { requireRange } from '../page-range.ts';
 
 /**
  * Builds pages from the log: a header, the schemas that the page uses, the log entries verbatim between `b` and `c`
  * lines, and a trailer. The same name must always produce the same bytes. A page ends with the first entry that makes
  * it exceed PAGE_BYTES. A transaction may span pages; its `c` line is in the last of them and counts the changes of
- * all.
+ * all. A page is read in one transaction, so retention never removes a part of it.
  */
+
+/** The id and the scopes of an entitled set. */
+type PageSet = Pick<EntitledSet, 'id' | 'scopes'>;
+
 export class PageReader {
   readonly #db: Reader;
   readonly #feed: string;
@@ -27,8 +33,23 @@ export class PageReader {
     this.#routers = new Routers(filters);
   }
 
-  /** Builds a page. The caller must have checked that the log contains start and target. */
-  page(epoch: Epoch, set: EntitledSet, start: PageStart, target: Seq): Buffer {
+  /**
+   * Builds a page. Throws epoch_changed, behind_horizon, cursor_ahead or target_invalid if the log does not contain the
+   * range, and db_*.
+   */
+  page(epoch: Epoch, set: PageSet, start: PageStart, target: Seq): Buffer {
+    return guard(this.#db.name, () => {
+      this.#db.exec('BEGIN');
+      try {
+        requireRange(query(this.#db, FEED_SQL, FEED_ROW).one(), epoch, start, target);
+        return this.#build(epoch, set, start, target);
+      } finally {
+        if (this.#db.inTransaction) this.#db.exec('COMMIT');
+      }
+    });
+  }
+
+  #build(epoch: Epoch, set: PageSet, start: PageStart, target: Seq): Buffer {
     const { entries, following } = this.#entries(set, start, target);
     const header: PageHeader = { tidemark: PROTOCOL_VERSION, feed: this.#feed, epoch, scopes: set.id, start, target };
     const ids = new Set(entries.flatMap((entry) => JSON.parse(entry.ids) as number[]));
@@ -44,7 +65,7 @@ export class PageReader {
   }
 
   /** Returns the entries of the page and the entry after them, or null if there is none. */
-  #entries(set: EntitledSet, start: PageStart, target: Seq): { entries: LogEntry[]; following: LogEntry | null } {
+  #entries(set: PageSet, start: PageStart, target: Seq): { entries: LogEntry[]; following: LogEntry | null } {
     const entries: LogEntry[] = [];
     let bytes = 0;
     for (const entry of logEntries(this.#db, set.scopes, start, target)) {
@@ -60,7 +81,7 @@ export class PageReader {
    * next page.
    */
   #transactions(
-    set: EntitledSet,
+    set: PageSet,
     start: PageStart,
     entries: LogEntry[],
     continues: boolean,
@@ -89,7 +110,7 @@ export class PageReader {
   }
 
   /** Returns the number of a transaction's changes in the set's scopes, over all its parts. */
-  #changesOf({ scopes }: EntitledSet, at: number): number {
+  #changesOf({ scopes }: PageSet, at: number): number {
     const sql = 'SELECT changes FROM tidemark_transaction WHERE scope = ? AND seq = ?';
     const changes = query(this.#db, sql, value(INTEGER));
     return scopes.reduce((sum, scope) => sum + (changes.get(scope, at) ?? 0), 0);
