@@ -1,12 +1,13 @@
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 import { ERRORS, TidemarkError, toProblem } from '@tidemark/protocol/errors';
+import { HEADER_BYTES, MOST_HEADERS } from '../limits/http-limits.ts';
 import type { RefusalLog } from './refusal-log.ts';
 
 /** Answers requests that are not valid HTTP, which reach no route. The connection is closed afterwards. */
 
 const WHY: Record<string, string> = {
-  HPE_HEADER_OVERFLOW: 'the headers are too long',
+  HPE_HEADER_OVERFLOW: `the headers are longer than ${HEADER_BYTES / 1024} KiB, or more than ${MOST_HEADERS}`,
   ERR_HTTP_REQUEST_TIMEOUT: 'the request did not arrive in time',
 };
 
