@@ -234,7 +234,7 @@ class Place {
     return names.map((name) => path.join(this.folder, name));
   }
 
-  /** Checks that the next run left nothing but the replica and what the scenario keeps. */
+  /** Checks that the next run left nothing but the replica and its damaged file. */
   checkFiles({ keeps }: Scenario, at: string): void {
     expect(this.leftovers(), at).toEqual([]);
     const aside = this.setAside();

@@ -7,7 +7,7 @@ import { pathToFileURL } from 'node:url';
 /** The environment variable with the order, as JSON. */
 export const KILL_POINT = 'TIDEMARK_KILL_POINT';
 
-/** Tells a process which of its steps is its last. See preload.ts. */
+/** Names the step at which a process ends. See preload.ts. */
 export interface KillOrder {
   /** File name of the first module of the thread whose steps count, such as `main.ts`. */
   module: string;
@@ -25,8 +25,8 @@ export function environmentOf(order: KillOrder): NodeJS.ProcessEnv {
 }
 
 /**
- * Returns the steps in a log that a process wrote without being killed. Of equal steps it returns the first and the last,
- * because a loop repeats them for each row or for each piece of a file.
+ * Returns the steps in a log that a process wrote without being killed. A loop repeats a step for each row or for each
+ * piece of a file, so only the first and the last of equal steps are returned.
  */
 export function killPointsIn(log: string): string[] {
   if (!existsSync(log)) return [];
