@@ -26,7 +26,7 @@ export class CurrentRun {
     this.#record = new RunRecord(run, this.#book.tables);
   }
 
-  /** Returns the run as it is now, with this outcome. */
+  /** Returns the run up to now, with this outcome. */
   toRun(run: RunState, outcome: Run['outcome'], fault: Run['fault']): Run {
     const { tables, waiting } = this.#book;
     const record = this.#record ?? new RunRecord(run, tables);
@@ -41,7 +41,7 @@ export class CurrentRun {
     return ended;
   }
 
-  /** Tells all listeners of a run that has ended. */
+  /** Passes a run that has ended to all listeners. */
   announce(run: Run): void {
     for (const listener of this.#listeners) listener(run);
   }
