@@ -113,7 +113,7 @@ export class Feed {
       now: deps.now,
       onFailure: failed('squash-failed'),
     });
-    this.pages = new FeedPages({ feed: name, file, filters, store, compacted });
+    this.pages = new FeedPages({ feed: name, file, filters, store, compacted, queue: deps.work.pages });
     this.snapshots = new FeedSnapshots({
       feed: name,
       folder,
