@@ -127,6 +127,7 @@ test('B3 full-queue: the 33rd waiting request of a key and the 2,001st in all ge
   await expect(lab.ask('one more', 'hostile')).rejects.toMatchObject({ code: 'relay_busy' });
   for (let n = WAITING_MAX_OF_KEY; n < WAITING_MAX; n++) void lab.ask(`page ${n}`, `key ${n}`);
   await expect(lab.ask('one more', 'other')).rejects.toMatchObject({ code: 'relay_busy' });
+  expect(lab.queue.state).toMatchObject({ waiting: WAITING_MAX, running: 1, refused: 2 });
   // A page that is ready needs no place in the queue.
   expect((await lab.ask('ready', 'other'))?.page.bytes.length).toBe(10);
   // A request that is served frees its place.
@@ -160,6 +161,7 @@ test('B3 asker-gone: a request leaves the queue when its client has gone, and th
   const wanted = lab.ask('wanted', 'c');
   gone.abort();
   expect(await abandoned).toBeNull();
+  expect(lab.queue.state).toEqual({ waiting: 2, running: 1, refused: 0, dropped: 1 });
   expect(await lab.ask('too late', 'b', gone.signal)).toBeNull();
   await lab.completeAll(pageOf(10));
   expect((await wanted)?.page.bytes.length).toBe(10);
