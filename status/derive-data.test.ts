@@ -421,7 +421,7 @@ describe('feed silence', () => {
     const feed = { connected: false, heardAt: at(3_603_000), lagMs: 3000 };
     expect(status({ probe: probe({ now: at(3_600_000), feed }, 3_600_000) })).toMatchObject({
       code: 'relay-behind',
-      detail: 'As of 09:42. Newer data may exist there. It arrives when the connection is back',
+      detail: 'Last checked at 09:42. Newer data may exist there. It arrives when the connection is back',
     });
   });
 

@@ -226,11 +226,12 @@ export class Feed {
 
   /**
    * Resolves when the log has transactions of the set after `after`, at the time limit, or when `signal` is aborted.
+   * Rejects with relay_busy if it has none yet, and too many requests wait, in all or of this access key.
    */
-  async waitForNews(set: EntitledSet, after: Seq, timeoutMs: number, signal: AbortSignal): Promise<void> {
+  async waitForNews(key: string, set: EntitledSet, after: Seq, timeoutMs: number, signal: AbortSignal): Promise<void> {
     const { head } = this.#store.row;
     if (after > head || this.#reader.behind(set, after, head).transactions > 0) return;
-    await this.#polls.wait(set.scopes, timeoutMs, signal);
+    await this.#polls.wait(key, set.scopes, timeoutMs, signal);
   }
 
   /** Lists transactions of the set after a seq, oldest first. Throws epoch_changed. */
