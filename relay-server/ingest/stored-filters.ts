@@ -7,8 +7,8 @@ import type { Filters, TableFilter } from '../routing/filters.ts';
 import { hasColumnsOf, isRenamed } from '../routing/renamed-columns.ts';
 
 /**
- * The filters by which the tables of the mirror were routed, stored beside it. They are needed after a column of a filter
- * was renamed: the table is then set aside under its old schema, which the corrected filter does not match.
+ * The filters by which the tables of the mirror were routed, stored beside it. After a column of
+ * a filter was renamed, the table is set aside under its old schema, which the corrected filter does not match.
  */
 
 const STORED = row({ name: TEXT, filter: TEXT });
