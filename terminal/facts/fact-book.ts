@@ -6,7 +6,7 @@ import type { Run } from '@tidemark/protocol/run';
 import { type LagSample, succeeded } from '@tidemark/replica/history';
 import type { AppliedPage } from '@tidemark/replica/page-transaction';
 import type { ReplicaSummary, TableCount } from '@tidemark/replica/replica-summary';
-import { DEFAULT_THRESHOLDS, type Facts, SET_ASIDE_NAMED } from '@tidemark/status/facts';
+import { DEFAULT_THRESHOLDS, type Facts, LEFTS_KEPT, SET_ASIDE_NAMED } from '@tidemark/status/facts';
 import { sourceLagMs } from '@tidemark/status/source-lag';
 import type { AgentSettings } from '../agent/agent-api.ts';
 import type { PullPlan, State } from '../machine/state.ts';
@@ -22,6 +22,8 @@ const SOURCE_LAG_WARN_MS = Number(process.env.TIDEMARK_SOURCE_LAG_WARN_MS ?? DEF
 
 /** Number of status answers to keep for the trend. */
 const MAX_TREND = 10;
+/** An answer shows how much a pull left if it arrives within this time after the pull's end, ms. */
+const LEFT_MS = 15_000;
 
 const EMPTY = { cursor: null, committedAt: null, tables: 0, rows: 0, setAside: { count: 0, tables: [] } };
 const NOTHING_WAITING = { transactions: 0, changes: 0, bytes: 0, oldestAt: null };
@@ -35,6 +37,9 @@ export class FactBook {
   #probe: Facts['probe'] = null;
   #waiting: Facts['waiting'] = null;
   #trend: Facts['trend'] = [];
+  #lefts: Facts['lefts'] = [];
+  /** End of the last automatic pull, until an answer shows how much it left. */
+  #pulledAt: number | null = null;
   #lastRun: Run | null = null;
   #lastSuccess: Run | null = null;
   #replica: Omit<Facts['replica'], 'fault' | 'log'> = EMPTY;
@@ -69,6 +74,8 @@ export class FactBook {
     this.#probe = null;
     this.#waiting = null;
     this.#trend = [];
+    this.#lefts = [];
+    this.#pulledAt = null;
     this.#clockSkewMs = null;
     this.#failing = null;
   }
@@ -82,6 +89,9 @@ export class FactBook {
     this.#waiting = status.behind;
     // The relay may hold a long poll for a long time, so only the arrival of its answer is close to the relay's time.
     this.#clockSkewMs = (held ? heard : (asked + heard) / 2) - status.now;
+    if (this.#pulledAt !== null && status.behind !== null && heard - this.#pulledAt <= LEFT_MS)
+      this.#lefts = [...this.#lefts.slice(1 - LEFTS_KEPT), status.behind.changes];
+    this.#pulledAt = null;
     if (status.behind !== null && status.head !== null && cursor !== null) {
       const point = { at: heard, changes: status.behind.changes, head: status.head.seq, cursor: cursor.seq };
       this.#trend = [...this.#trend.slice(1 - MAX_TREND), point];
@@ -91,6 +101,7 @@ export class FactBook {
   /** Adds a saved page. `bytes`: its size before compression. */
   addPage(tables: TableCount[], page: AppliedPage, bytes: number, kind: PullPlan['kind']): void {
     this.#setPosition({ ...page, tables });
+    this.#raiseHead();
     if (this.#waiting === null) return;
     if (this.#isAtHead()) this.#waiting = NOTHING_WAITING;
     // The relay counted the changes before compaction, so the number of changes in a compacted page cannot be
@@ -109,6 +120,7 @@ export class FactBook {
   /** Adds an installed snapshot or a written repair. */
   replaceData(summary: ReplicaSummary): void {
     this.#setPosition(summary);
+    this.#raiseHead();
     this.#waiting = this.#isAtHead() ? NOTHING_WAITING : null;
   }
 
@@ -136,6 +148,11 @@ export class FactBook {
   addRun(run: Run): void {
     this.#failing = null;
     this.#lastRun = run;
+    if (run.mode !== 'check') {
+      const isAutomatic = run.mode === 'now' && (run.trigger === 'watch' || run.trigger === 'schedule');
+      this.#pulledAt = isAutomatic && succeeded(run) ? run.endedAt : null;
+      if (!isAutomatic) this.#lefts = [];
+    }
     if (succeeded(run)) this.#lastSuccess = run;
   }
 
@@ -200,6 +217,7 @@ export class FactBook {
       lastSuccess: this.#lastSuccess,
       lastRun: this.#failing ?? this.#lastRun,
       trend: this.#trend,
+      lefts: this.#lefts,
       retry: retryOf(state),
       schedule: { everyMs: state.policy.everyMs, nextAt: state.paused === null ? state.nextAt : null },
       clockSkewMs: this.#clockSkewMs,
@@ -216,6 +234,18 @@ export class FactBook {
       rows: tables.reduce((sum, { rows }) => sum + rows, 0),
       setAside: setAsideOf(tables),
     };
+  }
+
+  /**
+   * Raises the head of the last answer to the replica's position. The relay has sent data up to this position, so its
+   * head has reached it, although the answer is older than the data.
+   */
+  #raiseHead(): void {
+    const { cursor, committedAt } = this.#replica;
+    if (this.#probe === null || cursor === null || committedAt === null) return;
+    const { head } = this.#probe.status;
+    if (head !== null && head.epoch === cursor.epoch && head.seq >= cursor.seq) return;
+    this.#probe = { ...this.#probe, status: { ...this.#probe.status, head: { ...cursor, committedAt } } };
   }
 
   /** Whether the replica is at the newest head that the relay has reported. */
