@@ -8,6 +8,7 @@ import type { RelayWork } from '../threads/relay-work.ts';
 import { RetryLater } from '../threads/retry-later.ts';
 import type { Bearer, Tokens } from '../tokens/tokens.ts';
 import { readBody } from './body.ts';
+import { KeyTurns } from './key-turns.ts';
 import type { HttpLimits } from './limits/http-limits.ts';
 import { InFlight } from './limits/in-flight.ts';
 import { checkHead } from './limits/request-head.ts';
@@ -64,7 +65,7 @@ export function createApp(deps: AppDeps): Express {
   });
   app.set('trust proxy', deps.trustedProxies);
   const badKeys = new BadKeys();
-  const serving = { ...deps, inFlight: new InFlight() };
+  const serving = { ...deps, turns: new KeyTurns(), inFlight: new InFlight() };
   const routes = [
     ...FEED_ROUTES,
     ...terminalRoutes({ name: deps.name, version: deps.version }),
@@ -95,11 +96,15 @@ export function createApp(deps: AppDeps): Express {
  */
 async function serve(
   route: Route,
-  deps: AppDeps & { inFlight: InFlight },
+  deps: AppDeps & { turns: KeyTurns; inFlight: InFlight },
   request: Request,
   response: Response,
 ): Promise<void> {
   const bearer = authenticate(deps, request);
+  const turn = deps.turns.take(`${bearer.feed}/${bearer.name}`);
+  // Most requests have their turn at once, and awaiting it would cost a turn of the event loop.
+  if (turn) await turn;
+  if (request.socket.destroyed) return;
   if (bearer.role !== route.role) throw new TidemarkError('role_denied', { need: route.role });
   const named = String(request.params.feed);
   if (bearer.feed !== named) throw new TidemarkError('feed_denied', { feed: named });

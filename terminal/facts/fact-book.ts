@@ -10,7 +10,7 @@ import { DEFAULT_THRESHOLDS, type Facts, SET_ASIDE_NAMED } from '@tidemark/statu
 import { sourceLagMs } from '@tidemark/status/source-lag';
 import type { AgentSettings } from '../agent/agent-api.ts';
 import type { PullPlan, State } from '../machine/state.ts';
-import type { RunRecord } from '../run/run-record.ts';
+import type { RunRecord } from '../run/record/run-record.ts';
 import { AnswerClock } from './answer-clock.ts';
 import { phaseOf, replicaFaultOf, retryOf } from './phase.ts';
 
