@@ -76,7 +76,7 @@ function joined(chunks: Buffer[], size: number): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** Parses a body as JSON. Throws request_invalid, also if it has more than about `mostValues` values. */
+/** Parses a body as JSON. Throws request_invalid for a body that is not JSON or has more than about `mostValues` values. */
 export function json(bytes: Uint8Array, mostValues: number): unknown {
   if (countValues(bytes) > mostValues)
     throw new TidemarkError('request_invalid', { detail: `the body has more than ${mostValues} values` });
