@@ -9,6 +9,7 @@ import { type Moment, momentsOf } from '../freshness/moment.ts';
 import { SourceLag } from '../freshness/source-lag.ts';
 import { Troubles } from '../freshness/troubles.ts';
 import { FeedWriter } from '../ingest/feed-writer.ts';
+import { withPrevious } from '../ingest/stored-filters.ts';
 import { DirectLog } from '../log/direct/direct-log.ts';
 import { FeedReader } from '../log/feed-reader.ts';
 import type { FeedRow } from '../log/log-format.ts';
@@ -140,10 +141,13 @@ export class Feed {
    * Opens or creates the feed's store in `data` and runs retention once. Throws db_*, disk_full, or config_invalid if a
    * filter does not match its table.
    */
-  static async open(name: string, data: string, config: FeedConfig, deps: FeedDeps): Promise<Feed> {
+  static async open(name: string, data: string, given: FeedConfig, deps: FeedDeps): Promise<Feed> {
     const folder = path.join(data, name);
     mkdirSync(folder, { recursive: true });
-    const writer = new FeedWriter(fileIn(folder), config.filters);
+    const { filters, waiting } = withPrevious(fileIn(folder), given.filters);
+    for (const each of waiting) deps.log('filter-waits', { feed: name, ...each });
+    const config = { ...given, filters };
+    const writer = new FeedWriter(fileIn(folder), filters);
     try {
       await writer.open();
     } catch (error) {
