@@ -6,9 +6,9 @@ const MIN_SAMPLES = 3;
 
 /**
  * Returns the direction of the backlog, from the last probes (oldest first). The rules are those of Burrow, which
- * monitors the consumers of a log: a cursor that does not move while changes are waiting is stuck, and one that moves
- * in pulls that each leave more changes than the one before is falling behind. The backlog between two pulls grows by
- * a person's choice of when to sync, so it is no sign of falling behind. Null: too few probes.
+ * monitors the consumers of a log. A cursor that does not move while changes are waiting is stuck. A PC is falling
+ * behind when each of its last pulls left more changes than the one before. Growth between two pulls is no sign of it:
+ * a person chooses when to sync. Null: too few probes.
  */
 export function trendOf({ trend: samples, lefts }: Pick<Facts, 'trend' | 'lefts'>): Status['trend'] {
   const first = samples[0];

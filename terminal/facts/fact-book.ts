@@ -6,12 +6,13 @@ import type { Run } from '@tidemark/protocol/run';
 import { type LagSample, succeeded } from '@tidemark/replica/history';
 import type { AppliedPage } from '@tidemark/replica/page-transaction';
 import type { ReplicaSummary, TableCount } from '@tidemark/replica/replica-summary';
-import { DEFAULT_THRESHOLDS, type Facts, LEFTS_KEPT, SET_ASIDE_NAMED } from '@tidemark/status/facts';
+import { DEFAULT_THRESHOLDS, type Facts, SET_ASIDE_NAMED } from '@tidemark/status/facts';
 import { sourceLagMs } from '@tidemark/status/source-lag';
 import type { AgentSettings } from '../agent/agent-api.ts';
 import type { PullPlan, State } from '../machine/state.ts';
-import type { RunRecord } from '../run/run-record.ts';
+import type { RunRecord } from '../run/record/run-record.ts';
 import { AnswerClock } from './answer-clock.ts';
+import { BacklogHistory } from './backlog-history.ts';
 import { phaseOf, replicaFaultOf, retryOf } from './phase.ts';
 
 /**
@@ -19,11 +20,6 @@ import { phaseOf, replicaFaultOf, retryOf } from './phase.ts';
  * would make a test too long.
  */
 const SOURCE_LAG_WARN_MS = Number(process.env.TIDEMARK_SOURCE_LAG_WARN_MS ?? DEFAULT_THRESHOLDS.sourceLagWarnMs);
-
-/** Number of status answers to keep for the trend. */
-const MAX_TREND = 10;
-/** An answer shows how much a pull left if it arrives within this time after the pull's end, ms. */
-const LEFT_MS = 15_000;
 
 const EMPTY = { cursor: null, committedAt: null, tables: 0, rows: 0, setAside: { count: 0, tables: [] } };
 const NOTHING_WAITING = { transactions: 0, changes: 0, bytes: 0, oldestAt: null };
@@ -36,10 +32,7 @@ export class FactBook {
   readonly #answerClock = new AnswerClock();
   #probe: Facts['probe'] = null;
   #waiting: Facts['waiting'] = null;
-  #trend: Facts['trend'] = [];
-  #lefts: Facts['lefts'] = [];
-  /** End of the last automatic pull, until an answer shows how much it left. */
-  #pulledAt: number | null = null;
+  readonly #backlog = new BacklogHistory();
   #lastRun: Run | null = null;
   #lastSuccess: Run | null = null;
   #replica: Omit<Facts['replica'], 'fault' | 'log'> = EMPTY;
@@ -73,9 +66,7 @@ export class FactBook {
     this.#answerClock.reset();
     this.#probe = null;
     this.#waiting = null;
-    this.#trend = [];
-    this.#lefts = [];
-    this.#pulledAt = null;
+    this.#backlog.clear();
     this.#clockSkewMs = null;
     this.#failing = null;
   }
@@ -89,13 +80,7 @@ export class FactBook {
     this.#waiting = status.behind;
     // The relay may hold a long poll for a long time, so only the arrival of its answer is close to the relay's time.
     this.#clockSkewMs = (held ? heard : (asked + heard) / 2) - status.now;
-    if (this.#pulledAt !== null && status.behind !== null && heard - this.#pulledAt <= LEFT_MS)
-      this.#lefts = [...this.#lefts.slice(1 - LEFTS_KEPT), status.behind.changes];
-    this.#pulledAt = null;
-    if (status.behind !== null && status.head !== null && cursor !== null) {
-      const point = { at: heard, changes: status.behind.changes, head: status.head.seq, cursor: cursor.seq };
-      this.#trend = [...this.#trend.slice(1 - MAX_TREND), point];
-    }
+    this.#backlog.addStatus(status, cursor, heard);
   }
 
   /** Adds a saved page. `bytes`: its size before compression. */
@@ -148,11 +133,7 @@ export class FactBook {
   addRun(run: Run): void {
     this.#failing = null;
     this.#lastRun = run;
-    if (run.mode !== 'check') {
-      const isAutomatic = run.mode === 'now' && (run.trigger === 'watch' || run.trigger === 'schedule');
-      this.#pulledAt = isAutomatic && succeeded(run) ? run.endedAt : null;
-      if (!isAutomatic) this.#lefts = [];
-    }
+    this.#backlog.addRun(run);
     if (succeeded(run)) this.#lastSuccess = run;
   }
 
@@ -216,8 +197,7 @@ export class FactBook {
       waiting: this.#waiting,
       lastSuccess: this.#lastSuccess,
       lastRun: this.#failing ?? this.#lastRun,
-      trend: this.#trend,
-      lefts: this.#lefts,
+      ...this.#backlog.facts,
       retry: retryOf(state),
       schedule: { everyMs: state.policy.everyMs, nextAt: state.paused === null ? state.nextAt : null },
       clockSkewMs: this.#clockSkewMs,
