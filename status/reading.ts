@@ -173,7 +173,7 @@ export function read(facts: Facts, now: number, format: Format): Reading {
     troubledElsewhere: Math.max(0, (probe?.status.feed.troubled ?? 0) - facts.replica.setAside.count),
     sourceLag: lag,
     plan: planOf(facts),
-    trend: trendOf(facts.trend),
+    trend: trendOf(facts),
   };
 }
 

@@ -103,7 +103,11 @@ export class Feed {
       store,
       tables: config,
       now: this.moment,
-      onSession: ({ source, version }, head) => deps.log('session', { feed: name, source: source.kind, version, head }),
+      onSession: ({ source, version }, head) =>
+        deps.log('session', {
+          ...{ feed: name, source: source.kind, head },
+          version: version.slice(0, LOGGED_VERSION),
+        }),
     });
     const compacted = new CompactedPages({
       feed: name,
@@ -270,5 +274,8 @@ export class Feed {
     });
   }
 }
+
+/** Characters of a feed's version in the log. */
+const LOGGED_VERSION = 100;
 
 const fileIn = (folder: string) => path.join(folder, 'feed.sqlite');

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { FaultError } from '@tidemark/calls/fault';
 import { HEADERS, type Role } from '@tidemark/protocol/api';
-import { TidemarkError, toProblem } from '@tidemark/protocol/errors';
+import { TidemarkError } from '@tidemark/protocol/errors';
 import { PROTOCOL_VERSION } from '@tidemark/protocol/page';
 import express, { type Express, type NextFunction, type Request, type Response } from 'express';
 import type { RelayWork } from '../threads/relay-work.ts';
@@ -16,6 +16,7 @@ import { addOperations, type OperationsDeps } from './operations/operations.ts';
 import { BadKeys } from './refusals/bad-keys.ts';
 import { clientAddress } from './refusals/client-address.ts';
 import { refusalFor, thrownError } from './refusals/refusal.ts';
+import { mistakesIn, refusalBody } from './refusals/refusal-body.ts';
 import type { RefusalLog } from './refusals/refusal-log.ts';
 import { digestRoutes } from './routes/digest-routes.ts';
 import { FEED_ROUTES } from './routes/feed-routes.ts';
@@ -114,10 +115,7 @@ async function serve(
   const speaks = request.headers[HEADERS.protocol];
   if (speaks !== undefined && speaks !== String(PROTOCOL_VERSION)) throw new TidemarkError('protocol_unsupported');
   const input = route.input.safeParse({ ...request.query, ...request.params });
-  if (!input.success)
-    throw new TidemarkError('request_invalid', {
-      detail: input.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; '),
-    });
+  if (!input.success) throw mistakesIn(input.error, 'query');
   let signal: AbortSignal | undefined;
   const call = {
     ...{ input: input.data, feed, bearer, request, response },
@@ -190,7 +188,7 @@ function answerError(
     return;
   }
   const retryAfter = error instanceof RetryLater ? String(error.retryAfterS) : '1';
-  const bytes = Buffer.from(JSON.stringify({ ...toProblem(sent, requestId), status }));
+  const bytes = refusalBody(sent, status, requestId);
   const headers = {
     ...NEVER_CACHED,
     [HEADERS.request]: requestId,
