@@ -1,13 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { FaultError } from '@tidemark/calls/fault';
 import { HEADERS, type Role } from '@tidemark/protocol/api';
-import { TidemarkError, toProblem } from '@tidemark/protocol/errors';
+import { TidemarkError } from '@tidemark/protocol/errors';
 import { PROTOCOL_VERSION } from '@tidemark/protocol/page';
 import express, { type Express, type NextFunction, type Request, type Response } from 'express';
 import type { RelayWork } from '../threads/relay-work.ts';
 import { RetryLater } from '../threads/retry-later.ts';
 import type { Bearer, Tokens } from '../tokens/tokens.ts';
 import { readBody } from './body.ts';
+import { KeyTurns } from './key-turns.ts';
 import type { HttpLimits } from './limits/http-limits.ts';
 import { InFlight } from './limits/in-flight.ts';
 import { checkHead } from './limits/request-head.ts';
@@ -15,6 +16,7 @@ import { addOperations, type OperationsDeps } from './operations/operations.ts';
 import { BadKeys } from './refusals/bad-keys.ts';
 import { clientAddress } from './refusals/client-address.ts';
 import { refusalFor, thrownError } from './refusals/refusal.ts';
+import { mistakesIn, refusalBody } from './refusals/refusal-body.ts';
 import type { RefusalLog } from './refusals/refusal-log.ts';
 import { digestRoutes } from './routes/digest-routes.ts';
 import { FEED_ROUTES } from './routes/feed-routes.ts';
@@ -63,7 +65,7 @@ export function createApp(deps: AppDeps): Express {
   });
   app.set('trust proxy', deps.trustedProxies);
   const badKeys = new BadKeys();
-  const serving = { ...deps, inFlight: new InFlight() };
+  const serving = { ...deps, turns: new KeyTurns(), inFlight: new InFlight() };
   const routes = [
     ...FEED_ROUTES,
     ...terminalRoutes({ name: deps.name, version: deps.version }),
@@ -94,11 +96,15 @@ export function createApp(deps: AppDeps): Express {
  */
 async function serve(
   route: Route,
-  deps: AppDeps & { inFlight: InFlight },
+  deps: AppDeps & { turns: KeyTurns; inFlight: InFlight },
   request: Request,
   response: Response,
 ): Promise<void> {
   const bearer = authenticate(deps, request);
+  const turn = deps.turns.take(`${bearer.feed}/${bearer.name}`);
+  // Most requests have their turn at once, and awaiting it would cost a turn of the event loop.
+  if (turn) await turn;
+  if (request.socket.destroyed) return;
   if (bearer.role !== route.role) throw new TidemarkError('role_denied', { need: route.role });
   const named = String(request.params.feed);
   if (bearer.feed !== named) throw new TidemarkError('feed_denied', { feed: named });
@@ -109,10 +115,7 @@ async function serve(
   const speaks = request.headers[HEADERS.protocol];
   if (speaks !== undefined && speaks !== String(PROTOCOL_VERSION)) throw new TidemarkError('protocol_unsupported');
   const input = route.input.safeParse({ ...request.query, ...request.params });
-  if (!input.success)
-    throw new TidemarkError('request_invalid', {
-      detail: input.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; '),
-    });
+  if (!input.success) throw mistakesIn(input.error, 'query');
   let signal: AbortSignal | undefined;
   const call = {
     ...{ input: input.data, feed, bearer, request, response },
@@ -185,7 +188,7 @@ function answerError(
     return;
   }
   const retryAfter = error instanceof RetryLater ? String(error.retryAfterS) : '1';
-  const bytes = Buffer.from(JSON.stringify({ ...toProblem(sent, requestId), status }));
+  const bytes = refusalBody(sent, status, requestId);
   const headers = {
     ...NEVER_CACHED,
     [HEADERS.request]: requestId,

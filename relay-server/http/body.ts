@@ -76,11 +76,28 @@ function joined(chunks: Buffer[], size: number): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** Parses a body as JSON. Throws request_invalid. */
-export function json(bytes: Uint8Array): unknown {
+/** Parses a body as JSON. Throws request_invalid for a body that is not JSON or has more than about `mostValues` values. */
+export function json(bytes: Uint8Array, mostValues: number): unknown {
+  if (countValues(bytes) > mostValues)
+    throw new TidemarkError('request_invalid', { detail: `the body has more than ${mostValues} values` });
   try {
     return JSON.parse(Buffer.from(bytes).toString('utf8'));
   } catch (error) {
     throw new TidemarkError('request_invalid', { detail: 'the body is not JSON' }, error);
   }
+}
+
+const [QUOTE, COMMA, BRACKET, BACKSLASH, BRACE] = [0x22, 0x2c, 0x5b, 0x5c, 0x7b];
+
+/** Counts the values in JSON text by the characters that precede them, without parsing it. */
+function countValues(bytes: Uint8Array): number {
+  let count = 0;
+  let inText = false;
+  for (let n = 0; n < bytes.length; n++) {
+    const byte = bytes[n];
+    if (byte === QUOTE) inText = !inText;
+    else if (inText && byte === BACKSLASH) n++;
+    else if (!inText && (byte === COMMA || byte === BRACKET || byte === BRACE)) count++;
+  }
+  return count;
 }

@@ -1,7 +1,8 @@
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
-import { ERRORS, TidemarkError, toProblem } from '@tidemark/protocol/errors';
+import { ERRORS, TidemarkError } from '@tidemark/protocol/errors';
 import { HEADER_BYTES, MOST_HEADERS } from '../limits/http-limits.ts';
+import { refusalBody } from './refusal-body.ts';
 import type { RefusalLog } from './refusal-log.ts';
 
 /** Answers requests that are not valid HTTP, which reach no route. The connection is closed afterwards. */
@@ -23,14 +24,14 @@ export function answerMalformed(server: Server, refusals: RefusalLog): void {
       socket.destroy();
       return;
     }
-    const body = JSON.stringify(toProblem(error));
+    const body = refusalBody(error, status);
     socket.end(
       [
         'HTTP/1.1 400 Bad Request',
         'connection: close',
         'content-type: application/problem+json',
         'cache-control: no-store',
-        `content-length: ${Buffer.byteLength(body)}`,
+        `content-length: ${body.length}`,
         '',
         body,
       ].join('\r\n'),
