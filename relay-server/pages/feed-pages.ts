@@ -58,11 +58,11 @@ export class FeedPages {
     const { set, epoch, start, target } = name;
     store.requireRange(epoch, start, target);
     // The thread checks the range again, because retention may move the horizon while the request waits.
-    return this.#get(keyOf(name), coding, asker, (plain) => {
-      return plain
+    return this.#get(keyOf(name), coding, asker, (plain) =>
+      plain
         ? this.#thread.compress(new Uint8Array(plain.bytes), coding)
-        : this.#thread.page({ epoch: store.row.epoch, set: { id: set.id, scopes: set.scopes }, start, target, coding });
-    });
+        : this.#thread.page({ epoch: store.row.epoch, set: { id: set.id, scopes: set.scopes }, start, target, coding }),
+    );
   }
 
   /**

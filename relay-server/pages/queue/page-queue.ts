@@ -7,10 +7,10 @@ import { type HeldPage, UnreadAnswers } from './unread-answers.ts';
 /**
  * Decides which request for a page is served next.
  *
- * The queue builds one page at a time. Keys take turns, and the requests of one key are served in the order of their arrival. A
- * request has its turn when there is room for its answer. Requests for the same page share it. A request leaves the queue
- * when its client has gone, and after {@link PATIENCE_MS}. A page that is ready is served at once, without a turn, if there
- * is room. See B2 to B4 in docs/protocol.md.
+ * The queue builds one page at a time. Keys take turns, and the requests of one key are served in the order of their
+ * arrival. A request has its turn when there is room for its answer. Requests for the same page share it. A request
+ * leaves the queue when its client has gone, and after {@link PATIENCE_MS}. A page that is ready is served at once,
+ * without a turn, if there is room. See B2 to B4 in docs/protocol.md.
  */
 
 /** Upper bound on the number of requests that wait. */
@@ -61,8 +61,8 @@ export class PageQueue {
   }
 
   /**
-   * Returns the page with this name, or null if `asker.signal` is aborted first. `build` returns the page; its
-   * error rejects all requests for the page. Throws relay_busy if the queue is full or the request has waited too long.
+   * Returns the page with this name, or null if `asker.signal` is aborted first. `build` returns the page; its error
+   * rejects all requests for the page. Throws relay_busy if the queue is full or the request has waited too long.
    */
   get(name: string, asker: Asker, build: () => Promise<ReadyPage>): Promise<HeldPage | null> {
     const { key } = asker;
