@@ -1,33 +1,32 @@
 import type { TransactionList } from '@tidemark/protocol/api';
 import type { Seq } from '@tidemark/protocol/cursor';
-import { asTidemarkError, TidemarkError } from '@tidemark/protocol/errors';
+import { TidemarkError } from '@tidemark/protocol/errors';
 import type { Fault } from '@tidemark/protocol/fault';
 import type { Mode, Run, Trigger } from '@tidemark/protocol/run';
-import { setAsideIfDamaged } from '@tidemark/replica/damaged-file';
 import { linkTarget } from '@tidemark/replica/link-target';
-import { Replica } from '@tidemark/replica/replica';
 import type { Facts } from '@tidemark/status/facts';
-import { databaseError } from '@tidemark/table-store/database-error';
 import { FactBook } from '../facts/fact-book.ts';
 import { FactPublisher } from '../facts/fact-publisher.ts';
 import type { Effect } from '../machine/effect.ts';
 import type { Event } from '../machine/event.ts';
 import { initial } from '../machine/machine.ts';
 import type { RunState } from '../machine/run-state.ts';
-import type { Policy, PullPlan, State } from '../machine/state.ts';
+import type { PullPlan, State } from '../machine/state.ts';
 import { RelayClient } from '../relay/relay-client.ts';
 import { failureOf } from '../relay/relay-errors.ts';
 import { SnapshotDownload } from '../relay/snapshot-download.ts';
 import { startPageProgress } from '../run/page-work.ts';
-import { RunRecord } from '../run/run-record.ts';
 import { type Site, startOf, type WorkDeps } from '../run/site.ts';
 import { Worker } from '../run/worker.ts';
 import type { Agent, AgentOptions, AgentSettings, Log } from './agent-api.ts';
 import type { Sample, TableRow } from './contract.ts';
-import { Journal, lastScheduledRunAt } from './journal.ts';
+import { CurrentRun } from './current-run.ts';
 import { MachineRunner } from './machine-runner.ts';
+import { HeldReplica } from './replica/held-replica.ts';
+import { Journal, lastScheduledRunAt } from './replica/journal.ts';
+import { tableRows } from './replica/table-rows.ts';
+import { connectionOf, isSameConnection, policyOf, settingsEvent } from './settings-change.ts';
 import { SpacedCall } from './spaced-call.ts';
-import { tableRows } from './table-rows.ts';
 
 /**
  * The agent: turns calls into events of the machine, and the machine's effects into work on the relay and the replica.
@@ -40,36 +39,32 @@ class SyncAgent implements Agent {
   readonly #log: Log;
   readonly #book = new FactBook();
   readonly #publisher = new FactPublisher(() => this.facts());
+  readonly #replica: HeldReplica;
   readonly #journal: Journal;
   readonly #workDeps: WorkDeps;
   readonly #worker: Worker;
   readonly #runner: MachineRunner;
-  readonly #runListeners = new Set<(run: Run) => void>();
+  readonly #run: CurrentRun;
   readonly #stopped = Promise.withResolvers<void>();
   readonly #networkReturned = new SpacedCall(() => this.#runner.dispatch({ type: 'online' }));
   readonly #wokeUp = new SpacedCall(() => this.#runner.dispatch({ type: 'woke' }));
   #settings: AgentSettings | null = null;
   #relay: RelayClient | null = null;
-  #replica: Replica | null = null;
-  #record: RunRecord | null = null;
 
   constructor(options: AgentOptions, log: Log) {
-    this.#options = { ...options, databasePath: linkTarget(options.databasePath) };
+    const file = linkTarget(options.databasePath);
+    this.#options = options;
     this.#log = log;
-    this.#journal = new Journal({
-      book: this.#book,
-      facts: () => this.facts(),
-      log,
-      onFault: (fault) => this.#keepDamage(fault),
-      onFact: () => this.#publisher.publishSoon(),
-    });
+    const shared = { book: this.#book, publisher: this.#publisher, log };
+    this.#replica = new HeldReplica({ ...shared, file, onSetAside: options.onSetAside });
+    const onFault = (fault: Fault) => this.#replica.keepDamage(fault);
+    this.#run = new CurrentRun(this.#book, () => this.#runner.state.cursor);
+    this.#journal = new Journal({ ...shared, facts: () => this.facts(), onFault });
     this.#workDeps = {
-      book: this.#book,
-      publisher: this.#publisher,
-      download: new SnapshotDownload(this.#options.databasePath),
-      log,
-      onFault: (fault) => this.#keepDamage(fault),
-      onStatus: (now) => this.#journal.addSample(this.#replica, now),
+      ...shared,
+      download: new SnapshotDownload(file),
+      onFault,
+      onStatus: (now) => this.#journal.addSample(this.#replica.current, now),
     };
     this.#worker = new Worker(this.#workDeps);
     this.#runner = new MachineRunner(initial(policyOf(options, null), options.paused), {
@@ -80,27 +75,20 @@ class SyncAgent implements Agent {
   }
 
   start(settings: AgentSettings): void {
-    this.#journal.keepCurrent(() => this.#replica);
+    this.#journal.keepCurrent(() => this.#replica.current);
     this.changeSettings(settings);
   }
 
   changeSettings(settings: AgentSettings): void {
     const before = this.#settings;
     this.#settings = settings;
-    const { relayUrl, feed, token } = settings;
-    const connection = relayUrl === '' || feed === '' || token === null ? null : { relayUrl, feed, token };
-    const reconnects = before === null || !isSameConnection(before, settings);
-    if (reconnects) {
+    if (before === null || !isSameConnection(before, settings)) {
+      const connection = connectionOf(settings);
       this.#relay?.close();
       this.#relay = connection && new RelayClient({ ...connection, version: this.#options.version });
       this.#book.forgetRelay();
     }
-    this.#runner.dispatch({
-      type: 'settings',
-      feed: feed === '' ? 'none' : before !== null && before.feed !== feed ? 'changed' : 'same',
-      connection: connection === null ? 'none' : before !== null && reconnects ? 'changed' : 'same',
-      policy: policyOf(this.#options, settings),
-    });
+    this.#runner.dispatch(settingsEvent(this.#options, before, settings));
   }
 
   async stop(): Promise<void> {
@@ -141,7 +129,7 @@ class SyncAgent implements Agent {
   }
 
   facts(): Facts {
-    return this.#book.facts(this.#runner.state, this.#settings, this.#record, Date.now());
+    return this.#book.facts(this.#runner.state, this.#settings, this.#run.record, Date.now());
   }
 
   onFacts(listener: (facts: Facts) => void): () => void {
@@ -149,8 +137,7 @@ class SyncAgent implements Agent {
   }
 
   onRun(listener: (run: Run) => void): () => void {
-    this.#runListeners.add(listener);
-    return () => this.#runListeners.delete(listener);
+    return this.#run.listen(listener);
   }
 
   async waiting(after: Seq | null, limit: number): Promise<TransactionList> {
@@ -162,44 +149,16 @@ class SyncAgent implements Agent {
   }
 
   async tables(): Promise<TableRow[]> {
-    const here = this.#read(() => this.#replica?.tables() ?? []);
+    const here = this.#replica.read((replica) => replica?.tables() ?? []);
     return tableRows(here, this.#relay, this.#runner.state.cursor, this.#log);
   }
 
   runs(before: number | null, limit: number): Run[] {
-    return this.#read(() => this.#replica?.history.runs(before, limit) ?? []);
+    return this.#replica.read((replica) => replica?.history.runs(before, limit) ?? []);
   }
 
   samples(sinceMs: number): Sample[] {
-    return this.#read(() => this.#replica?.history.samples(Date.now() - sinceMs) ?? []);
-  }
-
-  /** Reads the replica for a caller. Throws `db_*`. */
-  #read<T>(work: () => T): T {
-    try {
-      return work();
-    } catch (error) {
-      this.#publisher.publishSoon();
-      throw this.#faultOf(error);
-    }
-  }
-
-  /** Returns an error of the replica as a coded one, and records damage. */
-  #faultOf(error: unknown): TidemarkError {
-    const fault = asTidemarkError(databaseError(this.#options.databasePath, error));
-    this.#keepDamage(failureOf(fault, false).fault);
-    return fault;
-  }
-
-  /** Keeps damage as a fact, and marks the file, which may be opened again by another process. */
-  #keepDamage(fault: Fault): void {
-    if (fault.code !== 'db_damaged') return;
-    this.#book.addDamage(fault);
-    try {
-      this.#replica?.markDamaged();
-    } catch (error) {
-      this.#log('error', 'replica.not_marked', { detail: asTidemarkError(error).message });
-    }
+    return this.#replica.read((replica) => replica?.history.samples(Date.now() - sinceMs) ?? []);
   }
 
   #perform(effect: Effect): void {
@@ -210,20 +169,18 @@ class SyncAgent implements Agent {
         return this.#open(effect.checked);
       case 'close':
         this.#worker.discardRepair();
-        this.#replica?.close();
-        this.#replica = null;
+        this.#replica.close();
         return this.#book.closeReplica();
       case 'began':
-        this.#record = new RunRecord(effect.run, this.#book.tables);
-        return;
+        return this.#run.begin(effect.run);
       case 'attempt-failed': {
         const { run, failure } = effect;
         logFailedAttempt(this.#log, run, failure.fault);
-        this.#book.setFailing(this.#toRun(run, 'failed', failure.fault));
-        return this.#journal.writeStatus(this.#replica);
+        this.#book.setFailing(this.#run.toRun(run, 'failed', failure.fault));
+        return this.#journal.writeStatus(this.#replica.current);
       }
       case 'ended':
-        return this.#endRun(this.#toRun(effect.run, effect.outcome, effect.fault));
+        return this.#endRun(this.#run.end(effect.run, effect.outcome, effect.fault));
       default:
         return this.#runner.begin(this.#worker.do(effect, this.#site()));
     }
@@ -242,19 +199,14 @@ class SyncAgent implements Agent {
 
   /** `checked`: first renames a damaged file. */
   #open(checked: boolean): void {
-    const { databasePath } = this.#options;
     try {
-      if (checked) this.#setAsideIfDamaged();
-      const replica = Replica.open(databasePath, this.#settings?.feed ?? '');
-      this.#replica = replica;
-      this.#book.openReplica(replica.summary());
+      const replica = this.#replica.open(this.#settings?.feed ?? '', checked);
       const { cursor } = replica.cursorState();
       const lastRunAt = lastScheduledRunAt(replica, this.#settings?.automatic ?? 'sync');
       this.#runner.dispatch({ type: 'opened', cursor, start: startOf(replica), lastRunAt });
     } catch (error) {
-      const fault = this.#faultOf(error);
-      this.#replica?.close();
-      this.#replica = null;
+      const fault = this.#replica.faultOf(error);
+      this.#replica.close();
       this.#log('error', 'replica.unusable', { code: fault.code, detail: fault.message });
       this.#runner.dispatch({ type: 'failed', work: 'open', ...failureOf(fault, false) });
     }
@@ -264,40 +216,20 @@ class SyncAgent implements Agent {
     try {
       startPageProgress(plan, this.#site(), this.#workDeps);
     } catch (error) {
-      this.#runner.dispatch({ type: 'failed', work: 'apply', ...failureOf(this.#faultOf(error), false) });
+      this.#runner.dispatch({ type: 'failed', work: 'apply', ...failureOf(this.#replica.faultOf(error), false) });
     }
   }
 
-  #setAsideIfDamaged(): void {
-    const file = setAsideIfDamaged(this.#options.databasePath, { isKnown: this.#book.isDamaged });
-    if (file === null) return;
-    this.#log('warn', 'replica.set_aside', { file });
-    this.#options.onSetAside?.(file);
-  }
-
   #endRun(run: Run): void {
-    this.#record = null;
     this.#worker.discardRepair();
     logEnd(this.#log, run);
-    this.#journal.addRun(this.#replica, run);
-    for (const listener of this.#runListeners) listener(run);
-  }
-
-  #toRun(run: RunState, outcome: Run['outcome'], fault: Run['fault']): Run {
-    const { tables } = this.#book;
-    const record = this.#record ?? new RunRecord(run, tables);
-    const { cursor } = this.#runner.state;
-    return record.toRun(run, outcome, fault, {
-      now: Date.now(),
-      to: cursor,
-      left: this.#book.waiting?.changes ?? null,
-      tables,
-    });
+    this.#journal.addRun(this.#replica.current, run);
+    this.#run.announce(run);
   }
 
   #site(): Site {
     const { state, signal } = this.#runner;
-    return { state, relay: this.#relay, replica: this.#replica, record: this.#record, signal };
+    return { state, relay: this.#relay, replica: this.#replica.current, record: this.#run.record, signal };
   }
 }
 
@@ -312,15 +244,4 @@ function logEnd(log: Log, { id, mode, trigger, outcome, to, retries, fault }: Ru
 
 export function createAgent(options: AgentOptions, log: Log): Agent {
   return new SyncAgent(options, log);
-}
-
-function policyOf(options: AgentOptions, settings: AgentSettings | null): Policy {
-  const { checkAtStart, watch, freshCopy, giveUpAfterMs, repair = true } = options;
-  const { everyMs = null, automatic = 'check' } = settings ?? {};
-  return { checkAtStart, watch, freshCopy, giveUpAfterMs, repair, everyMs, automatic };
-}
-
-function isSameConnection(a: AgentSettings, b: AgentSettings): boolean {
-  const sameKey = a.token && b.token ? a.token.equals(b.token) : a.token === b.token;
-  return a.relayUrl === b.relayUrl && a.feed === b.feed && sameKey;
 }

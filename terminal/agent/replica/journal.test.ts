@@ -6,7 +6,7 @@ import { at, facts, failedRun, NOW, probe, RUN } from '@tidemark/testing/facts';
 import { temporaryFolder } from '@tidemark/testing/temporary-folder';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { FactBook } from '../facts/fact-book.ts';
+import { FactBook } from '../../facts/fact-book.ts';
 import { Journal } from './journal.ts';
 
 /** Tests of the status row: it must not differ from the status for longer than the stated time. */
@@ -26,7 +26,7 @@ beforeEach(() => {
     facts: () => known,
     log: (_, event) => expect.fail(event),
     onFault: ({ code }) => expect.fail(code),
-    onFact: () => undefined,
+    publisher: { publishSoon: () => undefined },
   });
 });
 
