@@ -50,8 +50,9 @@ export function cancelled(reading: Reading): State | null {
   if (run.mode === 'verify' && facts.replica.cursor !== null) return null;
   const newer = answeredAt !== null && answeredAt > run.endedAt;
   if (newer || (facts.replica.cursor !== null && !behind)) return null;
-  // Before the first copy is complete, no change waits for this PC.
-  const left = facts.replica.cursor === null || waiting === 0 ? null : (waiting ?? run.left);
+  // Before the first copy is complete, no change waits for this PC. The number at the run's end is not used: what waits
+  // now may differ, and every other place shows the present number.
+  const left = facts.replica.cursor === null || waiting === 0 ? null : waiting;
   const next =
     left === null
       ? 'The next sync continues from here'
@@ -65,11 +66,7 @@ export function cancelled(reading: Reading): State | null {
       short: left === null ? 'Sync cancelled' : `${format.counted(left, 'change')} waiting`,
     },
     {
-      primary: action(
-        facts.replica.cursor === null ? 'first-sync' : 'sync-now',
-        'Sync now',
-        left === null || left === 0 ? undefined : left,
-      ),
+      primary: action(facts.replica.cursor === null ? 'first-sync' : 'sync-now', 'Sync now', left ?? undefined),
     },
     run.endedAt,
   );
