@@ -173,6 +173,16 @@ describe('a batch that is refused each time', { timeout: LIMIT_MS }, () => {
     expect(relay.rows('item').length).toBe(4);
     expect([reasons(), times('base-copy'), times('smaller-batches')]).toEqual([{}, 1, 0]);
   });
+
+  test('an outage in which a proxy answers 413 to every batch, even to a heartbeat, sets no table aside', async () => {
+    let refused = 0;
+    refuse = () => (++refused <= 8 ? { status: 413 } : null);
+    master.commit([...rows('item', 3, 10), ...rows('other', 1, 10)]);
+    await settled();
+    expect(refused).toBeGreaterThan(8);
+    expect([relay.rows('item').length, relay.rows('other').length]).toEqual([4, 2]);
+    expect([reasons(), times('set-aside'), times('base-copy')]).toEqual([{}, 0, 1]);
+  });
 });
 
 describe('F23: the answer to the last batch', { timeout: LIMIT_MS }, () => {

@@ -35,9 +35,9 @@ export class RefusedBatches {
     this.#log = log;
   }
 
-  /** Whether the session must send a heartbeat before anything else. */
+  /** Whether the session must send a heartbeat before anything else, because a batch at this position was refused. */
   isSuspect(position: SourcePosition | null): boolean {
-    return this.#count > 0 && position === this.#position;
+    return position === this.#position;
   }
 
   /** Notes a fault that ended a session. Returns the way past the batch that caused it, or null to try it again. */
