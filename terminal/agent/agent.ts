@@ -1,18 +1,16 @@
 import type { TransactionList } from '@tidemark/protocol/api';
 import type { Seq } from '@tidemark/protocol/cursor';
-import { asTidemarkError, TidemarkError } from '@tidemark/protocol/errors';
+import { TidemarkError } from '@tidemark/protocol/errors';
 import type { Fault } from '@tidemark/protocol/fault';
 import type { Mode, Run, Trigger } from '@tidemark/protocol/run';
-import { setAsideIfDamaged } from '@tidemark/replica/damaged-file';
 import { linkTarget } from '@tidemark/replica/link-target';
-import { Replica } from '@tidemark/replica/replica';
 import type { Facts } from '@tidemark/status/facts';
-import { databaseError } from '@tidemark/table-store/database-error';
 import { FactBook } from '../facts/fact-book.ts';
 import { FactPublisher } from '../facts/fact-publisher.ts';
 import type { Effect } from '../machine/effect.ts';
 import type { Event } from '../machine/event.ts';
 import { initial } from '../machine/machine.ts';
+import { isOfSurroundings } from '../machine/phases/transitions.ts';
 import type { RunState } from '../machine/run-state.ts';
 import type { Policy, PullPlan, State } from '../machine/state.ts';
 import { RelayClient } from '../relay/relay-client.ts';
@@ -26,6 +24,7 @@ import type { Agent, AgentOptions, AgentSettings, Log } from './agent-api.ts';
 import type { Sample, TableRow } from './contract.ts';
 import { Journal, lastScheduledRunAt } from './journal.ts';
 import { MachineRunner } from './machine-runner.ts';
+import { OpenReplica } from './open-replica.ts';
 import { SpacedCall } from './spaced-call.ts';
 import { tableRows } from './table-rows.ts';
 
@@ -40,6 +39,7 @@ class SyncAgent implements Agent {
   readonly #log: Log;
   readonly #book = new FactBook();
   readonly #publisher = new FactPublisher(() => this.facts());
+  readonly #replica: OpenReplica;
   readonly #journal: Journal;
   readonly #workDeps: WorkDeps;
   readonly #worker: Worker;
@@ -50,17 +50,17 @@ class SyncAgent implements Agent {
   readonly #wokeUp = new SpacedCall(() => this.#runner.dispatch({ type: 'woke' }));
   #settings: AgentSettings | null = null;
   #relay: RelayClient | null = null;
-  #replica: Replica | null = null;
   #record: RunRecord | null = null;
 
   constructor(options: AgentOptions, log: Log) {
     this.#options = { ...options, databasePath: linkTarget(options.databasePath) };
     this.#log = log;
+    this.#replica = new OpenReplica(this.#options.databasePath, this.#book, log);
     this.#journal = new Journal({
       book: this.#book,
       facts: () => this.facts(),
       log,
-      onFault: (fault) => this.#keepDamage(fault),
+      onFault: (fault) => this.#onRecordFault(fault),
       onFact: () => this.#publisher.publishSoon(),
     });
     this.#workDeps = {
@@ -68,8 +68,8 @@ class SyncAgent implements Agent {
       publisher: this.#publisher,
       download: new SnapshotDownload(this.#options.databasePath),
       log,
-      onFault: (fault) => this.#keepDamage(fault),
-      onStatus: (now) => this.#journal.addSample(this.#replica, now),
+      onFault: (fault) => this.#replica.keepDamage(fault),
+      onStatus: (now) => this.#journal.addSample(this.#replica.current, now),
     };
     this.#worker = new Worker(this.#workDeps);
     this.#runner = new MachineRunner(initial(policyOf(options, null), options.paused), {
@@ -80,7 +80,7 @@ class SyncAgent implements Agent {
   }
 
   start(settings: AgentSettings): void {
-    this.#journal.keepCurrent(() => this.#replica);
+    this.#journal.keepCurrent(() => this.#replica.current);
     this.changeSettings(settings);
   }
 
@@ -162,44 +162,23 @@ class SyncAgent implements Agent {
   }
 
   async tables(): Promise<TableRow[]> {
-    const here = this.#read(() => this.#replica?.tables() ?? []);
+    const here = this.#replica.read((replica) => replica?.tables() ?? []);
     return tableRows(here, this.#relay, this.#runner.state.cursor, this.#log);
   }
 
   runs(before: number | null, limit: number): Run[] {
-    return this.#read(() => this.#replica?.history.runs(before, limit) ?? []);
+    return this.#replica.read((replica) => replica?.history.runs(before, limit) ?? []);
   }
 
   samples(sinceMs: number): Sample[] {
-    return this.#read(() => this.#replica?.history.samples(Date.now() - sinceMs) ?? []);
+    return this.#replica.read((replica) => replica?.history.samples(Date.now() - sinceMs) ?? []);
   }
 
-  /** Reads the replica for a caller. Throws `db_*`. */
-  #read<T>(work: () => T): T {
-    try {
-      return work();
-    } catch (error) {
-      this.#publisher.publishSoon();
-      throw this.#faultOf(error);
-    }
-  }
-
-  /** Returns an error of the replica as a coded one, and records damage. */
-  #faultOf(error: unknown): TidemarkError {
-    const fault = asTidemarkError(databaseError(this.#options.databasePath, error));
-    this.#keepDamage(failureOf(fault, false).fault);
-    return fault;
-  }
-
-  /** Keeps damage as a fact, and marks the file, which may be opened again by another process. */
-  #keepDamage(fault: Fault): void {
-    if (fault.code !== 'db_damaged') return;
-    this.#book.addDamage(fault);
-    try {
-      this.#replica?.markDamaged();
-    } catch (error) {
-      this.#log('error', 'replica.not_marked', { detail: asTidemarkError(error).message });
-    }
+  /** Handles a fault of the agent's notes in the replica, which do not belong to a run. */
+  #onRecordFault(fault: Fault): void {
+    this.#replica.keepDamage(fault);
+    if (isOfSurroundings(fault))
+      this.#runner.dispatch({ type: 'failed', work: 'record', fault, retryAfterMs: null, progressed: false });
   }
 
   #perform(effect: Effect): void {
@@ -210,9 +189,7 @@ class SyncAgent implements Agent {
         return this.#open(effect.checked);
       case 'close':
         this.#worker.discardRepair();
-        this.#replica?.close();
-        this.#replica = null;
-        return this.#book.closeReplica();
+        return this.#replica.close();
       case 'began':
         this.#record = new RunRecord(effect.run, this.#book.tables);
         return;
@@ -220,7 +197,7 @@ class SyncAgent implements Agent {
         const { run, failure } = effect;
         logFailedAttempt(this.#log, run, failure.fault);
         this.#book.setFailing(this.#toRun(run, 'failed', failure.fault));
-        return this.#journal.writeStatus(this.#replica);
+        return this.#journal.writeStatus(this.#replica.current);
       }
       case 'ended':
         return this.#endRun(this.#toRun(effect.run, effect.outcome, effect.fault));
@@ -242,19 +219,16 @@ class SyncAgent implements Agent {
 
   /** `checked`: first renames a damaged file. */
   #open(checked: boolean): void {
-    const { databasePath } = this.#options;
     try {
-      if (checked) this.#setAsideIfDamaged();
-      const replica = Replica.open(databasePath, this.#settings?.feed ?? '');
-      this.#replica = replica;
-      this.#book.openReplica(replica.summary());
+      const aside = checked ? this.#replica.setAsideIfDamaged() : null;
+      if (aside !== null) this.#options.onSetAside?.(aside);
+      const replica = this.#replica.open(this.#settings?.feed ?? '');
       const { cursor } = replica.cursorState();
       const lastRunAt = lastScheduledRunAt(replica, this.#settings?.automatic ?? 'sync');
       this.#runner.dispatch({ type: 'opened', cursor, start: startOf(replica), lastRunAt });
     } catch (error) {
-      const fault = this.#faultOf(error);
-      this.#replica?.close();
-      this.#replica = null;
+      const fault = this.#replica.faultOf(error);
+      this.#replica.close();
       this.#log('error', 'replica.unusable', { code: fault.code, detail: fault.message });
       this.#runner.dispatch({ type: 'failed', work: 'open', ...failureOf(fault, false) });
     }
@@ -264,22 +238,15 @@ class SyncAgent implements Agent {
     try {
       startPageProgress(plan, this.#site(), this.#workDeps);
     } catch (error) {
-      this.#runner.dispatch({ type: 'failed', work: 'apply', ...failureOf(this.#faultOf(error), false) });
+      this.#runner.dispatch({ type: 'failed', work: 'apply', ...failureOf(this.#replica.faultOf(error), false) });
     }
-  }
-
-  #setAsideIfDamaged(): void {
-    const file = setAsideIfDamaged(this.#options.databasePath, { isKnown: this.#book.isDamaged });
-    if (file === null) return;
-    this.#log('warn', 'replica.set_aside', { file });
-    this.#options.onSetAside?.(file);
   }
 
   #endRun(run: Run): void {
     this.#record = null;
     this.#worker.discardRepair();
     logEnd(this.#log, run);
-    this.#journal.addRun(this.#replica, run);
+    this.#journal.addRun(this.#replica.current, run);
     for (const listener of this.#runListeners) listener(run);
   }
 
@@ -297,7 +264,7 @@ class SyncAgent implements Agent {
 
   #site(): Site {
     const { state, signal } = this.#runner;
-    return { state, relay: this.#relay, replica: this.#replica, record: this.#record, signal };
+    return { state, relay: this.#relay, replica: this.#replica.current, record: this.#record, signal };
   }
 }
 
