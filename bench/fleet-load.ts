@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import net from 'node:net';
 import { keyOf } from './fleet-relay.ts';
 
@@ -11,23 +12,39 @@ import { keyOf } from './fleet-relay.ts';
 export interface Ask {
   key: number;
   path: string;
+  /** Makes the request a POST. */
+  body?: string;
 }
 export type Job =
   /** Sends all requests at once, each on its own connection. Repeats those that the relay asks to repeat. */
   | { kind: 'at-once'; port: number; asks: Ask[]; limitMs: number }
   /** Sends the requests one after another, on one connection. */
   | { kind: 'one-by-one'; port: number; asks: Ask[] }
-  /** Keeps sending requests of one hostile key until the process ends. */
-  | { kind: 'hostile'; port: number; paths: string[]; connections: number; pipelined: number; body?: string };
+  /** Each terminal sends its requests one after another, again and again. Measures each round. */
+  | { kind: 'rounds'; port: number; terminals: Ask[][]; pauseMs: number; forMs: number }
+  /** Sends requests of one hostile key, with the paths and bodies in turn. */
+  | {
+      kind: 'hostile';
+      port: number;
+      paths: string[];
+      bodies?: string[];
+      connections: number;
+      pipelined: number;
+      forMs: number;
+    };
 export interface Outcome {
   /** For each request: the last HTTP status, when it ended (ms since the epoch), bytes, and the number of refusals. */
   answers: { status: number; atMs: number; bytes: number; refused: number }[];
+  /** Durations of the rounds. */
+  roundsMs: number[];
+  /** Number of requests that the hostile key sent. */
+  sent?: number;
 }
 
 const nowMs = () => performance.timeOrigin + performance.now();
 
 /** Sends one request on a connection. Resolves with status, Retry-After in ms, and the size of the body. */
-function ask(socket: net.Socket, { key, path }: Ask): Promise<{ status: number; waitMs: number; bytes: number }> {
+function ask(socket: net.Socket, request: Ask): Promise<{ status: number; waitMs: number; bytes: number }> {
   return new Promise((resolve, reject) => {
     let head = '';
     let length = -1;
@@ -53,11 +70,12 @@ function ask(socket: net.Socket, { key, path }: Ask): Promise<{ status: number; 
     const onError = (error: Error) => reject(error);
     const onClose = () => reject(new Error('the relay closed the connection'));
     socket.on('data', onData).once('error', onError).once('close', onClose);
-    socket.write(
-      `GET ${path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${keyOf(key)}\r\naccept-encoding: zstd, gzip\r\n\r\n`,
-    );
+    socket.write(textOf(request));
   });
 }
+
+const textOf = ({ key, path, body }: Ask): string =>
+  `${body === undefined ? 'GET' : 'POST'} ${path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${keyOf(key)}\r\naccept-encoding: zstd, gzip\r\ncontent-length: ${body?.length ?? 0}\r\n\r\n${body ?? ''}`;
 
 const connect = (port: number) =>
   new Promise<net.Socket>((resolve, reject) => {
@@ -93,7 +111,7 @@ async function atOnce({ port, asks, limitMs }: Extract<Job, { kind: 'at-once' }>
   };
   const answers = asks.map((each, n) => one(each, sockets[n] as net.Socket));
   process.send?.('waiting');
-  return { answers: await Promise.all(answers) };
+  return { answers: await Promise.all(answers), roundsMs: [] };
 }
 
 async function oneByOne({ port, asks }: Extract<Job, { kind: 'one-by-one' }>): Promise<Outcome> {
@@ -104,33 +122,71 @@ async function oneByOne({ port, asks }: Extract<Job, { kind: 'one-by-one' }>): P
     answers.push({ status, atMs: nowMs(), bytes, refused: 0 });
   }
   socket.destroy();
-  return { answers };
+  return { answers, roundsMs: [] };
 }
 
-/** Opens connections that send many requests and never read an answer, or bodies one after another. */
-function hostile({ port, paths, connections, pipelined, body }: Extract<Job, { kind: 'hostile' }>): void {
-  const one = (n: number) => {
-    const path = paths[n % paths.length] ?? '/';
-    const method = body === undefined ? 'GET' : 'POST';
-    const text = body ?? '';
-    const request = `${method} ${path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${keyOf(0)}\r\ncontent-length: ${text.length}\r\n\r\n${text}`;
-    const socket = net.connect(port, '127.0.0.1', () => socket.write(request.repeat(pipelined)));
-    if (pipelined > 1) socket.pause();
-    else socket.on('data', () => socket.write(request));
-    // A relay that closes the connection meets the same client again.
-    socket.on('error', () => undefined).on('close', () => setTimeout(() => one(n + connections), 100));
+async function rounds({ port, terminals, pauseMs, forMs }: Extract<Job, { kind: 'rounds' }>): Promise<Outcome> {
+  const answers: Outcome['answers'] = [];
+  const roundsMs: number[] = [];
+  const until = nowMs() + forMs;
+  const one = async (asks: Ask[]) => {
+    const socket = await connect(port);
+    while (nowMs() < until) {
+      const begin = nowMs();
+      for (const each of asks) {
+        const { status, bytes } = await ask(socket, each);
+        answers.push({ status, atMs: nowMs(), bytes, refused: 0 });
+      }
+      roundsMs.push(nowMs() - begin);
+      // At random, so that the terminals do not ask at the same moment.
+      if (pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs * (0.5 + Math.random())));
+    }
+    socket.destroy();
   };
-  for (let n = 0; n < connections; n++) one(n);
-  process.send?.('waiting');
+  await Promise.all(terminals.map(one));
+  return { answers, roundsMs };
 }
+
+/**
+ * One hostile key for some time. With `pipelined`, each connection sends many requests and never reads an answer, and
+ * opens again when the relay closes it. Otherwise each connection sends the next request after each answer.
+ */
+async function hostile(job: Extract<Job, { kind: 'hostile' }>): Promise<Outcome> {
+  const { port, paths, bodies = [], connections, pipelined, forMs } = job;
+  const until = nowMs() + forMs;
+  let sent = 0;
+  const next = (): Ask => {
+    const body = bodies[sent % bodies.length];
+    return { key: 0, path: paths[sent++ % paths.length] ?? '/', ...(body === undefined ? {} : { body }) };
+  };
+  const unread = (socket: net.Socket) => {
+    socket.pause();
+    for (let n = 0; n < pipelined; n++) socket.write(textOf(next()));
+    const timer = setTimeout(() => socket.destroy(), until - nowMs());
+    return once(socket, 'close').finally(() => clearTimeout(timer));
+  };
+  const read = async (socket: net.Socket) => {
+    while (nowMs() < until) await ask(socket, next());
+    socket.destroy();
+  };
+  const one = async () => {
+    while (nowMs() < until) {
+      const socket = await connect(port);
+      socket.on('error', () => undefined);
+      await (pipelined > 1 ? unread(socket) : read(socket)).catch(() => undefined);
+    }
+  };
+  const all = Array.from({ length: connections }, one);
+  process.send?.('waiting');
+  await Promise.all(all);
+  return { answers: [], roundsMs: [], sent };
+}
+
+const OUTCOMES = { 'at-once': atOnce, 'one-by-one': oneByOne, rounds, hostile };
 
 /** Runs a job and sends its outcome. A failure ends the process, which fails the benchmark. */
-async function run(job: Exclude<Job, { kind: 'hostile' }>): Promise<void> {
-  process.send?.(job.kind === 'at-once' ? await atOnce(job) : await oneByOne(job));
+async function run(job: Job): Promise<void> {
+  process.send?.(await OUTCOMES[job.kind](job as never));
 }
 
-if (import.meta.main)
-  process.on('message', (job: Job) => {
-    if (job.kind === 'hostile') hostile(job);
-    else void run(job);
-  });
+if (import.meta.main) process.on('message', (job: Job) => void run(job));

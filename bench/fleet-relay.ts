@@ -35,6 +35,7 @@ const AT = '2026-11-23T08:00:00.000000Z';
 /** The key of terminal `n`. */
 export const keyOf = (n: number): string => `tm_bench_${String(n).padStart(34, '0')}`;
 const FEED_KEY = 'tm_bench_feed_0000000000000000000000000000000';
+const ADMIN_KEY = 'tm_bench_admin_000000000000000000000000000000';
 
 /** Returns text that hardly compresses, different for each `n`. */
 export function noise(n: number, length: number): string {
@@ -79,7 +80,9 @@ export class FleetRelay {
     );
     writeFileSync(
       path.join(folder, 'relay.tokens.json'),
-      JSON.stringify({ tokens: [stored('feed', 'feed', FEED_KEY, {}), ...tokens] }),
+      JSON.stringify({
+        tokens: [stored('feed', 'feed', FEED_KEY, {}), stored('admin', 'admin', ADMIN_KEY, {}), ...tokens],
+      }),
     );
     const process = start('relay', ['serve', '--config', config]);
     await until(
@@ -117,6 +120,19 @@ export class FleetRelay {
       ['c', rows.length],
     ]);
     await this.send(batchOf([['s', table, schema], ...lines]));
+  }
+
+  /** Resolves when the relay's queues are empty. */
+  async idle(): Promise<void> {
+    await until(
+      async () => {
+        const answer = await fetch(`${this.url}/metrics`, { headers: { authorization: `Bearer ${ADMIN_KEY}` } });
+        return ![...(await answer.text()).matchAll(/^relay_queue_(?:waiting|running)\{.*\} (\d+)$/gm)].some(
+          ([, jobs]) => jobs !== '0',
+        );
+      },
+      () => 'the queues of the relay do not become empty',
+    );
   }
 
   async stop(): Promise<void> {

@@ -1,8 +1,8 @@
-import { type ChildProcess, fork } from 'node:child_process';
-import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Ask, Job, Outcome } from './fleet-load.ts';
-import { FleetRelay, keyOf, noise } from './fleet-relay.ts';
+import { hostileKey } from './fleet-hostile.ts';
+import type { Ask } from './fleet-load.ts';
+import { fillItems, get, Load, ms, now, portOf, setOf } from './fleet-parts.ts';
+import { FleetRelay, noise } from './fleet-relay.ts';
 import { median, quantile, type Result, usage } from './lib.ts';
 
 /**
@@ -15,42 +15,6 @@ const WATCHERS = 10_000;
 const SETS = 50;
 const COMPACTIONS = 200;
 
-/** A process that sends load. */
-class Load {
-  readonly #child: ChildProcess = fork(path.join(import.meta.dirname, 'fleet-load.ts'));
-
-  /** Starts a job. `sent` resolves when all its requests are sent. */
-  run(job: Job): { sent: Promise<number>; outcome: Promise<Outcome> } {
-    const sent = Promise.withResolvers<number>();
-    const outcome = Promise.withResolvers<Outcome>();
-    const onMessage = (message: string | Outcome) => {
-      if (message === 'waiting') sent.resolve(now());
-      else {
-        this.#child.off('message', onMessage);
-        outcome.resolve(message as Outcome);
-      }
-    };
-    this.#child.on('message', onMessage);
-    this.#child.removeAllListeners('exit').once('exit', (code) => {
-      const error = new Error(`the load ended (${code})`);
-      sent.reject(error);
-      outcome.reject(error);
-    });
-    // Hostile jobs have no outcome.
-    outcome.promise.catch(() => undefined);
-    this.#child.send(job);
-    return { sent: sent.promise, outcome: outcome.promise };
-  }
-
-  stop(): void {
-    this.#child.removeAllListeners('exit');
-    this.#child.kill('SIGKILL');
-  }
-}
-
-const now = () => performance.timeOrigin + performance.now();
-const portOf = (relay: FleetRelay) => Number(new URL(relay.url).port);
-
 /** Returns the durations, in ms, of `work` that is repeated until `end`. */
 async function repeat(end: { reached: boolean }, pauseMs: number, work: () => Promise<unknown>): Promise<number[]> {
   const durations: number[] = [];
@@ -61,33 +25,6 @@ async function repeat(end: { reached: boolean }, pauseMs: number, work: () => Pr
     await sleep(pauseMs);
   }
   return durations;
-}
-
-const get = async (relay: FleetRelay, at: string, key = 1) => {
-  const answer = await fetch(relay.url + at, { headers: { authorization: `Bearer ${keyOf(key)}` } });
-  await answer.arrayBuffer();
-  return answer.status;
-};
-
-const ms = (value: number) => (value < 1000 ? `${value.toFixed(0)} ms` : `${(value / 1000).toFixed(1)} s`);
-
-/** Fills the log with transactions of about 1 kB that every terminal receives. */
-async function fillItems(relay: FleetRelay, transactions: number): Promise<void> {
-  for (let from = 0; from < transactions; from += 500)
-    await relay.commit(
-      'i',
-      1,
-      Array.from({ length: Math.min(500, transactions - from) }, (_, n) => [[from + n, noise(from + n, 1_000)]]),
-    );
-}
-
-/** Returns the id of a terminal's set of scopes, from the status answer of its key. */
-async function setOf(relay: FleetRelay, key: number): Promise<string> {
-  const answer = await fetch(`${relay.url}/v1/feeds/shop/status?epoch=${relay.epoch}&seq=1&scopes=zzzz`, {
-    headers: { authorization: `Bearer ${keyOf(key)}` },
-  });
-  const { plan } = (await answer.json()) as { plan: { scopes?: string } };
-  return plan.scopes ?? 'all';
 }
 
 /** 1,000 terminals ask at once for different pages of 1 MB. */
@@ -213,84 +150,17 @@ async function compactions(): Promise<Result> {
   }
 }
 
-type Hostile = Omit<Extract<Job, { kind: 'hostile' }>, 'kind' | 'port'>;
-
-/** One hostile key, in several ways, beside 20 terminals that ask for status and pages. */
-async function hostileKey(): Promise<Result[]> {
-  const relay = await FleetRelay.start(50, 1);
-  try {
-    await fillItems(relay, 2_500);
-    const set = await setOf(relay, 1);
-    const { epoch, head } = relay;
-    const page = (start: number) => `/v1/feeds/shop/pages/${epoch}/${set}/${start}/${head}`;
-    const others = async () => {
-      const end = { reached: false };
-      const timer = setTimeout(() => {
-        end.reached = true;
-      }, 8_000);
-      const all = Array.from({ length: 20 }, (_, n) =>
-        repeat(end, 40, async () => {
-          await get(relay, `/v1/feeds/shop/status?epoch=${epoch}&seq=5&scopes=${set}`, n + 1);
-          await get(relay, page(100 + n), n + 1);
-        }),
-      );
-      const durations = (await Promise.all(all)).flat();
-      clearTimeout(timer);
-      return quantile(durations, 0.95);
-    };
-    while ((await get(relay, '/v1/feeds/shop/snapshot')) !== 200) await sleep(500);
-    const digests = JSON.stringify({
-      asks: Array.from({ length: 256 }, () => ({ table: 1, range: { after: null, upto: null }, parts: 256 })),
-    });
-    const kinds: Record<string, Hostile> = {
-      'pipelined pages that it never reads': {
-        paths: Array.from({ length: 500 }, (_, n) => page(200 + n)),
-        connections: 50,
-        pipelined: 50,
-      },
-      'heavy digests': {
-        paths: [`/v1/feeds/shop/snapshots/${epoch}/${set}/${head}/digests`],
-        connections: 20,
-        pipelined: 1,
-        body: digests,
-      },
-      'many snapshots': {
-        paths: Array.from({ length: 500 }, (_, n) => `/v1/feeds/shop/snapshot?epoch=${epoch}&from=${head + n}`),
-        connections: 20,
-        pipelined: 1,
-      },
-    };
-    await others();
-    const results: Result[] = [];
-    for (const [kind, job] of Object.entries(kinds)) {
-      const calm = await others();
-      const load = new Load();
-      await load.run({ kind: 'hostile', port: portOf(relay), ...job }).sent;
-      const [disturbed, { peakMib }] = [await others(), usage(relay.pid)];
-      load.stop();
-      await sleep(1_000);
-      results.push({
-        what: `status and page of other terminals, p95, beside one key that sends ${kind}`,
-        ours: `${ms(disturbed)}, relay ${peakMib.toFixed(0)} MiB`,
-        limit: `without that key: ${ms(calm)}`,
-        ratio: (disturbed / calm).toFixed(2),
-        reach: '≤ 1.25',
-        met: disturbed / calm <= 1.25,
-      });
-    }
-    return results;
-  } finally {
-    await relay.stop();
-  }
-}
-
 export async function benchFleet(): Promise<Result[]> {
   return [await firstPages(), await watchers(), await compactions(), ...(await hostileKey())];
 }
 
-if (import.meta.main)
-  for (const part of [firstPages, watchers, compactions, hostileKey])
-    for (const result of [await part()].flat())
-      console.log(
-        `${result.met ? 'met' : 'NOT MET'} ${result.what}: ${result.ours} (${result.limit}) ${result.ratio}, reach ${result.reach}`,
-      );
+const PARTS = { pages: firstPages, watchers, compactions, hostile: hostileKey };
+
+/** Runs the parts that the arguments name, or all of them: `node bench/fleet.ts pages hostile`. */
+if (import.meta.main) {
+  const named = process.argv.slice(2);
+  for (const [name, part] of Object.entries(PARTS))
+    if (named.length === 0 || named.includes(name))
+      for (const { met, what, ours, limit, ratio, reach } of [await part()].flat())
+        console.log(`${met ? 'PASS' : 'FAIL'} ${what}: ${ours} (${limit}), ratio ${ratio}; limit ${reach}`);
+}

@@ -12,6 +12,7 @@ import { type Result, RUNS, usage } from './lib.ts';
 import { benchMemory } from './memory.ts';
 import { Office, ROWS } from './office.ts';
 import { benchOneRow } from './one-row.ts';
+import { benchRows } from './rows.ts';
 import { benchFlatness, benchRouting } from './scopes.ts';
 import { benchServing } from './serving.ts';
 import { benchSnapshot } from './snapshot.ts';
@@ -65,6 +66,7 @@ add(...(await benchRouting()));
 add(await benchSnapshot());
 add(...(await benchFlatness()));
 add(...(await benchFleet()));
+add(...(await benchRows()));
 const memory = await benchMemory();
 
 const table = [

@@ -41,7 +41,7 @@ export default defineConfig({
   publicDir: here('./icons'),
   builder: {
     async buildApp(builder) {
-      for (const name of ['main', 'preload', 'agent']) {
+      for (const name of ['main', 'preload', 'agent', 'reader']) {
         const built = builder.environments[name];
         if (!built) throw new Error(`no environment ${name}`);
         await builder.build(built);
@@ -52,5 +52,6 @@ export default defineConfig({
     main: environment('main', './main/main.ts'),
     preload: environment('preload', './preload/main.ts'),
     agent: environment('agent', '../terminal/agent/main.ts'),
+    reader: environment('reader', '../data-reader/main.ts'),
   },
 });

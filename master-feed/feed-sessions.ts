@@ -1,30 +1,20 @@
 import type { SessionAnswer, SessionRequest } from '@tidemark/protocol/api';
-import { asTidemarkError, TidemarkError } from '@tidemark/protocol/errors';
-import { sendBaseCopy } from './base-copy/base-copy.ts';
+import type { SourcePosition } from '@tidemark/protocol/position';
+import { type BaseCopy, sendBaseCopy } from './base-copy/base-copy.ts';
 import { LineWriter } from './batching/line-writer.ts';
 import type { Outbox } from './batching/outbox.ts';
 import type { FaultReports } from './fault-reports.ts';
+import { RememberedTables } from './remembered-tables.ts';
 import { reread } from './reread/reread.ts';
 import { planReread, type RelayTables, type RereadPlan } from './reread/reread-plan.ts';
 import { known, type Step } from './session-step.ts';
-import {
-  BaseCopyNeeded,
-  type DescribedTables,
-  type KnownTable,
-  type Log,
-  type NumberedTable,
-  type Obstacle,
-  type Source,
-  type SourceTable,
-  TableFault,
-  type WantedTables,
-} from './source.ts';
+import type { DescribedTables, Log, NumberedTable, Obstacle, Source, SourceTable, WantedTables } from './source.ts';
 import { stream } from './streaming/streaming.ts';
 import { SchemaChanged } from './streaming/transaction-sink.ts';
-import { DescriptionLog } from './troubles/description-log.ts';
-import { FailedPlace, refusedTable } from './troubles/failed-place.ts';
 import { isNew, marksFor } from './troubles/marks.ts';
-import { type ChosenTables, TableTroubles } from './troubles/table-troubles.ts';
+import { namesOf, ReportedTroubles } from './troubles/reported-troubles.ts';
+import { causeOf, SessionFaults } from './troubles/session-faults.ts';
+import type { ChosenTables } from './troubles/table-troubles.ts';
 
 /** Fields of the relay's answer that an older feed would ignore. */
 const OBEYED = ['except'];
@@ -46,28 +36,25 @@ const OBEYED = ['except'];
 export class FeedSessions {
   readonly #source: Source;
   readonly #log: Log;
-  readonly #reports: FaultReports | undefined;
   /** Why the log cannot be resumed, so that a base copy is needed. Null if no reason is known. */
   #obstacle: Obstacle | null = null;
   /** Ids of tables that must be re-read even if they look unchanged. */
   readonly #suspects = new Set<number>();
+  readonly #known: RememberedTables;
   /**
-   * Descriptions of the tables that the relay holds; null if unknown. The master also stores them, so that they survive
-   * a restart.
+   * A base copy or a re-read whose last batch was sent, and the call to make when the relay has it. The answer may be
+   * lost, or arrive too late at a proxy. The feed must not send everything again then.
    */
-  #known: KnownTable[] | null = null;
-
-  readonly #descriptions: DescriptionLog;
-  readonly #troubles: TableTroubles;
-  readonly #place: FailedPlace;
+  #sent: { position: SourcePosition; onHeld: () => Promise<void> } | null = null;
+  readonly #troubles: ReportedTroubles;
+  readonly #faults: SessionFaults;
 
   constructor(source: Source, log: Log, now: () => number, reports?: FaultReports) {
     this.#source = source;
     this.#log = log;
-    this.#descriptions = new DescriptionLog(log);
-    this.#troubles = new TableTroubles(now);
-    this.#place = new FailedPlace(now);
-    this.#reports = reports;
+    this.#troubles = new ReportedTroubles(log, now, reports);
+    this.#known = new RememberedTables(source, this.#troubles.tables, log);
+    this.#faults = new SessionFaults(this.#troubles.tables, log, now);
   }
 
   /**
@@ -76,7 +63,8 @@ export class FeedSessions {
    */
   async open(): Promise<Pick<SessionRequest, 'source' | 'base' | 'obeys'>> {
     const about = { source: await this.#source.open(), obeys: OBEYED };
-    return this.#obstacle === null ? about : { ...about, base: { setBack: this.#obstacle.setBack } };
+    if (this.#obstacle === null || this.#sent !== null) return about;
+    return { ...about, base: { setBack: this.#obstacle.setBack } };
   }
 
   async close(): Promise<void> {
@@ -88,30 +76,44 @@ export class FeedSessions {
    * source_not_ready, source_lost, slot_in_use, and the error of a failed batch.
    */
   async run(session: SessionAnswer, outbox: Outbox, signal: AbortSignal): Promise<void> {
+    const lines = new LineWriter(outbox);
     try {
-      await this.#run(session, outbox, signal);
+      await this.#run(session, lines, outbox, signal);
     } catch (error) {
-      const cause = causeOf(error);
-      const fault = tableFaultOf(error) ?? refusedTable(error, session.tables, this.#troubles.ids);
-      if (cause instanceof BaseCopyNeeded) this.#needBaseCopy(cause.message);
-      else if (fault !== null) this.#setAside(fault);
-      else if (this.#place.isPermanent(error, outbox.durable))
-        this.#needBaseCopy(`the log cannot be read at ${outbox.durable}: ${asTidemarkError(error).message}`);
-      else throw error;
+      const remedy = this.#faults.remedyFor(error, lines, outbox);
+      if (remedy === null) throw error;
+      if (remedy === 'smaller-batches') return;
+      if ('setAside' in remedy) this.#troubles.setAside(remedy.setAside);
+      else {
+        this.#obstacle = { why: remedy.baseCopy, setBack: false };
+        this.#log('base-copy-needed', { why: remedy.baseCopy });
+      }
     }
   }
 
-  async #run(session: SessionAnswer, outbox: Outbox, signal: AbortSignal): Promise<void> {
+  /** The size at which the outbox of the next session sends a batch. */
+  get batchBytes(): number {
+    return this.#faults.batchBytes;
+  }
+
+  async #run(session: SessionAnswer, lines: LineWriter, outbox: Outbox, signal: AbortSignal): Promise<void> {
+    if (session.position !== null && this.#faults.isSuspect(session.position)) {
+      lines.heartbeat(session.position, session.committedAt ?? new Date(0).toISOString(), false);
+      await outbox.drain();
+    }
     const source = this.#source;
     // Take the mark before describing the tables, so that the next check detects a change made in between.
     const mark = await source.catalogMark();
     const { publish: listed, except = [], filtered = [] } = session;
     const wanted: WantedTables = { listed, except, filtered, held: namesOf(session) };
-    const choose = (described: DescribedTables) => this.#choose(described, session);
+    const choose = (described: DescribedTables) => this.#troubles.choose(described, session);
     const described = await source.describe(wanted);
     const chosen = choose(described);
-    this.#descriptions.onNotes(described);
-    for (const id of await source.publish(chosen.tables)) this.#suspects.add(id);
+    this.#troubles.onNotes(described);
+    const gaps = await source.publish(chosen.tables);
+    if (this.#sent?.position === session.position) await this.#sent.onHeld();
+    this.#sent = null;
+    for (const id of gaps) this.#suspects.add(id);
     const published = new Set(chosen.tables.map(({ id }) => id));
     for (const id of this.#suspects) if (!published.has(id)) this.#suspects.delete(id);
     const found = await source.obstacle(session);
@@ -122,7 +124,6 @@ export class FeedSessions {
       this.#obstacle = obstacle;
       return;
     }
-    const lines = new LineWriter(outbox);
     const step: Step = {
       source,
       session,
@@ -135,7 +136,7 @@ export class FeedSessions {
       signal,
       log: this.#log,
     };
-    this.#known = (await source.recall()) ?? this.#known;
+    await this.#known.recall();
     if (obstacle !== null) {
       const { tables, ignored } = await this.#baseCopy(step, chosen.tables, obstacle.why);
       await this.#stream({ ...step, mark, tables, ignored });
@@ -148,51 +149,37 @@ export class FeedSessions {
     else await this.#stream({ ...step, mark, tables: plan.kept, ignored: chosen.ignored });
   }
 
-  #needBaseCopy(why: string): void {
-    this.#obstacle = { why, setBack: false };
-    this.#log('base-copy-needed', { why });
-  }
-
-  #setAside(fault: TableFault): void {
-    this.#troubles.add(fault);
-    const { table, reason, detail, todo } = fault.trouble;
-    this.#log('set-aside', { table, reason, detail, todo });
-  }
-
-  #choose(described: DescribedTables, session: SessionAnswer): ChosenTables {
-    const chosen = this.#troubles.choose(described);
-    this.#report(chosen, session);
-    return chosen;
-  }
-
-  #report(chosen: ChosenTables, session: SessionAnswer): void {
-    const troubles = [...chosen.troubles, ...this.#troubles.retried(chosen)];
-    this.#descriptions.onTroubles(troubles);
-    this.#reports?.onTables(troubles, namesOf(session));
-  }
-
   async #baseCopy(
     step: Step,
     described: readonly SourceTable[],
     why: string,
   ): Promise<{ tables: NumberedTable[]; ignored: ReadonlySet<number> }> {
-    const before = this.#known ?? [];
+    const before = this.#known.all ?? [];
     // During the base copy, the relay may hold any version of any table.
-    await this.#remember([]);
-    try {
-      const { tables, altered, chosen } = await sendBaseCopy(
-        { ...step, described, known: before, onFault: (fault) => this.#setAside(fault) },
-        why,
-      );
+    await this.#known.remember([]);
+    const onHeld = async ({ tables, altered, chosen }: BaseCopy) => {
       this.#obstacle = null;
       this.#suspects.clear();
-      this.#troubles.settle(chosen.tables);
-      this.#report(chosen, step.session);
-      await this.#remember([
+      this.#troubles.tables.settle(chosen.tables);
+      await this.#known.remember([
         ...tables.flatMap(({ table }) => (altered.includes(table) ? [] : [known(table)])),
         ...before.filter(({ id }) => chosen.ignored.has(id)),
       ]);
-      return { tables, ignored: chosen.ignored };
+    };
+    try {
+      const copy = await sendBaseCopy(
+        {
+          ...{ ...step, described, known: before, onFault: (fault) => this.#troubles.setAside(fault) },
+          onSent: (sent) => {
+            this.#sent = { position: sent.position, onHeld: () => onHeld(sent) };
+          },
+        },
+        why,
+      );
+      this.#sent = null;
+      await onHeld(copy);
+      this.#troubles.report(copy.chosen, step.session);
+      return { tables: copy.tables, ignored: copy.chosen.ignored };
     } catch (error) {
       // The relay discards an incomplete base copy, so the log that the master keeps from its position is useless.
       this.#obstacle ??= { why: 'the last base copy was not finished', setBack: false };
@@ -201,32 +188,38 @@ export class FeedSessions {
   }
 
   async #reread(step: Step, session: SessionAnswer): Promise<void> {
-    const before = this.#known ?? [];
+    const before = this.#known.all ?? [];
+    const onHeld = async (tables: SourceTable[]) => {
+      this.#suspects.clear();
+      this.#troubles.tables.settle(tables);
+      await this.#known.remember(tables.map(known), before);
+    };
     const tables = await reread({
       ...step,
       plan: (found) => this.#plan(found, session),
       // Store the descriptions before the relay can hold the new tables, so that a feed killed in between re-reads
       // these.
-      beforeWriting: ({ kept }) => this.#remember(kept.map(({ table }) => known(table))),
+      beforeWriting: ({ kept }) => this.#known.remember(kept.map(({ table }) => known(table))),
       onFault: (fault, firstFree) => {
-        this.#setAside(fault);
+        this.#troubles.setAside(fault);
         return marksFor(session, [fault.trouble], firstFree, before);
       },
+      onSent: (position, sent) => {
+        this.#sent = { position, onHeld: () => onHeld(sent) };
+      },
     });
-    if (tables === null) return;
-    this.#suspects.clear();
-    this.#troubles.settle(tables);
-    await this.#remember([...tables.map(known), ...before.filter(({ id }) => this.#troubles.ignored.has(id))]);
+    this.#sent = null;
+    if (tables !== null) await onHeld(tables);
   }
 
   async #stream(step: Step & { mark: string; tables: NumberedTable[]; ignored: ReadonlySet<number> }): Promise<void> {
-    this.#troubles.startWaits();
+    this.#troubles.tables.startWaits();
     try {
       await stream({
         ...step,
-        isDue: () => this.#troubles.isDue,
+        isDue: () => this.#troubles.tables.isDue,
         plan: (chosen, relay) => this.#plan(chosen, relay),
-        refresh: (tables) => this.#remember(tables.map(known)),
+        refresh: (tables) => this.#known.remember(tables.map(known)),
       });
     } catch (error) {
       const changed = causeOf(error);
@@ -239,32 +232,9 @@ export class FeedSessions {
   #plan(chosen: ChosenTables, relay: RelayTables): RereadPlan {
     return planReread(chosen, {
       relay,
-      known: this.#known,
+      known: this.#known.all,
       suspects: this.#suspects,
       isUnchanged: (table, before) => this.#source.isUnchanged(table, before),
     });
   }
-
-  async #remember(tables: KnownTable[]): Promise<void> {
-    // The name of a table that is set aside must survive a rename at the master, because the relay keeps the old name.
-    const aside = (this.#known ?? []).filter(
-      ({ id }) => this.#troubles.ignored.has(id) && !tables.some((one) => one.id === id),
-    );
-    this.#known = [...tables, ...aside];
-    if (!(await this.#source.remember(this.#known)))
-      this.#log('state-not-stored', {
-        why: 'the master does not allow it: each start of the feed re-reads all tables',
-      });
-  }
-}
-
-const namesOf = ({ tables }: SessionAnswer) => new Set(tables.map(({ schema }) => schema.name));
-
-const causeOf = (error: unknown): unknown => (error instanceof TidemarkError ? error.cause : error);
-
-/** Returns the fault of one table that ended a session, or null. */
-function tableFaultOf(error: unknown): TableFault | null {
-  if (error instanceof TableFault) return error;
-  const cause = causeOf(error);
-  return cause instanceof TableFault ? cause : null;
 }

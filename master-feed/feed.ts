@@ -49,7 +49,6 @@ const FINAL = new Set([
   'feed_unknown',
   'protocol_unsupported',
   'session_superseded',
-  'batch_invalid',
 ]);
 
 /** Runs a feed until `signal` is aborted. Throws the error that ends it. */
@@ -119,11 +118,15 @@ async function runSession(
     log('session', { head: session.head, position: session.position });
     const send = relay.sender(session.session);
     reports?.onSession();
-    const outbox = new Outbox(async (batch, sampledAtMs = null) => {
-      const answer = await send(batch, sampledAtMs);
-      if (sampledAtMs !== null || answer.position !== outbox.durable) reports?.onProgress();
-      return answer;
-    }, session.position);
+    const outbox = new Outbox(
+      async (batch, sampledAtMs = null) => {
+        const answer = await send(batch, sampledAtMs);
+        if (sampledAtMs !== null || answer.position !== outbox.durable) reports?.onProgress();
+        return answer;
+      },
+      session.position,
+      sessions.batchBytes,
+    );
     try {
       await sessions.run(session, outbox, signal);
     } finally {

@@ -23,10 +23,13 @@ const REPORT_MS = 10_000;
 export class RefusedRequest extends TidemarkError {
   /** The time in Retry-After, in ms; null if the answer has none. */
   readonly retryAfterMs: number | null;
+  /** The HTTP status of the answer. */
+  readonly status: number;
 
-  constructor(code: ErrorCode, params: ErrorParams, retryAfterMs: number | null) {
+  constructor(code: ErrorCode, params: ErrorParams, retryAfterMs: number | null, status: number) {
     super(code, params);
     this.retryAfterMs = retryAfterMs;
+    this.status = status;
   }
 }
 
@@ -108,14 +111,15 @@ export class RelayLink {
       throw new TidemarkError('relay_unreachable', { relay: this.#relay, detail: code ?? message }, error);
     }
     const json = parse(answer.data);
-    if (answer.status === 200 && json !== undefined) return json;
+    const { status } = answer;
+    if (status === 200 && json !== undefined) return json;
     const problem = Problem.safeParse(json);
     const retryAfterMs = parseRetryAfter(answer.headers['retry-after'], Date.now());
     // A code that a relay does not send to feeds says nothing about this feed (S14).
     if (problem.success && mayRefuse('feed', problem.data.code))
-      throw new RefusedRequest(problem.data.code, problem.data.params, retryAfterMs);
-    if (answer.status >= 500) throw new RefusedRequest('relay_failed', { status: answer.status }, retryAfterMs);
-    throw new TidemarkError('relay_not_tidemark', { relay: this.#relay });
+      throw new RefusedRequest(problem.data.code, problem.data.params, retryAfterMs, status);
+    if (status >= 500) throw new RefusedRequest('relay_failed', { status }, retryAfterMs, status);
+    throw new RefusedRequest('relay_not_tidemark', { relay: this.#relay }, null, status);
   }
 }
 

@@ -338,6 +338,37 @@ export const ERRORS = {
     'The run was cancelled. Changes that were saved are kept.',
     'Start it again at any time.',
   ),
+  table_unknown: info(
+    404,
+    false,
+    'There is no table {table} on this PC.',
+    'Choose another table. A table that was renamed appears under its new name after a sync.',
+  ),
+  row_gone: info(404, false, 'This row of {table} no longer exists. Local data is safe.', 'Close the row.'),
+  query_timeout: info(
+    504,
+    true,
+    'Reading the data took longer than {seconds} seconds and was stopped. Local data is safe.',
+    'Remove the sorting, or add a filter on the first column of the key.',
+  ),
+  query_cancelled: info(
+    499,
+    false,
+    'Reading the data was cancelled. Local data is safe.',
+    'Start it again at any time.',
+  ),
+  file_not_writable: info(
+    400,
+    false,
+    'The file {file} cannot be written: {detail}. Nothing was exported.',
+    'Choose another folder or another name.',
+  ),
+  reader_down: info(
+    500,
+    true,
+    'The part of the app that reads data stopped unexpectedly. Local data is safe.',
+    'Try again.',
+  ),
   agent_down: info(500, true, 'The sync engine stopped unexpectedly. Your data is safe.', 'It restarts automatically.'),
   forbidden_sender: info(
     403,

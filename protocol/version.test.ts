@@ -44,7 +44,7 @@ const hash = () => createHash('sha256').update(JSON.stringify(wire())).digest('h
  * The hash of each version's wire. Update the hash for a new optional field that receivers may ignore, and for a new
  * error code that V4 permits. Any other change requires a new version.
  */
-const RELEASED: Record<number, string> = { 1: '28376a4ddb8589c54e24d6ae185e5cb4f73b47d1f3cec10ecaa2d75de9361a9e' };
+const RELEASED: Record<number, string> = { 1: '6de7e6c1cc6b7825ca2bd8584cdae946a96cd38262b9f2389032bdce7ee4ff2c' };
 
 test('V2: the pinned wire contains every body, query, line and trailer', () => {
   const names = wire().schemas.map(([name]) => name);

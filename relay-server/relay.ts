@@ -1,5 +1,5 @@
 import { accessSync, constants, mkdirSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
+import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { TidemarkError } from '@tidemark/protocol/errors';
@@ -7,6 +7,9 @@ import { makePrivate } from './config/private-data.ts';
 import type { Config, FeedConfig } from './config/relay-config.ts';
 import { Feed, type FeedDeps } from './feed/feed.ts';
 import { createApp } from './http/app.ts';
+import { HTTP_LIMITS, type HttpLimits } from './http/limits/http-limits.ts';
+import { limitedServer } from './http/limits/limited-server.ts';
+import { connectionLimit } from './http/limits/open-files.ts';
 import { metricsServer } from './http/operations/metrics-server.ts';
 import { readinessOf } from './http/operations/readiness.ts';
 import { answerMalformed } from './http/refusals/malformed.ts';
@@ -28,14 +31,14 @@ export interface Relay {
   stop(): Promise<void>;
 }
 
-interface RelayDeps {
+export interface RelayDeps {
   now: () => number;
   log: (event: string, fields: Record<string, unknown>) => void;
   version: string;
+  /** Limits of the HTTP server that differ from {@link HTTP_LIMITS}. */
+  limits?: Partial<HttpLimits>;
 }
 
-/** Time limit for receiving a request. The answer to a long poll may take longer. */
-const REQUEST_MS = 120_000;
 /** Time limit for requests in progress when the relay stops. */
 const STOP_MS = 10_000;
 /** How often the relay stores when terminals were last seen, in ms. */
@@ -57,6 +60,10 @@ export async function startRelay(config: Config, deps: RelayDeps): Promise<Relay
     refusals.close();
   };
   const stopping = new AbortController();
+  const wanted = { ...HTTP_LIMITS, ...deps.limits };
+  const limits = { ...wanted, connections: connectionLimit(wanted.connections) };
+  if (limits.connections < wanted.connections)
+    deps.log('few-open-files', { connections: limits.connections, wanted: wanted.connections });
   const app = createApp({
     ...deps,
     name: config.name,
@@ -66,13 +73,13 @@ export async function startRelay(config: Config, deps: RelayDeps): Promise<Relay
     refusals,
     trustedProxies: config.trustedProxies,
     stopping: stopping.signal,
+    limits,
     readiness: () => readinessOf(feeds, stopping.signal, tokens.fault),
   });
-  const server = createServer(app);
+  const isProxy = app.get('trust proxy fn') as (address: string, hop: number) => boolean;
+  const server = limitedServer(app, limits, (address) => isProxy(address, 0));
   answerMalformed(server, refusals);
-  const metrics = config.metrics && metricsServer({ feeds, work, now: deps.now });
-  server.requestTimeout = REQUEST_MS;
-  server.keepAliveTimeout = 75_000;
+  const metrics = config.metrics && metricsServer({ feeds, work, now: deps.now }, limits);
   try {
     for (const [name, feed] of Object.entries(config.feeds))
       feeds.set(name, await openFeed(name, feed, config, tokens, { ...deps, work }));

@@ -185,12 +185,8 @@ const CASES: Case[] = [
     severity: 'warn',
     facts: {
       ...waiting(1284),
-      trend: [800, 1000, 1284].map((changes, i) => ({
-        at: at((3 - i) * 60_000),
-        changes,
-        head: seq(6000 + i * 100),
-        cursor: seq(5300 + i * 5),
-      })),
+      trend: [{ at: at(60_000), changes: 1284, head: seq(6000), cursor: seq(5300) }],
+      lefts: [500, 800, 1000, 1284],
     },
     headline: '1,284 changes waiting and growing',
     detail: 'Changes arrive faster than this PC receives them · Oldest is from 10:41 (1 min ago) · about 3 MB',
@@ -421,7 +417,7 @@ describe('feed silence', () => {
     const feed = { connected: false, heardAt: at(3_603_000), lagMs: 3000 };
     expect(status({ probe: probe({ now: at(3_600_000), feed }, 3_600_000) })).toMatchObject({
       code: 'relay-behind',
-      detail: 'As of 09:42. Newer data may exist there. It arrives when the connection is back',
+      detail: 'Last checked at 09:42. Newer data may exist there. It arrives when the connection is back',
     });
   });
 
@@ -453,7 +449,10 @@ describe('the trend of the backlog', () => {
     ['too few', samples([5, 10, 5], [6, 11, 5]), null],
     ['caught up', samples([0, 10, 10]), 'caught up'],
     ['catching up', samples([9, 20, 10], [5, 21, 16], [2, 22, 20]), 'catching up'],
-    ['falling behind', samples([2, 20, 18], [5, 30, 24], [9, 40, 30]), 'falling behind'],
+    ['falling behind', { ...samples([2, 20, 18], [5, 30, 24], [9, 40, 30]), lefts: [1, 2, 5, 9] }, 'falling behind'],
+    ['too few pulls', { ...samples([2, 20, 18], [5, 30, 24], [9, 40, 30]), lefts: [2, 5, 9] }, 'steady'],
+    ['a pull that left fewer', { ...samples([2, 20, 18], [5, 30, 24], [9, 40, 30]), lefts: [1, 0, 5, 9] }, 'steady'],
+    ['more at each check, because nobody pulls', samples([2, 20, 18], [5, 30, 24], [9, 40, 30]), 'steady'],
     ['steady', samples([5, 20, 15], [9, 30, 20], [5, 40, 35]), 'steady'],
     ['stuck: the cursor does not move', samples([2, 20, 18], [5, 23, 18], [9, 27, 18]), 'stuck'],
     ['rewound: the head went back', samples([2, 20, 18], [2, 5, 18]), 'rewound'],

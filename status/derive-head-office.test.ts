@@ -41,7 +41,7 @@ const CASES: Case[] = [
     facts: faulty('relay_failed', HOUR),
     headline: 'No changes have arrived from head office since 10:12',
     detail:
-      'As of 09:42. HQ-1 fails to store the changes. Newer data may exist there. It arrives when the fault is gone. Local data is safe. Tell head office',
+      'Last checked at 09:42. HQ-1 fails to store the changes. Newer data may exist there. It arrives when the fault is gone. Local data is safe. Tell head office',
     short: 'No changes from head office since 10:12',
     primary: 'check',
   },

@@ -1,231 +1,14 @@
 import type { RelayStatus } from '@tidemark/protocol/api';
-import { type Cursor, Epoch, seq } from '@tidemark/protocol/cursor';
-import { ERRORS, type ErrorCode } from '@tidemark/protocol/errors';
-import type { Run } from '@tidemark/protocol/run';
-import { SET_ASIDE_REASONS, type SetAsideReason } from '@tidemark/protocol/trouble';
-import { NOW, facts as upToDate } from '@tidemark/testing/facts';
+import type { Cursor } from '@tidemark/protocol/cursor';
+import { anyFacts, nearlyUpToDate } from '@tidemark/testing/arbitrary-facts';
+import { NOW } from '@tidemark/testing/facts';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { deriveStatus } from './derive.ts';
-import { DEFAULT_THRESHOLDS, Facts, FactsJson, Progress, SET_ASIDE_NAMED } from './facts.ts';
+import { DEFAULT_THRESHOLDS, Facts, FactsJson } from './facts.ts';
+import { FORMAT } from './format.ts';
 import { Status, StatusJson } from './status.ts';
 
-const time = fc.oneof(
-  {
-    weight: 6,
-    arbitrary: fc.integer({ min: -60 * 60_000, max: 30 * 60_000 }).map((offset) => NOW + offset),
-  },
-  {
-    weight: 1,
-    arbitrary: fc
-      .date({
-        min: new Date('0001-01-01'),
-        max: new Date('9999-12-31'),
-        noInvalidDate: true,
-      })
-      .map((date) => date.getTime()),
-  },
-);
-const maybe = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: null, freq: 3 });
-const count = fc.oneof(fc.nat(5), fc.nat(Number.MAX_SAFE_INTEGER));
-const number = fc.nat(4).map(seq);
-const epoch = fc.constantFrom('aaaaaaaa', 'bbbbbbbb').map((each) => Epoch.parse(each));
-const cursor = fc.record({ epoch, seq: number });
-const fault = fc.record({
-  code: fc.constantFrom(...(Object.keys(ERRORS) as ErrorCode[])),
-  params: fc.dictionary(
-    fc.constantFrom('relay', 'detail', 'file', 'feed', 'table'),
-    fc.oneof(fc.string(), fc.double({ noNaN: true, noDefaultInfinity: true })),
-  ),
-});
-const reason = fc.constantFrom(
-  'first' as const,
-  'cheaper' as const,
-  'behind_horizon' as const,
-  'epoch_changed' as const,
-  'cursor_ahead' as const,
-  'scopes_changed' as const,
-);
-const status = fc.record({
-  protocol: fc.oneof({ weight: 5, arbitrary: fc.constant(1) }, { weight: 1, arbitrary: fc.nat(9) }),
-  relay: fc.record({ name: fc.string(), version: fc.string() }),
-  now: time,
-  head: maybe(fc.record({ epoch, seq: number, committedAt: time })),
-  horizon: number,
-  keepsUntil: maybe(time),
-  behind: maybe(
-    fc.record({
-      transactions: count,
-      changes: count,
-      bytes: count,
-      oldestAt: maybe(time),
-    }),
-  ),
-  plan: fc.oneof(
-    fc.constant({ by: 'none' as const }),
-    fc.record({ by: fc.constant('pages' as const), scopes: fc.constant('all'), bytes: count, squashed: fc.boolean() }),
-    fc.record({
-      by: fc.constant('difference' as const),
-      scopes: fc.constant('all'),
-      rows: count,
-      tables: count,
-      bytes: count,
-    }),
-    fc.record({
-      by: fc.constant('snapshot' as const),
-      scopes: fc.constant('all'),
-      reason,
-      rows: count,
-      tables: count,
-      bytes: count,
-    }),
-  ),
-  feed: fc.record({
-    connected: fc.boolean(),
-    heardAt: maybe(time),
-    lagMs: maybe(fc.double({ min: 0, max: 1e7, noNaN: true })),
-    fault: fc.option(
-      fc.record({
-        code: fc.constantFrom('source_lost' as const, 'disk_full' as const, 'internal' as const),
-        since: time,
-      }),
-      { nil: undefined, freq: 2 },
-    ),
-    troubled: fc.option(fc.integer({ min: 1, max: 600 }), { nil: undefined, freq: 2 }),
-  }),
-});
-const progress = fc.record({
-  runId: fc.string(),
-  startedAt: time,
-  stage: fc.constantFrom(...Progress.shape.stage.options),
-  unit: fc.constantFrom('rows' as const, 'changes' as const),
-  done: count,
-  total: count,
-  bytes: count,
-  bytesTotal: count,
-  table: maybe(fc.string()),
-  tableIndex: count,
-  tableCount: count,
-  target: maybe(number),
-  lastDataAt: time,
-  deadlineAt: maybe(time),
-  rate: maybe(fc.double({ min: 0, noNaN: true, noDefaultInfinity: true })),
-  etaS: maybe(fc.double({ min: 0, noNaN: true, noDefaultInfinity: true })),
-});
-const run = fc.record({
-  id: fc.string(),
-  startedAt: time,
-  endedAt: time,
-  trigger: fc.constantFrom('manual' as const, 'schedule' as const, 'watch' as const),
-  mode: fc.constantFrom('now' as const, 'check' as const, 'recopy' as const, 'verify' as const),
-  outcome: fc.constantFrom('done' as const, 'nothing-new' as const, 'cancelled' as const, 'failed' as const),
-  from: maybe(cursor),
-  to: maybe(cursor),
-  snapshot: maybe(reason),
-  inserted: count,
-  updated: count,
-  deleted: count,
-  truncated: count,
-  tables: fc.constant<Run['tables']>([]),
-  bytes: count,
-  left: maybe(count),
-  retries: count,
-  fault: maybe(fault),
-});
-const phase = fc.oneof(
-  { weight: 6, arbitrary: fc.constant({ kind: 'idle' as const }) },
-  { weight: 1, arbitrary: fc.constant({ kind: 'starting' as const }) },
-  {
-    weight: 1,
-    arbitrary: fc.record({
-      kind: fc.constant('checking' as const),
-      since: time,
-    }),
-  },
-  {
-    weight: 2,
-    arbitrary: fc.record({
-      kind: fc.constant('syncing' as const),
-      first: fc.boolean(),
-      progress,
-    }),
-  },
-  {
-    weight: 1,
-    arbitrary: fc.record({
-      kind: fc.constant('cancelling' as const),
-      since: time,
-    }),
-  },
-);
-const REASONS = Object.keys(SET_ASIDE_REASONS) as SetAsideReason[];
-/** Mostly none, so that other states occur too. */
-const setAside = fc.oneof(
-  { weight: 3, arbitrary: fc.constant<Facts['replica']['setAside']>({ count: 0, tables: [] }) },
-  {
-    weight: 1,
-    arbitrary: fc
-      .array(fc.record({ name: fc.string({ minLength: 1 }), reason: fc.constantFrom(...REASONS), asOf: time }), {
-        minLength: 1,
-        maxLength: SET_ASIDE_NAMED,
-      })
-      .chain((tables) => fc.nat(600).map((more) => ({ count: tables.length + more, tables }))),
-  },
-);
-const agent: fc.Arbitrary<Facts['agent']> = fc.oneof(
-  { weight: 8, arbitrary: fc.constant({ state: 'alive' as const }) },
-  { weight: 1, arbitrary: fc.constant({ state: 'starting' as const }) },
-  { weight: 1, arbitrary: fc.record({ state: fc.constant('restarting' as const), restarts: count, since: time }) },
-  { weight: 1, arbitrary: fc.record({ state: fc.constant('down' as const), restarts: count, since: time }) },
-);
-const facts: fc.Arbitrary<Facts> = fc.record({
-  unencrypted: fc.boolean(),
-  configured: fc.boolean().chain((no) => (no ? fc.boolean() : fc.constant(true))),
-  names: fc.record({
-    central: fc.string(),
-    relay: fc.string(),
-    terminal: fc.string(),
-  }),
-  agent,
-  phase,
-  paused: fc.option(fc.record({ since: time, until: maybe(time), by: fc.string() }), { nil: null, freq: 2 }),
-  online: fc.constantFrom(true, true, true, null, false),
-  replica: fc.record({
-    cursor: maybe(cursor),
-    committedAt: maybe(time),
-    tables: count,
-    rows: count,
-    setAside,
-    log: maybe(fc.record({ file: fc.string(), bytes: count, heldSince: maybe(time) })),
-    fault: fc.oneof({ weight: 6, arbitrary: fc.constant(null) }, { weight: 1, arbitrary: fault }),
-  }),
-  probe: maybe(fc.record({ at: time, for: maybe(cursor), status })),
-  waiting: maybe(
-    fc.record({
-      transactions: fc.nat(1),
-      changes: fc.nat(1),
-      bytes: count,
-      oldestAt: maybe(time),
-    }),
-  ),
-  lastSuccess: maybe(run),
-  lastRun: maybe(run),
-  trend: fc.array(fc.record({ at: time, changes: count, head: number, cursor: number }), { maxLength: 10 }),
-  retry: fc.oneof(
-    { weight: 3, arbitrary: fc.constant(null) },
-    { weight: 1, arbitrary: fc.record({ attempt: count, nextAt: time }) },
-  ),
-  schedule: fc.record({
-    everyMs: maybe(fc.integer({ min: 1000, max: 3_600_000 })),
-    nextAt: maybe(time),
-  }),
-  clockSkewMs: maybe(fc.double({ min: -1e12, max: 1e12, noNaN: true })),
-  thresholds: fc.constant(DEFAULT_THRESHOLDS),
-});
-/** Facts close to the border of `up-to-date`: a PC that is up to date except for a few of them. */
-const nearly: fc.Arbitrary<Facts> = fc
-  .tuple(facts, fc.subarray(Object.keys(upToDate()) as (keyof Facts)[], { maxLength: 4 }))
-  .map(([other, keys]) => ({ ...upToDate(), ...Object.fromEntries(keys.map((key) => [key, other[key]])) }));
 const RUNS = { numRuns: 2000 };
 
 /** Whether the relay planned a difference or a snapshot for the present cursor that this PC has not downloaded. */
@@ -270,7 +53,7 @@ function mayBeUpToDate(each: Facts): boolean {
 test('shows up-to-date only when every condition holds', () => {
   let green = 0;
   fc.assert(
-    fc.property(fc.oneof(facts, nearly), (each) => {
+    fc.property(fc.oneof(anyFacts, nearlyUpToDate), (each) => {
       const shown = deriveStatus(each, NOW);
       if (shown.code !== 'up-to-date') return;
       green += 1;
@@ -286,7 +69,7 @@ const NO_ACTION = ['starting', 'finishing', 'cancelling', 'agent-restarting'];
 
 test('every state names a cause, and an action if one helps', () => {
   fc.assert(
-    fc.property(facts, (each) => {
+    fc.property(anyFacts, (each) => {
       const shown = deriveStatus(each, NOW);
       expect(shown.headline).toMatch(/\S/);
       expect(shown.detail).toMatch(/\S/);
@@ -302,7 +85,7 @@ test('every state names a cause, and an action if one helps', () => {
 
 test('never shows more work done than the total', () => {
   fc.assert(
-    fc.property(facts, (each) => {
+    fc.property(anyFacts, (each) => {
       const { headline } = deriveStatus(each, NOW);
       const match = /([\d,]+) of ([\d,]+)/.exec(headline);
       if (match)
@@ -314,7 +97,7 @@ test('never shows more work done than the total', () => {
 
 test('returns a state for any facts at any time', () => {
   fc.assert(
-    fc.property(facts, fc.oneof(fc.double(), fc.constant(Number.NaN), fc.integer()), (each, now) => {
+    fc.property(anyFacts, fc.oneof(fc.double(), fc.constant(Number.NaN), fc.integer()), (each, now) => {
       expect(deriveStatus(each, now).code).toBeTypeOf('string');
     }),
     RUNS,
@@ -323,7 +106,7 @@ test('returns a state for any facts at any time', () => {
 
 test('the generated facts are valid', () => {
   fc.assert(
-    fc.property(facts, (each) => Facts.safeParse(each).error === undefined),
+    fc.property(anyFacts, (each) => Facts.safeParse(each).error === undefined),
     { numRuns: 300 },
   );
 });
@@ -331,11 +114,33 @@ test('the generated facts are valid', () => {
 test('facts and status survive a round trip through JSON, with times as text', () => {
   const copyOf = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
   fc.assert(
-    fc.property(facts, (each) => {
+    fc.property(anyFacts, (each) => {
       const shown = Status.parse(deriveStatus(each, NOW));
       expect(copyOf(FactsJson.decode(copyOf(FactsJson.encode(each)) as never))).toEqual(copyOf(each));
       expect(copyOf(StatusJson.decode(copyOf(StatusJson.encode(shown)) as never))).toEqual(copyOf(shown));
     }),
     { numRuns: 300 },
+  );
+});
+
+test('no two statements of one status contradict each other', () => {
+  const numberOf = (text: string) => Number(text.replaceAll(',', ''));
+  fc.assert(
+    fc.property(fc.oneof(anyFacts, nearlyUpToDate), (each) => {
+      const { code, severity, headline, detail, short, attention, waiting, way, dataAsOf } = deriveStatus(each, NOW);
+      const hops = [way.source, way.own];
+      if (severity === 'error') expect(hops.map(({ state }) => state)).not.toContain('ok');
+      for (const { broken, state } of hops) expect(broken && state === 'ok').toBe(false);
+      expect(waiting.changes === 0).toBe(waiting.text === '0');
+      if (code === 'up-to-date') expect([waiting.text, ...hops.map(({ state }) => state)]).toEqual(['0', 'ok', 'ok']);
+      if (way.own.text === 'Up to date') expect(code).toBe('up-to-date');
+      if (way.own.text === 'Nothing waiting') expect(waiting.text).toBe('0');
+      const said = [headline, detail, short, way.own.text, ...attention.map(({ text }) => text)].join('\n');
+      for (const [, count = ''] of said.matchAll(/([\d,]+) (?:changes? |still )waiting/g))
+        expect(numberOf(count)).toBe(waiting.changes);
+      const times = [...said.matchAll(/[Dd]ata as of (.+?)(?:\.|$)/gm)].map(([, time]) => time);
+      for (const time of times) expect(time).toBe(dataAsOf === null ? null : FORMAT.moment(dataAsOf, NOW));
+    }),
+    { numRuns: 6000 },
   );
 });

@@ -14,6 +14,8 @@ import { databaseDamaged, databaseLocked, databaseUnusable, diskFull, logLarge }
 import { cancelling, checking, finishing, firstSync, stalled, syncing } from './states/running.ts';
 import { action } from './states/wording.ts';
 import type { Attention, Status, StatusCode } from './status.ts';
+import { waitingOf } from './waiting.ts';
+import { wayOf } from './way.ts';
 
 /**
  * Derives the status that a person sees from the facts. The window, the tray, the command line and the replica's
@@ -133,11 +135,16 @@ export function deriveStatus(facts: Facts, now: number, format: Format = FORMAT)
     : [...holding.map(({ state }) => state).filter((state) => state !== main), ...beside];
   const alive = facts.agent.state === 'alive';
   const cancellable = alive && (facts.phase.kind === 'syncing' || facts.phase.kind === 'checking');
+  const attention = attentionBeside(main, others);
   return {
     ...main,
     secondary: cancellable && main.severity === 'error' ? [...main.secondary, action('cancel')] : main.secondary,
     progress: alive ? reading.progress : null,
-    attention: attentionBeside(main, others),
+    attention,
+    waiting: waitingOf(reading),
+    dataAsOf: reading.dataAsOf,
+    answeredAt: reading.answeredAt,
+    way: wayOf(reading, main, [main.code, ...attention.map(({ code }) => code)]),
     trend: reading.trend,
   };
 }

@@ -75,6 +75,18 @@ export interface Reading {
   answerAge: number;
   /** Whether the last answer is too old to be fresh. */
   isOld: boolean;
+  /**
+   * Whether the last answer still describes the present: it is fresh, and nothing has failed or been lost since. Only
+   * then may a screen show a fact about the relay without its time.
+   */
+  answerHolds: boolean;
+  /** Whether the last answer shows that no change waits now. Only then may a screen show 0. */
+  nothingWaits: boolean;
+  /**
+   * The time, by this PC's clock, up to which this PC holds the master's commits. After an answer that named no change,
+   * it is {@link asOf}; otherwise the commit time of the cursor's transaction. Null: there is no data.
+   */
+  dataAsOf: number | null;
   /** Number of tables in trouble at head office that are not set aside in the replica. */
   troubledElsewhere: number;
   /**
@@ -88,7 +100,10 @@ export interface Reading {
 }
 
 /** The state that a rule returns. */
-export type State = Omit<Status, 'progress' | 'attention' | 'trend'>;
+export type State = Pick<
+  Status,
+  'code' | 'severity' | 'headline' | 'detail' | 'short' | 'since' | 'primary' | 'secondary'
+>;
 
 /** Draws the conclusions from the facts. */
 export function read(facts: Facts, now: number, format: Format): Reading {
@@ -117,7 +132,21 @@ export function read(facts: Facts, now: number, format: Format): Reading {
   const answeredAt = probedAt ?? facts.lastSuccess?.endedAt ?? null;
   const lag = probe === null ? null : sourceLag(probe.status);
   const age = answeredAt === null ? Number.POSITIVE_INFINITY : now - answeredAt;
+  const asOf = answeredAt === null ? null : answeredAt - (typeof lag === 'number' ? lag : 0);
   const answerAge = Number.isFinite(age) && age >= -FUTURE_MS ? Math.max(0, age) : Number.POSITIVE_INFINITY;
+  const isOld = answerAge > facts.thresholds.freshMs;
+  const answerHolds =
+    probe !== null &&
+    !isOld &&
+    (failed === null || ended) &&
+    retry === null &&
+    facts.replica.fault === null &&
+    facts.online !== false &&
+    facts.agent.state === 'alive' &&
+    phase.kind !== 'starting';
+  const behind =
+    cursor !== null &&
+    ((waiting ?? 0) > 0 || (facts.waiting?.transactions ?? 0) > 0 || (facts.waiting === null && headIsNewer));
   return {
     facts,
     now,
@@ -131,18 +160,27 @@ export function read(facts: Facts, now: number, format: Format): Reading {
     progress: phase.kind === 'syncing' ? phase.progress : null,
     syncing: phase.kind === 'syncing' || phase.kind === 'cancelling',
     waiting: waiting ?? (atHead ? 0 : null),
-    behind: (waiting ?? 0) > 0 || (facts.waiting?.transactions ?? 0) > 0 || (facts.waiting === null && headIsNewer),
+    behind,
     atHead,
     bytes: bytesToDownload(facts),
     answeredAt,
-    asOf: answeredAt === null ? null : answeredAt - (typeof lag === 'number' ? lag : 0),
+    asOf,
     answerAge,
-    isOld: answerAge > facts.thresholds.freshMs,
+    isOld,
+    answerHolds,
+    nothingWaits: atHead && !behind && answerHolds,
+    dataAsOf: dataAsOf(facts, atHead && typeof lag === 'number' && Number.isFinite(answerAge) ? asOf : null),
     troubledElsewhere: Math.max(0, (probe?.status.feed.troubled ?? 0) - facts.replica.setAside.count),
     sourceLag: lag,
     plan: planOf(facts),
-    trend: trendOf(facts.trend),
+    trend: trendOf(facts),
   };
+}
+
+/** Returns {@link Reading.dataAsOf}. `confirmed`: the time up to which the last answer shows that nothing is missing. */
+function dataAsOf({ replica: { cursor, committedAt } }: Facts, confirmed: number | null): number | null {
+  if (cursor === null || committedAt === null) return null;
+  return confirmed === null ? committedAt : Math.max(confirmed, committedAt);
 }
 
 /** Returns how far the relay was behind the master when it answered. */

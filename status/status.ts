@@ -163,6 +163,18 @@ const attentionOf = <T extends TimeSchema>(time: T) =>
 export const Attention = attentionOf(Time);
 export type Attention = z.infer<typeof Attention>;
 
+/** One hop of the way from head office to this PC. */
+export const Hop = z.object({
+  /** `ok` only while the relay's last answer holds. */
+  state: z.enum(['ok', 'busy', 'info', 'warn', 'error', 'unknown']),
+  /** Whether no data can pass. */
+  broken: z.boolean(),
+  text: z.string(),
+  /** Absolute values, for the tooltip. */
+  more: z.string(),
+});
+export type Hop = z.infer<typeof Hop>;
+
 const statusOf = <T extends TimeSchema>(time: T) =>
   z.object({
     code: StatusCode,
@@ -182,6 +194,21 @@ const statusOf = <T extends TimeSchema>(time: T) =>
     progress: progressOf(time).nullable(),
     /** Other warnings and errors that apply, most important first. */
     attention: z.array(attentionOf(time)),
+    /** The waiting changes. */
+    waiting: z.object({
+      /** Their number. 0 only while the last answer shows that none waits. Null: unknown. */
+      changes: z.int().nonnegative().nullable(),
+      /** The number for people: `1,284`, `0`, `Unknown`, or `—` before the first sync. */
+      text: z.string(),
+      /** Size and time of the number, or why it is unknown. */
+      detail: z.string(),
+    }),
+    /** The time up to which this PC holds head office's changes. Null: no data. */
+    dataAsOf: z.nullable(time),
+    /** When the relay last answered. Null: never. */
+    answeredAt: z.nullable(time),
+    /** The hops from head office to the relay, and from the relay to this PC. */
+    way: z.object({ source: Hop, own: Hop }),
     /** The direction of the backlog, see trend.ts. Null: too few answers yet. */
     trend: z.enum(['caught up', 'catching up', 'steady', 'falling behind', 'stuck', 'rewound']).nullable(),
   });

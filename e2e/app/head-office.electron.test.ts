@@ -1,7 +1,7 @@
 import type { BatchLine } from '@tidemark/protocol/lines';
 import type { TableSchema } from '@tidemark/protocol/schema';
 import type { SetAsideReason } from '@tidemark/protocol/trouble';
-import { batchOf, position, TestRelay } from '@tidemark/testing/test-relay';
+import { TestRelay } from '@tidemark/testing/test-relay';
 import Database from 'better-sqlite3';
 import type { App } from './app.ts';
 import { test as base, expect } from './fixtures.ts';
@@ -21,14 +21,22 @@ const schemaOf = (name: string): TableSchema => ({
   key: ['id'],
 });
 
-/** A feed that the test drives by hand, on a real relay. */
+/** Interval of the heartbeats in ms, as that of a real feed. The relay reports a feed without them as disconnected. */
+const HEARTBEAT_MS = 5_000;
+
+/**
+ * A feed that the test drives by hand, on a real relay. After the base copy it sends heartbeats, so that the
+ * app finds it connected however slowly the test runs.
+ */
 class HandFeed {
   readonly relay: TestRelay;
+  #pulse: NodeJS.Timeout | undefined;
+  /** The last batch in order. Each batch is sent after the answer to the one before. */
+  #sent: Promise<void> = Promise.resolve();
   /** Ids of the tables' present schemas. */
   readonly #ids = new Map(NAMES.map((name, n) => [name, n + 1]));
   readonly #marks = new Map<string, TableSchema['setAside']>();
   #nextId = NAMES.length + 1;
-  #batches = 0;
 
   constructor(relay: TestRelay) {
     this.relay = relay;
@@ -46,14 +54,25 @@ class HandFeed {
     });
     // In a batch, the declarations precede the copy.
     await this.relay.baseOf([...lines.filter(([kind]) => kind === 's'), ...lines.filter(([kind]) => kind === 'i')]);
-    this.#batches++;
-    await this.current();
+    await this.#heartbeat();
+    this.#pulse = setInterval(() => void this.#inOrder(() => this.#heartbeat()), HEARTBEAT_MS);
+  }
+
+  /** Ends the heartbeats and the relay. */
+  async stop(): Promise<void> {
+    clearInterval(this.#pulse);
+    await this.#sent;
+    await this.relay.stop();
   }
 
   /** Sends a heartbeat from the end of the master's log. */
-  async current(): Promise<void> {
-    const line: BatchLine = ['h', position(this.#batches), new Date().toISOString(), true];
-    await this.relay.send(batchOf([line]), performance.now());
+  #heartbeat(): Promise<void> {
+    return this.relay.current();
+  }
+
+  #inOrder(send: () => Promise<void>): Promise<void> {
+    this.#sent = this.#sent.then(send);
+    return this.#sent;
   }
 
   /** Updates a row of `stock`, and changes marks in the same transaction. A null reason ends the mark. */
@@ -73,12 +92,14 @@ class HandFeed {
       ];
     });
     const stock = this.#id('stock');
-    await this.relay.transaction(
-      [...alters, ['s', stock, schemaOf('stock')], ['u', stock, [[1, `changed at ${at}`]]]],
-      at,
-    );
-    this.#batches++;
-    await this.current();
+    await this.#inOrder(async () => {
+      const change: BatchLine[] = [
+        ['s', stock, schemaOf('stock')],
+        ['u', stock, [[1, `changed at ${at}`]]],
+      ];
+      await this.relay.transaction([...alters, ...change], at);
+      await this.#heartbeat();
+    });
   }
 
   /** Reports a fault, with a detail that no branch may see. Null: the fault is gone. */
@@ -91,7 +112,7 @@ class HandFeed {
       body: JSON.stringify({ fault, tables: [], more: 0 }),
     });
     expect(answer.status).toBe(200);
-    await this.current();
+    await this.#inOrder(() => this.#heartbeat());
   }
 
   #id(name: string): number {
@@ -104,7 +125,7 @@ const test = base.extend<{ feed: HandFeed; app: App }>({
     const feed = new HandFeed(await TestRelay.start());
     await feed.base();
     await use(feed);
-    await feed.relay.stop();
+    await feed.stop();
   },
   app: async ({ feed, launch }, use) => {
     const app = await launch({ relayUrl: feed.relay.url, feed: 'shop', tokenFile: feed.relay.tokenFile('terminal') });

@@ -5,9 +5,9 @@ import { TestRelay } from '@tidemark/testing/test-relay';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
 /**
- * The disk has a given number of bytes free when a command starts, and fills up wherever the command then is: while it
- * opens the file, receives or decodes a copy, installs it, applies pages, keeps the parts of a large transaction, moves the
- * log into the file, or repairs. These tests need Linux.
+ * The disk has a given number of bytes free when a run starts. It fills up while the run opens the file, receives, decodes
+ * or installs a copy, applies pages, keeps the parts of a large transaction, moves the log into the file, or repairs.
+ * These tests need Linux.
  */
 
 /** A transaction that changes all rows has more than one page, so that the spool keeps its first part. */

@@ -277,6 +277,63 @@ describe('malformed requests', () => {
   );
 });
 
+describe('input beyond its limit', () => {
+  const post = (target: string, key: string, body: string | Buffer) =>
+    send(target, { method: 'POST', headers: bearer(relay.token(key)), body });
+  const MIB = 1024 * 1024;
+
+  test.each([
+    ['/v1/feeds/shop/session', 'feed', 64 * 1024],
+    ['/v1/feeds/shop/troubles', 'feed', MIB],
+    ['/v1/feeds/shop/snapshots/EPOCH/all/1/digests', 'terminal', MIB],
+    ['/v1/feeds/shop/snapshots/EPOCH/all/1/rows', 'terminal', MIB],
+  ])('B45: %s refuses a body of one byte more than its limit', async (pattern, key, limit) => {
+    await relay.base(1);
+    const { head } = (await (await relay.get(STATUS)).json()) as { head: { epoch: string } };
+    const target = pattern.replace('EPOCH', head.epoch);
+    expect((await post(target, key, Buffer.alloc(limit, ' '))).code).not.toBe('body_too_large');
+    expect((await post(target, key, Buffer.alloc(limit + 1, ' '))).code).toBe('body_too_large');
+  });
+
+  test.each([
+    ['session', 1_000, '{"obeys":[', '0,', '0]}'],
+    ['troubles', 10_000, '{"tables":[', '{},', '{}]}'],
+    ['troubles', 10_000, '{"tables":', '[', ''],
+  ])(
+    'many-values: a %s body with more than %d values is refused before it is parsed',
+    async (route, most, ...parts) => {
+      const [begin, each, end] = parts;
+      const count = Math.floor((route === 'session' ? 60_000 : MIB - 100) / each.length);
+      const answer = await post(`/v1/feeds/shop/${route}`, 'feed', begin + each.repeat(count) + end);
+      expect(answer.status).toBe(400);
+      expect(answer.body).toContain(`the body has more than ${most} values`);
+    },
+  );
+
+  test('B47: no refusal repeats more than 2 kB of the caller, wherever the text is', async () => {
+    await relay.base(1);
+    const long = 'é'.repeat(2_000);
+    const address = encodeURIComponent(long);
+    const report = JSON.stringify({ fault: { code: long, since: long }, tables: [{ table: long }], more: long });
+    const key = bearer(relay.token('terminal'));
+    const answers = await Promise.all([
+      send(`/v1/feeds/${address}/status`, { headers: key }),
+      send(`/v1/feeds/shop/pages/${address}/all/1/1`, { headers: key }),
+      send(`/v1/feeds/shop/pages/0/all/${address}/1`, { headers: key }),
+      send(`${STATUS}?epoch=${address}&seq=${address}&scopes=x&wait=${'9'.repeat(3_000)}`, { headers: key }),
+      send(`${STATUS}?${'wait=a&'.repeat(2_000)}`, { headers: key }),
+      send(STATUS, { headers: { ...key, 'tidemark-protocol': 'a'.repeat(9_000) } }),
+      post('/v1/feeds/shop/troubles', 'feed', report),
+      post('/v1/feeds/shop/session', 'feed', JSON.stringify({ protocol: long, source: { kind: long } })),
+      post('/v1/feeds/shop/batches', 'feed', long),
+    ]);
+    for (const { status, body } of answers) {
+      expect(status).toBeGreaterThanOrEqual(400);
+      expect(Buffer.byteLength(body)).toBeLessThanOrEqual(2_048);
+    }
+  });
+});
+
 describe('the log of refusals', () => {
   test('1,000 refused requests of many clients take a bounded number of lines, and the rest are counted', async () => {
     const before = relay.events.length;

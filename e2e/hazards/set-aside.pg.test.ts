@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { isDeepStrictEqual } from 'node:util';
 import { FeedTroubles } from '@tidemark/protocol/trouble';
+import { MemoryWatch } from '@tidemark/testing/memory';
 import { connect, differences } from '@tidemark/testing/oracle';
 import { startPostgres } from '@tidemark/testing/postgres/embedded';
 import { until } from '@tidemark/testing/processes';
@@ -147,6 +148,33 @@ test('row-too-large: the first copy leaves the table out, and it follows when th
   await it.master.query('DELETE FROM bad WHERE id = 2');
   await untilStates(it, CURRENT);
   await untilEqual(it, 'bad', BAD);
+});
+
+test('row-of-300-MB: a feed with a heap of 512 MB sets the table aside, in the stream and in the first copy', async () => {
+  const heap = process.env.NODE_OPTIONS;
+  process.env.NODE_OPTIONS = '--max-old-space-size=512';
+  cleanup.push(async () => {
+    if (heap === undefined) delete process.env.NODE_OPTIONS;
+    else process.env.NODE_OPTIONS = heap;
+  });
+  const large = (table: string) =>
+    `INSERT INTO ${table} SELECT 2, decode(repeat('ab', 300 * 1024 * 1024), 'hex'), 'large';`;
+  const it = await lab(`${TABLES} CREATE TABLE copied (id int PRIMARY KEY, body bytea, note text); ${large('copied')}`);
+  await untilStates(it, CURRENT);
+  expect((await troubles(it))?.tables).toMatchObject([{ table: 'copied', reason: 'row_too_large', held: false }]);
+  const memory = process.platform === 'linux' ? new MemoryWatch(it.system.feed?.child.pid) : null;
+  await it.master.query(large('bad'));
+  await it.master.query("INSERT INTO good VALUES (2, 'two')");
+  await untilStates(it, SET_ASIDE('row_too_large'));
+  await untilEqual(it, 'good', GOOD);
+  // The message has 600 MiB, and node-postgres doubles its buffer while the message arrives.
+  expect(memory?.growthMib ?? 0).toBeLessThan(3 * 600);
+  expect(it.system.feed?.child.exitCode).toBeNull();
+  expect(it.system.events('session').length).toBeLessThan(10);
+  const details = (await troubles(it))?.tables.map(({ detail }) => detail);
+  expect(details).toEqual([expect.stringContaining('id = 2'), expect.stringContaining('id = 2')]);
+  await it.master.query('DELETE FROM bad WHERE id = 2; DELETE FROM copied WHERE id = 2');
+  await untilStates(it, { ...CURRENT, copied: 'current' });
 });
 
 test('largest-row: a row just below the limit arrives, in the stream and in the first copy', async () => {

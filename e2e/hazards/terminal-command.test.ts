@@ -115,6 +115,25 @@ describe('tidemark-terminal', () => {
     expect(told.shown.at(-1)).toBeNull();
   });
 
+  test('run-end: a first sync is up to date although head office commits between the plan and the copy', async () => {
+    await relay.base(3);
+    faultProxy.trouble = { kind: 'delay', ms: 1500 };
+    const pulled = run('terminal', [...args('pull'), '--json']);
+    await until(
+      async () => faultProxy.requestedPaths.length > 1,
+      () => 'the terminal did not ask for the copy',
+    );
+    await relay.commit('u', [[1, 'committed after the plan']]);
+    const { code, stdout } = await pulled;
+    const { to, status } = JSON.parse(stdout) as Run & { status: { code: string; way: { own: { text: string } } } };
+    expect(to?.seq).toBe(2);
+    expect({ code, status: status.code, hop: status.way.own.text }).toEqual({
+      code: 0,
+      status: 'up-to-date',
+      hop: 'Up to date',
+    });
+  });
+
   test('resumes a download after the command is killed', async () => {
     await relay.base(40_000, (n) => `item ${Math.sin(n)}`);
     expect((await run('terminal', args('pull', { db: path.join(folder, 'first.sqlite') }))).code).toBe(0);

@@ -1,3 +1,14 @@
+import {
+  type Cell,
+  type Column,
+  type Filter,
+  type FilterOperator,
+  MAX_FILTERS,
+  type RowPage,
+  type RowSet,
+  type TableInfo,
+  WINDOW_METHODS,
+} from '@tidemark/data-reader/contract';
 import type { Fault } from '@tidemark/protocol/fault';
 import { Facts } from '@tidemark/status/facts';
 import { Status } from '@tidemark/status/status';
@@ -10,7 +21,8 @@ import { Settings, SettingsChange, SettingsFault } from './settings.ts';
  * The contract between the window and the app: one table of calls and one of events, from which the preload's caller
  * and main's handlers are derived. Both sides parse what they receive. It must stay free of Electron and Node, because
  * the page imports it. To add a call of the app's own, add an entry here and a handler in main/window/window-calls.ts;
- * for a call that the agent answers, add only an entry to FORWARDED_METHODS in terminal/agent/contract.ts.
+ * for a call that the agent answers, add only an entry to FORWARDED_METHODS in terminal/agent/contract.ts. The reader
+ * process answers the calls of WINDOW_METHODS in data-reader/contract.ts.
  */
 
 /** The state that the window shows. */
@@ -24,7 +36,8 @@ export const AppState = z.object({
 });
 export type AppState = z.infer<typeof AppState>;
 
-export type { Sample, TableRow };
+export type { Cell, Column, Filter, FilterOperator, RowPage, RowSet, Sample, TableInfo, TableRow };
+export { MAX_FILTERS };
 
 const nothing = z.object({});
 
@@ -43,6 +56,9 @@ export const METHODS = {
   'app.restart': { in: nothing, out: nothing },
   'state.get': { in: nothing, out: AppState },
   ...FORWARDED_METHODS,
+  ...WINDOW_METHODS,
+  /** Ends the window's queries that have not been answered. They are rejected with `query_cancelled`. */
+  'data.cancel': { in: nothing, out: nothing },
   'agent.restart': { in: nothing, out: nothing },
   'settings.set': { in: SettingsChange, out: Settings },
   /** Tests a connection without saving it. Uses the stored key if `token` is absent. */

@@ -17,7 +17,8 @@ export interface Screen {
 export const SCREENS = [
   { id: 'sync', label: 'Sync', accelerator: 'CmdOrCtrl+1' },
   { id: 'activity', label: 'Activity', accelerator: 'CmdOrCtrl+2' },
-  { id: 'settings', label: 'Settings', accelerator: 'CmdOrCtrl+3' },
+  { id: 'data', label: 'Data', accelerator: 'CmdOrCtrl+3' },
+  { id: 'settings', label: 'Settings', accelerator: 'CmdOrCtrl+4' },
 ] as const satisfies readonly Screen[];
 
 export const ScreenId = z.enum(SCREENS.map(({ id }) => id));

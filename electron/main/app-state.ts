@@ -97,6 +97,7 @@ export class AppStateHolder {
       lastSuccess: null,
       lastRun: null,
       trend: [],
+      lefts: [],
       retry: null,
       schedule: { everyMs: null, nextAt: null },
       clockSkewMs: null,

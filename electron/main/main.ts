@@ -12,6 +12,8 @@ import { makeCommands } from './menus/make-commands.ts';
 import { installMenu } from './menus/menu.ts';
 import { openTray } from './menus/tray.ts';
 import { quitWhenStopped } from './quit.ts';
+import { QueryQueue } from './reader/query-queue.ts';
+import { startReader } from './reader/reader-process.ts';
 import { selfTest, selfTestFolder } from './self-test.ts';
 import { SettingsService } from './settings/settings-service.ts';
 import { electronTokenStore } from './settings/token-store.ts';
@@ -68,8 +70,9 @@ async function start(): Promise<void> {
     hideOnClose: () => tray !== null && process.platform !== 'linux',
     onCrash: (reason) => log.write('error', 'window.crashed', { reason }),
   });
+  const env = agentEnv(process.env, app.isPackaged, process.resourcesPath);
   const agent = new AgentProcess({
-    env: agentEnv(process.env, app.isPackaged, process.resourcesPath),
+    env,
     now: () => Date.now(),
     log: log.write,
     onLogLine: log.line,
@@ -83,6 +86,11 @@ async function start(): Promise<void> {
       state.setFacts(facts);
       settings.keepPaused(facts.paused).catch(logFailure('settings.keep_paused'));
     },
+  });
+  const queries = new QueryQueue({
+    database: () => settings.agentConfig(),
+    start: (database) => startReader(database, { env, log: log.write }),
+    now: () => performance.now(),
   });
   const commands = makeCommands({
     agent,
@@ -116,7 +124,7 @@ async function start(): Promise<void> {
   };
   handleCalls(
     ORIGIN,
-    makeCalls({ agent, settings, state, restartApp, onFirstState: () => windowReady.resolve() }),
+    makeCalls({ agent, queries, settings, state, restartApp, onFirstState: () => windowReady.resolve() }),
     (method, error) => {
       const { code, message } = asTidemarkError(error);
       log.write('warn', 'window.call_failed', { method: String(method).slice(0, 60), code, detail: message });
@@ -125,6 +133,7 @@ async function start(): Promise<void> {
   installMenu(commands, !app.isPackaged);
 
   quitWhenStopped(async () => {
+    queries.stop();
     await agent.stop();
     log.write('info', 'app.stop');
     log.flush();

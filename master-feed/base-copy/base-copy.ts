@@ -1,4 +1,5 @@
 import type { SessionAnswer } from '@tidemark/protocol/api';
+import type { SourcePosition } from '@tidemark/protocol/position';
 import { sameSchema } from '@tidemark/protocol/schema';
 import { LineWriter } from '../batching/line-writer.ts';
 import { publishedOf, type Step } from '../session-step.ts';
@@ -24,9 +25,12 @@ export interface BaseCopyStep extends Step {
   known: readonly KnownTable[];
   /** Called with the fault of each table that cannot be read. */
   onFault(fault: TableFault): void;
+  /** Called when the last line is written. The relay may then hold the copy even if no answer arrives. */
+  onSent(copy: BaseCopy): void;
 }
 
 export interface BaseCopy {
+  position: SourcePosition;
   /** The tables that follow the master after the copy. */
   tables: NumberedTable[];
   /** Tables that were altered during the copy and must be re-read. */
@@ -69,9 +73,12 @@ export async function sendBaseCopy(step: BaseCopyStep, why: string): Promise<Bas
     }
     const chosen = setAside(all, faults);
     const altered = await copy.alteredSince(chosen.tables);
+    const { position } = copy;
+    const sent = { position, tables: tables.filter(({ table }) => chosen.tables.includes(table)), altered, chosen };
     lines.commit();
+    step.onSent(sent);
     await outbox.drain();
-    return { tables: tables.filter(({ table }) => chosen.tables.includes(table)), altered, chosen };
+    return sent;
   } finally {
     await copy.close();
   }
@@ -84,7 +91,10 @@ export async function sendBaseCopy(step: BaseCopyStep, why: string): Promise<Bas
 async function declareTables({ session, described, outbox }: BaseCopyStep): Promise<Declared> {
   const lines = new LineWriter(outbox);
   const { tables, nextTableId } = numberTables(described, session);
-  for (const { number, table } of tables) lines.declare(number, table.schema);
+  for (const { number, table } of tables) {
+    lines.declare(number, table.schema);
+    if (outbox.full) await outbox.room();
+  }
   await outbox.drain();
   const declared = tables.map(({ number, table }) => ({ id: number, schema: table.schema }));
   return { tables: [...session.tables, ...declared], nextTableId };

@@ -13,7 +13,7 @@ export type LineKind = 'i' | 'u' | 'd' | 'p';
  */
 export class LineWriter {
   readonly #outbox: Outbox;
-  readonly #declared = new Set<number>();
+  readonly #declared = new Map<number, string>();
   #kind: LineKind = 'i';
   #id = 0;
   #rows: string[] = [];
@@ -29,9 +29,14 @@ export class LineWriter {
    */
   declare(id: number, schema: TableSchema): void {
     if (this.#declared.has(id)) return;
-    this.#declared.add(id);
+    this.#declared.set(id, schema.name);
     this.#endLine();
     this.#outbox.write(`${JSON.stringify(['s', id, schema])}\n`);
+  }
+
+  /** Returns the name of a declared table. */
+  nameOf(id: number): string | undefined {
+    return this.#declared.get(id);
   }
 
   begin(position: string, committedAt: string): void {

@@ -1,4 +1,5 @@
 import { TidemarkError } from '@tidemark/protocol/errors';
+import type { SourcePosition } from '@tidemark/protocol/position';
 import { publishedOf, type Step } from '../session-step.ts';
 import { type NumberedTable, type SourceTable, type TableCopy, TableFault } from '../source.ts';
 import { type Mark, writeMarks } from '../troubles/marks.ts';
@@ -17,6 +18,8 @@ export interface RereadStep extends Step {
   beforeWriting(plan: RereadPlan): Promise<void>;
   /** Returns the marks of a table that cannot be read, as the relay holds it. Their ids begin at `firstFree`. */
   onFault(fault: TableFault, firstFree: number): Mark[];
+  /** Called when the last line is written. The relay may then hold the tables even if no answer arrives. */
+  onSent(position: SourcePosition, tables: SourceTable[]): void;
 }
 
 /**
@@ -45,9 +48,11 @@ export async function reread(step: RereadStep): Promise<SourceTable[] | null> {
     writeMarks(lines, plan.marks);
     const merged = alteredMeanwhile.map(sameTable);
     const faults = await loadTables(step, copy, [...merged, ...plan.loads], plan);
+    const { tables } = setAside(chosen, faults);
     lines.commit();
+    step.onSent(copy.position, tables);
     await outbox.drain();
-    return setAside(chosen, faults).tables;
+    return tables;
   } finally {
     await copy.close();
   }

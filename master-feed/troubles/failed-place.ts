@@ -1,5 +1,5 @@
-import type { SessionAnswer } from '@tidemark/protocol/api';
-import { TidemarkError } from '@tidemark/protocol/errors';
+import { asTidemarkError, TidemarkError } from '@tidemark/protocol/errors';
+import { BATCH_BYTES } from '@tidemark/protocol/page';
 import { SetAsideReason } from '@tidemark/protocol/trouble';
 import { type SourceTrouble, TableFault } from '../source.ts';
 import { ROW_TODO } from './row-size.ts';
@@ -40,7 +40,12 @@ export class FailedPlace {
     if (position === null || !mayBelongToLog(error)) return false;
     this.#count = this.#position === position ? this.#count + 1 : 1;
     this.#position = position;
-    if (this.#count < TRIES || this.#now() < this.#nextAtMs) return false;
+    return this.#count >= TRIES && this.mayCopy();
+  }
+
+  /** Returns whether a base copy may get past a place now. Begins the wait before the next one. */
+  mayCopy(): boolean {
+    if (this.#now() < this.#nextAtMs) return false;
     this.#waitMs = Math.min(LONGEST_WAIT_MS, this.#waitMs === 0 ? FIRST_WAIT_MS : 2 * this.#waitMs);
     this.#nextAtMs = this.#now() + this.#waitMs;
     this.#count = 0;
@@ -56,30 +61,38 @@ function mayBelongToLog(error: unknown): boolean {
 }
 
 /** Returns the fault of the table that the relay names in a refusal, or null if it names none of these tables. */
-export function refusedTable(
-  error: unknown,
-  tables: SessionAnswer['tables'],
-  ids: ReadonlyMap<string, number>,
-): TableFault | null {
+export function refusedTable(error: unknown, ids: ReadonlyMap<string, number>): TableFault | null {
   if (!(error instanceof TidemarkError) || error instanceof TableFault) return null;
   const { table } = error.params;
   if (typeof table !== 'string') return null;
-  const id = ids.get(table);
-  if (id === undefined) return null;
-  const isHeld = tables.some(({ schema }) => schema.name === table);
   const named = SetAsideReason.safeParse(error.params.reason);
   const reason = named.success ? named.data : error.code === 'filter_invalid' ? 'filter_invalid' : 'other';
-  const trouble: SourceTrouble = {
-    id,
-    table,
-    reason,
-    detail: error.message,
-    todo:
-      reason === 'row_too_large'
-        ? ROW_TODO
-        : isHeld
-          ? 'Correct relay.yaml or the table. The feed reads the table again within an hour, or at once after a restart of the feed.'
-          : 'Correct relay.yaml or the table, or exclude the table in relay.yaml.',
-  };
-  return new TableFault(trouble, error);
+  const todo = reason === 'row_too_large' ? ROW_TODO : `Correct relay.yaml or the table${OR_EXCLUDE}`;
+  return faultOf({ table, reason, detail: error.message, todo }, ids, error);
+}
+
+/** Returns the fault of the table whose rows are refused by something that names no table. Null for an unknown table. */
+export function unnamedRefusal(
+  error: unknown,
+  { table, isSize, bytes }: { table: string; isSize: boolean; bytes: number },
+  ids: ReadonlyMap<string, number>,
+): TableFault | null {
+  const size = bytes.toLocaleString('en-GB');
+  const detail = `Rows of ${table} are refused on the way to the relay, in a request of ${size} bytes: ${asTidemarkError(error).message}`;
+  const todo = isSize
+    ? `Raise the limit on the size of a request in the proxy between feed and relay to ${BATCH_BYTES.toLocaleString('en-GB')} bytes${OR_EXCLUDE}`
+    : `Look into the logs of the relay and of the proxy between feed and relay${OR_EXCLUDE}`;
+  return faultOf({ table, reason: isSize ? 'row_too_large' : 'other', detail, todo }, ids, error);
+}
+
+const OR_EXCLUDE =
+  ', or exclude the table in relay.yaml. The feed reads the table again within an hour, or at once after a restart of the feed.';
+
+function faultOf(
+  trouble: Omit<SourceTrouble, 'id'>,
+  ids: ReadonlyMap<string, number>,
+  cause: unknown,
+): TableFault | null {
+  const id = ids.get(trouble.table);
+  return id === undefined ? null : new TableFault({ id, ...trouble }, cause);
 }

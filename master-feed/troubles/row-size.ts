@@ -17,24 +17,22 @@ export function checkedRow(table: SourceTable, json: string): string {
   if (json.length * UNIT_BYTES <= ROW_BYTES) return json;
   const bytes = Buffer.byteLength(json);
   if (bytes <= ROW_BYTES) return json;
-  const { name, key, columns } = table.schema;
-  throw new TableFault({
-    id: table.id,
-    table: name,
-    reason: 'row_too_large',
-    detail: `A row of ${name} has ${bytes.toLocaleString('en-GB')} bytes on the wire, and the limit is ${ROW_BYTES.toLocaleString('en-GB')}${keyText(
-      json,
-      key,
-      columns.map((column) => column.name),
-    )}`,
-    todo: ROW_TODO,
+  throw rowTooLarge(table, bytes.toLocaleString('en-GB'), keyText(table, json));
+}
+
+/** Returns the fault of a table with a row that is too large. `bytes`: the size, for people. `key`: the row's key. */
+export function rowTooLarge({ id, schema: { name } }: SourceTable, bytes: string, key: string): TableFault {
+  const limit = ROW_BYTES.toLocaleString('en-GB');
+  const row = key === '' ? '' : ` (${key.slice(0, KEY_LENGTH)})`;
+  return new TableFault({
+    ...{ id, table: name, reason: 'row_too_large', todo: ROW_TODO },
+    detail: `A row of ${name} has ${bytes} bytes on the wire, and the limit is ${limit}${row}`,
   });
 }
 
 /** Describes the key of a complete row. Empty for a row of another form. */
-function keyText(json: string, key: readonly string[], columns: readonly string[]): string {
+function keyText({ schema: { key, columns } }: SourceTable, json: string): string {
   const row: unknown = JSON.parse(json);
-  if (!Array.isArray(row) || row.length !== columns.length || key.length === 0) return '';
-  const values = key.map((name) => `${name} = ${String(row[columns.indexOf(name)])}`).join(', ');
-  return ` (${values.slice(0, KEY_LENGTH)})`;
+  if (!Array.isArray(row) || row.length !== columns.length) return '';
+  return key.map((name) => `${name} = ${String(row[columns.findIndex((each) => each.name === name)])}`).join(', ');
 }

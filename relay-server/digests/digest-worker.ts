@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { constants, gzipSync, zstdCompressSync } from 'node:zlib';
 import type { DigestAnswer, DigestPart, RowsRequest, RowsTrailer } from '@tidemark/protocol/api';
 import { TidemarkError } from '@tidemark/protocol/errors';
 import { LINE_BYTES, PAGE_BYTES } from '@tidemark/protocol/page';
@@ -10,7 +9,8 @@ import { INTEGER, query, row, TEXT } from '@tidemark/table-store/query';
 import { openReader, type Reader } from '@tidemark/table-store/sqlite';
 import { requireStoredSchema } from '@tidemark/table-store/stored-schema';
 import type { z } from 'zod';
-import type { Coding } from '../pages/compression.ts';
+import { compressNow } from '../pages/compression.ts';
+import { runInBackground } from '../threads/background.ts';
 import { serveThread } from '../threads/worker-thread.ts';
 import { digestAsks, rowsAsks } from './digest-body.ts';
 import { DIGEST_CALLS, type DigestTask } from './digest-calls.ts';
@@ -27,8 +27,6 @@ import { DIGEST_CALLS, type DigestTask } from './digest-calls.ts';
 const FILES = 8;
 /** Memory for the pages of an open snapshot, in KiB. Calls read ranges from start to end, so more helps little. */
 const CACHE_KIB = 1024;
-/** Answers smaller than this, in bytes, are not compressed. */
-const SMALL_BYTES = 1024;
 
 const STORED_SCHEMA = row({ id: INTEGER, schema: TEXT });
 
@@ -140,16 +138,6 @@ function* rows(at: OpenSnapshot, asks: RowsRequest['asks']): CooperativeTask<Buf
   return ended({ done: asks.length, after: null });
 }
 
-/** Compresses an answer in this thread, because the thread pool of the process also serves the event loop. */
-function encode(bytes: Buffer, coding: Coding): { bytes: Uint8Array<ArrayBuffer>; coding: Coding } {
-  if (coding === 'identity' || bytes.length < SMALL_BYTES) return { bytes: new Uint8Array(bytes), coding: 'identity' };
-  const encoded =
-    coding === 'gzip'
-      ? gzipSync(bytes, { level: 1 })
-      : zstdCompressSync(bytes, { params: { [constants.ZSTD_c_compressionLevel]: 1 } });
-  return { bytes: new Uint8Array(encoded), coding };
-}
-
 async function answer({ id, kind, file, body, coding }: DigestTask & { id: number }) {
   const call: Running = { cancelled: false };
   const onStep = requireWanted(call);
@@ -160,7 +148,8 @@ async function answer({ id, kind, file, body, coding }: DigestTask & { id: numbe
   try {
     const found =
       kind === 'digests' ? await digests(at, body, onStep) : await runCooperatively(rows(at, rowsAsks(body)), onStep);
-    return encode(found, coding);
+    const { bytes, coding: used } = compressNow(found, coding);
+    return { bytes: new Uint8Array(bytes), coding: used };
   } finally {
     at.users--;
     running.delete(id);
@@ -176,6 +165,7 @@ function endIfDone(): void {
   port.close();
 }
 
+runInBackground();
 const port = serveThread(DIGEST_CALLS, {
   answer,
   cancel: ({ id }) => {

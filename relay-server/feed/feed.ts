@@ -9,6 +9,7 @@ import { type Moment, momentsOf } from '../freshness/moment.ts';
 import { SourceLag } from '../freshness/source-lag.ts';
 import { Troubles } from '../freshness/troubles.ts';
 import { FeedWriter } from '../ingest/feed-writer.ts';
+import { withPrevious } from '../ingest/stored-filters.ts';
 import { DirectLog } from '../log/direct/direct-log.ts';
 import { FeedReader } from '../log/feed-reader.ts';
 import type { FeedRow } from '../log/log-format.ts';
@@ -102,7 +103,11 @@ export class Feed {
       store,
       tables: config,
       now: this.moment,
-      onSession: ({ source, version }, head) => deps.log('session', { feed: name, source: source.kind, version, head }),
+      onSession: ({ source, version }, head) =>
+        deps.log('session', {
+          ...{ feed: name, source: source.kind, head },
+          version: version.slice(0, LOGGED_VERSION),
+        }),
     });
     const compacted = new CompactedPages({
       feed: name,
@@ -113,7 +118,7 @@ export class Feed {
       now: deps.now,
       onFailure: failed('squash-failed'),
     });
-    this.pages = new FeedPages({ feed: name, file, filters, store, compacted });
+    this.pages = new FeedPages({ feed: name, file, filters, store, compacted, queue: deps.work.pages });
     this.snapshots = new FeedSnapshots({
       feed: name,
       folder,
@@ -136,10 +141,13 @@ export class Feed {
    * Opens or creates the feed's store in `data` and runs retention once. Throws db_*, disk_full, or config_invalid if a
    * filter does not match its table.
    */
-  static async open(name: string, data: string, config: FeedConfig, deps: FeedDeps): Promise<Feed> {
+  static async open(name: string, data: string, given: FeedConfig, deps: FeedDeps): Promise<Feed> {
     const folder = path.join(data, name);
     mkdirSync(folder, { recursive: true });
-    const writer = new FeedWriter(fileIn(folder), config.filters);
+    const { filters, waiting } = withPrevious(fileIn(folder), given.filters);
+    for (const each of waiting) deps.log('filter-waits', { feed: name, ...each });
+    const config = { ...given, filters };
+    const writer = new FeedWriter(fileIn(folder), filters);
     try {
       await writer.open();
     } catch (error) {
@@ -222,11 +230,12 @@ export class Feed {
 
   /**
    * Resolves when the log has transactions of the set after `after`, at the time limit, or when `signal` is aborted.
+   * Rejects with relay_busy if it has none yet, and too many requests wait, in all or of this access key.
    */
-  async waitForNews(set: EntitledSet, after: Seq, timeoutMs: number, signal: AbortSignal): Promise<void> {
+  async waitForNews(key: string, set: EntitledSet, after: Seq, timeoutMs: number, signal: AbortSignal): Promise<void> {
     const { head } = this.#store.row;
     if (after > head || this.#reader.behind(set, after, head).transactions > 0) return;
-    await this.#polls.wait(set.scopes, timeoutMs, signal);
+    await this.#polls.wait(key, set.scopes, timeoutMs, signal);
   }
 
   /** Lists transactions of the set after a seq, oldest first. Throws epoch_changed. */
@@ -265,5 +274,8 @@ export class Feed {
     });
   }
 }
+
+/** Characters of a feed's version in the log. */
+const LOGGED_VERSION = 100;
 
 const fileIn = (folder: string) => path.join(folder, 'feed.sqlite');

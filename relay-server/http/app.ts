@@ -1,16 +1,22 @@
 import { randomUUID } from 'node:crypto';
 import { FaultError } from '@tidemark/calls/fault';
 import { HEADERS, type Role } from '@tidemark/protocol/api';
-import { TidemarkError, toProblem } from '@tidemark/protocol/errors';
+import { TidemarkError } from '@tidemark/protocol/errors';
 import { PROTOCOL_VERSION } from '@tidemark/protocol/page';
 import express, { type Express, type NextFunction, type Request, type Response } from 'express';
 import type { RelayWork } from '../threads/relay-work.ts';
 import { RetryLater } from '../threads/retry-later.ts';
 import type { Bearer, Tokens } from '../tokens/tokens.ts';
+import { readBody } from './body.ts';
+import { KeyTurns } from './key-turns.ts';
+import type { HttpLimits } from './limits/http-limits.ts';
+import { InFlight } from './limits/in-flight.ts';
+import { checkHead } from './limits/request-head.ts';
 import { addOperations, type OperationsDeps } from './operations/operations.ts';
 import { BadKeys } from './refusals/bad-keys.ts';
 import { clientAddress } from './refusals/client-address.ts';
 import { refusalFor, thrownError } from './refusals/refusal.ts';
+import { mistakesIn, refusalBody } from './refusals/refusal-body.ts';
 import type { RefusalLog } from './refusals/refusal-log.ts';
 import { digestRoutes } from './routes/digest-routes.ts';
 import { FEED_ROUTES } from './routes/feed-routes.ts';
@@ -19,9 +25,10 @@ import { terminalRoutes } from './routes/terminal-routes.ts';
 import { NEVER_CACHED, sendBytes, sendJson } from './send.ts';
 
 /**
- * The relay's HTTP server. It first sets the safe headers and finds the route. Then it checks the key, its role, its
- * feed, the protocol version and the input, in this order, and runs the handler. It answers every error with a problem
- * body, with a code that the caller may receive (S14), and logs it once, within the bound of the refusal log.
+ * The relay's HTTP server. It first sets the safe headers, checks the request's head and finds the route. Then it checks
+ * the key, its role, its feed, the number of requests of the key, the protocol version and the input, in this order, and
+ * runs the handler. It answers every error with a problem body, with a code that the caller may receive (S14), and logs
+ * it once, within the bound of the refusal log.
  */
 
 interface AppDeps extends OperationsDeps {
@@ -34,6 +41,7 @@ interface AppDeps extends OperationsDeps {
   trustedProxies: string[];
   /** Aborted when the relay stops. */
   stopping: AbortSignal;
+  limits: HttpLimits;
 }
 
 /** The headers that helmet would set. Its middleware would cost more than a status answer. */
@@ -50,12 +58,14 @@ export function createApp(deps: AppDeps): Express {
   app.disable('x-powered-by');
   app.set('etag', false);
   app.set('query parser', 'simple');
-  app.use((_request, response, next) => {
+  app.use((request, response, next) => {
     for (const [name, value] of SAFE_HEADERS) response.setHeader(name, value);
+    checkHead(request);
     next();
   });
   app.set('trust proxy', deps.trustedProxies);
   const badKeys = new BadKeys();
+  const serving = { ...deps, turns: new KeyTurns(), inFlight: new InFlight() };
   const routes = [
     ...FEED_ROUTES,
     ...terminalRoutes({ name: deps.name, version: deps.version }),
@@ -65,7 +75,7 @@ export function createApp(deps: AppDeps): Express {
     const method = route.method === 'GET' ? 'get' : 'post';
     app[method](route.path.pattern, (request: Request, response: Response, next: NextFunction) => {
       response.locals.role = route.role;
-      serve(route, deps, request, response).catch(next);
+      serve(route, serving, request, response).catch(next);
     });
   }
   addOperations(app, routes, deps, (request) => {
@@ -84,23 +94,35 @@ export function createApp(deps: AppDeps): Express {
 /**
  * Runs the checks in the order that the module's header lists, then the handler. Throws the error with which to answer.
  */
-async function serve(route: Route, deps: AppDeps, request: Request, response: Response): Promise<void> {
+async function serve(
+  route: Route,
+  deps: AppDeps & { turns: KeyTurns; inFlight: InFlight },
+  request: Request,
+  response: Response,
+): Promise<void> {
   const bearer = authenticate(deps, request);
+  const turn = deps.turns.take(`${bearer.feed}/${bearer.name}`);
+  // Most requests have their turn at once, and awaiting it would cost a turn of the event loop.
+  if (turn) await turn;
+  if (request.socket.destroyed) return;
   if (bearer.role !== route.role) throw new TidemarkError('role_denied', { need: route.role });
   const named = String(request.params.feed);
   if (bearer.feed !== named) throw new TidemarkError('feed_denied', { feed: named });
   const feed = deps.feeds.get(named);
   if (!feed) throw new TidemarkError('feed_unknown', { feed: named });
+  const isFeed = bearer.role === 'feed';
+  const { hold } = deps.inFlight.enter(`${bearer.feed} ${bearer.name}`, isFeed, response);
   const speaks = request.headers[HEADERS.protocol];
   if (speaks !== undefined && speaks !== String(PROTOCOL_VERSION)) throw new TidemarkError('protocol_unsupported');
   const input = route.input.safeParse({ ...request.query, ...request.params });
-  if (!input.success)
-    throw new TidemarkError('request_invalid', {
-      detail: input.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; '),
-    });
+  if (!input.success) throw mistakesIn(input.error, 'query');
   let signal: AbortSignal | undefined;
   const call = {
     ...{ input: input.data, feed, bearer, request, response },
+    body: (bytes: number) => {
+      const ms = isFeed ? deps.limits.requestMs : deps.limits.bodyMs;
+      return readBody(request, response, { bytes, ms, hold });
+    },
     // Created only if the handler uses it, because creating a signal costs more than a status answer.
     get signal(): AbortSignal {
       signal ??= AbortSignal.any([whenClosed(response), deps.stopping]);
@@ -166,13 +188,11 @@ function answerError(
     return;
   }
   const retryAfter = error instanceof RetryLater ? String(error.retryAfterS) : '1';
-  const bytes = Buffer.from(JSON.stringify({ ...toProblem(sent, requestId), status }));
+  const bytes = refusalBody(sent, status, requestId);
   const headers = {
     ...NEVER_CACHED,
     [HEADERS.request]: requestId,
     ...(status === 503 || status === 429 ? { 'retry-after': retryAfter } : {}),
-    // The rest of the body is unread, so the connection cannot be reused.
-    ...(status === 413 ? { connection: 'close' } : {}),
   };
   sendBytes(response, 'application/problem+json', { bytes, coding: 'identity' }, headers, status);
   void next;

@@ -40,8 +40,8 @@ export function sendJson(response: ServerResponse, value: unknown, status = 200)
 export const READING = { pauseMs: 30_000, bytesPerSecond: 2_048 };
 
 /**
- * Sends a page and releases it when the client has taken it. Disconnects a client that does not read. If `held` is null, the
- * client has gone or the relay stops; then throws relay_busy if the client can still receive it.
+ * Sends a page and releases it when the client has taken it. Disconnects a client that does not read. If `held` is null,
+ * the client has gone or the relay stops; then throws relay_busy if the client can still receive it.
  */
 export function sendPage(
   response: ServerResponse,

@@ -10,6 +10,7 @@ import { EVERYONE_SCOPE, type Filters, fingerprint } from '../routing/filters.ts
 import type { Router } from '../routing/router.ts';
 import { Routers } from '../routing/routers.ts';
 import { indexScopes } from './routed-writer.ts';
+import { storeFilters } from './stored-filters.ts';
 
 /**
  * Records the filters by which the store was routed, and the number of rows of each table in each scope. It counts
@@ -75,6 +76,7 @@ export function isRoutedBy(file: string, filters: Filters): boolean {
  */
 export function applyFilters(db: Writer, filters: Filters, tables: FeedTable[]): void {
   const routers = boundTo(filters, tables);
+  storeFilters(db, filters);
   const print = fingerprint(filters);
   const feed = query(db, 'SELECT head, committed_at AS committedAt, filters FROM tidemark_feed', FEED).one();
   if (feed.filters === print) return;
@@ -91,6 +93,10 @@ export function applyFilters(db: Writer, filters: Filters, tables: FeedTable[]):
   });
 }
 
+/** The remedy for a filter that names a column under its new name too early. */
+const RENAMED =
+  'If the column was renamed at the master, start the relay with the previous relay.yaml first, so that the feed sets the table aside. Then change only the names of columns in the filter';
+
 function boundTo(filters: Filters, tables: FeedTable[]): Routers {
   const routers = new Routers(filters);
   try {
@@ -98,6 +104,6 @@ function boundTo(filters: Filters, tables: FeedTable[]): Routers {
     return routers;
   } catch (error) {
     if (!(error instanceof TidemarkError) || error.code !== 'filter_invalid') throw error;
-    throw new TidemarkError('config_invalid', { detail: String(error.params.detail) }, error);
+    throw new TidemarkError('config_invalid', { detail: `${error.params.detail}. ${RENAMED}` }, error);
   }
 }

@@ -26,6 +26,8 @@ CREATE TABLE IF NOT EXISTS tidemark_feed (
 );
 -- Every version of a table's schema to which the log refers.
 CREATE TABLE IF NOT EXISTS tidemark_schema (id INTEGER PRIMARY KEY, schema TEXT NOT NULL);
+-- The filter by which the rows of each table were routed, as JSON.
+CREATE TABLE IF NOT EXISTS tidemark_filter (name TEXT PRIMARY KEY, filter TEXT NOT NULL);
 `;
 
 export const LOG_DDL = `

@@ -2,10 +2,9 @@ import { formatStart, type PageStart, type Seq } from '@tidemark/protocol/cursor
 import type { CompactedPages } from '../compaction/compacted-pages.ts';
 import type { FeedStore } from '../feed/feed-store.ts';
 import type { EntitledSet, Filters } from '../routing/filters.ts';
-import type { Coding } from './compression.ts';
-import { type Asker, PageQueue } from './queue/page-queue.ts';
+import type { Coding, ReadyPage } from './compression.ts';
+import type { Asker, PageQueue } from './queue/page-queue.ts';
 import type { HeldPage } from './queue/unread-answers.ts';
-import { ReadyPages } from './ready-pages.ts';
 import { PageThread } from './thread/page-thread.ts';
 
 /**
@@ -14,9 +13,6 @@ import { PageThread } from './thread/page-thread.ts';
  * that it receives.
  */
 
-/** Maximum size of the cached pages, in bytes. */
-const CACHE_BYTES = 64 * 1024 * 1024;
-
 interface FeedPagesDeps {
   feed: string;
   /** Path of the feed's database. */
@@ -24,6 +20,8 @@ interface FeedPagesDeps {
   filters: Filters;
   store: FeedStore;
   compacted: CompactedPages;
+  /** The queue of the relay, which all feeds share. */
+  queue: PageQueue;
 }
 
 /** Identifies a page by epoch, entitled set, start, and target of the pull. */
@@ -37,12 +35,11 @@ export interface PageName {
 export class FeedPages {
   readonly #deps: FeedPagesDeps;
   readonly #thread: PageThread;
-  readonly #ready = new ReadyPages(CACHE_BYTES);
-  readonly #queue = new PageQueue(this.#ready);
 
   constructor(deps: FeedPagesDeps) {
     this.#deps = deps;
-    this.#thread = new PageThread(deps);
+    const { feed, file, filters } = deps;
+    this.#thread = new PageThread({ feed, file, filters });
   }
 
   /**
@@ -61,12 +58,11 @@ export class FeedPages {
     const { set, epoch, start, target } = name;
     store.requireRange(epoch, start, target);
     // The thread checks the range again, because retention may move the horizon while the request waits.
-    return this.#queue.get(`${coding} ${keyOf(name)}`, asker, () => {
-      const plain = this.#ready.get(`identity ${keyOf(name)}`);
-      return plain
+    return this.#get(keyOf(name), coding, asker, (plain) =>
+      plain
         ? this.#thread.compress(new Uint8Array(plain.bytes), coding)
-        : this.#thread.page({ epoch: store.row.epoch, set: { id: set.id, scopes: set.scopes }, start, target, coding });
-    });
+        : this.#thread.page({ epoch: store.row.epoch, set: { id: set.id, scopes: set.scopes }, start, target, coding }),
+    );
   }
 
   /**
@@ -86,7 +82,7 @@ export class FeedPages {
     const kept = () => compacted.page(range, start.part, asker.key);
     const { changes, bytes } = kept();
     // The file may be removed while the request waits, so its turn looks for it again.
-    const held = await this.#queue.get(`${coding} compacted/${keyOf(name)}`, asker, async () =>
+    const held = await this.#get(`compacted/${keyOf(name)}`, coding, asker, async () =>
       this.#thread.compress(kept().read(), coding),
     );
     return held && { ...held, of: { changes, bytes } };
@@ -96,6 +92,18 @@ export class FeedPages {
   compactionRefused(set: EntitledSet, start: Seq): boolean {
     const { epoch, head } = this.#deps.store.row;
     return this.#deps.compacted.refused({ epoch, set: set.id, start, target: head });
+  }
+
+  /** `build` receives the uncompressed page if it is ready. Pages and keys of different feeds never share a name. */
+  #get(
+    name: string,
+    coding: Coding,
+    { key, signal }: Asker,
+    build: (plain: ReadyPage | undefined) => Promise<ReadyPage>,
+  ): Promise<HeldPage | null> {
+    const { feed, queue } = this.#deps;
+    const asker = { key: `${feed}/${key}`, signal };
+    return queue.get(`${coding} ${feed}/${name}`, asker, () => build(queue.ready.get(`identity ${feed}/${name}`)));
   }
 
   async close(): Promise<void> {

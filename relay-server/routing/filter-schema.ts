@@ -8,7 +8,14 @@ const Condition = z.union([
 ]);
 const Columns = z.object({ names: z.array(z.string()), at: z.string() });
 
+/** Schema of a filter in the relay's database. */
+export const StoredFilter = z.object({
+  where: z.array(Condition),
+  columns: Columns.nullable(),
+  indexes: z.array(Columns),
+});
+
 export const FiltersSchema = z.record(
   z.string(),
-  z.object({ where: z.array(Condition), columns: Columns.nullable(), indexes: z.array(Columns) }),
+  StoredFilter.extend({ previous: StoredFilter.optional() }),
 ) satisfies z.ZodType<Filters>;

@@ -26,6 +26,11 @@ export interface TableFilter {
   where: Condition[];
   columns: { names: string[]; at: string } | null;
   indexes: { names: string[]; at: string }[];
+  /**
+   * The filter from before columns were renamed. It applies to versions of the table that do not have the new names, see
+   * renamed-columns.ts.
+   */
+  previous?: TableFilter | undefined;
 }
 
 /** Filters by table name. Every terminal receives all rows and columns of a table without a filter. */

@@ -9,6 +9,7 @@ import {
   type TableFilter,
   valuesOf,
 } from './filters.ts';
+import { filterFor } from './renamed-columns.ts';
 import { logicalTypeOf } from './undeclared-types.ts';
 
 /**
@@ -56,7 +57,8 @@ export class Router {
    * Binds the filter. Adds to `mistakes` each part of the filter that does not match the schema, with its place in
    * relay.yaml.
    */
-  constructor(schema: TableSchema, filter: TableFilter | undefined, mistakes: string[]) {
+  constructor(schema: TableSchema, declared: TableFilter | undefined, mistakes: string[]) {
+    const filter = filterFor(schema, declared);
     this.sentColumns = schema.columns.map(({ name }) => name);
     const places = new Map(schema.columns.map(({ name }, at) => [name, at]));
     const find = (name: string, at: string): { at: number; column: ColumnSchema } | null => {

@@ -1,5 +1,6 @@
 import type { TimedTable } from '@tidemark/calls/port';
 import type { z } from 'zod';
+import { runInBackground } from './background.ts';
 import { serveThread, WorkerThread, type WorkerThreadOptions } from './worker-thread.ts';
 
 /**
@@ -44,6 +45,7 @@ export function serveBuild<M extends BuildTable>(
   methods: M,
   build: (input: z.output<M['build']['in']>) => z.input<M['build']['out']> | Promise<z.input<M['build']['out']>>,
 ): void {
+  runInBackground();
   const port = serveThread<BuildTable>(methods, {
     build: (input) => {
       // Only the port keeps the thread alive. After this call, the thread ends once it has answered.

@@ -1,4 +1,5 @@
 import { Center, Loader, Stack, Text } from '@mantine/core';
+import { Suspense } from 'react';
 import { describeFault } from '../bridge.ts';
 import { useApp } from '../state/context.tsx';
 import { RecopyDialog } from '../sync/recopy-dialog.tsx';
@@ -29,7 +30,9 @@ export function Shell() {
       <main className={classes.main} id="main" tabIndex={-1} key={screen}>
         {ready ? (
           <ErrorBoundary key={screen}>
-            <View />
+            <Suspense fallback={null}>
+              <View />
+            </Suspense>
           </ErrorBoundary>
         ) : (
           <Center h="100%">

@@ -1,8 +1,12 @@
 import { Tooltip, UnstyledButton } from '@mantine/core';
 import { FORMAT } from '@tidemark/status/format';
+import type { StatusCode } from '@tidemark/status/status';
 import { useApp } from '../state/context.tsx';
 import { StatusIcon } from '../sync/status-icon.tsx';
 import classes from './shell.module.css';
+
+/** Statuses whose short text contains the age of the data. */
+const WITH_TIME: ReadonlySet<StatusCode> = new Set(['up-to-date', 'offline']);
 
 /** The status bar, visible on every screen: status, age of the data, position, changes waiting. */
 export function StatusBar() {
@@ -11,8 +15,8 @@ export function StatusBar() {
   const now = useApp((state) => state.now);
   const show = useApp((state) => state.show);
   if (!status || !facts) return <footer className={classes.bar} />;
-  const { committedAt: asOf, cursor } = facts.replica;
-  const waiting = facts.waiting?.changes ?? null;
+  const { cursor } = facts.replica;
+  const { dataAsOf: asOf, waiting } = status;
   return (
     <footer className={classes.bar}>
       <Tooltip label={`${status.headline}. ${status.detail}`} position="top-start">
@@ -26,15 +30,13 @@ export function StatusBar() {
           <span className={`${classes.barText} num`}>{status.short}</span>
         </UnstyledButton>
       </Tooltip>
-      {asOf !== null && (
-        <Tooltip label={`Newest change on this PC: ${FORMAT.full(asOf)}`} position="top">
-          <span className={`${classes.barText} num`}>Data as of {FORMAT.moment(asOf, now)}</span>
-        </Tooltip>
+      {asOf !== null && !WITH_TIME.has(status.code) && (
+        <span className={`${classes.barText} num`}>Data as of {FORMAT.moment(asOf, now)}</span>
       )}
       {cursor && <span className={`${classes.barText} num`}>Position {FORMAT.count(cursor.seq)}</span>}
       {cursor && (
         <span className={`${classes.barText} num`} style={{ marginInlineStart: 'auto' }}>
-          {waiting === null ? 'Waiting: unknown' : `▼ ${FORMAT.count(waiting)} waiting`}
+          {waiting.changes === null ? `Waiting: ${waiting.text.toLowerCase()}` : `▼ ${waiting.text} waiting`}
         </span>
       )}
     </footer>

@@ -1,4 +1,3 @@
-import { FORMAT } from '@tidemark/status/format';
 import { useEffect } from 'react';
 import { useApp } from '../state/context.tsx';
 
@@ -7,9 +6,9 @@ export function useWindowTitle(): void {
   const title = useApp(({ app }) => {
     if (!app) return 'Tidemark';
     const { status } = app;
-    const waiting = app.facts.waiting?.changes ?? 0;
+    const { changes, text } = status.waiting;
     if (status.severity === 'error' || status.progress) return `${status.short} — Tidemark`;
-    return waiting > 0 ? `● ${FORMAT.count(waiting)} waiting — Tidemark` : 'Tidemark';
+    return changes !== null && changes > 0 ? `● ${text} waiting — Tidemark` : 'Tidemark';
   });
   useEffect(() => {
     document.title = title;

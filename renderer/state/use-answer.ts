@@ -11,6 +11,8 @@ interface Answer<T> {
   /** The last answer. It remains while a newer one is being fetched. */
   data: T | null;
   fault: Fault | null;
+  /** Whether `data` answers the present call. */
+  isCurrent: boolean;
   reload: () => void;
 }
 
@@ -20,8 +22,9 @@ interface Answer<T> {
  */
 export function useAnswer<M extends MethodName>(method: M, input: Input<M>, version: string): Answer<Output<M>> {
   const { api } = useTidemark();
-  const [answer, setAnswer] = useState<{ key: string; data: Output<M> | null; fault: Fault | null }>({
+  const [answer, setAnswer] = useState<{ key: string; version: string; data: Output<M> | null; fault: Fault | null }>({
     key: '',
+    version: '',
     data: null,
     fault: null,
   });
@@ -35,9 +38,10 @@ export function useAnswer<M extends MethodName>(method: M, input: Input<M>, vers
     const ask = () => {
       askedAt.current = performance.now();
       api.call(method, JSON.parse(key) as Input<M>).then(
-        (data) => live && setAnswer({ key, data, fault: null }),
+        (data) => live && setAnswer({ key, version, data, fault: null }),
         (thrown: unknown) =>
-          live && setAnswer((old) => ({ key, data: old.key === key ? old.data : null, fault: faultOf(thrown) })),
+          live &&
+          setAnswer((old) => ({ key, version, data: old.key === key ? old.data : null, fault: faultOf(thrown) })),
       );
     };
     const wait = askedAt.current === 0 ? 0 : askedAt.current + MIN_INTERVAL_MS - performance.now();
@@ -53,5 +57,6 @@ export function useAnswer<M extends MethodName>(method: M, input: Input<M>, vers
     askedAt.current = 0;
     setReloads((count) => count + 1);
   }, []);
-  return { data: answer.data, fault: answer.fault, reload };
+  const isCurrent = answer.key === key && answer.version === version;
+  return { data: answer.data, fault: answer.fault, isCurrent, reload };
 }

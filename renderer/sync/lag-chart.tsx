@@ -4,7 +4,7 @@ import type { Sample } from '@tidemark/electron/contract/contract';
 import { FORMAT } from '@tidemark/status/format';
 import { useMemo, useState } from 'react';
 import { Problem } from '../shell/problem.tsx';
-import { useFacts, useTidemark } from '../state/context.tsx';
+import { useFacts, useStatus, useTidemark } from '../state/context.tsx';
 import { useAnswer } from '../state/use-answer.ts';
 import { countTicks, momentTicks, spanTicks } from './axis-ticks.ts';
 import classes from './lag-chart.module.css';
@@ -21,8 +21,9 @@ const RANGES = [
 ];
 const HOUR_MS = 3_600_000;
 
-function summaryOf(samples: readonly Sample[], now: number): string {
-  const { waiting, lag, last } = peaks(samples);
+/** `current`: the number of changes that wait now, from the status. Null: unknown. */
+function summaryOf(samples: readonly Sample[], now: number, current: number | null): string {
+  const { waiting, lag } = peaks(samples);
   const when = (sample: Sample) => FORMAT.at(sample.at, now);
   const parts: string[] = [];
   if (waiting)
@@ -32,8 +33,7 @@ function summaryOf(samples: readonly Sample[], now: number): string {
         : 'No changes were waiting',
     );
   if (lag?.lagMs && lag.lagMs >= 1000) parts.push(`longest time lag: ${FORMAT.span(lag.lagMs)} ${when(lag)}`);
-  if (last?.waiting !== undefined && last.waiting !== null && waiting?.waiting)
-    parts.push(`now: ${FORMAT.count(last.waiting)}`);
+  if (current !== null && waiting?.waiting) parts.push(`now: ${FORMAT.count(current)}`);
   return parts.length === 0 ? 'Nothing was recorded in this time.' : `${parts.join(' · ')}.`;
 }
 
@@ -41,10 +41,11 @@ function summaryOf(samples: readonly Sample[], now: number): string {
 export function LagChart() {
   const { store } = useTidemark();
   const { probe, lastRun } = useFacts();
+  const { changes } = useStatus().waiting;
   const [range, setRange] = useState('1');
   const [asTable, setAsTable] = useState(false);
   const sinceMs = Number(range) * HOUR_MS;
-  const { data, fault, reload } = useAnswer('lag.list', { sinceMs }, `${probe?.at}/${lastRun?.id}`);
+  const { data, fault, isCurrent, reload } = useAnswer('lag.list', { sinceMs }, `${probe?.at}/${lastRun?.id}`);
   const { points, samples, now, from } = useMemo(() => {
     const to = store.getState().now;
     const start = to - sinceMs;
@@ -62,7 +63,7 @@ export function LagChart() {
     sinceMs > 30 * HOUR_MS
       ? FORMAT.day(at, now).replace(/^(\w{3})\w* (\d+).*$/, '$1 $2')
       : FORMAT.clock(at).slice(0, 5);
-  const summary = summaryOf(samples, now);
+  const summary = summaryOf(samples, now, isCurrent ? changes : null);
 
   return (
     <section className={`card ${classes.card}`} aria-labelledby="lag-title">

@@ -40,7 +40,12 @@ test('ignores samples outside the range', () => {
 });
 
 test('computes the peaks from the samples, not from the reduced points', () => {
-  const { waiting, last } = peaks([sample(1, 50), sample(2, 900), sample(3, 10), sample(4, null)]);
-  expect([waiting?.waiting, last?.waiting]).toEqual([900, 10]);
-  expect(peaks([sample(1, null, null)])).toEqual({ waiting: null, lag: null, last: null });
+  const { waiting } = peaks([sample(1, 50), sample(2, 900), sample(3, 10), sample(4, null)]);
+  expect(waiting?.waiting).toBe(900);
+  expect(peaks([sample(1, null, null)])).toEqual({ waiting: null, lag: null });
+});
+
+test('ends with the last sample, not with an earlier peak beside it', () => {
+  const points = lagSeries([sample(1, 5), sample(59, 320_000), sample(59.1, 0)], FROM, TO);
+  expect(points.map(({ waiting }) => waiting)).toEqual([5, 320_000, 0]);
 });

@@ -24,19 +24,22 @@ const SHORTEST_GAP_MS = 90_000;
 
 /**
  * Reduces samples (oldest first) to about {@link POINTS} points between `from` and `to` (ms). A point for several
- * samples has their highest values, so that no peak is lost. A gap becomes a point without values.
+ * samples has their highest values, so that no peak is lost. The last point has the values of the last sample, so that
+ * a past peak does not look like the present. A gap becomes a point without values.
  */
 export function lagSeries(samples: readonly Sample[], from: number, to: number): LagPoint[] {
   const width = Math.max(1, (to - from) / POINTS);
   const points: LagPoint[] = [];
   let bucket = -1;
+  let newest: LagPoint | null = null;
   for (const sample of samples) {
     const { at } = sample;
     if (!(at >= from && at <= to)) continue;
+    newest = { at, waiting: sample.waiting, lagMs: sample.lagMs };
     const last = points.at(-1);
     const ownBucket = Math.floor((at - from) / width);
     if (last && ownBucket === bucket) {
-      last.at = at;
+      if ((sample.waiting ?? -1) > (last.waiting ?? -1)) last.at = at;
       last.waiting = highest(last.waiting, sample.waiting);
       last.lagMs = highest(last.lagMs, sample.lagMs);
     } else {
@@ -44,6 +47,9 @@ export function lagSeries(samples: readonly Sample[], from: number, to: number):
       bucket = ownBucket;
     }
   }
+  const end = points.at(-1);
+  if (end && newest && newest.at > end.at && (end.waiting !== newest.waiting || end.lagMs !== newest.lagMs))
+    points.push(newest);
   return withGaps(points, width);
 }
 
@@ -65,16 +71,9 @@ function withGaps(points: LagPoint[], width: number): LagPoint[] {
   });
 }
 
-/**
- * Returns the samples for the summary: the one with the most changes waiting, the one with the longest lag, and the
- * newest with a known number of changes.
- */
-export function peaks(samples: readonly Sample[]): { waiting: Sample | null; lag: Sample | null; last: Sample | null } {
+/** Returns the samples for the summary: the one with the most changes waiting, and the one with the longest lag. */
+export function peaks(samples: readonly Sample[]): { waiting: Sample | null; lag: Sample | null } {
   const top = (key: 'waiting' | 'lagMs') =>
     samples.reduce<Sample | null>((best, sample) => ((sample[key] ?? -1) > (best?.[key] ?? -1) ? sample : best), null);
-  return {
-    waiting: top('waiting'),
-    lag: top('lagMs'),
-    last: samples.findLast(({ waiting }) => waiting !== null) ?? null,
-  };
+  return { waiting: top('waiting'), lag: top('lagMs') };
 }

@@ -13,9 +13,9 @@ import {
   IconUnlink,
 } from '@tabler/icons-react';
 import { FORMAT } from '@tidemark/status/format';
+import type { Hop } from '@tidemark/status/status';
 import type { ReactNode } from 'react';
-import { useFacts, useNow, useStatus } from '../state/context.tsx';
-import { type Hop, sourceHop, terminalHop } from './hops.ts';
+import { useFacts, useStatus } from '../state/context.tsx';
 import classes from './pipeline-strip.module.css';
 
 const HOP_ICONS = {
@@ -30,8 +30,7 @@ const HOP_ICONS = {
 /** Shows the path of the data from head office through the server to this PC, and the hop at which it is blocked. */
 export function PipelineStrip() {
   const facts = useFacts();
-  const status = useStatus();
-  const now = useNow();
+  const { way } = useStatus();
   const { names, probe, replica } = facts;
   const head = probe?.status.head ?? null;
   return (
@@ -43,7 +42,7 @@ export function PipelineStrip() {
           sub="Head office"
           more="The database at head office"
         />
-        <Link hop={sourceHop(facts, status, now)} from={names.central || 'Central database'} to="the server" />
+        <Link hop={way.source} from={names.central || 'Central database'} to="the server" />
         <Node
           icon={<IconServer2 size={20} stroke={1.6} aria-hidden />}
           name={names.relay || 'Sync server'}
@@ -54,14 +53,14 @@ export function PipelineStrip() {
               : 'The server has not answered yet'
           }
         />
-        <Link hop={terminalHop(facts, status, now)} from="the server" to="this PC" />
+        <Link hop={way.own} from="the server" to="this PC" />
         <Node
           icon={<IconDeviceDesktop size={20} stroke={1.6} aria-hidden />}
           name={names.terminal || 'This PC'}
           sub={replica.cursor ? `Position ${FORMAT.count(replica.cursor.seq)}` : 'No data yet'}
           more={
             replica.committedAt
-              ? `Data as of ${FORMAT.full(replica.committedAt)}. ${FORMAT.counted(replica.rows, 'row')} in ${FORMAT.counted(replica.tables, 'table')}`
+              ? `Newest change: ${FORMAT.full(replica.committedAt)}. ${FORMAT.counted(replica.rows, 'row')} in ${FORMAT.counted(replica.tables, 'table')}`
               : 'No data yet'
           }
         />

@@ -48,17 +48,17 @@ export function StatusCard() {
 
 /** Shows `Last checked 4 minutes ago`. */
 function LastChecked() {
-  const { configured, probe } = useFacts();
+  const { configured } = useFacts();
+  const { answeredAt: at } = useStatus();
   const now = useNow();
   if (!configured) return null;
-  if (probe === null) {
+  if (at === null) {
     return (
       <Text size="xs" c="dimmed">
         Not checked yet
       </Text>
     );
   }
-  const at = probe.at;
   return (
     <Tooltip label={FORMAT.full(at)} position="bottom-start">
       <Text size="xs" c="dimmed" w="fit-content" className="num">

@@ -5,7 +5,7 @@ import { SET_ASIDE_REASONS } from '@tidemark/protocol/trouble';
 import { FORMAT } from '@tidemark/status/format';
 import { useState } from 'react';
 import { Problem } from '../shell/problem.tsx';
-import { useFacts, useNow } from '../state/context.tsx';
+import { useFacts, useNow, useStatus } from '../state/context.tsx';
 import { useAnswer } from '../state/use-answer.ts';
 import classes from './table-list.module.css';
 import { arrange, type Only, type Order, type SortKey } from './table-rows.ts';
@@ -23,7 +23,8 @@ export function TableList() {
   const [order, setOrder] = useState<Order>({ key: 'name', down: false });
   const [find, setFind] = useState('');
   const [chosen, setOnly] = useState<Only>('all');
-  const { data, fault, reload } = useAnswer(
+  const { waiting } = useStatus();
+  const { data, fault, isCurrent, reload } = useAnswer(
     'tables.list',
     {},
     `${probe?.at}/${lastRun?.id}/${replica.cursor?.epoch}/${replica.setAside.count}`,
@@ -31,7 +32,10 @@ export function TableList() {
   const aside = (data ?? []).filter(({ setAside }) => setAside !== null).length;
   // The filter disappears with the last table that is set aside.
   const only = chosen === 'set-aside' && aside === 0 ? 'all' : chosen;
-  const rows = arrange(data ?? [], order, find, only);
+  const tables = (data ?? []).map((row) => ({ ...row, waiting: waitingIn(row, waiting.changes) }));
+  const rows = arrange(tables, order, find, only);
+  // The status may be newer than this answer.
+  const unknown = isCurrent ? 'Unknown' : '…';
 
   return (
     <section className={`card ${classes.card}`} aria-labelledby="tables-title" data-testid="tables">
@@ -83,9 +87,15 @@ export function TableList() {
                   {row.name}
                   {row.setAside && <Mark mark={row.setAside} />}
                 </Table.Td>
-                <Table.Td ta="right">{row.rows === null ? '—' : FORMAT.count(row.rows)}</Table.Td>
+                <Table.Td ta="right">{row.rows === null ? (isCurrent ? '—' : '…') : FORMAT.count(row.rows)}</Table.Td>
                 <Table.Td ta="right" className={row.waiting ? classes.some : undefined}>
-                  {row.waiting === null ? 'Unknown' : row.waiting > 0 ? `↓ ${FORMAT.count(row.waiting)}` : '0'}
+                  {waiting.text === '—'
+                    ? '—'
+                    : row.waiting === null
+                      ? unknown
+                      : row.waiting > 0
+                        ? `↓ ${FORMAT.count(row.waiting)}`
+                        : '0'}
                 </Table.Td>
                 <Table.Td ta="right">
                   <LastChange at={row.lastChangeAt} />
@@ -103,6 +113,12 @@ export function TableList() {
     </section>
   );
 }
+
+/**
+ * Returns the number of changes that wait in a table. `all`: the number in all tables, which the status determines. When
+ * it is 0 or unknown, so is the number of each table.
+ */
+const waitingIn = (row: TableRow, all: number | null): number | null => (all === null || all === 0 ? all : row.waiting);
 
 /** Shows that a table is set aside, since which commit at head office, and why. */
 function Mark({ mark: { reason, asOf } }: { mark: NonNullable<TableRow['setAside']> }) {

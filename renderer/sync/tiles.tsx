@@ -3,7 +3,6 @@ import { ActionIcon, Anchor, Text, Tooltip } from '@mantine/core';
 import { IconCopy } from '@tabler/icons-react';
 import { formatCursor } from '@tidemark/protocol/cursor';
 import { FORMAT } from '@tidemark/status/format';
-import { bytesToDownload } from '@tidemark/status/next-sync';
 import type { ReactNode } from 'react';
 import { changesOf } from '../activity/run-text.ts';
 import { verifyOutcome } from '../activity/verify-text.ts';
@@ -55,50 +54,26 @@ export function Tiles() {
   );
 }
 
-const TREND_WORDS: Partial<Record<string, string>> = {
-  'catching up': 'catching up',
-  'falling behind': 'falling behind',
-  steady: 'steady',
-};
-
 function Waiting() {
-  const facts = useFacts();
-  const { waiting, replica, probe } = facts;
-  const { trend } = useStatus();
-  const bytes = bytesToDownload(facts);
-  const size = bytes === null ? '' : ` · about ${FORMAT.bytes(bytes)}`;
-  if (replica.cursor === null) return <Tile id="waiting" label="Changes waiting" value="—" sub="Nothing synced yet" />;
-  if (waiting === null) {
-    const sub =
-      probe === null
-        ? 'Not checked yet'
-        : probe.status.plan.by === 'snapshot'
-          ? `A fresh copy is needed${size}`
-          : probe.status.plan.by === 'difference'
-            ? `The data selection changed${size}`
-            : 'The server did not say';
-    return <Tile id="waiting" label="Changes waiting" value="Unknown" sub={sub} />;
-  }
-  const words = trend === null ? undefined : TREND_WORDS[trend];
-  const sub =
-    waiting.transactions === 0
-      ? 'Nothing waiting'
-      : `in ${FORMAT.counted(waiting.transactions, 'transaction')}${size}${words ? ` · ${words}` : ''}`;
-  const more = waiting.oldestAt === null ? undefined : `The oldest is from ${FORMAT.full(waiting.oldestAt)}`;
-  return <Tile id="waiting" label="Changes waiting" value={FORMAT.count(waiting.changes)} sub={sub} more={more} />;
+  const { waiting } = useStatus();
+  const oldestAt = useFacts().waiting?.oldestAt ?? null;
+  const more = waiting.changes && oldestAt !== null ? `The oldest is from ${FORMAT.full(oldestAt)}` : undefined;
+  return <Tile id="waiting" label="Changes waiting" value={waiting.text} sub={waiting.detail} more={more} />;
 }
 
 function AsOf() {
-  const { committedAt: at } = useFacts().replica;
+  const { dataAsOf: at, waiting } = useStatus();
+  const { committedAt } = useFacts().replica;
   const now = useNow();
-  if (at === null) return <Tile id="as-of" label="Data current as of" value="—" sub="Nothing synced yet" />;
+  if (at === null)
+    return <Tile id="as-of" label="Data as of" value={waiting.text === '—' ? '—' : 'Unknown'} sub={waiting.detail} />;
   return (
     <Tile
       id="as-of"
-      label="Data current as of"
+      label="Data as of"
       value={FORMAT.moment(at, now)}
       sub={FORMAT.ago(at, now)}
-      more={`Newest change on this PC: ${FORMAT.full(at)}`}
+      more={committedAt === null ? undefined : `Newest change on this PC: ${FORMAT.full(committedAt)}`}
     />
   );
 }

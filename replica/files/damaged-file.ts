@@ -1,4 +1,5 @@
-import { existsSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import path from 'node:path';
 import { TidemarkError } from '@tidemark/protocol/errors';
 import { isMarkedDamaged } from '@tidemark/table-store/format';
 import { guard, openReader, pageDamage, type Reader, type Writer } from '@tidemark/table-store/sqlite';
@@ -11,8 +12,9 @@ import { hasLockFile, WriterLock } from './writer-lock.ts';
  * A file in which damage was found is marked, and not used again, because a run that does not read the damaged pages
  * would report success. The mark is in the header, since any other page may be damaged.
  *
- * A damaged file is kept, because it may hold tables of other programs. Its write-ahead log moves with it: left behind,
- * SQLite would apply it to the file that comes next.
+ * A damaged file is kept, because it may hold tables of other programs. Its write-ahead log is a part of it, and is
+ * renamed first: SQLite deletes a log that is left behind without its file. If the process ends between the two renames,
+ * the next call gives the file the name that belongs to the log.
  */
 
 /**
@@ -59,13 +61,26 @@ export function openingError(file: string, error: unknown): unknown {
 
 /** Renames a replica that no connection has open. Returns the new name. Throws `db_*`. */
 function setAside(file: string): string {
-  const aside = `${file}.damaged-${new Date().toISOString().replaceAll(':', '')}`;
-  guard(file, () => {
+  return guard(file, () => {
+    const log = `${file}-wal`;
+    const hasLog = existsSync(log) && statSync(log).size > 0;
+    const unfinished = hasLog ? null : unfinishedName(file);
+    const aside = unfinished ?? `${file}.damaged-${new Date().toISOString().replaceAll(':', '')}`;
+    if (hasLog) renameSync(log, `${aside}-wal`);
     renameSync(file, aside);
-    if (existsSync(`${file}-wal`)) renameSync(`${file}-wal`, `${aside}-wal`);
-    rmSync(`${file}-shm`, { force: true });
+    for (const suffix of ['-wal', '-shm']) rmSync(file + suffix, { force: true });
+    return aside;
   });
-  return aside;
+}
+
+/** Returns the name for the file of a log that an interrupted call renamed. Null: there is none. */
+function unfinishedName(file: string): string | null {
+  const folder = path.dirname(file);
+  const logs = readdirSync(folder).filter(
+    (name) => name.startsWith(`${path.basename(file)}.damaged-`) && name.endsWith('-wal'),
+  );
+  const names = logs.map((name) => path.join(folder, name.slice(0, -'-wal'.length)));
+  return names.find((name) => !existsSync(name)) ?? null;
 }
 
 function isDamaged(file: string): boolean {

@@ -24,10 +24,11 @@ export const ALLOWED: Readonly<Record<string, ImportRule>> = {
   'command-line': { imports: ['protocol'] },
   'table-store': { imports: ['protocol'] },
   replica: { imports: ['protocol', 'table-store'] },
+  'data-reader': { imports: ['protocol', 'calls', 'table-store'] },
   terminal: { imports: ['protocol', 'status', 'calls', 'command-line', 'table-store', 'replica'] },
   'master-feed': { imports: ['protocol', 'command-line'] },
   'relay-server': { imports: ['protocol', 'calls', 'command-line', 'table-store'] },
-  electron: { imports: ['protocol', 'status', 'calls', 'terminal'] },
+  electron: { imports: ['protocol', 'status', 'calls', 'data-reader', 'terminal'] },
   renderer: {
     imports: ['protocol', 'status'],
     modules: ['@tidemark/electron/contract/**'],

@@ -11,7 +11,7 @@ export async function metricsPage(): Promise<string> {
     sentence(help),
   ]);
   return page('Metrics', [
-    'The relay serves these metrics at `GET /metrics`, in the text format of Prometheus. Those of queues have the label `queue` (snapshots, compactions or digests); the others have the label `feed`. [Operation](../operation.md#monitoring) names the alarms to set.',
+    'The relay serves these metrics at `GET /metrics`, in the text format of Prometheus. Those of queues have the label `queue` (snapshots, compactions, digests or pages); the others have the label `feed`. [Operation](../operation.md#monitoring) names the alarms to set.',
     generatedFrom('`relay-server/http/operations/metrics.ts`'),
     table(['metric', 'type', 'meaning'], rows),
   ]);

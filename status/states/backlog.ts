@@ -30,7 +30,7 @@ export function neverSynced({ facts, plan, format, names }: Reading): State | nu
 }
 
 /** Returns `1,284 changes`, or the number of transactions when only those are counted. */
-function backlogOf({ facts, waiting, format }: Reading): { text: string; count: number } {
+export function backlogOf({ facts, waiting, format }: Reading): { text: string; count: number } {
   if (waiting !== null && waiting > 0) return { text: format.counted(waiting, 'change'), count: waiting };
   const head = facts.probe?.status.head?.seq ?? 0;
   const counted = facts.waiting?.transactions ?? head - (facts.replica.cursor?.seq ?? head);
@@ -39,7 +39,7 @@ function backlogOf({ facts, waiting, format }: Reading): { text: string; count: 
 }
 
 /** Returns a text such as `about 3 MB`. Null when the size is unknown. */
-function sizeOf({ bytes, plan, format }: Reading): string | null {
+export function sizeOf({ bytes, plan, format }: Reading): string | null {
   if (bytes === null) return null;
   return `about ${format.bytes(bytes)}${plan?.by === 'snapshot' ? ' as a fresh copy' : ''}`;
 }
@@ -112,21 +112,20 @@ export function horizon(reading: Reading): State | null {
 }
 
 /** A person paused automatic runs. */
-export function paused({ facts: { paused: pause }, waiting, bytes, format, now }: Reading): State | null {
+export function paused(reading: Reading): State | null {
+  const { format, now, behind: isBehind, nothingWaits } = reading;
+  const pause = reading.facts.paused;
   if (pause === null) return null;
   const { since, until } = pause;
   const by = pause.by.trim() || 'you';
   const end = until === null ? 'until you resume' : `until ${format.moment(until, now)}`;
-  const size = bytes === null || waiting === 0 ? null : `about ${format.bytes(bytes)}`;
+  const waits = isBehind ? `${backlogOf(reading).text} waiting` : nothingWaits ? '0 changes waiting' : null;
   return makeState(
     'paused',
     'info',
     {
       headline: 'Paused',
-      detail: sentences(
-        `By ${by} ${format.at(since, now)} ${end}`,
-        dots(waiting === null ? null : `${format.counted(waiting, 'change')} waiting`, size),
-      ),
+      detail: sentences(`By ${by} ${format.at(since, now)} ${end}`, dots(waits, nothingWaits ? null : sizeOf(reading))),
       short: 'Paused',
     },
     { primary: action('resume'), secondary: [action('sync-now', 'Sync once')] },

@@ -11,23 +11,21 @@ const retryNow = action('retry', 'Retry now');
 const SAFE = 'Local data is safe';
 
 /** Describes how old this PC's data is. */
-function dataAsOf({ facts: { replica }, format, now }: Reading): string {
-  const { committedAt } = replica;
-  return committedAt === null ? 'No data here yet' : `Showing data as of ${format.moment(committedAt, now)}`;
+function dataHere({ dataAsOf, format, now }: Reading): string {
+  return dataAsOf === null ? 'No data here yet' : `Showing data as of ${format.moment(dataAsOf, now)}`;
 }
 
 /** The operating system reports no network. */
 export function offline(reading: Reading): State | null {
-  const { facts, format, now } = reading;
+  const { facts, format, now, dataAsOf } = reading;
   if (facts.online !== false) return null;
-  const { committedAt } = facts.replica;
   return makeState(
     'offline',
     'warn',
     {
       headline: 'This PC is offline',
-      detail: sentences('No network connection', dataAsOf(reading), 'Will retry when the network is back'),
-      short: committedAt === null ? 'Offline' : `Offline – data as of ${format.moment(committedAt, now)}`,
+      detail: sentences('No network connection', dataHere(reading), 'Will retry when the network is back'),
+      short: dataAsOf === null ? 'Offline' : `Offline – data as of ${format.moment(dataAsOf, now)}`,
     },
     { primary: retryNow },
   );
@@ -50,7 +48,7 @@ export function unreachable(reading: Reading): State | null {
       detail: sentences(
         `${fault?.params.relay ? address : atStart(address)} did not answer${reason}`,
         answeredAt === null ? null : `It last answered ${format.at(answeredAt, now)}`,
-        dataAsOf(reading),
+        dataHere(reading),
         SAFE,
         retrying(reading),
       ),

@@ -50,7 +50,8 @@ export function cancelled(reading: Reading): State | null {
   if (run.mode === 'verify' && facts.replica.cursor !== null) return null;
   const newer = answeredAt !== null && answeredAt > run.endedAt;
   if (newer || (facts.replica.cursor !== null && !behind)) return null;
-  const left = waiting ?? run.left;
+  // Before the first copy is complete, no change waits for this PC.
+  const left = facts.replica.cursor === null || waiting === 0 ? null : (waiting ?? run.left);
   const next =
     left === null
       ? 'The next sync continues from here'

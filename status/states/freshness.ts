@@ -1,5 +1,5 @@
 import { makeState, type Reading, type State } from '../reading.ts';
-import { action, atStart, dots, sentences } from './wording.ts';
+import { action, atStart, sentences } from './wording.ts';
 
 /** States that describe how current the data is: up to date, an old answer, a relay that is behind, a wrong clock. */
 
@@ -18,13 +18,13 @@ export function relayBehind(reading: Reading): State | null {
   const { head, now: relayNow } = facts.probe?.status ?? {};
   const isBounded =
     head != null && relayNow !== undefined && relayNow - head.committedAt < facts.thresholds.sourceLagWarnMs;
-  const asOf = answeredAt !== null && isOld ? `As of ${format.moment(answeredAt, now)}` : null;
+  const checked = answeredAt !== null && isOld ? `Last checked ${format.at(answeredAt, now)}` : null;
   return makeState(
     'relay-behind',
     sourceLag === 'unknown' && isBounded ? 'info' : 'warn',
     {
       headline: atHead ? `This PC matches ${names.relay}, but ${claim}` : atStart(claim),
-      detail: dots(asOf, cause),
+      detail: sentences(checked, cause),
       short,
     },
     {
@@ -78,7 +78,7 @@ export function silent({
     {
       headline: `${atStart(names.relay)} has not heard from head office since ${since}`,
       detail: sentences(
-        isOld ? `As of ${format.moment(answeredAt, now)}` : null,
+        isOld ? `Last checked ${format.at(answeredAt, now)}` : null,
         'Newer data may exist there. It arrives when the connection is back',
       ),
       short: `Head office not heard since ${since}`,

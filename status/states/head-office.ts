@@ -46,7 +46,7 @@ export function feedFault({ facts, format, now, names, isOld, atHead, answeredAt
     {
       headline: `No changes have arrived from head office since ${moment}`,
       detail: sentences(
-        isOld && answeredAt !== null ? `As of ${format.moment(answeredAt, now)}` : null,
+        isOld && answeredAt !== null ? `Last checked ${format.at(answeredAt, now)}` : null,
         atStart(CAUSES[code](names.relay)),
         'Newer data may exist there. It arrives when the fault is gone',
         'Local data is safe',

@@ -12,21 +12,22 @@ import type { Event } from '../machine/event.ts';
 import { initial } from '../machine/machine.ts';
 import { isOfSurroundings } from '../machine/phases/transitions.ts';
 import type { RunState } from '../machine/run-state.ts';
-import type { Policy, PullPlan, State } from '../machine/state.ts';
+import type { PullPlan, State } from '../machine/state.ts';
 import { RelayClient } from '../relay/relay-client.ts';
 import { failureOf } from '../relay/relay-errors.ts';
 import { SnapshotDownload } from '../relay/snapshot-download.ts';
 import { startPageProgress } from '../run/page-work.ts';
-import { RunRecord } from '../run/run-record.ts';
 import { type Site, startOf, type WorkDeps } from '../run/site.ts';
 import { Worker } from '../run/worker.ts';
 import type { Agent, AgentOptions, AgentSettings, Log } from './agent-api.ts';
 import type { Sample, TableRow } from './contract.ts';
-import { Journal, lastScheduledRunAt } from './journal.ts';
+import { CurrentRun } from './current-run.ts';
 import { MachineRunner } from './machine-runner.ts';
-import { OpenReplica } from './open-replica.ts';
+import { HeldReplica } from './replica/held-replica.ts';
+import { Journal, lastScheduledRunAt } from './replica/journal.ts';
+import { tableRows } from './replica/table-rows.ts';
+import { connectionOf, isSameConnection, policyOf, settingsEvent } from './settings-change.ts';
 import { SpacedCall } from './spaced-call.ts';
-import { tableRows } from './table-rows.ts';
 
 /**
  * The agent: turns calls into events of the machine, and the machine's effects into work on the relay and the replica.
@@ -39,36 +40,35 @@ class SyncAgent implements Agent {
   readonly #log: Log;
   readonly #book = new FactBook();
   readonly #publisher = new FactPublisher(() => this.facts());
-  readonly #replica: OpenReplica;
+  readonly #replica: HeldReplica;
   readonly #journal: Journal;
   readonly #workDeps: WorkDeps;
   readonly #worker: Worker;
   readonly #runner: MachineRunner;
-  readonly #runListeners = new Set<(run: Run) => void>();
+  readonly #run: CurrentRun;
   readonly #stopped = Promise.withResolvers<void>();
   readonly #networkReturned = new SpacedCall(() => this.#runner.dispatch({ type: 'online' }));
   readonly #wokeUp = new SpacedCall(() => this.#runner.dispatch({ type: 'woke' }));
   #settings: AgentSettings | null = null;
   #relay: RelayClient | null = null;
-  #record: RunRecord | null = null;
 
   constructor(options: AgentOptions, log: Log) {
-    this.#options = { ...options, databasePath: linkTarget(options.databasePath) };
+    const file = linkTarget(options.databasePath);
+    this.#options = options;
     this.#log = log;
-    this.#replica = new OpenReplica(this.#options.databasePath, this.#book, log);
+    const shared = { book: this.#book, publisher: this.#publisher, log };
+    this.#replica = new HeldReplica({ ...shared, file, onSetAside: options.onSetAside });
+    const onFault = (fault: Fault) => this.#replica.keepDamage(fault);
+    this.#run = new CurrentRun(this.#book, () => this.#runner.state.cursor);
     this.#journal = new Journal({
-      book: this.#book,
+      ...shared,
       facts: () => this.facts(),
-      log,
       onFault: (fault) => this.#onRecordFault(fault),
-      onFact: () => this.#publisher.publishSoon(),
     });
     this.#workDeps = {
-      book: this.#book,
-      publisher: this.#publisher,
-      download: new SnapshotDownload(this.#options.databasePath),
-      log,
-      onFault: (fault) => this.#replica.keepDamage(fault),
+      ...shared,
+      download: new SnapshotDownload(file),
+      onFault,
       onStatus: (now) => this.#journal.addSample(this.#replica.current, now),
     };
     this.#worker = new Worker(this.#workDeps);
@@ -87,20 +87,13 @@ class SyncAgent implements Agent {
   changeSettings(settings: AgentSettings): void {
     const before = this.#settings;
     this.#settings = settings;
-    const { relayUrl, feed, token } = settings;
-    const connection = relayUrl === '' || feed === '' || token === null ? null : { relayUrl, feed, token };
-    const reconnects = before === null || !isSameConnection(before, settings);
-    if (reconnects) {
+    if (before === null || !isSameConnection(before, settings)) {
+      const connection = connectionOf(settings);
       this.#relay?.close();
       this.#relay = connection && new RelayClient({ ...connection, version: this.#options.version });
       this.#book.forgetRelay();
     }
-    this.#runner.dispatch({
-      type: 'settings',
-      feed: feed === '' ? 'none' : before !== null && before.feed !== feed ? 'changed' : 'same',
-      connection: connection === null ? 'none' : before !== null && reconnects ? 'changed' : 'same',
-      policy: policyOf(this.#options, settings),
-    });
+    this.#runner.dispatch(settingsEvent(this.#options, before, settings));
   }
 
   async stop(): Promise<void> {
@@ -141,7 +134,7 @@ class SyncAgent implements Agent {
   }
 
   facts(): Facts {
-    return this.#book.facts(this.#runner.state, this.#settings, this.#record, Date.now());
+    return this.#book.facts(this.#runner.state, this.#settings, this.#run.record, Date.now());
   }
 
   onFacts(listener: (facts: Facts) => void): () => void {
@@ -149,8 +142,7 @@ class SyncAgent implements Agent {
   }
 
   onRun(listener: (run: Run) => void): () => void {
-    this.#runListeners.add(listener);
-    return () => this.#runListeners.delete(listener);
+    return this.#run.listen(listener);
   }
 
   async waiting(after: Seq | null, limit: number): Promise<TransactionList> {
@@ -189,18 +181,18 @@ class SyncAgent implements Agent {
         return this.#open(effect.checked);
       case 'close':
         this.#worker.discardRepair();
-        return this.#replica.close();
+        this.#replica.close();
+        return this.#book.closeReplica();
       case 'began':
-        this.#record = new RunRecord(effect.run, this.#book.tables);
-        return;
+        return this.#run.begin(effect.run);
       case 'attempt-failed': {
         const { run, failure } = effect;
         logFailedAttempt(this.#log, run, failure.fault);
-        this.#book.setFailing(this.#toRun(run, 'failed', failure.fault));
+        this.#book.setFailing(this.#run.toRun(run, 'failed', failure.fault));
         return this.#journal.writeStatus(this.#replica.current);
       }
       case 'ended':
-        return this.#endRun(this.#toRun(effect.run, effect.outcome, effect.fault));
+        return this.#endRun(this.#run.end(effect.run, effect.outcome, effect.fault));
       default:
         return this.#runner.begin(this.#worker.do(effect, this.#site()));
     }
@@ -220,9 +212,7 @@ class SyncAgent implements Agent {
   /** `checked`: first renames a damaged file. */
   #open(checked: boolean): void {
     try {
-      const aside = checked ? this.#replica.setAsideIfDamaged() : null;
-      if (aside !== null) this.#options.onSetAside?.(aside);
-      const replica = this.#replica.open(this.#settings?.feed ?? '');
+      const replica = this.#replica.open(this.#settings?.feed ?? '', checked);
       const { cursor } = replica.cursorState();
       const lastRunAt = lastScheduledRunAt(replica, this.#settings?.automatic ?? 'sync');
       this.#runner.dispatch({ type: 'opened', cursor, start: startOf(replica), lastRunAt });
@@ -243,28 +233,15 @@ class SyncAgent implements Agent {
   }
 
   #endRun(run: Run): void {
-    this.#record = null;
     this.#worker.discardRepair();
     logEnd(this.#log, run);
     this.#journal.addRun(this.#replica.current, run);
-    for (const listener of this.#runListeners) listener(run);
-  }
-
-  #toRun(run: RunState, outcome: Run['outcome'], fault: Run['fault']): Run {
-    const { tables } = this.#book;
-    const record = this.#record ?? new RunRecord(run, tables);
-    const { cursor } = this.#runner.state;
-    return record.toRun(run, outcome, fault, {
-      now: Date.now(),
-      to: cursor,
-      left: this.#book.waiting?.changes ?? null,
-      tables,
-    });
+    this.#run.announce(run);
   }
 
   #site(): Site {
     const { state, signal } = this.#runner;
-    return { state, relay: this.#relay, replica: this.#replica.current, record: this.#record, signal };
+    return { state, relay: this.#relay, replica: this.#replica.current, record: this.#run.record, signal };
   }
 }
 
@@ -279,15 +256,4 @@ function logEnd(log: Log, { id, mode, trigger, outcome, to, retries, fault }: Ru
 
 export function createAgent(options: AgentOptions, log: Log): Agent {
   return new SyncAgent(options, log);
-}
-
-function policyOf(options: AgentOptions, settings: AgentSettings | null): Policy {
-  const { checkAtStart, watch, freshCopy, giveUpAfterMs, repair = true } = options;
-  const { everyMs = null, automatic = 'check' } = settings ?? {};
-  return { checkAtStart, watch, freshCopy, giveUpAfterMs, repair, everyMs, automatic };
-}
-
-function isSameConnection(a: AgentSettings, b: AgentSettings): boolean {
-  const sameKey = a.token && b.token ? a.token.equals(b.token) : a.token === b.token;
-  return a.relayUrl === b.relayUrl && a.feed === b.feed && sameKey;
 }

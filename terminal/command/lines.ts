@@ -65,8 +65,8 @@ export function verifyLines({ run, facts }: { run: Run; facts: Facts }): string[
 }
 
 export function statusLines(derived: Status, facts: Facts): string[] {
-  const { cursor, committedAt, tables, rows } = facts.replica;
-  const dataAsOf = committedAt === null ? '—' : TimeText.encode(committedAt);
+  const { cursor, tables, rows } = facts.replica;
+  const dataAsOf = derived.dataAsOf === null ? '—' : TimeText.encode(derived.dataAsOf);
   const [main = '', ...attention] = sentencesOf(derived);
   return [
     main,

@@ -17,7 +17,7 @@ import { newRun } from '../machine/run-state.ts';
 import type { Policy, State } from '../machine/state.ts';
 import { RelayClient } from '../relay/relay-client.ts';
 import { failureOf } from '../relay/relay-errors.ts';
-import { RunRecord } from '../run/run-record.ts';
+import { RunRecord } from '../run/record/run-record.ts';
 import { type Call, faultError } from './call.ts';
 import { statusLines } from './lines.ts';
 

@@ -10,8 +10,9 @@ import { DEFAULT_THRESHOLDS, type Facts, SET_ASIDE_NAMED } from '@tidemark/statu
 import { sourceLagMs } from '@tidemark/status/source-lag';
 import type { AgentSettings } from '../agent/agent-api.ts';
 import type { PullPlan, State } from '../machine/state.ts';
-import type { RunRecord } from '../run/run-record.ts';
+import type { RunRecord } from '../run/record/run-record.ts';
 import { AnswerClock } from './answer-clock.ts';
+import { BacklogHistory } from './backlog-history.ts';
 import { phaseOf, replicaFaultOf, retryOf } from './phase.ts';
 
 /**
@@ -19,9 +20,6 @@ import { phaseOf, replicaFaultOf, retryOf } from './phase.ts';
  * would make a test too long.
  */
 const SOURCE_LAG_WARN_MS = Number(process.env.TIDEMARK_SOURCE_LAG_WARN_MS ?? DEFAULT_THRESHOLDS.sourceLagWarnMs);
-
-/** Number of status answers to keep for the trend. */
-const MAX_TREND = 10;
 
 const EMPTY = { cursor: null, committedAt: null, tables: 0, rows: 0, setAside: { count: 0, tables: [] } };
 const NOTHING_WAITING = { transactions: 0, changes: 0, bytes: 0, oldestAt: null };
@@ -34,7 +32,7 @@ export class FactBook {
   readonly #answerClock = new AnswerClock();
   #probe: Facts['probe'] = null;
   #waiting: Facts['waiting'] = null;
-  #trend: Facts['trend'] = [];
+  readonly #backlog = new BacklogHistory();
   #lastRun: Run | null = null;
   #lastSuccess: Run | null = null;
   #replica: Omit<Facts['replica'], 'fault' | 'log'> = EMPTY;
@@ -68,7 +66,7 @@ export class FactBook {
     this.#answerClock.reset();
     this.#probe = null;
     this.#waiting = null;
-    this.#trend = [];
+    this.#backlog.clear();
     this.#clockSkewMs = null;
     this.#failing = null;
   }
@@ -82,15 +80,13 @@ export class FactBook {
     this.#waiting = status.behind;
     // The relay may hold a long poll for a long time, so only the arrival of its answer is close to the relay's time.
     this.#clockSkewMs = (held ? heard : (asked + heard) / 2) - status.now;
-    if (status.behind !== null && status.head !== null && cursor !== null) {
-      const point = { at: heard, changes: status.behind.changes, head: status.head.seq, cursor: cursor.seq };
-      this.#trend = [...this.#trend.slice(1 - MAX_TREND), point];
-    }
+    this.#backlog.addStatus(status, cursor, heard);
   }
 
   /** Adds a saved page. `bytes`: its size before compression. */
   addPage(tables: TableCount[], page: AppliedPage, bytes: number, kind: PullPlan['kind']): void {
     this.#setPosition({ ...page, tables });
+    this.#raiseHead();
     if (this.#waiting === null) return;
     if (this.#isAtHead()) this.#waiting = NOTHING_WAITING;
     // The relay counted the changes before compaction, so the number of changes in a compacted page cannot be
@@ -109,6 +105,7 @@ export class FactBook {
   /** Adds an installed snapshot or a written repair. */
   replaceData(summary: ReplicaSummary): void {
     this.#setPosition(summary);
+    this.#raiseHead();
     this.#waiting = this.#isAtHead() ? NOTHING_WAITING : null;
   }
 
@@ -136,6 +133,7 @@ export class FactBook {
   addRun(run: Run): void {
     this.#failing = null;
     this.#lastRun = run;
+    this.#backlog.addRun(run);
     if (succeeded(run)) this.#lastSuccess = run;
   }
 
@@ -199,7 +197,7 @@ export class FactBook {
       waiting: this.#waiting,
       lastSuccess: this.#lastSuccess,
       lastRun: this.#failing ?? this.#lastRun,
-      trend: this.#trend,
+      ...this.#backlog.facts,
       retry: retryOf(state),
       schedule: { everyMs: state.policy.everyMs, nextAt: state.paused === null ? state.nextAt : null },
       clockSkewMs: this.#clockSkewMs,
@@ -216,6 +214,18 @@ export class FactBook {
       rows: tables.reduce((sum, { rows }) => sum + rows, 0),
       setAside: setAsideOf(tables),
     };
+  }
+
+  /**
+   * Raises the head of the last answer to the replica's position. The relay has sent data up to this position, so its
+   * head has reached it, although the answer is older than the data.
+   */
+  #raiseHead(): void {
+    const { cursor, committedAt } = this.#replica;
+    if (this.#probe === null || cursor === null || committedAt === null) return;
+    const { head } = this.#probe.status;
+    if (head !== null && head.epoch === cursor.epoch && head.seq >= cursor.seq) return;
+    this.#probe = { ...this.#probe, status: { ...this.#probe.status, head: { ...cursor, committedAt } } };
   }
 
   /** Whether the replica is at the newest head that the relay has reported. */

@@ -2,7 +2,7 @@ import type { Fault } from '@tidemark/protocol/fault';
 import type { Facts, Progress } from '@tidemark/status/facts';
 import { buildingSince } from '../machine/phases/pulling.ts';
 import type { State } from '../machine/state.ts';
-import type { RunRecord } from '../run/run-record.ts';
+import type { RunRecord } from '../run/record/run-record.ts';
 
 /**
  * Converts the machine's state to facts for people. All functions are pure: they depend only on the state and the

@@ -10,7 +10,7 @@ import type { Start, State } from '../machine/state.ts';
 import type { RelayClient } from '../relay/relay-client.ts';
 import type { Transfer } from '../relay/relay-transport.ts';
 import type { SnapshotDownload } from '../relay/snapshot-download.ts';
-import type { RunRecord } from './run-record.ts';
+import type { RunRecord } from './record/run-record.ts';
 
 /**
  * The context in which the work of a run takes place: relay, replica, record and signal, and the receivers of results.

@@ -6,7 +6,7 @@ import type { BatchAnswer, Role } from '@tidemark/protocol/api';
 import { type BatchLine, type ChangeLine, changesIn, type PartialLine } from '@tidemark/protocol/lines';
 import type { TableSchema } from '@tidemark/protocol/schema';
 import { type Config, readConfig } from '@tidemark/relay-server/config/relay-config';
-import { type Relay, startRelay } from '@tidemark/relay-server/relay';
+import { type Relay, type RelayDeps, startRelay } from '@tidemark/relay-server/relay';
 import { Tokens } from '@tidemark/relay-server/tokens/tokens';
 import { temporaryFolder } from '../processes/temporary-folder.ts';
 
@@ -45,8 +45,10 @@ function configOf(folder: string, feed: string): Config {
 
 type Event = Record<string, unknown> & { event: string };
 
-const listen = (config: Config, now: () => number, events: Event[]): Promise<Relay> =>
-  startRelay(config, { now, log: (event, fields) => events.push({ event, ...fields }), version: 'test' });
+type Limits = NonNullable<RelayDeps['limits']>;
+
+const listen = (config: Config, now: () => number, events: Event[], limits: Limits): Promise<Relay> =>
+  startRelay(config, { now, log: (event, fields) => events.push({ event, ...fields }), version: 'test', limits });
 
 /** The relay on loopback, with the feed `shop`, whose only table is {@link ITEM} unless a test sends others. */
 export class TestRelay {
@@ -55,24 +57,30 @@ export class TestRelay {
   readonly events: Event[];
   #relay: Relay;
   readonly #send: Record<string, string>;
+  readonly #limits: Limits;
   link: RelayLink;
   send: (batch: Buffer, sampledAtMs?: number | null) => Promise<BatchAnswer> = () =>
     Promise.reject(new Error('no session'));
   #at = 0;
 
-  private constructor(folder: string, relay: Relay, tokens: Record<string, string>, events: Event[]) {
+  private constructor(folder: string, relay: Relay, tokens: Record<string, string>, events: Event[], limits: Limits) {
     this.folder = folder;
     this.events = events;
     this.#relay = relay;
     this.#send = tokens;
+    this.#limits = limits;
     this.link = new RelayLink(relay.url, 'shop', tokens.feed ?? '');
   }
 
   /**
    * Starts a relay. `feed`: the feed's settings in relay.yaml. `terminals`: additional terminals, with their
-   * attributes.
+   * attributes. `limits`: limits of the HTTP server that differ from the relay's own.
    */
-  static async start(feed = '{}', terminals: Record<string, Record<string, string>> = {}): Promise<TestRelay> {
+  static async start(
+    feed = '{}',
+    terminals: Record<string, Record<string, string>> = {},
+    limits: Limits = {},
+  ): Promise<TestRelay> {
     const folder = temporaryFolder('relay');
     const config = configOf(folder, feed);
     const tokens = new Tokens(config);
@@ -89,14 +97,14 @@ export class TestRelay {
     tokens.close();
     for (const [name, token] of Object.entries(tokenOf)) writeFileSync(path.join(folder, `${name}.token`), token);
     const events: Event[] = [];
-    return new TestRelay(folder, await listen(config, Date.now, events), tokenOf, events);
+    return new TestRelay(folder, await listen(config, Date.now, events, limits), tokenOf, events, limits);
   }
 
   /** Stops the relay, calls `between`, and starts the relay with other settings of the feed and its clock at `now`. */
   async restart(feed: string, now: number, between: () => void = () => undefined): Promise<void> {
     await this.#relay.stop();
     between();
-    this.#relay = await listen(configOf(this.folder, feed), () => now, this.events);
+    this.#relay = await listen(configOf(this.folder, feed), () => now, this.events, this.#limits);
     this.link = new RelayLink(this.#relay.url, 'shop', this.token('feed'));
   }
 

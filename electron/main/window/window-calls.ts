@@ -2,6 +2,7 @@ import { app, clipboard } from 'electron';
 import type { CallHandlers } from '../../ipc/window-ipc.ts';
 import type { AgentProcess } from '../agent/agent-process.ts';
 import type { AppStateHolder } from '../app-state.ts';
+import type { QueryQueue } from '../reader/query-queue.ts';
 import type { SettingsService } from '../settings/settings-service.ts';
 
 /**
@@ -11,6 +12,7 @@ import type { SettingsService } from '../settings/settings-service.ts';
 
 interface CallDeps {
   agent: AgentProcess;
+  queries: QueryQueue;
   settings: SettingsService;
   state: AppStateHolder;
   restartApp: () => void;
@@ -18,10 +20,18 @@ interface CallDeps {
   onFirstState: () => void;
 }
 
-/** Returns the handlers of the window's calls. {@link AgentProcess.forwarded} forwards the agent's calls. */
-export function makeCalls({ agent, settings, state, restartApp, onFirstState }: CallDeps): CallHandlers {
+/**
+ * Returns the handlers of the window's calls. {@link AgentProcess.forwarded} forwards the agent's calls, and
+ * {@link QueryQueue.forwarded} those of the reader process.
+ */
+export function makeCalls({ agent, queries, settings, state, restartApp, onFirstState }: CallDeps): CallHandlers {
   return {
     ...agent.forwarded,
+    ...queries.forwarded,
+    'data.cancel': async () => {
+      queries.cancel();
+      return {};
+    },
     'app.info': async () => ({
       version: app.getVersion(),
       electron: process.versions.electron,

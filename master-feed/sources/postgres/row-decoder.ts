@@ -1,7 +1,9 @@
+import { ROW_BYTES } from '@tidemark/protocol/page';
 import { type LogSink, type NumberedTable, TableFault } from '../../source.ts';
 import type { PostgresTable } from './catalog.ts';
 import { toPosition } from './lsn.ts';
 import { type Message, NULL, type Relation, type Tuple, UNCHANGED } from './pgoutput.ts';
+import { requireRawSize } from './raw-size.ts';
 import { toJson, unknownForm } from './values.ts';
 
 interface Known extends NumberedTable {
@@ -112,6 +114,7 @@ export class RowDecoder {
   }
 
   #row(known: Known, message: RowMessage): void {
+    requireSize(known.table, message);
     if (message.kind !== 'insert' && message.old !== null && isMissingKey(known, message.old)) {
       this.#forget([message.oid], `the log does not hold the key of an old row of ${known.table.name}`);
       return;
@@ -138,6 +141,19 @@ export class RowDecoder {
     } else {
       this.#sink.row('update', known, rowJson(known, row, filled));
     }
+  }
+}
+
+/** Throws TableFault if a row of the message is too large to convert. */
+function requireSize(table: PostgresTable, message: RowMessage): void {
+  for (const tuple of [
+    message.kind === 'delete' ? null : message.row,
+    message.kind === 'insert' ? null : message.old,
+  ]) {
+    if (tuple === null || tuple.bytes.length <= ROW_BYTES) continue;
+    const { bytes, from, to } = tuple;
+    const lengths = to.map((end, column) => end - (from[column] ?? end));
+    requireRawSize(table, lengths, (column) => bytes.toString('utf8', from[column], to[column]));
   }
 }
 

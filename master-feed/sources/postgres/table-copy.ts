@@ -1,9 +1,11 @@
+import { ROW_BYTES } from '@tidemark/protocol/page';
 import type { SetAsideReason } from '@tidemark/protocol/trouble';
 import type pg from 'pg';
 import { type Flow, TableFault } from '../../source.ts';
 import { type PostgresTable, qualified, readTables } from './catalog.ts';
 import { type Connection, CopyQuery, connect } from './connection.ts';
 import { streamError } from './master-error.ts';
+import { requireRawSize } from './raw-size.ts';
 import { ident, literal } from './sql.ts';
 import { toJson, unknownForm } from './values.ts';
 
@@ -166,6 +168,7 @@ class RowsQuery extends CopyQuery {
 
 /** Converts one line of COPY's text format to a JSON array. */
 function rowJson(table: PostgresTable, row: Buffer, end: number): string {
+  if (end > ROW_BYTES) requireSize(table, row, end);
   let json = '[';
   let from = 0;
   for (let c = 0; c < table.columns.length; c++) {
@@ -176,6 +179,22 @@ function rowJson(table: PostgresTable, row: Buffer, end: number): string {
     from = to + 1;
   }
   return `${json}]`;
+}
+
+/** Throws TableFault if the row is too large to convert. Escapes in COPY's text format are no longer than in JSON. */
+function requireSize(table: PostgresTable, row: Buffer, end: number): void {
+  const ends = table.columns.map(() => end);
+  for (let c = 0, from = 0; c < ends.length; c++) {
+    const tab = row.indexOf(TAB, from);
+    if (tab !== -1 && tab < end) ends[c] = tab;
+    from = (ends[c] ?? end) + 1;
+  }
+  const startOf = (column: number) => (column === 0 ? 0 : (ends[column - 1] ?? end) + 1);
+  requireRawSize(
+    table,
+    ends.map((to, column) => to - startOf(column)),
+    (column) => row.toString('utf8', startOf(column), ends[column]),
+  );
 }
 
 function fieldJson(table: PostgresTable, c: number, row: Buffer, from: number, to: number): string {

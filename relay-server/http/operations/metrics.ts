@@ -54,7 +54,7 @@ export async function metricsText({
   const refused = new Counter({
     ...labels,
     name: 'relay_queue_refused_total',
-    help: 'Requests that this queue refused because it was full, since the start of the relay.',
+    help: 'Requests that this queue refused because it was full, or because a page was not ready in time, since the start of the relay.',
   });
   const dropped = new Counter({
     ...labels,

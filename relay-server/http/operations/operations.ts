@@ -3,7 +3,7 @@ import type { Express, Request } from 'express';
 import type { Feed } from '../../feed/feed.ts';
 import type { RelayWork } from '../../threads/relay-work.ts';
 import type { Route } from '../routes/route.ts';
-import { sendJson } from '../send.ts';
+import { NEVER_CACHED, sendBytes, sendJson } from '../send.ts';
 import { metricsText } from './metrics.ts';
 import { openApi } from './openapi.ts';
 import type { Readiness } from './readiness.ts';
@@ -33,8 +33,8 @@ export function addOperations(
   app.get('/version', (_request, response) =>
     sendJson(response, { version: deps.version, protocol: PROTOCOL_VERSION }),
   );
-  const document = openApi(routes, deps.version);
-  app.get('/openapi.json', (_request, response) => sendJson(response, document));
+  const document = { bytes: Buffer.from(JSON.stringify(openApi(routes, deps.version))), coding: 'identity' } as const;
+  app.get('/openapi.json', (_request, response) => sendBytes(response, 'application/json', document, NEVER_CACHED));
   app.get('/metrics', async (request, response) => {
     // The address of the peer proves nothing: a proxy on this machine may add no header. `metrics` in relay.yaml opens
     // a listener that needs no key.

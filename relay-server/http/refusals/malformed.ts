@@ -1,12 +1,14 @@
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
-import { ERRORS, TidemarkError, toProblem } from '@tidemark/protocol/errors';
+import { ERRORS, TidemarkError } from '@tidemark/protocol/errors';
+import { HEADER_BYTES, MOST_HEADERS } from '../limits/http-limits.ts';
+import { refusalBody } from './refusal-body.ts';
 import type { RefusalLog } from './refusal-log.ts';
 
 /** Answers requests that are not valid HTTP, which reach no route. The connection is closed afterwards. */
 
 const WHY: Record<string, string> = {
-  HPE_HEADER_OVERFLOW: 'the headers are too long',
+  HPE_HEADER_OVERFLOW: `the headers are longer than ${HEADER_BYTES / 1024} KiB, or more than ${MOST_HEADERS}`,
   ERR_HTTP_REQUEST_TIMEOUT: 'the request did not arrive in time',
 };
 
@@ -22,14 +24,14 @@ export function answerMalformed(server: Server, refusals: RefusalLog): void {
       socket.destroy();
       return;
     }
-    const body = JSON.stringify(toProblem(error));
+    const body = refusalBody(error, status);
     socket.end(
       [
         'HTTP/1.1 400 Bad Request',
         'connection: close',
         'content-type: application/problem+json',
         'cache-control: no-store',
-        `content-length: ${Buffer.byteLength(body)}`,
+        `content-length: ${body.length}`,
         '',
         body,
       ].join('\r\n'),

@@ -1,8 +1,10 @@
 import { ERRORS, type ErrorCode, TidemarkError } from '@tidemark/protocol/errors';
 import { mayRefuse } from '@tidemark/protocol/refusals';
 import { expect, test } from 'vitest';
+import { z } from 'zod';
 import { BadKeys } from './bad-keys.ts';
 import { refusalFor } from './refusal.ts';
+import { mistakesIn, REFUSAL_BYTES, refusalBody } from './refusal-body.ts';
 import { RefusalLog } from './refusal-log.ts';
 
 const CODES = Object.keys(ERRORS) as ErrorCode[];
@@ -25,6 +27,31 @@ test.each(['terminal', 'feed', 'admin'] as const)(
 test('a param in an answer has at most 1,000 characters', () => {
   const { error } = refusalFor('terminal', new TidemarkError('request_invalid', { detail: 'x'.repeat(1e6) }));
   expect(String(error.params.detail).length).toBe(1_001);
+});
+
+test.each(['x', '\u0000', '\u{1f600}', '"', 'é'])(
+  'B47: a refusal has at most 2 kB for each code, if its params are long texts of %j',
+  (character) => {
+    for (const code of CODES) {
+      const params = { detail: character.repeat(100_000), table: character.repeat(5_000), feed: character };
+      const bytes = refusalBody(new TidemarkError(code, params), 400, 'r'.repeat(36));
+      expect(bytes.length, code).toBeLessThanOrEqual(REFUSAL_BYTES);
+      expect(JSON.parse(bytes.toString())).toMatchObject({ code });
+    }
+  },
+);
+
+test('B47: a short refusal is not cut', () => {
+  const detail = 'd'.repeat(700);
+  const problem = JSON.parse(refusalBody(new TidemarkError('request_invalid', { detail }), 400).toString()) as unknown;
+  expect(problem).toMatchObject({ params: { detail } });
+});
+
+test('B47: a refusal names the first 5 mistakes', () => {
+  const { error } = z.object({ list: z.array(z.number()) }).safeParse({ list: Array(100).fill('x') });
+  if (!error) throw new Error('the input is valid');
+  const { detail } = mistakesIn(error, 'body').params;
+  expect(String(detail).match(/list\.\d+: /g)).toEqual([0, 1, 2, 3, 4].map((n) => `list.${n}: `));
 });
 
 test('the table of bad keys is bounded', () => {

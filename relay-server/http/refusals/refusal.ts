@@ -39,16 +39,18 @@ export function thrownError(thrown: unknown): TidemarkError {
 /** Returns the refusal for a caller of a role. */
 export function refusalFor(to: Role, error: TidemarkError): Refusal {
   const { status } = ERRORS[error.code];
-  if (mayRefuse(to, error.code))
-    return { error: new TidemarkError(error.code, boundedParams(error.params), error), status };
+  if (mayRefuse(to, error.code)) return { error: withBoundedParams(error, LONGEST_PARAM), status };
   const failed = Math.max(status, 500);
   return { error: new TidemarkError('relay_failed', { status: failed }, error), status: failed };
 }
 
-const boundedParams = (params: ErrorParams): ErrorParams =>
-  Object.fromEntries(
-    Object.entries(params).map(([name, value]) => [
+/** Returns the error with its texts cut to `longest` characters. */
+export function withBoundedParams(error: TidemarkError, longest: number): TidemarkError {
+  const params: ErrorParams = Object.fromEntries(
+    Object.entries(error.params).map(([name, value]) => [
       name,
-      typeof value === 'string' && value.length > LONGEST_PARAM ? `${value.slice(0, LONGEST_PARAM)}…` : value,
+      typeof value === 'string' && value.length > longest ? `${value.slice(0, longest)}…` : value,
     ]),
   );
+  return new TidemarkError(error.code, params, error);
+}

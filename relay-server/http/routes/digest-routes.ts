@@ -6,7 +6,6 @@ import { PATHS } from '@tidemark/protocol/paths';
 import { z } from 'zod';
 import type { DigestTask } from '../../digests/digest-calls.ts';
 import type { Digester } from '../../digests/digester.ts';
-import { readBody } from '../body.ts';
 import { codingOf } from '../content-coding.ts';
 import { NEVER_CACHED, sendBytes } from '../send.ts';
 import { entitledSet } from './entitled-set.ts';
@@ -47,7 +46,7 @@ export const digestRoutes = (digester: Digester): Route[] => [
  */
 async function answer(digester: Digester, kind: DigestTask['kind'], type: string, call: SnapshotCall): Promise<void> {
   const { request, response, bearer, signal } = call;
-  const body = await readBody(request, BODY_LIMIT);
+  const body = await call.body(BODY_LIMIT);
   const task = { kind, file: fileOf(call), body, coding: codingOf(request) };
   const found = await digester.answer(task, `${bearer.feed}/${bearer.name}`, signal);
   if (found) sendBytes(response, type, found, NEVER_CACHED);

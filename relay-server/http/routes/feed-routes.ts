@@ -7,7 +7,8 @@ import { z } from 'zod';
 import type { Feed } from '../../feed/feed.ts';
 import { listsTooMany } from '../../freshness/troubles.ts';
 import type { PushEndpoint } from '../../log/log-source.ts';
-import { json, readBody } from '../body.ts';
+import { json } from '../body.ts';
+import { mistakesIn } from '../refusals/refusal-body.ts';
 import { jsonRoute } from './route.ts';
 import { troublesAnswer } from './status-answer.ts';
 
@@ -16,8 +17,9 @@ import { troublesAnswer } from './status-answer.ts';
 const SESSION_LIMIT = 64 * 1024;
 /** Maximum size of a report, in bytes. */
 const REPORT_LIMIT = 1024 * 1024;
-/** Number of mistakes that a refusal of a report names. */
-const NAMED_MISTAKES = 3;
+/** Maximum number of values in a session and in a report. Parsing more of them would block the event loop. */
+const SESSION_VALUES = 1_000;
+const REPORT_VALUES = 10_000;
 
 const FeedInput = z.object({ feed: FeedName });
 
@@ -40,10 +42,7 @@ function reportOf(body: unknown): FeedReport {
     throw new TidemarkError('request_invalid', { detail: `tables: more than ${REPORTED_TABLES} entries` });
   const parsed = FeedReport.safeParse(body);
   if (parsed.success) return parsed.data;
-  const mistakes = parsed.error.issues.slice(0, NAMED_MISTAKES);
-  throw new TidemarkError('request_invalid', {
-    detail: mistakes.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; '),
-  });
+  throw mistakesIn(parsed.error, 'body');
 }
 
 export const FEED_ROUTES = [
@@ -54,9 +53,9 @@ export const FEED_ROUTES = [
     input: FeedInput,
     output: SessionAnswer,
     summary: 'Begins a session of the feed, which supersedes the previous one.',
-    async handle({ feed, request }) {
-      const parsed = SessionRequest.safeParse(json(await readBody(request, SESSION_LIMIT)));
-      if (!parsed.success) throw new TidemarkError('request_invalid', { detail: z.prettifyError(parsed.error) });
+    async handle({ feed, body }) {
+      const parsed = SessionRequest.safeParse(json(await body(SESSION_LIMIT), SESSION_VALUES));
+      if (!parsed.success) throw mistakesIn(parsed.error, 'body');
       if (parsed.data.protocol !== PROTOCOL_VERSION) throw new TidemarkError('protocol_unsupported');
       return pushTo(feed).session(parsed.data);
     },
@@ -68,7 +67,7 @@ export const FEED_ROUTES = [
     input: FeedInput,
     output: BatchAnswer,
     summary: 'Applies a batch. Answers when all transactions that end in it are on disk.',
-    async handle({ feed, request }) {
+    async handle({ feed, request, body }) {
       const session = request.headers[HEADERS.session];
       const number = Number(request.headers[HEADERS.batch]);
       const times = { arrivedAt: feed.moment(), sampledMs: sampledMsOf(request.headers[HEADERS.sampled]) };
@@ -76,7 +75,7 @@ export const FEED_ROUTES = [
         throw new TidemarkError('request_invalid', { detail: `header ${HEADERS.session} is missing` });
       if (!Number.isSafeInteger(number) || number < 1)
         throw new TidemarkError('request_invalid', { detail: `header ${HEADERS.batch} is not a number from 1` });
-      return pushTo(feed).batch(session, number, await readBody(request, BATCH_BYTES), times);
+      return pushTo(feed).batch(session, number, await body(BATCH_BYTES), times);
     },
   }),
   jsonRoute({
@@ -86,8 +85,8 @@ export const FEED_ROUTES = [
     input: FeedInput,
     output: z.object({}),
     summary: 'Replaces the last report of the feed: its fault, and the tables that do not follow the master.',
-    async handle({ feed, request }) {
-      feed.troubles.put(reportOf(json(await readBody(request, REPORT_LIMIT))));
+    async handle({ feed, body }) {
+      feed.troubles.put(reportOf(json(await body(REPORT_LIMIT), REPORT_VALUES)));
       return {};
     },
   }),

@@ -18,6 +18,8 @@ export interface Call<I> {
   bearer: Bearer;
   request: IncomingMessage;
   response: ServerResponse;
+  /** Reads the body. Throws body_too_large beyond this many bytes, request_invalid, relay_busy. */
+  body: (bytes: number) => Promise<Uint8Array<ArrayBuffer>>;
   /** Aborted when the caller has disconnected or the relay stops. */
   signal: AbortSignal;
 }

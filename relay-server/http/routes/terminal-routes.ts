@@ -64,7 +64,7 @@ export const terminalRoutes = (relay: { name: string; version: string }): Route[
       const set = entitledSet(call);
       const holds = input.scopes ?? EVERYONE;
       if (input.wait > 0 && cursor?.epoch === feed.row.epoch && holds === set.id)
-        await feed.waitForNews(set, cursor.seq, input.wait * 1000, call.signal);
+        await feed.waitForNews(call.bearer.name, set, cursor.seq, input.wait * 1000, call.signal);
       return statusAnswer(relay, feed.status(set, cursor, holds));
     },
   }),

@@ -127,6 +127,7 @@ test('B3 full-queue: the 33rd waiting request of a key and the 2,001st in all ge
   await expect(lab.ask('one more', 'hostile')).rejects.toMatchObject({ code: 'relay_busy' });
   for (let n = WAITING_MAX_OF_KEY; n < WAITING_MAX; n++) void lab.ask(`page ${n}`, `key ${n}`);
   await expect(lab.ask('one more', 'other')).rejects.toMatchObject({ code: 'relay_busy' });
+  expect(lab.queue.state).toMatchObject({ waiting: WAITING_MAX, running: 1, refused: 2 });
   // A page that is ready needs no place in the queue.
   expect((await lab.ask('ready', 'other'))?.page.bytes.length).toBe(10);
   // A request that is served frees its place.
@@ -152,6 +153,21 @@ test('B3 long-wait: a request gets relay_busy after 8 s, even during the build o
   expect(lab.built).toEqual(['building', 'later']);
 });
 
+test('B3 long-wait-for-everyone: other work of the event loop runs between the refusals', async () => {
+  const lab = new Lab();
+  let refused = 0;
+  const all = Array.from({ length: 1000 }, (_, n) =>
+    lab.ask(`page ${n}`, `key ${n}`).catch(() => {
+      refused++;
+    }),
+  );
+  vi.advanceTimersByTime(PATIENCE_MS);
+  await turn();
+  expect(refused).toBeLessThan(100);
+  await Promise.all(all);
+  expect(refused).toBe(1000);
+});
+
 test('B3 asker-gone: a request leaves the queue when its client has gone, and the relay does not build its page', async () => {
   const lab = new Lab();
   const gone = new AbortController();
@@ -160,13 +176,14 @@ test('B3 asker-gone: a request leaves the queue when its client has gone, and th
   const wanted = lab.ask('wanted', 'c');
   gone.abort();
   expect(await abandoned).toBeNull();
+  expect(lab.queue.state).toEqual({ waiting: 2, running: 1, refused: 0, dropped: 1 });
   expect(await lab.ask('too late', 'b', gone.signal)).toBeNull();
   await lab.completeAll(pageOf(10));
   expect((await wanted)?.page.bytes.length).toBe(10);
   expect(lab.built).toEqual(['first', 'wanted']);
 });
 
-test('B4 unread-pages: a key with 8 MiB unread waits until it has read, and other keys continue', async () => {
+test('B4 unread-pages: a key with 4 MiB unread waits until it has read, and other keys continue', async () => {
   const lab = new Lab();
   const most = fitting(UNREAD_BYTES_OF_KEY, MIB);
   const held: (HeldPage | null)[] = [];
@@ -185,7 +202,7 @@ test('B4 unread-pages: a key with 8 MiB unread waits until it has read, and othe
   expect(lab.built).toContain('one more');
 });
 
-test('B4 unread-pages: with 64 MiB unread in all, the relay builds no page until a client reads one', async () => {
+test('B4 unread-pages: with 32 MiB unread in all, the relay builds no page until a client reads one', async () => {
   const lab = new Lab();
   const most = fitting(UNREAD_BYTES, MIB);
   const held: (HeldPage | null)[] = [];

@@ -1,4 +1,5 @@
 import { TidemarkError } from '@tidemark/protocol/errors';
+import type { QueueState } from '../../threads/fair-queue.ts';
 import type { ReadyPage } from '../compression.ts';
 import type { ReadyPages } from '../ready-pages.ts';
 import { type HeldPage, UnreadAnswers } from './unread-answers.ts';
@@ -6,10 +7,10 @@ import { type HeldPage, UnreadAnswers } from './unread-answers.ts';
 /**
  * Decides which request for a page is served next.
  *
- * The queue builds one page at a time. Keys take turns, and the requests of one key are served in the order of their arrival. A
- * request has its turn when there is room for its answer. Requests for the same page share it. A request leaves the queue
- * when its client has gone, and after {@link PATIENCE_MS}. A page that is ready is served at once, without a turn, if there
- * is room. See B2 to B4 in docs/protocol.md.
+ * The queue builds one page at a time. Keys take turns, and the requests of one key are served in the order of their
+ * arrival. A request has its turn when there is room for its answer. Requests for the same page share it. A request
+ * leaves the queue when its client has gone, and after {@link PATIENCE_MS}. A page that is ready is served at once,
+ * without a turn, if there is room. See B2 to B4 in docs/protocol.md.
  */
 
 /** Upper bound on the number of requests that wait. */
@@ -38,30 +39,37 @@ interface Waiting {
 }
 
 export class PageQueue {
-  readonly #ready: ReadyPages;
+  /** The pages that need no turn. */
+  readonly ready: ReadyPages;
   readonly #unread = new UnreadAnswers(() => this.#work());
   /** Waiting requests by key, the key with the next turn first. */
   readonly #byKey = new Map<string, Set<Waiting>>();
   /** Waiting requests by the name of the page. */
   readonly #byPage = new Map<string, Set<Waiting>>();
-  #waiting = 0;
+  /** Waiting requests that have waited too long. */
+  readonly #expired = new Set<Waiting>();
+  readonly #count = { waiting: 0, refused: 0, dropped: 0 };
   #building = false;
   #pausing = false;
 
   constructor(ready: ReadyPages) {
-    this.#ready = ready;
+    this.ready = ready;
+  }
+
+  get state(): QueueState {
+    return { ...this.#count, running: this.#building ? 1 : 0 };
   }
 
   /**
-   * Returns the page with this name, or null if `asker.signal` is aborted first. `build` returns the page; its
-   * error rejects all requests for the page. Throws relay_busy if the queue is full or the request has waited too long.
+   * Returns the page with this name, or null if `asker.signal` is aborted first. `build` returns the page; its error
+   * rejects all requests for the page. Throws relay_busy if the queue is full or the request has waited too long.
    */
   get(name: string, asker: Asker, build: () => Promise<ReadyPage>): Promise<HeldPage | null> {
     const { key } = asker;
-    const ready = this.#ready.get(name);
+    const ready = this.ready.get(name);
     if (ready && this.#unread.hasRoom(key)) return Promise.resolve(this.#unread.hold(key, ready));
-    if (this.#waiting >= WAITING_MAX || (this.#byKey.get(key)?.size ?? 0) >= WAITING_MAX_OF_KEY)
-      return Promise.reject(new TidemarkError('relay_busy'));
+    if (this.#count.waiting >= WAITING_MAX || (this.#byKey.get(key)?.size ?? 0) >= WAITING_MAX_OF_KEY)
+      return Promise.reject(this.#refusal());
     const signal = asker.signal();
     if (signal.aborted) return Promise.resolve(null);
     return new Promise((resolve, reject) => {
@@ -72,6 +80,7 @@ export class PageQueue {
       };
       const onAbort = () => {
         leave();
+        this.#count.dropped++;
         resolve(null);
       };
       const waiting: Waiting = {
@@ -85,11 +94,27 @@ export class PageQueue {
           reject(error);
         },
       };
-      const timer = setTimeout(() => waiting.fail(new TidemarkError('relay_busy')), PATIENCE_MS);
+      const timer = setTimeout(() => this.#expire(waiting), PATIENCE_MS);
       signal.addEventListener('abort', onAbort);
       this.#add(waiting);
       this.#work();
     });
+  }
+
+  #refusal(): TidemarkError {
+    this.#count.refused++;
+    return new TidemarkError('relay_busy');
+  }
+
+  /** Refuses a request, in the event loop's next turn or later, so that many refusals do not delay other work. */
+  #expire(waiting: Waiting): void {
+    if (this.#expired.size === 0) setImmediate(() => this.#refuseExpired());
+    this.#expired.add(waiting);
+  }
+
+  #refuseExpired(): void {
+    for (const each of [...this.#expired].slice(0, SLICE)) each.fail(this.#refusal());
+    if (this.#expired.size > 0) setImmediate(() => this.#refuseExpired());
   }
 
   /** Serves the requests that have their turn, until one of them needs a page that is not ready. */
@@ -98,7 +123,7 @@ export class PageQueue {
       const next = this.#next();
       if (!next) return;
       if (served === SLICE) return this.#pause();
-      const ready = this.#ready.get(next.name);
+      const ready = this.ready.get(next.name);
       if (!ready) {
         void this.#build(next);
         return;
@@ -135,7 +160,7 @@ export class PageQueue {
     this.#building = true;
     try {
       const page = await first.build();
-      this.#ready.set(first.name, page);
+      this.ready.set(first.name, page);
       // The others have their turn later, when they find the page ready.
       let granted = 0;
       for (const each of this.#sharing(first)) {
@@ -157,13 +182,14 @@ export class PageQueue {
   }
 
   #add(waiting: Waiting): void {
-    this.#waiting++;
+    this.#count.waiting++;
     addTo(this.#byKey, waiting.key, waiting);
     addTo(this.#byPage, waiting.name, waiting);
   }
 
   #remove(waiting: Waiting): void {
-    this.#waiting--;
+    this.#count.waiting--;
+    this.#expired.delete(waiting);
     removeFrom(this.#byKey, waiting.key, waiting);
     removeFrom(this.#byPage, waiting.name, waiting);
   }

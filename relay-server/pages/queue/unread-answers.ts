@@ -8,8 +8,8 @@ import type { ReadyPage } from '../compression.ts';
  * bytes once; each of their keys counts them in full. See B4 in docs/protocol.md.
  */
 
-export const UNREAD_BYTES = 64 * 1024 * 1024;
-export const UNREAD_BYTES_OF_KEY = 8 * 1024 * 1024;
+export const UNREAD_BYTES = 32 * 1024 * 1024;
+export const UNREAD_BYTES_OF_KEY = 4 * 1024 * 1024;
 /** Memory that an answer takes beside its page, in bytes. */
 export const ANSWER_BYTES = 4096;
 

@@ -1,14 +1,12 @@
 import { seq } from '@tidemark/protocol/cursor';
-import { deriveStatus } from '@tidemark/status/derive';
-import type { Facts } from '@tidemark/status/facts';
 import { at, EPOCH, facts, failedRun, NOW, PROGRESS, probe } from '@tidemark/testing/facts';
 import { describe, expect, test } from 'vitest';
-import { sourceHop, terminalHop } from './hops.ts';
+import { deriveStatus } from './derive.ts';
+import type { Facts } from './facts.ts';
 
 const hops = (change: Partial<Facts> = {}) => {
-  const each = facts(change);
-  const status = deriveStatus(each, NOW);
-  return { source: sourceHop(each, status, NOW), own: terminalHop(each, status, NOW) };
+  const { source, own } = deriveStatus(facts(change), NOW).way;
+  return { source, own };
 };
 const replica = facts().replica;
 
@@ -57,14 +55,26 @@ describe('troubles of head office', () => {
     expect(own.text).toBe('Nothing waiting');
   });
 
-  test('the hop from head office counts every table in trouble, and the hop to this PC those set aside here', () => {
+  test('tables in trouble are stated on one hop: the one on which they stop', () => {
     const tables = [{ name: 'orders', reason: 'no_key' as const, asOf: at(0) }];
     const { source, own } = hops({
       replica: { ...replica, setAside: { count: 1, tables } },
       probe: probe({ feed: { ...feed, troubled: 2 } }),
     });
-    expect([own.state, own.text]).toEqual(['warn', '1 table set aside']);
+    expect([own.state, own.text]).toEqual(['ok', 'Nothing waiting']);
     expect([source.state, source.text]).toEqual(['warn', '2 tables not sent']);
+    const alone = hops({
+      replica: { ...replica, setAside: { count: 1, tables } },
+      probe: probe({ feed: { ...feed, troubled: 1 } }),
+    });
+    expect([alone.source.text, alone.own.text]).toEqual(['1 table set aside', 'Nothing waiting']);
+    // Head office sends the table again, and the next sync brings it.
+    const mended = hops({ replica: { ...replica, setAside: { count: 1, tables } } });
+    expect([mended.source.text, mended.own.state, mended.own.text]).toEqual([
+      'Up to date',
+      'warn',
+      '1 table set aside',
+    ]);
   });
 
   test('the time between two heartbeats does not count as lag', () => {

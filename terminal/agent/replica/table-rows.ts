@@ -2,9 +2,9 @@ import type { Cursor } from '@tidemark/protocol/cursor';
 import { asTidemarkError } from '@tidemark/protocol/errors';
 import type { SetAside } from '@tidemark/protocol/trouble';
 import type { TableCount } from '@tidemark/replica/replica-summary';
-import type { RelayClient } from '../relay/relay-client.ts';
-import type { Log } from './agent-api.ts';
-import type { TableRow } from './contract.ts';
+import type { RelayClient } from '../../relay/relay-client.ts';
+import type { Log } from '../agent-api.ts';
+import type { TableRow } from '../contract.ts';
 
 /**
  * Joins the tables of the replica and of the relay by name. When the relay did not answer, returns only those of the

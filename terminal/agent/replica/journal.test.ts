@@ -6,7 +6,7 @@ import { at, facts, failedRun, NOW, probe, RUN } from '@tidemark/testing/facts';
 import { temporaryFolder } from '@tidemark/testing/temporary-folder';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { FactBook } from '../facts/fact-book.ts';
+import { FactBook } from '../../facts/fact-book.ts';
 import { Journal } from './journal.ts';
 
 /** Tests of the status row: it must not differ from the status for longer than the stated time. */
@@ -31,15 +31,15 @@ beforeEach(() => {
     facts: () => known,
     log: (_, event) => void events.push(event),
     onFault: ({ code }) => void faults.push(code),
-    onFact: () => undefined,
+    publisher: { publishSoon: () => undefined },
   });
 });
 
 afterEach(() => {
   journal.stop();
   replica.close();
-  expect({ faults, events }).toEqual({ faults: [], events: [] });
   vi.useRealTimers();
+  expect({ faults, events }).toEqual({ faults: [], events: [] });
   rmSync(folder, { recursive: true, force: true });
 });
 

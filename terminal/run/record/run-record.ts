@@ -6,7 +6,7 @@ import type { AppliedPage } from '@tidemark/replica/page-transaction';
 import type { TableCount } from '@tidemark/replica/replica-summary';
 import type { Progress } from '@tidemark/status/facts';
 import type { Counts } from '@tidemark/table-store/feed-tables';
-import type { RunState } from '../machine/run-state.ts';
+import type { RunState } from '../../machine/run-state.ts';
 import {
   ComparisonProgress,
   type Measured,
@@ -14,7 +14,7 @@ import {
   type PageTotals,
   RepairProgress,
   SnapshotProgress,
-} from './progress.ts';
+} from '../progress.ts';
 import { addTables, totalOf } from './table-counts.ts';
 import { marksBetween } from './table-marks.ts';
 

@@ -5,10 +5,11 @@ import type { Replica } from '@tidemark/replica/replica';
 import { deriveStatus } from '@tidemark/status/derive';
 import type { Facts } from '@tidemark/status/facts';
 import { databaseError } from '@tidemark/table-store/database-error';
-import type { FactBook } from '../facts/fact-book.ts';
-import { failureOf } from '../relay/relay-errors.ts';
-import { joinRuns } from '../run/join-runs.ts';
-import type { Log } from './agent-api.ts';
+import type { FactBook } from '../../facts/fact-book.ts';
+import type { FactPublisher } from '../../facts/fact-publisher.ts';
+import { failureOf } from '../../relay/relay-errors.ts';
+import { joinRuns } from '../../run/record/join-runs.ts';
+import type { Log } from '../agent-api.ts';
 
 /** Shortest interval between points of the lag chart while the agent follows the relay, ms. */
 const SAMPLE_MS = 5_000;
@@ -19,12 +20,11 @@ const MAX_SEARCHED = 500;
 
 export interface JournalDeps {
   book: FactBook;
+  publisher: Pick<FactPublisher, 'publishSoon'>;
   facts(): Facts;
   log: Log;
   /** Called with the fault of each failed write. */
   onFault(fault: Fault): void;
-  /** Called when a fact has changed without a run. */
-  onFact(): void;
 }
 
 /**
@@ -108,7 +108,7 @@ export class Journal {
   #checkLog(replica: Replica | null): void {
     if (!replica || this.#deps.facts().phase.kind !== 'idle') return;
     this.#try(replica, () => {
-      if (this.#deps.book.setLog(replica.checkLog(Date.now()))) this.#deps.onFact();
+      if (this.#deps.book.setLog(replica.checkLog(Date.now()))) this.#deps.publisher.publishSoon();
     });
   }
 
