@@ -11,7 +11,11 @@ useCompileCache();
 
 const MINUTE = 60_000;
 /** They read /proc, or mount a small disk. */
-const linuxOnly = ['e2e/hazards/disk-full.test.ts', 'e2e/hazards/large-transaction.pg.test.ts'];
+const linuxOnly = [
+  'e2e/hazards/disk-fills.test.ts',
+  'e2e/hazards/disk-full.test.ts',
+  'e2e/hazards/large-transaction.pg.test.ts',
+];
 const excluded = [
   '**/node_modules/**',
   '**/out/**',

@@ -1,4 +1,3 @@
-import { existsSync, statSync } from 'node:fs';
 import { TidemarkError } from '@tidemark/protocol/errors';
 import { type CooperativeTask, runToCompletion } from '@tidemark/table-store/cooperative-task';
 import { type CursorState, readCursorState } from '@tidemark/table-store/cursor-state';
@@ -7,7 +6,8 @@ import { ensureFormat, markDamaged } from '@tidemark/table-store/format';
 import { guard, openWriter, transaction, type Writer } from '@tidemark/table-store/sqlite';
 import { isRejection } from '@tidemark/table-store/third-party-objects';
 import type { CheckedSnapshot } from './checked-snapshot.ts';
-import { openingError, refuseKnownDamage, requireIntactPages } from './files/damaged-file.ts';
+import { openingError, refuseKnownDamage } from './files/damaged-file.ts';
+import { FileIdentity } from './files/file-identity.ts';
 import { linkTarget } from './files/link-target.ts';
 import { type LargeLog, WriteAheadLog } from './files/write-ahead-log.ts';
 import { WriterLock } from './files/writer-lock.ts';
@@ -28,13 +28,15 @@ import { hasSnapshotFile, removeSnapshotFile, snapshotFileOf } from './snapshot-
  * to the file. It must not build SQL for feed tables, parse lines, or keep state that is not in the file.
  *
  * Every method leaves the replica unchanged when it throws. Other programs may read and write the file at any time.
- * SQLite's data_version reveals their writes, and the replica checks the file before its next use.
+ * SQLite's data_version reveals their writes, and the replica checks the file before its next use. It stops when its name
+ * belongs to another file.
  */
 export class Replica {
   readonly file: string;
   readonly feed: string;
   readonly #lock: WriterLock;
   readonly #log = new WriteAheadLog();
+  #identity: FileIdentity;
   #db: Writer;
   #tables: FeedTables;
   #history: History;
@@ -52,6 +54,7 @@ export class Replica {
     this.#db = db;
     this.#tables = new FeedTables(db);
     this.#history = new History(db);
+    this.#identity = new FileIdentity(file);
     this.#checkedVersion = db.pragma('data_version', { simple: true });
   }
 
@@ -73,16 +76,12 @@ export class Replica {
     }
   }
 
-  /** Checks every page of the file. Blocks for the time that reading the file takes. Throws `db_damaged`. */
-  requireIntactPages(): void {
-    requireIntactPages(this.file);
-  }
-
   /**
    * Empties the write-ahead log if it is large. Returns the log if another program's read transaction prevents it. `now`:
    * ms since 1970.
    */
   checkLog(now: number): LargeLog | null {
+    this.#identity.requirePresent();
     return this.#log.check(this.#db, now);
   }
 
@@ -95,7 +94,7 @@ export class Replica {
     try {
       // Closing moves the write-ahead log into the file. On a full disk the log remains as a separate file, and no data
       // is lost.
-      if (this.#db.open) this.#db.close();
+      if (this.#db.open) this.#identity.close(this.#db);
     } finally {
       this.#lock.release();
     }
@@ -186,8 +185,11 @@ export class Replica {
       if (snapshot.name.feed !== this.feed) throw new TidemarkError('snapshot_corrupt');
       this.#checkOwnTables();
       ({ db: this.#db, dropped } = installSnapshot(this.#db, snapshot));
+      this.#identity = new FileIdentity(this.file);
     } finally {
       removeSnapshotFile(snapshot.file);
+      // The renaming of the file has failed.
+      if (!this.#db.open) this.#db = openReplicaFile(this.file);
       this.#tables = new FeedTables(this.#db);
       this.#history = new History(this.#db);
       this.#checkedVersion = this.#db.pragma('data_version', { simple: true });
@@ -223,15 +225,14 @@ export class Replica {
     }
   }
 
-  /** Size of the replica's file and its write-ahead log, bytes. */
-  sizeBytes(): number {
-    return [this.file, `${this.file}-wal`].reduce((sum, file) => sum + (existsSync(file) ? statSync(file).size : 0), 0);
-  }
-
-  /** Restores our own tables if another program changed the file since the last check. */
+  /**
+   * Checks that the name still belongs to the open file, and restores our own tables if another program changed the file
+   * since the last check. Throws `db_unavailable`.
+   */
   #checkOwnTables(): void {
     // No other program can write during our transaction.
     if (this.#db.inTransaction) return;
+    this.#identity.requirePresent();
     const version = this.#db.pragma('data_version', { simple: true });
     if (version === this.#checkedVersion) return;
     ensureFormat(this.#db, this.feed);

@@ -1,4 +1,4 @@
-import { closeSync, openSync, readSync, statfsSync } from 'node:fs';
+import { accessSync, closeSync, constants, existsSync, openSync, readSync, statfsSync } from 'node:fs';
 import path from 'node:path';
 import { type ErrorCode, TidemarkError } from '@tidemark/protocol/errors';
 
@@ -98,6 +98,8 @@ function codeOf(file: string, code: string, message: string): ErrorCode | null {
   // The number of the schema's format in the header is not one that SQLite has ever written.
   if (code === 'SQLITE_ERROR' && message === 'unsupported file format') return 'db_damaged';
   if (code === 'SQLITE_READONLY' && forbidsWriting(file)) return 'db_damaged';
+  // The file exists, so SQLite failed to create its write-ahead log beside it.
+  if (code === 'SQLITE_CANTOPEN' && existsSync(file) && !isWritable(path.dirname(file))) return 'db_read_only';
   const primary = /^SQLITE_[A-Z]+/.exec(code)?.[0] ?? '';
   return EXTENDED[code] === undefined ? (PRIMARY[primary] ?? FILE_SYSTEM[code] ?? null) : EXTENDED[code];
 }
@@ -119,6 +121,15 @@ function forbidsWriting(file: string): boolean {
 }
 
 const hasDetail = (code: ErrorCode) => code === 'db_damaged' || code === 'db_unavailable';
+
+function isWritable(folder: string): boolean {
+  try {
+    accessSync(folder, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 function isFull(file: string): boolean {
   try {

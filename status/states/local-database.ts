@@ -35,7 +35,7 @@ export function databaseUnusable(reading: Reading): State | null {
     'error',
     {
       headline: `Sync stopped: ${afterColon(firstSentence(meaningOf(fault)))}`,
-      detail: sentences('Nothing was changed', ERRORS[fault.code].todo),
+      detail: sentences('Nothing was changed', ERRORS[fault.code].todo, retrying(reading)),
       short: 'Needs attention',
     },
     { primary: action('retry'), secondary: [copyDetails] },

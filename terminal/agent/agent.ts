@@ -10,6 +10,7 @@ import { FactPublisher } from '../facts/fact-publisher.ts';
 import type { Effect } from '../machine/effect.ts';
 import type { Event } from '../machine/event.ts';
 import { initial } from '../machine/machine.ts';
+import { isOfSurroundings } from '../machine/phases/transitions.ts';
 import type { RunState } from '../machine/run-state.ts';
 import type { PullPlan, State } from '../machine/state.ts';
 import { RelayClient } from '../relay/relay-client.ts';
@@ -59,7 +60,11 @@ class SyncAgent implements Agent {
     this.#replica = new HeldReplica({ ...shared, file, onSetAside: options.onSetAside });
     const onFault = (fault: Fault) => this.#replica.keepDamage(fault);
     this.#run = new CurrentRun(this.#book, () => this.#runner.state.cursor);
-    this.#journal = new Journal({ ...shared, facts: () => this.facts(), onFault });
+    this.#journal = new Journal({
+      ...shared,
+      facts: () => this.facts(),
+      onFault: (fault) => this.#onRecordFault(fault),
+    });
     this.#workDeps = {
       ...shared,
       download: new SnapshotDownload(file),
@@ -159,6 +164,13 @@ class SyncAgent implements Agent {
 
   samples(sinceMs: number): Sample[] {
     return this.#replica.read((replica) => replica?.history.samples(Date.now() - sinceMs) ?? []);
+  }
+
+  /** Handles a fault of the agent's notes in the replica, which do not belong to a run. */
+  #onRecordFault(fault: Fault): void {
+    this.#replica.keepDamage(fault);
+    if (isOfSurroundings(fault))
+      this.#runner.dispatch({ type: 'failed', work: 'record', fault, retryAfterMs: null, progressed: false });
   }
 
   #perform(effect: Effect): void {

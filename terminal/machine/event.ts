@@ -10,6 +10,8 @@ import type { ArrivedPage, Policy, Start } from './state.ts';
 /** Kinds of work, each of which can fail. */
 export type Work =
   | 'open'
+  /** The agent's notes in the replica: history, status row, size of the log. */
+  | 'record'
   | 'probe'
   | 'poll'
   | 'fetch'

@@ -187,6 +187,7 @@ class World {
       case 'apply':
         return applied(5);
       case 'open':
+      case 'record':
         return fetched(at(5), at(5));
     }
   }

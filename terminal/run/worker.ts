@@ -1,5 +1,6 @@
 import type { RelayStatus } from '@tidemark/protocol/api';
 import { asTidemarkError, type ErrorCode, TidemarkError } from '@tidemark/protocol/errors';
+import { requireIntactPages } from '@tidemark/replica/damaged-file';
 import { databaseError } from '@tidemark/table-store/database-error';
 import type { Event } from '../machine/event.ts';
 import { failureOf } from '../relay/relay-errors.ts';
@@ -66,7 +67,7 @@ export class Worker {
         if (isVerify(site)) {
           // A comparison would report damaged rows as differences.
           await publishBeforeBlocking(this.#deps, site.signal);
-          site.replica.requireIntactPages();
+          requireIntactPages(site.replica.file);
         }
         return {
           type: 'probed',

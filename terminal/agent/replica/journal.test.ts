@@ -15,17 +15,22 @@ let folder: string;
 let replica: Replica;
 let journal: Journal;
 let known: Facts;
+/** Faults that the journal reported, and events that it logged. */
+let faults: string[] = [];
+let events: string[] = [];
 
 beforeEach(() => {
   vi.useFakeTimers({ now: NOW });
+  faults = [];
+  events = [];
   folder = temporaryFolder('journal');
   replica = Replica.open(path.join(folder, 'branch.sqlite'), 'shop');
   known = facts();
   journal = new Journal({
     book: new FactBook(),
     facts: () => known,
-    log: (_, event) => expect.fail(event),
-    onFault: ({ code }) => expect.fail(code),
+    log: (_, event) => void events.push(event),
+    onFault: ({ code }) => void faults.push(code),
     publisher: { publishSoon: () => undefined },
   });
 });
@@ -34,6 +39,7 @@ afterEach(() => {
   journal.stop();
   replica.close();
   vi.useRealTimers();
+  expect({ faults, events }).toEqual({ faults: [], events: [] });
   rmSync(folder, { recursive: true, force: true });
 });
 
@@ -78,4 +84,15 @@ test('the row names a failed attempt and a fault of the feed, and keeps its stat
   known = facts({ phase: { kind: 'checking', since: NOW } });
   journal.refresh(replica);
   expect(row()).toMatchObject({ code: 'feed-fault' });
+});
+
+test('file-deleted: reports at the next refresh that the file has lost its name', () => {
+  journal.keepCurrent(() => replica);
+  journal.addRun(replica, RUN);
+  rmSync(replica.file);
+  vi.advanceTimersByTime(30_000);
+  expect(new Set(faults)).toEqual(new Set(['db_unavailable']));
+  expect(new Set(events)).toEqual(new Set(['history.not_written']));
+  faults = [];
+  events = [];
 });

@@ -5,7 +5,7 @@ import { isDue, LONGEST_MS, waitMs } from '../retry-wait.ts';
 import { type Shared, type State, type StateOf, shared } from '../state.ts';
 import { NO_RESULTS, stopAtRest } from './during-run.ts';
 import { isPauseOver, pauseFrom, pauseTick, resume, settingsAtRest } from './settings-and-pause.ts';
-import { beginRun, open, rest, startAutomaticRun, startRun } from './transitions.ts';
+import { beginRun, closeFor, isOfSurroundings, open, rest, startAutomaticRun, startRun } from './transitions.ts';
 
 /**
  * The states without a run: before the replica is open, between runs, and after the end. watching.ts has the state that
@@ -54,6 +54,7 @@ export const idle: Handlers<'idle'> = {
   woke: (state, _, context) => (state.paused === null ? startAutomaticRun(state, 'start', context) : ignore(state)),
   settings: (state, event, context) => settingsAtRest(state, event, context, true),
   stop: stopAtRest,
+  failed: (state, { fault }, context) => (isOfSurroundings(fault) ? closeFor(state, fault, 1, context) : ignore(state)),
 };
 
 export const stopped: Handlers<'stopped'> = {
@@ -96,7 +97,8 @@ function beginAfterOpening(state: StateOf<'opening'>, event: EventOf<'opened'>, 
 
 function closeAfterFailure(state: StateOf<'opening'>, { fault }: EventOf<'failed'>, context: Context): Step {
   const attempt = state.attempt + 1;
-  const retryAt = ERRORS[fault.code].retry ? context.now + waitMs(attempt, null, context.random()) : null;
+  const mayPass = ERRORS[fault.code].retry || isOfSurroundings(fault);
+  const retryAt = mayPass ? context.now + waitMs(attempt, null, context.random()) : null;
   return step({ ...shared(state), at: 'closed', fault, attempt, retryAt });
 }
 

@@ -4,7 +4,7 @@ import type { Failure } from '../event.ts';
 import { waitMs } from '../retry-wait.ts';
 import { type RunState, withFailure, withProgress } from '../run-state.ts';
 import { type Shared, shared } from '../state.ts';
-import { rest } from './transitions.ts';
+import { closeFor, isOfSurroundings, rest } from './transitions.ts';
 
 /** How an attempt ends: the run ends too, or waits for its next attempt. */
 
@@ -22,6 +22,11 @@ export function endRun(state: Shared, run: RunState, outcome: Outcome, context: 
     fruitlessPolls: fruitlessPollsAfter({ ...state, replacements }, run, outcome),
   };
   const fault = failure?.fault ?? null;
+  if (fault !== null && isOfSurroundings(fault))
+    return precede(
+      [{ do: 'ended', run, outcome, fault }],
+      closeFor(ended, fault, Math.max(1, ended.fruitlessPolls), context),
+    );
   // After a failure that another run may avoid, the machine continues to follow the relay.
   const isFinal = fault !== null && !ERRORS[fault.code].retry && run.basis.by !== 'snapshot';
   return precede(

@@ -1,5 +1,7 @@
 import type { SnapshotManifest } from '@tidemark/protocol/api';
 import type { PageStart } from '@tidemark/protocol/cursor';
+import type { ErrorCode } from '@tidemark/protocol/errors';
+import type { Fault } from '@tidemark/protocol/fault';
 import { type Context, type Effect, precede, type Step, step } from '../effect.ts';
 import { isDue, waitMs } from '../retry-wait.ts';
 import { hasTried, newRun, type PreparingRun, type RunRequest, type RunState } from '../run-state.ts';
@@ -49,6 +51,24 @@ export function open(state: Shared, after: StateOf<'opening'>['after'], attempt:
   return step(
     { ...shared(state), cursor: null, start: NOWHERE, at: 'opening', attempt, after, checked },
     { do: 'open', checked },
+  );
+}
+
+/**
+ * Faults of the file's surroundings: its path, its permissions, its disk. A person corrects them outside of this
+ * program, and an open connection may be to a file that no longer has the name. The machine therefore closes the replica
+ * and opens it again later.
+ */
+const SURROUNDINGS: ReadonlySet<ErrorCode> = new Set(['db_unavailable', 'db_read_only']);
+
+export const isOfSurroundings = ({ code }: Fault): boolean => SURROUNDINGS.has(code);
+
+/** Closes the replica after a fault of its surroundings. `attempt`: number of such failures in a row. */
+export function closeFor(state: Shared, fault: Fault, attempt: number, context: Context): Step {
+  const retryAt = context.now + waitMs(attempt, null, context.random());
+  return step(
+    { ...shared(state), cursor: null, start: NOWHERE, at: 'closed', fault, attempt, retryAt },
+    { do: 'close' },
   );
 }
 
