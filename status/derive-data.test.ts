@@ -88,6 +88,20 @@ const CASES: Case[] = [
     primary: 'sync-now',
   },
   {
+    // The number at the end of the run says nothing about the present number, which is unknown.
+    code: 'cancelled',
+    severity: 'info',
+    facts: {
+      ...waiting(4070),
+      waiting: null,
+      lastRun: { ...RUN, outcome: 'cancelled', endedAt: at(1000), left: 0 },
+    },
+    headline: 'Sync cancelled',
+    detail: '1,240 changes were saved. The next sync continues from here',
+    short: 'Sync cancelled',
+    primary: 'sync-now',
+  },
+  {
     code: 'up-to-date',
     severity: 'ok',
     facts: {},

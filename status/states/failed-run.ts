@@ -50,8 +50,8 @@ export function cancelled(reading: Reading): State | null {
   if (run.mode === 'verify' && facts.replica.cursor !== null) return null;
   const newer = answeredAt !== null && answeredAt > run.endedAt;
   if (newer || (facts.replica.cursor !== null && !behind)) return null;
-  // Before the first copy is complete, no change waits for this PC. The number at the run's end is not used: what waits
-  // now may differ, and every other place shows the present number.
+  // Before the first copy is complete, no change waits for this PC. The number at the end of the run is not used, because
+  // every other place shows the present number.
   const left = facts.replica.cursor === null || waiting === 0 ? null : waiting;
   const next =
     left === null
