@@ -97,10 +97,7 @@ export class FeedSessions {
   }
 
   async #run(session: SessionAnswer, lines: LineWriter, outbox: Outbox, signal: AbortSignal): Promise<void> {
-    if (session.position !== null && this.#faults.isSuspect(session.position)) {
-      lines.heartbeat(session.position, session.committedAt ?? new Date(0).toISOString(), false);
-      await outbox.drain();
-    }
+    await this.#faults.probe(session, lines, outbox);
     const source = this.#source;
     // Take the mark before describing the tables, so that the next check detects a change made in between.
     const mark = await source.catalogMark();
@@ -113,8 +110,8 @@ export class FeedSessions {
     const gaps = await source.publish(chosen.tables);
     if (this.#sent?.position === session.position) await this.#sent.onHeld();
     this.#sent = null;
-    for (const id of gaps) this.#suspects.add(id);
     const published = new Set(chosen.tables.map(({ id }) => id));
+    for (const id of gaps) this.#suspects.add(id);
     for (const id of this.#suspects) if (!published.has(id)) this.#suspects.delete(id);
     const found = await source.obstacle(session);
     const obstacle = found?.setBack ? found : (this.#obstacle ?? found);
@@ -124,18 +121,9 @@ export class FeedSessions {
       this.#obstacle = obstacle;
       return;
     }
-    const step: Step = {
-      source,
-      session,
-      wanted,
-      choose,
-      published,
-      unpublished: chosen.troubles,
-      lines,
-      outbox,
-      signal,
-      log: this.#log,
-    };
+    const unpublished = chosen.troubles;
+    const work = { source, session, wanted, choose, published, unpublished };
+    const step: Step = { ...work, lines, outbox, signal, log: this.#log };
     await this.#known.recall();
     if (obstacle !== null) {
       const { tables, ignored } = await this.#baseCopy(step, chosen.tables, obstacle.why);

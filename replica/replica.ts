@@ -1,7 +1,7 @@
 import { TidemarkError } from '@tidemark/protocol/errors';
 import { type CooperativeTask, runToCompletion } from '@tidemark/table-store/cooperative-task';
 import { type CursorState, readCursorState } from '@tidemark/table-store/cursor-state';
-import { type AlteredTable, type Counts, FeedTables } from '@tidemark/table-store/feed-tables';
+import { type Counts, FeedTables } from '@tidemark/table-store/feed-tables';
 import { ensureFormat, markDamaged } from '@tidemark/table-store/format';
 import { guard, openWriter, transaction, type Writer } from '@tidemark/table-store/sqlite';
 import { isRejection } from '@tidemark/table-store/third-party-objects';
@@ -9,6 +9,7 @@ import type { CheckedSnapshot } from './checked-snapshot.ts';
 import { openingError, refuseKnownDamage } from './files/damaged-file.ts';
 import { FileIdentity } from './files/file-identity.ts';
 import { linkTarget } from './files/link-target.ts';
+import { OutsideChanges } from './files/outside-changes.ts';
 import { type LargeLog, WriteAheadLog } from './files/write-ahead-log.ts';
 import { WriterLock } from './files/writer-lock.ts';
 import { History, lastRuns } from './history.ts';
@@ -36,16 +37,12 @@ export class Replica {
   readonly feed: string;
   readonly #lock: WriterLock;
   readonly #log = new WriteAheadLog();
-  #identity: FileIdentity;
   #db: Writer;
   #tables: FeedTables;
   #history: History;
-  /** SQLite's data_version when our own tables were last checked. It changes when another connection writes. */
-  #checkedVersion: unknown;
+  #outside: OutsideChanges;
   /** The row counts that `tables` reports while a task applies a page. Null when none does. */
   #countsBefore: TableCount[] | null = null;
-  /** The altered tables found at that version. Null: not checked yet. */
-  #alteredTables: AlteredTable[] | null = null;
 
   private constructor(file: string, feed: string, lock: WriterLock, db: Writer) {
     this.file = file;
@@ -54,8 +51,7 @@ export class Replica {
     this.#db = db;
     this.#tables = new FeedTables(db);
     this.#history = new History(db);
-    this.#identity = new FileIdentity(file);
-    this.#checkedVersion = db.pragma('data_version', { simple: true });
+    this.#outside = new OutsideChanges(db, feed, this.#tables);
   }
 
   /** Opens or creates the replica of a feed. Throws `db_*` and leaves the file unchanged when it cannot be used. */
@@ -81,7 +77,7 @@ export class Replica {
    * ms since 1970.
    */
   checkLog(now: number): LargeLog | null {
-    this.#identity.requirePresent();
+    this.#outside.identity.requirePresent();
     return this.#log.check(this.#db, now);
   }
 
@@ -94,7 +90,7 @@ export class Replica {
     try {
       // Closing moves the write-ahead log into the file. On a full disk the log remains as a separate file, and no data
       // is lost.
-      if (this.#db.open) this.#identity.close(this.#db);
+      if (this.#db.open) this.#outside.identity.close(this.#db);
     } finally {
       this.#lock.release();
     }
@@ -102,25 +98,25 @@ export class Replica {
 
   /** The history: past runs, lag samples and the status row. */
   get history(): History {
-    this.#checkOwnTables();
+    this.#outside.check();
     return this.#history;
   }
 
   cursorState(): CursorState {
-    this.#checkOwnTables();
+    this.#outside.check();
     return readCursorState(this.#db);
   }
 
   /** The first parts of a transaction that continues on the next page. */
   get spool(): Spool {
-    this.#checkOwnTables();
+    this.#outside.check();
     return new Spool(this.#db);
   }
 
   /** Returns the tables by name, with their exact row counts and marks. */
   tables(): TableCount[] {
     if (this.#countsBefore) return this.#countsBefore;
-    this.#checkOwnTables();
+    this.#outside.check();
     return this.#tables.list().map(({ schema, rows }) => tableCount(schema.name, rows, schema));
   }
 
@@ -134,7 +130,7 @@ export class Replica {
    * them. The check is cheap unless another program wrote to the file since the last call.
    */
   alteredTables(): string[] {
-    return this.#findAltered().map(({ table }) => table);
+    return this.#outside.alteredTables().map(({ table }) => table);
   }
 
   /**
@@ -154,7 +150,7 @@ export class Replica {
     page: VerifiedPage,
     { compacted = false }: { compacted?: boolean } = {},
   ): CooperativeTask<AppliedPage> {
-    const [altered] = this.#findAltered();
+    const [altered] = this.#outside.alteredTables();
     if (altered) throw new TidemarkError('replica_altered', { ...altered });
     const before = this.cursorState();
     if (before.cursor === null) throw new TidemarkError('page_out_of_order');
@@ -181,19 +177,19 @@ export class Replica {
    */
   installSnapshot(snapshot: CheckedSnapshot): { dropped: string[] } {
     let dropped: string[] = [];
+    let { identity } = this.#outside;
     try {
       if (snapshot.name.feed !== this.feed) throw new TidemarkError('snapshot_corrupt');
-      this.#checkOwnTables();
+      this.#outside.check();
       ({ db: this.#db, dropped } = installSnapshot(this.#db, snapshot));
-      this.#identity = new FileIdentity(this.file);
+      identity = new FileIdentity(this.file);
     } finally {
       removeSnapshotFile(snapshot.file);
       // The renaming of the file has failed.
       if (!this.#db.open) this.#db = openReplicaFile(this.file);
       this.#tables = new FeedTables(this.#db);
       this.#history = new History(this.#db);
-      this.#checkedVersion = this.#db.pragma('data_version', { simple: true });
-      this.#alteredTables = null;
+      this.#outside = new OutsideChanges(this.#db, this.feed, this.#tables, identity);
     }
     return { dropped };
   }
@@ -203,7 +199,7 @@ export class Replica {
    * `name_clash`, `db_*`.
    */
   startComparison(target: CompareTarget): Repair {
-    this.#checkOwnTables();
+    this.#outside.check();
     return guard(this.file, () => new Repair(this.#db, target));
   }
 
@@ -223,29 +219,6 @@ export class Replica {
       repair.discard();
       this.#tables.reload();
     }
-  }
-
-  /**
-   * Checks that the name still belongs to the open file, and restores our own tables if another program changed the file
-   * since the last check. Throws `db_unavailable`.
-   */
-  #checkOwnTables(): void {
-    // No other program can write during our transaction.
-    if (this.#db.inTransaction) return;
-    this.#identity.requirePresent();
-    const version = this.#db.pragma('data_version', { simple: true });
-    if (version === this.#checkedVersion) return;
-    ensureFormat(this.#db, this.feed);
-    this.#tables.reload();
-    this.#alteredTables = null;
-    this.#checkedVersion = version;
-  }
-
-  #findAltered(): AlteredTable[] {
-    this.#checkOwnTables();
-    // Altered tables are checked again each time, because the other program may restore them.
-    if (this.#alteredTables === null || this.#alteredTables.length > 0) this.#alteredTables = this.#tables.altered();
-    return this.#alteredTables;
   }
 }
 

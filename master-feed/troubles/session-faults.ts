@@ -1,5 +1,5 @@
+import type { SessionAnswer } from '@tidemark/protocol/api';
 import { asTidemarkError, TidemarkError } from '@tidemark/protocol/errors';
-import type { SourcePosition } from '@tidemark/protocol/position';
 import type { LineWriter } from '../batching/line-writer.ts';
 import type { Outbox } from '../batching/outbox.ts';
 import { BaseCopyNeeded, type Log, TableFault } from '../source.ts';
@@ -29,9 +29,14 @@ export class SessionFaults {
     return this.#refused.batchBytes;
   }
 
-  /** Whether a session at this position must send a heartbeat before anything else. */
-  isSuspect(position: SourcePosition): boolean {
-    return this.#refused.isSuspect(position);
+  /**
+   * Sends a heartbeat before anything else if the last batch at the session's position was refused. Throws the error of
+   * the heartbeat, which shows that the batch is not the cause.
+   */
+  async probe({ position, committedAt }: SessionAnswer, lines: LineWriter, outbox: Outbox): Promise<void> {
+    if (position === null || !this.#refused.isSuspect(position)) return;
+    lines.heartbeat(position, committedAt ?? new Date(0).toISOString(), false);
+    await outbox.drain();
   }
 
   /** Returns the remedy, or null if the session must be tried again after a wait. */

@@ -14,6 +14,7 @@ import { DirectLog } from '../log/direct/direct-log.ts';
 import { FeedReader } from '../log/feed-reader.ts';
 import type { FeedRow } from '../log/log-format.ts';
 import type { LogSource } from '../log/log-source.ts';
+import type { Retention } from '../log/retention.ts';
 import { FeedPages } from '../pages/feed-pages.ts';
 import type { Attributes, EntitledSet } from '../routing/filters.ts';
 import { FeedSnapshots } from '../snapshots/feed-snapshots.ts';
@@ -217,7 +218,10 @@ export class Feed {
     return {
       nowMs: this.#deps.now(),
       row,
-      keepsUntilMs: cursor && behind ? this.#keepsUntilMs(cursor.seq, behind) : null,
+      keepsUntilMs:
+        cursor && behind
+          ? keepsUntil(this.#reader, this.#config.retention, cursor.seq, behind, this.#deps.now())
+          : null,
       behind,
       plan,
       connected: this.connected,
@@ -249,30 +253,25 @@ export class Feed {
    * feed.
    */
   tables(set: EntitledSet, cursor: Cursor | null): TableListBody {
-    const { epoch, head } = this.#store.row;
-    const known = cursor !== null && cursor.epoch === epoch && cursor.seq <= head ? cursor.seq : null;
-    const marks = new Map(this.#reader.marked(this.#store.row).map((table) => [table.name, table.setAside]));
-    return {
-      tables: this.#reader.tables(set, known).map((table) => {
-        const setAside = marks.get(table.name);
-        return setAside ? { ...table, setAside } : table;
-      }),
-    };
+    const { row } = this.#store;
+    const known = cursor !== null && cursor.epoch === row.epoch && cursor.seq <= row.head ? cursor.seq : null;
+    return { tables: this.#reader.tables(set, known, row) };
   }
+}
 
-  #keepsUntilMs(after: Seq, { oldestAt }: BehindBody): number | null {
-    if (oldestAt === null) return null;
-    const { retention } = this.#config;
-    // Only a size limit needs the size of the log, which costs queries.
-    const log = retention.megabytes === null ? null : this.#reader.logSpan();
-    return keepsUntilMs({
-      nowMs: this.#deps.now(),
-      retention,
-      oldestMissingMs: Date.parse(oldestAt),
-      log,
-      cursorBytes: log === null ? 0 : this.#reader.logBytes(after),
-    });
-  }
+/** Returns when the relay drops the first transaction after `after` that a terminal is missing, in ms. Null: never. */
+function keepsUntil(
+  reader: FeedReader,
+  retention: Retention,
+  after: Seq,
+  { oldestAt }: BehindBody,
+  nowMs: number,
+): number | null {
+  if (oldestAt === null) return null;
+  // Only a size limit needs the size of the log, which costs queries.
+  const log = retention.megabytes === null ? null : reader.logSpan();
+  const cursorBytes = log === null ? 0 : reader.logBytes(after);
+  return keepsUntilMs({ nowMs, retention, oldestMissingMs: Date.parse(oldestAt), log, cursorBytes });
 }
 
 /** Characters of a feed's version in the log. */

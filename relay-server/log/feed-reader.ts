@@ -81,9 +81,16 @@ export class FeedReader {
     return this.#marked.list(row);
   }
 
-  /** Lists the feed's tables for a set. `after` is the terminal's seq, or null if its replica is empty. */
-  tables(set: EntitledSet, after: Seq | null): TableListBody['tables'] {
-    return this.#totals.list(set, after);
+  /**
+   * Lists the feed's tables for a set, with their marks. `after` is the terminal's seq, or null if its replica is empty.
+   * `row` is the committed state of the feed.
+   */
+  tables(set: EntitledSet, after: Seq | null, row: FeedRow): TableListBody['tables'] {
+    const marks = new Map(this.marked(row).map((table) => [table.name, table.setAside]));
+    return this.#totals.list(set, after).map((table) => {
+      const setAside = marks.get(table.name);
+      return setAside ? { ...table, setAside } : table;
+    });
   }
 
   /** Returns both ends of the log, or null if it is empty. */

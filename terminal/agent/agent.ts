@@ -1,5 +1,5 @@
 import type { TransactionList } from '@tidemark/protocol/api';
-import type { Seq } from '@tidemark/protocol/cursor';
+import type { Cursor, Seq } from '@tidemark/protocol/cursor';
 import { TidemarkError } from '@tidemark/protocol/errors';
 import type { Fault } from '@tidemark/protocol/fault';
 import type { Mode, Run, Trigger } from '@tidemark/protocol/run';
@@ -60,11 +60,8 @@ class SyncAgent implements Agent {
     this.#replica = new HeldReplica({ ...shared, file, onSetAside: options.onSetAside });
     const onFault = (fault: Fault) => this.#replica.keepDamage(fault);
     this.#run = new CurrentRun(this.#book, () => this.#runner.state.cursor);
-    this.#journal = new Journal({
-      ...shared,
-      facts: () => this.facts(),
-      onFault: (fault) => this.#onRecordFault(fault),
-    });
+    const facts = () => this.facts();
+    this.#journal = new Journal({ ...shared, facts, onFault: (fault) => this.#onRecordFault(fault) });
     this.#workDeps = {
       ...shared,
       download: new SnapshotDownload(file),
@@ -146,11 +143,7 @@ class SyncAgent implements Agent {
   }
 
   async waiting(after: Seq | null, limit: number): Promise<TransactionList> {
-    const relay = this.#relay;
-    if (!relay) throw new TidemarkError('not_configured');
-    const { cursor } = this.#runner.state;
-    if (cursor === null) throw new TidemarkError('target_invalid', { target: after ?? 0 });
-    return relay.transactions(cursor, after ?? cursor.seq, limit, new AbortController().signal);
+    return waitingTransactions(this.#relay, this.#runner.state.cursor, after, limit);
   }
 
   async tables(): Promise<TableRow[]> {
@@ -185,12 +178,10 @@ class SyncAgent implements Agent {
         return this.#book.closeReplica();
       case 'began':
         return this.#run.begin(effect.run);
-      case 'attempt-failed': {
-        const { run, failure } = effect;
-        logFailedAttempt(this.#log, run, failure.fault);
-        this.#book.setFailing(this.#run.toRun(run, 'failed', failure.fault));
+      case 'attempt-failed':
+        logFailedAttempt(this.#log, effect.run, effect.failure.fault);
+        this.#book.setFailing(this.#run.toRun(effect.run, 'failed', effect.failure.fault));
         return this.#journal.writeStatus(this.#replica.current);
-      }
       case 'ended':
         return this.#endRun(this.#run.end(effect.run, effect.outcome, effect.fault));
       default:
@@ -217,9 +208,7 @@ class SyncAgent implements Agent {
       const lastRunAt = lastScheduledRunAt(replica, this.#settings?.automatic ?? 'sync');
       this.#runner.dispatch({ type: 'opened', cursor, start: startOf(replica), lastRunAt });
     } catch (error) {
-      const fault = this.#replica.faultOf(error);
-      this.#replica.close();
-      this.#log('error', 'replica.unusable', { code: fault.code, detail: fault.message });
+      const fault = this.#replica.closeFor(error);
       this.#runner.dispatch({ type: 'failed', work: 'open', ...failureOf(fault, false) });
     }
   }
@@ -243,6 +232,18 @@ class SyncAgent implements Agent {
     const { state, signal } = this.#runner;
     return { state, relay: this.#relay, replica: this.#replica.current, record: this.#run.record, signal };
   }
+}
+
+/** Lists the transactions that wait for a replica at `cursor`. Throws `not_configured`, `target_invalid`, RelayErrors. */
+async function waitingTransactions(
+  relay: RelayClient | null,
+  cursor: Cursor | null,
+  after: Seq | null,
+  limit: number,
+): Promise<TransactionList> {
+  if (!relay) throw new TidemarkError('not_configured');
+  if (cursor === null) throw new TidemarkError('target_invalid', { target: after ?? 0 });
+  return relay.transactions(cursor, after ?? cursor.seq, limit, new AbortController().signal);
 }
 
 function logFailedAttempt(log: Log, { id, failures }: RunState, { code, params, detail }: Fault): void {

@@ -88,7 +88,7 @@ export class FactBook {
     this.#setPosition({ ...page, tables });
     this.#raiseHead();
     if (this.#waiting === null) return;
-    if (this.#isAtHead()) this.#waiting = NOTHING_WAITING;
+    if (isAtHead(this.#probe, this.#replica.cursor)) this.#waiting = NOTHING_WAITING;
     // The relay counted the changes before compaction, so the number of changes in a compacted page cannot be
     // subtracted.
     else if (kind === 'compacted') this.#waiting = page.transactions > 0 ? null : this.#waiting;
@@ -106,7 +106,7 @@ export class FactBook {
   replaceData(summary: ReplicaSummary): void {
     this.#setPosition(summary);
     this.#raiseHead();
-    this.#waiting = this.#isAtHead() ? NOTHING_WAITING : null;
+    this.#waiting = isAtHead(this.#probe, this.#replica.cursor) ? NOTHING_WAITING : null;
   }
 
   /**
@@ -179,15 +179,10 @@ export class FactBook {
 
   /** Returns the facts at `now`. `record`: the record of the run under way. */
   facts(state: State, settings: AgentSettings | null, record: RunRecord | null, now: number): Facts {
-    const relayName = this.#probe?.status.relay.name ?? '';
     return {
       configured: state.configured,
       unencrypted: isUnencrypted(settings?.relayUrl ?? ''),
-      names: {
-        central: settings?.centralName ?? '',
-        relay: relayName === '' ? hostOf(settings?.relayUrl ?? '') : relayName,
-        terminal: settings?.terminalName ?? '',
-      },
+      names: namesOf(settings, this.#probe?.status.relay.name ?? ''),
       agent: { state: 'alive' },
       phase: phaseOf(state, record, now),
       paused: state.paused && { since: state.paused.since, until: state.paused.until, by: state.paused.by },
@@ -227,13 +222,12 @@ export class FactBook {
     if (head !== null && head.epoch === cursor.epoch && head.seq >= cursor.seq) return;
     this.#probe = { ...this.#probe, status: { ...this.#probe.status, head: { ...cursor, committedAt } } };
   }
+}
 
-  /** Whether the replica is at the newest head that the relay has reported. */
-  #isAtHead(): boolean {
-    const head = this.#probe?.status.head ?? null;
-    const { cursor } = this.#replica;
-    return head !== null && cursor !== null && head.epoch === cursor.epoch && cursor.seq >= head.seq;
-  }
+/** Whether a replica at `cursor` is at the newest head that the relay has reported. */
+function isAtHead(probe: Facts['probe'], cursor: Cursor | null): boolean {
+  const head = probe?.status.head ?? null;
+  return head !== null && cursor !== null && head.epoch === cursor.epoch && cursor.seq >= head.seq;
 }
 
 /** Returns the tables that are set aside, those with the oldest rows first. */
@@ -248,5 +242,12 @@ function setAsideOf(tables: TableCount[]): Facts['replica']['setAside'] {
 
 /** Converts a commit time from the replica's text to ms since 1970. */
 const toTime = (text: string | null): number | null => (text === null ? null : Date.parse(text));
+
+/** Returns the display names. Without a name of the relay, its host stands for it. */
+const namesOf = (settings: AgentSettings | null, relayName: string): Facts['names'] => ({
+  central: settings?.centralName ?? '',
+  relay: relayName === '' ? hostOf(settings?.relayUrl ?? '') : relayName,
+  terminal: settings?.terminalName ?? '',
+});
 
 const hostOf = (url: string): string => (URL.canParse(url) ? new URL(url).host : '');

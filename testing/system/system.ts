@@ -130,17 +130,8 @@ export class System {
   }
 
   terminalArgs(command: string, database = this.database(), name = 'branch-7'): string[] {
-    return [
-      command,
-      '--relay',
-      this.terminalUrl,
-      '--feed',
-      'shop',
-      '--token-file',
-      this.tokenFile(name),
-      '--db',
-      database,
-    ];
+    const relay = ['--relay', this.terminalUrl, '--feed', 'shop', '--token-file', this.tokenFile(name)];
+    return [command, ...relay, '--db', database];
   }
 
   /** Pulls once with the terminal's command. Throws unless the pull succeeds, whether or not tables are in trouble. */
@@ -167,28 +158,28 @@ export class System {
   }
 
   async status(): Promise<RelayStatus> {
-    const token = (await readFile(this.tokenFile('branch-7'), 'utf8')).trim();
-    const answer = await fetch(this.url + PATHS.status('shop'), { headers: { authorization: `Bearer ${token}` } });
-    if (!answer.ok) throw new Error(`status: ${answer.status} ${await answer.text()}`);
-    return RelayStatus.parse(await answer.json());
+    return RelayStatus.parse(await this.#get(PATHS.status('shop')));
   }
 
   /** Returns the transactions that the relay keeps, oldest first, at most 500. */
   async transactions(): Promise<TransactionList['transactions']> {
     const { head, horizon } = await this.status();
-    const token = (await readFile(this.tokenFile('branch-7'), 'utf8')).trim();
     const asked = `${PATHS.transactions('shop')}?epoch=${head?.epoch}&after=${horizon}&limit=500`;
-    const answer = await fetch(this.url + asked, { headers: { authorization: `Bearer ${token}` } });
-    if (!answer.ok) throw new Error(`transactions: ${answer.status} ${await answer.text()}`);
-    return TransactionList.parse(await answer.json()).transactions;
+    return TransactionList.parse(await this.#get(asked)).transactions;
+  }
+
+  /** Returns the relay's JSON answer to terminal branch-7. */
+  async #get(route: string): Promise<unknown> {
+    const token = (await readFile(this.tokenFile('branch-7'), 'utf8')).trim();
+    const answer = await fetch(this.url + route, { headers: { authorization: `Bearer ${token}` } });
+    if (!answer.ok) throw new Error(`${route}: ${answer.status} ${await answer.text()}`);
+    return answer.json();
   }
 
   /** Returns the log events with this name that the current feed has written. */
   events(event: string): Record<string, unknown>[] {
-    return (this.feed?.stdout ?? '')
-      .split('\n')
-      .filter((line) => line.includes(`"event":"${event}"`))
-      .map((line) => JSON.parse(line) as Record<string, unknown>);
+    const lines = (this.feed?.stdout ?? '').split('\n').filter((line) => line.includes(`"event":"${event}"`));
+    return lines.map((line) => JSON.parse(line) as Record<string, unknown>);
   }
 
   /**

@@ -38,14 +38,22 @@ export class HeldReplica {
   }
 
   /**
-   * Opens or creates the replica of a feed. `checked`: first renames a damaged file. Throws errors of the database,
-   * after which the caller closes.
+   * Opens or creates the replica of a feed. `checked`: first renames a damaged file. After an error of the
+   * database, the caller calls {@link closeFor}.
    */
   open(feed: string, checked: boolean): Replica {
     if (checked) this.#setAsideIfDamaged();
     this.#replica = Replica.open(this.#deps.file, feed);
     this.#deps.book.openReplica(this.#replica.summary());
     return this.#replica;
+  }
+
+  /** Closes the replica because of an error of the database. Returns it as a coded one. */
+  closeFor(error: unknown): TidemarkError {
+    const fault = this.faultOf(error);
+    this.close();
+    this.#deps.log('error', 'replica.unusable', { code: fault.code, detail: fault.message });
+    return fault;
   }
 
   close(): void {
