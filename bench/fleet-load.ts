@@ -22,7 +22,7 @@ export type Job =
   | { kind: 'one-by-one'; port: number; asks: Ask[] }
   /** Each terminal sends its requests one after another, again and again. Measures each round. */
   | { kind: 'rounds'; port: number; terminals: Ask[][]; pauseMs: number; forMs: number }
-  /** Sends requests of one hostile key, with the paths and bodies in turn. */
+  /** Sends requests with one hostile key. They go through the given paths and bodies in order, again and again. */
   | {
       kind: 'hostile';
       port: number;

@@ -1,7 +1,7 @@
 /**
- * Shows texts from outside on a console. An argument, or a name in a file, may contain control characters that move the
- * cursor, and characters that are invisible or change the direction of writing. They are shown as `\u202e`, so that a
- * person sees every character.
+ * Makes text from outside safe to print on a console. An argument, or a name in a file, may contain control characters
+ * that move the cursor, and characters that are invisible or change the direction of writing. They are shown as escape
+ * sequences such as `\u202e`, so that a person sees every character.
  */
 
 /** A character that is not visible: control, format and unassigned characters, line separators, blanks but the space. */

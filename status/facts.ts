@@ -109,8 +109,8 @@ export const DEFAULT_THRESHOLDS: Thresholds = {
   stallMs: 30_000,
 };
 
-/** Number of pulls of which the facts keep the changes left. */
-export const LEFTS_KEPT = 4;
+/** Number of automatic pulls for which the facts keep the number of changes that still waited. */
+export const REMAINING_KEPT = 4;
 
 /** Largest number of set-aside tables that the facts name. They count the others. */
 export const SET_ASIDE_NAMED = 20;
@@ -199,9 +199,9 @@ const factsOf = <T extends TimeSchema>(time: T) =>
     trend: z.array(z.object({ at: time, changes: z.int(), head: Seq, cursor: Seq })),
     /**
      * Numbers of changes that still waited right after the last automatic pulls, oldest first, at most
-     * {@link LEFTS_KEPT}. A pull that a person started clears the list.
+     * {@link REMAINING_KEPT}. A pull that a person started clears the list.
      */
-    lefts: z.array(z.int().nonnegative()),
+    remaining: z.array(z.int().nonnegative()),
     /** The automatic retry after a failure. `attempt`: number of the next attempt. Null: no retry is due. */
     retry: z.object({ attempt: z.int(), nextAt: time }).nullable(),
     /** Automatic runs. Null when they are off. `nextAt` is also null during a pause. */

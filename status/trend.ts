@@ -1,4 +1,4 @@
-import { type Facts, LEFTS_KEPT } from './facts.ts';
+import { type Facts, REMAINING_KEPT } from './facts.ts';
 import type { Status } from './status.ts';
 
 /** The smallest number of samples from which a direction is derived. */
@@ -10,11 +10,12 @@ const MIN_SAMPLES = 3;
  * behind when each of its last pulls left more changes than the one before. Growth between two pulls is no sign of it:
  * a person chooses when to sync. Null: too few probes.
  */
-export function trendOf({ trend: samples, lefts }: Pick<Facts, 'trend' | 'lefts'>): Status['trend'] {
+export function trendOf({ trend: samples, remaining }: Pick<Facts, 'trend' | 'remaining'>): Status['trend'] {
   const first = samples[0];
   const last = samples.at(-1);
   if (!first || !last) return null;
-  const isFallingBehind = lefts.length >= LEFTS_KEPT && lefts.every((left, i) => i === 0 || left > (lefts[i - 1] ?? 0));
+  const isFallingBehind =
+    remaining.length >= REMAINING_KEPT && remaining.every((left, i) => i === 0 || left > (remaining[i - 1] ?? 0));
   const steps = samples.slice(1).map((sample, index) => ({ before: samples[index] ?? sample, sample }));
   if (steps.some(({ before, sample }) => sample.head < before.head)) return 'rewound';
   if (last.changes <= 0) return 'caught up';

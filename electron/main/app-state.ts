@@ -97,7 +97,7 @@ export class AppStateHolder {
       lastSuccess: null,
       lastRun: null,
       trend: [],
-      lefts: [],
+      remaining: [],
       retry: null,
       schedule: { everyMs: null, nextAt: null },
       clockSkewMs: null,

@@ -2,7 +2,7 @@ import type { RelayStatus } from '@tidemark/protocol/api';
 import type { Cursor } from '@tidemark/protocol/cursor';
 import type { Run } from '@tidemark/protocol/run';
 import { succeeded } from '@tidemark/replica/history';
-import { type Facts, LEFTS_KEPT } from '@tidemark/status/facts';
+import { type Facts, REMAINING_KEPT } from '@tidemark/status/facts';
 
 /**
  * Keeps how many changes waited at the last answers of the relay, and how many still waited right after the last
@@ -16,17 +16,17 @@ const LEFT_MS = 15_000;
 
 export class BacklogHistory {
   #trend: Facts['trend'] = [];
-  #lefts: Facts['lefts'] = [];
+  #remaining: Facts['remaining'] = [];
   /** End of the last automatic pull, until the next answer. */
   #pulledAt: number | null = null;
 
-  get facts(): Pick<Facts, 'trend' | 'lefts'> {
-    return { trend: this.#trend, lefts: this.#lefts };
+  get facts(): Pick<Facts, 'trend' | 'remaining'> {
+    return { trend: this.#trend, remaining: this.#remaining };
   }
 
   clear(): void {
     this.#trend = [];
-    this.#lefts = [];
+    this.#remaining = [];
     this.#pulledAt = null;
   }
 
@@ -36,7 +36,7 @@ export class BacklogHistory {
     this.#pulledAt = null;
     if (behind === null || head === null || cursor === null) return;
     if (pulledAt !== null && heard - pulledAt <= LEFT_MS)
-      this.#lefts = [...this.#lefts.slice(1 - LEFTS_KEPT), behind.changes];
+      this.#remaining = [...this.#remaining.slice(1 - REMAINING_KEPT), behind.changes];
     const point = { at: heard, changes: behind.changes, head: head.seq, cursor: cursor.seq };
     this.#trend = [...this.#trend.slice(1 - MAX_TREND), point];
   }
@@ -46,6 +46,6 @@ export class BacklogHistory {
     if (run.mode === 'check') return;
     const isAutomatic = run.mode === 'now' && (run.trigger === 'watch' || run.trigger === 'schedule');
     this.#pulledAt = isAutomatic && succeeded(run) ? run.endedAt : null;
-    if (!isAutomatic) this.#lefts = [];
+    if (!isAutomatic) this.#remaining = [];
   }
 }

@@ -2,7 +2,7 @@ import { Epoch, seq } from '@tidemark/protocol/cursor';
 import { ERRORS, type ErrorCode } from '@tidemark/protocol/errors';
 import type { Run } from '@tidemark/protocol/run';
 import { SET_ASIDE_REASONS, type SetAsideReason } from '@tidemark/protocol/trouble';
-import { DEFAULT_THRESHOLDS, type Facts, LEFTS_KEPT, Progress, SET_ASIDE_NAMED } from '@tidemark/status/facts';
+import { DEFAULT_THRESHOLDS, type Facts, Progress, REMAINING_KEPT, SET_ASIDE_NAMED } from '@tidemark/status/facts';
 import fc from 'fast-check';
 import { NOW, facts as upToDate } from './facts.ts';
 
@@ -210,7 +210,7 @@ export const anyFacts: fc.Arbitrary<Facts> = fc.record({
   lastSuccess: maybe(run),
   lastRun: maybe(run),
   trend: fc.array(fc.record({ at: time, changes: count, head: number, cursor: number }), { maxLength: 10 }),
-  lefts: fc.array(fc.nat(9), { maxLength: LEFTS_KEPT }),
+  remaining: fc.array(fc.nat(9), { maxLength: REMAINING_KEPT }),
   retry: fc.oneof(
     { weight: 3, arbitrary: fc.constant(null) },
     { weight: 1, arbitrary: fc.record({ attempt: count, nextAt: time }) },

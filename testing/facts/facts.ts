@@ -92,7 +92,7 @@ export function facts(change: Partial<Facts> = {}): Facts {
     lastSuccess: RUN,
     lastRun: RUN,
     trend: [],
-    lefts: [],
+    remaining: [],
     retry: null,
     schedule: { everyMs: null, nextAt: null },
     clockSkewMs: 20,
