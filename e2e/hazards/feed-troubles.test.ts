@@ -192,10 +192,17 @@ test.each([
   ['a report that is not JSON', () => '{', 400, 'request_invalid', 'the body is not JSON'],
   [
     'a report with too many tables',
-    () => JSON.stringify({ ...NOTHING, tables: Array.from({ length: 200_000 }, () => ({})) }),
+    () => JSON.stringify({ ...NOTHING, tables: Array.from({ length: 501 }, () => ({})) }),
     400,
     'request_invalid',
     'tables: more than 500 entries',
+  ],
+  [
+    'a report with too many values',
+    () => JSON.stringify({ ...NOTHING, tables: Array.from({ length: 200_000 }, () => ({})) }),
+    400,
+    'request_invalid',
+    'the body has more than 10000 values',
   ],
   [
     'a detail that is too long',

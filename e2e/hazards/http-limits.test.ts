@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { RelayLink } from '@tidemark/master-feed/relay-link';
+import { TidemarkError } from '@tidemark/protocol/errors';
 import { readConfig } from '@tidemark/relay-server/config/relay-config';
 import { Tokens } from '@tidemark/relay-server/tokens/tokens';
 import { COMMANDS, Running, until } from '@tidemark/testing/processes';
@@ -269,7 +270,16 @@ describe('number', () => {
       const open = flood.filter(({ socket }) => !socket.closed);
       await Promise.all(open.slice(0, 5).map((connection) => connection.end()));
       const link = new RelayLink(url, 'shop', feed);
-      const { session } = await link.session({ protocol: 1, source: { kind: 'postgres', id: 'a' }, version: 'test' });
+      const request = { protocol: 1, source: { kind: 'postgres', id: 'a' }, version: 'test' } as const;
+      // The relay resets a new connection until it has seen the end of the five.
+      const { session } = await until(
+        () =>
+          link.session(request).catch((error: unknown) => {
+            if (error instanceof TidemarkError && error.code === 'relay_unreachable') return false;
+            throw error;
+          }),
+        () => 'no connection became free',
+      );
       await link.sender(session)(
         batchOf([
           ['s', 1, ITEM],

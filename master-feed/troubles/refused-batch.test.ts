@@ -113,6 +113,7 @@ describe('a batch that is refused each time', { timeout: LIMIT_MS }, () => {
     refuse = (batch) => (batch.length > 300_000 ? { status: 413 } : null);
     const before = relay.position;
     master.commit(rows('item', 200, 20_000));
+    await settled();
     master.commit(rows('other', 1, 10));
     await settled();
     expect([relay.rows('item').length, relay.rows('other').length]).toEqual([201, 2]);
